@@ -235,4 +235,3 @@ class Recap:
 
 
 Event = PlayBegins | TaskBegins | TaskEnded | PlayStops
-Counts = Mapping[str, Mapping[TaskEnding, int]]

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from rolecall_generator.check import ManifestAccess, read_access
+from rolecall_generator.check import read_access
 from rolecall_generator.iam import Access, ModuleKind
 from rolecall_generator.manifest import Manifest
 from rolecall_generator.output import LOCK_NAME
@@ -204,6 +204,10 @@ def make_context(config: RunConfig) -> VerifyContext:
     targets = inventory_of(manifest, found.plan.assignment.slots).targets
     customers = [target for target in targets if target.kind is TargetKind.CUSTOMER]
     written = read_access(config.manifest, config.out) if (config.out / LOCK_NAME).exists() else None
+    newest = written or found
+    backends = [
+        access for module, access in zip(newest.modules, newest.accesses, strict=True) if module.kind is ModuleKind.BACKEND
+    ]
     return VerifyContext(
         assumer=assumer,
         sessions=Sessions(assumer),
@@ -213,7 +217,7 @@ def make_context(config: RunConfig) -> VerifyContext:
         external_ids={target.name: target.external_id for target in customers if target.external_id is not None},
         intended=access_by_role(found),
         written=access_by_role(written) if written is not None else {},
-        backend=_backend_access(written or found),
+        backend=next(iter(backends), None),
         references=_references(customers, caller.arn),
         backend_roles=frozenset(target.backend_role_arn for target in customers),
         without_external_id=_suppressions(manifest, customers),
@@ -233,14 +237,6 @@ def _readers(config: RunConfig, clients: Clients, manifest: Manifest) -> dict[st
         account_id: find_caller(clients, profile=profile, region=config.aws.region).credentials
         for account_id, profile in config.readers
     }
-
-
-def _backend_access(found: ManifestAccess) -> Access | None:
-    """The access of the backend module; None in a manifest without one."""
-    return next(
-        (access for module, access in zip(found.modules, found.accesses, strict=True) if module.kind is ModuleKind.BACKEND),
-        None,
-    )
 
 
 def _suppressions(manifest: Manifest, customers: Iterable[Target]) -> dict[str, str]:

@@ -92,7 +92,10 @@ def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
         return Drift(differences(wanted, Access()), gone=True)
     found = _without_unmanaged_documents(reading.over(wanted, role_arn), wanted)
     stale = _stale(reading)
-    plain = _with_labels_of(found, wanted)
+    plain = Access(  # with the agreed tags and descriptions, so that only access differs
+        roles={arn: _labelled(role, wanted.roles.get(arn)) for arn, role in found.roles.items()},
+        policies={arn: _labelled(policy, wanted.policies.get(arn)) for arn, policy in found.policies.items()},
+    )
     every, access = differences(wanted, found), differences(wanted, plain)
     # Of an unreadable inline policy at least the name is known.
     unread = tuple(
@@ -117,14 +120,6 @@ def _without_unmanaged_documents(found: Access, wanted: Access) -> Access:
     """The deployed access without documents of policies that the manifest only names: those belong to the account."""
     named = {arn for role in wanted.roles.values() for arn in role.attached} - wanted.policies.keys()
     return replace(found, policies={arn: policy for arn, policy in found.policies.items() if arn not in named})
-
-
-def _with_labels_of(found: Access, wanted: Access) -> Access:
-    """The deployed access with the agreed tags and descriptions, so that only access differs."""
-    return Access(
-        roles={arn: _labelled(role, wanted.roles.get(arn)) for arn, role in found.roles.items()},
-        policies={arn: _labelled(policy, wanted.policies.get(arn)) for arn, policy in found.policies.items()},
-    )
 
 
 def _labelled(found: Labelled, wanted: Labelled | None) -> Labelled:
