@@ -29,7 +29,7 @@ from rolecall_runner.query.spec import FILE_KEYS, PER_RUN, FollowUp, QuerySpec
 from rolecall_runner.query.validate import override, read_query, validate_query
 from rolecall_runner.roll_call import options_from_record
 from rolecall_runner.specification import SpecificationError, build, description_of
-from rolecall_runner.verify.verify_spec import VerifySpec
+from rolecall_runner.verify.context import VerifySpec
 
 RECORD = RunRecord("20261124-191500-0a1b2c", "query", "accounts.yaml", "f00d", "all", 3, "2026-11-24T19:15:00+00:00")
 USERS = QuerySpec(

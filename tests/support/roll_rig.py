@@ -17,10 +17,9 @@ from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Credentials
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
-from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.context import VerifyContext, VerifySpec
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
 from rolecall_runner.verify.verify_run import verify
-from rolecall_runner.verify.verify_spec import VerifySpec
 from sandbox_rig import REGION, Rig, allow, running, service_trust, trust
 
 BACKEND = "111111111111"

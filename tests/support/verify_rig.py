@@ -15,8 +15,7 @@ from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Credentials
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
-from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.verify_spec import VerifySpec
+from rolecall_runner.verify.context import VerifyContext, VerifySpec
 from sandbox_rig import REGION, Rig, allow, service_trust
 
 BACKEND = "111111111111"

@@ -25,7 +25,7 @@ from rolecall_runner.cli.options import (
     format_option,
     repeated,
 )
-from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
+from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, keys_to_retry, stops_on_ctrl_c
 from rolecall_runner.plays import (
     HandlerFactory,
     PlayOptions,
@@ -38,9 +38,7 @@ from rolecall_runner.plays import (
     choose_tasks,
     installed_tasks,
     load_plays,
-    narrowed,
     played_of,
-    run_folder,
     tags_of,
 )
 from rolecall_runner.reports import PLAY_FORMATS, PlayOutput, list_plays, play_list_lines
@@ -113,7 +111,8 @@ def play(
     Exit code 0 if all tasks passed, 1 if a task failed in an account, 9 if some accounts could not be reached.
     """
     task_filter = TaskFilter(tags_of(tags or ()), tags_of(skip_tags or ()), start_at)
-    played, run = played_of(PlayOptions(file, limit, task_filter, check=check, retry=retry, resume=resume), runs)
+    folder = played_of(PlayOptions(file, limit, task_filter, check=check, retry=retry, resume=resume), runs)
+    played = folder.played
     plugins = installed_tasks()
     plays = choose_tasks(load_plays(played.file, plugins), played.wish)
     settings = EngineSettings(workers=forks, timeout_seconds=timeout)
@@ -124,9 +123,10 @@ def play(
         profile=profile,
         region=region,
         execution=ExecutionOptions(settings=settings, runs=runs),
-        session_name=run.short_id,
+        session_name=folder.short_id,
     )
-    fleet = narrowed(fleet, played)
+    if played.retry is not None:
+        fleet.narrow(keys_to_retry(runs, played.retry), played.retry)
     if list_tasks or list_hosts:
         _print_list(plays, fleet, output_format, tasks=list_tasks, hosts=list_hosts)
         return
@@ -134,11 +134,10 @@ def play(
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
         stack.callback(fleet.close)
-        folder = run_folder(played, run, fleet)
         stack.callback(folder.close)
         workshop = HandlerFactory(fleet, played.file.parent, plugins, allow_write)
         runner = Runner(fleet, workshop, played.check, settings, record=folder)
-        resume_by = repeated(context, f"runner play --resume {run.run_id}")
+        resume_by = repeated(context, f"runner play --resume {folder.run_id}")
         recap = _run(runner, plays, PLAY_FORMATS.find(output_format)(_output(quiet=quiet)), resume_by, fleet)
     _end(recap)
 

@@ -1,23 +1,18 @@
 """SQL and Parquet over runs."""
 
-from typing import TYPE_CHECKING
-
-from rolecall_generator.lazy import lazy_getattr
-
-if TYPE_CHECKING:
-    from rolecall_runner.data.catalog import Catalog, SqlError, list_tables, named_tables, read_catalog
-    from rolecall_runner.data.changes import compare_runs
-    from rolecall_runner.data.data_output import (
-        ANSWER_FORMATS,
-        AnswerFormat,
-        DatasetSummary,
-        ParquetRows,
-        check_dataset_folder,
-        print_table,
-        temporary_path,
-        write_file,
-    )
-    from rolecall_runner.data.database import SqlAnswer, open_database
+from rolecall_runner.data.catalog import Catalog, SqlError, list_tables, named_tables, read_catalog
+from rolecall_runner.data.changes import compare_runs
+from rolecall_runner.data.data_output import (
+    ANSWER_FORMATS,
+    AnswerFormat,
+    DatasetSummary,
+    ParquetRows,
+    check_dataset_folder,
+    print_table,
+    temporary_path,
+    write_file,
+)
+from rolecall_runner.data.database import SqlAnswer, open_database
 
 __all__ = [
     "ANSWER_FORMATS",
@@ -37,31 +32,3 @@ __all__ = [
     "temporary_path",
     "write_file",
 ]
-
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "catalog": (
-            "Catalog",
-            "SqlError",
-            "list_tables",
-            "named_tables",
-            "read_catalog",
-        ),
-        "changes": ("compare_runs",),
-        "data_output": (
-            "ANSWER_FORMATS",
-            "AnswerFormat",
-            "DatasetSummary",
-            "ParquetRows",
-            "check_dataset_folder",
-            "print_table",
-            "temporary_path",
-            "write_file",
-        ),
-        "database": (
-            "SqlAnswer",
-            "open_database",
-        ),
-    },
-)

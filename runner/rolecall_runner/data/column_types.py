@@ -280,8 +280,9 @@ def duckdb_encoder(kind: Type) -> Callable[[Any], Any] | None:
     if kind is Scalar.TIMESTAMP:
         return _encode_time
     if kind is Scalar.BLOB:
-        return _encode_blob
-    return _encode_json if kind is Scalar.JSON or isinstance(kind, Struct) else None
+        return lambda text: "".join(f"\\x{byte:02X}" for byte in base64.b64decode(text))
+    is_json = kind is Scalar.JSON or isinstance(kind, Struct)
+    return (lambda value: json.dumps(value, separators=(",", ":"))) if is_json else None
 
 
 def _list_encoder(kind: ListOf) -> Callable[[Any], Any] | None:
@@ -310,14 +311,6 @@ def _struct_encoder(kind: Struct) -> Callable[[Any], Any] | None:
 def _encode_time(text: str) -> str | None:
     found = read_time(text)
     return None if found is None else found.isoformat()
-
-
-def _encode_blob(text: str) -> str:
-    return "".join(f"\\x{byte:02X}" for byte in base64.b64decode(text))
-
-
-def _encode_json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 _DUCKDB_SCALARS: Mapping[Type, str] = {
@@ -423,18 +416,6 @@ def _flatten(node: Mapping[str, Any], kind: Type) -> Type:
     return source if isinstance(source, ListOf) else Scalar.NULL
 
 
-def _hash(node: Mapping[str, Any], kind: Type) -> Type:
-    return Struct({pair["value"]: selected_type(pair["children"][0], kind) for pair in node["children"]})
-
-
-def _item(_node: Mapping[str, Any], kind: Type) -> Type:
-    return kind.item if isinstance(kind, ListOf) else Scalar.NULL
-
-
-def _function(node: Mapping[str, Any], _kind: Type) -> Type:
-    return _FUNCTIONS.get(node["value"], Scalar.NULL)
-
-
 _FUNCTIONS: Mapping[str, Type] = {
     "length": Scalar.LONG,
     "contains": Scalar.BOOLEAN,
@@ -448,12 +429,14 @@ _FUNCTIONS: Mapping[str, Type] = {
 _SIMPLE: Mapping[str, Callable[[Mapping[str, Any], Type], Type]] = {
     "field": _field,
     "flatten": _flatten,
-    "multi_select_dict": _hash,
-    "index": _item,
+    "multi_select_dict": lambda node, kind: Struct(
+        {pair["value"]: selected_type(pair["children"][0], kind) for pair in node["children"]}
+    ),
+    "index": lambda _node, kind: kind.item if isinstance(kind, ListOf) else Scalar.NULL,
     "slice": lambda _node, kind: kind,
     "identity": lambda _node, kind: kind,
     "current": lambda _node, kind: kind,
     "comparator": lambda _node, _kind: Scalar.BOOLEAN,
     "not_expression": lambda _node, _kind: Scalar.BOOLEAN,
-    "function_expression": _function,
+    "function_expression": lambda node, _kind: _FUNCTIONS.get(node["value"], Scalar.NULL),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -50,7 +50,8 @@ def inventory_of(
     slots = assign_customers(manifest, customers, previous or {}).slots
     backends = backend_role_arns(manifest)
     targets = [_retired(_customer(manifest, customer, slots, backends), rotations or {}) for customer in customers]
-    targets += _switch_roles(manifest)
+    regions = manifest.defaults.regions
+    targets += [_switch_role(entry, entry.partition or manifest.partition, regions) for entry in manifest.switch_roles]
     return Inventory(manifest, tuple(targets), fingerprint(manifest))
 
 
@@ -90,11 +91,6 @@ def _customer(
         session_tags=customer.session_tags,
         source_identity=customer.source_identity,
     )
-
-
-def _switch_roles(manifest: Manifest) -> Iterator[Target]:
-    for entry in manifest.switch_roles:
-        yield _switch_role(entry, entry.partition or manifest.partition, manifest.defaults.regions)
 
 
 def _switch_role(entry: SwitchRole, partition: str, regions: tuple[str, ...]) -> Target:

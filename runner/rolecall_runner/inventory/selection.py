@@ -66,18 +66,16 @@ def select(targets: Sequence[Target], pattern: str, *, read: Callable[[str], str
     """
     if not targets:
         raise SelectionError("the manifest has no customer and no switch role", hint="add one, or name another manifest")
-    terms = [_Term(sign, text) for sign, text in _terms(pattern)]
+    terms = list(_terms(pattern))
     if not terms:
         raise SelectionError("an empty pattern selects no account", where="--limit", hint="write all for every account")
     united: set[int] = set()
-    for term in [term for term in terms if not term.sign] or [_Term("", "all")]:
+    for term in [text for sign, text in terms if not sign] or [ALL_TARGETS]:
         united |= _matches(targets, term, read)
-    for term in terms:
-        if term.sign == "&":
-            united &= _matches(targets, term, read)
-    for term in terms:
-        if term.sign == "!":
-            united -= _matches(targets, term, read)
+    for term in [text for sign, text in terms if sign == "&"]:
+        united &= _matches(targets, term, read)
+    for term in [text for sign, text in terms if sign == "!"]:
+        united -= _matches(targets, term, read)
     if not united:
         raise SelectionError(
             "the terms together select no account",
@@ -107,12 +105,6 @@ def select_keys(targets: Iterable[Target], keys: Collection[tuple[str, str]], ru
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Term:
-    sign: str
-    text: str
-
-
 def _terms(pattern: str) -> Iterator[tuple[str, str]]:
     """Sign ("", "&" or "!") and text of each term. Separators inside a regular expression's brackets are its own."""
     for raw in _split(pattern):
@@ -140,17 +132,17 @@ def _split(pattern: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _matches(targets: Sequence[Target], term: _Term, read: Callable[[str], str]) -> set[int]:
+def _matches(targets: Sequence[Target], term: str, read: Callable[[str], str]) -> set[int]:
     """Indexes of the targets that match a term. Raises SelectionError if there are none."""
-    if term.text.startswith("@"):
+    if term.startswith("@"):
         found: set[int] = set()
-        for line in _lines(term.text[1:], read):
-            found |= _matches(targets, _Term("", line), read)
+        for line in _lines(term[1:], read):
+            found |= _matches(targets, line, read)
         return found
-    test = _test(term.text)
+    test = _test(term)
     found = {index for index, target in enumerate(targets) if test(target)}
     if not found:
-        raise SelectionError(f"{term.text} selects no account", where="--limit", hint=_nearest(targets, term.text))
+        raise SelectionError(f"{term} selects no account", where="--limit", hint=_nearest(targets, term))
     return found
 
 

@@ -43,7 +43,9 @@ def document_of(value: object, *, where: str, partition: str = "aws") -> PolicyD
     without the content.
     """
     try:
-        body = _decoded(value) if isinstance(value, str) else value
+        # JSON starts with a brace, its URL-encoded form with %7B: what is JSON already must not be decoded a second time.
+        encoded = isinstance(value, str) and value.lstrip()[:1] == "%"
+        body = json.loads(unquote(value) if encoded else value) if isinstance(value, str) else value
         if not isinstance(body, Mapping):
             raise ValueError("it is not an object")
         document = PolicyDocument.from_json(body)
@@ -53,11 +55,6 @@ def document_of(value: object, *, where: str, partition: str = "aws") -> PolicyD
             f"the policy document cannot be read: {reason}", where=where, hint="save the policy again in IAM"
         ) from error
     return replace(document, statements=tuple(_with_root_arns(item, partition) for item in document.statements))
-
-
-def _decoded(text: str) -> Any:
-    # JSON starts with a brace, its URL-encoded form with %7B: what is JSON already must not be decoded a second time.
-    return json.loads(unquote(text) if text.lstrip()[:1] == "%" else text)
 
 
 def _with_root_arns(statement: Statement, partition: str) -> Statement:
@@ -116,12 +113,15 @@ def read_account(iam: Any, *, leave_out: Iterable[str] = ()) -> Access:
         for item in details["RoleDetailList"]
         if item["RoleName"] not in hidden and not item["Path"].startswith(SERVICE_LINKED_PATH)
     ]
-    listed = {item["RoleName"]: item for item in _pages(iam, "list_roles", "Roles")} if own_roles else {}
+    listed = {item["RoleName"]: item for item in pages_of(iam, "list_roles", "Roles")} if own_roles else {}
     groups = {item["GroupName"]: item["Arn"] for item in details["GroupDetailList"]}
     parts: list[Role | ManagedPolicy | Group | User | InstanceProfile] = [
         *(_role(item, listed.get(item["RoleName"], {})) for item in own_roles),
         *(_policy(iam, item) for item in details["Policies"]),
-        *(_group(item) for item in details["GroupDetailList"]),
+        *(
+            Group(item["Arn"], _inline(item, "GroupPolicyList"), attached_of(item["AttachedManagedPolicies"]))
+            for item in details["GroupDetailList"]
+        ),
         *(_user(iam, item, groups) for item in details["UserDetailList"]),
         *_instance_profiles(iam),
     ]
@@ -136,8 +136,9 @@ def _details(iam: Any) -> dict[str, list[Any]]:
     return found
 
 
-def _pages(iam: Any, operation: str, key: str) -> Iterator[Any]:
-    for page in iam.get_paginator(operation).paginate():
+def pages_of(iam: Any, operation: str, key: str, **names: str) -> Iterator[Any]:
+    """The items of a paged IAM operation."""
+    for page in iam.get_paginator(operation).paginate(**names):
         yield from page[key]
 
 
@@ -173,23 +174,20 @@ def _policy(iam: Any, item: Mapping[str, Any]) -> ManagedPolicy:
     return ManagedPolicy(arn, document, policy.get("Description", ""), tags_of(policy))
 
 
-def _group(item: Mapping[str, Any]) -> Group:
-    return Group(item["Arn"], inline=_inline(item, "GroupPolicyList"), attached=attached_of(item["AttachedManagedPolicies"]))
-
-
 def _user(iam: Any, item: Mapping[str, Any], groups: Mapping[str, str]) -> User:
     return User(
         item["Arn"],
         groups=frozenset(groups[name] for name in item["GroupList"]),
         inline=_inline(item, "UserPolicyList"),
         attached=attached_of(item["AttachedManagedPolicies"]),
-        console_password=_console_password(iam, item["UserName"]),
+        console_password=console_password_of(iam, item["UserName"]),
         boundary=boundary_of(item),
         tags=tags_of(item),
     )
 
 
-def _console_password(iam: Any, name: str) -> ConsolePassword | None:
+def console_password_of(iam: Any, name: str) -> ConsolePassword | None:
+    """The console password of a user as far as IAM shows it; None if there is none."""
     try:
         profile = iam.get_login_profile(UserName=name)["LoginProfile"]
     except iam.exceptions.NoSuchEntityException:
@@ -198,7 +196,7 @@ def _console_password(iam: Any, name: str) -> ConsolePassword | None:
 
 
 def _instance_profiles(iam: Any) -> Iterator[InstanceProfile]:
-    for listed in _pages(iam, "list_instance_profiles", "InstanceProfiles"):
+    for listed in pages_of(iam, "list_instance_profiles", "InstanceProfiles"):
         profile = iam.get_instance_profile(InstanceProfileName=listed["InstanceProfileName"])["InstanceProfile"]
         roles = profile.get("Roles") or ()
         yield InstanceProfile(profile["Arn"], roles[0]["Arn"] if roles else "", tags_of(profile))

@@ -19,6 +19,7 @@ from rolecall_runner.live.account import (
     attached_of,
     boundary_of,
     document_of,
+    pages_of,
     partition_of,
     tags_of,
 )
@@ -109,25 +110,28 @@ def read_role(iam: Any, name: str) -> RoleReading:
     """Read one role with a boto3 IAM client. Never raises what IAM or the connection refuse: that is in the reading."""
     settings = _settings(iam, name)
     inline = _inline(iam, name)
-    attached = _try(
-        "iam:ListAttachedRolePolicies",
-        lambda: attached_of(_pages(iam, "list_attached_role_policies", "AttachedPolicies", name)),
+    attached = attempt(
+        "ListAttachedRolePolicies",
+        lambda: attached_of(pages_of(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=name)),
     )
-    own = [] if isinstance(attached, NotCheckable) else sorted(arn for arn in attached if _is_own(arn))
+    own = (
+        []
+        if isinstance(attached, NotCheckable)
+        else sorted(arn for arn in attached if (parsed := Arn.parse(arn)) is not None and parsed.account_id != "aws")
+    )
     return RoleReading(name, settings, inline, attached, {arn: _policy(iam, arn) for arn in own})
 
 
-def _try(action: str, read: Callable[[], T]) -> T | NotCheckable:
+def attempt(action: str, read: Callable[[], T]) -> T | NotCheckable:
+    """The result of `read`, or why there is none. `action`: the first permission that it needs."""
     try:
         return read()
     except ClientError as error:
-        return NotCheckable(action, str(error.response.get("Error", {}).get("Code", "Unknown")))
+        # The operation names the missing permission if one read makes several calls.
+        code = str(error.response.get("Error", {}).get("Code", "Unknown"))
+        return NotCheckable(f"iam:{error.operation_name or action}", code)
     except (BotoCoreError, UnreadableDocumentError) as error:
-        return NotCheckable(action, type(error).__name__)
-
-
-def _pages(iam: Any, operation: str, key: str, name: str) -> list[Any]:
-    return [item for page in iam.get_paginator(operation).paginate(RoleName=name) for item in page[key]]
+        return NotCheckable(f"iam:{action}", type(error).__name__)
 
 
 def _settings(iam: Any, name: str) -> RoleSettings | NotCheckable:
@@ -143,11 +147,11 @@ def _settings(iam: Any, name: str) -> RoleSettings | NotCheckable:
             tags_of(role),
         )
 
-    return _try("iam:GetRole", read)
+    return attempt("GetRole", read)
 
 
 def _inline(iam: Any, name: str) -> Mapping[str, PolicyDocument | NotCheckable] | NotCheckable:
-    names = _try("iam:ListRolePolicies", lambda: _pages(iam, "list_role_policies", "PolicyNames", name))
+    names = attempt("ListRolePolicies", lambda: list(pages_of(iam, "list_role_policies", "PolicyNames", RoleName=name)))
     if isinstance(names, NotCheckable):
         return names
 
@@ -155,16 +159,11 @@ def _inline(iam: Any, name: str) -> Mapping[str, PolicyDocument | NotCheckable] 
         answer = iam.get_role_policy(RoleName=name, PolicyName=policy)
         return document_of(answer["PolicyDocument"], where=f"role {name}, inline policy {policy}")
 
-    return {policy: _try("iam:GetRolePolicy", partial(read, policy)) for policy in names}
-
-
-def _is_own(arn: str) -> bool:
-    parsed = Arn.parse(arn)
-    return parsed is not None and parsed.account_id != "aws"
+    return {policy: attempt("GetRolePolicy", partial(read, policy)) for policy in names}
 
 
 def _policy(iam: Any, arn: str) -> ManagedPolicy | NotCheckable:
-    policy = _try("iam:GetPolicy", lambda: iam.get_policy(PolicyArn=arn)["Policy"])
+    policy = attempt("GetPolicy", lambda: iam.get_policy(PolicyArn=arn)["Policy"])
     if isinstance(policy, NotCheckable):
         return policy
 
@@ -173,4 +172,4 @@ def _policy(iam: Any, arn: str) -> ManagedPolicy | NotCheckable:
         document = document_of(answer["Document"], where=arn, partition=partition_of(arn))
         return ManagedPolicy(arn, document, policy.get("Description", ""), tags_of(policy))
 
-    return _try("iam:GetPolicyVersion", read)
+    return attempt("GetPolicyVersion", read)

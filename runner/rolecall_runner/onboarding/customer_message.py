@@ -11,7 +11,7 @@ from rolecall_generator.iam import Access, AccountLabel, Module, ModuleKind
 from rolecall_generator.planning import customer_path
 from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
-from rolecall_runner.verify import Check, Mark, Step, Verdict, customer_message, join_message
+from rolecall_runner.verify import Mark, Step, Verdict, customer_message, join_message
 
 _ACTIONS_NAMED = 8
 _FOLDERS = {"Terraform": "terraform", "CloudFormation": "cloudformation", "AWS CLI": "aws-cli", "Console": ""}
@@ -101,14 +101,11 @@ def _which(sent: Sent) -> str:
 
 
 def _actions(verdict: Verdict, step: Step, mark: Mark) -> str:
-    found = dict.fromkeys(_action(check) for check in verdict.checks if check.step is step and check.mark is mark)
+    tried = [check for check in verdict.checks if check.step is step and check.mark is mark]
+    found = dict.fromkeys(redact(str(check.evidence.get("action", ""))) for check in tried)
     names = [name for name in found if name]
     more = [f"{len(names) - _ACTIONS_NAMED} more"] if len(names) > _ACTIONS_NAMED else []
     return _joined([*names[:_ACTIONS_NAMED], *more])
-
-
-def _action(check: Check) -> str:
-    return redact(str(check.evidence.get("action", "")))
 
 
 def _joined(parts: list[str]) -> str:

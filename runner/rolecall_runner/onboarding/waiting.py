@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rolecall_runner.execution import Outside
-from rolecall_runner.verify import Mark, Verdict
+from rolecall_runner.verify import CAUSES, Mark, Verdict
 
 _NAMED = 3
-
-REASONS: Mapping[str, str] = {
-    "role-missing": "the role does not exist",
-    "external-id-differs": "it refuses our external ID",
-    "other-principal": "its trust policy names another principal",
-    "rotation-not-applied": "it accepts only the previous external ID",
-    "module-not-current": "the written module does not allow us: run gen terraform",
-    "session-tags-not-allowed": "it refuses session tags or the source identity",
-    "session-too-long": "its maximum session duration is shorter than requested",
-    "resource-control-policy": "a policy of the customer's organization refuses us",
-    "backend-policy-lacks-role": "our backend role may not assume it: apply output/backend",
-    "backend-policy-not-applied": "output/backend may not be applied",
-    "backend-role-recreated": "its trust policy has the unique ID of a deleted backend role",
-    "wrong-caller": "we are not the backend role that it trusts",
-    "own-organization-policy": "a policy of our own organization refuses us",
-    "own-permission-boundary": "our own permissions boundary refuses us",
-    "own-credentials-expired": "our own credentials have expired",
-    "own-credentials-invalid": "AWS rejected our own credentials",
-    "region-disabled": "STS is not active in this Region",
-    "clock-off": "this machine's clock is wrong",
-    "throttled": "AWS throttles the calls",
-    "service-trouble": "AWS returns internal errors",
-    "network": "AWS cannot be reached",
-    "sandbox-limit": "the sandbox does not simulate this",
-}
-"""Short descriptions of causes (IDs of docs/diagnosis.md) for which a role cannot be assumed."""
 
 
 def describe(verdict: Verdict) -> str:
@@ -42,7 +16,7 @@ def describe(verdict: Verdict) -> str:
     causes = [diagnosis.cause for diagnosis in verdict.diagnoses]
     if not causes:
         return "AWS refuses" if verdict.mark is Mark.FAILED else "no clear answer"
-    found = ", or ".join(REASONS.get(cause, cause.replace("-", " ")) for cause in causes[:_NAMED])
+    found = ", or ".join(CAUSES[cause].while_waiting or cause.replace("-", " ") for cause in causes[:_NAMED])
     return f"AWS refuses: {found}" if verdict.mark is Mark.FAILED else found
 
 
@@ -51,9 +25,6 @@ LONGEST_PAUSE_SECONDS = 300.0
 _GROWTH = 1.5
 _JITTER = 0.2
 _MOST_DOUBLINGS = 10
-
-_PERMANENT = frozenset({"wrong-caller", "own-credentials-expired", "own-credentials-invalid", "sandbox-limit"})
-"""Causes that do not end while this process runs, whatever the customer applies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +92,4 @@ def pause_seconds(look: int, unclear: int, pace: PollOptions, chance: float) -> 
 
 def _is_permanent(verdict: Verdict) -> bool:
     """Whether waiting cannot help: the customer of another backend role, or invalid credentials of the vendor."""
-    return verdict.mark is Mark.SKIPPED or any(diagnosis.cause in _PERMANENT for diagnosis in verdict.diagnoses[:1])
+    return verdict.mark is Mark.SKIPPED or any(CAUSES[diagnosis.cause].permanent for diagnosis in verdict.diagnoses[:1])

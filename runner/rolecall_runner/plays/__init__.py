@@ -1,24 +1,17 @@
 """Plays: files of queries and actions over accounts."""
 
-from typing import TYPE_CHECKING
-
-from rolecall_generator.lazy import lazy_getattr
-
-if TYPE_CHECKING:
-    from rolecall_runner.plays.action_handlers import HandlerFactory
-    from rolecall_runner.plays.play_file import load_plays
-    from rolecall_runner.plays.play_model import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, TaskEnding
-    from rolecall_runner.plays.play_runner import Runner, accounts_of
-    from rolecall_runner.plays.play_session import (
-        PlayOptions,
-        TaskFilter,
-        choose_tasks,
-        narrowed,
-        played_of,
-        run_folder,
-        tags_of,
-    )
-    from rolecall_runner.plays.scripts import installed_tasks
+from rolecall_runner.plays.action_handlers import HandlerFactory
+from rolecall_runner.plays.play_file import load_plays
+from rolecall_runner.plays.play_model import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, TaskEnding
+from rolecall_runner.plays.play_runner import Runner, accounts_of
+from rolecall_runner.plays.play_session import (
+    PlayOptions,
+    TaskFilter,
+    choose_tasks,
+    played_of,
+    tags_of,
+)
+from rolecall_runner.plays.scripts import installed_tasks
 
 __all__ = [
     "Event",
@@ -37,40 +30,6 @@ __all__ = [
     "choose_tasks",
     "installed_tasks",
     "load_plays",
-    "narrowed",
     "played_of",
-    "run_folder",
     "tags_of",
 ]
-
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "action_handlers": ("HandlerFactory",),
-        "play_file": ("load_plays",),
-        "play_model": (
-            "Event",
-            "Play",
-            "PlayBegins",
-            "PlayStops",
-            "Recap",
-            "TaskBegins",
-            "TaskEnded",
-            "TaskEnding",
-        ),
-        "play_runner": (
-            "Runner",
-            "accounts_of",
-        ),
-        "play_session": (
-            "PlayOptions",
-            "TaskFilter",
-            "choose_tasks",
-            "narrowed",
-            "played_of",
-            "run_folder",
-            "tags_of",
-        ),
-        "scripts": ("installed_tasks",),
-    },
-)

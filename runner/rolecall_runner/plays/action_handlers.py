@@ -15,7 +15,7 @@ from rolecall_runner.api import Fleet, FunctionTask
 from rolecall_runner.aws import Clients, Sessions, Status
 from rolecall_runner.execution import Outcome, PerProcess, Task
 from rolecall_runner.inventory import Target
-from rolecall_runner.plays.play_file import escaped, spec_of
+from rolecall_runner.plays.play_file import spec_of
 from rolecall_runner.plays.play_model import (
     AssertAction,
     PlayError,
@@ -26,7 +26,7 @@ from rolecall_runner.plays.play_model import (
     VerifyAction,
 )
 from rolecall_runner.plays.scripts import load_factory, load_function
-from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, validate_query
+from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, escaped, validate_query
 
 _CACHED_QUERIES = 64
 Means = PerProcess[tuple[Clients, Sessions]]

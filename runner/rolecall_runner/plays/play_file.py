@@ -47,17 +47,14 @@ def batches(accounts: Sequence[T], steps: Sequence[PlayStep]) -> Iterator[tuple[
     A share is rounded down, but a batch has one account at least, as in Ansible.
     """
     begin = 0
-    sizes = [_size(step, len(accounts)) for step in steps] or [len(accounts)]
+    total = len(accounts)
+    sizes = [max(1, floor(step.size * total / _ALL) if step.percent else int(step.size)) for step in steps] or [total]
     number = 0
     while begin < len(accounts):
         size = sizes[min(number, len(sizes) - 1)]
         yield tuple(accounts[begin : begin + size])
         begin += size
         number += 1
-
-
-def _size(step: PlayStep, total: int) -> int:
-    return max(1, floor(step.size * total / _ALL) if step.percent else int(step.size))
 
 
 def steps_of(fields: Fields) -> tuple[PlayStep, ...]:
@@ -93,19 +90,10 @@ VERIFY_KEYS = ("actions", "drift")
 """Keys of a verify task."""
 _CONSTANT = ("service", "operation", "named", "file")
 
-# The form of `parameters`, doubled braces first; a test holds that what was escaped comes out as it was.
-_NAME = r"[a-z_]+(?:\.[^{}]*)?(?:[+-]\d+[a-z]?)?"
-_PLACEHOLDER = re.compile(rf"\{{\{{{_NAME}\}}\}}|\{{{_NAME}\}}")
 
-
-def action_of(kind: str, fields: Fields, folder: Path = Path(), names: ExpressionNames | None = None) -> Action:
-    """The action under the task's key `kind`; problems are reported. Without a kind one that does nothing."""
-    if not kind or names is None:
-        return AssertAction(())
-    reader = _READERS.get(kind)
-    if reader is None:
-        return _plugin(kind, fields, names)
-    return reader(fields, folder, names)
+def action_of(kind: str, fields: Fields, folder: Path, names: ExpressionNames) -> Action:
+    """The action under the task's key `kind`; problems are reported."""
+    return _READERS[kind](fields, folder, names) if kind in _READERS else _plugin(kind, fields, names)
 
 
 def _query(fields: Fields, folder: Path, names: ExpressionNames) -> Action:
@@ -128,7 +116,7 @@ def _query(fields: Fields, folder: Path, names: ExpressionNames) -> Action:
 def _judged(action: QueryAction, inner: Fields) -> QueryAction:
     """Check what does not depend on the account, and whether the query writes."""
     body: dict[str, Any] = action.arguments.body
-    fixed = {key: item for key, item in body.items() if value_constant(item)}
+    fixed = {key: item for key, item in body.items() if Value(item, frozenset()).constant}
     try:
         spec = validate_query(spec_of(fixed))
     except RolecallError as error:
@@ -156,20 +144,6 @@ def spec_of(arguments: Mapping[str, Any]) -> QuerySpec:
     service, operation, named, file = (str(arguments[key]) if arguments.get(key) else None for key in _CONSTANT)
     settings = {key: value for key, value in arguments.items() if key in QUERY_KEYS and key not in _CONSTANT}
     return override(base_query(service, operation, named=named, file=Path(file) if file else None), **settings)
-
-
-def escaped(given: Any) -> Any:
-    """The value of an expression with its braces doubled, so that a query takes them literally."""
-    if isinstance(given, str):
-        return _PLACEHOLDER.sub(lambda match: f"{{{match[0]}}}", given)
-    if isinstance(given, Mapping):
-        return {key: escaped(item) for key, item in given.items()}
-    return [escaped(item) for item in given] if isinstance(given, list | tuple) else given
-
-
-def value_constant(body: Any) -> bool:
-    """Whether a compiled value holds no expression."""
-    return Value(body, frozenset()).constant
 
 
 def _verify(fields: Fields, _folder: Path, _names: ExpressionNames) -> Action:
@@ -236,7 +210,7 @@ TASK_KEYS = (
     "name", "when", "loop", "register", "tags", "until", "retries", "delay", "ignore_errors", "notify", "changed_when",
     "failed_when",
 )  # fmt: skip
-ACTIONS = ("query", "verify", "assert", "script")
+ACTIONS = tuple(_READERS)
 _START = "- hosts: all\n    tasks: ..."
 
 
@@ -336,7 +310,8 @@ def _task(node: MapNode, book: _Book, names: ExpressionNames, tags: frozenset[st
         hint = "make a task of each" if kinds else f"add one of {', '.join((*ACTIONS, *sorted(book.plugins)))}"
         book.report.add(node.mark, f"{fields.owner} {what}", hint)
     kind = kinds[0] if kinds else "assert"
-    action = action_of(kind, fields, book.folder, names.inside(looping="loop" in node)) if kinds else action_of("", fields)
+    inside = names.inside(looping="loop" in node)
+    action = action_of(kind, fields, book.folder, inside) if kinds else AssertAction(())
     register = _register(fields, book)
     return PlayTask(
         name=fields.text("name", kind),

@@ -43,19 +43,26 @@ class PlayStep:
     percent: bool = False
 
 
+class _WithArguments:
+    """An action whose variables are those of its arguments."""
+
+    __slots__ = ()
+    arguments: Value
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the variables in the action."""
+        return self.arguments.names
+
+
 @dataclass(frozen=True, slots=True)
-class QueryAction:
+class QueryAction(_WithArguments):
     """Run a query. `arguments` are those of a query: parameters, select, ...; service and operation are constants."""
 
     arguments: Value
     writes: bool = False
     allow_write: bool = False
     kind: Literal["query"] = "query"
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Names of the variables in the action."""
-        return self.arguments.names
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +91,21 @@ class AssertAction:
 
 
 @dataclass(frozen=True, slots=True)
-class ScriptAction:
+class ScriptAction(_WithArguments):
     """A Python function `(session, account, **arguments)`: `module:function`, or `file.py:function` next to the play."""
 
     function: str
     arguments: Value
     kind: Literal["script"] = "script"
 
-    @property
-    def names(self) -> frozenset[str]:
-        """Names of the variables in the action."""
-        return self.arguments.names
-
 
 @dataclass(frozen=True, slots=True)
-class PluginAction:
+class PluginAction(_WithArguments):
     """A third-party task, by its name in the entry point group `rolecall.tasks`."""
 
     name: str
     arguments: Value
     kind: Literal["plugin"] = "plugin"
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Names of the variables in the action."""
-        return self.arguments.names
 
 
 Action = QueryAction | VerifyAction | AssertAction | ScriptAction | PluginAction
@@ -238,4 +235,3 @@ class Recap:
 
 
 Event = PlayBegins | TaskBegins | TaskEnded | PlayStops
-Counts = Mapping[str, Mapping[TaskEnding, int]]

@@ -30,7 +30,7 @@ from rolecall_runner.plays.play_model import (
     TaskEnded,
     TaskEnding,
 )
-from rolecall_runner.plays.play_session import Key, NoRecord, PlayRecord
+from rolecall_runner.plays.play_session import Key, RunFolder
 from rolecall_runner.plays.templating import TemplateError
 from rolecall_runner.redact import redact
 
@@ -62,18 +62,14 @@ class TaskInHost:
         try:
             items = self.task.loop.render(variables)
         except TemplateError as error:
-            return self._loop_failed(target, variables, error)
+            # As in Ansible, a task that is skipped does not need its list.
+            skipped = self._skipped(variables) if self.task.when else None
+            return skipped if skipped is not None and skipped.status is Status.SKIPPED else _failed(error)
         if not isinstance(items, list | tuple):
             what = f"loop gave {type(items).__name__}, not a list"
             return _failed(TemplateError(what, where="loop", hint="give a list"))
         done = [(item, self._item(target, {**variables, "item": item})) for item in items]
         return _together(done)
-
-    def _loop_failed(self, target: Target, variables: Mapping[str, Any], error: TemplateError) -> Outcome:
-        """As in Ansible a task that is not to run need not have its list."""
-        skipped = self._skipped(variables) if self.task.when else None
-        del target
-        return skipped if skipped is not None and skipped.status is Status.SKIPPED else _failed(error)
 
     def _skipped(self, variables: Mapping[str, Any]) -> Outcome | None:
         try:
@@ -223,7 +219,7 @@ class Runner:
     check: bool = False
     settings: EngineSettings = field(default_factory=EngineSettings)
     outside: Outside = field(default_factory=Outside)
-    record: PlayRecord = field(default_factory=NoRecord)
+    record: RunFolder | None = None
     _lost: set[Key] = field(default_factory=set)
     _kept: dict[Key, dict[str, Any]] = field(default_factory=dict)
     """What was registered, by account; it lasts over plays."""
@@ -254,9 +250,11 @@ class Runner:
         everybody = {_key(target) for _, accounts in chosen for target in accounts}
         if everybody:
             self.fleet.means.get()  # before the record: a run that no one can start leaves nothing behind
-        self.record.begin(len(everybody))
+        if self.record is not None:
+            self.record.begin(self.fleet, len(everybody))
         yield from self._plays(chosen, performers)
-        self.record.end()
+        if self.record is not None:
+            self.record.end()
 
     def _plays(self, chosen: Chosen, performers: dict[int, ActionHandler]) -> Iterator[Event]:
         for play, accounts in chosen:
@@ -302,7 +300,7 @@ class Runner:
         variables, waiting = {}, {}
         for target in accounts:
             key = _key(target)
-            before = self.record.done(at, key)
+            before = self.record.done(at, key) if self.record is not None else None
             if before is not None:
                 yield self._ended(task, batch, target, before)
                 continue
@@ -317,7 +315,8 @@ class Runner:
         results = self.fleet.run(one, waiting.values(), settings=self._settings(task), outside=self.outside)
         for result in results:
             event = self._ended(task, batch, waiting[result.key], result)
-            self.record.add(at, result, event)
+            if self.record is not None:
+                self.record.add(at, result, event)
             yield event
 
     def _unready(self, at: str, task: PlayTask, batch: _Batch, target: Target, error: TemplateError) -> TaskEnded:
@@ -328,7 +327,8 @@ class Runner:
         data = {"failed": True, "error": str(error)}
         event = TaskEnded(target.name, target.account_id, task, TaskEnding.FAILED, data, redact(str(error)))
         result = Result(target.name, task.name, Status.FAILED, self.outside.now(), error=event.error, kind=key[0])
-        self.record.add(at, result, event)
+        if self.record is not None:
+            self.record.add(at, result, event)
         return event
 
     def _ended(self, task: PlayTask, batch: _Batch, target: Target, result: Result) -> TaskEnded:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rolecall_generator._version import __version__
 from rolecall_generator.text import suggest
@@ -27,7 +27,6 @@ from rolecall_runner.execution import (
     Result,
     RunRecord,
     find_run,
-    keys_to_retry,
     new_run_id,
     read_results,
 )
@@ -113,11 +112,6 @@ class Played:
     check: bool = False
     retry: str | None = None
 
-    @property
-    def selection(self) -> Selection:
-        """Whom it is played for."""
-        return Selection(self.limit, retry=self.retry)
-
 
 def digest_of(file: Path) -> str:
     """SHA-256 of a file's content, "" for one that cannot be read: whoever reads the play says so."""
@@ -125,16 +119,6 @@ def digest_of(file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
         return ""
-
-
-def check_unchanged(played: Played, run_id: str) -> None:
-    """Raise JournalError when the file is another one now: what was done belongs to another play."""
-    if digest_of(played.file) != played.digest:
-        raise JournalError(
-            f"the play has changed since run {run_id}: what was done belongs to another play",
-            where=str(played.file),
-            hint=f"start a new run, or `runner play --retry {run_id}` for those who did not end well",
-        )
 
 
 def kept(played: Played) -> str:
@@ -156,83 +140,46 @@ def recalled(record: RunRecord) -> Played:
         ) from error
 
 
-class PlayRecord(Protocol):
-    """Where a run of plays is written down, and what an earlier part of it did."""
-
-    def begin(self, accounts: int) -> None:
-        """The run is about to ask so many accounts. Raises JournalError."""
-
-    def done(self, at: str, key: Key) -> Result | None:
-        """What became of a task in an account in the run's earlier part; each is handed out once."""
-
-    def add(self, at: str, result: Result, event: TaskEnded) -> None:
-        """A task has ended in an account. Raises JournalError."""
-
-    def end(self) -> None:
-        """The run is complete. Raises JournalError."""
-
-
-class NoRecord:
-    """Nothing is written down."""
-
-    def begin(self, accounts: int) -> None:
-        """Do nothing."""
-
-    def done(self, at: str, key: Key) -> Result | None:
-        """Nothing was done before."""
-        del at, key
-        return None
-
-    def add(self, at: str, result: Result, event: TaskEnded) -> None:
-        """Do nothing."""
-
-    def end(self) -> None:
-        """Do nothing."""
-
-
 @dataclass(slots=True)
 class RunFolder:
-    """A run's folder below `runs`; `resumed` when it is there already. Close it.
+    """The record of a run: each task that ended in an account. `resumed`: the run has begun before. Close it."""
 
-    `rehearsal` says, when the run begins, whether a sandbox answers instead of AWS.
-    """
-
-    runs: Path
-    run_id: str
-    manifest: Path
-    fingerprint: str
     played: Played
+    run_id: str
     resumed: bool = False
     clock: Callable[[], datetime] = utc_now
-    rehearsal: Callable[[], bool] = lambda: False
     _journal: Journal | None = None
     _done: dict[tuple[str, Key], Result] = field(default_factory=dict)
 
-    def begin(self, accounts: int) -> None:
-        """Make the folder, or open it and read what was done. Raises JournalError."""
+    @property
+    def short_id(self) -> str:
+        """The random part of the id, for session names."""
+        return self.run_id.rpartition("-")[2]
+
+    def begin(self, fleet: Fleet, accounts: int) -> None:
+        """Create the folder in the fleet's folder of runs, or open it and read what was done. Raises JournalError."""
+        runs, fingerprint = fleet.execution.runs, fleet.chosen.inventory.fingerprint
         if self.resumed:
-            rehearsal = self.rehearsal() if accounts else None  # a run of no accounts has not asked who calls
-            self._journal = Journal.resume(self.runs, self.run_id, fingerprint=self.fingerprint, rehearsal=rehearsal)
-            self._done = {(_body(each)["at"], each.key): each for each in read_results(self.runs, self.run_id)}
+            rehearsal = fleet.rehearsal if accounts else None  # without accounts, no caller was looked up
+            self._journal = Journal.resume(runs, self.run_id, fingerprint=fingerprint, rehearsal=rehearsal)
+            self._done = {(_body(each)["at"], each.key): each for each in read_results(runs, self.run_id)}
             return
-        words, moment = self.played.selection.summary, self.clock().isoformat()
-        what = kept(self.played)
         record = RunRecord(
             self.run_id,
             TASK,
-            str(self.manifest),
-            self.fingerprint,
-            words,
+            str(fleet.manifest),
+            fingerprint,
+            Selection(self.played.limit, retry=self.played.retry).summary,
             accounts,
-            moment,
-            what,
+            self.clock().isoformat(),
+            kept(self.played),
             __version__,
-            rehearsal=self.rehearsal(),
+            rehearsal=fleet.rehearsal,
         )
-        self._journal = Journal.start(self.runs, record)
+        self._journal = Journal.start(runs, record)
 
     def done(self, at: str, key: Key) -> Result | None:
-        """What became of the task, as the engine gave it. Raises JournalError where a secret of it was not kept."""
+        """The result of a task in the run's earlier part, returned once. Raises JournalError for a secret left out of it."""
         found = self._done.pop((at, key), None)
         if found is None:
             return None
@@ -247,9 +194,9 @@ class RunFolder:
 
     def add(self, at: str, result: Result, event: TaskEnded) -> None:
         """Write a line. Its status is the account's: what a play ignores is no failure of it. Raises JournalError."""
-        whole = to_json_values(event.data, reveal=True)
+        if self._journal is None:
+            return
         safe = _without_secrets(event)
-        ignored = event.ending is TaskEnding.IGNORED
         body: dict[str, Any] = {
             "at": at,
             "account_id": event.account_id,
@@ -257,19 +204,18 @@ class RunFolder:
             "status": str(result.status),
             "registered": safe,
         }
-        if event.task.register and safe != whole:
+        if event.task.register and safe != to_json_values(event.data, reveal=True):
             body["hidden"] = True
-        status = Status.OK if ignored else result.status
-        if self._journal is not None:
-            self._journal.add(replace(result, task=event.task.name, status=status, data=body, error=event.error))
+        status = Status.OK if event.ending is TaskEnding.IGNORED else result.status
+        self._journal.add(replace(result, task=event.task.name, status=status, data=body, error=event.error))
 
     def end(self) -> None:
-        """Note the end. Raises JournalError."""
+        """Record the end of the run. Raises JournalError."""
         if self._journal is not None:
             self._journal.end(self.clock())
 
     def close(self) -> None:
-        """Close the journal, so that others may go on with it."""
+        """Close the journal, so that another process may continue the run."""
         if self._journal is not None:
             self._journal.close()
 
@@ -289,7 +235,7 @@ def _body(result: Result) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class PlayOptions:
-    """What a command line says of a play. `retry`, `resume`: runs, as people name them."""
+    """The options of a command line. `retry`, `resume`: runs, as users name them."""
 
     file: Path | None = None
     limit: str = ALL_TARGETS
@@ -299,57 +245,34 @@ class PlayOptions:
     resume: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlayRun:
-    """A run of a play by its id; `resumed` when it has begun before."""
-
-    run_id: str
-    resumed: bool = False
-
-    @property
-    def short_id(self) -> str:
-        """The random part: what session names carry."""
-        return self.run_id.rpartition("-")[2]
-
-
 def played_of(
     options: PlayOptions,
     runs: Path,
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
-) -> tuple[Played, PlayRun]:
-    """What is to be played, in which run. Raises PlayError for too little or too much, JournalError, NoSuchRunError."""
-    fresh = PlayRun(new_run_id(clock(), token))
+) -> RunFolder:
+    """The run to start or to resume. Raises PlayError for missing and conflicting options, JournalError, NoSuchRunError."""
+    fresh = new_run_id(clock(), token)
     if options.resume is not None:
         _check_alone(options, "--resume", options.resume, alone=options.limit == ALL_TARGETS and options.retry is None)
         record = find_run(runs, options.resume, task=TASK)
         before = recalled(record)
-        check_unchanged(before, record.run_id)
-        return before, PlayRun(record.run_id, resumed=True)
+        if digest_of(before.file) != before.digest:
+            raise JournalError(
+                f"the play has changed since run {record.run_id}: what was done belongs to another play",
+                where=str(before.file),
+                hint=f"start a new run, or `runner play --retry {record.run_id}` for those who did not end well",
+            )
+        return RunFolder(before, record.run_id, resumed=True)
     if options.retry is not None:
         _check_alone(options, "--retry", options.retry, alone=True)
         record = find_run(runs, options.retry, task=TASK)
         before = recalled(record)
         limit = before.limit if options.limit == ALL_TARGETS else options.limit
-        return replace(before, digest=digest_of(before.file), limit=limit, retry=record.run_id), fresh
+        return RunFolder(replace(before, digest=digest_of(before.file), limit=limit, retry=record.run_id), fresh)
     if options.file is None:
         raise PlayError("no play is named", where="FILE", hint="runner play audit.yaml")
-    return Played(options.file, digest_of(options.file), options.limit, options.wish, options.check), fresh
-
-
-def narrowed(fleet: Fleet, played: Played) -> Fleet:
-    """The fleet, only with accounts that the run may process. Raises what `Fleet.chosen` raises, JournalError."""
-    if played.retry is not None:
-        fleet.narrow(keys_to_retry(fleet.execution.runs, played.retry), played.retry)
-    return fleet
-
-
-def run_folder(played: Played, run: PlayRun, fleet: Fleet) -> RunFolder:
-    """The run's folder, not made yet. Raises what `Fleet.chosen` raises."""
-    fingerprint = fleet.chosen.inventory.fingerprint
-    return RunFolder(
-        fleet.execution.runs, run.run_id, fleet.manifest, fingerprint, played, run.resumed, rehearsal=lambda: fleet.rehearsal
-    )
+    return RunFolder(Played(options.file, digest_of(options.file), options.limit, options.wish, options.check), fresh)
 
 
 def _check_alone(options: PlayOptions, option: str, name: str, *, alone: bool) -> None:

@@ -7,6 +7,7 @@ from rolecall_generator.lazy import lazy_getattr
 if TYPE_CHECKING:
     from rolecall_runner.query.answers import VALUE, Count, QueryAnswer, Reason, Row
     from rolecall_runner.query.execute import QueryTask, reply_model
+    from rolecall_runner.query.parameters import escaped
     from rolecall_runner.query.preflight import Forecast, Judgement, Preview, check_reads
     from rolecall_runner.query.query_run import (
         QueryRun,
@@ -38,6 +39,7 @@ __all__ = [
     "check_reads",
     "choose_targets",
     "describe",
+    "escaped",
     "forecast_answers",
     "override",
     "prepare",
@@ -53,6 +55,7 @@ __getattr__ = lazy_getattr(
     {
         "answers": ("VALUE", "Count", "QueryAnswer", "Reason", "Row"),
         "execute": ("QueryTask", "reply_model"),
+        "parameters": ("escaped",),
         "preflight": ("Forecast", "Judgement", "Preview", "check_reads"),
         "query_run": ("QueryRun", "QueryTargets", "choose_targets", "forecast_answers", "prepare", "preview", "replay"),
         "spec": ("QueryError", "QuerySpec"),

@@ -87,13 +87,10 @@ def rows_of(found: Any, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]
         if isinstance(item, dict):
             yield item
         elif isinstance(item, list):
-            yield {_name(columns, index): each for index, each in enumerate(item)}
+            names = (*columns, *(f"column{index + 1}" for index in range(len(columns), len(item))))
+            yield dict(zip(names, item, strict=False))
         else:
             yield {columns[0] if len(columns) == 1 else VALUE: item}
-
-
-def _name(columns: Sequence[str], index: int) -> str:
-    return columns[index] if index < len(columns) else f"column{index + 1}"
 
 
 GLOBAL = "global"
@@ -132,13 +129,7 @@ _BY_STATUS: Mapping[Status, Reason] = {
     Status.FAILED: Reason.FAILED,
     Status.SKIPPED: Reason.NOT_REHEARSED,
 }
-_STATUS: Mapping[Reason, Status] = {
-    Reason.NOT_REHEARSED: Status.SKIPPED,
-    Reason.DENIED: Status.REFUSED,
-    Reason.INCONCLUSIVE: Status.INCONCLUSIVE,
-    Reason.UNREACHABLE: Status.UNREACHABLE,
-    Reason.FAILED: Status.FAILED,
-}
+_STATUS = {reason: status for status, reason in _BY_STATUS.items()}
 _WORSE = (Status.OK, Status.SKIPPED, Status.REFUSED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.FAILED)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -70,7 +70,7 @@ class Operation:
         if self.paging is None:
             return True
         tokens = self.paging["output_token"]
-        return not any(_compiled(token).search(page) for token in ([tokens] if isinstance(tokens, str) else tokens))
+        return not any(jmespath.search(token, page) for token in ([tokens] if isinstance(tokens, str) else tokens))
 
 
 @lru_cache(maxsize=1)
@@ -78,8 +78,6 @@ def service_names() -> tuple[str, ...]:
     """The boto3 names of all services."""
     return tuple(model_loader().list_available_services("service-2"))
 
-
-_compiled = lru_cache(maxsize=64)(jmespath.compile)
 
 _LOADING = threading.Lock()
 
@@ -152,11 +150,7 @@ def is_region(name: str, partition: str) -> bool:
 
 
 def _partition_data(partition: str) -> Mapping[str, Any]:
-    return next(_partitions(partition), {"regions": {}})
-
-
-def _partitions(partition: str) -> Iterator[Mapping[str, Any]]:
-    return (each for each in _endpoints()["partitions"] if each["partition"] == partition)
+    return next((each for each in _endpoints()["partitions"] if each["partition"] == partition), {"regions": {}})
 
 
 @lru_cache(maxsize=1)

@@ -95,6 +95,15 @@ def placeholders(value: Any) -> Iterator[str]:
         yield from (name for item in value for name in placeholders(item))
 
 
+def escaped(value: Any) -> Any:
+    """The value with the braces of all placeholders doubled, at any depth, so that `fill` gives it back as it was."""
+    if isinstance(value, str):
+        return _PLACEHOLDER.sub(lambda match: f"{{{match[0]}}}", value)
+    if isinstance(value, Mapping):
+        return {key: escaped(item) for key, item in value.items()}
+    return [escaped(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def is_placeholder(text: str) -> bool:
     """Whether a string consists of a single placeholder."""
     match = _PLACEHOLDER.fullmatch(text)

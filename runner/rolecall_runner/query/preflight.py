@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import Any
 from rolecall_generator.iam import Access, ModuleKind
 from rolecall_generator.iam.catalog import action_of, find_action
 from rolecall_generator.iam.evaluation import Caller, Decision, Effect, Evaluator, Request
-from rolecall_generator.planning import Plan, PlannedModule
+from rolecall_generator.planning import Plan
 from rolecall_runner.inventory import Target, TargetKind
 from rolecall_runner.query.operations import is_global, planned_regions
 from rolecall_runner.query.spec import QueryError, QuerySpec, RegionChoice
@@ -50,24 +50,16 @@ def judge(service: str, operation: str) -> Judgement:
 def check_reads(spec: QuerySpec, *, allow_write: bool = False) -> tuple[Judgement, ...]:
     """The access level of every call of a query, in order. Raises QueryError for a call that does not only read."""
     judged = tuple(judge(service, operation) for service, operation in spec.calls)
-    if not allow_write:
-        _refuse(each for each in judged if not each.reads)
-    return judged
-
-
-def _refuse(writing: Iterable[Judgement]) -> None:
-    for each in writing:
-        if each.levels:
-            what = (
-                f"{each.service} {each.operation} is not a read operation: the access level of {each.action} is {each.level}"
-            )
-        else:
-            what = (
-                f"{each.service} {each.operation} may not be a read operation: {each.action} is not in AWS's list of actions"
-            )
+    writing = next((each for each in judged if not each.reads), None)
+    if writing is not None and not allow_write:
+        call, action = f"{writing.service} {writing.operation}", writing.action
+        what = f"{call} is not a read operation: the access level of {action} is {writing.level}"
+        if not writing.levels:
+            what = f"{call} may not be a read operation: {action} is not in AWS's list of actions"
         raise QueryError(
             what, where="Service Authorization Reference", hint="add --allow-write to run it, after a confirmation"
         )
+    return judged
 
 
 _REGION_LISTS = ("ec2:DescribeRegions", "account:ListRegions")
@@ -100,22 +92,12 @@ class Forecast:
         return self.ability is Ability.NO
 
 
-class IntendedAccess:
-    """The intended access of targets, built lazily from the plan."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._modules: Mapping[tuple[str, str], PlannedModule] = {(each.kind, each.subject): each for each in plan.modules}
-
-    def access(self, target: Target) -> Access:
-        """The access of the target's module; empty if the plan has none."""
-        module = self._modules.get((_KINDS[target.kind], target.name))
-        return module.build().access if module is not None else Access()
-
-
-def forecasts(spec: QuerySpec, targets: Iterable[Target], intended: IntendedAccess) -> Iterator[Forecast]:
-    """What each target will be able to answer, in order. Sends nothing."""
+def forecasts(spec: QuerySpec, targets: Iterable[Target], plan: Plan) -> Iterator[Forecast]:
+    """What each target will be able to answer with the access of the plan, in order. Sends nothing."""
+    modules = {(each.kind, each.subject): each for each in plan.modules}
     for target in targets:
-        yield forecast(spec, target, intended.access(target))
+        module = modules.get((_KINDS[target.kind], target.name))
+        yield forecast(spec, target, module.build().access if module is not None else Access())
 
 
 def forecast(spec: QuerySpec, target: Target, access: Access) -> Forecast:

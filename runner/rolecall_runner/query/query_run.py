@@ -42,7 +42,7 @@ from rolecall_runner.inventory import (
 from rolecall_runner.query.answers import QueryAnswer
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.parameters import check_targets
-from rolecall_runner.query.preflight import Forecast, IntendedAccess, Judgement, Preview, count_calls, forecasts
+from rolecall_runner.query.preflight import Forecast, Judgement, Preview, count_calls, forecasts
 from rolecall_runner.query.spec import QueryError, QuerySpec
 from rolecall_runner.query.validate import describe, parameters_json, validate_query
 from rolecall_runner.specification import build
@@ -182,8 +182,7 @@ def forecast_answers(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast
 
     Raises PlanError, OutputError.
     """
-    plan = make_plan(chosen.inventory.manifest, previous_slots(read_lock(chosen.out)))
-    return forecasts(spec, chosen.targets, IntendedAccess(plan))
+    return forecasts(spec, chosen.targets, make_plan(chosen.inventory.manifest, previous_slots(read_lock(chosen.out))))
 
 
 def preview(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets) -> Preview:

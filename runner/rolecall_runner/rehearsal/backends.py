@@ -24,10 +24,8 @@ _INTERRUPTED = "interrupted"
 class RehearsalBackend(Protocol):
     """Applies the modules in the sandbox and destroys them."""
 
-    @property
-    def results(self) -> Mapping[str, ModuleRehearsal]:
-        """The outcome so far of each module, by path."""
-        ...
+    results: dict[str, ModuleRehearsal]
+    """The outcome so far of each module, by path."""
 
     def apply(self) -> None:
         """Apply all modules. Errors of a module are in its result."""
@@ -64,12 +62,7 @@ class TerraformBackend:
         self._step = step
         self._stopped = threading.Event()
         self._started: dict[str, Workspace] = {}
-        self._results: dict[str, ModuleRehearsal] = {}
-
-    @property
-    def results(self) -> Mapping[str, ModuleRehearsal]:
-        """The outcome so far of each module, by path."""
-        return self._results
+        self.results: dict[str, ModuleRehearsal] = {}
 
     def apply(self) -> None:
         """Apply the modules, in parallel. Errors are in the results; KeyboardInterrupt stops all and is raised."""
@@ -96,9 +89,9 @@ class TerraformBackend:
 
     def _apply(self, chosen: RehearsedModules) -> None:
         result = ModuleRehearsal(chosen.path, chosen.account_id, ModuleOutcome.INTERRUPTED, error=_INTERRUPTED)
-        self._results[chosen.path] = result
+        self.results[chosen.path] = result
         if reason := reason_to_skip(chosen.module, self._provider.version):
-            self._results[chosen.path] = replace(result, outcome=ModuleOutcome.SKIPPED, error=reason)
+            self.results[chosen.path] = replace(result, outcome=ModuleOutcome.SKIPPED, error=reason)
             return
         with self._step(Stage.APPLY, chosen.path) as ending:
             done = self._init_and_apply(chosen)
@@ -108,7 +101,7 @@ class TerraformBackend:
             result = replace(result, outcome=ModuleOutcome.APPLIED, error=None)
         elif not self._stopped.is_set():
             result = replace(result, outcome=ModuleOutcome.FAILED, error=done.error)
-        self._results[chosen.path] = result
+        self.results[chosen.path] = result
 
     def _init_and_apply(self, chosen: RehearsedModules) -> CompletedCommand:
         try:
@@ -134,8 +127,8 @@ class TerraformBackend:
             except RolecallError as error:
                 done = CompletedCommand(1, f"Error: {error}")
             ending.ok = done.code == 0
-        result = self._results[chosen.path]
-        self._results[chosen.path] = replace(
+        result = self.results[chosen.path]
+        self.results[chosen.path] = replace(
             result, destroyed=done.code == 0, destroy_error=done.error if done.code else None
         )
 
@@ -147,21 +140,16 @@ class ParsedBackend:
         self._chosen = chosen
         self._operator = operator
         self._before = before
-        self._results: dict[str, ModuleRehearsal] = {}
-
-    @property
-    def results(self) -> Mapping[str, ModuleRehearsal]:
-        """The outcome so far of each module, by path."""
-        return self._results
+        self.results: dict[str, ModuleRehearsal] = {}
 
     def apply(self) -> None:
         """Parse every module and provision those without errors."""
         readable = [access for item in self._chosen if (access := self._read(item)) is not None]
         done = provision(split_by_account(Access.union(readable)), operator=self._operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
-        for path, result in self._results.items():
+        for path, result in self.results.items():
             if result.outcome is ModuleOutcome.APPLIED and result.account_id in problems:
-                self._results[path] = replace(result, outcome=ModuleOutcome.FAILED, error=problems[result.account_id])
+                self.results[path] = replace(result, outcome=ModuleOutcome.FAILED, error=problems[result.account_id])
 
     def _read(self, item: RehearsedModules) -> Access | None:
         result = ModuleRehearsal(item.path, item.account_id, ModuleOutcome.APPLIED)
@@ -175,13 +163,13 @@ class ParsedBackend:
             access = parsed.access
         if errors:
             result, access = replace(result, outcome=ModuleOutcome.FAILED, error="\n".join(errors[:3])), None
-        self._results[item.path] = result
+        self.results[item.path] = result
         return access
 
     def destroy(self) -> None:
         """Remove what the accounts did not have before."""
         done = remove_added(self._before, operator=self._operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
-        for path, result in self._results.items():
+        for path, result in self.results.items():
             error = problems.get(result.account_id)
-            self._results[path] = replace(result, destroyed=error is None, destroy_error=error)
+            self.results[path] = replace(result, destroyed=error is None, destroy_error=error)

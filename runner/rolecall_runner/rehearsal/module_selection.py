@@ -40,27 +40,32 @@ class RehearsedModules:
         return self.module.kind is ModuleKind.BACKEND
 
 
-def select_modules(
-    manifest: Path,
-    folder: Path,
-    *,
-    names: Collection[str] = (),
-    sample: int | None = None,
-    seed: int = 0,
-    out: Path | None = None,
-) -> tuple[RehearsedModules, ...]:
-    """Plan a manifest, select modules and write their files below `folder`.
+@dataclass(frozen=True, slots=True)
+class RehearsalSelection:
+    """The modules to rehearse.
 
     `names`: customers, switch roles, paths or `backend`; all modules when empty. `sample`: the size of a random sample of
     customers and switch roles, reproducible by `seed`; the backend is always included. `out`: the output folder whose lock
-    records the assignment of customers to backend policies. Raises ManifestError, PlanError, OutputError or SelectionError.
+    records the assignment of customers to backend policies.
+    """
+
+    names: Collection[str] = ()
+    sample: int | None = None
+    seed: int = 0
+    out: Path | None = None
+
+
+def select_modules(manifest: Path, folder: Path, selection: RehearsalSelection) -> tuple[RehearsedModules, ...]:
+    """Plan a manifest, select modules and write their files below `folder`.
+
+    Raises ManifestError, PlanError, OutputError or SelectionError.
     """
     loaded = load_manifest(manifest)
-    previous = previous_slots(read_lock(out)) if out is not None else {}
+    previous = previous_slots(read_lock(selection.out)) if selection.out is not None else {}
     plan = make_plan(loaded.manifest, previous)
-    paths = select(plan, names) if names else frozenset(module.path for module in plan.modules)
-    if sample is not None:
-        paths = _sample(plan, paths, sample, seed)
+    paths = select(plan, selection.names) if selection.names else frozenset(module.path for module in plan.modules)
+    if selection.sample is not None:
+        paths = _sample(plan, paths, selection.sample, selection.seed)
     return tuple(_write(module, manifest.name, folder) for module in plan.modules if module.path in paths)
 
 

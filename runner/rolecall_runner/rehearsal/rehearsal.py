@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rolecall_generator.iam import Access, ConsolePassword
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_runner.live import read_account
 from rolecall_runner.rehearsal.backends import ParsedBackend, RehearsalBackend, TerraformBackend
-from rolecall_runner.rehearsal.module_selection import RehearsedModules, select_modules
+from rolecall_runner.rehearsal.module_selection import RehearsalSelection, RehearsedModules, select_modules
 from rolecall_runner.rehearsal.rehearsal_report import (
     AccountRehearsal,
     AppliedModules,
@@ -60,16 +60,6 @@ NO_TERRAFORM = "no terraform or tofu is on PATH"
 
 
 @dataclass(frozen=True, slots=True)
-class RehearsalSelection:
-    """The modules to rehearse: those of `names` (all when empty), a random `sample` of this size. See `choose`."""
-
-    names: Collection[str] = ()
-    sample: int | None = None
-    seed: int = 0
-    out: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class TerraformTool:
     """The Terraform to use, None if not installed.
 
@@ -86,7 +76,7 @@ def rehearse(
     *,
     tool: TerraformTool,
     url: str,
-    selection: RehearsalSelection = RehearsalSelection(),
+    selection: RehearsalSelection | None = None,
     keep: bool = False,
     progress: ProgressListener = lambda _progress: None,
     after_apply: Callable[[AppliedModules], None] = lambda _applied: None,
@@ -103,14 +93,7 @@ def rehearse(
     step = Steps(progress, clock)
     with tempfile.TemporaryDirectory(prefix="rolecall-rehearsal-") as name:
         work = Path(name)
-        chosen = select_modules(
-            manifest,
-            work / "modules",
-            names=selection.names,
-            sample=selection.sample,
-            seed=selection.seed,
-            out=selection.out,
-        )
+        chosen = select_modules(manifest, work / "modules", selection or RehearsalSelection())
         operator = AdminClient(url, partition=chosen[0].module.partition if chosen else "aws")
         with step(Stage.PROVIDER, None):
             provider = _provider(tool, work / "provider")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -68,10 +68,6 @@ class Rehearsal:
     provider_version: str | None = None
     seconds: float = 0.0
 
-    def with_outcome(self, outcome: ModuleOutcome) -> tuple[ModuleRehearsal, ...]:
-        """The modules with this outcome."""
-        return tuple(module for module in self.modules if module.outcome is outcome)
-
     @property
     def passed(self) -> bool:
         """Whether at least one module was applied, none failed, and no account has differences, leftovers or problems."""
@@ -81,7 +77,7 @@ class Rehearsal:
             for module in self.modules
         )
         accounts = all(not (account.differences or account.left or account.problem) for account in self.accounts)
-        return modules and accounts and bool(self.with_outcome(ModuleOutcome.APPLIED))
+        return modules and accounts and any(module.outcome is ModuleOutcome.APPLIED for module in self.modules)
 
 
 def rehearsal_json(rehearsal: Rehearsal) -> dict[str, Any]:
@@ -94,25 +90,17 @@ def rehearsal_json(rehearsal: Rehearsal) -> dict[str, Any]:
         "provider_version": rehearsal.provider_version,
         "kept": rehearsal.kept,
         "seconds": round(rehearsal.seconds, 3),
-        "modules": [_plain(asdict(module)) for module in rehearsal.modules],
+        "modules": [asdict(module) | {"seconds": round(module.seconds, 3)} for module in rehearsal.modules],
         "accounts": [
             {
                 "account_id": account.account_id,
-                "differences": _changes(account.differences),
-                "left": _changes(account.left),
+                "differences": [asdict(change) for change in account.differences],
+                "left": [asdict(change) for change in account.left],
                 "problem": account.problem,
             }
             for account in rehearsal.accounts
         ],
     }
-
-
-def _plain(module: dict[str, Any]) -> dict[str, Any]:
-    return module | {"outcome": str(module["outcome"]), "seconds": round(module["seconds"], 3)}
-
-
-def _changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    return [asdict(change) for change in changes]
 
 
 class Stage(StrEnum):

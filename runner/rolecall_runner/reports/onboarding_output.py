@@ -13,11 +13,10 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from rolecall_generator.terminal import print_lines
 from rolecall_generator.text import json_text, sanitize_line
 from rolecall_runner.onboarding import Onboarded, PollAttempt
 from rolecall_runner.redact import REHEARSAL
-from rolecall_runner.reports.summary import STYLES
+from rolecall_runner.reports.summary import STYLES, print_message
 from rolecall_runner.status import StatusPlace
 from rolecall_runner.verify import Mark
 
@@ -101,19 +100,13 @@ def spell(seconds: float) -> str:
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
 
 
-_RULE = "-" * 8
-
-
 def print_onboarding(console: Console, ended: Onboarded, place: StatusPlace) -> None:
     """Print the result. The message to the customer is neither indented nor wrapped."""
     console.print(Text(sanitize_line(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
     if not ended.verified:
         _print_problems(console, ended)
     if ended.letter:
-        name = sanitize_line(ended.target.name)
-        console.print(Text(f"{_RULE} message to {name} {_RULE}", style="cyan"))
-        print_lines(console, ended.letter)
-        console.print(Text(f"{_RULE} end of the message {_RULE}", style="cyan"))
+        print_message(console, ended.letter, sanitize_line(ended.target.name))
     console.print(f"next: {next_step(ended, place)}", markup=False, soft_wrap=True)
 
 

@@ -16,28 +16,16 @@ Line = Callable[[str, str], object]
 
 WIDTH = 79
 _SHOWN_CHARACTERS = 160
-_STYLES = {
-    TaskEnding.OK: "green",
-    TaskEnding.CHANGED: "yellow",
-    TaskEnding.SKIPPED: "cyan",
-    TaskEnding.FAILED: "red",
-    TaskEnding.UNREACHABLE: "red",
-    TaskEnding.INCONCLUSIVE: "red",
-    TaskEnding.IGNORED: "cyan",
+_ENDINGS = {
+    TaskEnding.OK: ("green", "ok", ""),
+    TaskEnding.CHANGED: ("yellow", "changed", ""),
+    TaskEnding.SKIPPED: ("cyan", "skipping", ""),
+    TaskEnding.FAILED: ("red", "fatal", "FAILED! => "),
+    TaskEnding.UNREACHABLE: ("red", "fatal", "UNREACHABLE! => "),
+    TaskEnding.INCONCLUSIVE: ("red", "fatal", "INCONCLUSIVE! => "),
+    TaskEnding.IGNORED: ("cyan", "failed", "FAILED! => "),
 }
-_WORDS = {
-    TaskEnding.SKIPPED: "skipping",
-    TaskEnding.FAILED: "fatal",
-    TaskEnding.UNREACHABLE: "fatal",
-    TaskEnding.INCONCLUSIVE: "fatal",
-    TaskEnding.IGNORED: "failed",
-}
-_ERRORS = {
-    TaskEnding.FAILED: "FAILED! => ",
-    TaskEnding.UNREACHABLE: "UNREACHABLE! => ",
-    TaskEnding.INCONCLUSIVE: "INCONCLUSIVE! => ",
-    TaskEnding.IGNORED: "FAILED! => ",
-}
+"""Style, first word of the line, and the head of the error."""
 
 
 class PlayText:
@@ -75,11 +63,11 @@ class PlayText:
         self._line(f"{text} ".ljust(WIDTH, "*"), "bold")
 
     def _ended(self, event: TaskEnded) -> None:
-        word = _WORDS.get(event.ending, str(event.ending))
+        style, word, error = _ENDINGS[event.ending]
         said = _said(event)
-        arrow = "" if event.ending in _ERRORS or not said else "=> "
-        text = f"{word}: [{event.account}]{': ' if event.ending in _ERRORS else ' '}{_ERRORS.get(event.ending, arrow)}{said}"
-        self._line(redact(_one_line(text)).rstrip(), _STYLES[event.ending])
+        head = f": {error}" if error else " => " if said else " "
+        text = f"{word}: [{event.account}]{head}{said}"
+        self._line(redact(" ".join(text.split())), style)
         if event.ending is TaskEnding.IGNORED:
             self._line("...ignoring", "cyan")
 
@@ -113,10 +101,6 @@ def recap_lines(recap: Recap) -> Iterator[tuple[str, str]]:
         bad = [ending for ending in (TaskEnding.FAILED, TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE) if counts[ending]]
         style = "red" if bad else "yellow" if counts[TaskEnding.CHANGED] else "green"
         yield f"{name:<{width}} : " + " ".join(f"{ending}={counts[ending]:<3}" for ending in TaskEnding).rstrip(), style
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def list_plays(plays: Sequence[Play], fleet: Fleet, *, tasks: bool, hosts: bool) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ The fleet's state for machines.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rich.console import Console
@@ -25,38 +25,17 @@ SHOWN = 50
 ALL_SHOWN = 20
 """With more targets than this, verified ones are not listed."""
 
-STYLES = {
-    CustomerState.FAILED: "bold red",
-    CustomerState.DRIFTING: "red",
-    CustomerState.OUTDATED: "yellow",
-    CustomerState.STALE: "yellow",
-    CustomerState.APPLIED: "cyan",
-    CustomerState.HANDED_OVER: "cyan",
-    CustomerState.NOT_HANDED_OVER: "dim",
-    CustomerState.VERIFIED: "green",
+_SHOWN: Mapping[CustomerState, tuple[str, str, str, str]] = {
+    CustomerState.FAILED: ("bold red", "✗", "runner verify --limit {name}", "for the reason"),
+    CustomerState.DRIFTING: ("red", "≠", "runner verify --limit {name}", "for the differences"),
+    CustomerState.OUTDATED: ("yellow", "!", "gen bundle {name}", "send it; then: {onboard}"),
+    CustomerState.STALE: ("yellow", "?", "runner verify --limit {name}", "to verify it again"),
+    CustomerState.APPLIED: ("cyan", "…", "{onboard}", "to verify it"),
+    CustomerState.HANDED_OVER: ("cyan", "…", "{onboard}", "to wait for the apply"),
+    CustomerState.NOT_HANDED_OVER: ("dim", "-", "gen bundle {name}", "send it; then: {onboard}"),
+    CustomerState.VERIFIED: ("green", "✓", "", ""),
 }
-SIGNS = {
-    CustomerState.FAILED: "✗",
-    CustomerState.DRIFTING: "≠",
-    CustomerState.OUTDATED: "!",
-    CustomerState.STALE: "?",
-    CustomerState.APPLIED: "…",
-    CustomerState.HANDED_OVER: "…",
-    CustomerState.NOT_HANDED_OVER: "-",
-    CustomerState.VERIFIED: "✓",
-}
-"""Signs for readers who cannot see colours."""
-
-_NEXT = {
-    CustomerState.FAILED: ("runner verify --limit {name}", "for the reason"),
-    CustomerState.DRIFTING: ("runner verify --limit {name}", "for the differences"),
-    CustomerState.OUTDATED: ("gen bundle {name}", "send it; then: {onboard}"),
-    CustomerState.STALE: ("runner verify --limit {name}", "to verify it again"),
-    CustomerState.APPLIED: ("{onboard}", "to verify it"),
-    CustomerState.HANDED_OVER: ("{onboard}", "to wait for the apply"),
-    CustomerState.NOT_HANDED_OVER: ("gen bundle {name}", "send it; then: {onboard}"),
-}
-"""The next command for each state; `{onboard}` is the one for the target's kind."""
+"""Style, sign (for readers who cannot see colors), next command, and why; `{onboard}` is the one for the target's kind."""
 
 _ONBOARD = {TargetKind.CUSTOMER: "runner onboard {name}", TargetKind.SWITCH_ROLE: "runner verify --limit {name}"}
 _SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -88,7 +67,7 @@ def _headline(report: StatusReport) -> Text:
     noun = "account" if total == 1 else "accounts"
     text = Text.assemble((f"{total:,} {noun}", "bold"), f", {REHEARSAL}: " if report.place.rehearsal else ": ")
     for number, (state, count) in enumerate(report.counts.items()):
-        text.append(f"{', ' if number else ''}{count:,} {words(state)}", style=STYLES[state])
+        text.append(f"{', ' if number else ''}{count:,} {words(state)}", style=_SHOWN[state][0])
     return text
 
 
@@ -104,8 +83,8 @@ def _table(rows: Sequence[StatusRow], now: datetime) -> Table:
     table.add_column("for", no_wrap=True, justify="right")
     table.add_column("what is known", overflow="fold", ratio=1)
     for row in rows:
-        style = STYLES[row.state]
-        state = Text(f"{SIGNS[row.state]} {words(row.state)}", style=style)
+        style, sign, _, _ = _SHOWN[row.state]
+        state = Text(f"{sign} {words(row.state)}", style=style)
         table.add_row(Text(_name(row)), state, age(row.since, now), Text(sanitize_line(row.what)))
     return table
 
@@ -120,9 +99,9 @@ def _print_next(console: Console, report: StatusReport, rows: Sequence[StatusRow
     for row in rows:
         first.setdefault(row.state, row)
     for state in CustomerState:
-        if state in first and state in _NEXT:
+        if state in first and state is not CustomerState.VERIFIED:
             command, why = _next(report.place, first[state])
-            line = Text.assemble((f"{words(state)}: ", STYLES[state]), (command, "bold"), f"   {why}")
+            line = Text.assemble((f"{words(state)}: ", _SHOWN[state][0]), (command, "bold"), f"   {why}")
             console.print(line, soft_wrap=True)
 
 
@@ -135,7 +114,7 @@ def _next(place: StatusPlace, row: StatusRow) -> tuple[str, str]:
         return place.command("gen terraform"), f"then: {place.command(f'gen bundle {name}')}"
     if row.state is CustomerState.NOT_HANDED_OVER and row.bundled:
         return place.command(onboard), f"after you have sent {place.out / BUNDLES / row.target.name}"
-    command, why = _NEXT[row.state]
+    _, _, command, why = _SHOWN[row.state]
     return place.command(command.format(name=name, onboard=onboard)), why.format(onboard=place.command(onboard))
 
 

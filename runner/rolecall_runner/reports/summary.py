@@ -28,26 +28,6 @@ from rolecall_runner.verify import (
 _NAMED = 5
 
 
-@dataclass(slots=True)
-class UnseenTally:
-    """Accounts that passed although no call can show whether their newest module is applied."""
-
-    names: list[str] = field(default_factory=list)
-
-    def add(self, verdict: Verdict) -> None:
-        """Count one verdict."""
-        if any(check.step is Step.MODULE and check.mark is Mark.SKIPPED for check in verdict.checks):
-            self.names.append(verdict.name)
-
-    def lines(self, command: Callable[[str], str] = str) -> Iterator[str]:
-        """One sentence with the next command, if there are any. `command` adds the options of this run."""
-        if self.names:
-            rest = f" and {len(self.names) - _NAMED:,} more" if len(self.names) > _NAMED else ""
-            named = f"{', '.join(self.names[:_NAMED])}{rest}"
-            confirm = command(f"runner status {shlex.quote(self.names[0])} --applied")
-            yield f"newest module: no call shows whether {named} applied it; if the customer confirms it, run {confirm}"
-
-
 STYLES = {
     Mark.OK: "green",
     Mark.REFUSED: "green",
@@ -107,31 +87,6 @@ def tally(verdicts: Iterable[Verdict], targets: int = 0) -> Tally:
     return Tally(targets, Counter(verdict.mark for verdict in verdicts))
 
 
-@dataclass(slots=True)
-class RotationTally:
-    """Names of customers whose external id is being rotated, by the state of the rotation."""
-
-    names: dict[RotationState, list[str]] = field(default_factory=dict)
-
-    def add(self, verdict: Verdict) -> None:
-        """Count one verdict."""
-        state = verdict.rotation
-        if state is not None:
-            self.names.setdefault(state, []).append(verdict.name)
-
-    def lines(self, command: Callable[[str], str] = str) -> Iterator[str]:
-        """One sentence for rotations that wait for the customer, one for those that wait for you.
-
-        `command` adds the options of this run to a command line.
-        """
-        if waiting := self.names.get(RotationState.WAITING):
-            yield f"rotation: {_listed(waiting)} accepted only the previous external id: the new module is not applied"
-        seen = [*self.names.get(RotationState.BOTH, ()), *self.names.get(RotationState.NEW_ALONE, ())]
-        if seen:
-            finish = command(f"gen customer rotate-external-id {shlex.quote(seen[0])} --finish")
-            yield f"rotation: {_listed(seen)} accepted the new external id: finish with {finish}"
-
-
 def _listed(names: Sequence[str]) -> str:
     rest = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
@@ -154,8 +109,8 @@ def print_summary(console: Console, info: RunInfo, verdicts: Iterable[Verdict], 
 
     `command` adds the options of this run to a command line that is shown.
     """
-    rotations, unseen, missing = RotationTally(), UnseenTally(), Counter[str]()
-    counted, listed, hidden = _collect(info, _counted(verdicts, rotations, unseen, missing))
+    remarks = _Remarks()
+    counted, listed, hidden = _collect(info, verdicts, remarks)
     if listed:
         console.print(f"VERIFY RECAP{f', {REHEARSAL}' if info.rehearsal else ''}", style="bold")
     labels = [_shortened(sanitize_line(verdict.label)) for verdict in listed]
@@ -174,10 +129,10 @@ def print_summary(console: Console, info: RunInfo, verdicts: Iterable[Verdict], 
     if hidden:
         noun = "account is" if hidden == 1 else "accounts are"
         console.print(f"{hidden:,} {'other ' if listed else ''}{noun} ok", style="green", highlight=False)
-    for line in (*rotations.lines(command), *unseen.lines(command)):
+    for line in remarks.lines(command):
         console.print(sanitize_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
-    if missing:
-        _print(console, Text(not_rehearsed_line(missing), style=STYLES[Mark.SKIPPED]))
+    if remarks.missing:
+        _print(console, Text(not_rehearsed_line(remarks.missing), style=STYLES[Mark.SKIPPED]))
     style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
     console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)
 
@@ -209,23 +164,47 @@ def not_rehearsed_line(missing: Mapping[str, int]) -> str:
     return sanitize_line(f"not supported by the sandbox: {', '.join(named[:_ACTIONS_SHOWN])}{more}")
 
 
-def _counted(
-    verdicts: Iterable[Verdict], rotations: RotationTally, unseen: UnseenTally, missing: Counter[str]
-) -> Iterator[Verdict]:
-    for verdict in verdicts:
-        rotations.add(verdict)
-        unseen.add(verdict)
-        missing.update(verdict.not_rehearsed)
-        yield verdict
+@dataclass(slots=True)
+class _Remarks:
+    """What the summary names besides the marks.
+
+    `rotations`: customers whose external ID is being rotated, by the state of the rotation. `unseen`: accounts that passed
+    although no call can show whether their newest module is applied. `missing`: actions that the sandbox does not simulate.
+    """
+
+    rotations: dict[RotationState, list[str]] = field(default_factory=dict)
+    unseen: list[str] = field(default_factory=list)
+    missing: Counter[str] = field(default_factory=Counter)
+
+    def add(self, verdict: Verdict) -> None:
+        if verdict.rotation is not None:
+            self.rotations.setdefault(verdict.rotation, []).append(verdict.name)
+        if any(check.step is Step.MODULE and check.mark is Mark.SKIPPED for check in verdict.checks):
+            self.unseen.append(verdict.name)
+        self.missing.update(verdict.not_rehearsed)
+
+    def lines(self, command: Callable[[str], str]) -> Iterator[str]:
+        """Rotations that wait for the customer, those that wait for you, and unseen modules, with the next commands."""
+        if waiting := self.rotations.get(RotationState.WAITING):
+            yield f"rotation: {_listed(waiting)} accepted only the previous external id: the new module is not applied"
+        seen = [*self.rotations.get(RotationState.BOTH, ()), *self.rotations.get(RotationState.NEW_ALONE, ())]
+        if seen:
+            finish = command(f"gen customer rotate-external-id {shlex.quote(seen[0])} --finish")
+            yield f"rotation: {_listed(seen)} accepted the new external id: finish with {finish}"
+        if self.unseen:
+            confirm = command(f"runner status {shlex.quote(self.unseen[0])} --applied")
+            named = _listed(self.unseen)
+            yield f"newest module: no call shows whether {named} applied it; if the customer confirms it, run {confirm}"
 
 
-def _collect(info: RunInfo, verdicts: Iterable[Verdict]) -> tuple[Tally, list[Verdict], int]:
+def _collect(info: RunInfo, verdicts: Iterable[Verdict], remarks: _Remarks) -> tuple[Tally, list[Verdict], int]:
     """Return the counts, the verdicts to show in order, and the number of ok verdicts that are not shown."""
     counted = Tally(info.targets)
     first: list[Verdict] = []
     later: list[Verdict] = []
     for verdict in verdicts:
         counted.add(verdict)
+        remarks.add(verdict)
         if counted.asked <= ALL_SHOWN:
             first.append(verdict)
         elif verdict.mark is not Mark.OK:
@@ -251,7 +230,7 @@ def _explain(console: Console, verdict: Verdict, name: str) -> None:
     for diagnosis in verdict.diagnoses:
         _print_diagnosis(console, diagnosis)
     if message := customer_message(verdict):
-        _print_message(console, message, name)
+        print_message(console, message, name)
     console.print()
 
 
@@ -268,8 +247,8 @@ def _print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     _print(console, text, _INDENT)
 
 
-def _print_message(console: Console, text: str, name: str) -> None:
-    """Print the message without indentation and wrapping, so that it can be copied."""
+def print_message(console: Console, text: str, name: str) -> None:
+    """Print the message to a customer without indentation and wrapping, so that it can be copied."""
     rule = "-" * 8
     _print(console, Text(f"{rule} message to {name} {rule}", style="cyan"))
     print_lines(console, text)

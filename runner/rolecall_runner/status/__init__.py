@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.status.earlier_modules import read_module_history
     from rolecall_runner.status.overview import (
         CustomerState,
         StatusPlace,
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
         select_targets,
         set_form,
     )
-    from rolecall_runner.status.status_file import StatusEntry, StatusError, read_status
+    from rolecall_runner.status.status_file import StatusEntry, StatusError, read_module_history, read_status
     from rolecall_runner.status.update import (
         OutputDigests,
         bundle_folders,
@@ -50,7 +49,6 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
-        "earlier_modules": ("read_module_history",),
         "overview": (
             "CustomerState",
             "StatusPlace",
@@ -65,6 +63,7 @@ __getattr__ = lazy_getattr(
         "status_file": (
             "StatusEntry",
             "StatusError",
+            "read_module_history",
             "read_status",
         ),
         "update": (

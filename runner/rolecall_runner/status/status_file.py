@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.records import STATUS_VERSION
 from rolecall_runner.inventory import Target, TargetKind
 from rolecall_runner.private_files import create_private_file
+from rolecall_runner.verify import EarlierModule, ModuleHistory, decode_access
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,21 +205,9 @@ _PARTS: Mapping[str, type] = {
 }
 _LISTS, _DATES = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
 
+
 # Not `asdict`, which copies every value: it takes a third of the time of a large write.
-_NAMES: Mapping[type, tuple[str, ...]] = {
-    kind: tuple(field.name for field in fields(kind))
-    for kind in (
-        StatusEntry,
-        HandedOver,
-        VerifiedEntry,
-        LastProblem,
-        SeenId,
-        LastRun,
-        ModuleVersion,
-        Pending,
-        Confirmed,
-    )
-}
+_NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in (StatusEntry, ModuleVersion, *_PARTS.values())}
 
 
 def _plain(value: Any) -> Any:
@@ -282,6 +271,24 @@ def read_status(path: Path) -> StatusFile:
     return StatusFile(dict(_entries(path, body)))
 
 
+def read_module_history(path: Path, targets: Iterable[Target]) -> ModuleHistory:
+    """Earlier modules of these targets, and how customers apply them; empty without a status file. Raises StatusError."""
+    status = read_status(path)
+    earlier: dict[StatusKey, tuple[EarlierModule, ...]] = {}
+    forms: dict[StatusKey, str] = {}
+    for target in targets:
+        entry = status.of(target)
+        try:
+            found = tuple(EarlierModule(decode_access(each.access), bool(each.gone)) for each in entry.versions)
+        except ValueError as error:
+            raise _damaged(path, f"{target.name}: {error}") from error
+        if found:
+            earlier[key_of(target)] = found
+        if entry.form:
+            forms[key_of(target)] = entry.form
+    return ModuleHistory(earlier, forms)
+
+
 def _read_checked(path: Path) -> bytes:
     """The bytes of a file that belongs to the user, root or the owner of its folder, and is not world-writable.
 
@@ -330,23 +337,12 @@ def change_status(path: Path, change: Callable[[StatusFile], Mapping[StatusKey, 
 
 def encode(status: StatusFile) -> bytes:
     """The file's bytes."""
-    parts: dict[str, Any] = {"version": STATUS_VERSION}
+    parts = [f'"version": {STATUS_VERSION}']
     for kind, section in _SECTIONS.items():
-        entries = {name: entry.to_json() for (of, name), entry in status.entries.items() if of == kind}
-        parts[section] = _Lines(entries)
-    return ("{\n" + ",\n".join(f"{json.dumps(key)}: {_dump(value)}" for key, value in parts.items()) + "\n}\n").encode()
-
-
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    entries: Mapping[str, Any]
-
-
-def _dump(value: Any) -> str:
-    if not isinstance(value, _Lines):
-        return json.dumps(value)
-    lines = (f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(value.entries.items()))
-    return "{" + ",".join(f"\n{line}" for line in lines) + "}"
+        entries = {name: entry for (of, name), entry in status.entries.items() if of == kind}
+        lines = ",".join(f"\n{json.dumps(name)}: {json.dumps(entry.to_json())}" for name, entry in sorted(entries.items()))
+        parts.append(f'"{section}": {{{lines}}}')
+    return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
 
 
 @contextmanager

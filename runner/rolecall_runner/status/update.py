@@ -43,6 +43,7 @@ from rolecall_runner.verify import (
     Verdict,
     before_applying,
     encode_access,
+    refused_by_own_side,
 )
 
 if TYPE_CHECKING:
@@ -143,44 +144,39 @@ def store_handover(
     the customers apply modules; empty if not known. Raises StatusError, or OutputError for an invalid lock file.
     """
     found = read_output_digests(out)
-    chosen = tuple(targets)
 
-    def change(before: StatusFile) -> Mapping[StatusKey, StatusEntry]:
-        return {
-            key_of(target): _handed_over(_with_form(before.of(target), form), target, found, stamp(now), access)
-            for target in chosen
-        }
+    def change(entry: StatusEntry, target: Target) -> StatusEntry:
+        return _handed_over(_with_form(entry, form), target, found, stamp(now), access)
 
-    return change_status(status_path(out, rehearsal=rehearsal), change)
+    return _change_each(out, targets, change, rehearsal=rehearsal)
 
 
 def store_confirmation(out: Path, targets: Iterable[Target], *, now: datetime, rehearsal: bool) -> StatusFile:
-    """Record a user's statement that the targets' written modules are applied. Raises as `note_hand_over`.
+    """Record a user's statement that the targets' written modules are applied. Raises as `store_handover`.
 
     It counts only for changes that no check can show.
     """
     found = read_output_digests(out)
-    chosen = tuple(targets)
 
-    def change(before: StatusFile) -> Mapping[StatusKey, StatusEntry]:
-        return {
-            key_of(target): replace(
-                entry := before.of(target),
-                confirmed=Confirmed(stamp(now), found.module(target)),
-                pending=None if entry.pending is not None and entry.pending.unseen else entry.pending,
-            )
-            for target in chosen
-        }
+    def change(entry: StatusEntry, target: Target) -> StatusEntry:
+        pending = None if entry.pending is not None and entry.pending.unseen else entry.pending
+        return replace(entry, confirmed=Confirmed(stamp(now), found.module(target)), pending=pending)
 
-    return change_status(status_path(out, rehearsal=rehearsal), change)
+    return _change_each(out, targets, change, rehearsal=rehearsal)
 
 
 def store_form(out: Path, targets: Iterable[Target], form: str, *, rehearsal: bool) -> StatusFile:
     """Record how these customers apply modules. Raises StatusError."""
-    chosen = tuple(targets)
+    return _change_each(out, targets, lambda entry, _target: _with_form(entry, form), rehearsal=rehearsal)
+
+
+def _change_each(
+    out: Path, targets: Iterable[Target], change: Callable[[StatusEntry, Target], StatusEntry], *, rehearsal: bool
+) -> StatusFile:
+    """Change the entries of these targets in one write."""
     return change_status(
         status_path(out, rehearsal=rehearsal),
-        lambda before: {key_of(target): _with_form(before.of(target), form) for target in chosen},
+        lambda before: {key_of(target): change(before.of(target), target) for target in targets},
     )
 
 
@@ -267,7 +263,7 @@ def apply_verdict(
             verified=VerifiedEntry(date, run, entry.verified.module if entry.verified is not None else ""),
             pending=_pending(entry, newest, date, run, module),
         )
-    if verdict.mark is not Mark.FAILED or verdict.refused_by_own_side:
+    if verdict.mark is not Mark.FAILED or refused_by_own_side(verdict):
         return after
     failed = [
         check

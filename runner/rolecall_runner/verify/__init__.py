@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.verify.access_snapshot import decode_access, encode_access
+    from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory, decode_access, encode_access
     from rolecall_runner.verify.agreed_access import access_by_role, before_applying
-    from rolecall_runner.verify.context import CallMemo, EarlierModule, ModuleHistory, RunConfig, VerifyContext, make_context
+    from rolecall_runner.verify.causes import CAUSES, refused_by_own_side
+    from rolecall_runner.verify.context import Actions, CallMemo, RunConfig, VerifyContext, VerifySpec, make_context
     from rolecall_runner.verify.diagnosis import written_trust_policy_allows
     from rolecall_runner.verify.update_message import customer_message, join_message
     from rolecall_runner.verify.verdict import UNSEEN, Check, Diagnosis, Mark, RotationState, Step, Verdict
     from rolecall_runner.verify.verify_run import RunInfo, VerifyTask, verify
-    from rolecall_runner.verify.verify_spec import Actions, VerifySpec
 
 __all__ = [
+    "CAUSES",
     "UNSEEN",
     "Actions",
     "CallMemo",
@@ -38,6 +39,7 @@ __all__ = [
     "encode_access",
     "join_message",
     "make_context",
+    "refused_by_own_side",
     "verify",
     "written_trust_policy_allows",
 ]
@@ -45,13 +47,13 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
-        "access_snapshot": ("decode_access", "encode_access"),
+        "access_snapshot": ("EarlierModule", "ModuleHistory", "decode_access", "encode_access"),
         "agreed_access": ("access_by_role", "before_applying"),
-        "context": ("CallMemo", "EarlierModule", "ModuleHistory", "RunConfig", "VerifyContext", "make_context"),
+        "causes": ("CAUSES", "refused_by_own_side"),
+        "context": ("Actions", "CallMemo", "RunConfig", "VerifyContext", "VerifySpec", "make_context"),
         "diagnosis": ("written_trust_policy_allows",),
         "update_message": ("customer_message", "join_message"),
         "verdict": ("Check", "Diagnosis", "Mark", "RotationState", "Step", "Verdict", "UNSEEN"),
         "verify_run": ("RunInfo", "VerifyTask", "verify"),
-        "verify_spec": ("Actions", "VerifySpec"),
     },
 )

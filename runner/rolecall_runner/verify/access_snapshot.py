@@ -1,12 +1,12 @@
-"""Snapshots of a module's access for the status file: JSON values with digests in place of external IDs.
+"""Snapshots of a module's access for the status file: JSON values with digests in place of external IDs. Without boto3.
 
 Two snapshots are equal if and only if the modules grant the same access; comments and README files do not matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rolecall_generator.iam import Access, Condition, ConsolePassword, Group, ManagedPolicy, PolicyDocument, Role, User
@@ -14,6 +14,29 @@ from rolecall_generator.records import external_id_digest
 
 _EXTERNAL_ID = "sts:externalid"
 _DIGEST = "sha256:"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierModule:
+    """A module that was verified or handed over before the newest one, with digests in place of external IDs.
+
+    `gone`: a later run has shown that it is no longer applied; what it granted is still probed.
+    """
+
+    access: Access
+    gone: bool = False
+
+
+Key = tuple[str, str]
+"""Kind and name of a target."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleHistory:
+    """Earlier modules of targets, and how customers apply modules (a `Form`), by kind and name of the target."""
+
+    earlier: Mapping[Key, tuple[EarlierModule, ...]] = field(default_factory=dict)
+    forms: Mapping[Key, str] = field(default_factory=dict)
 
 
 def hash_external_id(external_id: str) -> str:
@@ -42,32 +65,16 @@ def hash_external_ids(document: PolicyDocument) -> PolicyDocument:
 def encode_access(access: Access) -> dict[str, Any]:
     """The access as canonical JSON values, without empty ones."""
     found = access.canonical()
-    body = {
-        "roles": {arn: _role(role) for arn, role in found.roles.items()},
-        "policies": {arn: _policy(policy) for arn, policy in found.policies.items()},
-        "groups": {arn: _holder(group) for arn, group in found.groups.items()},
-        "users": {arn: _user(user) for arn, user in found.users.items()},
-    }
-    return _without_empty(body)
+    return _without_empty({name: {arn: _encode(part) for arn, part in getattr(found, name).items()} for name in _KINDS})
 
 
 def decode_access(body: Mapping[str, Any]) -> Access:
     """Read `encode_access` back. Raises ValueError for anything else."""
     try:
-        return Access(
-            roles={arn: _read_role(arn, each) for arn, each in body.get("roles", {}).items()},
-            policies={
-                arn: ManagedPolicy(
-                    arn, PolicyDocument.from_json(each["document"]), each.get("description", ""), each.get("tags", {})
-                )
-                for arn, each in body.get("policies", {}).items()
-            },
-            groups={
-                arn: Group(arn, _documents(each), frozenset(each.get("attached", ())), existing=bool(each.get("existing")))
-                for arn, each in body.get("groups", {}).items()
-            },
-            users={arn: _read_user(arn, each) for arn, each in body.get("users", {}).items()},
-        )
+        parts = {
+            name: {arn: _decode(_KINDS[name], arn, each) for arn, each in body.get(name, {}).items()} for name in _KINDS
+        }
+        return Access(**parts)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"it is not a snapshot of a module: {error}") from error
 
@@ -77,46 +84,28 @@ def same_access(one: Access, other: Access) -> bool:
     return encode_access(one) == encode_access(other)
 
 
-def _role(role: Role) -> dict[str, Any]:
-    return _without_empty(
-        {
-            "trust": _document(hash_external_ids(role.trust)) if role.trust is not None else None,
-            **_holder(role),
-            "boundary": role.boundary,
-            "max_session_seconds": role.max_session_seconds,
-            "description": role.description,
-            "tags": dict(role.tags),
-        }
-    )
+_KINDS: Mapping[str, type] = {"roles": Role, "policies": ManagedPolicy, "groups": Group, "users": User}
 
 
-def _policy(policy: ManagedPolicy) -> dict[str, Any]:
-    return _without_empty(
-        {"document": _document(policy.document), "description": policy.description, "tags": dict(policy.tags)}
-    )
+def _encode(part: Any) -> dict[str, Any]:
+    """The fields of a role, policy, group or user. The ARN is the key of the entry."""
+    if isinstance(part, Role) and part.trust is not None:
+        part = replace(part, trust=hash_external_ids(part.trust))
+    body = {each.name: _encode_value(getattr(part, each.name)) for each in fields(part) if each.name != "arn"}
+    if isinstance(part, User):
+        password = body.pop("console_password")
+        body["password_reset"] = password.reset_required if password is not None else None
+    return _without_empty(body)
 
 
-def _user(user: User) -> dict[str, Any]:
-    password = user.console_password
-    return _without_empty(
-        {
-            **_holder(user),
-            "groups": sorted(user.groups),
-            "boundary": user.boundary,
-            "tags": dict(user.tags),
-            "password_reset": password.reset_required if password is not None else None,
-        }
-    )
-
-
-def _holder(part: Role | Group | User) -> dict[str, Any]:
-    return _without_empty(
-        {
-            "inline": {name: _document(document) for name, document in sorted(part.inline.items())},
-            "attached": sorted(part.attached),
-            "existing": part.existing or None,
-        }
-    )
+def _encode_value(value: Any) -> Any:
+    if isinstance(value, PolicyDocument):
+        return _document(value)
+    if isinstance(value, Mapping):
+        return {key: _encode_value(item) for key, item in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return None if value is False else value
 
 
 def _document(document: PolicyDocument) -> dict[str, Any]:
@@ -131,33 +120,22 @@ def _without_empty(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value not in (None, "", {}, [])}
 
 
-def _documents(body: Mapping[str, Any]) -> dict[str, PolicyDocument]:
-    return {name: PolicyDocument.from_json(text) for name, text in body.get("inline", {}).items()}
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "trust": PolicyDocument.from_json,
+    "document": PolicyDocument.from_json,
+    "inline": lambda body: {name: PolicyDocument.from_json(each) for name, each in body.items()},
+    "attached": frozenset,
+    "groups": frozenset,
+    "max_session_seconds": int,
+    "existing": bool,
+}
 
 
-def _read_role(arn: str, body: Mapping[str, Any]) -> Role:
-    return Role(
-        arn,
-        PolicyDocument.from_json(body["trust"]) if "trust" in body else None,
-        _documents(body),
-        frozenset(body.get("attached", ())),
-        body.get("boundary"),
-        int(body.get("max_session_seconds", 3600)),
-        body.get("description", ""),
-        body.get("tags", {}),
-        bool(body.get("existing")),
-    )
-
-
-def _read_user(arn: str, body: Mapping[str, Any]) -> User:
-    password = ConsolePassword(bool(body["password_reset"])) if "password_reset" in body else None
-    return User(
-        arn,
-        frozenset(body.get("groups", ())),
-        _documents(body),
-        frozenset(body.get("attached", ())),
-        password,
-        body.get("boundary"),
-        body.get("tags", {}),
-        bool(body.get("existing")),
-    )
+def _decode(kind: type, arn: str, body: Mapping[str, Any]) -> Any:
+    known = {each.name for each in fields(kind)} - {"arn", "console_password"}
+    values = {name: _READ.get(name, lambda given: given)(value) for name, value in body.items() if name in known}
+    if kind is Role:
+        values.setdefault("trust", None)
+    if kind is User and "password_reset" in body:
+        values["console_password"] = ConsolePassword(bool(body["password_reset"]))
+    return kind(arn, **values)

@@ -1,19 +1,20 @@
-"""Causes of failed checks, each with a hint for the vendor and, if the customer has to act, a part of the message.
+"""The registry of causes: each has a hint for the vendor and, if the customer has to act, a part of the message.
 
-`docs/diagnosis.md` has a section for each ID. The templates take `{account}`, `{role}` (name), `{role_arn}`, `{backend}`,
-`{principal}` (the vendor's role as the trust policy must name it), `{customer}` (name) and `{detail}`, none of them secret.
-`update_message.py` joins the parts of all causes into one message to the customer.
+To add a cause, add it to CAUSES with a function that detects it, and a section for its ID to `docs/diagnosis.md`. Causes
+that exclude each other have no such function: `diagnosis.py` decides between them. The templates take `{account}`, `{role}`
+(name), `{role_arn}`, `{backend}`, `{principal}` (the vendor's role as the trust policy must name it), `{customer}` (name)
+and `{detail}`, none of them secret. `update_message.py` joins the parts of all causes into one message to the customer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rolecall_generator.iam import Arn
 from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
-from rolecall_runner.verify.verdict import Diagnosis
+from rolecall_runner.verify.verdict import RETIRED, WHICH, Check, Diagnosis, Step, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,22 @@ class Cause:
     """Templates of one cause. `customer` is empty if the customer has nothing to do.
 
     `update`: the customer has to apply the newest module; the message then has instructions for the customer's form.
+    `while_waiting`: a few words on why the role cannot be assumed; the ID in words by default. `permanent`: it does not end
+    while this process runs, whatever the customer applies. `own_side`: policies or credentials of the vendor refuse, which
+    shows nothing about the customer. `detect`: a detail for the templates (or "") for each time that the failed check shows
+    this cause.
     """
 
     vendor: str
     customer: str = ""
     update: bool = False
+    while_waiting: str = ""
+    permanent: bool = False
+    own_side: bool = False
+    detect: Callable[[Check], Iterable[str]] = lambda _check: ()
 
 
-CAUSES: Mapping[str, Cause] = {
+CAUSES: dict[str, Cause] = {
     "newer-module-not-applied": Cause(
         "The newer module has not been applied yet: {detail}. Send {customer} its newest module; the role still works as an "
         "earlier module set it up.",
@@ -43,12 +52,14 @@ CAUSES: Mapping[str, Cause] = {
         "we cannot assume the role {role} in your account {account}: it does not seem to exist yet. Afterwards "
         "`aws iam get-role --role-name {role}` must show the role.",
         update=True,
+        while_waiting="the role does not exist",
     ),
     "other-principal": Cause(
         "The trust policy of {role_arn} names another principal than {principal}: have {customer} apply the newest module. "
         "The role's trust policy in account {account} shows which one.",
         "the trust policy of the role {role} in your account {account} does not seem to name our role {principal}.",
         update=True,
+        while_waiting="its trust policy names another principal",
     ),
     "external-id-differs": Cause(
         "The external ID in the trust policy of {role_arn} differs from the manifest: compare `sts:ExternalId` there with "
@@ -56,6 +67,7 @@ CAUSES: Mapping[str, Cause] = {
         "the external ID in the trust policy of the role {role} in your account {account} does not seem to be "
         "the one that we gave you. Please do not choose an ID yourself.",
         update=True,
+        while_waiting="it refuses our external ID",
     ),
     "module-not-current": Cause(
         "{customer}'s module in the output folder does not let {principal} in with the manifest's external ID: run "
@@ -63,6 +75,7 @@ CAUSES: Mapping[str, Cause] = {
         "the module that you have for the role {role} in your account {account} is out of date. We are sending "
         "you the newest.",
         update=True,
+        while_waiting="the written module does not allow us: run gen terraform",
     ),
     "rotation-not-applied": Cause(
         "The role accepts only the previous external ID: {customer} has not applied the new module yet. Keep "
@@ -70,12 +83,14 @@ CAUSES: Mapping[str, Cause] = {
         "the role {role} in your account {account} still has our previous external ID. We have sent you a newer module with "
         "the new one.",
         update=True,
+        while_waiting="it accepts only the previous external ID",
     ),
     "retired-external-id": Cause(
         "The trust policy of {role_arn} still accepts the external ID that the last rotation retired: {customer} has not "
         "applied the newest module, which no longer has that ID.",
         "the role {role} in your account {account} still accepts our former external ID. The update removes it.",
         update=True,
+        detect=lambda check: [""] if check.evidence.get(WHICH) == RETIRED else [],
     ),
     "no-external-id-condition": Cause(
         "The trust policy of {role_arn} has no condition on sts:ExternalId, so anyone who can make us act can reach this "
@@ -135,10 +150,12 @@ CAUSES: Mapping[str, Cause] = {
     "backend-policy-lacks-role": Cause(
         "The policies of {principal} do not allow sts:AssumeRole on {role_arn}: {detail}run `gen terraform`, then apply "
         "output/backend in account {backend}.",
+        while_waiting="our backend role may not assume it: apply output/backend",
     ),
     "backend-policy-not-applied": Cause(
         "The policies of {principal} in the output folder allow it, but perhaps those in the account do not: apply "
         "output/backend in account {backend}; afterwards `terraform plan` there must show no change.",
+        while_waiting="output/backend may not be applied",
     ),
     "backend-role-recreated": Cause(
         "{principal} was deleted and created again, so trust policies still hold the unique ID of the old role (AROA...). "
@@ -147,6 +164,7 @@ CAUSES: Mapping[str, Cause] = {
         "account {account} to the old one: it shows an ID that starts with AROA. The trust policy must be "
         "saved again.",
         update=True,
+        while_waiting="its trust policy has the unique ID of a deleted backend role",
     ),
     "organization-policy": Cause(
         "A service control policy of {customer}'s organization denies it ({detail}): it must exempt the role {role} in "
@@ -175,6 +193,7 @@ CAUSES: Mapping[str, Cause] = {
         '"aws:ResourceTag/dp:exclude:identity": "true"\n      '
         "}}\n    "
         "}}",
+        while_waiting="a policy of the customer's organization refuses us",
     ),
     "resource-policy-denies": Cause(
         "A policy on the resource itself (a bucket, a key) refuses it ({detail}): it must let {role_arn} in.",
@@ -195,23 +214,30 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "own-policy-denies": Cause(
         "An identity-based policy of our own denies {detail} to {principal} explicitly: remove that Deny "
-        "statement, or exempt {role_arn} from it, in account {backend}. {customer} has nothing to do."
+        "statement, or exempt {role_arn} from it, in account {backend}. {customer} has nothing to do.",
+        own_side=True,
     ),
     "own-session-policy": Cause(
         "The session policy under which this run acts does not allow {detail}: start the run from a session whose policy "
-        "allows it (the session policy was passed when the session was created). {customer} has nothing to do."
+        "allows it (the session policy was passed when the session was created). {customer} has nothing to do.",
+        own_side=True,
     ),
     "own-endpoint-policy": Cause(
         "The policy of the VPC endpoint through which this run reaches AWS does not allow {detail}: allow it "
-        "in the endpoint policy of our own VPC. {customer} has nothing to do."
+        "in the endpoint policy of our own VPC. {customer} has nothing to do.",
+        own_side=True,
     ),
     "own-organization-policy": Cause(
         "A service control policy of our own organization denies {detail} to {principal}: it must exempt that role in "
-        "account {backend}."
+        "account {backend}.",
+        while_waiting="a policy of our own organization refuses us",
+        own_side=True,
     ),
     "own-permission-boundary": Cause(
         "The permissions boundary of {principal} does not allow {detail} on {role_arn}: it must allow as much as the role's "
-        "policies do."
+        "policies do.",
+        while_waiting="our own permissions boundary refuses us",
+        own_side=True,
     ),
     "session-tags-not-allowed": Cause(
         "The role can be assumed, but not with session tags or a source identity: {customer}'s trust policy "
@@ -220,47 +246,67 @@ CAUSES: Mapping[str, Cause] = {
         "the trust policy of the role {role} in your account {account} does not let us pass session tags or a source "
         "identity, by which your CloudTrail shows our calls.",
         update=True,
+        while_waiting="it refuses session tags or the source identity",
     ),
     "session-too-long": Cause(
         "The requested session is longer than the role's maximum, or than the hour of a chained session: set "
         "max_session_seconds in the manifest to what account {account} has, or have the module applied again.",
         "the role {role} in your account {account} has a shorter maximum session duration than we agreed on.",
         update=True,
+        while_waiting="its maximum session duration is shorter than requested",
     ),
     "region-disabled": Cause(
         "{detail}STS is not active in the Region that was used, for the account that was asked: use --region with a Region "
         "that is active there, or have it activated.",
         "the Region that we use is not active for STS in your account {account}. Please activate it in the IAM console "
         "under Account settings, or tell us which Regions you use.",
+        while_waiting="STS is not active in this Region",
     ),
-    "clock-off": Cause("This machine's clock is off{detail}: set it by NTP (chronyd, systemd-timesyncd), then run again."),
+    "clock-off": Cause(
+        "This machine's clock is off{detail}: set it by NTP (chronyd, systemd-timesyncd), then run again.",
+        while_waiting="this machine's clock is wrong",
+    ),
     "throttled": Cause(
         "AWS throttled the calls until the end: run again with fewer workers (--forks), and check who else "
-        "calls {backend}'s STS."
+        "calls {backend}'s STS.",
+        while_waiting="AWS throttles the calls",
     ),
-    "service-trouble": Cause("AWS returned internal errors on every attempt ({detail}): run again later."),
+    "service-trouble": Cause(
+        "AWS returned internal errors on every attempt ({detail}): run again later.",
+        while_waiting="AWS returns internal errors",
+    ),
     "own-credentials-expired": Cause(
         "The credentials that the run started from have expired: renew them (an instance profile does so by itself), then "
-        "run again."
+        "run again.",
+        while_waiting="our own credentials have expired",
+        permanent=True,
     ),
     "own-credentials-invalid": Cause(
         "AWS rejected the credentials that the run started from ({detail}): check with `aws sts get-caller-identity`; "
-        "keys may be wrong, deleted, or of another partition."
+        "keys may be wrong, deleted, or of another partition.",
+        while_waiting="AWS rejected our own credentials",
+        permanent=True,
     ),
     "wrong-caller": Cause(
         "The run started as {detail}, but {customer} trusts {principal}: run on an instance with that role, or with a "
-        "profile that assumes it."
+        "profile that assumes it.",
+        while_waiting="we are not the backend role that it trusts",
+        permanent=True,
+        own_side=True,
     ),
     "identity-differs": Cause(
         "The session does not belong to the role ({detail}): something between us and AWS answers in its place; check "
-        "AWS_ENDPOINT_URL and proxies."
+        "AWS_ENDPOINT_URL and proxies.",
+        detect=lambda check: [str(check.evidence.get("arn", check.what))] if check.step is Step.IDENTITY else [],
     ),
     "unsteady": Cause(
         "The role was assumed once and refused a moment later: someone is changing the trust policy or other policies, or a "
-        "change is still propagating through IAM; run again in a few minutes."
+        "change is still propagating through IAM; run again in a few minutes.",
+        detect=lambda check: [""] if check.step is Step.ASSUME_AGAIN else [],
     ),
     "network": Cause(
-        "AWS did not answer ({detail}): check network connection, proxy, DNS, TLS and VPC endpoint, then run again."
+        "AWS did not answer ({detail}): check network connection, proxy, DNS, TLS and VPC endpoint, then run again.",
+        while_waiting="AWS cannot be reached",
     ),
     "permission-missing": Cause(
         "The role is refused what was agreed ({detail}): {customer} has not applied the newest module, or the "
@@ -293,7 +339,9 @@ CAUSES: Mapping[str, Cause] = {
         "open Security credentials, choose Assign MFA device, then sign out and in again with it.",
     ),
     "sandbox-limit": Cause(
-        "The sandbox does not simulate this ({detail}), see docs/sandbox.md. The result does not concern the account."
+        "The sandbox does not simulate this ({detail}), see docs/sandbox.md. The result does not concern the account.",
+        while_waiting="the sandbox does not simulate this",
+        permanent=True,
     ),
     "unknown": Cause("AWS answered with an error that rolecall does not know ({detail}): see docs/diagnosis.md."),
 }
@@ -313,3 +361,9 @@ def diagnosis_of(cause: str, target: Target, detail: str = "") -> Diagnosis:
     }
     template = CAUSES[cause]
     return Diagnosis(cause, template.vendor.format(**values), template.customer.format(**values), template.update)
+
+
+def refused_by_own_side(verdict: Verdict) -> bool:
+    """Whether the vendor's own policies or credentials explain the failure: it shows nothing about the customer."""
+    causes = {diagnosis.cause for diagnosis in verdict.diagnoses}
+    return "wrong-caller" in causes or (bool(causes) and all(cause in CAUSES and CAUSES[cause].own_side for cause in causes))

@@ -62,8 +62,9 @@ class AssumeChecks:
 
 def check_assume(target: Target, context: VerifyContext) -> AssumeChecks:
     """Assume a customer's role with the right external ID, and without it. Errors of AWS are in the checks, never raised."""
-    first = ask(lambda: _assume_with_current_id(target, context), context)
-    previous = _assume_with_previous_id(target, context)
+    first = _assume(target, target.external_id, context)
+    rotating = target.previous_external_id is not None
+    previous = _assume(target, target.previous_external_id, context) if rotating else None
     if previous is not None and first.mark is Mark.REFUSED and previous.value is not None:
         opening, refused = _waiting_checks(first, previous)
         known = before_applying(target)
@@ -78,26 +79,17 @@ def check_assume(target: Target, context: VerifyContext) -> AssumeChecks:
 def _after_assume(target: Target, opening: Check, credentials: Credentials, context: VerifyContext) -> Iterator[Check]:
     """All checks of a role that was assumed with the target's external ID, in their order."""
     refusals = tuple(_refusals(target, context))
-    again = ask(lambda: _assume_with_current_id(target, context), context)
+    again = _assume(target, target.external_id, context)
     yield opening
     yield _identity(credentials, target, context)
     yield from (_unproven(check, again.mark) for check in refusals)
     yield _again(again)
 
 
-def _assume_with_current_id(target: Target, context: VerifyContext) -> Credentials:
-    """Assume with the target's current ID only; the assumer would try the previous one too during a rotation."""
+def _assume(target: Target, external_id: str | None, context: VerifyContext) -> CallResult[Credentials]:
+    """Assume with this external ID only; the assumer would try the previous one too during a rotation."""
     seconds = context.assumer.session_seconds
-    return context.assumer.assume(target, external_id=target.external_id, seconds=seconds)
-
-
-def _assume_with_previous_id(target: Target, context: VerifyContext) -> CallResult[Credentials] | None:
-    """The result of an assume with the previous external ID; None if no rotation is in progress."""
-    previous = target.previous_external_id
-    if previous is None:
-        return None
-    seconds = context.assumer.session_seconds
-    return ask(lambda: context.assumer.assume(target, external_id=previous, seconds=seconds), context)
+    return ask(lambda: context.assumer.assume(target, external_id=external_id, seconds=seconds), context)
 
 
 def _waiting_checks(current: CallResult[Credentials], previous: CallResult[Credentials]) -> tuple[Check, Check]:

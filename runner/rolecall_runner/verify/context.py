@@ -1,4 +1,4 @@
-"""The context of a verify run: caller, clients, agreed access and options, made once in each process."""
+"""The specification of a verify run, and its context: caller, clients and agreed access, made once in each process."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
-from rolecall_generator.check import ManifestAccess, read_access
+from rolecall_generator.check import read_access
 from rolecall_generator.iam import Access, ModuleKind
 from rolecall_generator.manifest import Manifest
 from rolecall_generator.output import LOCK_NAME
@@ -22,6 +23,7 @@ from rolecall_runner.aws import (
     CallerIdentity,
     Clients,
     ClientSettings,
+    RetryPolicy,
     Sessions,
     SigningCredentials,
     find_caller,
@@ -29,9 +31,38 @@ from rolecall_runner.aws import (
 )
 from rolecall_runner.inventory import Target, TargetKind, inventory_of
 from rolecall_runner.sandbox import AdminClient
-from rolecall_runner.verify.access_snapshot import same_access
+from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory, same_access
 from rolecall_runner.verify.agreed_access import access_by_role
-from rolecall_runner.verify.verify_spec import VerifySpec
+
+Actions = Literal["none", "sample", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySpec:
+    """What a verify run checks. Options of `runner verify`, keys of a play, and run records derive from it.
+
+    `retry` is for one call that came out inconclusive; the engine may process the whole target again after that.
+    """
+
+    actions: Actions = field(default="sample", metadata={"description": "Granted read actions to try."})
+    drift: bool = field(
+        default=True,
+        metadata={"description": "Compare the role with the modules, where it may read itself.", "strict": True},
+    )
+    all_regions: bool = field(default=False, metadata={"description": "Try actions in all Regions of the account."})
+    actions_per_service: int = field(default=3, metadata={"description": "Sample size: granted actions per service."})
+    outside_actions: int = field(default=5, metadata={"description": "Sample size: actions that were not granted."})
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=5, base_seconds=0.2, cap_seconds=5.0))
+
+    @property
+    def probe_actions(self) -> bool:
+        """Whether granted actions are tried at all."""
+        return self.actions != "none"
+
+    @property
+    def all_actions(self) -> bool:
+        """Whether all granted actions are tried, not only a sample."""
+        return self.actions == "all"
 
 
 class CallMemo:
@@ -55,29 +86,6 @@ class CallMemo:
 
     def __reduce__(self) -> tuple[type[CallMemo], tuple[()]]:
         return CallMemo, ()
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierModule:
-    """A module that was verified or handed over before the newest one, with digests in place of external IDs.
-
-    `gone`: a later run has shown that it is no longer applied; what it granted is still probed.
-    """
-
-    access: Access
-    gone: bool = False
-
-
-Key = tuple[str, str]
-"""Kind and name of a target."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleHistory:
-    """Earlier modules of targets, and how customers apply modules (a `Form`), by kind and name of the target."""
-
-    earlier: Mapping[Key, tuple[EarlierModule, ...]] = field(default_factory=dict)
-    forms: Mapping[Key, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +204,10 @@ def make_context(config: RunConfig) -> VerifyContext:
     targets = inventory_of(manifest, found.plan.assignment.slots).targets
     customers = [target for target in targets if target.kind is TargetKind.CUSTOMER]
     written = read_access(config.manifest, config.out) if (config.out / LOCK_NAME).exists() else None
+    newest = written or found
+    backends = [
+        access for module, access in zip(newest.modules, newest.accesses, strict=True) if module.kind is ModuleKind.BACKEND
+    ]
     return VerifyContext(
         assumer=assumer,
         sessions=Sessions(assumer),
@@ -205,7 +217,7 @@ def make_context(config: RunConfig) -> VerifyContext:
         external_ids={target.name: target.external_id for target in customers if target.external_id is not None},
         intended=access_by_role(found),
         written=access_by_role(written) if written is not None else {},
-        backend=_backend_access(written or found),
+        backend=next(iter(backends), None),
         references=_references(customers, caller.arn),
         backend_roles=frozenset(target.backend_role_arn for target in customers),
         without_external_id=_suppressions(manifest, customers),
@@ -225,14 +237,6 @@ def _readers(config: RunConfig, clients: Clients, manifest: Manifest) -> dict[st
         account_id: find_caller(clients, profile=profile, region=config.aws.region).credentials
         for account_id, profile in config.readers
     }
-
-
-def _backend_access(found: ManifestAccess) -> Access | None:
-    """The access of the backend module; None in a manifest without one."""
-    return next(
-        (access for module, access in zip(found.modules, found.accesses, strict=True) if module.kind is ModuleKind.BACKEND),
-        None,
-    )
 
 
 def _suppressions(manifest: Manifest, customers: Iterable[Target]) -> dict[str, str]:

@@ -19,12 +19,12 @@ from rolecall_runner.aws import ACCESS_DENIED, Status, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import read_role
 from rolecall_runner.redact import redact
-from rolecall_runner.verify.causes import diagnosis_of
+from rolecall_runner.verify.causes import CAUSES, diagnosis_of
 from rolecall_runner.verify.checks import ANY_ACCOUNT
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.denials import Denial, cause_of_refused_assume, cause_of_refused_call, denial_of
 from rolecall_runner.verify.probe_call import ask
-from rolecall_runner.verify.verdict import RETIRED, WHICH, Check, Mark, RotationState, Step, Verdict
+from rolecall_runner.verify.verdict import WHICH, Check, Mark, RotationState, Step, Verdict
 
 Found = Iterator[tuple[str, str]]
 """Causes, each with a detail for its templates."""
@@ -69,7 +69,9 @@ def _causes(verdict: Verdict, target: Target, context: VerifyContext) -> Found:
     yield from _external_id(verdict, target)
     for check in verdict.checks:
         if check.mark is Mark.FAILED:
-            yield from _FAILED[check.step](check, verdict, target, context)
+            if check.step in _FAILED:
+                yield from _FAILED[check.step](check, target, context)
+            yield from ((name, detail) for name, cause in CAUSES.items() for detail in cause.detect(check))
         elif check.mark in _UNDECIDED:
             yield from _undecided(check, context)
 
@@ -93,13 +95,9 @@ def _external_id(verdict: Verdict, target: Target) -> Found:
         yield "foreign-external-id", ""
 
 
-def _covered_elsewhere(_check: Check, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
-    yield from ()
-
-
-def _assume(check: Check, _verdict: Verdict, target: Target, context: VerifyContext) -> Found:
+def _assume(check: Check, target: Target, context: VerifyContext) -> Found:
     if check.code != ACCESS_DENIED:
-        yield from _wrong_request(check)
+        yield ("session-too-long", "") if "DurationSeconds" in check.message else ("unknown", _answer(check))
         return
     denial = denial_of(check.message)
     if denial is not None and (named := cause_of_refused_assume(denial)):
@@ -139,27 +137,7 @@ def _vendor_or_customer(check: Check, target: Target, context: VerifyContext) ->
     yield from ((cause, "") for cause in candidates)
 
 
-def _wrong_request(check: Check) -> Found:
-    if "DurationSeconds" in check.message:
-        yield "session-too-long", ""
-    else:
-        yield "unknown", _answer(check)
-
-
-def _other_id(check: Check, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
-    if check.evidence.get(WHICH) == RETIRED:
-        yield "retired-external-id", ""
-
-
-def _identity(check: Check, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
-    yield "identity-differs", str(check.evidence.get("arn", check.what))
-
-
-def _assume_again(_check: Check, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
-    yield "unsteady", ""
-
-
-def _granted(check: Check, _verdict: Verdict, target: Target, context: VerifyContext) -> Found:
+def _granted(check: Check, target: Target, context: VerifyContext) -> Found:
     action = str(check.evidence.get("action", ""))
     denial = denial_of(check.message)
     if not action:
@@ -176,7 +154,7 @@ def _granted(check: Check, _verdict: Verdict, target: Target, context: VerifyCon
             yield "permission-boundary", action
 
 
-def _outside(check: Check, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+def _outside(check: Check, _target: Target, _context: VerifyContext) -> Found:
     action = str(check.evidence.get("action", ""))
     if action and check.older_module:
         yield "newer-module-not-applied", f"{action} still works"
@@ -184,7 +162,7 @@ def _outside(check: Check, _verdict: Verdict, _target: Target, _context: VerifyC
         yield ("more-than-agreed", action) if action else ("unknown", check.message)
 
 
-def _drift(check: Check, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+def _drift(check: Check, _target: Target, _context: VerifyContext) -> Found:
     if check.older_module:
         yield "newer-module-not-applied", "the role is as in an earlier module"
         return
@@ -193,7 +171,7 @@ def _drift(check: Check, _verdict: Verdict, _target: Target, _context: VerifyCon
     yield "drift", check.what
 
 
-def _configuration(check: Check, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+def _configuration(check: Check, _target: Target, _context: VerifyContext) -> Found:
     trusts = check.evidence.get("trusts")
     if check.older_module:
         yield "newer-module-not-applied", "the role is as in an earlier module"
@@ -207,18 +185,12 @@ def _configuration(check: Check, _verdict: Verdict, _target: Target, _context: V
             yield "configuration", check.what
 
 
-_FAILED: Mapping[Step, Callable[[Check, Verdict, Target, VerifyContext], Found]] = {
+_FAILED: Mapping[Step, Callable[[Check, Target, VerifyContext], Found]] = {
     Step.ASSUME: _assume,
-    Step.IDENTITY: _identity,
-    Step.NO_EXTERNAL_ID: _covered_elsewhere,
-    Step.OTHER_EXTERNAL_ID: _other_id,
-    Step.MADE_UP_EXTERNAL_ID: _covered_elsewhere,
-    Step.ASSUME_AGAIN: _assume_again,
     Step.GRANTED: _granted,
     Step.OUTSIDE: _outside,
     Step.DRIFT: _drift,
     Step.CONFIGURATION: _configuration,
-    Step.MODULE: _covered_elsewhere,
 }
 
 

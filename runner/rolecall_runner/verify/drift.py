@@ -11,7 +11,7 @@ from rolecall_generator.iam import Access, ManagedPolicy, Role
 from rolecall_generator.iam.difference import Change, differences, plain_label
 from rolecall_runner.aws import SigningCredentials, Status, TimeIsUpError, account
 from rolecall_runner.inventory import Target
-from rolecall_runner.live import NotCheckable, RoleReading, RoleSettings, read_role
+from rolecall_runner.live import GONE, NotCheckable, RoleReading, RoleSettings, read_role
 from rolecall_runner.verify.access_snapshot import hash_external_ids
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
@@ -21,8 +21,6 @@ _UNIQUE_ID = re.compile(r"^A(?:ROA|IDA)[A-Z0-9]{12,}$")
 Guide, November 2026)."""
 
 Labelled = TypeVar("Labelled", Role, ManagedPolicy)
-
-_GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,10 @@ def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
         return Drift(differences(wanted, Access()), gone=True)
     found = _without_unmanaged_documents(reading.over(wanted, role_arn), wanted)
     stale = _stale(reading)
-    plain = _with_labels_of(found, wanted)
+    plain = Access(  # with the agreed tags and descriptions, so that only access differs
+        roles={arn: _labelled(role, wanted.roles.get(arn)) for arn, role in found.roles.items()},
+        policies={arn: _labelled(policy, wanted.policies.get(arn)) for arn, policy in found.policies.items()},
+    )
     every, access = differences(wanted, found), differences(wanted, plain)
     # Of an unreadable inline policy at least the name is known.
     unread = tuple(
@@ -119,14 +120,6 @@ def _without_unmanaged_documents(found: Access, wanted: Access) -> Access:
     """The deployed access without documents of policies that the manifest only names: those belong to the account."""
     named = {arn for role in wanted.roles.values() for arn in role.attached} - wanted.policies.keys()
     return replace(found, policies={arn: policy for arn, policy in found.policies.items() if arn not in named})
-
-
-def _with_labels_of(found: Access, wanted: Access) -> Access:
-    """The deployed access with the agreed tags and descriptions, so that only access differs."""
-    return Access(
-        roles={arn: _labelled(role, wanted.roles.get(arn)) for arn, role in found.roles.items()},
-        policies={arn: _labelled(policy, wanted.policies.get(arn)) for arn, policy in found.policies.items()},
-    )
 
 
 def _labelled(found: Labelled, wanted: Labelled | None) -> Labelled:
@@ -169,7 +162,7 @@ def mark_drift(reading: RoleReading, drift: Drift) -> tuple[Mark, str]:
         return Mark.FAILED, _differs(drift)
     parts = "; ".join(map(str, drift.not_checkable))
     passing = [
-        part for part in drift.not_checkable if Status.from_code(part.code) is not Status.REFUSED and part.code not in _GONE
+        part for part in drift.not_checkable if Status.from_code(part.code) is not Status.REFUSED and part.code not in GONE
     ]
     if passing:
         return Mark.INCONCLUSIVE, f"drift could not be checked this time: {parts}"

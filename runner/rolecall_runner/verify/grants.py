@@ -39,7 +39,7 @@ def try_grants(target: Target, credentials: SigningCredentials, context: VerifyC
         evaluator = Evaluator(bounds.least)
         for call in _calls(target, bounds.least, evaluator, region, context):
             tried += 1
-            conclusive = not call.absent or _may(evaluator, target, "s3:ListBucket", _bucket(call), region)
+            conclusive = not call.absent or _may(evaluator, target, "s3:ListBucket", call.resource.partition("/")[0], region)
             yield (_granted_check(try_call(call, region, credentials, context)) if conclusive else _ambiguous(call, region))
     if not tried:
         yield Check(
@@ -119,10 +119,6 @@ def _of_service(
 def _may(evaluator: Evaluator, target: Target, action: str, resource: str, region: str) -> bool:
     context = {"aws:requestedregion": region, "aws:securetransport": "true"}
     return evaluator.may(Request(Caller(target.role_arn), resource, action, context)).allowed
-
-
-def _bucket(call: SafeCall) -> str:
-    return call.resource.partition("/")[0]
 
 
 def _ambiguous(call: SafeCall, region: str) -> Check:

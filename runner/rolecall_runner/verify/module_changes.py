@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import product, zip_longest
 
 from rolecall_generator.iam import Access, Condition, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import expand, managed_policy_name
@@ -94,7 +94,7 @@ class _Comparison:
             for statement in before.allows:
                 if statement in after.allows and limits:
                     continue
-                for pattern, resource in _pairs(statement):
+                for pattern, resource in product(statement.actions or ("*",), statement.resources or ("*",)):
                     if limits and after.allows_as_widely(statement, pattern, resource):
                         continue
                     actions = self._changed(before, after, statement, pattern, resource)
@@ -343,13 +343,6 @@ def _plain(statement: Statement) -> Statement:
 def _groups_and_users(access: Access) -> object:
     body = encode_access(access)
     return body.get("groups"), body.get("users")
-
-
-def _pairs(statement: Statement) -> Iterator[tuple[str, str]]:
-    patterns = statement.actions or ("*",)
-    for pattern in patterns:
-        for resource in statement.resources or ("*",):
-            yield pattern, resource
 
 
 def _concrete(pattern: str) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from rolecall_generator.iam import Access
 from rolecall_runner.aws import SigningCredentials
 from rolecall_runner.inventory import Target
-from rolecall_runner.verify.access_snapshot import same_access
-from rolecall_runner.verify.context import EarlierModule, VerifyContext
+from rolecall_runner.verify.access_snapshot import EarlierModule, same_access
+from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.denials import denial_of
 from rolecall_runner.verify.expected_access import bounds_of
 from rolecall_runner.verify.module_changes import (

@@ -119,7 +119,7 @@ def safe_call(action: str, resource: str, model_of: ModelOf, *, absent_name: str
         return _absent_object(action, resource, absent_name)
     if never(action):
         return None
-    for service in _services_of(action.partition(":")[0].lower()):
+    for service in _services_by_prefix().get(action.partition(":")[0].lower(), ()):
         found = min(_candidates(action, resource, service, model_of(service)), key=_preference, default=None)
         if found is not None:
             return found
@@ -146,16 +146,12 @@ def _botocore() -> Any:
 
 @lru_cache(maxsize=1)
 def _services_by_prefix() -> Mapping[str, tuple[str, ...]]:
+    """Botocore services by IAM prefix, the one of that name first."""
     found: dict[str, list[str]] = {}
     for service in _botocore().get_available_services():
         if service not in _NOT_DERIVED:
             found.setdefault(SERVICE_PREFIXES.get(service, service), []).append(service)
     return {prefix: tuple(sorted(names, key=lambda name: (name != prefix, name))) for prefix, names in found.items()}
-
-
-def _services_of(prefix: str) -> tuple[str, ...]:
-    """Botocore services of an IAM prefix, the one of that name first."""
-    return _services_by_prefix().get(prefix, ())
 
 
 @lru_cache(maxsize=512)

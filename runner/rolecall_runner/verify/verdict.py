@@ -23,12 +23,12 @@ class Mark(StrEnum):
     @property
     def sign(self) -> str:
         """One character, so that the mark is readable without colors."""
-        return _SIGNS[self]
+        return _SIGNS_AND_MEANINGS[self][0]
 
     @property
     def meaning(self) -> str:
         """A short explanation for legends."""
-        return _MEANINGS[self]
+        return _SIGNS_AND_MEANINGS[self][1]
 
     @staticmethod
     def problems() -> tuple[Mark, ...]:
@@ -43,21 +43,13 @@ class Mark(StrEnum):
 
 
 _SEVERITY = (Mark.SKIPPED, Mark.REFUSED, Mark.OK, Mark.INCONCLUSIVE, Mark.UNREACHABLE, Mark.FAILED)
-_SIGNS: Mapping[Mark, str] = {
-    Mark.OK: "✓",
-    Mark.REFUSED: "⊘",
-    Mark.SKIPPED: "-",
-    Mark.INCONCLUSIVE: "?",
-    Mark.UNREACHABLE: "!",
-    Mark.FAILED: "✗",
-}
-_MEANINGS: Mapping[Mark, str] = {
-    Mark.OK: "as intended",
-    Mark.REFUSED: "refused, as intended",
-    Mark.SKIPPED: "not tried",
-    Mark.INCONCLUSIVE: "no clear answer, even after retries",
-    Mark.UNREACHABLE: "no answer",
-    Mark.FAILED: "not as intended",
+_SIGNS_AND_MEANINGS: Mapping[Mark, tuple[str, str]] = {
+    Mark.OK: ("✓", "as intended"),
+    Mark.REFUSED: ("⊘", "refused, as intended"),
+    Mark.SKIPPED: ("-", "not tried"),
+    Mark.INCONCLUSIVE: ("?", "no clear answer, even after retries"),
+    Mark.UNREACHABLE: ("!", "no answer"),
+    Mark.FAILED: ("✗", "not as intended"),
 }
 
 
@@ -147,12 +139,6 @@ class Diagnosis:
     update: bool = False
 
 
-_OWN_SIDE = frozenset(
-    {"wrong-caller", "own-policy-denies", "own-session-policy", "own-endpoint-policy", "own-organization-policy",
-     "own-permission-boundary"}
-)  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The checks and diagnoses of one customer (`kind` customer) or switch role (`kind` switch-role).
@@ -203,12 +189,6 @@ class Verdict:
         return any(
             check.step is Step.ASSUME and check.mark is Mark.OK and WHICH not in check.evidence for check in self.checks
         )
-
-    @property
-    def refused_by_own_side(self) -> bool:
-        """Whether the vendor's own policies or credentials explain the failure: it shows nothing about the customer."""
-        causes = {diagnosis.cause for diagnosis in self.diagnoses}
-        return "wrong-caller" in causes or (bool(causes) and causes <= _OWN_SIDE)
 
     @property
     def read_in_full(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -35,18 +37,15 @@ class Refusing:
         self._refused = refused
 
     def __getattr__(self, name: str) -> Any:
-        if name in self._refused:
-            return self._refuse
-        return getattr(self._iam, name)
+        return partial(self._refuse, name) if name in self._refused else getattr(self._iam, name)
 
     def get_paginator(self, operation: str) -> Any:
-        return self if operation in self._refused else self._iam.get_paginator(operation)
+        refused = SimpleNamespace(paginate=partial(self._refuse, operation))
+        return refused if operation in self._refused else self._iam.get_paginator(operation)
 
-    def paginate(self, **_arguments: str) -> Any:
-        return self._refuse()
-
-    def _refuse(self, **_arguments: str) -> Any:
-        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, "Any")
+    def _refuse(self, operation: str, **_arguments: str) -> Any:
+        name = operation.title().replace("_", "")
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, name)
 
 
 @pytest.fixture

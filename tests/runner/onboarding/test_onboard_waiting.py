@@ -11,9 +11,8 @@ import pytest
 
 from consoles import pipe, terminal
 from onboard_rig import Day
-from rolecall_runner.onboarding.waiting import REASONS, PollAttempt, PollOptions, describe, pause_seconds, wait_for_role
+from rolecall_runner.onboarding.waiting import PollAttempt, PollOptions, describe, pause_seconds, wait_for_role
 from rolecall_runner.reports.onboarding_output import WaitDisplay, spell
-from rolecall_runner.verify.causes import CAUSES
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from status_rig import not_there
 from verdict_worlds import verdict
@@ -122,11 +121,6 @@ def test_what_is_seen_is_said_in_words() -> None:
     assert ["AWS refuses", "no clear answer"] == [
         describe(with_causes(mark=mark)) for mark in (Mark.FAILED, Mark.INCONCLUSIVE)
     ]
-
-
-def test_the_words_are_for_causes_that_there_are() -> None:
-    """No id of docs/diagnosis.md is misspelt."""
-    assert set() == set(REASONS) - set(CAUSES)
 
 
 def test_without_a_terminal_each_change_is_a_line() -> None:

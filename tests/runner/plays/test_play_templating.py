@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.plays.play_file import escaped
 from rolecall_runner.plays.templating import TemplateError, expression, value
+from rolecall_runner.query import escaped
 from rolecall_runner.query.parameters import Filling, fill
 
 TARGET = Target("one", "200000000000", "aws", "arn:aws:iam::200000000000:role/r", tags={"a": "b"})

@@ -9,7 +9,7 @@ import pytest
 from manifests import customer, manifest_of
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.inventory.inventory import inventory_of
-from rolecall_runner.query.preflight import Ability, Forecast, IntendedAccess, check_reads, count_calls, forecasts
+from rolecall_runner.query.preflight import Ability, Forecast, check_reads, count_calls, forecasts
 from rolecall_runner.query.spec import FollowUp, QuerySpec, RegionChoice
 from rolecall_runner.query.validate import validate_query
 
@@ -23,7 +23,7 @@ def allow(*actions: str, resources: tuple[str, ...] = ("*",), **more: Any) -> di
 def foreseen(question: QuerySpec, permissions: dict[str, Any]) -> Forecast:
     """The forecast for a customer with one permission set."""
     manifest = manifest_of(permission_sets={"read": permissions}, customers=[customer(1)])
-    (found,) = forecasts(question, inventory_of(manifest).targets, IntendedAccess(make_plan(manifest)))
+    (found,) = forecasts(question, inventory_of(manifest).targets, make_plan(manifest))
     return found
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument, Statement
-from rolecall_runner.status.earlier_modules import read_module_history
 from rolecall_runner.status.overview import CustomerState, Present, StatusRow, overview
 from rolecall_runner.status.status_file import (
     Confirmed,
@@ -22,6 +21,7 @@ from rolecall_runner.status.status_file import (
     StatusFile,
     VerifiedEntry,
     change_status,
+    read_module_history,
     read_status,
 )
 from rolecall_runner.status.update import apply_verdict

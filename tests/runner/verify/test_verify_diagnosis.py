@@ -12,7 +12,7 @@ import pytest
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.aws.clients import Clients
 from rolecall_runner.aws.credentials import Credentials
-from rolecall_runner.verify.causes import CAUSES
+from rolecall_runner.verify.causes import CAUSES, Cause
 from rolecall_runner.verify.checks import judge_trust
 from rolecall_runner.verify.diagnosis import diagnose
 from rolecall_runner.verify.update_message import customer_message
@@ -359,3 +359,22 @@ def test_every_cause_has_a_section_and_every_section_a_cause() -> None:
     ]
 
     assert sorted(CAUSES) == sorted(sections)
+
+
+def test_a_cause_is_added_by_one_entry_of_the_registry(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own function detects it; no other source file names it."""
+    added = Cause(
+        "{customer} has a guard: {detail}.",
+        "please remove the guard from {role}.",
+        detect=lambda check: [check.message] if "guard" in check.message else (),
+    )
+    monkeypatch.setitem(CAUSES, "guarded", added)
+    failed = Check(Step.IDENTITY, Mark.FAILED, "Refused.", message="a guard answered", evidence={"arn": "other"})
+    target = world.target
+    verdict = Verdict(target.name, str(target.kind), target.account_id, target.role_arn, (failed,))
+
+    found = {each.cause: each for each in diagnose(verdict, target, world.context).diagnoses}
+
+    assert {"identity-differs", "guarded"} == set(found)
+    assert f"{target.name} has a guard: a guard answered." == found["guarded"].vendor
+    assert "please remove the guard" in customer_message(replace(verdict, diagnoses=(found["guarded"],)))

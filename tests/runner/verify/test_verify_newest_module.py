@@ -10,8 +10,8 @@ import pytest
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.verify.access_snapshot import decode_access, encode_access
-from rolecall_runner.verify.context import EarlierModule, ModuleHistory, VerifyContext
+from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory, decode_access, encode_access
+from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict
 from rolecall_runner.verify.verify_run import verify
 from sandbox_rig import allow, running

@@ -18,7 +18,7 @@ from typing import Any
 
 from rolecall_generator.text import REPLACEMENT, sanitize_line, sanitize_lines
 from rolecall_runner.query import QueryAnswer
-from rolecall_runner.reports.formatters.registry import ROW_FORMATS, RowFormat, RowOutput
+from rolecall_runner.reports.formatters.registry import ROW_FORMATS, RowFormat
 from rolecall_runner.reports.rows import cell_of, columns_of, record_of
 
 _END = "\r\n"
@@ -103,8 +103,7 @@ class CsvRowWriter:
         return {key: value for key, value in record.items() if key not in self._columns} or None
 
 
-def _make(output: RowOutput) -> CsvRowWriter:
-    return CsvRowWriter(output.text.write, output.spec.columns, on_terminal=output.text.on_terminal)
-
-
-ROW_FORMATS.add("csv", RowFormat(_make))
+ROW_FORMATS.add(
+    "csv",
+    RowFormat(lambda output: CsvRowWriter(output.text.write, output.spec.columns, on_terminal=output.text.on_terminal)),
+)

@@ -17,7 +17,6 @@ from rolecall_runner.reports.formatters.registry import (
     ROW_FORMATS,
     VERDICT_FORMATS,
     RowFormat,
-    RowOutput,
     VerdictFormat,
     VerdictOutput,
 )
@@ -136,14 +135,10 @@ def _width(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
-def _rows(output: RowOutput) -> TableRows:
-    return TableRows(output.text.console, output.spec.columns)
-
-
 def _report(output: VerdictOutput, info: RunInfo, verdicts: Iterable[Verdict]) -> None:
     print_summary(output.text.console, info, verdicts, output.command)
 
 
 VERDICT_FORMATS.add("table", VerdictFormat(report=_report))
-ROW_FORMATS.add("table", RowFormat(_rows))
+ROW_FORMATS.add("table", RowFormat(lambda output: TableRows(output.text.console, output.spec.columns)))
 PLAY_FORMATS.add("table", lambda output: PlayText(output.line))
