@@ -9,6 +9,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
 from typing import Any
@@ -23,8 +24,17 @@ from werkzeug.wsgi import get_input_stream
 from rolecall_runner.sandbox.iam.moto_backends import WsgiApp
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
-from rolecall_runner.sandbox.server.request_pipeline import PipelineReply
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class SentReply:
+    """A reply, and what a fault does to its connection: see `FaultEffect`."""
+
+    reply: HttpReply
+    delay_seconds: float = 0.0
+    cut_after: float | None = None
+
 
 NAMES = ("127.0.0.1", "localhost")
 """Host names of the sandbox."""
@@ -103,7 +113,7 @@ class Listener:
     def __init__(
         self,
         port: int,
-        answer: Callable[[HttpRequest], PipelineReply],
+        answer: Callable[[HttpRequest], SentReply],
         sleep: Callable[[float], None],
         log: Callable[[str], None] = lambda _line: None,
     ) -> None:
