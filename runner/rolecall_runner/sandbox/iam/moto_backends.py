@@ -18,6 +18,7 @@ from rolecall_generator.iam import PARTITIONS, Access, Arn, Group, InstanceProfi
 from rolecall_generator.iam.evaluation import Evaluator
 from rolecall_runner.private_files import make_private_folder, read_private_file, write_private_file
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.protocol.http_types import HttpReply
 
 # Read by moto from the environment for every new account and Region, to each of which it would copy its AMIs.
 _NO_AMIS = "MOTO_EC2_LOAD_DEFAULT_AMIS"
@@ -221,6 +222,17 @@ def partition_of(region: str) -> str:
 
     partition: str = get_partition(region)
     return partition
+
+
+def serialize_reply(service: str, operation: str, fields: Mapping[str, Any], request_id: str) -> HttpReply:
+    """A successful reply of a service with the query protocol; None omits a field."""
+    from moto.core.serialize import QuerySerializer, SerializationContext  # noqa: PLC0415 - heavy, and an extra
+    from moto.core.utils import get_service_model  # noqa: PLC0415
+
+    model = get_service_model(service).operation_model(operation)
+    reply = QuerySerializer(model, SerializationContext(request_id)).serialize(fields)
+    headers = (*reply["headers"].items(), ("x-amzn-RequestId", request_id))
+    return HttpReply(reply["status_code"], headers, str(reply["body"]).encode())
 
 
 _Account = tuple[str, str]

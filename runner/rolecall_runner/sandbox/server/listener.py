@@ -16,14 +16,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.datastructures import Headers
 from werkzeug.serving import ThreadedWSGIServer
-from werkzeug.test import EnvironBuilder, run_wsgi_app
+from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_input_stream
 
 from rolecall_runner.sandbox.iam.moto_backends import WsgiApp
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
+from rolecall_runner.sandbox.server.api_call import to_moto
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 
 
@@ -72,7 +72,6 @@ def refusal_reason(target: str, headers: Message, port: int) -> str | None:
 LOOPBACK = "127.0.0.1"
 _REJECTION = b"This server accepts only requests to 127.0.0.1 that do not come from a web page.\n"
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
-_FORM = "application/x-www-form-urlencoded"
 
 
 class _Server(ThreadedWSGIServer):
@@ -247,13 +246,8 @@ def read_environ(environ: dict[str, Any]) -> HttpRequest:
 
 def dispatch(app: WsgiApp, request: HttpRequest, account_id: str) -> HttpReply:
     """Send a request to moto's WSGI application, in one account."""
-    headers = Headers([(name, value) for name, value in request.headers.items() if name != "x-moto-account-id"])
-    builder = EnvironBuilder(
-        path=request.path, query_string=request.query, method=request.method, headers=headers, data=request.body
-    )
-    environ = builder.get_environ()
-    builder.close()
-    environ[_ACCOUNT_HEADER] = account_id
+    environ = to_moto(request).environ
+    environ[_ACCOUNT_HEADER] = account_id  # replaces that of the request
     body, status, reply_headers = run_wsgi_app(app, environ, buffered=True)
     return HttpReply(int(status.split()[0]), tuple(reply_headers.items()), b"".join(body))
 

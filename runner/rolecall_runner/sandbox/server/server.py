@@ -40,7 +40,6 @@ from rolecall_runner.sandbox.protocol.error_catalog import (
     SandboxError,
     category_reply,
     error_reply,
-    unparsed_reply,
 )
 from rolecall_runner.sandbox.protocol.faults import FaultCall, FaultEffect, FaultInjector, FaultPlan
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest, SessionInfo, query_parameters
@@ -210,7 +209,7 @@ class Sandbox:
             call = read_call(request, request_id)
         except Exception as error:
             self._log(f"- {request.method} {request.path} failed to parse: {_describe(error)}")
-            return SentReply(unparsed_reply(QUERY, ErrorCategory.INTERNAL, request_id))
+            return SentReply(category_reply(QUERY, ErrorCategory.INTERNAL, request_id))
         if isinstance(call, HttpReply):
             self._log(f"- {request.method} {request.path} {call.status}")
             return SentReply(call)
