@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from rolecall_generator.check.module_access import read_access
 from rolecall_generator.iam.model import Access
 from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, TerraformTool, rehearse
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
+from rolecall_runner.sandbox.provisioning.provision import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import (
     PLACEHOLDER_TAG,
     SandboxSeed,

@@ -10,7 +10,7 @@ from command_rig import Ended, runner
 from onboard_rig import Stage, staged
 from rolecall_generator.bundle.bundles import BundleOptions, write_bundles
 from rolecall_generator.generate import generate
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
+from rolecall_runner.sandbox.provisioning.provision import AdminClient
 
 ACCOUNT = "418273650912"
 MANIFEST = """\

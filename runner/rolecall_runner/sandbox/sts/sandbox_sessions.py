@@ -13,13 +13,12 @@ from typing import Any
 from rolecall_runner.sandbox.iam.moto_backends import MotoBackends
 from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpRequest, SessionInfo, signature_matches
+from rolecall_runner.sandbox.server.state_dir import OPERATOR_KEY
 
 Clock = Callable[[], datetime]
 """Returns the sandbox's current time, with a time zone."""
 
-OPERATOR_KEY = "AKIAROLECALLOPERATOR"
 OPERATOR_ACCOUNT = "000000000000"
-OPERATOR_ROLE = "OrganizationAccountAccessRole"
 
 _KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _KEY_CHARACTERS = 16

@@ -11,6 +11,7 @@ from rolecall_generator.iam import Arn, PolicyDocument, role_arn
 from rolecall_runner.sandbox.iam.moto_backends import MotoBackends, StoredAccess, document_of, serialize_reply
 from rolecall_runner.sandbox.protocol.error_catalog import NOT_OFFERED, AwsRefusalError, access_denied
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, QueryParameters, SessionInfo
+from rolecall_runner.sandbox.server.state_dir import OPERATOR_ROLE
 from rolecall_runner.sandbox.sts.assume_role import (
     SESSION_POLICY_CHARACTERS,
     USER_SESSION_MAXIMUM_SECONDS,
@@ -22,7 +23,7 @@ from rolecall_runner.sandbox.sts.assume_role import (
     read_mfa,
     read_seconds,
 )
-from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE, Clock, SandboxSessions
+from rolecall_runner.sandbox.sts.sandbox_sessions import Clock, SandboxSessions
 
 _SIX_DIGITS = re.compile(r"[0-9]{6}", re.ASCII)
 
