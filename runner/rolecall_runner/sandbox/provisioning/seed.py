@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,7 +187,15 @@ def actor_environment(sandbox: Sandbox, actor: Actor, *, mfa: bool = True) -> di
     They contain credentials for this sandbox; those of roles are renewed automatically. `mfa`: whether a user has signed in
     with MFA.
     """
-    return {**_common(sandbox), **_credentials(sandbox, actor, mfa=mfa)}
+    if actor.kind == "role":
+        return {**_common(sandbox), **sandbox.container_environment(actor.arn)}
+    session = sandbox.user_credentials(actor.arn, mfa=mfa)
+    return {
+        **_common(sandbox),
+        "AWS_ACCESS_KEY_ID": session.access_key,
+        "AWS_SECRET_ACCESS_KEY": session.secret,
+        "AWS_SESSION_TOKEN": session.session_token or "",
+    }
 
 
 def operator_environment(sandbox: Sandbox) -> dict[str, str]:
@@ -202,17 +210,6 @@ def _common(sandbox: Sandbox) -> dict[str, str]:
         "AWS_REGION": sandbox.region,
         "AWS_DEFAULT_REGION": sandbox.region,
         "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-
-def _credentials(sandbox: Sandbox, actor: Actor, *, mfa: bool) -> Mapping[str, str]:
-    if actor.kind == "role":
-        return sandbox.container_environment(actor.arn)
-    session = sandbox.user_credentials(actor.arn, mfa=mfa)
-    return {
-        "AWS_ACCESS_KEY_ID": session.access_key,
-        "AWS_SECRET_ACCESS_KEY": session.secret,
-        "AWS_SESSION_TOKEN": session.session_token or "",
     }
 
 
