@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
+    from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, OPERATOR_ROLE
     from rolecall_runner.sandbox.provisioning.provision import (
         UPSTREAM_ERRORS,
         AdminClient,
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from rolecall_runner.sandbox.server.server import Sandbox
     from rolecall_runner.sandbox.server.state_dir import (
         OPERATOR,
-        OPERATOR_KEY,
-        OPERATOR_ROLE,
         OPERATOR_VARIABLE,
         RunningSandbox,
         SandboxRequest,
@@ -66,6 +65,7 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
+        "protocol.http_types": ("OPERATOR_KEY", "OPERATOR_ROLE"),
         "provisioning.provision": (
             "UPSTREAM_ERRORS",
             "AdminClient",
@@ -85,8 +85,6 @@ __getattr__ = lazy_getattr(
         "server.state_dir": (
             "StateDir",
             "OPERATOR",
-            "OPERATOR_KEY",
-            "OPERATOR_ROLE",
             "OPERATOR_VARIABLE",
             "RunningSandbox",
             "SandboxRequest",

@@ -18,8 +18,9 @@ from rolecall_generator.errors import RolecallError
 from rolecall_generator.iam import PARTITIONS, Access, Role, role_arn
 from rolecall_runner.aws import AccountSession, Clients, ClientSettings, Credentials, account
 from rolecall_runner.live import read_account
+from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.sandbox.provisioning.reconcile import IamStep, arn_of, creation_steps, removal_steps
-from rolecall_runner.sandbox.server.state_dir import OPERATOR_KEY, OPERATOR_ROLE, operator_secret
+from rolecall_runner.sandbox.server.state_dir import operator_secret
 
 WORKERS = 4
 """Default number of threads. The sandbox is in the same process, so more threads do not help."""

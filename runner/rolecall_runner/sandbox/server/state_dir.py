@@ -27,9 +27,6 @@ from rolecall_runner.private_files import (
 )
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 
-OPERATOR_KEY = "AKIAROLECALLOPERATOR"
-OPERATOR_ROLE = "OrganizationAccountAccessRole"
-"""Access key of the operator, and the role that it assumes in every account."""
 OPERATOR_VARIABLE = "ROLECALL_SANDBOX_OPERATOR_SECRET"
 """Environment variable that passes the secret to worker processes of a command with `--sandbox`."""
 

@@ -12,8 +12,7 @@ from typing import Any
 
 from rolecall_runner.sandbox.iam.moto_backends import MotoBackends
 from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpRequest, SessionInfo, signature_matches
-from rolecall_runner.sandbox.server.state_dir import OPERATOR_KEY
+from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, ApiCall, HttpRequest, SessionInfo, signature_matches
 
 Clock = Callable[[], datetime]
 """Returns the sandbox's current time, with a time zone."""

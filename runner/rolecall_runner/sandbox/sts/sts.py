@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from rolecall_generator.iam import Arn, PolicyDocument, role_arn
 from rolecall_runner.sandbox.iam.moto_backends import MotoBackends, StoredAccess, document_of, serialize_reply
 from rolecall_runner.sandbox.protocol.error_catalog import NOT_OFFERED, AwsRefusalError, access_denied
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, QueryParameters, SessionInfo
-from rolecall_runner.sandbox.server.state_dir import OPERATOR_ROLE
+from rolecall_runner.sandbox.protocol.http_types import OPERATOR_ROLE, ApiCall, HttpReply, QueryParameters, SessionInfo
 from rolecall_runner.sandbox.sts.assume_role import (
     SESSION_POLICY_CHARACTERS,
     USER_SESSION_MAXIMUM_SECONDS,
