@@ -14,8 +14,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from manifests import manifest_of
 from rolecall_generator.planning.planner import make_plan
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.provision import provision, split_by_account
+from rolecall_runner.sandbox.provisioning.provision import AdminClient, provision, split_by_account
 from rolecall_runner.sandbox.server.server import Sandbox
 
 CUSTOMERS = 1_000

@@ -301,27 +301,21 @@ def progress_bar(text: str, *, quiet: bool) -> Iterator[tuple[Callable[[int], No
     Raises InterruptedRunError on Ctrl-C: Typer would exit with 1, which means findings.
     """
     try:
-        with _bar(text, quiet=quiet) as callables:
-            yield callables
+        if quiet or not sys.stderr.isatty():
+            yield (lambda _total: None), (lambda _done: None)
+            return
+        # Imported here, because most runs show no bar.
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
+        columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=stderr(), transient=True) as bar:
+            task = bar.add_task(text, total=None)
+            yield (lambda total: bar.update(task, total=total)), (lambda done: bar.update(task, completed=done))
     except KeyboardInterrupt:
         raise InterruptedRunError("interrupted; completed work is kept") from None
-
-
-@contextmanager
-def _bar(text: str, *, quiet: bool) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    if quiet or not sys.stderr.isatty():
-        yield (lambda _total: None), (lambda _done: None)
-        return
-    # Imported here, because most runs show no bar.
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
-    columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=stderr(), transient=True) as bar:
-        task = bar.add_task(text, total=None)
-        yield (lambda total: bar.update(task, total=total)), (lambda done: bar.update(task, completed=done))

@@ -85,6 +85,14 @@ def open_private_file(path: Path, *, flags: int = os.O_RDONLY, user_id: Callable
     return descriptor
 
 
+def open_or_create_private_file(path: Path, flags: int) -> int:
+    """Open a file as `open_private_file` does; one that does not exist is created with mode 0600."""
+    try:
+        return create_private_file(path, flags)
+    except FileExistsError:
+        return open_private_file(path, flags=flags)
+
+
 def read_private_file(path: Path, *, user_id: Callable[[], int] = os.geteuid) -> bytes:
     """The content of a file, checked as `open_private_file` does. Raises UnsafeFileError, OSError."""
     with private_reader(path, user_id=user_id) as file:

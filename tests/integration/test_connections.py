@@ -22,8 +22,7 @@ from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.manifest.models import resolve_customers
 from rolecall_generator.planning.backend import customer_role_arn
 from rolecall_runner.aws.clients import Transport
-from rolecall_runner.sandbox.in_process import InProcessSandbox, in_process_sandbox
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.seed import InProcessSandbox, actor_environment, in_process_sandbox
 
 COMMANDS = (
     "terraform",

@@ -12,9 +12,8 @@ from typing import Any
 
 from rolecall_generator.generate import generate
 from rolecall_runner.execution.interface import Outside
-from rolecall_runner.sandbox.in_process import InProcessSandbox, in_process_sandbox
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.provision import AdminClient
+from rolecall_runner.sandbox.provisioning.seed import InProcessSandbox, actor_environment, in_process_sandbox
 
 ACCOUNT, ROLE = "222222222222", "role1"
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

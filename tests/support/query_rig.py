@@ -27,7 +27,7 @@ from rolecall_runner.query.answers import QueryAnswer
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
+from rolecall_runner.sandbox.provisioning.provision import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import read_seed
 from rolecall_runner.sandbox.provisioning.seed import seed as furnish
 from rolecall_runner.sandbox.server.server import Sandbox

@@ -9,7 +9,7 @@ from onboard_rig import ACCOUNT, ROLE, Stage
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.manifest.models import Customer
 from rolecall_generator.terraform.parser.parse import parse_module
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
+from rolecall_runner.sandbox.provisioning.provision import AdminClient
 
 
 def applied(stage: Stage, name: str = "account1") -> None:

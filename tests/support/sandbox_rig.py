@@ -15,8 +15,9 @@ from botocore.exceptions import ClientError
 
 from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
+from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.sandbox.server.server import Sandbox
-from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_KEY, OPERATOR_ROLE, SandboxCredentials
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 
 REGION = "us-east-1"
 OPERATOR = SandboxCredentials(OPERATOR_KEY, "")

@@ -26,7 +26,6 @@ botocore's stubs and moto do; proxies and streamed bodies are left to botocore's
 
 from __future__ import annotations
 
-import gc
 import socket
 import ssl
 import threading
@@ -57,6 +56,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from rolecall_generator._version import __version__
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.records import is_aws_address
+from rolecall_generator.workers import collection_paused
 from rolecall_runner.aws.aws_errors import EXPIRED_CODES
 from rolecall_runner.aws.first_attempt import FirstAttempt, FrozenCredentials
 from rolecall_runner.aws.reply_parser import ReplyParserFactory
@@ -279,7 +279,7 @@ class Clients:
             with self._lock:  # load each service model only once
                 found = self._clients.get((service, region))
                 if found is None:
-                    with _collector_paused():
+                    with collection_paused():  # it frees nothing while a service model loads, and doubles the time
                         found = self._clients[service, region] = self._make(service, region)
         return found
 
@@ -312,18 +312,6 @@ class Clients:
         if not is_aws_address(client.meta.endpoint_url):
             self._rehearsal = True
         return client
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause garbage collection while a service model loads: it frees nothing then, and doubles the time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 class _RefusingCredentials(botocore.credentials.Credentials):  # type: ignore[misc]

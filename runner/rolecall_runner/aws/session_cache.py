@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from datetime import datetime
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_runner.aws.credentials import Credentials
-from rolecall_runner.private_files import create_private_file, make_private_folder
+from rolecall_runner.private_files import make_private_folder, write_private_file
 
 _SUFFIX = ".session.json"
 _PARTIAL_FILE_SECONDS = 3600
@@ -65,7 +64,6 @@ class DiskSessionCache:
     def save(self, key: str, credentials: Credentials) -> None:
         """Store credentials under the key, atomically."""
         path = self._path(key)
-        temporary = path.with_name(f".{secrets.token_hex(8)}.new")
         body = {
             "key": key,
             "access_key": credentials.access_key,
@@ -75,12 +73,8 @@ class DiskSessionCache:
             "arn": credentials.arn,
         }
         try:
-            with os.fdopen(create_private_file(temporary), "w", encoding="utf-8") as file:
-                json.dump(body, file)
-            temporary.replace(path)
+            write_private_file(path, json.dumps(body).encode())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise _unusable(path, error) from error
 
     def drop(self, key: str) -> None:

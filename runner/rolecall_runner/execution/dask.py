@@ -22,19 +22,19 @@ import secrets
 import signal
 import threading
 import warnings
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, ToolError
-from rolecall_runner.aws import Status
 from rolecall_runner.execution.execution_options import ExecutionOptions, register
-from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task, inconclusive
 from rolecall_runner.execution.threads import AHEAD, run_threads
 from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
@@ -145,7 +145,13 @@ def _security(distributed: Any, cluster: DaskCluster) -> Any:
     files = {"tls_ca": cluster.tls_ca, "tls_cert": cluster.tls_cert, "tls_key": cluster.tls_key}
     given = [name for name, path in files.items() if path is not None]
     if cluster.scheduler is None:
-        return _temporary(distributed)
+        # Keys for one run. Otherwise any user of this machine could run code in the workers with the caller's credentials.
+        try:
+            return distributed.Security.temporary()
+        except ImportError:
+            raise ToolError(
+                "a Dask cluster on this machine needs the package cryptography", hint="pip install cryptography"
+            ) from None
     if not given:
         return None
     if len(given) < len(files):
@@ -163,16 +169,6 @@ def _security(distributed: Any, cluster: DaskCluster) -> Any:
         tls_client_key=str(cluster.tls_key),
         require_encryption=True,
     )
-
-
-def _temporary(distributed: Any) -> Any:
-    """Keys for one run. Otherwise any user of this machine could run code in the workers with the caller's credentials."""
-    try:
-        return distributed.Security.temporary()
-    except ImportError:
-        raise ToolError(
-            "a Dask cluster on this machine needs the package cryptography", hint="pip install cryptography"
-        ) from None
 
 
 @contextmanager
@@ -230,12 +226,6 @@ class DaskEngine:
             yield from Flight(client, self.cluster, task, settings, outside).results(targets)
 
 
-@dataclass(slots=True)
-class _Open:
-    future: Any
-    targets: tuple[Target, ...]
-
-
 class Flight:
     """One run over a client of a cluster (`distributed.Client`, or what behaves like it). Used by one thread."""
 
@@ -248,7 +238,7 @@ class Flight:
         self._outside = outside
         self._run_id = secrets.token_hex(8)
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, tuple[Any, tuple[Target, ...]]] = {}  # future and targets, by key
         self._again: deque[Target] = deque()
         self._sent = 0
         self._lost = 0
@@ -276,7 +266,7 @@ class Flight:
                     self._interrupted()
         finally:
             if self._open:
-                self._client.cancel([each.future for each in self._open.values()])
+                self._client.cancel([future for future, _ in self._open.values()])
         if self._outside.stop.is_set() and (self._open or self._again or self._returned or next(source, None) is not None):
             raise InterruptedRunError("interrupted; what was done stays")
 
@@ -299,10 +289,9 @@ class Flight:
     def _send(self, chunk: tuple[Target, ...]) -> None:
         self._sent += 1
         key = f"rolecall-{self._run_id}-{self._sent}"
-        future = self._client.submit(
-            ask_chunk, self._run_id, self._packed_task, packed(chunk, self._settings), key=key, pure=False
-        )
-        self._open[key] = _Open(future, chunk)
+        packed = pickle.dumps((chunk, self._settings))
+        future = self._client.submit(ask_chunk, self._run_id, self._packed_task, packed, key=key, pure=False)
+        self._open[key] = future, chunk
         future.add_done_callback(self._done.put)
 
     def _count_workers(self) -> None:
@@ -322,9 +311,9 @@ class Flight:
             future = self._done.get(timeout=_POLL_SECONDS)
         except queue.Empty:
             return
-        chunk = self._open.pop(future.key).targets
+        _, chunk = self._open.pop(future.key)
         try:
-            answers = unpacked(future.result())
+            answers: Answers = pickle.loads(future.result())  # noqa: S301 - the client trusts a worker with its accounts
         except (Exception, CancelledError) as error:  # of a worker or of the connection
             if self._outside.stop.is_set():
                 self._returned = True
@@ -353,7 +342,7 @@ class Flight:
             raise ClusterError(
                 f"a worker cannot run what was sent: {redact(f'{type(error).__name__}: {error}')}",
                 where=self._cluster.place,
-                hint="install the same rolecall, Dask and Python 3.x on this machine, the scheduler and all workers",
+                hint=_SAME,
             )
         if len(chunk) > 1:  # retry one by one to find the cause
             self._again.extend(chunk)
@@ -365,17 +354,7 @@ class Flight:
                 where=self._cluster.place,
                 hint="look in their logs for memory limits or a preload that fails",
             )
-        yield from (
-            Result(
-                target.name,
-                self._task.name,
-                Status.INCONCLUSIVE,
-                self._outside.now(),
-                error="every worker that asked it ended",
-                kind=target.kind,
-            )
-            for target in chunk
-        )
+        yield inconclusive(self._task, chunk[0], self._outside.now(), "every worker that asked it ended")
 
     def _wound_up(self) -> bool:
         """Stop the workers once; returns whether their grace time is over."""
@@ -391,8 +370,7 @@ class Flight:
 
 
 def _from_options(options: ExecutionOptions) -> DaskEngine:
-    ca, certificate, key = options.scheduler_tls or (None, None, None)
-    return DaskEngine(DaskCluster(options.scheduler, options.processes, ca, certificate, key))
+    return DaskEngine(DaskCluster(options.scheduler, options.processes, *(options.scheduler_tls or ())))
 
 
 register("dask", _from_options, reach="cluster")
@@ -410,76 +388,50 @@ class Answers:
     whole: bool
 
 
-@dataclass(slots=True)
 class _Run:
-    stop: threading.Event = field(default_factory=threading.Event)
-    task: list[Task] = field(default_factory=list)
-
-
-class _Runs:
-    """The latest runs of this process. Thread-safe."""
+    """A run in a worker process: its task, and the event that stops it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._runs: OrderedDict[str, _Run] = OrderedDict()
-
-    def stop_of(self, run_id: str) -> threading.Event:
-        with self._lock:
-            return self._of(run_id).stop
-
-    def task_of(self, run_id: str, task: bytes) -> Task:
-        with self._lock:
-            run = self._of(run_id)
-            if not run.task:
-                run.task.append(pickle.loads(task))  # noqa: S301 - from the client, who may run anything in this cluster
-            return run.task[0]
-
-    def _of(self, run_id: str) -> _Run:
-        run = self._runs.setdefault(run_id, _Run())
-        self._runs.move_to_end(run_id)
-        while len(self._runs) > _RUNS_KEPT:
-            self._runs.popitem(last=False)
-        return run
+        self.stop = threading.Event()
+        self.task: Task | None = None
 
 
-_RUNS = _Runs()
+_latest_run = lru_cache(maxsize=_RUNS_KEPT)(lambda _run_id: _Run())
+_lock = threading.Lock()
 
 
-def packed(targets: Iterable[Target], settings: EngineSettings) -> bytes:
-    """Serialize a chunk of targets for `ask_chunk`."""
-    return pickle.dumps((tuple(targets), settings))
+def _run_of(run_id: str) -> _Run:
+    with _lock:  # the cache could make two runs for one id
+        return _latest_run(run_id)
 
 
-def unpacked(answers: bytes) -> Answers:
-    """Deserialize the result of `ask_chunk`."""
-    found: Answers = pickle.loads(answers)  # noqa: S301 - from a worker, which the client trusts with its accounts
-    return found
+def _task_of(run: _Run, task: bytes) -> Task:
+    with _lock:
+        if run.task is None:
+            run.task = pickle.loads(task)  # noqa: S301 - from the client, who may run anything in this cluster
+        return run.task
 
 
 def ask_chunk(run_id: str, task: bytes, chunk: bytes) -> bytes:
-    """Process a chunk of targets in a worker process of Dask; returns packed `Answers`.
+    """Process a chunk of targets in threads of a worker process of Dask until all are done or the run is stopped.
 
-    Chunks that run concurrently in a process share the settings' number of workers.
+    Returns packed `Answers`; errors of tasks are results. Chunks that run concurrently in a process share the settings'
+    number of workers.
     """
     targets, settings = pickle.loads(chunk)  # noqa: S301 - as the task
     share = replace(settings, workers=max(1, settings.workers // _chunks_at_once()))
-    outside = Outside(stop=_RUNS.stop_of(run_id))
-    return pickle.dumps(ask_targets(_RUNS.task_of(run_id, task), targets, share, outside))
-
-
-def ask_targets(task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside) -> Answers:
-    """Process targets in threads until all are done or the run is stopped. Errors of tasks are results."""
+    run = _run_of(run_id)
     results: list[Result] = []
     try:
-        results.extend(run_threads(task, targets, settings, outside))
+        results.extend(run_threads(_task_of(run, task), targets, share, Outside(stop=run.stop)))
     except InterruptedRunError:
-        return Answers(tuple(results), whole=False)
-    return Answers(tuple(results), whole=True)
+        return pickle.dumps(Answers(tuple(results), whole=False))
+    return pickle.dumps(Answers(tuple(results), whole=True))
 
 
 def stop_run(run_id: str) -> None:
     """Stop a run in this process after the targets in progress."""
-    _RUNS.stop_of(run_id).set()
+    _run_of(run_id).stop.set()
 
 
 def _chunks_at_once() -> int:

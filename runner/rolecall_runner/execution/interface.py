@@ -13,9 +13,6 @@ from typing import Any, Generic, Protocol, TypeVar
 from rolecall_runner.aws import RetryPolicy, Status
 from rolecall_runner.inventory import Target
 
-DEFAULT_WORKERS = 16
-"""Number of accounts processed concurrently, per process. More were slower (November 2026): threads share a lock."""
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -60,6 +57,11 @@ class Result:
         }
         optional = {"data": self.data, "error": self.error, "code": self.code}
         return body | {key: value for key, value in optional.items() if value not in (None, "")}
+
+
+def inconclusive(task: Task, target: Target, started: datetime, error: str, seconds: float = 0.0) -> Result:
+    """The result of a task that an engine could not complete for a target."""
+    return Result(target.name, task.name, Status.INCONCLUSIVE, started, seconds, error=error, kind=target.kind)
 
 
 def result_from_json(body: Mapping[str, Any]) -> Result:

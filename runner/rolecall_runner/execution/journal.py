@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -32,9 +33,10 @@ from rolecall_runner.private_files import (
     create_private_file,
     create_private_folder,
     make_private_folder,
-    open_private_file,
+    open_or_create_private_file,
     private_reader,
     read_private_file,
+    write_private_file,
 )
 
 RUNS = Path(".rolecall") / "runs"
@@ -112,7 +114,7 @@ class Journal:
         try:
             make_private_folder(runs)
             create_private_folder(folder)
-            _write_record(folder, record)
+            write_private_file(folder / _RECORD, json.dumps(asdict(record), indent=2).encode() + b"\n")
             descriptor = _locked(create_private_file(folder / _RESULTS, _APPEND), folder)
         except OSError as error:
             raise _cannot("written", folder, error) from error
@@ -179,7 +181,7 @@ class Journal:
             return
         self.record = replace(self.record, ended=now.isoformat())
         try:
-            _write_record(self.folder, self.record)
+            write_private_file(self.folder / _RECORD, json.dumps(asdict(self.record), indent=2).encode() + b"\n")
         except OSError as error:
             raise _cannot("written", self.folder, error) from error
 
@@ -330,12 +332,8 @@ def _checked() -> Iterator[None]:
 
 def _open(folder: Path) -> int:
     """Open the results of an existing run for appending. Raises JournalError, OSError."""
-    path = folder / _RESULTS
-    with _checked():
-        try:
-            return _locked(open_private_file(path, flags=_APPEND), folder)
-        except FileNotFoundError:  # the run ended before its first result
-            return _locked(create_private_file(path, _APPEND), folder)
+    with _checked():  # a run that ended before its first result has no file
+        return _locked(open_or_create_private_file(folder / _RESULTS, _APPEND), folder)
 
 
 def _locked(descriptor: int, folder: Path) -> int:
@@ -361,14 +359,6 @@ def _whole(folder: Path) -> int:
     return size
 
 
-def _write_record(folder: Path, record: RunRecord) -> None:
-    temporary = folder / f"{_RECORD}.new"
-    temporary.unlink(missing_ok=True)  # of a killed process
-    with os.fdopen(create_private_file(temporary), "w", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(record), indent=2) + "\n")
-    temporary.replace(folder / _RECORD)
-
-
 def _cannot(what: str, path: Path, error: OSError) -> JournalError:
     return JournalError(
         f"the run's folder cannot be {what}: {error.strerror or error}",
@@ -379,6 +369,5 @@ def _cannot(what: str, path: Path, error: OSError) -> JournalError:
 
 def counts_of(runs: Path, run_id: str) -> dict[str, int]:
     """Number of targets by status, by their last result. Raises JournalError."""
-    last = {result.key: result.status for result in read_results(runs, run_id)}
-    statuses = list(last.values())
-    return {str(status): statuses.count(status) for status in Status if status in statuses}
+    counts = Counter({result.key: result.status for result in read_results(runs, run_id)}.values())
+    return {str(status): counts[status] for status in Status if status in counts}

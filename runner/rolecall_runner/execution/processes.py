@@ -20,9 +20,8 @@ from multiprocessing.context import SpawnProcess
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
 from rolecall_generator.workers import interrupts_blocked
-from rolecall_runner.aws import Status
 from rolecall_runner.execution.execution_options import DEFAULT_PROCESSES, register
-from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task, inconclusive
 from rolecall_runner.execution.threads import AHEAD, run_threads
 from rolecall_runner.inventory import Target
 
@@ -133,7 +132,7 @@ class ProcessEngine:
         _give(self._hire(task, settings), waiting[asked:])
         text = f"its worker process ended (exit code {member.process.exitcode})"
         for target in waiting[:asked]:
-            yield Result(target.name, task.name, Status.INCONCLUSIVE, outside.now(), error=text, kind=target.kind)
+            yield inconclusive(task, target, outside.now(), text)
 
     def _stop(self, by: float) -> float:
         for member in self._members:

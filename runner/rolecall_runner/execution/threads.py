@@ -16,9 +16,8 @@ from datetime import datetime
 from types import FrameType
 
 from rolecall_generator.errors import InterruptedRunError
-from rolecall_runner.aws import Status
 from rolecall_runner.execution.execution_options import register
-from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task, inconclusive
 from rolecall_runner.execution.serial import ask
 from rolecall_runner.inventory import Target
 
@@ -172,17 +171,8 @@ class _Crew:
         self.outstanding.discard(running.job.number)
         self._workers -= 1
         self._hire()
-        target = running.job.target
         text = f"no answer within {timeout:g} s"
-        return Result(
-            target.name,
-            self._task.name,
-            Status.INCONCLUSIVE,
-            running.started,
-            now - running.begin,
-            error=text,
-            kind=target.kind,
-        )
+        return inconclusive(self._task, running.job.target, running.started, text, now - running.begin)
 
     def _hire(self) -> None:
         self._workers += 1

@@ -5,12 +5,18 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.sandbox.in_process import in_process_sandbox
-    from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-    from rolecall_runner.sandbox.provisioning.provision import UPSTREAM_ERRORS, provision, remove_added, split_by_account
+    from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, OPERATOR_ROLE
+    from rolecall_runner.sandbox.provisioning.provision import (
+        UPSTREAM_ERRORS,
+        AdminClient,
+        provision,
+        remove_added,
+        split_by_account,
+    )
     from rolecall_runner.sandbox.provisioning.seed import (
         actor_environment,
         iam_limits,
+        in_process_sandbox,
         placeholder_note,
         placeholder_policies,
         placeholder_principals,
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
         start_sandbox,
         stop_sandbox,
     )
-    from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_KEY, OPERATOR_ROLE
 
 __all__ = [
     "OPERATOR",
@@ -60,10 +65,10 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
-        "in_process": ("in_process_sandbox",),
-        "provisioning.admin_client": ("AdminClient",),
+        "protocol.http_types": ("OPERATOR_KEY", "OPERATOR_ROLE"),
         "provisioning.provision": (
             "UPSTREAM_ERRORS",
+            "AdminClient",
             "split_by_account",
             "provision",
             "remove_added",
@@ -72,6 +77,7 @@ __getattr__ = lazy_getattr(
             "placeholder_principals",
             "actor_environment",
             "iam_limits",
+            "in_process_sandbox",
             "placeholder_note",
             "placeholder_policies",
         ),
@@ -87,10 +93,6 @@ __getattr__ = lazy_getattr(
             "operator_secret",
             "start_sandbox",
             "stop_sandbox",
-        ),
-        "sts.sandbox_sessions": (
-            "OPERATOR_KEY",
-            "OPERATOR_ROLE",
         ),
     },
 )

@@ -12,8 +12,7 @@ import pytest
 
 from command_rig import runner
 from manifests import NOTES
-from rolecall_runner.sandbox.in_process import in_process_sandbox
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_runner.sandbox.in_process import in_process_sandbox
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 NEXT = re.compile(r"^next\b.*?:.*?((?:gen|runner) [^;\n]*)$", re.MULTILINE)
 OWN_IDS = {"111111111111": "610000000001", "222222222222": "620000000002", "333333333333": "630000000003"}

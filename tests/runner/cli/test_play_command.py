@@ -12,8 +12,7 @@ import pytest
 
 from play_rig import run_play, write
 from query_rig import manifest_text
-from rolecall_runner.sandbox.in_process import in_process_sandbox
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 CHECKS = """
 import json

@@ -13,8 +13,7 @@ import pytest
 
 from command_rig import Ended, runner
 from manifests import NOTES
-from rolecall_runner.sandbox.in_process import InProcessSandbox, in_process_sandbox
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.seed import InProcessSandbox, actor_environment, in_process_sandbox
 
 QUICK = ("--actions", "none", "--no-drift")
 PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"

@@ -21,8 +21,7 @@ from rolecall_runner.execution.journal import list_runs, read_results
 from rolecall_runner.plays.action_handlers import HandlerFactory
 from rolecall_runner.plays.play_model import PlayError
 from rolecall_runner.plays.play_runner import Runner
-from rolecall_runner.sandbox.in_process import in_process_sandbox
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 SCRIPT = """
 import os

@@ -12,8 +12,7 @@ from play_rig import run_play, write
 from query_rig import manifest_text
 from rolecall_runner.plays.play_model import PlayError
 from rolecall_runner.plays.scripts import installed_tasks, load_factory, load_function
-from rolecall_runner.sandbox.in_process import in_process_sandbox
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 CODE = """
 from rolecall_runner.execution.interface import Outcome

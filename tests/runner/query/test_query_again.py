@@ -24,8 +24,7 @@ from rolecall_runner.query.preflight import check_reads
 from rolecall_runner.query.query_run import from_record, to_record
 from rolecall_runner.query.spec import QuerySpec, RegionChoice
 from rolecall_runner.query.validate import shipped_queries, validate_query
-from rolecall_runner.sandbox.in_process import in_process_sandbox
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 ASK = ("ec2", "describe_vpcs", "-s", "Vpcs[].{vpc: VpcId}")

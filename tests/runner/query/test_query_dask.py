@@ -33,9 +33,8 @@ from rolecall_runner.query.answers import QueryAnswer
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.query.validate import validate_query
-from rolecall_runner.sandbox.in_process import in_process_sandbox
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.provision import AdminClient
+from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 from stub_fleet import stub_targets
 
 REGIONS = ("us-east-1", "eu-west-1")

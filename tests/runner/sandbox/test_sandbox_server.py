@@ -7,7 +7,6 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -261,23 +260,22 @@ def test_the_page_names_all_that_is_refused_as_not_enforced() -> None:
     assert [] == [action for action in UNSUPPORTED_ACTIONS if f"`{action}`" not in page]
 
 
-def test_a_fault_inside_the_sandbox_is_a_service_error_without_secrets(rig: Rig) -> None:
+def test_a_fault_inside_the_sandbox_is_a_service_error_without_secrets(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception in the pipeline becomes an internal error for the caller; the log has it without secrets."""
     secret = new_secret()
-    lines: list[str] = []
 
-    def broken(_request: HttpRequest, _account_id: str) -> HttpReply:
+    def broken(_app: object, _request: HttpRequest, _account_id: str) -> HttpReply:
         raise RuntimeError(f"secret_access_key={secret}")
 
-    gate = replace(rig.sandbox._pipeline, dispatch=broken, log=lines.append)
+    monkeypatch.setattr("rolecall_runner.sandbox.server.server.dispatch", broken)
     signed = AWSRequest("GET", rig.sandbox.url + "/", data=b"")
     session = rig.sandbox.root_credentials(VENDOR)
     S3SigV4Auth(BotoCredentials(session.access_key, session.secret), "s3", "us-east-1").add_auth(signed)
     headers = {name.lower(): value for name, value in signed.prepare().headers.items()}
     host = urlsplit(rig.sandbox.url).netloc
 
-    reply = gate.answer(HttpRequest("GET", "/", "", {**headers, "host": host}, b"", host)).reply
+    reply = rig.sandbox._answer(HttpRequest("GET", "/", "", {**headers, "host": host}, b"", host)).reply
 
     assert (500, True) == (reply.status, b"<Code>InternalError</Code>" in reply.body)
-    assert "RuntimeError" in lines[-1]
-    assert secret not in lines[-1]
+    assert "RuntimeError" in rig.lines[-1]
+    assert secret not in rig.lines[-1]

@@ -11,7 +11,7 @@ from onboard_rig import Stage, staged
 from rolecall_generator.bundle.build import BundleOptions
 from rolecall_generator.bundle.bundles import write_bundles
 from rolecall_generator.generate import generate
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
+from rolecall_runner.sandbox.provisioning.provision import AdminClient
 
 ACCOUNT = "418273650912"
 MANIFEST = """\

@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.sandbox.in_process import in_process_sandbox
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.seed import actor_environment
+from rolecall_runner.sandbox.provisioning.provision import AdminClient
+from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 FAULTS = "throttle=0.3,5xx=0.1,cut=0.05,expired=0.02,at-most=3,seed=11"

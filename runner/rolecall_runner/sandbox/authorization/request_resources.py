@@ -81,10 +81,12 @@ CALLER = "arn:${Partition}:iam::${Account}:user/${Caller}"
 
 
 @dataclass(frozen=True)
-class CallSubject:
-    """A call: operation, parameters, all parameter names of the model in lower case, Region."""
+class ServiceCall:
+    """A call of botocore's `service`; `members` are all parameter names of the model in lower case."""
 
+    service: str
     operation: str
+    protocol: str
     parameters: Mapping[str, object]
     members: frozenset[str]
     region: str
@@ -108,7 +110,7 @@ class CallSubject:
         return _walk(self.parameters, path)
 
 
-Rule = Callable[[str, CallSubject], tuple[str, ...] | None]
+Rule = Callable[[str, ServiceCall], tuple[str, ...] | None]
 
 
 def _walk(value: object, path: tuple[str, ...]) -> Iterator[object]:
@@ -121,14 +123,14 @@ def _walk(value: object, path: tuple[str, ...]) -> Iterator[object]:
         yield from _walk(value[path[0]], path[1:])
 
 
-def _regional(service: str, call: CallSubject, resource: str) -> str:
+def _regional(service: str, call: ServiceCall, resource: str) -> str:
     return f"arn:${{Partition}}:{service}:{call.region}:${{Account}}:{resource}"
 
 
 _OF_OBJECTS = ("Object", "MultipartUpload")
 
 
-def s3(action: str, call: CallSubject) -> tuple[str, ...] | None:
+def s3(action: str, call: ServiceCall) -> tuple[str, ...] | None:
     """Buckets and objects. Unknown for access points."""
     bucket = call.string("bucket")
     if not bucket or bucket.startswith("arn:"):
@@ -141,7 +143,7 @@ def s3(action: str, call: CallSubject) -> tuple[str, ...] | None:
     return (f"{whole}/{key}",) if of_object else (whole,)
 
 
-def sqs(_action: str, call: CallSubject) -> tuple[str, ...] | None:
+def sqs(_action: str, call: ServiceCall) -> tuple[str, ...] | None:
     """Queues by URL (its last two parts are account and name) or by name."""
     if name := call.string("queuename"):
         return (_regional("sqs", call, name),)
@@ -151,7 +153,7 @@ def sqs(_action: str, call: CallSubject) -> tuple[str, ...] | None:
     return (f"arn:${{Partition}}:sqs:{call.region}:{parts[-2]}:{parts[-1]}",)
 
 
-def kms(action: str, call: CallSubject) -> tuple[str, ...] | None:
+def kms(action: str, call: ServiceCall) -> tuple[str, ...] | None:
     """Keys by id or ARN. Unknown for an alias, because its key is not known."""
     if action in {"CreateAlias", "DeleteAlias", "UpdateAlias"}:
         alias, key = call.string("aliasname"), call.string("targetkeyid")
@@ -161,11 +163,11 @@ def kms(action: str, call: CallSubject) -> tuple[str, ...] | None:
     return () if not key or "alias/" in key else (_key(call, key),)
 
 
-def _key(call: CallSubject, key: str) -> str:
+def _key(call: ServiceCall, key: str) -> str:
     return key if key.startswith("arn:") else _regional("kms", call, f"key/{key}")
 
 
-def secretsmanager(_action: str, call: CallSubject) -> tuple[str, ...] | None:
+def secretsmanager(_action: str, call: ServiceCall) -> tuple[str, ...] | None:
     """Secrets by ARN, or by name followed by six unknown characters."""
     names = call.strings("secretid") or call.strings("name")
     arns = (
@@ -174,7 +176,7 @@ def secretsmanager(_action: str, call: CallSubject) -> tuple[str, ...] | None:
     return tuple(arns)
 
 
-def function(_action: str, call: CallSubject) -> tuple[str, ...] | None:
+def function(_action: str, call: ServiceCall) -> tuple[str, ...] | None:
     """Lambda functions by name, ACCOUNT:function:NAME or ARN, with version or alias."""
     name = call.string("functionname")
     if not name:
@@ -187,7 +189,7 @@ def function(_action: str, call: CallSubject) -> tuple[str, ...] | None:
     return (f"{name}:{qualifier}" if qualifier else name,)
 
 
-def dynamodb(_action: str, call: CallSubject) -> tuple[str, ...] | None:
+def dynamodb(_action: str, call: ServiceCall) -> tuple[str, ...] | None:
     """Tables by name or ARN, including those of batches and transactions; indexes for queries and scans."""
     tables: list[object] = [*call.inside("TableName"), *call.inside("TransactItems", "Get", "TableName")]
     for items in call.inside("RequestItems"):
@@ -209,7 +211,7 @@ _OF_THE_CALLER = {
 }  # fmt: skip
 
 
-def iam(action: str, call: CallSubject) -> tuple[str, ...] | None:
+def iam(action: str, call: ServiceCall) -> tuple[str, ...] | None:
     """Principals by name, with the path when they are created (see StoredPaths for the others)."""
     if action in _OF_THE_CALLER and not call.string("username"):
         return (CALLER,)
@@ -237,7 +239,7 @@ def _is_attachment(action: str) -> bool:
     return action.startswith(("Attach", "Detach"))
 
 
-def sts(_action: str, call: CallSubject) -> tuple[str, ...] | None:
+def sts(_action: str, call: ServiceCall) -> tuple[str, ...] | None:
     """The role ARN of the request, `*` for other operations."""
     role = call.string("rolearn")
     return (role,) if role else ("*",)
@@ -252,7 +254,7 @@ _BY_ID: Mapping[str, str] = {
 _WITHOUT_ACCOUNT = {"image", "snapshot"}
 
 
-def ec2(action: str, call: CallSubject) -> tuple[str, ...] | None:
+def ec2(action: str, call: ServiceCall) -> tuple[str, ...] | None:
     """Resources of tags, by id; the prefix of the id determines the type."""
     if action not in {"CreateTags", "DeleteTags"}:
         return None
@@ -309,16 +311,15 @@ _MAKES = re.compile(r"^(Create|Run|Allocate|Copy|Import|Register|Request|Restore
 _TAG_TARGETS = ("resourcearn", "resourcename", "resource", "taggableresourcearn")
 
 
-def resources_of(service: str, action: str, call: CallSubject) -> tuple[str, ...]:
+def resources_of(action: str, call: ServiceCall) -> tuple[str, ...]:
     """ARNs of a call's resources: EVERYTHING for an action without resources, UNKNOWN when they are not known.
 
-    `service` is botocore's name, `action` the IAM action. Partition and account are left as `${Partition}` and `${Account}`
-    (see `filled`).
+    `action` is the IAM action. Partition and account are left as `${Partition}` and `${Account}` (see `filled`).
     """
     types = resource_types(action)
     if not types:
         return EVERYTHING
-    rule = RULES.get(service)
+    rule = RULES.get(call.service)
     if rule is not None:
         ruled = rule(action.partition(":")[2], call)
         if ruled is not None:
@@ -352,7 +353,7 @@ class _Filling:
     possible: bool
 
 
-def _by_names(types: tuple[ResourceType, ...], call: CallSubject) -> Iterator[str]:
+def _by_names(types: tuple[ResourceType, ...], call: ServiceCall) -> Iterator[str]:
     """ARNs by matching names of the form's variables and the request's parameters."""
     target = next((value for name in _TAG_TARGETS for value in call.strings(name) if value.startswith("arn:")), None)
     if target is not None:
@@ -369,7 +370,7 @@ def _by_names(types: tuple[ResourceType, ...], call: CallSubject) -> Iterator[st
         yield from filling.arns
 
 
-def _fill(form: str, call: CallSubject) -> _Filling:
+def _fill(form: str, call: ServiceCall) -> _Filling:
     """The form with the request's values, and `*` for missing ones."""
     values: dict[str, tuple[str, ...]] = {}
     possible = False

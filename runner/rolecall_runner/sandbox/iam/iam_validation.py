@@ -36,14 +36,6 @@ class Limits:
     user_managed_policies: int = quotas.USER_MANAGED_POLICIES
     group_managed_policies: int = quotas.GROUP_MANAGED_POLICIES
 
-    def attachments(self, kind: str) -> int:
-        """The number of managed policies that can be attached to a `Role`, `User` or `Group`."""
-        return {
-            "Role": self.role_managed_policies,
-            "User": self.user_managed_policies,
-            "Group": self.group_managed_policies,
-        }[kind]
-
 
 _NAME_CHARACTERS: Mapping[str, int] = {
     "Role": quotas.ROLE_NAME_CHARACTERS,
@@ -97,14 +89,9 @@ def check_unique(kind: str, name: str, backend: Any) -> None:
 
     Raises AwsRefusalError.
     """
-    known = {
-        "Role": lambda: [role.name for role in list(backend.roles.values())],
-        "User": lambda: list(backend.users),
-        "Group": lambda: list(backend.groups),
-        "InstanceProfile": lambda: [profile.name for profile in list(backend.instance_profiles.values())],
-        "Policy": lambda: [p.name for p in list(backend.managed_policies.values()) if ":iam::aws:" not in p.arn],
-    }[kind]()
-    if name.lower() in {other.lower() for other in known}:
+    collections = {"InstanceProfile": "instance_profiles", "Policy": "managed_policies"}
+    stored = list(getattr(backend, collections.get(kind, f"{kind.lower()}s")).values())
+    if name.lower() in {each.name.lower() for each in stored if ":iam::aws:" not in each.arn}:
         text = f"{kind} with name {name} already exists."
         if kind == "Policy":
             text = f"A policy called {name} already exists. Duplicate names are not allowed."
@@ -140,7 +127,7 @@ def check_inline_size(kind: str, holder: Any, policy_name: str, text: str) -> No
 
 def check_attachment(kind: str, holder: Any, arn: str, limits: Limits) -> None:
     """Check the number of managed policies of an identity with this one. Raises AwsRefusalError."""
-    most = limits.attachments(kind)
+    most: int = getattr(limits, f"{kind.lower()}_managed_policies")
     if arn not in holder.managed_policies and len(holder.managed_policies) >= most:
         raise limit(f"Cannot exceed quota for PoliciesPer{kind}: {most}")
 

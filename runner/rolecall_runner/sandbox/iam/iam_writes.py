@@ -25,7 +25,7 @@ from rolecall_runner.sandbox.iam.iam_validation import (
     check_session_seconds,
     check_trust_document,
 )
-from rolecall_runner.sandbox.iam.moto_backends import MotoBackends, StoredAccess
+from rolecall_runner.sandbox.iam.moto_backends import MotoBackends, StoredAccess, serialize_reply
 from rolecall_runner.sandbox.protocol.error_catalog import NOT_FOUND, AwsRefusalError, access_denied, validation_error
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, QueryParameters, SessionInfo
 
@@ -99,27 +99,6 @@ def replace_principals(text: str, moves: Mapping[str, str]) -> str:
     return json.dumps(body) if changed else text
 
 
-_XMLNS = "https://iam.amazonaws.com/doc/2010-05-08/"
-
-
-def _run_own_operation(operation: str, form: QueryParameters, backend: Any) -> HttpReply | None:
-    """Run an operation that moto lacks or gets wrong; None for all others.
-
-    moto 5.2.5 rejects sts:TagSession and sts:SetSourceIdentity at UpdateAssumeRolePolicy and ignores the permissions
-    boundaries of users. Raises AwsRefusalError when the role or user does not exist.
-    """
-    own = _OPERATIONS.get(operation)
-    if own is None:
-        return None
-    own(form, backend)
-    request_id = str(uuid.uuid4())
-    body = (
-        f'<{operation}Response xmlns="{_XMLNS}"><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>'
-        f"</{operation}Response>"
-    )
-    return HttpReply(200, (("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)), body.encode())
-
-
 def _store_boundary(operation: str, form: QueryParameters, backend: Any) -> None:
     """Store the permissions boundary of a new user, which moto ignores."""
     if operation == "CreateUser" and "PermissionsBoundary" in form:
@@ -127,29 +106,27 @@ def _store_boundary(operation: str, form: QueryParameters, backend: Any) -> None
 
 
 def _update_trust(form: QueryParameters, backend: Any) -> None:
-    name = form.get("RoleName", "")
-    role = next((role for role in list(backend.roles.values()) if role.name == name), None)
-    if role is None:
-        raise AwsRefusalError("NoSuchEntity", f"The role with name {name} cannot be found.", NOT_FOUND)
-    role.assume_role_policy_document = form["PolicyDocument"]
+    _existing("Role", form, backend).assume_role_policy_document = form["PolicyDocument"]
 
 
 def _put_boundary(form: QueryParameters, backend: Any) -> None:
-    _user(form, backend).permissions_boundary = {
+    _existing("User", form, backend).permissions_boundary = {
         "PermissionsBoundaryType": "Policy",
         "PermissionsBoundaryArn": form["PermissionsBoundary"],
     }
 
 
 def _delete_boundary(form: QueryParameters, backend: Any) -> None:
-    _user(form, backend).permissions_boundary = None
+    _existing("User", form, backend).permissions_boundary = None
 
 
-def _user(form: QueryParameters, backend: Any) -> Any:
-    name = form.get("UserName", "")
-    if name not in backend.users:
-        raise AwsRefusalError("NoSuchEntity", f"The user with name {name} cannot be found.", NOT_FOUND)
-    return backend.users[name]
+def _existing(kind: str, form: QueryParameters, backend: Any) -> Any:
+    """The role or user that a call names. Raises AwsRefusalError when it does not exist."""
+    name = form.get(f"{kind}Name", "")
+    found = find_holder(kind, name, backend)
+    if found is None:
+        raise AwsRefusalError("NoSuchEntity", f"The {kind.lower()} with name {name} cannot be found.", NOT_FOUND)
+    return found
 
 
 _OPERATIONS: Mapping[str, Callable[[QueryParameters, Any], None]] = {
@@ -157,6 +134,9 @@ _OPERATIONS: Mapping[str, Callable[[QueryParameters, Any], None]] = {
     "PutUserPermissionsBoundary": _put_boundary,
     "DeleteUserPermissionsBoundary": _delete_boundary,
 }
+"""Operations that moto lacks or gets wrong: moto 5.2.5 rejects sts:TagSession and sts:SetSourceIdentity at
+UpdateAssumeRolePolicy and ignores the permissions boundaries of users.
+"""
 
 
 _READS = ("Get", "List", "Simulate", "Generate")
@@ -194,8 +174,12 @@ class IamWrites:
             backend = self._world.iam(caller.account_id, partition)
             sent = self._checked(call.operation, dict(form), backend, partition)
             before = dict(principals(backend))
-            own = _run_own_operation(call.operation, sent, backend)
-            reply = own or dispatch(urlencode(sent).encode())
+            own = _OPERATIONS.get(call.operation)
+            if own is not None:
+                own(sent, backend)
+                reply = serialize_reply("iam", call.operation, {}, str(uuid.uuid4()))
+            else:
+                reply = dispatch(urlencode(sent).encode())
             if reply.status < _FIRST_ERROR:
                 _store_boundary(call.operation, sent, backend)
                 for account_id in {caller.account_id, *self._trusts.follow(before, dict(principals(backend)))}:

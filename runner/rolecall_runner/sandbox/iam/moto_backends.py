@@ -9,15 +9,25 @@ import pickle
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from moto.backends import get_backend, list_of_moto_modules
+from moto.core.base_backend import BackendDict
+from moto.core.serialize import QuerySerializer, SerializationContext
+from moto.core.utils import get_service_model
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, iam_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.utilities.utils import get_partition
 
 from rolecall_generator.iam import PARTITIONS, Access, Arn, Group, InstanceProfile, ManagedPolicy, PolicyDocument, Role, User
 from rolecall_generator.iam.evaluation import Evaluator
 from rolecall_runner.private_files import make_private_folder, read_private_file, write_private_file
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.protocol.http_types import HttpReply
 
 # Read by moto from the environment for every new account and Region, to each of which it would copy its AMIs.
 _NO_AMIS = "MOTO_EC2_LOAD_DEFAULT_AMIS"
@@ -30,8 +40,6 @@ WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 def _is_served(host: str, patterns: Iterable[tuple[str, Any]]) -> bool:
     """Whether the sandbox supports the service of a host name, or of a module of moto."""
-    from moto.backends import list_of_moto_modules  # noqa: PLC0415 - heavy, as below
-
     if host in {"moto_api", "instance_metadata"} or host in list_of_moto_modules():
         return host not in _EXCLUDED
     found = next((name for name, pattern in patterns if pattern.match(f"http://{host}")), None)
@@ -52,10 +60,22 @@ def raised_in_moto(error: BaseException) -> bool:
     return False
 
 
+class _Dispatcher(DomainDispatcherApplication):
+    """moto's dispatcher, raising ServiceMissingError for a service that the sandbox does not support.
+
+    moto would print a line and fail, or use S3, whose pattern matches every host name that starts with s3.
+    """
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        if host is not None and not _is_served(host, self.backend_url_patterns):
+            raise ServiceMissingError(f"the sandbox does not support {host}")
+        return super().get_backend_for_host(host)
+
+
 class MotoBackends:
     """moto's backends for all accounts of one sandbox. They are global in the process, so there is one sandbox at a time.
 
-    moto is loaded at first use, which takes about a second. Raises SandboxError when another sandbox is running.
+    Raises SandboxError when another sandbox is running.
     """
 
     _lock = threading.Lock()
@@ -69,51 +89,18 @@ class MotoBackends:
                     hint="close it first, or start the second one in another process",
                 )
             MotoBackends._open = self
-        self._environment: str | None = None
-        try:
-            self._load()
-        except BaseException:
-            self.close()
-            raise
-
-    def _load(self) -> None:
         self._environment = os.environ.get(_NO_AMIS)
         os.environ.setdefault(_NO_AMIS, "false")
-        try:
-            from moto.core.base_backend import BackendDict  # noqa: PLC0415 - heavy, and an extra that may be missing
-            from moto.iam.models import iam_backends  # noqa: PLC0415
-            from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
-                DomainDispatcherApplication,
-                create_backend_app,
-            )
-        except ImportError as error:
-            raise SandboxError(
-                f"the sandbox needs a package that is not installed: {error.name}", hint="pip install 'rolecall[sandbox]'"
-            ) from error
-        self._reset = BackendDict.reset
-        self._reset()
+        BackendDict.reset()
         self._iam = iam_backends
-
-        class Dispatcher(DomainDispatcherApplication):
-            """moto's dispatcher, raising ServiceMissingError for a service that the sandbox does not support.
-
-            moto would print a line and fail, or use S3, whose pattern matches every host name that starts with s3.
-            """
-
-            def get_backend_for_host(self, host: str | None) -> Any:
-                if host is not None and not _is_served(host, self.backend_url_patterns):
-                    raise ServiceMissingError(f"the sandbox does not support {host}")
-                return super().get_backend_for_host(host)
-
-        self.app: WsgiApp = Dispatcher(create_backend_app)
+        self.app: WsgiApp = _Dispatcher(create_backend_app)
 
     def close(self) -> None:
         """Discard all accounts and allow another sandbox in this process."""
         with MotoBackends._lock:
             if MotoBackends._open is self:
                 MotoBackends._open = None
-                if hasattr(self, "_reset"):
-                    self._reset()
+                BackendDict.reset()
                 if self._environment is None:
                     os.environ.pop(_NO_AMIS, None)
 
@@ -143,25 +130,27 @@ class MotoBackends:
                     kept.bucket_accounts.update(dict.fromkeys(backend.buckets, (region, account_id)))
 
     def _service(self, service: str) -> Any:
-        from moto.backends import get_backend  # noqa: PLC0415 - heavy, and an extra
-
         name: Any = service
         return get_backend(name)
 
     def role(self, arn: str) -> Any | None:
         """A role by ARN, None when it does not exist."""
-        parsed = Arn.parse(arn)
-        if parsed is None or parsed.service != "iam" or parsed.kind != "role" or not self.has_account(parsed):
+        parsed = self._parsed(arn, "role")
+        if parsed is None:
             return None
         return next((role for role in list(self.iam_of(parsed).roles.values()) if role.arn == arn), None)
 
     def user(self, arn: str) -> Any | None:
         """A user by ARN, None when it does not exist."""
-        parsed = Arn.parse(arn)
-        if parsed is None or parsed.service != "iam" or parsed.kind != "user" or not self.has_account(parsed):
-            return None
-        user = self.iam_of(parsed).users.get(parsed.name)
+        parsed = self._parsed(arn, "user")
+        user = self.iam_of(parsed).users.get(parsed.name) if parsed else None
         return user if user is not None and user.arn == arn else None
+
+    def _parsed(self, arn: str, kind: str) -> Arn | None:
+        """The ARN of a role or user in an account with an IAM backend."""
+        parsed = Arn.parse(arn)
+        matches = parsed is not None and (parsed.service, parsed.kind) == ("iam", kind) and self.has_account(parsed)
+        return parsed if matches else None
 
     def iam_of(self, arn: Any) -> Any:
         """moto's IAM backend of the account in an ARN."""
@@ -182,7 +171,8 @@ class MotoBackends:
             found = aws_policies().get(arn.rpartition(":iam::aws:policy/")[2])
             if found is None:
                 return None
-            known = _managed(backend, *found)
+            name, data = found
+            known = AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, data)
             backend.aws_managed_policies.append(known)
             backend.managed_policies[known.arn] = known
         text: str = known.versions[-1].document
@@ -194,33 +184,25 @@ class MotoBackends:
             self.know_aws_policy(account_id, partition, f"arn:{partition}:iam::aws:policy/{name}")
 
 
-_policies: dict[str, tuple[str, Any]] = {}
-_policies_lock = threading.Lock()
-
-
+@cache
 def aws_policies() -> dict[str, tuple[str, Any]]:
-    """The AWS managed policies of moto 5.2.5, as (name, data) by path and name. Parsed once per process."""
-    from moto.iam.aws_managed_policies import aws_managed_policies_data  # noqa: PLC0415 - 4 MB of text
-
-    with _policies_lock:
-        if not _policies:
-            for name, data in json.loads(aws_managed_policies_data).items():
-                _policies[f"{data.get('Path', '/')}{name}".lstrip("/")] = (name, data)
-    return _policies
-
-
-def _managed(backend: Any, name: str, data: Any) -> Any:
-    from moto.iam.models import AWSManagedPolicy  # noqa: PLC0415 - loaded already
-
-    return AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, data)
+    """The AWS managed policies of moto 5.2.5, as (name, data) by path and name."""
+    found = json.loads(aws_managed_policies_data).items()
+    return {f"{data.get('Path', '/')}{name}".lstrip("/"): (name, data) for name, data in found}
 
 
 def partition_of(region: str) -> str:
     """The partition of a Region, `aws` for an unknown Region."""
-    from moto.utilities.utils import get_partition  # noqa: PLC0415 - heavy, and an extra
-
     partition: str = get_partition(region)
     return partition
+
+
+def serialize_reply(service: str, operation: str, fields: Mapping[str, Any], request_id: str) -> HttpReply:
+    """A successful reply of a service with the query protocol; None omits a field."""
+    model = get_service_model(service).operation_model(operation)
+    reply = QuerySerializer(model, SerializationContext(request_id)).serialize(fields)
+    headers = (*reply["headers"].items(), ("x-amzn-RequestId", request_id))
+    return HttpReply(reply["status_code"], headers, str(reply["body"]).encode())
 
 
 _Account = tuple[str, str]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from xml.sax.saxutils import escape
 
@@ -67,76 +67,60 @@ def dialect(call: ApiCall) -> str:
     return S3 if call.service == "s3" and call.protocol == REST_XML else call.protocol
 
 
+_XML_BODIES: Mapping[str, tuple[str, str]] = {
+    QUERY: (
+        "text/xml",
+        (
+            "<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            "<RequestId>{request_id}</RequestId></ErrorResponse>"
+        ),
+    ),
+    EC2: (
+        "text/xml;charset=UTF-8",
+        (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+            "<RequestID>{request_id}</RequestID></Response>"
+        ),
+    ),
+    S3: (
+        "application/xml",
+        (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            "<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
+        ),
+    ),
+}
+"""Content type and body by dialect; those of `rest-xml` are those of `query`."""
+
+
 def error_reply(call: ApiCall | str, code: str, message: str, status: int, request_id: str) -> HttpReply:
     """An error reply for a call, or for a dialect: query, ec2, json, rest-json, rest-xml, cbor or s3.
 
     `status` is the HTTP status. Raises ValueError for an unknown dialect.
     """
     form = call if isinstance(call, str) else dialect(call)
-    encode = _ENCODERS.get(form)
-    if encode is None:
+    fault = "Receiver" if status >= _SERVER_SIDE else "Sender"
+    headers = {"x-amz-request-id" if form == S3 else "x-amzn-RequestId": request_id}
+    if form in {QUERY, EC2, REST_XML, S3}:
+        headers["Content-Type"], xml = _XML_BODIES[QUERY if form == REST_XML else form]
+        body = xml.format(fault=fault, code=_xml(code), message=_xml(message), request_id=request_id).encode()
+    elif form == CBOR:
+        headers |= {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+        body = bytes([0xA2]) + b"".join(map(_cbor_text, ("__type", code, "message", message)))
+    elif form in {JSON, REST_JSON}:
+        content_type = "application/json" if form == REST_JSON else "application/x-amz-json-1.0"
+        headers |= {"Content-Type": content_type, "x-amzn-ErrorType": code}
+        body = json.dumps(({"__type": code} if form == JSON else {}) | {"message": message}).encode()
+    else:
         raise ValueError(f"unknown dialect {form!r}")
-    headers, body = encode(code, message, status, request_id)
     if not isinstance(call, str):
         if form == S3 and call.operation.startswith("Head"):
             body = b""  # a reply to HEAD has no body
         if call.service in _QUERY_COMPATIBLE and form in {JSON, CBOR}:
             plain = code.removesuffix("Exception") if code.startswith("AccessDenied") else code
-            headers = (*headers, ("x-amzn-query-error", f"{plain};{_fault_type(status)}"))
-    return HttpReply(status, (*headers, ("Content-Length", str(len(body)))), body)
-
-
-_Encoded = tuple[tuple[tuple[str, str], ...], bytes]
-
-
-def _query(code: str, message: str, status: int, request_id: str) -> _Encoded:
-    body = (
-        f"<ErrorResponse><Error><Type>{_fault_type(status)}</Type><Code>{_xml(code)}</Code>"
-        f"<Message>{_xml(message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
-    )
-    return (("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)), body.encode()
-
-
-def _ec2(code: str, message: str, _status: int, request_id: str) -> _Encoded:
-    body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Response><Errors><Error><Code>{_xml(code)}</Code><Message>{_xml(message)}</Message></Error></Errors>"
-        f"<RequestID>{request_id}</RequestID></Response>"
-    )
-    return (("Content-Type", "text/xml;charset=UTF-8"), ("x-amzn-RequestId", request_id)), body.encode()
-
-
-def _s3(code: str, message: str, _status: int, request_id: str) -> _Encoded:
-    body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{_xml(code)}</Code><Message>{_xml(message)}</Message><RequestId>{request_id}</RequestId></Error>"
-    )
-    return (("Content-Type", "application/xml"), ("x-amz-request-id", request_id)), body.encode()
-
-
-def _json(code: str, message: str, _status: int, request_id: str) -> _Encoded:
-    return (
-        ("Content-Type", "application/x-amz-json-1.0"),
-        ("x-amzn-RequestId", request_id),
-        ("x-amzn-ErrorType", code),
-    ), json.dumps({"__type": code, "message": message}).encode()
-
-
-def _rest_json(code: str, message: str, _status: int, request_id: str) -> _Encoded:
-    return (
-        ("Content-Type", "application/json"),
-        ("x-amzn-RequestId", request_id),
-        ("x-amzn-ErrorType", code),
-    ), json.dumps({"message": message}).encode()
-
-
-def _cbor(code: str, message: str, _status: int, request_id: str) -> _Encoded:
-    body = bytes([0xA2]) + b"".join(map(_cbor_text, ("__type", code, "message", message)))
-    return (
-        ("Content-Type", "application/cbor"),
-        ("smithy-protocol", "rpc-v2-cbor"),
-        ("x-amzn-RequestId", request_id),
-    ), body
+            headers["x-amzn-query-error"] = f"{plain};{fault}"
+    return HttpReply(status, (*headers.items(), ("Content-Length", str(len(body)))), body)
 
 
 def _cbor_text(text: str) -> bytes:
@@ -147,21 +131,6 @@ def _cbor_text(text: str) -> bytes:
     if len(raw) < _BYTE:
         return bytes([0x78, len(raw)]) + raw
     return bytes([0x79]) + len(raw).to_bytes(2, "big") + raw
-
-
-_ENCODERS: dict[str, Callable[[str, str, int, str], _Encoded]] = {
-    QUERY: _query,
-    EC2: _ec2,
-    JSON: _json,
-    REST_JSON: _rest_json,
-    REST_XML: _query,
-    CBOR: _cbor,
-    S3: _s3,
-}
-
-
-def _fault_type(status: int) -> str:
-    return "Receiver" if status >= _SERVER_SIDE else "Sender"
 
 
 def _xml(text: str) -> str:
@@ -280,20 +249,16 @@ _SERVICE_ERRORS: Mapping[tuple[str, ErrorCategory], tuple[str, int]] = {
 """Codes and statuses of single services, from their botocore models (1.44.5)."""
 
 
-def default_error(call: ApiCall, category: ErrorCategory) -> _Error:
-    """Code, HTTP status and default message of an error in the dialect of the call's service."""
+def default_error(call: ApiCall | str, category: ErrorCategory) -> _Error:
+    """Code, HTTP status and default message of an error to a call, or in a dialect."""
+    if isinstance(call, str):
+        return _ERRORS[call][category]
     code, status, text = _ERRORS[dialect(call)][category]
     special = _SERVICE_ERRORS.get((call.service, category))
     return (*special, text) if special else (code, status, text)
 
 
-def category_reply(call: ApiCall, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
-    """The error reply to a call; `message` replaces the default message."""
+def category_reply(call: ApiCall | str, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
+    """The error reply to a call, or for an unreadable one in its probable dialect; `message` replaces the default one."""
     code, status, text = default_error(call, category)
     return error_reply(call, code, message or text, status, request_id)
-
-
-def unparsed_reply(form: str, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
-    """As `refuse`, for a request that is not a readable call; `form` is its probable dialect."""
-    code, status, text = _ERRORS[form][category]
-    return error_reply(form, code, message or text, status, request_id)

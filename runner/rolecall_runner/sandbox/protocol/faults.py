@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from abc import ABC, abstractmethod
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import ClassVar, Self, TypeVar
@@ -45,6 +45,10 @@ class FaultCall:
     arn: str
     now: datetime
     variant: int
+
+    def error(self, category: ErrorCategory, message: str | None = None) -> FaultEffect:
+        """An error of the service instead of the call; `message` replaces the default one."""
+        return FaultEffect(category_reply(self.call, category, self.request_id, message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Throttle(Fault):
 
     def effect(self, hit: FaultCall, /) -> FaultEffect:
         """The service's throttling error."""
-        return FaultEffect(category_reply(hit.call, ErrorCategory.THROTTLED, hit.request_id))
+        return hit.error(ErrorCategory.THROTTLED)
 
 
 @register_fault
@@ -134,11 +138,7 @@ class ServerError(Fault):
 
     def effect(self, hit: FaultCall, /) -> FaultEffect:
         """An internal error (500) for an even variant, otherwise unavailable (503)."""
-        return FaultEffect(
-            category_reply(
-                hit.call, ErrorCategory.UNAVAILABLE if hit.variant & 1 else ErrorCategory.INTERNAL, hit.request_id
-            )
-        )
+        return hit.error(ErrorCategory.UNAVAILABLE if hit.variant & 1 else ErrorCategory.INTERNAL)
 
 
 @register_fault
@@ -160,7 +160,7 @@ class ExpiredToken(Fault):
 
     def effect(self, hit: FaultCall, /) -> FaultEffect:
         """The service's error for expired credentials."""
-        return FaultEffect(category_reply(hit.call, ErrorCategory.EXPIRED_TOKEN, hit.request_id))
+        return hit.error(ErrorCategory.EXPIRED_TOKEN)
 
 
 @register_fault
@@ -203,11 +203,7 @@ class RegionDisabled(Fault):
             f"STS is not activated in this region for account:{hit.account_id}. Your account administrator can activate STS "
             "in this region using the IAM Console."
         )
-        return FaultEffect(
-            category_reply(
-                hit.call, ErrorCategory.REGION_DISABLED, hit.request_id, message if hit.call.service == "sts" else None
-            )
-        )
+        return hit.error(ErrorCategory.REGION_DISABLED, message if hit.call.service == "sts" else None)
 
 
 @register_fault
@@ -229,7 +225,7 @@ class ServiceDenied(Fault):
             f"User: {hit.arn} is not authorized to perform: {hit.call.action} with an explicit deny in a service control "
             "policy"
         )
-        return FaultEffect(category_reply(hit.call, ErrorCategory.DENIED, hit.request_id, message))
+        return hit.error(ErrorCategory.DENIED, message)
 
 
 # Signature Version 4: "the request must reach AWS within five minutes of the time stamp in the request" (IAM User Guide);
@@ -265,7 +261,7 @@ class ClockSkew(Fault):
         message = default_error(hit.call, ErrorCategory.SKEWED_CLOCK)[2]
         if message.startswith("Signature"):
             message = _skew_message(signed, server, tolerance)
-        return FaultEffect(category_reply(hit.call, ErrorCategory.SKEWED_CLOCK, hit.request_id, message))
+        return hit.error(ErrorCategory.SKEWED_CLOCK, message)
 
 
 def _skew_message(signed: datetime, server: datetime, tolerance: timedelta) -> str:
@@ -294,34 +290,29 @@ class InjectedFault:
     variant: int
 
 
-@dataclass(slots=True)
-class _CallCount:
-    calls: int = 0
-    consecutive: dict[int, int] = field(default_factory=dict)
-
-
 class FaultInjector:
     """Applies a plan: counts the calls of each account and action. Thread-safe."""
 
     def __init__(self, plan: FaultPlan) -> None:
         self._plan = plan
-        self._counts: dict[tuple[str, str], _CallCount] = defaultdict(_CallCount)
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._consecutive: Counter[tuple[str, str, int]] = Counter()
         self._lock = threading.Lock()
 
     def draw(self, account_id: str, action: str, region: str) -> InjectedFault | None:
         """The fault that hits this call, or None. Draw once per call; `action` is SERVICE:NAME as in IAM policies."""
         with self._lock:
-            count = self._counts[account_id, action]
-            count.calls += 1
+            self._calls[account_id, action] += 1
+            number = self._calls[account_id, action]
             for index, fault in enumerate(self._plan.faults):
                 if not fault.matches(account_id, action, region):
                     continue
-                consecutive = count.consecutive.get(index, 0)
-                chance, variant = _chance(self._plan.seed, index, account_id, action, count.calls)
-                if chance < fault.probability and (fault.at_most is None or consecutive < fault.at_most):
-                    count.consecutive[index] = consecutive + 1
+                streak = account_id, action, index
+                chance, variant = _chance(self._plan.seed, index, account_id, action, number)
+                if chance < fault.probability and (fault.at_most is None or self._consecutive[streak] < fault.at_most):
+                    self._consecutive[streak] += 1
                     return InjectedFault(fault, variant)
-                count.consecutive[index] = 0
+                self._consecutive[streak] = 0
         return None
 
 
@@ -362,17 +353,16 @@ def parse_faults(text: str) -> FaultPlan:
         raise _plan_error("the fault plan contains no fault", text)
     seed = _read(int, options["seed"], text) if "seed" in options else 0
     at_most = _read(_count, options["at-most"], text) if "at-most" in options else None
-    return FaultPlan(seed, tuple(_restricted(fault, options, at_most) for fault in faults))
-
-
-def _restricted(fault: Fault, options: dict[str, str], at_most: int | None) -> Fault:
-    """The fault within the options of its plan."""
-    return replace(
-        fault,
-        accounts=options.get("accounts", fault.accounts),
-        actions=options.get("actions", "*") if fault.actions == "*" else fault.actions,
-        at_most=at_most if fault.transient else None,
+    restricted = (
+        replace(
+            fault,
+            accounts=options.get("accounts", fault.accounts),
+            actions=options.get("actions", "*") if fault.actions == "*" else fault.actions,
+            at_most=at_most if fault.transient else None,
+        )
+        for fault in faults
     )
+    return FaultPlan(seed, tuple(restricted))
 
 
 def _parts(text: str) -> Iterator[tuple[str, str, str]]:

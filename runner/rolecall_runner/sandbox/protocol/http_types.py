@@ -82,6 +82,11 @@ class ApiCall:
     context: ContextValues = field(default_factory=dict)
 
 
+OPERATOR_KEY = "AKIAROLECALLOPERATOR"
+OPERATOR_ROLE = "OrganizationAccountAccessRole"
+"""Access key of the operator, and the role that it assumes in every account."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
     """The caller behind an access key: a user's long-term key (no token, no expiry) or a temporary session.

@@ -1,11 +1,13 @@
-"""Provisions the sandbox's accounts from `Access` through the IAM API, and removes what was added."""
+"""Provisions the sandbox's accounts from `Access` as their administrator (operator), and removes what was added."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -13,14 +15,69 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import RolecallError
-from rolecall_generator.iam import Access, Role
+from rolecall_generator.iam import PARTITIONS, Access, Role, role_arn
+from rolecall_runner.aws import AccountSession, Clients, ClientSettings, Credentials, account
 from rolecall_runner.live import read_account
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
+from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.sandbox.provisioning.reconcile import IamStep, arn_of, creation_steps, removal_steps
-from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE
+from rolecall_runner.sandbox.server.state_dir import operator_secret
 
 WORKERS = 4
 """Default number of threads. The sandbox is in the same process, so more threads do not help."""
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class AdminClient:
+    """boto3 clients that act as administrator of the account selected with `acting_in`. Thread-safe."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        partition: str = "aws",
+        workers: int = 8,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._url = url
+        self._own = Credentials(OPERATOR_KEY, operator_secret(url), None, _NEVER)
+        self._partition = partition
+        self._region = PARTITIONS[partition].default_region
+        self._clients = Clients(ClientSettings(endpoint_url=url, connections=workers, max_attempts=3))
+        self._clock = clock
+        self._sessions: dict[str, AccountSession] = {}
+
+    @property
+    def url(self) -> str:
+        """The URL of the sandbox."""
+        return self._url
+
+    @property
+    def partition(self) -> str:
+        """The partition of the accounts."""
+        return self._partition
+
+    def client(self, service: str) -> Any:
+        """The shared client of a service, for use inside `acting_in`. Calls outside of it raise OutsideAccountError."""
+        return self._clients.client(service, self._region)
+
+    @contextmanager
+    def acting_in(self, account_id: str) -> Iterator[None]:
+        """Act as administrator of the account in this block and thread. Raises botocore's errors."""
+        with account(self.session(account_id).get_frozen_credentials()):
+            yield
+
+    def session(self, account_id: str) -> AccountSession:
+        """The operator's session in an account, renewed automatically."""
+        # setdefault is atomic: concurrent threads share one session.
+        return self._sessions.setdefault(account_id, AccountSession(lambda: self._assume(account_id), self._clock))
+
+    def _assume(self, account_id: str) -> Credentials:
+        arn = role_arn(self._partition, account_id, "/", OPERATOR_ROLE)
+        with account(self._own):
+            reply = self._clients.client("sts", self._region).assume_role(RoleArn=arn, RoleSessionName="rolecall-sandbox")
+        return Credentials.from_reply(reply)
+
 
 UPSTREAM_ERRORS = (ClientError, BotoCoreError, ResponseParserError, RolecallError)
 
@@ -80,7 +137,7 @@ def provision(
     pool = ThreadPoolExecutor(workers)
     try:
         for wave in _waves(accesses):
-            for done in pool.map(partial(_fill, operator, wave, new_password), wave):
+            for done in pool.map(partial(_change_account, operator, partial(_fill, wave, new_password)), wave):
                 known = outcomes[done.account_id]
                 outcomes[done.account_id] = AccountProvisioned(
                     done.account_id, known.changes + done.changes, known.problems + done.problems
@@ -94,57 +151,53 @@ def provision(
 
 def remove_added(before: Mapping[str, Access], *, operator: AdminClient) -> Provisioned:
     """Remove everything that accounts did not have `before`. Errors are in the results."""
-    return Provisioned(tuple(_empty(operator, access, account_id) for account_id, access in before.items()))
+
+    def remove(account_id: str, change: AccountChange) -> None:
+        found = read_account(change.iam, leave_out=[OPERATOR_ROLE])
+        change.run(removal_steps(found, before[account_id]))
+
+    return Provisioned(tuple(_change_account(operator, remove, account_id) for account_id in before))
 
 
-def _fill(
-    operator: AdminClient, wanted: Mapping[str, Access], new_password: Callable[[], str], account_id: str
-) -> AccountProvisioned:
+@dataclass(slots=True)
+class AccountChange:
+    """The IAM client of an account, and the calls made so far with their errors."""
+
+    iam: Any
+    made: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def run(self, steps: Iterator[IamStep], *, new: bool = False) -> bool:
+        """Run the calls. With `new`, stop with False when something exists already."""
+        for step in steps:
+            try:
+                getattr(self.iam, step.operation)(**step.arguments)
+                self.made += 1
+            except UPSTREAM_ERRORS as error:
+                if new and isinstance(error, ClientError) and error.response["Error"]["Code"] == "EntityAlreadyExists":
+                    return False
+                self.problems.append(f"{step.subject}: {_one_line(error)}")
+        return True
+
+
+def _fill(wanted: Mapping[str, Access], new_password: Callable[[], str], account_id: str, change: AccountChange) -> None:
     """Create what an account lacks. Only an account that turns out not to be new is read, because most are new."""
-    made: list[str] = []
-    problems: list[str] = []
+    if not change.run(creation_steps(Access(), wanted[account_id], new_password=new_password), new=True):
+        change.problems.clear()
+        found = read_account(change.iam, leave_out=[OPERATOR_ROLE])
+        change.run(creation_steps(found, wanted[account_id], new_password=new_password))
+
+
+def _change_account(
+    operator: AdminClient, work: Callable[[str, AccountChange], None], account_id: str
+) -> AccountProvisioned:
+    change = AccountChange(operator.client("iam"))
     try:
         with operator.acting_in(account_id):
-            iam = operator.client("iam")
-            if not _run_steps(
-                iam, creation_steps(Access(), wanted[account_id], new_password=new_password), made, problems, new=True
-            ):
-                problems.clear()
-                found = read_account(iam, leave_out=[OPERATOR_ROLE])
-                _run_steps(iam, creation_steps(found, wanted[account_id], new_password=new_password), made, problems)
+            work(account_id, change)
     except UPSTREAM_ERRORS as error:
-        problems.append(_one_line(error))
-    return AccountProvisioned(account_id, len(made), tuple(problems))
-
-
-def _empty(operator: AdminClient, before: Access, account_id: str) -> AccountProvisioned:
-    made: list[str] = []
-    problems: list[str] = []
-    try:
-        with operator.acting_in(account_id):
-            iam = operator.client("iam")
-            found = read_account(iam, leave_out=[OPERATOR_ROLE])
-            _run_steps(iam, removal_steps(found, before), made, problems)
-    except UPSTREAM_ERRORS as error:
-        problems.append(_one_line(error))
-    return AccountProvisioned(account_id, len(made), tuple(problems))
-
-
-def _run_steps(iam: Any, todo: Iterator[IamStep], made: list[str], problems: list[str], *, new: bool = False) -> bool:
-    """Run the calls and collect operations and errors. With `new`, stop with False when something exists already."""
-    for step in todo:
-        try:
-            getattr(iam, step.operation)(**step.arguments)
-            made.append(step.operation)
-        except UPSTREAM_ERRORS as error:
-            if new and _code(error) == "EntityAlreadyExists":
-                return False
-            problems.append(f"{step.subject}: {_one_line(error)}")
-    return True
-
-
-def _code(error: Exception) -> str:
-    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
+        change.problems.append(_one_line(error))
+    return AccountProvisioned(account_id, change.made, tuple(change.problems))
 
 
 def _one_line(error: Exception) -> str:

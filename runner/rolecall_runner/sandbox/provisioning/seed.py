@@ -1,19 +1,35 @@
-"""Seeds a sandbox from a manifest: its modules, placeholders for what they do not create, and the actors."""
+"""Seeds a sandbox from a manifest: its modules, placeholders for what they do not create, and the actors.
+
+`in_process_sandbox` starts such a sandbox in this process for the duration of a command.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rolecall_generator.check import ManifestAccess, read_access
-from rolecall_generator.iam import Access, Arn, Group, ManagedPolicy, ModuleKind, PolicyDocument, Role, Statement, User
+from rolecall_generator.errors import SelectionError
+from rolecall_generator.iam import (
+    PARTITIONS,
+    Access,
+    Arn,
+    Group,
+    ManagedPolicy,
+    ModuleKind,
+    PolicyDocument,
+    Role,
+    Statement,
+    User,
+)
 from rolecall_generator.manifest import Manifest
 from rolecall_generator.output import LOCK_NAME
 from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.provision import Provisioned, provision, split_by_account
+from rolecall_runner.sandbox.protocol.faults import parse_faults
+from rolecall_runner.sandbox.provisioning.provision import AdminClient, Provisioned, provision, split_by_account
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.server.state_dir import Actor
 
@@ -171,7 +187,15 @@ def actor_environment(sandbox: Sandbox, actor: Actor, *, mfa: bool = True) -> di
     They contain credentials for this sandbox; those of roles are renewed automatically. `mfa`: whether a user has signed in
     with MFA.
     """
-    return {**_common(sandbox), **_credentials(sandbox, actor, mfa=mfa)}
+    if actor.kind == "role":
+        return {**_common(sandbox), **sandbox.container_environment(actor.arn)}
+    session = sandbox.user_credentials(actor.arn, mfa=mfa)
+    return {
+        **_common(sandbox),
+        "AWS_ACCESS_KEY_ID": session.access_key,
+        "AWS_SECRET_ACCESS_KEY": session.secret,
+        "AWS_SESSION_TOKEN": session.session_token or "",
+    }
 
 
 def operator_environment(sandbox: Sandbox) -> dict[str, str]:
@@ -186,17 +210,6 @@ def _common(sandbox: Sandbox) -> dict[str, str]:
         "AWS_REGION": sandbox.region,
         "AWS_DEFAULT_REGION": sandbox.region,
         "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-
-def _credentials(sandbox: Sandbox, actor: Actor, *, mfa: bool) -> Mapping[str, str]:
-    if actor.kind == "role":
-        return sandbox.container_environment(actor.arn)
-    session = sandbox.user_credentials(actor.arn, mfa=mfa)
-    return {
-        "AWS_ACCESS_KEY_ID": session.access_key,
-        "AWS_SECRET_ACCESS_KEY": session.secret,
-        "AWS_SESSION_TOKEN": session.session_token or "",
     }
 
 
@@ -226,3 +239,45 @@ def placeholder_principals(accesses: Iterable[Access]) -> Access:
         elif parsed is not None and parsed.kind == "user":
             existing.append(User(arn, existing=True))
     return Access.of(*existing)
+
+
+@dataclass(frozen=True, slots=True)
+class InProcessSandbox:
+    """A running sandbox: the selected backend role, all actors, and a phrase with the source of its accounts."""
+
+    sandbox: Sandbox = field(repr=False)
+    backend: Actor
+    actors: tuple[Actor, ...]
+    how: str
+
+
+@contextmanager
+def in_process_sandbox(
+    manifest: Path,
+    out: Path,
+    *,
+    acting: str | None = None,
+    faults: str = "",
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Iterator[InProcessSandbox]:
+    """Run a sandbox with the accounts of a manifest. `acting` selects the backend role by name, by default the first.
+
+    `faults` is a fault plan. Raises SelectionError without such a role, and the errors of `read_seed`, `seed` and
+    `parse_faults`.
+    """
+    plan = parse_faults(faults) if faults else None
+    sandbox_seed = read_seed(manifest, out)
+    region = PARTITIONS[sandbox_seed.found.loaded.manifest.partition].default_region
+    with Sandbox(region=region, faults=plan, limits=sandbox_seed.limits) as sandbox:
+        seeded = seed(sandbox, sandbox_seed, started=started, progress=progress)
+        roles = [actor for actor in seeded.actors if actor.kind == "role"]
+        chosen = [actor for actor in roles if acting in (None, actor.name)]
+        if not chosen:
+            names = ", ".join(actor.name for actor in roles)
+            raise SelectionError(
+                f"no backend role is named {acting}" if acting else "the manifest has no backend role",
+                where=str(manifest),
+                hint=f"use one of {names}" if names else "add customers and a backend to the manifest",
+            )
+        yield InProcessSandbox(sandbox, chosen[0], seeded.actors, sandbox_seed.how)

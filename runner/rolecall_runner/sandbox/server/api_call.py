@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
 
 from botocore.exceptions import DataNotFoundError
 from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
@@ -17,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from rolecall_generator.iam.catalog import SERVICE_PREFIXES, action_of, find_action
 from rolecall_runner.sandbox.authorization.context_keys import request_context
-from rolecall_runner.sandbox.authorization.request_resources import CallSubject, resources_of
+from rolecall_runner.sandbox.authorization.request_resources import ServiceCall, resources_of
 from rolecall_runner.sandbox.protocol.error_catalog import (
     CBOR,
     EC2,
@@ -26,9 +24,10 @@ from rolecall_runner.sandbox.protocol.error_catalog import (
     REST_JSON,
     REST_XML,
     S3,
+    AwsRefusalError,
     ErrorCategory,
+    category_reply,
     error_reply,
-    unparsed_reply,
 )
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, CredentialScope, HttpReply, HttpRequest, credential_scope
 
@@ -49,32 +48,19 @@ _SHARED: Mapping[str, tuple[str, ...]] = {
 """botocore services by signing name, where the name and the IAM prefix do not lead to them, or in a better order."""
 
 
-class UnreadableError(ValueError):
-    """The parameters of a request cannot be parsed."""
+def _unreadable(operation: str, why: str) -> AwsRefusalError:
+    """SerializationException, HTTP 400: the parameters cannot be parsed."""
+    return AwsRefusalError("SerializationException", f"{operation}: {why}")
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceOperation:
-    """The operation of a request: botocore's service, protocol, parameters, and all members of the input shape."""
+def find_operation(scope: CredentialScope, request: Request) -> ServiceCall | None:
+    """The call of a request, by the service that it is signed for; None when no service model has the operation.
 
-    service: str
-    name: str
-    protocol: str
-    parameters: Mapping[str, object]
-    members: frozenset[str]
-
-
-def find_operation(signing_name: str, request: Request) -> ServiceOperation | None:
-    """The operation of a request that is signed for `signing_name`; None when no service model has it.
-
-    moto's own routing and parsing are used, so that the authorized call is the one that moto runs. Raises UnreadableError
+    moto's own routing and parsing are used, so that the authorized call is the one that moto runs. Raises AwsRefusalError
     when the parameters do not match the model.
     """
-    for service in _candidates(signing_name, request):
-        found = _match(service, request)
-        if found is not None:
-            return found
-    return None
+    matches = (_match(service, scope.region, request) for service in _candidates(scope.service, request))
+    return next((found for found in matches if found is not None), None)
 
 
 def _candidates(signing_name: str, request: Request) -> Iterator[str]:
@@ -89,7 +75,7 @@ def _candidates(signing_name: str, request: Request) -> Iterator[str]:
     yield from (service for service, prefix in SERVICE_PREFIXES.items() if prefix == signing_name and service not in own)
 
 
-def _match(service: str, request: Request) -> ServiceOperation | None:
+def _match(service: str, region: str, request: Request) -> ServiceCall | None:
     try:
         model = get_service_model(service)
         version = request.values.get("Version")
@@ -103,33 +89,33 @@ def _match(service: str, request: Request) -> ServiceOperation | None:
     shape = operation.input_shape
     if protocol in {"json", "rest-json"} and (shape is None or "payload" not in shape.serialization):
         _check_json(operation.name, request.data)
-    members = frozenset(shape.members) if shape is not None else frozenset()
-    return ServiceOperation(
-        service, operation.name, protocol, _parameters(operation, protocol, request, uri_parameters), members
-    )
+    members = frozenset(name.lower() for name in shape.members) if shape is not None else frozenset()
+    parameters = _parameters(operation, protocol, request, uri_parameters)
+    return ServiceCall(service, operation.name, protocol, parameters, members, region)
 
 
 def _check_ambiguity(name: str, protocol: str, request: Request) -> None:
     """Reject requests that moto would read differently: it routes by `Action` and `X-Amz-Target` in every protocol.
 
-    Raises UnreadableError.
+    Raises AwsRefusalError.
     """
     if protocol in {"query", "ec2"}:
         if any(len(texts) > 1 for _, texts in request.values.lists()):
-            raise UnreadableError(f"{name}: duplicate parameter")
+            raise _unreadable(name, "duplicate parameter")
     elif "Action" in request.values:
-        raise UnreadableError(f"{name}: Action is not allowed in this protocol")
+        raise _unreadable(name, "Action is not allowed in this protocol")
     if protocol.startswith("rest-") and "X-Amz-Target" in request.headers:
-        raise UnreadableError(f"{name}: X-Amz-Target is not allowed in this protocol")
+        raise _unreadable(name, "X-Amz-Target is not allowed in this protocol")
 
 
 def _check_json(name: str, body: bytes) -> None:
-    """Reject a body that is not a JSON object, which moto treats as empty. Raises UnreadableError."""
+    """Reject a body that is not a JSON object, which moto treats as empty. Raises AwsRefusalError."""
     try:
-        if body and not isinstance(json.loads(body.decode("utf-8")), dict):
-            raise UnreadableError(f"{name}: the body is not a JSON object")
-    except ValueError as error:
-        raise UnreadableError(f"{name}: the body is not a JSON object") from error
+        is_object = not body or isinstance(json.loads(body.decode("utf-8")), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        raise _unreadable(name, "the body is not a JSON object")
 
 
 def _parameters(operation: Any, protocol: str, request: Request, uri_parameters: dict[str, Any]) -> Mapping[str, object]:
@@ -146,14 +132,13 @@ def _parameters(operation: Any, protocol: str, request: Request, uri_parameters:
         )
     except (RequestParserError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         # moto's parsers raise any of these for a body that does not match the model.
-        raise UnreadableError(f"{operation.name}: the parameters cannot be parsed ({type(error).__name__})") from error
+        raise _unreadable(operation.name, f"the parameters cannot be parsed ({type(error).__name__})") from error
     return {name: value for name, value in parsed.items() if value is not None}
 
 
 NO_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
 _PRESIGNED = {"s3", "sts"}
 _STS_VERSION = "2011-06-15"
-_BAD_REQUEST = 400
 
 
 def read_call(request: HttpRequest, request_id: str = NO_REQUEST_ID) -> ApiCall | HttpReply:
@@ -162,24 +147,38 @@ def read_call(request: HttpRequest, request_id: str = NO_REQUEST_ID) -> ApiCall 
     Operations that no service model has, or without an IAM action, are rejected. `resources` of the call contain the
     placeholders `${Partition}` and `${Account}` (see `filled`); an empty tuple means that they are unknown.
     """
-    scope = credential_scope(request) or _unsigned_sts(request)
-    if scope is None:
-        return unparsed_reply(_probable_dialect(request, None), ErrorCategory.UNSIGNED, request_id)
+    moto_request = to_moto(request)
+    scope = credential_scope(request) or _unsigned_sts(moto_request)
     form = _probable_dialect(request, scope)
+    if scope is None:
+        return category_reply(form, ErrorCategory.UNSIGNED, request_id)
     if text := _unsupported(request, scope, form):
-        return unparsed_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
+        return category_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
     try:
-        operation = find_operation(scope.service, _moto_request(request))
-    except UnreadableError as error:
-        return error_reply(form, "SerializationException", str(error), _BAD_REQUEST, request_id)
-    if operation is None:
-        text = f"The sandbox does not know an operation of {scope.service} for {_target(request)}."
-        return unparsed_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
-    action = action_of(operation.service, operation.name)
+        found = find_operation(scope, moto_request)
+    except AwsRefusalError as error:
+        return error_reply(form, error.code, error.message, error.status, request_id)
+    if found is None:
+        named = moto_request.headers.get("X-Amz-Target") or moto_request.values.get("Action")
+        target = named or f"{request.method} {request.path}"
+        text = f"The sandbox does not know an operation of {scope.service} for {target}."
+        return category_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
+    action = action_of(found.service, found.operation)
     if find_action(action) is None:
-        text = f"The sandbox does not know the IAM action for {operation.service} {operation.name}."
-        return unparsed_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
-    return _call(request, scope, operation, action)
+        text = f"The sandbox does not know the IAM action for {found.service} {found.operation}."
+        return category_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
+    return ApiCall(
+        service=scope.service,
+        operation=found.operation,
+        action=action,
+        resources=resources_of(action, found),
+        protocol=found.protocol,
+        region=scope.region,
+        access_key=scope.access_key or None,
+        session_token=scope.session_token,
+        parameters=found.parameters,
+        context=request_context(action, request, scope, found.parameters),
+    )
 
 
 def _unsupported(request: HttpRequest, scope: CredentialScope, form: str) -> str:
@@ -194,34 +193,15 @@ def _unsupported(request: HttpRequest, scope: CredentialScope, form: str) -> str
     return ""
 
 
-def _call(request: HttpRequest, scope: CredentialScope, operation: ServiceOperation, action: str) -> ApiCall:
-    members = frozenset(name.lower() for name in operation.members)
-    subject = CallSubject(operation.name, operation.parameters, members, scope.region)
-    return ApiCall(
-        service=scope.service,
-        operation=operation.name,
-        action=action,
-        resources=resources_of(operation.service, action, subject),
-        protocol=operation.protocol,
-        region=scope.region,
-        access_key=scope.access_key or None,
-        session_token=scope.session_token,
-        parameters=operation.parameters,
-        context=request_context(action, request, scope, operation.parameters),
-    )
-
-
-def _unsigned_sts(request: HttpRequest) -> CredentialScope | None:
+def _unsigned_sts(request: Request) -> CredentialScope | None:
     """A scope for the unsigned operations of STS: AssumeRoleWithSAML, AssumeRoleWithWebIdentity."""
-    if "authorization" in request.headers:
+    if "Authorization" in request.headers or request.values.get("Version") != _STS_VERSION:
         return None
-    form = {**_form(request.query), **_form(request.body.decode("utf-8", "replace") if _is_form(request) else "")}
-    if form.get("Version") != _STS_VERSION or not form.get("Action", "").startswith("AssumeRoleWith"):
-        return None
-    return CredentialScope("", "us-east-1", "sts")
+    unsigned = request.values.get("Action", "").startswith("AssumeRoleWith")
+    return CredentialScope("", "us-east-1", "sts") if unsigned else None
 
 
-def _moto_request(request: HttpRequest) -> Request:
+def to_moto(request: HttpRequest) -> Request:
     """The request as moto's type."""
     query = f"?{request.query}" if request.query else ""
     headers: Mapping[str, str] = {**request.headers, "host": request.host}
@@ -237,24 +217,8 @@ def _probable_dialect(request: HttpRequest, scope: CredentialScope | None) -> st
         return S3
     if "x-amz-target" in request.headers:
         return JSON
-    if _is_form(request) or "Action=" in request.query:
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded") or "Action=" in request.query:
         return EC2 if service == "ec2" else QUERY
     if not service and "json" not in request.headers.get("content-type", ""):
         return S3
     return REST_XML if service in {"route53", "cloudfront"} else REST_JSON
-
-
-def _is_form(request: HttpRequest) -> bool:
-    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-
-
-def _form(text: str) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(text).items()}
-
-
-def _target(request: HttpRequest) -> str:
-    """The operation as the request names it: target, action, or method and path."""
-    if target := request.headers.get("x-amz-target"):
-        return target
-    form = {**_form(request.query), **_form(request.body.decode("utf-8", "replace") if _is_form(request) else "")}
-    return form.get("Action") or f"{request.method} {request.path}"

@@ -9,22 +9,32 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.datastructures import Headers
 from werkzeug.serving import ThreadedWSGIServer
-from werkzeug.test import EnvironBuilder, run_wsgi_app
+from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_input_stream
 
 from rolecall_runner.sandbox.iam.moto_backends import WsgiApp
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
-from rolecall_runner.sandbox.server.request_pipeline import PipelineReply
+from rolecall_runner.sandbox.server.api_call import to_moto
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class SentReply:
+    """A reply, and what a fault does to its connection: see `FaultEffect`."""
+
+    reply: HttpReply
+    delay_seconds: float = 0.0
+    cut_after: float | None = None
+
 
 NAMES = ("127.0.0.1", "localhost")
 """Host names of the sandbox."""
@@ -62,21 +72,88 @@ def refusal_reason(target: str, headers: Message, port: int) -> str | None:
 LOOPBACK = "127.0.0.1"
 _REJECTION = b"This server accepts only requests to 127.0.0.1 that do not come from a web page.\n"
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
-_FORM = "application/x-www-form-urlencoded"
 
 
-class _Server(ThreadedWSGIServer):
-    """Tracks open connections, so that they can be closed on shutdown: clients keep them alive."""
+class _Handler(MotoRequestHandler):
+    # Headers and body are two writes: with Nagle's algorithm each reply would wait 40 ms for the client's delayed
+    # acknowledgement.
+    disable_nagle_algorithm = True
+    protocol_version = "HTTP/1.1"
+    server: Listener
 
-    def __init__(self, host: str, port: int, app: Any, handler: Any, fd: int) -> None:
+    def parse_request(self) -> bool:
+        """Parse the request line and the headers; False when the request is rejected."""
+        return super().parse_request() and self._is_local()
+
+    def handle_expect_100(self) -> bool:
+        """Ask for the body only of an accepted request."""
+        return self._is_local() and super().handle_expect_100()
+
+    def _is_local(self) -> bool:
+        reason = refusal_reason(self.path, self.headers, self.server.port)
+        if reason is None:
+            return True
+        self.server.write_line(f"- {self.command} rejected: {reason}")
+        self.close_connection = True
+        self.send_response_only(HTTPStatus.FORBIDDEN)
+        for name, value in (("Content-Type", "text/plain"), ("Content-Length", str(len(_REJECTION)))):
+            self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(_REJECTION)
+        return False
+
+    def log(self, kind: str, message: str, *args: Any) -> None:
+        """Print nothing: the sandbox writes the log."""
+
+
+class Listener(ThreadedWSGIServer):
+    """Serves a callable over HTTP on the loopback interface. `port` 0 selects a free port.
+
+    Requests with another `Host` and requests of web pages are rejected with 403 before their body is read; `write_line`
+    receives a line for each. Raises SandboxError when the port is in use.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        answer: Callable[[HttpRequest], SentReply],
+        sleep: Callable[[float], None],
+        write_line: Callable[[str], None],
+    ) -> None:
+        self._answer = answer
+        self._sleep = sleep
+        self.write_line = write_line
         self._open: set[socket.socket] = set()
-        super().__init__(host, port, app, handler, fd=fd)
+        listening = _bind(port)
+        try:
+            super().__init__(LOOPBACK, listening.getsockname()[1], self._wsgi, _Handler, fd=listening.fileno())
+        finally:
+            listening.close()
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="sandbox", daemon=True)
+
+    def start(self) -> None:
+        """Serve in a background thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and close all connections, which clients keep alive."""
+        if self._thread.is_alive():
+            self.shutdown()
+            self._thread.join()
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        """Handle a connection in a thread, and remember it until it is closed."""
         self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
         self._open.discard(request)
         super().shutdown_request(request)
 
@@ -84,83 +161,7 @@ class _Server(ThreadedWSGIServer):
         """Print nothing for malformed requests and closed connections."""
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name for it
-        """Print nothing: the request pipeline writes the log."""
-
-    def close_connections(self) -> None:
-        """Close all open connections."""
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-class Listener:
-    """Serves a callable over HTTP on the loopback interface. `port` 0 selects a free port.
-
-    Requests with another `Host` and requests of web pages are rejected with 403 before their body is read; `log` receives a
-    line for each. Raises SandboxError when the port is in use.
-    """
-
-    def __init__(
-        self,
-        port: int,
-        answer: Callable[[HttpRequest], PipelineReply],
-        sleep: Callable[[float], None],
-        log: Callable[[str], None] = lambda _line: None,
-    ) -> None:
-
-        class Handler(MotoRequestHandler):
-            # Headers and body are two writes: with Nagle's algorithm each reply would wait 40 ms for the client's
-            # delayed acknowledgement.
-            disable_nagle_algorithm = True
-            protocol_version = "HTTP/1.1"
-
-            def parse_request(self) -> bool:
-                """Parse the request line and the headers; False when the request is rejected."""
-                return super().parse_request() and self._is_local()
-
-            def handle_expect_100(self) -> bool:
-                """Ask for the body only of an accepted request."""
-                return self._is_local() and super().handle_expect_100()
-
-            def _is_local(self) -> bool:
-                reason = refusal_reason(self.path, self.headers, self.server.server_address[1])
-                if reason is None:
-                    return True
-                log(f"- {self.command} rejected: {reason}")
-                self.close_connection = True
-                self.send_response_only(HTTPStatus.FORBIDDEN)
-                for name, value in (("Content-Type", "text/plain"), ("Content-Length", str(len(_REJECTION)))):
-                    self.send_header(name, value)
-                self.send_header("Connection", "close")
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(_REJECTION)
-                return False
-
-            def log(self, kind: str, message: str, *args: Any) -> None:
-                """Print nothing: the request pipeline writes the log."""
-
-        self._answer = answer
-        self._sleep = sleep
-        listening = _bind(port)
-        try:
-            self.port: int = listening.getsockname()[1]
-            self._server = _Server(LOOPBACK, self.port, self._wsgi, Handler, listening.fileno())
-        finally:
-            listening.close()
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
-
-    def start(self) -> None:
-        """Serve in a background thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop serving and close all connections."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.close_connections()
-        self._server.server_close()
+        """Print nothing: the sandbox writes the log."""
 
     def _wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         try:
@@ -237,13 +238,8 @@ def read_environ(environ: dict[str, Any]) -> HttpRequest:
 
 def dispatch(app: WsgiApp, request: HttpRequest, account_id: str) -> HttpReply:
     """Send a request to moto's WSGI application, in one account."""
-    headers = Headers([(name, value) for name, value in request.headers.items() if name != "x-moto-account-id"])
-    builder = EnvironBuilder(
-        path=request.path, query_string=request.query, method=request.method, headers=headers, data=request.body
-    )
-    environ = builder.get_environ()
-    builder.close()
-    environ[_ACCOUNT_HEADER] = account_id
+    environ = to_moto(request).environ
+    environ[_ACCOUNT_HEADER] = account_id  # replaces that of the request
     body, status, reply_headers = run_wsgi_app(app, environ, buffered=True)
     return HttpReply(int(status.split()[0]), tuple(reply_headers.items()), b"".join(body))
 

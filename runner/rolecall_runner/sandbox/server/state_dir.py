@@ -19,8 +19,8 @@ from typing import IO, Any
 from rolecall_generator.errors import ExitCode, RolecallError, missing_extra
 from rolecall_runner.private_files import (
     check_private_folder,
-    create_private_file,
     make_private_folder,
+    open_or_create_private_file,
     open_private_file,
     read_private_file,
     write_private_file,
@@ -208,10 +208,7 @@ def _locked(home: StateDir) -> Iterator[int]:
 
     Raises SandboxError when another process holds it.
     """
-    try:
-        descriptor = create_private_file(home.lock, os.O_RDWR)
-    except FileExistsError:
-        descriptor = open_private_file(home.lock, flags=os.O_RDWR)
+    descriptor = open_or_create_private_file(home.lock, os.O_RDWR)
     try:
         deadline = time.monotonic() + _LOCK_SECONDS
         while not _try_lock(descriptor):
@@ -348,8 +345,4 @@ def read_record(path: Path) -> Any:
 
 def open_log(home: StateDir) -> IO[bytes]:
     """Open the log for appending, with mode 0600. Raises UnsafeFileError, OSError."""
-    flags = os.O_WRONLY | os.O_APPEND
-    try:
-        return os.fdopen(create_private_file(home.log, os.O_APPEND), "ab")
-    except FileExistsError:
-        return os.fdopen(open_private_file(home.log, flags=flags), "ab")
+    return os.fdopen(open_or_create_private_file(home.log, os.O_WRONLY | os.O_APPEND), "ab")

@@ -12,14 +12,12 @@ from typing import Any
 
 from rolecall_runner.sandbox.iam.moto_backends import MotoBackends
 from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpRequest, SessionInfo
+from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, ApiCall, HttpRequest, SessionInfo, signature_matches
 
 Clock = Callable[[], datetime]
 """Returns the sandbox's current time, with a time zone."""
 
-OPERATOR_KEY = "AKIAROLECALLOPERATOR"
 OPERATOR_ACCOUNT = "000000000000"
-OPERATOR_ROLE = "OrganizationAccountAccessRole"
 
 _KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _KEY_CHARACTERS = 16
@@ -95,16 +93,12 @@ class SandboxSessions:
         self._next_sweep = 2 * len(self._by_key) + 1_024
 
 
-SignatureCheck = Callable[[HttpRequest, str], bool]
-
-
 class CallerLookup:
     """Finds the caller of an access key: the operator, a session, a root user, or a user with a long-term key in IAM."""
 
-    def __init__(self, world: MotoBackends, sessions: SandboxSessions, check: SignatureCheck, operator: SessionInfo) -> None:
+    def __init__(self, world: MotoBackends, sessions: SandboxSessions, operator: SessionInfo) -> None:
         self._world = world
         self._sessions = sessions
-        self._check = check
         self._operator = operator
         self._accounts_of_keys: dict[str, tuple[str, str]] = {}
         self._roots: dict[str, SessionInfo] = {}
@@ -135,7 +129,7 @@ class CallerLookup:
     def _signed(self, request: HttpRequest, session: SessionInfo | None) -> SessionInfo | ErrorCategory:
         if session is None:
             return ErrorCategory.UNKNOWN_KEY
-        return session if self._check(request, session.secret) else ErrorCategory.BAD_SIGNATURE
+        return session if signature_matches(request, session.secret) else ErrorCategory.BAD_SIGNATURE
 
     def _existing(self, session: SessionInfo) -> SessionInfo | None:
         """None when the role or user of the session was deleted, even if another one has its name."""

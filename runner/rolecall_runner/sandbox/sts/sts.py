@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from xml.etree import ElementTree as ET
 
 from rolecall_generator.iam import Arn, PolicyDocument, role_arn
-from rolecall_runner.sandbox.iam.moto_backends import MotoBackends, StoredAccess, document_of
+from rolecall_runner.sandbox.iam.moto_backends import MotoBackends, StoredAccess, document_of, serialize_reply
 from rolecall_runner.sandbox.protocol.error_catalog import NOT_OFFERED, AwsRefusalError, access_denied
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, QueryParameters, SessionInfo
+from rolecall_runner.sandbox.protocol.http_types import OPERATOR_ROLE, ApiCall, HttpReply, QueryParameters, SessionInfo
 from rolecall_runner.sandbox.sts.assume_role import (
     SESSION_POLICY_CHARACTERS,
     USER_SESSION_MAXIMUM_SECONDS,
@@ -23,13 +22,12 @@ from rolecall_runner.sandbox.sts.assume_role import (
     read_mfa,
     read_seconds,
 )
-from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE, Clock, SandboxSessions
+from rolecall_runner.sandbox.sts.sandbox_sessions import Clock, SandboxSessions
 
-_XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 _SIX_DIGITS = re.compile(r"[0-9]{6}", re.ASCII)
 
 Fields = Mapping[str, object]
-"""A reply as nested mappings of strings; None omits a field."""
+"""A reply as nested mappings; None omits a field."""
 
 
 class Sts:
@@ -60,7 +58,7 @@ class Sts:
         operation = self._operations.get(call.operation)
         if operation is None:
             raise AwsRefusalError("SandboxUnsupported", f"The sandbox does not support sts:{call.operation}.", NOT_OFFERED)
-        return _reply(call.operation, operation(call, form, caller), request_id)
+        return serialize_reply("sts", call.operation, operation(call, form, caller), request_id)
 
     def _assume_role(self, call: ApiCall, form: QueryParameters, caller: SessionInfo) -> Fields:
         request = read_assume_role(form)
@@ -205,31 +203,14 @@ def _assumed(session: SessionInfo, request: AssumeRoleRequest) -> Fields:
     }
     if request.policy is not None:
         # AWS uses an undocumented packed binary format; this is the percentage for plain text.
-        fields["PackedPolicySize"] = str(-(-100 * request.policy.size // SESSION_POLICY_CHARACTERS))
+        fields["PackedPolicySize"] = -(-100 * request.policy.size // SESSION_POLICY_CHARACTERS)
     return fields
 
 
 def _credentials(session: SessionInfo) -> Fields:
-    expires = session.expires.strftime("%Y-%m-%dT%H:%M:%SZ") if session.expires else None
     return {
         "AccessKeyId": session.access_key,
         "SecretAccessKey": session.secret,
         "SessionToken": session.session_token,
-        "Expiration": expires,
+        "Expiration": session.expires.replace(microsecond=0) if session.expires else None,
     }
-
-
-def _reply(operation: str, fields: Fields, request_id: str) -> HttpReply:
-    root = ET.Element(f"{operation}Response", xmlns=_XMLNS)
-    _write(ET.SubElement(root, f"{operation}Result"), fields)
-    _write(root, {"ResponseMetadata": {"RequestId": request_id}})
-    body = ET.tostring(root, encoding="utf-8")
-    return HttpReply(200, (("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)), body)
-
-
-def _write(parent: ET.Element, fields: Fields) -> None:
-    for name, value in fields.items():
-        if isinstance(value, Mapping):
-            _write(ET.SubElement(parent, name), value)
-        elif value is not None:
-            ET.SubElement(parent, name).text = str(value)
