@@ -288,3 +288,17 @@ def test_bundles_modules_have_no_findings(tmp_path: Path) -> None:
     for folder in folders:
         assert (folder / "tests").is_dir()
         assert () == parse_module(folder, account_id=None).findings
+
+
+def test_unreadable_folder_has_its_own_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hint for a missing permission is not to use another folder."""
+
+    def refuse(folder: object) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ModuleError) as refused:
+        parse_module(tmp_path, account_id=ACCOUNT)
+
+    assert str(tmp_path) == refused.value.where
+    assert "add read permission" in str(refused.value.hint)
