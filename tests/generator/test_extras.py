@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from command_rig import RUNNER, process
+from manifests import ROOT
 from rolecall_generator.errors import EXTRAS, missing_extra
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_table_names_extras_that_the_package_has() -> None:
@@ -31,14 +29,10 @@ def test_a_missing_library_is_told_with_its_extra(library: str) -> None:
     assert missing_extra(ModuleNotFoundError(name="something_else")) is None
 
 
-def test_a_command_whose_extra_is_missing_ends_with_the_mend(tmp_path: Path) -> None:
+def test_a_command_whose_extra_is_missing_ends_with_the_mend(notes: Path) -> None:
     """Without moto a sandbox command ends with exit code 7 and no traceback."""
-    (tmp_path / "accounts.yaml").write_bytes((ROOT / "examples" / "accounts.yaml").read_bytes())
-    hide = "import sys; sys.modules['moto'] = None; from rolecall_runner.cli import app; app(prog_name='runner')"
-    done = subprocess.run(
-        [sys.executable, "-c", hide, "rehearse", "--no-terraform"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = process(RUNNER, "rehearse", "--no-terraform", cwd=notes, before="import sys; sys.modules['moto'] = None")
 
     assert 7 == done.returncode
-    assert "pip install 'rolecall[sandbox]'" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert b"pip install 'rolecall[sandbox]'" in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
-from manifests import NOTES
 from output_trees import times, tree
 from rolecall_generator.errors import OutputError
 from rolecall_generator.generate import compare, generate
@@ -19,11 +17,9 @@ CUSTOMER = "customers/account1"
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> tuple[Path, Path]:
-    """The notes' manifest and its modules, as a version wrote them whose fingerprints this one does not make."""
-    manifest, out = tmp_path / "accounts.yaml", tmp_path / "output"
-    shutil.copy(NOTES, manifest)
-    generate(manifest, out)
+def written(generated: Path) -> tuple[Path, Path]:
+    """The example accounts' manifest and its modules, as written by a version with other fingerprints."""
+    manifest, out = generated / "accounts.yaml", generated / "output"
     lock = json.loads((out / LOCK_NAME).read_text("utf-8"))
     for module in lock["modules"].values():
         module["fingerprint"] = "of another version"
@@ -94,5 +90,5 @@ def test_a_lock_of_a_newer_form_is_refused(written: tuple[Path, Path]) -> None:
     with pytest.raises(OutputError) as raised:
         generate(manifest, out)
 
-    assert "install the newer rolecall" == raised.value.hint
+    assert "install a newer rolecall" == raised.value.hint
     assert before == times(out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from pathlib import Path
 
@@ -10,26 +9,16 @@ import pytest
 
 import pool_jobs
 from bundle_worlds import bundles, world
-from manifests import NOTES
 from rolecall_generator.bundle import build as bundle_fleet
 from rolecall_generator.check import module_check as fleet
 from rolecall_generator.check.manifest_check import check_output
 from rolecall_generator.check.module_access import prove_manifest
 from rolecall_generator.errors import OutputError
-from rolecall_generator.generate import generate
 from rolecall_generator.workers import Pool, chunked, worker_count
 
 
 def pool(work: object, prepare: object = pool_jobs.prepared) -> Pool[int, list[int], list[int]]:
     return Pool(prepare, (100,), work, where="output", resume="run it again")  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    """A folder with the example accounts' manifest and modules."""
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
-    generate(tmp_path / "accounts.yaml", tmp_path / "output")
-    return tmp_path
 
 
 def test_results_come_in_the_order_of_the_chunks() -> None:
@@ -70,19 +59,19 @@ def test_few_items_use_no_worker_process(items: int, processes: int | None, expe
     assert expected == worker_count(items, few=400, processes=processes)
 
 
-def test_a_killed_worker_of_a_check_is_an_output_error(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_worker_of_a_check_is_an_output_error(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """gen check and gen prove raise the same error, and the next run is complete."""
     monkeypatch.setattr(fleet, "FEW", 2)
-    before = check_output(notes / "accounts.yaml", notes / "output", processes=2).report.active
-    (notes / "output/.rolecall.cache").unlink(missing_ok=True)
+    before = check_output(generated / "accounts.yaml", generated / "output", processes=2).report.active
+    (generated / "output/.rolecall.cache").unlink(missing_ok=True)
     with monkeypatch.context() as broken:
         broken.setattr(fleet, "_read_chunk", pool_jobs.killed)
         with pytest.raises(OutputError):
-            check_output(notes / "accounts.yaml", notes / "output", processes=2)
+            check_output(generated / "accounts.yaml", generated / "output", processes=2)
         with pytest.raises(OutputError):
-            prove_manifest(notes / "accounts.yaml", notes / "output", processes=2)
+            prove_manifest(generated / "accounts.yaml", generated / "output", processes=2)
 
-    assert before == check_output(notes / "accounts.yaml", notes / "output", processes=2).report.active
+    assert before == check_output(generated / "accounts.yaml", generated / "output", processes=2).report.active
 
 
 def test_a_killed_worker_of_gen_bundle_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

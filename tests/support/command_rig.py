@@ -1,19 +1,26 @@
-"""Runs a command of `gen` or `runner` in this process, as its entry point does: exit code, output, errors."""
+"""Runs a command of `gen` or `runner`: in this process as its entry point does, or in a process of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from unittest import mock
 
 from typer import Typer
 
 from rolecall_generator.cli.main import app as gen_app
 from rolecall_runner.cli.main import app as runner_app
+
+PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
+GEN = "from rolecall_generator.cli import app; app(prog_name='gen')"
+RUNNER = "from rolecall_runner.cli import app; app(prog_name='runner')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +43,28 @@ def gen(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = N
         return _ended("gen", gen_app, arguments, cwd, environ)
 
 
+def process(
+    program: str,
+    *arguments: str | Path,
+    cwd: Path,
+    before: str = "",
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    environ: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `GEN` or `RUNNER` as a process, for tests of limits, streams and imports; the code in `before` runs first."""
+    return subprocess.run(
+        [sys.executable, "-c", f"{before}\n{program}", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **PLAIN, **(environ or {})},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+
+
 def _ended(name: str, app: Typer, arguments: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | None) -> Ended:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    plain = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(cwd)}
+    plain = {**PLAIN, "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(cwd)}
     out, err = io.StringIO(), io.StringIO()
     before = Path.cwd()
     os.chdir(cwd)

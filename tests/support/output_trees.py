@@ -28,10 +28,14 @@ def write(out: Path, modules: Modules, **options: Any) -> WriteReport:
     return write_output(out, sources(modules), **{"assignment": {}, **options})
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder by relative path."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def tree(out: Path) -> dict[str, bytes]:
-    """All files below a folder but rolecall's own, by relative path."""
-    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    return {name: content for name, content in found.items() if "rolecall." not in name}
+    """All files below a folder except rolecall's own, by relative path."""
+    return {name: content for name, content in contents(out).items() if "rolecall." not in name}
 
 
 def wanted(modules: Modules) -> dict[str, bytes]:

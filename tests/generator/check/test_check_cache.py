@@ -29,12 +29,20 @@ def write_findings_manifest(folder: Path) -> None:
     (folder / "accounts.yaml").write_text(text.replace(own, "short1"))
 
 
+@pytest.fixture(scope="module")
+def unchecked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest with findings and its generated modules; tests only read it."""
+    folder = tmp_path_factory.mktemp("unchecked")
+    shutil.copy(NOTES, folder / "accounts.yaml")
+    write_findings_manifest(folder)
+    generate(folder / "accounts.yaml", folder / "output")
+    return folder
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Path:
+def world(unchecked: Path, tmp_path: Path) -> Path:
     """A manifest with findings, its generated modules, and a cache with all of them."""
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
-    write_findings_manifest(tmp_path)
-    generate(tmp_path / "accounts.yaml", tmp_path / "output")
+    shutil.copytree(unchecked, tmp_path, dirs_exist_ok=True)
     assert checked(tmp_path).report.active
     return tmp_path
 
@@ -127,13 +135,10 @@ EDITS: dict[str, Callable[[Path], None]] = {
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(sorted(EDITS)), min_size=1, max_size=4))
-def test_check_with_cache_equals_check_without(names: list[str]) -> None:
+def test_check_with_cache_equals_check_without(unchecked: Path, names: list[str]) -> None:
     """After any edits, in any order, with a check after each."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        shutil.copy(NOTES, folder / "accounts.yaml")
-        write_findings_manifest(folder)
-        generate(folder / "accounts.yaml", folder / "output")
+        folder = Path(shutil.copytree(unchecked, scratch, dirs_exist_ok=True))
         checked(folder)
         for name in names:
             EDITS[name](folder)

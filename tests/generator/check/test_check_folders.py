@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from manifests import NOTES
 from rolecall_generator.check.manifest_check import check_output
 from rolecall_generator.check.module_access import prove_manifest
 from rolecall_generator.findings import Finding, Severity
@@ -29,14 +28,6 @@ HOSTILE_FILES = {
     "a saved plan": ("tfplan", "x"),
     "another tool": ("terragrunt.hcl", ""),
 }
-
-
-@pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    """A folder with the example accounts' manifest and modules; the principal of account1 comes from a variable."""
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
-    generate(tmp_path / "accounts.yaml", tmp_path / "output")
-    return tmp_path
 
 
 def with_variable(folder: Path) -> None:
@@ -61,54 +52,54 @@ def errors(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity is Severity.ERROR]
 
 
-def test_a_variable_with_a_default_is_no_finding(notes: Path) -> None:
+def test_a_variable_with_a_default_is_no_finding(generated: Path) -> None:
     """Without a hostile file, as in the other tests, nothing is reported."""
-    with_variable(notes / "output/customers/account1")
+    with_variable(generated / "output/customers/account1")
 
-    assert [] == found(notes)
+    assert [] == found(generated)
 
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)
-def test_a_hostile_file_in_a_returned_folder_is_an_error(name: str, notes: Path) -> None:
+def test_a_hostile_file_in_a_returned_folder_is_an_error(name: str, generated: Path) -> None:
     """Every file that Terraform could use is reported."""
-    returned = notes / "returned"
-    shutil.copytree(notes / "output/customers/account1", returned)
+    returned = generated / "returned"
+    shutil.copytree(generated / "output/customers/account1", returned)
     with_variable(returned)
-    assert [] == found(notes, sent_back=[f"account1={returned}"])
+    assert [] == found(generated, sent_back=[f"account1={returned}"])
     put(returned, *HOSTILE_FILES[name])
 
-    assert errors(found(notes, sent_back=[f"account1={returned}"]))
-    assert errors(found(notes, sent_back=[str(returned)]))
+    assert errors(found(generated, sent_back=[f"account1={returned}"]))
+    assert errors(found(generated, sent_back=[str(returned)]))
 
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)
-def test_a_hostile_file_in_the_output_folder_is_reported_by_every_command(name: str, notes: Path) -> None:
+def test_a_hostile_file_in_the_output_folder_is_reported_by_every_command(name: str, generated: Path) -> None:
     """gen check, gen prove and gen diff report the same files, also after an earlier check."""
-    module = notes / "output/customers/account1"
+    module = generated / "output/customers/account1"
     with_variable(module)
-    generate(notes / "accounts.yaml", notes / "output")  # the generated file again
-    assert [] == found(notes)
+    generate(generated / "accounts.yaml", generated / "output")  # the generated file again
+    assert [] == found(generated)
     with_variable(module)
     put(module, *HOSTILE_FILES[name])
 
-    assert errors(found(notes))
-    assert errors(list(prove_manifest(notes / "accounts.yaml", notes / "output").findings))
-    assert compare(notes / "accounts.yaml", notes / "output").modules
+    assert errors(found(generated))
+    assert errors(list(prove_manifest(generated / "accounts.yaml", generated / "output").findings))
+    assert compare(generated / "accounts.yaml", generated / "output").modules
 
 
-def test_gen_diff_reports_a_file_next_to_unchanged_ones(notes: Path) -> None:
+def test_gen_diff_reports_a_file_next_to_unchanged_ones(generated: Path) -> None:
     """The next run would change nothing, but the module grants other access than planned."""
-    assert () == compare(notes / "accounts.yaml", notes / "output").modules
-    put(notes / "output/customers/account1", "extra.tf", EVIL)
-    (module,) = compare(notes / "accounts.yaml", notes / "output").modules
+    assert () == compare(generated / "accounts.yaml", generated / "output").modules
+    put(generated / "output/customers/account1", "extra.tf", EVIL)
+    (module,) = compare(generated / "accounts.yaml", generated / "output").modules
 
     assert ("customers/account1", "extra") == (module.path, module.state)
     assert "RC801" in {finding.rule for finding in module.findings}
 
 
-def test_a_folder_that_is_not_planned_is_an_error(notes: Path) -> None:
+def test_a_folder_that_is_not_planned_is_an_error(generated: Path) -> None:
     """If it is in the lock, the hint has the command that removes it."""
-    output = notes / "output"
+    output = generated / "output"
     put(output, "customers/ghost/main.tf", EVIL)
     put(output, "elsewhere/deep/x.tf", EVIL)
     put(output, "switch-roles/x.tf", EVIL)
@@ -120,29 +111,30 @@ def test_a_folder_that_is_not_planned_is_an_error(notes: Path) -> None:
         ("docs", Severity.WARNING),
     }
 
-    assert expected == {(finding.subject, finding.severity) for finding in found(notes) if finding.rule == "RC803"}
-    proven = prove_manifest(notes / "accounts.yaml", output).findings
+    assert expected == {(finding.subject, finding.severity) for finding in found(generated) if finding.rule == "RC803"}
+    proven = prove_manifest(generated / "accounts.yaml", output).findings
     assert expected == {(finding.subject, finding.severity) for finding in proven if finding.rule == "RC803"}
-    assert {subject for subject, _ in expected} == {item.path for item in compare(notes / "accounts.yaml", output).modules}
+    compared = compare(generated / "accounts.yaml", output).modules
+    assert {subject for subject, _ in expected} == {item.path for item in compared}
 
 
-def test_a_removed_customers_folder_is_an_error_until_it_is_pruned(notes: Path) -> None:
+def test_a_removed_customers_folder_is_an_error_until_it_is_pruned(generated: Path) -> None:
     """gen terraform --no-prune keeps it, and gen check reports it."""
-    manifest = notes / "accounts.yaml"
+    manifest = generated / "accounts.yaml"
     text = manifest.read_text()
     manifest.write_text(text.replace("account2", "account9"))
-    generate(manifest, notes / "output", prune=False)
-    (left,) = [finding for finding in found(notes) if finding.rule == "RC803"]
+    generate(manifest, generated / "output", prune=False)
+    (left,) = [finding for finding in found(generated) if finding.rule == "RC803"]
 
     assert ("customers/account2", Severity.ERROR) == (left.subject, left.severity)
     assert "--prune" in left.hint
-    generate(manifest, notes / "output")
-    assert [] == found(notes)
+    generate(manifest, generated / "output")
+    assert [] == found(generated)
 
 
-def test_a_removed_switch_role_is_no_foreign_folder(notes: Path) -> None:
+def test_a_removed_switch_role_is_no_foreign_folder(generated: Path) -> None:
     """Its two modules share a folder that gen terraform removes, so gen diff does not report the folder as extra."""
-    manifest, output = notes / "accounts.yaml", notes / "output"
+    manifest, output = generated / "accounts.yaml", generated / "output"
     text, comma, _ = manifest.read_text().partition("switch_roles:")
     assert comma
     manifest.write_text(text)
@@ -150,7 +142,7 @@ def test_a_removed_switch_role_is_no_foreign_folder(notes: Path) -> None:
     (left,) = output.glob("switch-roles/*")
 
     assert [(path, "gone") for path in gone] == [(item.path, item.state) for item in compare(manifest, output).modules]
-    unplanned = [finding for finding in found(notes) if finding.rule == "RC803"]
+    unplanned = [finding for finding in found(generated) if finding.rule == "RC803"]
     assert gone == [finding.subject for finding in unplanned]
     assert all("--prune" in finding.hint for finding in unplanned)
 
@@ -158,19 +150,19 @@ def test_a_removed_switch_role_is_no_foreign_folder(notes: Path) -> None:
     assert f"switch-roles/{left.name}/mine" in {item.path for item in compare(manifest, output).modules}
     shutil.rmtree(left / "mine")
     generate(manifest, output)
-    assert [] == found(notes)
+    assert [] == found(generated)
 
 
-def test_links_out_of_the_output_folder_are_errors(notes: Path) -> None:
+def test_links_out_of_the_output_folder_are_errors(generated: Path) -> None:
     """They are not followed."""
-    put(notes, "outside/main.tf", EVIL)
-    (notes / "output/customers/linked").symlink_to(notes / "outside")
+    put(generated, "outside/main.tf", EVIL)
+    (generated / "output/customers/linked").symlink_to(generated / "outside")
 
-    assert [("customers/linked", Severity.ERROR)] == [(finding.subject, finding.severity) for finding in found(notes)]
+    assert [("customers/linked", Severity.ERROR)] == [(finding.subject, finding.severity) for finding in found(generated)]
 
 
-def test_check_with_only_ignores_unplanned_folders(notes: Path) -> None:
+def test_check_with_only_ignores_unplanned_folders(generated: Path) -> None:
     """--only limits findings to the named modules."""
-    put(notes / "output", "customers/ghost/main.tf", EVIL)
+    put(generated / "output", "customers/ghost/main.tf", EVIL)
 
-    assert [] == found(notes, only=["account1"])
+    assert [] == found(generated, only=["account1"])

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from hostile_modules import QUICK, SLOW
-from manifests import NOTES
 from rolecall_generator.errors import ExitCode
-from rolecall_generator.generate import generate
 
 # The limit is 10 s. A shared machine can take twice as long; benchmarks/bench_hostile_modules.py prints the seconds.
 CPU_SECONDS = 20
@@ -42,31 +40,22 @@ HARMLESS = {
 }
 
 
-@pytest.fixture(scope="module")
-def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the example accounts' manifest and modules."""
-    folder = tmp_path_factory.mktemp("limits")
-    shutil.copy(NOTES, folder / "accounts.yaml")
-    generate(folder / "accounts.yaml", folder / "output")
-    return folder
-
-
-def check_limited(notes: Path, returned: Path, peak: Path) -> tuple[int, float]:
+def check_limited(folder: Path, returned: Path, peak: Path) -> tuple[int, float]:
     """Exit code and peak MiB of a check of a returned folder."""
     command = [sys.executable, "-c", RUN, "check", "accounts.yaml", "--path", f"account1={returned}", str(peak)]
     limited = ["sh", "-c", f'ulimit -t {CPU_SECONDS} && exec "$@"', "sh", *command]
-    code = subprocess.run(limited, cwd=notes, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
+    code = subprocess.run(limited, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
     return code, int(peak.read_text()) / 1024 if peak.exists() else 0
 
 
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
-def test_hostile_module_is_checked_within_limits(name: str, notes: Path, tmp_path: Path) -> None:
+def test_hostile_module_is_checked_within_limits(name: str, generated_once: Path, tmp_path: Path) -> None:
     """The result is a finding, unless Terraform would ignore what was added."""
-    shutil.copytree(notes / "output/customers/account1", tmp_path / "returned")
+    shutil.copytree(generated_once / "output/customers/account1", tmp_path / "returned")
     for path, content in {**QUICK, **SLOW}[name]().items():
         (tmp_path / "returned" / path).parent.mkdir(exist_ok=True)
         (tmp_path / "returned" / path).write_text(content)
-    code, mib = check_limited(notes, tmp_path / "returned", tmp_path / "peak")
+    code, mib = check_limited(generated_once, tmp_path / "returned", tmp_path / "peak")
 
     assert code in ({ExitCode.OK, ExitCode.FINDINGS} if name in HARMLESS else {ExitCode.FINDINGS, ExitCode.MODULE})
     assert 0 < mib < MIB

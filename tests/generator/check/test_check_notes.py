@@ -7,23 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from manifests import NOTES
 from rolecall_generator.check import module_check as fleet
 from rolecall_generator.check.manifest_check import check_output
 from rolecall_generator.errors import ModuleError, SelectionError
 from rolecall_generator.findings import Finding
-from rolecall_generator.generate import generate
 from rolecall_generator.output.output_state import CACHE_NAME
 
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"
-
-
-@pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    """A folder with the example accounts' manifest and its generated modules."""
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
-    generate(tmp_path / "accounts.yaml", tmp_path / "output")
-    return tmp_path
 
 
 def found(folder: Path, **options: object) -> list[Finding]:
@@ -37,36 +27,36 @@ def edit(folder: Path, module: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def test_the_example_accounts_are_as_intended(notes: Path) -> None:
+def test_the_example_accounts_are_as_intended(generated: Path) -> None:
     """Generated modules have no findings, and every cell of the proof is as expected."""
-    done = check_output(notes / "accounts.yaml", notes / "output")
+    done = check_output(generated / "accounts.yaml", generated / "output")
 
     assert () == done.report.active
     assert (0, True) == (done.failed_cells, done.cells > 0)
     assert (6, 6) == (done.modules, done.read)
 
 
-def test_added_principal_is_difference(notes: Path) -> None:
+def test_added_principal_is_difference(generated: Path) -> None:
     """The difference has the customer of the role, the account of the principal, and the line of the role."""
     edit(
-        notes / "output",
+        generated / "output",
         "customers/account1",
         f'"{BACKEND}",\n',
         f'"{BACKEND}",\n        "arn:aws:iam::999999999999:root",\n',
     )
-    differing = [finding for finding in found(notes) if finding.rule == "RC801"]
+    differing = [finding for finding in found(generated) if finding.rule == "RC801"]
 
     assert ["account1/role1 also trusts 999999999999:root"] == [f.message.partition(" (")[0] for f in differing]
     assert [("account1", "customers/account1/main.tf")] == [(f.subject, f.file) for f in differing]
 
 
-def test_a_dropped_condition_is_a_failed_proof_with_its_counterexample(notes: Path) -> None:
+def test_a_dropped_condition_is_a_failed_proof_with_its_counterexample(generated: Path) -> None:
     """The counterexample has the principal, the missing key and the deciding statement."""
-    text = (notes / "output/customers/account1/main.tf").read_text()
+    text = (generated / "output/customers/account1/main.tf").read_text()
     start = text.index('    condition {\n      test     = "StringEquals"')
     end = text.index("    }\n", start) + len("    }\n")
-    (notes / "output/customers/account1/main.tf").write_text(text[:start] + text[end:])
-    messages = [finding.message for finding in found(notes) if finding.rule == "RC701"]
+    (generated / "output/customers/account1/main.tf").write_text(text[:start] + text[end:])
+    messages = [finding.message for finding in found(generated) if finding.rule == "RC701"]
 
     assert any(
         message.startswith(f"no external id: Role {BACKEND} can assume arn:aws:iam::222222222222:role/role1 without")
@@ -75,102 +65,102 @@ def test_a_dropped_condition_is_a_failed_proof_with_its_counterexample(notes: Pa
     )
 
 
-def test_a_module_that_is_not_written_is_an_error(notes: Path) -> None:
+def test_a_module_that_is_not_written_is_an_error(generated: Path) -> None:
     """The other modules are checked."""
-    shutil.rmtree(notes / "output/customers/account2")
+    shutil.rmtree(generated / "output/customers/account2")
 
-    assert [("RC802", "account2")] == [(f.rule, f.subject) for f in found(notes) if f.rule != "RC701"]
+    assert [("RC802", "account2")] == [(f.rule, f.subject) for f in found(generated) if f.rule != "RC701"]
 
 
-def test_a_file_in_the_place_of_a_module_is_a_finding(notes: Path) -> None:
+def test_a_file_in_the_place_of_a_module_is_a_finding(generated: Path) -> None:
     """A module that cannot be read is a finding of its customer."""
-    shutil.rmtree(notes / "output/customers/account2")
-    (notes / "output/customers/account2").write_text("gone")
+    shutil.rmtree(generated / "output/customers/account2")
+    (generated / "output/customers/account2").write_text("gone")
 
-    assert ("RC903", "account2") in {(f.rule, f.subject) for f in found(notes)}
+    assert ("RC903", "account2") in {(f.rule, f.subject) for f in found(generated)}
 
 
-def test_only_checks_the_named_customers(notes: Path) -> None:
+def test_only_checks_the_named_customers(generated: Path) -> None:
     """With `only`, neither findings of other customers nor unused suppressions are reported."""
-    edit(notes / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
+    edit(generated / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
 
-    assert [] == found(notes, only=["account2"])
-    assert {"account1"} == {finding.subject for finding in found(notes, only=["account1"])}
+    assert [] == found(generated, only=["account2"])
+    assert {"account1"} == {finding.subject for finding in found(generated, only=["account1"])}
 
 
-def test_a_folder_sent_back_finds_its_customer_by_the_guard(notes: Path, tmp_path: Path) -> None:
+def test_a_folder_sent_back_finds_its_customer_by_the_guard(generated: Path, tmp_path: Path) -> None:
     """A folder with any name is compared with the module for the account in its guard."""
     back = tmp_path / "attachment"
-    shutil.copytree(notes / "output/customers/account2", back)
+    shutil.copytree(generated / "output/customers/account2", back)
     edit(tmp_path, "attachment", "max_session_duration = 3600", "max_session_duration = 43200")
-    findings = found(notes, sent_back=[str(back)])
+    findings = found(generated, sent_back=[str(back)])
 
     assert ["RC401", "RC801"] == sorted(finding.rule for finding in findings)
     assert {"account2"} == {finding.subject for finding in findings}
     assert {f"{back}/main.tf"} == {finding.file for finding in findings}
 
 
-def test_a_folder_sent_back_with_another_customers_external_id_fails_the_proof(notes: Path, tmp_path: Path) -> None:
+def test_a_folder_sent_back_with_another_customers_external_id_fails_the_proof(generated: Path, tmp_path: Path) -> None:
     """External IDs of customers that are not checked count as external IDs of others."""
     back = tmp_path / "attachment"
-    shutil.copytree(notes / "output/customers/account2", back)
+    shutil.copytree(generated / "output/customers/account2", back)
     own, other = ("6a1f9b02d7e84c35b1c0e9f48d23a702", "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101")
-    manifest = (notes / "accounts.yaml").read_text()
+    manifest = (generated / "accounts.yaml").read_text()
     own = manifest.split("name: account2", 1)[1].split('external_id: "', 1)[1].split('"', 1)[0]
     edit(tmp_path, "attachment", f'        "{own}",\n', f'        "{own}",\n        "{other}",\n')
-    messages = [finding.message for finding in found(notes, sent_back=[str(back)]) if finding.rule == "RC701"]
+    messages = [finding.message for finding in found(generated, sent_back=[str(back)]) if finding.rule == "RC701"]
 
     assert 1 == len(messages)
     assert f"can assume arn:aws:iam::333333333333:role/role2 with another customer's external id {other}" in messages[0]
 
 
-def test_returned_folder_without_guard_is_found_by_its_name(notes: Path, tmp_path: Path) -> None:
+def test_returned_folder_without_guard_is_found_by_its_name(generated: Path, tmp_path: Path) -> None:
     """Under another name it is a finding, unless NAME= is given."""
     for name in ("account3", "mail"):
-        shutil.copytree(notes / "output/customers/account3", tmp_path / name)
+        shutil.copytree(generated / "output/customers/account3", tmp_path / name)
         text = (tmp_path / name / "main.tf").read_text()
         (tmp_path / name / "main.tf").write_text(text.replace("self.account_id == ", "self.account_id != ", 1))
 
-    assert ["RC907"] == [finding.rule for finding in found(notes, sent_back=[str(tmp_path / "account3")])]
-    assert ["RC803"] == [finding.rule for finding in found(notes, sent_back=[str(tmp_path / "mail")])]
-    assert ["RC907"] == [finding.rule for finding in found(notes, sent_back=[f"account3={tmp_path / 'mail'}"])]
+    assert ["RC907"] == [finding.rule for finding in found(generated, sent_back=[str(tmp_path / "account3")])]
+    assert ["RC803"] == [finding.rule for finding in found(generated, sent_back=[str(tmp_path / "mail")])]
+    assert ["RC907"] == [finding.rule for finding in found(generated, sent_back=[f"account3={tmp_path / 'mail'}"])]
 
 
-def test_returned_switch_role_needs_module_path(notes: Path, tmp_path: Path) -> None:
+def test_returned_switch_role_needs_module_path(generated: Path, tmp_path: Path) -> None:
     """A name with two modules is an error with the paths of both."""
-    shutil.copytree(notes / "output/switch-roles/reena-in-sumesh/trusting", tmp_path / "x")
+    shutil.copytree(generated / "output/switch-roles/reena-in-sumesh/trusting", tmp_path / "x")
     with pytest.raises(SelectionError) as refused:
-        found(notes, sent_back=[f"reena-in-sumesh={tmp_path / 'x'}"])
+        found(generated, sent_back=[f"reena-in-sumesh={tmp_path / 'x'}"])
 
     assert "switch-roles/reena-in-sumesh/trusting" in str(refused.value)
-    assert [] == found(notes, sent_back=[f"switch-roles/reena-in-sumesh/trusting={tmp_path / 'x'}"])
+    assert [] == found(generated, sent_back=[f"switch-roles/reena-in-sumesh/trusting={tmp_path / 'x'}"])
 
 
-def test_a_folder_that_is_not_there_is_an_error(notes: Path) -> None:
+def test_a_folder_that_is_not_there_is_an_error(generated: Path) -> None:
     """A wrong path on the command line is an error, not a finding."""
     with pytest.raises(ModuleError):
-        found(notes, sent_back=["/nowhere/at/all"])
+        found(generated, sent_back=["/nowhere/at/all"])
 
 
-def test_unchanged_modules_are_not_read_again(notes: Path) -> None:
+def test_unchanged_modules_are_not_read_again(generated: Path) -> None:
     """After an edit, each check reads only the edited module, as long as it has findings."""
-    check_output(notes / "accounts.yaml", notes / "output")
-    again = check_output(notes / "accounts.yaml", notes / "output")
-    edit(notes / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
-    edited = [check_output(notes / "accounts.yaml", notes / "output") for _ in range(2)]
+    check_output(generated / "accounts.yaml", generated / "output")
+    again = check_output(generated / "accounts.yaml", generated / "output")
+    edit(generated / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
+    edited = [check_output(generated / "accounts.yaml", generated / "output") for _ in range(2)]
 
     assert (0, ()) == (again.read, again.report.active)
     assert [1, 1] == [done.read for done in edited]
     assert "RC801" in {finding.rule for finding in edited[1].report.active}
 
 
-def test_added_file_and_changed_plan_invalidate_cache(notes: Path) -> None:
+def test_added_file_and_changed_plan_invalidate_cache(generated: Path) -> None:
     """The module is read again."""
-    check_output(notes / "accounts.yaml", notes / "output")
-    (notes / "output/customers/account1/x_override.tf").write_text('resource "aws_iam_role" "this" {\n  name = "x"\n}\n')
-    text = (notes / "accounts.yaml").read_text()
-    (notes / "accounts.yaml").write_text(text.replace("role: role2", "role: role9"))
-    done = check_output(notes / "accounts.yaml", notes / "output")
+    check_output(generated / "accounts.yaml", generated / "output")
+    (generated / "output/customers/account1/x_override.tf").write_text('resource "aws_iam_role" "this" {\n  name = "x"\n}\n')
+    text = (generated / "accounts.yaml").read_text()
+    (generated / "accounts.yaml").write_text(text.replace("role: role2", "role: role9"))
+    done = check_output(generated / "accounts.yaml", generated / "output")
 
     # account1 for the file; account2 and the backend, which names its role, for the plan.
     assert 3 == done.read
@@ -178,29 +168,29 @@ def test_added_file_and_changed_plan_invalidate_cache(notes: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"code": 1, "modules": []}', b"\xff", b"[" * 100_000])
-def test_invalid_cache_is_ignored(content: bytes, notes: Path) -> None:
+def test_invalid_cache_is_ignored(content: bytes, generated: Path) -> None:
     """All modules are read, and the result is the same."""
-    (notes / "output" / CACHE_NAME).write_bytes(content)
+    (generated / "output" / CACHE_NAME).write_bytes(content)
 
-    assert (6, ()) == ((done := check_output(notes / "accounts.yaml", notes / "output")).read, done.report.active)
+    assert (6, ()) == ((done := check_output(generated / "accounts.yaml", generated / "output")).read, done.report.active)
 
 
-def test_module_behind_symbolic_link_is_not_cached(notes: Path, tmp_path: Path) -> None:
+def test_module_behind_symbolic_link_is_not_cached(generated: Path, tmp_path: Path) -> None:
     """It is read each time, since changes of its target cannot be detected."""
-    check_output(notes / "accounts.yaml", notes / "output")
-    shutil.move(notes / "output/customers/account1", tmp_path / "elsewhere")
-    (notes / "output/customers/account1").symlink_to(tmp_path / "elsewhere")
+    check_output(generated / "accounts.yaml", generated / "output")
+    shutil.move(generated / "output/customers/account1", tmp_path / "elsewhere")
+    (generated / "output/customers/account1").symlink_to(tmp_path / "elsewhere")
 
-    assert [1, 1] == [check_output(notes / "accounts.yaml", notes / "output").read for _ in range(2)]
+    assert [1, 1] == [check_output(generated / "accounts.yaml", generated / "output").read for _ in range(2)]
 
 
-def test_worker_processes_have_the_same_findings(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_processes_have_the_same_findings(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The findings of two worker processes are those of one process, in the same order."""
-    edit(notes / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
-    edit(notes / "output", "customers/account3", BACKEND, "*")
-    alone = found(notes)
+    edit(generated / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
+    edit(generated / "output", "customers/account3", BACKEND, "*")
+    alone = found(generated)
     monkeypatch.setattr(fleet, "FEW", 2)
-    together = found(notes, processes=2)
+    together = found(generated, processes=2)
 
     assert alone == together
     assert alone

@@ -1,4 +1,4 @@
-"""Completion in the real shells: commands, options, and the names that the manifest has."""
+"""Completion: commands, options and names of the manifest, as the programs print them and as shells show them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from command_rig import gen, runner
 
 MANIFEST = """\
 version: 1
@@ -62,10 +64,13 @@ def shell(name: str, script: str, folder: Path) -> list[str]:
 
 
 def completed(line: str, folder: Path) -> list[str]:
-    """What bash offers for the last word of a line, which may be empty (`''`)."""
-    program = line.split(maxsplit=1)[0]
-    script = f"{SOURCED}\n{TYPED}".format(upper=program.upper(), program=program, line=line)
-    return [each for each in shell("bash", script, folder) if each]
+    """What a program prints for bash about the last word of a line, which may be empty (`''`)."""
+    program, *_ = words = shlex.split(line)
+    variables = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
+    environ = {f"_{program.upper()}_COMPLETE": "complete_bash", **variables}
+    ended = {"gen": gen, "runner": runner}[program](cwd=folder, environ=environ)
+    assert "" == ended.err
+    return [each for each in ended.out.splitlines() if each]
 
 
 @pytest.mark.parametrize(
@@ -90,9 +95,26 @@ def completed(line: str, folder: Path) -> list[str]:
         ("runner sandbox u", ["up"]),
     ],
 )
-def test_bash_completes(folder: Path, line: str, expected: list[str]) -> None:
+def test_program_completes(folder: Path, line: str, expected: list[str]) -> None:
     """Commands, options, values and names; the manifest is the one on the line, with its includes, mistakes or not."""
     assert sorted(expected) == sorted(completed(line, folder))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("gen terr", ["terraform"]),
+        ("gen terraform --only ''", ["acme", "acme & sons", "globex", "initech", "reena-in-sumesh"]),
+        ("runner onboard ''", ["acme", "acme & sons", "globex", "initech"]),
+        ("runner nonsense x", []),
+    ],
+)
+def test_bash_completes(folder: Path, line: str, expected: list[str]) -> None:
+    """Bash offers what the program prints, names with blanks as one word each."""
+    program = line.split(maxsplit=1)[0]
+    script = f"{SOURCED}\n{TYPED}".format(upper=program.upper(), program=program, line=line)
+
+    assert sorted(expected) == sorted(each for each in shell("bash", script, folder) if each)
 
 
 @pytest.mark.parametrize(

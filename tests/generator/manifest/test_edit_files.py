@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from output_trees import contents
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.manifest.editing.manifest_edits import (
     AddCustomer,
@@ -44,16 +45,12 @@ def manifest(tmp_path: Path) -> Path:
     return tmp_path / "accounts.yaml"
 
 
-def contents(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
 def test_an_entry_is_edited_in_the_file_that_has_it(manifest: Path) -> None:
     """The included file changes, the manifest stays."""
     before = contents(manifest.parent)
     write_edited(apply_edits(manifest, [SetField("b", "role", "Auditor")]))
 
-    assert before | {"customers/b.yaml": one("b", 2) + "    role: Auditor\n"} == contents(manifest.parent)
+    assert before | {"customers/b.yaml": f"{one('b', 2)}    role: Auditor\n".encode()} == contents(manifest.parent)
 
 
 def test_a_customer_gets_a_file_of_its_own_where_the_others_have_one(manifest: Path) -> None:

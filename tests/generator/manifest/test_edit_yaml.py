@@ -22,6 +22,13 @@ from rolecall_generator.manifest.editing.text_edits import EditedManifestError, 
 MAIN = """version: 1
 backend: {account_id: "111111111111"}
 """
+A_BLOCK = '  - name: a\n    account_id: "222222222222"\n'
+B_BLOCK = '  - name: b\n    account_id: "333333333333"\n'
+NEW_BLOCK = '  - name: new\n    account_id: "999999999999"\n'
+A = '{name: a, account_id: "222222222222"}'
+B = '{name: b, account_id: "333333333333"}'
+C = '{name: c, account_id: "444444444444"}'
+ADDED = '{name: new, account_id: "999999999999"}'
 NEW = AddCustomer({"name": "new", "account_id": "999999999999"})
 
 
@@ -33,271 +40,217 @@ def changed(folder: Path, text: str, *edits: Edit) -> str:
     return edited.files[path].after.decode().removeprefix(MAIN)
 
 
-@pytest.mark.parametrize(
-    ("before", "edit", "after"),
-    [
-        pytest.param(
-            "customers: []   # none yet\n",
-            NEW,
-            'customers:   # none yet\n  - name: new\n    account_id: "999999999999"\n',
-            id="the first customer takes the place of an empty list",
-        ),
-        pytest.param(
-            "# no one yet\n",
-            NEW,
-            '\ncustomers:\n  - name: new\n    account_id: "999999999999"\n# no one yet\n',
-            id="a manifest without customers gets the section",
-        ),
-        pytest.param(
-            "customers:\n- name: a\n  account_id: '222222222222'\n",
-            NEW,
-            "customers:\n- name: a\n  account_id: '222222222222'\n- name: new\n  account_id: '999999999999'\n",
-            id="indentation and kind of quotes follow the neighbour",
-        ),
-        pytest.param(
-            'customers:\n  -   name: a\n      account_id: "222222222222"\n      # role: later\n\n# the end\n',
-            NEW,
+FORMS: dict[str, tuple[str, Edit, str]] = {
+    "the first customer takes the place of an empty list": (
+        "customers: []   # none yet\n",
+        NEW,
+        f"customers:   # none yet\n{NEW_BLOCK}",
+    ),
+    "a manifest without customers gets the section": ("# no one yet\n", NEW, f"\ncustomers:\n{NEW_BLOCK}# no one yet\n"),
+    "indentation and kind of quotes follow the neighbour": (
+        "customers:\n- name: a\n  account_id: '222222222222'\n",
+        NEW,
+        "customers:\n- name: a\n  account_id: '222222222222'\n- name: new\n  account_id: '999999999999'\n",
+    ),
+    "a comment inside the last entry stays with it": (
+        'customers:\n  -   name: a\n      account_id: "222222222222"\n      # role: later\n\n# the end\n',
+        NEW,
+        (
             'customers:\n  -   name: a\n      account_id: "222222222222"\n      # role: later\n'
-            '  -   name: new\n      account_id: "999999999999"\n\n# the end\n',
-            id="a comment inside the last entry stays with it",
+            '  -   name: new\n      account_id: "999999999999"\n\n# the end\n'
         ),
-        pytest.param(
-            'customers: [\n  {name: a, account_id: "222222222222"}   # first\n]\n',
-            NEW,
-            'customers: [\n  {name: a, account_id: "222222222222"},   # first\n'
-            '  {name: new, account_id: "999999999999"}\n]\n',
-            id="a list in brackets over several lines",
+    ),
+    "a list in brackets over several lines": (
+        f"customers: [\n  {A}   # first\n]\n",
+        NEW,
+        f"customers: [\n  {A},   # first\n  {ADDED}\n]\n",
+    ),
+    "a comma behind the last entry is kept up": (
+        f"customers: [\n  {A},\n]\n",
+        NEW,
+        f"customers: [\n  {A},\n  {ADDED},\n]\n",
+    ),
+    "where each entry has a comment above, it goes with its entry": (
+        f"customers:\n  # first\n  - {A}\n\n  # second\n  - {B}\n",
+        RemoveEntry("a"),
+        f"customers:\n  # second\n  - {B}\n",
+    ),
+    "a comment that heads the list stays": (
+        f"customers:\n  # the paying ones\n  - {A}\n  - {B}\n",
+        RemoveEntry("a"),
+        f"customers:\n  # the paying ones\n  - {B}\n",
+    ),
+    "without its last entry the list is empty, not gone": (
+        f"customers:   # ours\n  - {A}\ndefaults: {{}}\n",
+        RemoveEntry("a"),
+        "customers: []   # ours\ndefaults: {}\n",
+    ),
+    "the last entry in brackets takes the comma before it": (
+        f"customers: [{A}, {B}]\n",
+        RemoveEntry("b"),
+        f"customers: [{A}]\n",
+    ),
+    "a list over several lines gives way to one on the key's line": (
+        (
+            f"customers:\n{A_BLOCK}    permissions:   # all\n      - p\n      - q\n    trust: role-arn\n"
+            "permission_sets: {p: {managed_policies: [A]}, q: {managed_policies: [B]}}\n"
         ),
-        pytest.param(
-            'customers: [\n  {name: a, account_id: "222222222222"},\n]\n',
-            NEW,
-            'customers: [\n  {name: a, account_id: "222222222222"},\n  {name: new, account_id: "999999999999"},\n]\n',
-            id="a comma behind the last entry is kept up",
+        SetField("a", "permissions", ["q"]),
+        (
+            f"customers:\n{A_BLOCK}    permissions: [q]   # all\n    trust: role-arn\n"
+            "permission_sets: {p: {managed_policies: [A]}, q: {managed_policies: [B]}}\n"
         ),
-        pytest.param(
-            'customers:\n  # first\n  - {name: a, account_id: "222222222222"}\n\n  # second\n'
-            '  - {name: b, account_id: "333333333333"}\n',
-            RemoveEntry("a"),
-            'customers:\n  # second\n  - {name: b, account_id: "333333333333"}\n',
-            id="where each entry has a comment above, it goes with its entry",
+    ),
+    "a key with nothing behind it is filled": (
+        f"customers:\n{A_BLOCK}    role:\n    trust: role-arn\n",
+        SetField("a", "role", "Auditor"),
+        f"customers:\n{A_BLOCK}    role: Auditor\n    trust: role-arn\n",
+    ),
+    "a tag goes with the value that it was for": (
+        f"customers:\n{A_BLOCK}    external_id: !!str 12   # old\n",
+        SetField("a", "external_id", "34"),
+        f'customers:\n{A_BLOCK}    external_id: "34"   # old\n',
+    ),
+    "a new key stands where the documentation has it": (
+        f"customers:\n{A_BLOCK}    external_id: one\n    trust: role-arn\n",
+        SetField("a", "previous_external_id", "zero"),
+        (f'customers:\n{A_BLOCK}    external_id: one\n    previous_external_id: "zero"\n    trust: role-arn\n'),
+    ),
+    "the key in the dash's line leaves the dash": (
+        'customers:\n  - tags: {a: b}\n    name: a\n    account_id: "222222222222"\n',
+        DropField("a", "tags"),
+        f"customers:\n{A_BLOCK}",
+    ),
+    "a dash in a line of its own goes with its entry": (
+        ('customers:\n  -\n    name: a\n    account_id: "222222222222"\n  -\n    name: b\n    account_id: "333333333333"\n'),
+        RemoveEntry("a"),
+        'customers:\n  -\n    name: b\n    account_id: "333333333333"\n',
+    ),
+    "quoted keys and values stay quoted": (
+        '"customers":\n  - {"name": "a", "account_id": "222222222222"}\n',
+        RenameEntry("a", "b"),
+        '"customers":\n  - {"name": "b", "account_id": "222222222222"}\n',
+    ),
+    "a repeated value is written out where it changes": (
+        (f'customers:\n  - &a\n    name: a\n    account_id: "222222222222"\n    tags: &t {{x: y}}\n{B_BLOCK}    tags: *t\n'),
+        SetField("b", "tags", {"z": "1"}),
+        (
+            f'customers:\n  - &a\n    name: a\n    account_id: "222222222222"\n    tags: &t {{x: y}}\n{B_BLOCK}'
+            '    tags: {z: "1"}\n'
         ),
-        pytest.param(
-            'customers:\n  # the paying ones\n  - {name: a, account_id: "222222222222"}\n'
-            '  - {name: b, account_id: "333333333333"}\n',
-            RemoveEntry("a"),
-            'customers:\n  # the paying ones\n  - {name: b, account_id: "333333333333"}\n',
-            id="a comment that heads the list stays",
+    ),
+    "a suppression that is repeated is changed once": (
+        f"customers: [{A}]\nsuppress:\n  - &s {{rule: RC101, subject: a, reason: r}}\n  - *s\n",
+        RenameEntry("a", "b"),
+        (
+            'customers: [{name: b, account_id: "222222222222"}]\nsuppress:\n'
+            "  - &s {rule: RC101, subject: b, reason: r}\n  - *s\n"
         ),
-        pytest.param(
-            'customers:   # ours\n  - {name: a, account_id: "222222222222"}\ndefaults: {}\n',
-            RemoveEntry("a"),
-            "customers: []   # ours\ndefaults: {}\n",
-            id="without its last entry the list is empty, not gone",
-        ),
-        pytest.param(
-            'customers: [{name: a, account_id: "222222222222"}, {name: b, account_id: "333333333333"}]\n',
-            RemoveEntry("b"),
-            'customers: [{name: a, account_id: "222222222222"}]\n',
-            id="the last entry in brackets takes the comma before it",
-        ),
-        pytest.param(
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    permissions:   # all\n'
-            "      - p\n      - q\n    trust: role-arn\n"
-            "permission_sets: {p: {managed_policies: [A]}, q: {managed_policies: [B]}}\n",
-            SetField("a", "permissions", ["q"]),
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    permissions: [q]   # all\n    trust: role-arn\n'
-            "permission_sets: {p: {managed_policies: [A]}, q: {managed_policies: [B]}}\n",
-            id="a list over several lines gives way to one on the key's line",
-        ),
-        pytest.param(
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    role:\n    trust: role-arn\n',
-            SetField("a", "role", "Auditor"),
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    role: Auditor\n    trust: role-arn\n',
-            id="a key with nothing behind it is filled",
-        ),
-        pytest.param(
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    external_id: !!str 12   # old\n',
-            SetField("a", "external_id", "34"),
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    external_id: "34"   # old\n',
-            id="a tag goes with the value that it was for",
-        ),
-        pytest.param(
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    external_id: one\n    trust: role-arn\n',
-            SetField("a", "previous_external_id", "zero"),
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    external_id: one\n'
-            '    previous_external_id: "zero"\n    trust: role-arn\n',
-            id="a new key stands where the documentation has it",
-        ),
-        pytest.param(
-            'customers:\n  - tags: {a: b}\n    name: a\n    account_id: "222222222222"\n',
-            DropField("a", "tags"),
-            'customers:\n  - name: a\n    account_id: "222222222222"\n',
-            id="the key in the dash's line leaves the dash",
-        ),
-        pytest.param(
-            'customers:\n  -\n    name: a\n    account_id: "222222222222"\n'
-            '  -\n    name: b\n    account_id: "333333333333"\n',
-            RemoveEntry("a"),
-            'customers:\n  -\n    name: b\n    account_id: "333333333333"\n',
-            id="a dash in a line of its own goes with its entry",
-        ),
-        pytest.param(
-            '"customers":\n  - {"name": "a", "account_id": "222222222222"}\n',
-            RenameEntry("a", "b"),
-            '"customers":\n  - {"name": "b", "account_id": "222222222222"}\n',
-            id="quoted keys and values stay quoted",
-        ),
-        pytest.param(
-            'customers:\n  - &a\n    name: a\n    account_id: "222222222222"\n    tags: &t {x: y}\n'
-            '  - name: b\n    account_id: "333333333333"\n    tags: *t\n',
-            SetField("b", "tags", {"z": "1"}),
-            'customers:\n  - &a\n    name: a\n    account_id: "222222222222"\n    tags: &t {x: y}\n'
-            '  - name: b\n    account_id: "333333333333"\n    tags: {z: "1"}\n',
-            id="a repeated value is written out where it changes",
-        ),
-        pytest.param(
-            'customers: [{name: a, account_id: "222222222222"}]\n'
-            "suppress:\n  - &s {rule: RC101, subject: a, reason: r}\n  - *s\n",
-            RenameEntry("a", "b"),
-            'customers: [{name: b, account_id: "222222222222"}]\n'
-            "suppress:\n  - &s {rule: RC101, subject: b, reason: r}\n  - *s\n",
-            id="a suppression that is repeated is changed once",
-        ),
-        pytest.param(
-            'customers: [{name: a, account_id: "222222222222"}, ]\n',
-            RemoveEntry("a"),
-            "customers: []\n",
-            id="the only entry in brackets takes its comma",
-        ),
-        pytest.param(
-            'customers: [\n  {name: a, account_id: "222222222222"},\n]\n',
-            RemoveEntry("a"),
-            "customers: []\n",
-            id="the only entry in brackets takes its line",
-        ),
-        pytest.param(
-            'customers: [   # all\n  {name: a, account_id: "222222222222"},  # one\n'
-            '  {name: b, account_id: "333333333333"},  # two\n  {name: c, account_id: "444444444444"}  # three\n]\n',
-            RemoveEntry("b"),
-            'customers: [   # all\n  {name: a, account_id: "222222222222"},  # one\n'
-            '  {name: c, account_id: "444444444444"}  # three\n]\n',
-            id="an entry in brackets that has its lines takes them with their comment",
-        ),
-        pytest.param(
-            'customers: [\n  {name: a, account_id: "222222222222"},  # one\n'
-            '  {name: b, account_id: "333333333333"}  # two\n  # end\n]\n',
-            RemoveEntry("b"),
-            'customers: [\n  {name: a, account_id: "222222222222"},  # one\n  # end\n]\n',
-            id="the last entry in brackets takes its own comment alone",
-        ),
-        pytest.param(
-            'customers:\n  - name: a\n    account_id: "222222222222"\n'
-            "    variables:\n      note: |\n        one\n\n        two\n\n# end\n",
-            NEW,
-            'customers:\n  - name: a\n    account_id: "222222222222"\n'
-            "    variables:\n      note: |\n        one\n\n        two\n"
-            '  - name: new\n    account_id: "999999999999"\n\n# end\n',
-            id="a text over several lines ends where its last line does",
-        ),
-        pytest.param(
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    max_session_seconds: 3600\n    session_tags: no\n',
-            SetField("a", "max_session_seconds", 7200),
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    max_session_seconds: 7200\n    session_tags: no\n',
-            id="numbers are numbers",
-        ),
-        pytest.param(
-            'customers:\n  - {name: a, account_id: "222222222222", session_tags: no}\n',
-            SetField("a", "session_tags", True),
-            'customers:\n  - {name: a, account_id: "222222222222", session_tags: true}\n',
-            id="true is true",
-        ),
-    ],
-)
+    ),
+    "the only entry in brackets takes its comma": (f"customers: [{A}, ]\n", RemoveEntry("a"), "customers: []\n"),
+    "the only entry in brackets takes its line": (f"customers: [\n  {A},\n]\n", RemoveEntry("a"), "customers: []\n"),
+    "an entry in brackets that has its lines takes them with their comment": (
+        f"customers: [   # all\n  {A},  # one\n  {B},  # two\n  {C}  # three\n]\n",
+        RemoveEntry("b"),
+        f"customers: [   # all\n  {A},  # one\n  {C}  # three\n]\n",
+    ),
+    "the last entry in brackets takes its own comment alone": (
+        f"customers: [\n  {A},  # one\n  {B}  # two\n  # end\n]\n",
+        RemoveEntry("b"),
+        f"customers: [\n  {A},  # one\n  # end\n]\n",
+    ),
+    "a text over several lines ends where its last line does": (
+        f"customers:\n{A_BLOCK}    variables:\n      note: |\n        one\n\n        two\n\n# end\n",
+        NEW,
+        (f"customers:\n{A_BLOCK}    variables:\n      note: |\n        one\n\n        two\n{NEW_BLOCK}\n# end\n"),
+    ),
+    "numbers are numbers": (
+        f"customers:\n{A_BLOCK}    max_session_seconds: 3600\n    session_tags: no\n",
+        SetField("a", "max_session_seconds", 7200),
+        f"customers:\n{A_BLOCK}    max_session_seconds: 7200\n    session_tags: no\n",
+    ),
+    "true is true": (
+        'customers:\n  - {name: a, account_id: "222222222222", session_tags: no}\n',
+        SetField("a", "session_tags", True),
+        'customers:\n  - {name: a, account_id: "222222222222", session_tags: true}\n',
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "edit", "after"), FORMS.values(), ids=FORMS)
 def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edit: Edit, after: str) -> None:
     """What is written looks as if the file's author had written it; all other lines stay."""
     assert after == changed(tmp_path, before, edit)
 
 
-@pytest.mark.parametrize(
-    ("text", "edit", "place", "what", "hint"),
-    [
-        pytest.param(
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    tags: &t {x: y}\n'
-            '  - name: b\n    account_id: "333333333333"\n    tags: *t\n',
-            RemoveEntry("a"),
-            "6:11",
-            "the anchor &t is used in line 9",
-            "write out the value in line 9",
-            id="an entry that others repeat from",
-        ),
-        pytest.param(
-            'customers:\n  - name: a\n    account_id: "222222222222"\n    tags: &t {x: y}\n'
-            '  - name: b\n    account_id: "333333333333"\n    tags: *t\n',
-            SetField("a", "tags", {"z": "1"}),
-            "6:11",
-            "the anchor &t is used",
-            "write out the value",
-            id="a value that others repeat",
-        ),
-        pytest.param(
-            'customers: [{name: a, account_id: "222222222222"}, # one\n  {name: b, account_id: "333333333333"}]\n',
-            RemoveEntry("a"),
-            "3:50",
-            "a comment between entries in brackets",
-            "in an editor",
-            id="a comment between brackets",
-        ),
-        pytest.param(
-            'customers: [\n  {name: a, account_id: "222222222222"},\n  # about b\n'
-            '  {name: b, account_id: "333333333333"},  # two\n]\n',
-            RemoveEntry("b"),
-            "4:40",
-            "a comment between entries in brackets",
-            "in an editor",
-            id="a comment above an entry in brackets",
-        ),
-        pytest.param(
-            'customers: &all\n  - {name: a, account_id: "222222222222"}\n',
-            RemoveEntry("a"),
-            "3:12",
-            "the list has an anchor or a tag",
-            "in an editor",
-            id="a list with an anchor loses its last entry",
-        ),
-        pytest.param(
-            'customers:\n  - tags: {a: b}   # see below\n    name: a\n    account_id: "222222222222"\n',
-            DropField("a", "tags"),
-            "4:5",
-            "tags shares its line with other parts of the entry",
-            "in an editor",
-            id="a comment in the dash's line",
-        ),
-        pytest.param(
-            'customers:\n  - ? name\n    : a\n    ? role\n    : r\n    ? account_id\n    : "222222222222"\n',
-            DropField("a", "role"),
-            "6:7",
-            "role shares its line with other parts of the entry",
-            "in an editor",
-            id="keys with question marks",
-        ),
-        pytest.param(
-            'customers:\n  - ? name\n    : a\n    ? account_id\n    : "222222222222"\n',
-            SetField("a", "role", "r"),
-            "accounts.yaml",
-            "a style that cannot be edited safely",
-            "in an editor",
-            id="a new key among keys with question marks",
-        ),
-        pytest.param(
-            "customers: [  # nobody\n]\n",
-            NEW,
-            "3:12",
-            "the empty list has a comment",
-            "in an editor",
-            id="an empty list with a comment",
-        ),
-    ],
-)
+REFUSED: dict[str, tuple[str, Edit, str, str, str]] = {
+    "an entry that others repeat from": (
+        f"customers:\n{A_BLOCK}    tags: &t {{x: y}}\n{B_BLOCK}    tags: *t\n",
+        RemoveEntry("a"),
+        "6:11",
+        "the anchor &t is used in line 9",
+        "write out the value in line 9",
+    ),
+    "a value that others repeat": (
+        f"customers:\n{A_BLOCK}    tags: &t {{x: y}}\n{B_BLOCK}    tags: *t\n",
+        SetField("a", "tags", {"z": "1"}),
+        "6:11",
+        "the anchor &t is used",
+        "write out the value",
+    ),
+    "a comment between brackets": (
+        f"customers: [{A}, # one\n  {B}]\n",
+        RemoveEntry("a"),
+        "3:50",
+        "a comment between entries in brackets",
+        "in an editor",
+    ),
+    "a comment above an entry in brackets": (
+        f"customers: [\n  {A},\n  # about b\n  {B},  # two\n]\n",
+        RemoveEntry("b"),
+        "4:40",
+        "a comment between entries in brackets",
+        "in an editor",
+    ),
+    "a list with an anchor loses its last entry": (
+        f"customers: &all\n  - {A}\n",
+        RemoveEntry("a"),
+        "3:12",
+        "the list has an anchor or a tag",
+        "in an editor",
+    ),
+    "a comment in the dash's line": (
+        'customers:\n  - tags: {a: b}   # see below\n    name: a\n    account_id: "222222222222"\n',
+        DropField("a", "tags"),
+        "4:5",
+        "tags shares its line with other parts of the entry",
+        "in an editor",
+    ),
+    "keys with question marks": (
+        'customers:\n  - ? name\n    : a\n    ? role\n    : r\n    ? account_id\n    : "222222222222"\n',
+        DropField("a", "role"),
+        "6:7",
+        "role shares its line with other parts of the entry",
+        "in an editor",
+    ),
+    "a new key among keys with question marks": (
+        'customers:\n  - ? name\n    : a\n    ? account_id\n    : "222222222222"\n',
+        SetField("a", "role", "r"),
+        "accounts.yaml",
+        "a style that cannot be edited safely",
+        "in an editor",
+    ),
+    "an empty list with a comment": (
+        "customers: [  # nobody\n]\n",
+        NEW,
+        "3:12",
+        "the empty list has a comment",
+        "in an editor",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "edit", "place", "what", "hint"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_edited_is_refused_with_a_reason(
     tmp_path: Path, text: str, edit: Edit, place: str, what: str, hint: str
 ) -> None:

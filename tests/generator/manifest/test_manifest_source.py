@@ -16,9 +16,12 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), ma
 TREES = st.dictionaries(
     TEXT,
     st.recursive(
-        TEXT | st.integers() | st.booleans() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner)
+        TEXT | st.integers() | st.booleans() | st.none(),
+        lambda inner: st.lists(inner, max_size=5) | st.dictionaries(TEXT, inner, max_size=5),
+        max_leaves=20,
     ),
     min_size=1,
+    max_size=5,
 )
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
+from command_rig import GEN, Ended, gen, process
 
 SOURCE = '''
 """A format that is not part of rolecall."""
@@ -15,40 +13,24 @@ from rolecall_generator.reports.formatters.interface import Formatter
 
 FORMATTER = Formatter(check=lambda report: f"{report.checked.modules} modules of {report.manifest}\\n")
 '''
-PROGRAM = """
-from rolecall_generator.reports import formatters
-formatters.__path__.append({folder!r})
-from rolecall_generator.cli import app
-app(prog_name="gen")
-"""
-MANIFEST = """\
-version: 1
-backend: {account_id: "111111111111"}
-permission_sets: {ec2-read: {managed_policies: [AmazonEC2ReadOnlyAccess]}}
-customers:
-  - {name: acme, account_id: "222222222222", external_id: id-of-acme-1, permissions: [ec2-read]}
-"""
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *words: str) -> Ended:
+    """Run `gen` with one more file in the folder of formatters."""
     (folder / "formats").mkdir(exist_ok=True)
     (folder / "formats" / "brief.py").write_text(SOURCE)
-    (folder / "accounts.yaml").write_text(MANIFEST)
-    program = PROGRAM.format(folder=str(folder / "formats"))
-    return subprocess.run([sys.executable, "-c", program, *words], cwd=folder, capture_output=True, text=True, check=False)
+    added = f"from rolecall_generator.reports import formatters\nformatters.__path__.append({str(folder / 'formats')!r})"
+    done = process(GEN, *words, cwd=folder, before=added)
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def test_format_from_outside_is_offered_and_used(tmp_path: Path) -> None:
+def test_format_from_outside_is_offered_and_used(generated: Path) -> None:
     """The option's choices include it, and the command prints what it renders."""
-    assert "brief" in run(tmp_path, "check", "--help").stdout
-    assert 0 == run(tmp_path, "terraform", "--quiet", "--no-check").returncode
-
-    done = run(tmp_path, "check", "--format", "brief", "--fail-on", "error")
-
-    assert (0, "2 modules of accounts.yaml\n") == (done.returncode, done.stdout), done.stderr
+    assert "brief" in run(generated, "check", "--help").out
+    assert Ended(0, "6 modules of accounts.yaml\n", "") == run(generated, "check", "--format", "brief")
 
 
-@pytest.mark.parametrize("name", ["brief", "unknown"])
-def test_format_is_offered_only_by_its_commands(name: str, tmp_path: Path) -> None:
-    """A format without a rendering of proofs, and an unknown one, are usage errors of `gen prove`."""
-    assert 2 == run(tmp_path, "prove", "--format", name).returncode
+def test_format_without_proofs_is_no_format_of_prove(notes: Path) -> None:
+    """It is a usage error there, like an unknown one."""
+    assert 2 == run(notes, "prove", "--format", "brief").code
+    assert 2 == gen("prove", "--format", "unknown", cwd=notes).code

@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from bundle_worlds import bundles
-from manifests import NOTES
 from rolecall_generator.errors import ModuleError
 from rolecall_generator.findings import FindingKind, Severity
-from rolecall_generator.generate import generate
 from rolecall_generator.terraform.parser.folder import MAXIMUM_FILES
 from rolecall_generator.terraform.parser.parse import ParsedModule, parse_module
 from rolecall_generator.terraform.parser.schema import EXTRA_FILE, UNREADABLE
@@ -277,14 +275,26 @@ def test_working_files_in_own_output_folder_are_not_errors(tmp_path: Path) -> No
     assert Severity.ERROR in severities(parse_module(folder, account_id=ACCOUNT, returned=False))
 
 
-def test_bundles_modules_have_no_findings(tmp_path: Path) -> None:
+def test_bundles_modules_have_no_findings(generated: Path) -> None:
     """The Terraform folders of all bundles, with their README and tests, read without a finding."""
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
-    generate(tmp_path / "accounts.yaml", tmp_path / "output")
-    bundles(tmp_path / "accounts.yaml")
-    folders = [path.parent for path in (tmp_path / "output" / "bundles").rglob("terraform/main.tf")]
+    bundles(generated / "accounts.yaml")
+    folders = [path.parent for path in (generated / "output" / "bundles").rglob("terraform/main.tf")]
 
     assert folders
     for folder in folders:
         assert (folder / "tests").is_dir()
         assert () == parse_module(folder, account_id=None).findings
+
+
+def test_unreadable_folder_has_its_own_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hint for a missing permission is not to use another folder."""
+
+    def refuse(folder: object) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ModuleError) as refused:
+        parse_module(tmp_path, account_id=ACCOUNT)
+
+    assert str(tmp_path) == refused.value.where
+    assert "add read permission" in str(refused.value.hint)

@@ -15,6 +15,7 @@ import pytest
 from moto import mock_aws
 
 from command_rig import Ended, gen
+from output_trees import contents
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.manifest.models import Customer
 
@@ -48,11 +49,6 @@ def customers(folder: Path) -> dict[str, Customer]:
     return {customer.name: customer for customer in load_manifest(folder / "accounts.yaml").manifest.customers}
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    """Every file of the folder with its content."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def import_table(folder: Path, *options: str, text: str = TABLE) -> Ended:
     return gen("import", "csv", table(folder, text), *options, cwd=folder)
 
@@ -74,10 +70,10 @@ def test_a_table_becomes_customers_in_a_file_of_their_own(folder: Path) -> None:
 def test_the_same_table_twice_changes_nothing(folder: Path) -> None:
     """No file is touched, and it is said."""
     import_table(folder, "--yes")
-    before = files(folder)
+    before = contents(folder)
     done = import_table(folder, "--yes")
 
-    assert (0, before) == (done.code, files(folder))
+    assert (0, before) == (done.code, contents(folder))
     assert ["0 new, 0 changed, 3 unchanged", "No changes: the manifest is up to date."] == done.out.splitlines()
 
 
@@ -85,20 +81,20 @@ def test_the_same_table_twice_changes_nothing(folder: Path) -> None:
 def test_nothing_is_written_before_somebody_agrees(folder: Path, options: list[str], code: int) -> None:
     """A dry run shows the access alone; without a terminal and --yes it ends with the hint."""
     table(folder)
-    before = files(folder)
+    before = contents(folder)
     done = import_table(folder, *options)
 
-    assert (code, before) == (done.code, files(folder))
+    assert (code, before) == (done.code, contents(folder))
     assert options == ["--format", "json"] or "acme-corp/VendorAccess may s3:GetObject on *" in done.out
 
 
 def test_all_broken_rows_are_named_and_nothing_is_imported(folder: Path) -> None:
     """Each with file, line, the number of its cell, the value and the hint; the good row is not imported either."""
     table(folder, BROKEN)
-    before = files(folder)
+    before = contents(folder)
     done = import_table(folder, "--yes", text=BROKEN)
 
-    assert (3, "", before) == (done.code, done.out, files(folder))
+    assert (3, "", before) == (done.code, done.out, contents(folder))
     assert [
         'error: fleet.csv:2:2: account_id "12" was changed to a number by a spreadsheet',
         "  hint: format the column as text, and enter all 12 digits",
@@ -180,13 +176,13 @@ def test_a_customers_outputs_are_taken_over(folder: Path) -> None:
 def test_an_external_id_that_a_customer_chose_is_refused(folder: Path) -> None:
     """The vendor makes them: nothing is written, whatever the file is called, and the file is named."""
     outputs = {"role_arn": {"value": "arn:aws:iam::222222222222:role/VendorAccess"}, "external_id": {"value": "their-own"}}
-    before = files(folder)
+    before = contents(folder)
     for name in ("account1.json", "account1 (1).json", "other.json"):
         (folder / name).write_text(json.dumps(outputs), "utf-8")
         done = gen("import", "terraform-outputs", name, "--yes", cwd=folder)
         (folder / name).unlink()
 
-        assert (3, before) == (done.code, files(folder))
+        assert (3, before) == (done.code, contents(folder))
         assert f"error: {name}:1:1: " in done.err
 
 
@@ -262,10 +258,10 @@ def test_a_table_that_is_wrong_in_many_ways_is_mended_in_one_go(folder: Path) ->
 )
 def test_options_of_a_rotation_that_do_not_go_together(folder: Path, options: list[str], said: str) -> None:
     """A slip of the command line: exit code 2, and nothing is written."""
-    before = files(folder)
+    before = contents(folder)
     done = gen("customer", "rotate-external-id", "account1", *options, "--yes", cwd=folder)
 
-    assert (2, before) == (done.code, files(folder))
+    assert (2, before) == (done.code, contents(folder))
     assert said in done.err
 
 
@@ -291,13 +287,13 @@ def test_what_a_customer_gives_after_a_rotation_does_not_undo_it(folder: Path) -
     old = load_manifest(folder / "accounts.yaml").manifest.customers[0].external_id
     gen("customer", "rotate-external-id", "account1", "--yes", cwd=folder)
     gen("customer", "rotate-external-id", "account1", "--finish", "--force", "--yes", cwd=folder)
-    before = files(folder)
+    before = contents(folder)
     outputs = {"role_arn": {"value": "arn:aws:iam::222222222222:role/VendorAccess"}, "external_id": {"value": old}}
     (folder / "account1.json").write_text(json.dumps(outputs), "utf-8")
     done = gen("import", "terraform-outputs", "account1.json", "--yes", cwd=folder)
     (folder / "account1.json").unlink()
 
-    assert (0, before) == (done.code, files(folder))
+    assert (0, before) == (done.code, contents(folder))
     assert "account1 has the external id retired by its last rotation" in done.out
 
 

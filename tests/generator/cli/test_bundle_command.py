@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+import command_rig
 from bundle_worlds import world
+from command_rig import GEN, Ended, process
 
 
-def gen(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run `gen` in a folder, as an ordinary process."""
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb", "PATH": str(cwd)}
-    program = "from rolecall_generator.cli import app; app(prog_name='gen')"
-    return subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def gen(*arguments: str | Path, cwd: Path) -> Ended:
+    """Run `gen` in a folder, with no program on PATH."""
+    return command_rig.gen(*arguments, cwd=cwd, environ={"PATH": str(cwd)})
 
 
 def test_bundles_are_written_checked_and_told(tmp_path: Path) -> None:
@@ -34,12 +24,12 @@ def test_bundles_are_written_checked_and_told(tmp_path: Path) -> None:
     first, second = gen("bundle", cwd=tmp_path), gen("bundle", cwd=tmp_path)
     checked = gen("bundle-check", "output/bundles/customer0", "output/bundles/customer1.zip", cwd=tmp_path)
 
-    assert (0, 0, 0) == (first.returncode, second.returncode, checked.returncode)
-    assert "bundles: 2 created" in first.stdout
-    assert "next: hand over output/bundles/customer0.zip" in first.stdout
-    assert "runner onboard customer0" in first.stdout
-    assert "Nothing to write: 2 bundles are up to date." in second.stdout
-    assert 2 == checked.stdout.count("files match SHA256SUMS; not signed")
+    assert (0, 0, 0) == (first.code, second.code, checked.code)
+    assert "bundles: 2 created" in first.out
+    assert "next: hand over output/bundles/customer0.zip" in first.out
+    assert "runner onboard customer0" in first.out
+    assert "Nothing to write: 2 bundles are up to date." in second.out
+    assert 2 == checked.out.count("files match SHA256SUMS; not signed")
 
 
 def test_pdf_is_written_only_on_request(tmp_path: Path) -> None:
@@ -50,7 +40,7 @@ def test_pdf_is_written_only_on_request(tmp_path: Path) -> None:
         done = gen("bundle", *options, cwd=tmp_path)
         checked = gen("bundle-check", bundle, f"{bundle}.zip", cwd=tmp_path)
 
-        assert (0, 0) == (done.returncode, checked.returncode), done.stderr + checked.stdout
+        assert (0, 0) == (done.code, checked.code), done.err + checked.out
         assert expected == [path.relative_to(bundle).as_posix() for path in bundle.rglob("*.pdf")]
         assert expected == [line[66:] for line in (bundle / "SHA256SUMS").read_text().splitlines() if line.endswith(".pdf")]
 
@@ -59,15 +49,12 @@ def test_pdf_is_written_only_on_request(tmp_path: Path) -> None:
 def test_reportlab_is_needed_only_for_a_pdf(options: list[str], tmp_path: Path) -> None:
     """Without the extra, bundles are written as usual; `--pdf` ends with exit code 7 before anything is written."""
     world(tmp_path, 1)
-    hide = "import sys; sys.modules['reportlab'] = None; from rolecall_generator.cli import app; app(prog_name='gen')"
-    done = subprocess.run(
-        [sys.executable, "-c", hide, "bundle", *options], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = process(GEN, "bundle", *options, cwd=tmp_path, before="import sys; sys.modules['reportlab'] = None")
 
     assert (7 if options else 0) == done.returncode, done.stderr
-    assert bool(options) == ("pip install 'rolecall[pdf]'" in done.stderr)
+    assert bool(options) == (b"pip install 'rolecall[pdf]'" in done.stderr)
     assert bool(options) != (tmp_path / "output").exists()
-    assert "Traceback" not in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_what_follows_names_the_manifest_and_the_folder_that_were_used(tmp_path: Path) -> None:
@@ -76,7 +63,7 @@ def test_what_follows_names_the_manifest_and_the_folder_that_were_used(tmp_path:
     (tmp_path / "accounts.yaml").rename(tmp_path / "my fleet.yaml")
     done = gen("bundle", "--manifest", "my fleet.yaml", "--out", "there", cwd=tmp_path)
 
-    assert "run: runner onboard customer0 --manifest 'my fleet.yaml' --out there\n" in done.stdout
+    assert "run: runner onboard customer0 --manifest 'my fleet.yaml' --out there\n" in done.out
 
 
 def test_a_changed_file_ends_the_check_with_its_name(tmp_path: Path) -> None:
@@ -87,9 +74,9 @@ def test_a_changed_file_ends_the_check_with_its_name(tmp_path: Path) -> None:
     told = gen("bundle-check", "output/bundles/customer0", cwd=tmp_path)
     as_json = gen("bundle-check", "output/bundles/customer0", "--format", "json", cwd=tmp_path)
 
-    assert (1, 1) == (told.returncode, as_json.returncode)
-    assert "output/bundles/customer0: terraform/main.tf: was changed" in told.stdout
-    (bundle,) = json.loads(as_json.stdout)
+    assert (1, 1) == (told.code, as_json.code)
+    assert "output/bundles/customer0: terraform/main.tf: was changed" in told.out
+    (bundle,) = json.loads(as_json.out)
     assert (False, ["terraform/main.tf"]) == (bundle["ok"], [trouble["file"] for trouble in bundle["troubles"]])
 
 
@@ -100,13 +87,12 @@ def test_a_foreign_file_ends_with_the_code_of_the_output(tmp_path: Path) -> None
     (tmp_path / "output" / "bundles" / "customer1.zip").write_text("mine")
     done = gen("bundle", "--format", "json", cwd=tmp_path)
 
-    assert 5 == done.returncode
+    assert 5 == done.code
     assert (
-        "error: output/bundles/customer1: refusing to overwrite files not created by rolecall: ../customer1.zip"
-        in done.stderr
+        "error: output/bundles/customer1: refusing to overwrite files not created by rolecall: ../customer1.zip" in done.err
     )
-    assert "hint: move it out of the folder of bundles, then run again" in done.stderr
-    body = json.loads(done.stdout)
+    assert "hint: move it out of the folder of bundles, then run again" in done.err
+    body = json.loads(done.out)
     assert (["customer0"], ["customer1"]) == (body["bundles"]["created"], list(body["failed"]))
 
 
@@ -126,9 +112,9 @@ def test_what_cannot_be_done_is_said_in_words(tmp_path: Path, arguments: list[st
     world(tmp_path, 1)
     done = gen(*arguments, cwd=tmp_path)
 
-    assert code == done.returncode
-    assert said in done.stderr
-    assert "hint: " in done.stderr
+    assert code == done.code
+    assert said in done.err
+    assert "hint: " in done.err
     assert not (tmp_path / "output").exists()
 
 
@@ -141,16 +127,16 @@ def test_a_bundle_that_is_not_safe_ends_with_findings_and_is_not_advised(tmp_pat
     told, alone = gen("bundle", cwd=tmp_path), gen("bundle", "customer0", "--quiet", cwd=tmp_path)
     as_json = gen("bundle", "--format", "json", cwd=tmp_path)
 
-    assert (1, 1, 1) == (told.returncode, alone.returncode, as_json.returncode)
-    assert "created, not safe to hand over" in told.stdout
-    assert "next: hand over output/bundles/customer1.zip" in told.stdout
-    assert "" == alone.stdout
+    assert (1, 1, 1) == (told.code, alone.code, as_json.code)
+    assert "created, not safe to hand over" in told.out
+    assert "next: hand over output/bundles/customer1.zip" in told.out
+    assert "" == alone.out
     for done in (told, alone, as_json):
-        assert "error: output/bundles/customer0: not safe to hand over" in done.stderr
-        assert "RC103: the trust policy of role/" in done.stderr
-        assert "RC103" in done.stderr
+        assert "error: output/bundles/customer0: not safe to hand over" in done.err
+        assert "RC103: the trust policy of role/" in done.err
+        assert "RC103" in done.err
     assert {"customer0": ["RC103"]} == {
-        path: [each["rule"] for each in found] for path, found in json.loads(as_json.stdout)["unsafe"].items()
+        path: [each["rule"] for each in found] for path, found in json.loads(as_json.out)["unsafe"].items()
     }
 
 
@@ -161,7 +147,7 @@ def test_without_a_safe_bundle_nobody_is_told_to_hand_one_over(tmp_path: Path) -
     del manifest["customers"][0]["external_id"]
     (tmp_path / "accounts.yaml").write_text(json.dumps(manifest))
 
-    assert "next: fix the errors, then run gen bundle again" in gen("bundle", cwd=tmp_path).stdout
+    assert "next: fix the errors, then run gen bundle again" in gen("bundle", cwd=tmp_path).out
 
 
 def test_a_bundle_that_cannot_be_read_leaves_the_others_checked(tmp_path: Path) -> None:
@@ -172,11 +158,11 @@ def test_a_bundle_that_cannot_be_read_leaves_the_others_checked(tmp_path: Path) 
     paths = ["half.zip", "output/bundles/customer0.zip", "nothing.zip"]
     told, as_json = gen("bundle-check", *paths, cwd=tmp_path), gen("bundle-check", *paths, "--format", "json", cwd=tmp_path)
 
-    assert (5, 5) == (told.returncode, as_json.returncode)
-    assert "customer0.zip: 14 files match SHA256SUMS" in told.stdout
-    assert "half.zip: is not a readable zip file" in told.stderr
-    assert "nothing.zip: bundle not found" in told.stderr
-    assert ["output/bundles/customer0.zip"] == [each["bundle"] for each in json.loads(as_json.stdout)]
+    assert (5, 5) == (told.code, as_json.code)
+    assert "customer0.zip: 14 files match SHA256SUMS" in told.out
+    assert "half.zip: is not a readable zip file" in told.err
+    assert "nothing.zip: bundle not found" in told.err
+    assert ["output/bundles/customer0.zip"] == [each["bundle"] for each in json.loads(as_json.out)]
 
 
 def test_a_hostile_name_in_a_zip_does_not_reach_the_terminal(tmp_path: Path) -> None:
@@ -188,9 +174,9 @@ def test_a_hostile_name_in_a_zip_does_not_reach_the_terminal(tmp_path: Path) -> 
         archive.writestr("customer0/\x1b[2Jgone", b"")
     done = gen("bundle-check", hostile, cwd=tmp_path)
 
-    assert 1 == done.returncode
-    assert "\x1b" not in done.stdout
-    assert "[2Jgone: " in done.stdout
+    assert 1 == done.code
+    assert "\x1b" not in done.out
+    assert "[2Jgone: " in done.out
 
 
 def test_a_manifest_without_customers_has_nothing_to_hand_over(tmp_path: Path) -> None:
@@ -199,6 +185,6 @@ def test_a_manifest_without_customers_has_nothing_to_hand_over(tmp_path: Path) -
     done = gen("bundle", cwd=tmp_path)
 
     assert (0, "No bundles: the manifest has neither customers nor switch roles.") == (
-        done.returncode,
-        done.stdout.strip(),
+        done.code,
+        done.out.strip(),
     )

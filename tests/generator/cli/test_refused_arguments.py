@@ -1,0 +1,60 @@
+"""Arguments of `gen` that are refused: empty folder names, unknown names, text that would break a profile."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from command_rig import gen
+from output_trees import contents
+
+
+@pytest.mark.parametrize("command", ["terraform", "check", "prove", "diff"])
+def test_empty_output_folder_is_a_usage_error(notes: Path, command: str) -> None:
+    """An empty variable of a script neither writes into the current folder nor reads it."""
+    done = gen(command, "--out", "", cwd=notes)
+
+    assert 2 == done.code
+    assert "--out: the folder name is empty" in done.err
+    assert ["accounts.yaml"] == list(contents(notes))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("", "names no folder"),
+        ("account1=", "names no folder"),
+        ("=", "names no folder"),
+        ("nobody=.", "there is no customer or switch role named nobody"),
+    ],
+)
+def test_returned_folder_needs_a_name_and_a_path(notes: Path, given: str, message: str) -> None:
+    """An empty path never means the current folder; the error names the option."""
+    done = gen("check", "--path", given, cwd=notes)
+
+    assert 2 == done.code
+    assert "error: --path: " in done.err
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("--prefix", "a]"), ("--prefix", "a b"), ("--prefix", "a\n"), ("--source-profile", "me\nrole_arn = x")],
+)
+def test_option_cannot_break_a_profile(notes: Path, option: str, text: str) -> None:
+    """What would end a profile's name or line in ~/.aws/config is refused, and nothing is printed."""
+    done = gen("profiles", option, text, cwd=notes)
+
+    assert (2, "") == (done.code, done.out)
+    assert f"error: {option}: " in done.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_manifest_without_read_permission_is_a_manifest_error(notes: Path) -> None:
+    (notes / "accounts.yaml").chmod(0)
+    done = gen("terraform", cwd=notes)
+
+    assert 3 == done.code
+    assert "permission denied\n  hint: " in done.err

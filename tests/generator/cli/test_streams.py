@@ -1,0 +1,75 @@
+"""`gen` with full, closed and ASCII streams, file names that are not UTF-8, and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from command_rig import GEN, process
+from rolecall_generator.terminal import SafeTyper
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("command", ["schema", "terraform", "profiles"])
+def test_full_disk_behind_standard_output_is_an_output_error(notes: Path, command: str) -> None:
+    """The error names standard output."""
+    with Path("/dev/full").open("wb") as full:
+        done = process(GEN, command, cwd=notes, stdout=full)
+
+    assert 5 == done.returncode
+    assert b"error: standard output: operating system error: No space left on device\n  hint: " in done.stderr
+
+
+def test_closed_pipe_ends_the_command_silently(notes: Path) -> None:
+    """The exit code is that of SIGPIPE in a shell, never the one for findings."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        done = process(GEN, "prove", "--planned", cwd=notes, stdout=pipe)
+
+    assert (141, b"") == (done.returncode, done.stderr)
+
+
+def test_ascii_locale_gets_utf_8(notes: Path) -> None:
+    """The marks of a proof are printed as UTF-8."""
+    done = process(GEN, "prove", "--planned", cwd=notes, environ={"PYTHONIOENCODING": "ascii"})
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert "✓" in done.stdout.decode("utf-8")
+
+
+def test_closed_standard_output_stops_nothing(notes: Path) -> None:
+    script = f'exec "{sys.executable}" -c "{GEN}" terraform >&-'
+    done = subprocess.run(["/bin/sh", "-c", script], cwd=notes, stderr=subprocess.PIPE, check=False)
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert (notes / "output/customers/account1/main.tf").exists()
+
+
+def test_manifest_name_may_be_undecodable(notes: Path) -> None:
+    """It is replaced in the headers and quoted in the next steps; the modules are written."""
+    strange = os.fsdecode(b"\xff.yaml")
+    (notes / "accounts.yaml").rename(notes / strange)
+    done = process(GEN, "terraform", strange, cwd=notes)
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert b"gen bundle --manifest $'\\xff.yaml'\n" in done.stdout
+    assert "\ufffd.yaml" in (notes / "output/customers/account1/main.tf").read_text("utf-8")
+
+
+def test_ctrl_c_prints_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """A Ctrl-C that no command caught ends with 130."""
+    app = SafeTyper()
+
+    @app.command()
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        app([])
+
+    assert (130, "error: interrupted; completed work is kept\n") == (ended.value.code, capsys.readouterr().err)

@@ -1,0 +1,33 @@
+"""The example accounts as fixtures: their manifest in a folder of the test, with or without the generated modules."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from manifests import NOTES
+from rolecall_generator.generate import generate
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the manifest of the example accounts."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def generated_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the manifest of the example accounts and its modules; tests only read it."""
+    folder = tmp_path_factory.mktemp("generated")
+    shutil.copy(NOTES, folder / "accounts.yaml")
+    generate(folder / "accounts.yaml", folder / "output")
+    return folder
+
+
+@pytest.fixture
+def generated(generated_once: Path, tmp_path: Path) -> Path:
+    """A folder with the manifest of the example accounts and its modules, which the test may change."""
+    return Path(shutil.copytree(generated_once, tmp_path, dirs_exist_ok=True))
