@@ -1,10 +1,12 @@
-"""Runs a command of `gen` or `runner` in this process, as its entry point does: exit code, output, errors."""
+"""Runs a command of `gen` or `runner` in this process, as its entry point does, or `runner` in a process of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from typer import Typer
 
 from rolecall_generator.cli.main import app as gen_app
 from rolecall_runner.cli.main import app as runner_app
+
+_PROGRAM = "import sys; from rolecall_runner.cli import app; sys.argv[0] = 'runner'; app(prog_name='runner')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,32 @@ def gen(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = N
         return _ended("gen", gen_app, arguments, cwd, environ)
 
 
-def _ended(name: str, app: Typer, arguments: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | None) -> Ended:
+def start_runner(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start `runner` in a process of its own: for tests of signals, and of servers that outlive the command."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, *map(str, arguments)],
+        cwd=cwd,
+        env=_environment(cwd, {"PYTHONUNBUFFERED": "1", **(environ or {})}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _environment(cwd: Path, environ: Mapping[str, str] | None) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     plain = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(cwd)}
+    return {**kept, **plain, **(environ or {})}
+
+
+def _ended(name: str, app: Typer, arguments: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | None) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     before = Path.cwd()
     os.chdir(cwd)
     code = 0
     try:
         with (
-            mock.patch.dict(os.environ, {**kept, **plain, **(environ or {})}, clear=True),
+            mock.patch.dict(os.environ, _environment(cwd, environ), clear=True),
             mock.patch("sys.argv", [name, *map(str, arguments)]),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
