@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +16,8 @@ from rolecall_runner.live.role import NotCheckable, RoleReading, RoleSettings
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.drift import compare, drift_of, mark_drift
 from rolecall_runner.verify.verdict import Check, Mark
-from sandbox_rig import allow, running
-from verify_rig import BACKEND_ROLE, CUSTOMER, EXTERNAL_ID, TRUST, Stage, document, staged
+from sandbox_rig import allow
+from verify_rig import BACKEND_ROLE, CUSTOMER, EXTERNAL_ID, TRUST, Stage, document
 
 SELF = (
     "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:GetPolicy",
@@ -27,13 +26,6 @@ SELF = (
 OWN = f"arn:aws:iam::{CUSTOMER}:policy/own"
 AUDIT = "arn:aws:iam::aws:policy/SecurityAudit"
 ARN = f"arn:aws:iam::{CUSTOMER}:role/vendor"
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    """One sandbox for all tests of this file; each makes a role of its own."""
-    with running() as rig, staged(rig) as made:
-        yield made
 
 
 def ask(stage: Stage, target: Target, context: VerifyContext) -> Check:

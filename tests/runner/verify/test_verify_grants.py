@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from rolecall_generator.iam.arn import iam_arn
@@ -13,26 +11,19 @@ from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.grants import try_grants, try_outside
 from rolecall_runner.verify.safe_calls import never, only_reads
 from rolecall_runner.verify.verdict import Check, Mark
-from sandbox_rig import REGION, running, statement_of
-from verify_rig import CUSTOMER, Stage, document, staged
+from sandbox_rig import REGION, statement_of
+from verify_rig import CUSTOMER, Stage, document
 
 EC2_READ = iam_arn("aws", "aws", "policy", "/", "AmazonEC2ReadOnlyAccess")
 AUDIT = iam_arn("aws", "aws", "policy", "/", "SecurityAudit")
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Stage]:
-    """One sandbox for all tests of this file; each makes a role of its own."""
-    with running() as rig, staged(rig) as stage:
-        yield stage
-
-
 @pytest.fixture
-def stage(shared: Stage) -> Stage:
+def stage(stage: Stage) -> Stage:
     """The shared sandbox with nothing sent yet, and the usual options."""
-    shared.sent.clear()
-    shared.with_options(actions="sample", all_regions=False, outside_actions=5)
-    return shared
+    stage.sent.clear()
+    stage.with_options(actions="sample", all_regions=False, outside_actions=5)
+    return stage
 
 
 def grants(stage: Stage, target: Target, context: VerifyContext) -> dict[str, Check]:
