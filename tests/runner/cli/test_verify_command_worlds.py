@@ -72,7 +72,7 @@ def test_what_cannot_be_asked_is_inconclusive(notes: Path) -> None:
 
 def test_ctrl_c_ends_with_what_is_done_and_says_how_to_go_on(notes: Path) -> None:
     """SIGINT in mid-run: exit code 130, the recap of those that are done, and the command that goes on."""
-    with in_process_sandbox(NOTES, Path("nowhere"), faults="slow=1:0.4") as world:
+    with in_process_sandbox(NOTES, Path("nowhere"), faults="slow=1:0.15") as world:
         environment = actor_environment(world.sandbox, world.backend)
         child = start_runner("verify", *QUICK, "--engine", "serial", "--verbose", cwd=notes, environ=environment)
         journal = None
