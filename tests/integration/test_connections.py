@@ -34,6 +34,20 @@ COMMANDS = (
     "customer list",
     "profiles",
 )
+RUN = """
+import sys
+from {package}.cli import app
+
+for line in sys.argv[1:]:
+    sys.argv[:] = [{program!r}, *line.split()]
+    try:
+        app(prog_name={program!r})
+        code = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    if code != {code}:
+        sys.exit(f"{{line}}: exit code {{code}}")
+"""
 # An audit hook sees every socket of the interpreter, whatever library opens it; child processes get it as well.
 HOOK = """
 import os, sys
@@ -52,12 +66,10 @@ sys.addaudithook(seen)
 """
 
 
-def connections(
-    program: str, *arguments: str, cwd: Path, environ: Mapping[str, str] | None = None, code: int = 0
-) -> set[str]:
-    """Where a command of `gen` or `runner` connected to, as `HOST PORT`, and `PROGRAM -` for what it ran.
+def connections(program: str, *lines: str, cwd: Path, environ: Mapping[str, str] | None = None, code: int = 0) -> set[str]:
+    """Where the commands of `gen` or `runner` connected to, as `HOST PORT`, and `PROGRAM -` for what they ran.
 
-    `code`: the exit code that it must end with.
+    `code`: the exit code that each must end with.
     """
     hook = cwd / "hook"
     hook.mkdir(exist_ok=True)
@@ -67,11 +79,12 @@ def connections(
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PYTHON"))}
     paths = os.pathsep.join([str(hook), *(path for path in sys.path if path)])
     environment = kept | {"HOME": str(cwd), "PYTHONPATH": paths, "CONNECTIONS": str(record)} | dict(environ or {})
-    text = f"from rolecall_{'generator' if program == 'gen' else 'runner'}.cli import app; app(prog_name={program!r})"
+    package = "rolecall_generator" if program == "gen" else "rolecall_runner"
+    text = RUN.format(package=package, program=program, code=code)
     done = subprocess.run(
-        [sys.executable, "-c", text, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", text, *lines], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
-    assert code == done.returncode, done.stdout + done.stderr
+    assert 0 == done.returncode, done.stdout + done.stderr
     return {line.split(" ", 1)[1] for line in record.read_text().splitlines()}
 
 
@@ -91,8 +104,7 @@ def world() -> Iterator[InProcessSandbox]:
 
 def test_the_generator_opens_no_connection(folder: Path) -> None:
     """Generating, checking, proving, comparing and bundling need neither a network nor credentials."""
-    for command in COMMANDS:
-        assert set() == connections("gen", *command.split(), cwd=folder), command
+    assert set() == connections("gen", *COMMANDS, cwd=folder)
 
 
 def test_nothing_in_a_returned_folder_is_run(folder: Path) -> None:
@@ -107,7 +119,7 @@ def test_nothing_in_a_returned_folder_is_run(folder: Path) -> None:
         'module "other" {\n  source = "git::http://127.0.0.1:9/other"\n}\n'
     )
 
-    assert set() == connections("gen", "check", "--path", "account1=returned", cwd=folder, code=1)
+    assert set() == connections("gen", "check --path account1=returned", cwd=folder, code=1)
     assert not (folder / "ran").exists()
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from command_rig import Ended, gen, runner
 from manifests import NOTES
-from onboard_rig import Stage, staged
-from rotation_rig import applied, customer_of
+from onboard_rig import ACCOUNT, ROLE, Stage, staged
+from rolecall_generator.manifest.loader import load_manifest
+from rolecall_generator.manifest.models import Customer
+from rolecall_generator.terraform.parser.parse import parse_module
+from rolecall_runner.sandbox.provisioning.provision import AdminClient
 
 NEW = "the-new-external-id"
 PLAY = "- hosts: account1\n  tasks:\n    - query: {service: sts, operation: get_caller_identity}\n"
@@ -33,6 +37,22 @@ def stage(shared: Stage) -> Stage:
     assert 0 == gen("terraform", "--no-check", cwd=shared.folder).code
     applied(shared)
     return shared
+
+
+def applied(stage: Stage) -> None:
+    """The customer applies the module as it is written now: its role gets that trust policy."""
+    parsed = parse_module(stage.folder / "output" / "customers" / "account1", account_id=ACCOUNT)
+    trust = next(role.trust for role in parsed.access.roles.values())
+    assert trust is not None
+    with (operator := AdminClient(stage.world.sandbox.url)).acting_in(ACCOUNT):
+        iam = operator.client("iam")
+        iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(trust.to_json()))
+
+
+def customer_of(folder: Path) -> Customer:
+    """account1 as the folder's manifest has it."""
+    manifest = load_manifest(folder / "accounts.yaml").manifest
+    return next(customer for customer in manifest.customers if customer.name == "account1")
 
 
 def rotate(stage: Stage, *options: str) -> Ended:

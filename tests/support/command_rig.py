@@ -62,16 +62,31 @@ def process(
     )
 
 
-def _ended(name: str, app: Typer, arguments: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | None) -> Ended:
+def start_runner(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start `runner` in a process of its own: for tests of signals, and of servers that outlive the command."""
+    return subprocess.Popen(
+        [sys.executable, "-c", RUNNER, *map(str, arguments)],
+        cwd=cwd,
+        env=_environment(cwd, {"PYTHONUNBUFFERED": "1", **(environ or {})}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _environment(cwd: Path, environ: Mapping[str, str] | None) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    plain = {**PLAIN, "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(cwd)}
+    return {**kept, **PLAIN, "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(cwd), **(environ or {})}
+
+
+def _ended(name: str, app: Typer, arguments: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | None) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     before = Path.cwd()
     os.chdir(cwd)
     code = 0
     try:
         with (
-            mock.patch.dict(os.environ, {**kept, **plain, **(environ or {})}, clear=True),
+            mock.patch.dict(os.environ, _environment(cwd, environ), clear=True),
             mock.patch("sys.argv", [name, *map(str, arguments)]),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from unittest import mock
 
-import command_rig
-from command_rig import Ended
-from rolecall_generator.terminal import SafeTyper
-from rolecall_runner.cli import play
-
-_APP = SafeTyper(name="runner", pretty_exceptions_enable=False)
-_APP.callback()(lambda: None)
-_APP.command(epilog=play.EXAMPLES)(play.play)
+from command_rig import Ended, runner
 
 
 def run_play(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
     """`runner play ARGUMENTS` in a folder."""
-    with mock.patch.object(command_rig, "runner_app", _APP):
-        return command_rig.runner("play", *arguments, cwd=cwd, environ=environ)
+    return runner("play", *arguments, cwd=cwd, environ=environ)
 
 
 def write(folder: Path, **files: str) -> Path:

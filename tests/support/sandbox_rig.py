@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.session
+import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -138,6 +143,31 @@ def taken(answer: Any) -> SandboxCredentials:
 def refusal_of(error: ClientError) -> tuple[str, int]:
     """Code and HTTP status of a refusal."""
     return error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A call that must be refused with AWS's code, HTTP status and message, in which `text` is found."""
+
+    attempt: Callable[[Any], Any]
+    text: str
+    code: str = "AccessDenied"
+    status: int = 403
+
+    def check(self, world: Any) -> None:
+        """Try it in the world of a test."""
+        with pytest.raises(ClientError) as caught:
+            self.attempt(world)
+        assert (self.code, self.status) == refusal_of(caught.value)
+        assert re.search(self.text, caught.value.response["Error"]["Message"])
+
+
+def status_of(url: str, **headers: str) -> int:
+    """The HTTP status of a plain GET."""
+    parts = urlsplit(url)
+    with contextlib.closing(http.client.HTTPConnection(parts.netloc, timeout=10)) as connection:
+        connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
+        return connection.getresponse().status
 
 
 def trust(*principals: str, action: Any = "sts:AssumeRole", **conditions: Any) -> dict[str, Any]:

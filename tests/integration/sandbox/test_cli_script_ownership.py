@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aws_cli_rig import Shell, shell
+from aws_cli_rig import Shell
 from form_handovers import ACCOUNT, ARN, READ, READ_ONLY, WRITE, handed_over, handover, module_of
 from live_iam import read_access
 from manifests import manifest_of, notes_manifest
@@ -21,7 +19,6 @@ from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Module, M
 from rolecall_generator.records import OWNER_TAG
 from rolecall_runner.rehearsal.rehearsal import account_differences
 from rolecall_runner.sandbox.protocol.http_types import OPERATOR_ROLE
-from sandbox_rig import running, service_trust
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("awscli") is None, reason="the AWS CLI is not installed")
 
@@ -47,16 +44,6 @@ STRANGER: dict[str, Any] = {
     ],
 }
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
-
-
-@pytest.fixture(scope="module")
-def terminal() -> Iterator[Shell]:
-    """One sandbox and one shell for all tests of this module; each test restores its account."""
-    with running() as rig, tempfile.TemporaryDirectory() as folder:
-        rig.clock.now = rig.clock.now.replace(year=2035)  # the CLI holds expiry against its own clock
-        rig.role("111111111111", "backend_role", service_trust())
-        with shell(rig, Path(folder)) as terminal:
-            yield terminal
 
 
 @pytest.fixture

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aws_cli_rig import Shell, shell
+from aws_cli_rig import Shell
 from form_handovers import ACCOUNT, ARN, READ, READ_ONLY, WRITE, everything, handed_over, handover, module_of
 from live_iam import read_access
 from manifests import notes_manifest
@@ -20,7 +18,7 @@ from rolecall_generator.bundle.forms.aws_cli import cli_script_form
 from rolecall_generator.iam.difference import Change
 from rolecall_generator.iam.model import Access, Module
 from rolecall_runner.rehearsal.rehearsal import account_differences
-from sandbox_rig import Rig, running, service_trust
+from sandbox_rig import Rig, service_trust
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("awscli") is None, reason="the AWS CLI is not installed")
 
@@ -28,16 +26,6 @@ NOTES = {module.path: module for module in handed_over(notes_manifest())}
 CUSTOMER = NOTES["customers/account1"]
 PEOPLE = NOTES["switch-roles/reena-in-sumesh/trusted"]
 PASSWORD = 'First "password" \\1'  # noqa: S105 - test data
-
-
-@pytest.fixture(scope="module")
-def terminal() -> Iterator[Shell]:
-    """One sandbox and one shell for all tests of this module; each test restores its account."""
-    with running() as rig, tempfile.TemporaryDirectory() as folder:
-        rig.clock.now = rig.clock.now.replace(year=2035)  # the CLI holds expiry against its own clock
-        rig.role("111111111111", "backend_role", service_trust())
-        with shell(rig, Path(folder)) as terminal:
-            yield terminal
 
 
 @pytest.fixture

@@ -105,11 +105,29 @@ def test_a_bundles_tests_pass_as_they_are(tmp_path: Path, aws_provider: Provider
     bundle.run("fmt", "-check", "-recursive")
 
 
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider) -> Workspace:
+    """The bundle of a customer with every option."""
+    return bundle_of(tmp_path_factory.mktemp("full"), aws_provider, one_customer(**FULL))
+
+
+@pytest.fixture(scope="module")
+def of_a_group(tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider) -> Workspace:
+    """A bundle with a shared group: its tests plan what they may not destroy."""
+    return bundle_of(tmp_path_factory.mktemp("shared"), aws_provider, shared(), "switch-roles/ops/trusted")
+
+
 EXTERNAL_ID = 'test     = "{}"\n      variable = "sts:ExternalId"'
 ALTERED = [
-    ("arn:aws:iam::111111111111:role/backend_role", "arn:aws:iam::666666666666:role/backend_role"),
-    ("id-new", "id-of-somebody-else"),
-    ('self.account_id == "200000000000"', 'self.account_id != ""'),
+    ("full", "arn:aws:iam::111111111111:role/backend_role", "arn:aws:iam::666666666666:role/backend_role"),
+    ("full", "id-new", "id-of-somebody-else"),
+    ("full", 'self.account_id == "200000000000"', 'self.account_id != ""'),
+    ("of_a_group", "arn:aws:iam::900000000003:role/switched", "arn:aws:iam::900000000004:role/switched"),
+    (
+        "of_a_group",
+        "policy_arn = aws_iam_policy.assume_switched.arn",
+        'policy_arn = "arn:aws:iam::aws:policy/AdministratorAccess"',
+    ),
 ]
 ALTERED_OTHERWISE = [
     (EXTERNAL_ID.format("StringEquals"), EXTERNAL_ID.format("StringLike")),
@@ -128,44 +146,30 @@ ALTERED_OTHERWISE = [
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [*ALTERED, *(pytest.param(*each, marks=pytest.mark.slow) for each in ALTERED_OTHERWISE)]
+    ("bundle", "before", "after"),
+    [*ALTERED, *(pytest.param("full", *each, marks=pytest.mark.slow) for each in ALTERED_OTHERWISE)],
 )
-def test_an_altered_module_fails_its_tests(tmp_path: Path, aws_provider: Provider, before: str, after: str) -> None:
+def test_an_altered_module_fails_its_tests(
+    full: Workspace, of_a_group: Workspace, bundle: str, before: str, after: str
+) -> None:
     """Another principal, external id, condition, action, name, limit, policy, or a guard that lets all in, is noticed."""
-    bundle = bundle_of(tmp_path, aws_provider, one_customer(**FULL))
-    main = bundle.folder / "main.tf"
+    found = {"full": full, "of_a_group": of_a_group}[bundle]
+    main = found.folder / "main.tf"
     text = main.read_text()
     assert before in text
     main.write_text(text.replace(before, after))
-
-    assert "failed" in bundle.run("test", "-no-color", expect=1).text
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("arn:aws:iam::900000000003:role/switched", "arn:aws:iam::900000000004:role/switched"),
-        ("policy_arn = aws_iam_policy.assume_switched.arn", 'policy_arn = "arn:aws:iam::aws:policy/AdministratorAccess"'),
-    ],
-)
-def test_an_altered_shared_module_fails_its_tests(tmp_path: Path, aws_provider: Provider, before: str, after: str) -> None:
-    """They plan what they may not destroy, and see the same."""
-    bundle = bundle_of(tmp_path, aws_provider, shared(), "switch-roles/ops/trusted")
-    main = bundle.folder / "main.tf"
-    text = main.read_text()
-    assert before in text
-    main.write_text(text.replace(before, after))
-
-    assert "failed" in bundle.run("test", "-no-color", expect=1).text
+    try:
+        assert "failed" in found.run("test", "-no-color", expect=1).text
+    finally:
+        main.write_text(text)
 
 
-def test_the_tests_are_not_read_by_plan(tmp_path: Path, aws_provider: Provider) -> None:
+def test_the_tests_are_not_read_by_plan(full: Workspace) -> None:
     """The module stays valid for a Terraform that knows no mocks: its own files say nothing of the tests."""
-    bundle = bundle_of(tmp_path, aws_provider, one_customer())
-    bundle.run("validate", "-no-color")
+    full.run("validate", "-no-color")
 
-    assert ["access.tftest.hcl"] == [path.name for path in (bundle.folder / "tests").iterdir()]
-    assert "mock_provider" not in "".join(path.read_text() for path in bundle.folder.glob("*.tf"))
+    assert ["access.tftest.hcl"] == [path.name for path in (full.folder / "tests").iterdir()]
+    assert "mock_provider" not in "".join(path.read_text() for path in full.folder.glob("*.tf"))
 
 
 def without_passwords(values: dict[str, Any]) -> Manifest:

@@ -6,7 +6,6 @@ import copy
 import os
 import threading
 import traceback
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -146,12 +145,6 @@ def test_every_text_becomes_an_allowed_session_name(text: str) -> None:
 
     assert re.fullmatch(r"[A-Za-z0-9_+=,.@-]{2,64}", allowed_name(text))
     assert re.fullmatch(r"[A-Za-z0-9_+=,.@-]{2,64}", session_name(text))
-
-
-@pytest.fixture(scope="module")
-def stub() -> Iterator[FastStub]:
-    with FastStub() as running:
-        yield running
 
 
 def test_a_wrong_external_id_is_a_refusal_by_aws_code(stub: FastStub) -> None:

@@ -1,60 +1,78 @@
-"""Bad days of `runner`: options that mean nothing here, folders that are none."""
+"""Usage errors and interrupted or damaged state: exit codes, places and hints of `runner`."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from command_rig import runner
-from manifests import NOTES
+from rolecall_generator.errors import SelectionError
+from rolecall_runner.execution.journal import RUNS, Journal, RunRecord
+from rolecall_runner.inventory.selection import select
+
+RECORD = RunRecord(
+    "20261124-191500-0a1b2c",
+    "verify",
+    "accounts.yaml",
+    "f00d",
+    "all",
+    3,
+    datetime(2026, 11, 24, tzinfo=UTC).isoformat(),
+    "verify",
+)
 
 
-@pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    """A folder with the notes' manifest."""
-    (tmp_path / "accounts.yaml").write_bytes(NOTES.read_bytes())
-    return tmp_path
+@pytest.mark.parametrize(
+    ("command", "code", "where"),
+    [
+        # A verification of live accounts injects no faults: the option is never silently ignored.
+        (("verify", "--faults", "throttle=1"), 2, "--faults"),
+        (("query", "s3", "list_buckets", "--faults", "throttle=1"), 2, "--faults"),
+        # A named provider folder is never replaced by a rehearsal without Terraform.
+        (("rehearse", "--plugin-dir", "nowhere"), 2, "nowhere"),
+        # The operating system's refusal is not an internal error.
+        (("sandbox", "up", "--home", "accounts.yaml"), 5, "accounts.yaml"),
+        # A resumed run keeps its accounts: another selection is refused, never silently ignored.
+        (("verify", "--resume", "last", "--retry", "last"), 2, "--resume: --retry"),
+        (("verify", "--resume", "last", "--limit", "account1"), 2, "--resume: --limit"),
+        (("verify", "--resume", "last", "--sample", "1"), 2, "--resume: --sample"),
+        # Empty variables of a script select no account and no folder.
+        (("verify", "--limit", ""), 2, "--limit"),
+        (("verify", "--limit", " , "), 2, "--limit"),
+        (("verify", "--out", ""), 2, "--out"),
+        (("rehearse", "--out", ""), 2, "--out"),
+        (("sandbox", "up", "--out", ""), 2, "--out"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_usage_error_names_its_place_and_a_hint(notes: Path, command: tuple[str, ...], code: int, where: str) -> None:
+    """Nothing is printed to the standard output, and nothing is started."""
+    done = runner(*command, cwd=notes)
+
+    assert (code, "") == (done.code, done.out)
+    assert where in done.err.splitlines()[0].removeprefix("error: ")
+    assert "\n  hint: " in done.err
+    assert ["accounts.yaml"] == [path.name for path in notes.iterdir()]
 
 
-@pytest.mark.parametrize("command", [["verify"], ["query", "s3", "list_buckets"]], ids=lambda words: words[0])
-def test_faults_are_never_silently_left_out(notes: Path, command: list[str]) -> None:
-    """--faults without --sandbox is refused: a roll call of live accounts has no faults to make."""
-    done = runner(*command, "--faults", "throttle=1", cwd=notes)
+@pytest.mark.parametrize("option", ["--resume", "--retry"])
+def test_run_that_does_not_exist_is_usage_error(notes: Path, option: str) -> None:
+    """A folder without any run is reported differently from a name that selects none."""
+    none = runner("verify", option, "last", cwd=notes)
+    Journal.start(notes / RUNS, RECORD).close()
+    other = runner("verify", option, "0000", cwd=notes)
 
-    assert (2, "") == (done.code, done.out)
-    assert "error: --faults: faults require a sandbox\n  hint: add --sandbox" in done.err
-
-
-def test_a_plugin_folder_that_is_not_there_is_said(notes: Path) -> None:
-    """Who names a folder of providers does not want a rehearsal without Terraform in its place."""
-    done = runner("rehearse", "--plugin-dir", notes / "nowhere", cwd=notes)
-
-    assert (2, "") == (done.code, done.out)
-    assert "nowhere: folder not found\n  hint: " in done.err
+    assert (2, 2) == (none.code, other.code)
+    assert "error: .rolecall/runs: there are no runs of verify yet\n  hint: " in none.err
+    assert "error: .rolecall/runs: there is no run 0000\n  hint: `runner history`" in other.err
 
 
-def test_a_home_that_is_no_folder_is_the_systems_refusal(notes: Path) -> None:
-    """A sandbox whose folder cannot be made ends with the code for output and the path, not as a fault of rolecall's."""
-    done = runner("sandbox", "up", "--home", notes / "accounts.yaml", cwd=notes)
-
-    assert (5, "") == (done.code, done.out)
-    assert f"error: {notes / 'accounts.yaml'}: operating system error: " in done.err
-
-
-@pytest.mark.parametrize(("option", "value"), [("--retry", "last"), ("--limit", "account1"), ("--sample", "1")])
-def test_a_resumed_run_takes_no_other_choice(notes: Path, option: str, value: str) -> None:
-    """--resume goes on with the accounts of its run; another choice next to it is refused and never left out in silence."""
-    done = runner("verify", "--resume", "last", option, value, cwd=notes)
-
-    assert (2, "") == (done.code, done.out)
-    assert f"{option} cannot be used with --resume\n  hint: leave {option} out" in done.err
-
-
-def test_a_broken_run_hides_no_other_run(notes: Path) -> None:
-    """`runner history` lists a run whose results cannot be read, says where, and shows the others."""
+def test_broken_run_hides_no_other_run(notes: Path) -> None:
+    """`runner history` lists a run whose results cannot be read, with a warning, and shows the others."""
     for _ in range(2):
         assert 0 == runner("verify", "--sandbox", "--limit", "account1", "--actions", "none", cwd=notes).code
     broken, whole = sorted(path.name for path in (notes / ".rolecall/runs").iterdir())
@@ -67,11 +85,19 @@ def test_a_broken_run_hides_no_other_run(notes: Path) -> None:
     assert f"warning: .rolecall/runs/{broken}/results.jsonl:1: " in table.err
 
 
-def test_ctrl_c_while_a_sandbox_starts_says_that_it_goes_on(notes: Path) -> None:
-    """Ctrl-C ends the waiting, not the sandbox: the message says so, and how to end it."""
-    with mock.patch("rolecall_runner.cli.sandbox.start", side_effect=KeyboardInterrupt):
+def test_ctrl_c_while_a_sandbox_starts_leaves_it_starting(notes: Path) -> None:
+    """Ctrl-C ends only the waiting: the message tells how to stop the sandbox."""
+    with mock.patch("rolecall_runner.cli.sandbox.start_sandbox", side_effect=KeyboardInterrupt):
         done = runner("sandbox", "up", cwd=notes)
 
     assert 130 == done.code
     assert "interrupted; the sandbox is still starting\n  hint: " in done.err
     assert "runner sandbox down" in done.err
+
+
+def test_manifest_without_accounts_is_reported_instead_of_the_pattern() -> None:
+    """The error is of the manifest where no pattern could select an account."""
+    with pytest.raises(SelectionError) as refused:
+        select((), "all")
+
+    assert ("the manifest has no customer and no switch role", None) == (refused.value.what, refused.value.where)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import stat
 import sys
 from pathlib import Path
@@ -13,13 +12,6 @@ import pytest
 from command_rig import runner
 from manifests import NOTES
 from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
-
-
-@pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    """A folder with the notes' manifest."""
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
-    return tmp_path
 
 
 def test_the_switch_link_is_filled_in(notes: Path) -> None:
@@ -90,10 +82,9 @@ def test_a_history_without_runs_says_how_to_make_one(notes: Path) -> None:
 
 def test_a_kept_session_serves_the_next_command(notes: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """With --session-cache the second command asks STS for no role again; a folder that others may read is refused."""
+    shell = ("shell", "account1", "--session-cache", "kept", "--", "printenv", "AWS_ACCESS_KEY_ID")
     with in_process_sandbox(NOTES, Path("nowhere")) as world:
         environ = actor_environment(world.sandbox, world.backend)
-        show = "import os; print(os.environ['AWS_ACCESS_KEY_ID'])"
-        shell = ("shell", "account1", "--session-cache", "kept", "--", sys.executable, "-c", show)
         codes = [runner(*shell, cwd=notes, environ=environ).code for _ in range(2)]
         keys = capfd.readouterr().out.split()
         (notes / "kept").chmod(0o755)

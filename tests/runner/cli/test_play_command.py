@@ -232,25 +232,21 @@ def test_a_loop_runs_once_an_item(world: World) -> None:
     assert (0, ["one one", "one y"], {"one": "ok=2 changed=1"}) == (code, ran(world), recap_of(out)), err
 
 
-def test_serial_goes_on_in_batches_and_ends_when_too_many_fail(world: World) -> None:
-    """The second batch is not begun when all of the first failed."""
-    first, out, _ = play_of(world, PICKY.format("serial: [1]"))
-    begun = ran(world)
-    second, _, _ = play_of(world, PICKY.format("serial: [3]"))
+@pytest.mark.parametrize(
+    ("head", "expected", "words"),
+    [
+        ("serial: [1]", [], "NO MORE ACCOUNTS LEFT: every account of the batch failed"),
+        ("serial: [3]", ["denied x", "two x"], ""),
+        # One of three is more than 30 %, and not more than 40 %.
+        ("max_fail_percentage: 30", [], "33 % of the batch failed, more than max_fail_percentage: 30"),
+        ("max_fail_percentage: 40", ["denied x", "two x"], ""),
+    ],
+)
+def test_failures_of_a_batch_end_the_play(world: World, head: str, expected: list[str], words: str) -> None:
+    """The second batch is not begun when all of the first failed, nor the next task when too many did."""
+    code, out, _ = play_of(world, PICKY.format(head))
 
-    assert (1, []) == (first, begun)
-    assert "NO MORE ACCOUNTS LEFT: every account of the batch failed" in out
-    assert (1, ["denied x", "two x"]) == (second, ran(world))
-
-
-def test_a_share_of_failures_ends_the_play(world: World) -> None:
-    """One of three is more than 30 %, and not more than 40 %."""
-    _, out, _ = play_of(world, PICKY.format("max_fail_percentage: 30"))
-    stopped = ran(world)
-    play_of(world, PICKY.format("max_fail_percentage: 40"))
-
-    assert ([], ["denied x", "two x"]) == (stopped, ran(world))
-    assert "33 % of the batch failed, more than max_fail_percentage: 30" in out
+    assert (1, expected, True) == (code, ran(world), words in out)
 
 
 def test_until_tries_again(world: World) -> None:
@@ -311,26 +307,22 @@ def test_lists_run_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("text", "arguments", "code", "words"),
     [
-        (("--limit", "onne"), 2, "did you mean one?"),
-        (("--tags", "inventry"), 2, "write inventory"),
-        (("--start-at-task", "List network"), 2, "write List networks"),
-        (("--manifest", "none.yaml"), 3, "there is no such file"),
+        (AUDIT, ("--limit", "onne"), 2, "did you mean one?"),
+        (AUDIT, ("--tags", "inventry"), 2, "write inventory"),
+        (AUDIT, ("--start-at-task", "List network"), 2, "write List networks"),
+        (AUDIT, ("--manifest", "none.yaml"), 3, "there is no such file"),
+        ("- hosts: onne\n  tasks: []\n", (), 2, "play.yaml:1:3: hosts: onne selects no account\n  hint: did you mean one?"),
     ],
 )
-def test_what_a_person_gets_wrong_is_said(world: World, arguments: tuple[str, ...], code: int, words: str) -> None:
-    """Each mistake has its exit code and its hint."""
-    ended, _, err = play_of(world, AUDIT, *arguments)
+def test_usage_error_has_its_code_and_hint(
+    world: World, text: str, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    """A hosts pattern is reported with its place in the file."""
+    ended, _, err = play_of(world, text, *arguments)
 
     assert (code, True, True) == (ended, words in err, "hint: " in err), err
-
-
-def test_a_hosts_pattern_that_means_nobody_is_said_with_its_place(world: World) -> None:
-    """The play and the nearest name."""
-    code, _, err = play_of(world, "- hosts: onne\n  tasks: []\n")
-
-    assert (2, True) == (code, "play.yaml:1:3: hosts: onne selects no account\n  hint: did you mean one?" in err), err
 
 
 def test_variables_are_made_when_a_task_needs_them(world: World) -> None:

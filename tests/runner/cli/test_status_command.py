@@ -160,7 +160,7 @@ def test_hand_overs_can_be_noted(five: Path) -> None:
     assert "handed-over" == states(five, "customer004")["customer004"]
     assert (64, "") == (len(entry["handed_over"]["module"]), entry["handed_over"]["bundle"])
     assert (2, True) == (nobody.code, "--handed-over" in nobody.err)
-    assert (2, True) == (generate_nothing.code, "nothing is written for customer004" in generate_nothing.err)
+    assert (2, True) == (generate_nothing.code, "customer004" in generate_nothing.err)
 
 
 def fleet_without_modules(folder: Path) -> Path:

@@ -247,7 +247,7 @@ def undone(value: Any, original: Any) -> Any:
     return value
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(rows=[{"a": {}}, {"a": {"b": 1}}, {"a": None}])
 @example(rows=[{"a": 1, "A": {"x": 1, "X": 2}, "": 3}, {"a": 2**63}])
 @example(rows=[{"account": "x", "value_account": "y"}])

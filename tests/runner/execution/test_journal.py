@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -176,12 +176,21 @@ def test_a_name_that_means_no_single_run_is_said(tmp_path: Path, name: str, said
 
 
 def test_the_end_of_a_run_is_noted(tmp_path: Path) -> None:
-    """A run without an end was interrupted."""
-    with Journal.start(tmp_path, RECORD) as journal:
-        assert "" == read_record(tmp_path, RECORD.run_id).ended
-        journal.end(NOW)
+    """A run without an end was interrupted. Resuming a complete run changes its end only with a new result."""
 
-    assert NOW.isoformat() == read_record(tmp_path, RECORD.run_id).ended
+    def ended() -> str:
+        return read_record(tmp_path, RECORD.run_id).ended
+
+    with Journal.start(tmp_path, RECORD) as journal:
+        assert "" == ended()
+        journal.end(NOW)
+    assert NOW.isoformat() == ended()
+    for results, later in (([], NOW), ([result("a")], NOW + timedelta(hours=2))):
+        with Journal.resume(tmp_path, RECORD.run_id, fingerprint=RECORD.fingerprint) as resumed:
+            for each in results:
+                resumed.add(each)
+            resumed.end(NOW + timedelta(hours=2))
+        assert later.isoformat() == ended()
 
 
 @pytest.mark.parametrize("body", ['{"version": 1}', "{", "[]"])

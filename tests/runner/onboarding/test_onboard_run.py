@@ -58,38 +58,37 @@ def restored(stage: Stage) -> Iterator[None]:
 
 
 def run(
-    stage: Stage, folder: Path, day: Day, pace: PollOptions | None = None, outside: Outside | None = None
+    stage: Stage,
+    folder: Path,
+    day: Day,
+    pace: PollOptions | None = None,
+    outside: Outside | None = None,
+    *,
+    name: str = "account1",
+    warned: list[str] | None = None,
 ) -> tuple[Onboarded, list[PollAttempt]]:
-    """Onboard account1; what was heard meanwhile."""
+    """Onboard a customer; the attempts of the wait. Warnings are added to `warned`."""
     heard: list[PollAttempt] = []
     start = RunConfig(
         folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url, workers=1)
     )
-    options = ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs")
     ended = onboard(
-        start, "account1", pace=pace or PollOptions(), options=options, outside=outside or day.outside(), hear=heard.append
+        start,
+        name,
+        pace=pace or PollOptions(),
+        options=ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs"),
+        outside=outside or day.outside(),
+        hear=heard.append,
+        warn=(warned if warned is not None else []).append,
     )
     return ended, heard
 
 
 def warnings_of(stage: Stage, folder: Path) -> list[str]:
     """What a look at account1 warns of."""
-    heard: list[str] = []
-    start = RunConfig(
-        folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url, workers=1)
-    )
-    options = ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs")
-    outside = Day().outside()
-    onboard(
-        start,
-        "account1",
-        pace=PollOptions(once=True),
-        options=options,
-        outside=outside,
-        hear=lambda _look: None,
-        warn=heard.append,
-    )
-    return heard
+    warned: list[str] = []
+    run(stage, folder, Day(), PollOptions(once=True), warned=warned)
+    return warned
 
 
 def bundled(folder: Path) -> None:
@@ -232,11 +231,7 @@ def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) ->
     """The customer is meant, in the roll call too."""
     path = folder / "accounts.yaml"
     path.write_text(path.read_text().replace("reena-in-sumesh", "account2"))
-    start = RunConfig(path, folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url))
-    options = ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs")
-    ended = onboard(
-        start, "account2", pace=PollOptions(), options=options, outside=Day().outside(), hear=lambda _sighting: None
-    )
+    ended, _ = run(stage, folder, Day(), name="account2")
 
     assert (True, "customer") == (ended.verified, ended.verdict.kind)
 
@@ -255,16 +250,8 @@ def test_another_backend_roles_customer_is_not_ours_to_onboard(stage: Stage, fol
 
 def test_names_that_cannot_be_onboarded(stage: Stage, folder: Path) -> None:
     """A switch role is for people; a name that is not there has its neighbour named."""
-    start = RunConfig(folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url))
     for name, words in (("reena-in-sumesh", "runner verify --limit reena-in-sumesh"), ("acount1", "did you mean account1?")):
         with pytest.raises(SelectionError) as caught:
-            onboard(
-                start,
-                name,
-                pace=PollOptions(),
-                options=ExecutionOptions(runs=folder / "runs"),
-                outside=Outside(),
-                hear=lambda _sighting: None,
-            )
+            run(stage, folder, Day(), name=name)
         assert words in str(caught.value)
     assert {} == read_status(status_path(folder / "output", rehearsal=True)).entries

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +24,6 @@ from rolecall_runner.query.spec import QuerySpec, RegionChoice
 from rolecall_runner.query.validate import shipped_queries, validate_query
 from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
-PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 ASK = ("ec2", "describe_vpcs", "-s", "Vpcs[].{vpc: VpcId}")
 COUNT = 24
 RECORD = RunRecord("20261124-191500-0a1b2c", "query", "accounts.yaml", "f00d", "all", 3, "2026-11-24T19:15:00+00:00")
@@ -120,14 +117,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
     home = tmp_path_factory.mktemp("again")
     (home / "accounts.yaml").write_text(manifest_text([f"account{number}" for number in range(COUNT)]), "utf-8")
     with in_process_sandbox(home / "accounts.yaml", home / "output", faults="slow=1:0.05") as found:
-        variables = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        yield home, {**variables, **actor_environment(found.sandbox, found.backend), "NO_COLOR": "1", "COLUMNS": "200"}
+        yield home, actor_environment(found.sandbox, found.backend)
 
 
 def start(world: tuple[Path, dict[str, str]], *arguments: str) -> subprocess.Popen[str]:
-    folder, environment = world
-    command = [sys.executable, "-c", PROGRAM, "query", "--format", "json", *arguments]
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    folder, environ = world
+    return command_rig.start_runner("query", "--format", "json", *arguments, cwd=folder, environ=environ)
+
+
+def again(world: tuple[Path, dict[str, str]], *arguments: str) -> command_rig.Ended:
+    """Run the query to its end, many accounts at a time."""
+    folder, environ = world
+    return command_rig.runner("query", "--format", "json", "--forks", "32", *arguments, cwd=folder, environ=environ)
 
 
 def said(text: str) -> list[tuple[Any, ...]]:
@@ -143,9 +144,9 @@ def wait_for_lines(runs: Path, lines: int, child: subprocess.Popen[str]) -> None
 @pytest.fixture(scope="module")
 def calm(world: tuple[Path, dict[str, str]]) -> str:
     """The report of a run that no one disturbed."""
-    out, errors = start(world, *ASK, "--runs", "calm", "--forks", "32").communicate(timeout=120)
-    assert {f"account{number}" for number in range(COUNT)} == {account for account, _, _ in said(out)}, errors
-    return out
+    done = again(world, *ASK, "--runs", "calm")
+    assert {f"account{number}" for number in range(COUNT)} == {account for account, _, _ in said(done.out)}, done.err
+    return done.out
 
 
 @pytest.mark.parametrize(
@@ -164,13 +165,13 @@ def test_a_run_that_was_cut_short_goes_on_to_the_same_answer(
     (kept_run,) = runs.iterdir()
     before = (kept_run / "results.jsonl").read_bytes().count(b"\n")
 
-    resumed, resumed_errors = start(world, "--resume", "last", "--runs", sign.name, "--forks", "32").communicate(timeout=120)
+    resumed = again(world, "--resume", "last", "--runs", sign.name)
 
     names = [json.loads(line)["target"] for line in (kept_run / "results.jsonl").read_text().splitlines()]
     assert code == child.returncode, errors
     assert 5 <= before < COUNT
-    assert (COUNT, COUNT) == (len(names), len(set(names))), resumed_errors
-    assert said(calm) == said(resumed)
+    assert (COUNT, COUNT) == (len(names), len(set(names))), resumed.err
+    assert said(calm) == said(resumed.out)
     if sign is signal.SIGINT:
         assert f"{before} of {COUNT} accounts are done" in errors
         assert f"runner query --resume {kept_run.name} --forks 2 --runs {sign.name} --format json\n" in errors

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 import pytest
 
-import command_rig
+from command_rig import Ended, runner
 from query_rig import manifest_text
-from rolecall_generator.terminal import SafeTyper
-from rolecall_runner.cli import query
-
-
-@pytest.fixture(autouse=True)
-def alone() -> Iterator[None]:
-    """The command in an application of its own, as the program `runner` has it."""
-    app = SafeTyper(pretty_exceptions_enable=False)
-    app.callback()(lambda: None)
-    app.command(epilog=query.EXAMPLES)(query.query)
-    with mock.patch.object(command_rig, "runner_app", app):
-        yield
 
 
 @pytest.fixture
@@ -32,8 +18,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str) -> command_rig.Ended:
-    return command_rig.runner("query", *arguments, cwd=folder)
+def run(folder: Path, *arguments: str) -> Ended:
+    return runner("query", *arguments, cwd=folder)
 
 
 def test_rows_go_to_stdout_and_what_did_not_answer_to_stderr(folder: Path) -> None:
@@ -46,7 +32,7 @@ def test_rows_go_to_stdout_and_what_did_not_answer_to_stderr(folder: Path) -> No
         (row["account"], row["region"]) for row in rows
     }
     assert all(row["vpc"].startswith("vpc-") for row in rows)
-    assert "1 of 3 accounts have no permission for this by the manifest, as denied" in done.err
+    assert "1 of 3 accounts have no permission for this by the manifest" in done.err
     assert "denied: denied us-east-1, denied eu-west-1" in done.err
     assert "4 rows from 3 accounts" in done.err
     (kept,) = (folder / ".rolecall" / "runs").iterdir()

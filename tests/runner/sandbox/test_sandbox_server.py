@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,27 +23,11 @@ from rolecall_runner.sandbox.protocol.faults import CutConnection, FaultPlan, Sl
 from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.sts.sandbox_sessions import new_secret
-from sandbox_rig import OPERATOR, HandClock, Rig, allow, running, service_trust, trust
+from sandbox_rig import OPERATOR, HandClock, Rig, allow, running, service_trust, status_of, trust
 
 VENDOR, CUSTOMER = "111111111111", "222222222222"
 BACKEND = f"arn:aws:iam::{VENDOR}:role/backend_role"
 TARGET = f"arn:aws:iam::{CUSTOMER}:role/target"
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    with running() as rig:
-        rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
-        rig.role(CUSTOMER, "target", trust(BACKEND), main=allow("s3:*", "iam:ListRoles", "sts:*"))
-        yield rig
-
-
-def get(url: str, **headers: str) -> int:
-    """The HTTP status of a plain GET."""
-    parts = urlsplit(url)
-    with contextlib.closing(http.client.HTTPConnection(parts.netloc, timeout=10)) as connection:
-        connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
-        return connection.getresponse().status
 
 
 def accepts(address: str, port: int) -> bool:
@@ -130,7 +113,7 @@ def test_a_new_sandbox_is_empty() -> None:
 def test_unsigned_requests_are_refused(rig: Rig) -> None:
     """Neither AWS's operations nor the simulation's own pages answer without a signature."""
     paths = ("/", "/?Action=GetCallerIdentity&Version=2011-06-15", "/moto-api/data.json", "/latest/meta-data/")
-    codes = [get(rig.sandbox.url + path) for path in paths]
+    codes = [status_of(rig.sandbox.url + path) for path in paths]
 
     assert [403, 403, 403, 403] == codes
 
@@ -161,7 +144,7 @@ def test_presigned_links_are_checked(rig: Rig, key: str) -> None:
 
     link = s3.generate_presigned_url("get_object", Params={"Bucket": "of-the-vendor", "Key": key}, ExpiresIn=3_600)
 
-    assert [200, 403] == [get(link), get(link.replace("Expires=3600", "Expires=3601"))]
+    assert [200, 403] == [status_of(link), status_of(link.replace("Expires=3600", "Expires=3601"))]
 
 
 @pytest.mark.parametrize(

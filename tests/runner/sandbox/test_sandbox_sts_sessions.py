@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from botocore.credentials import ContainerMetadataFetcher, ContainerProvider
@@ -17,19 +13,11 @@ from botocore.exceptions import ClientError
 from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
-from sandbox_rig import Rig, allow, refusal_of, running, service_trust, trust
+from sandbox_rig import Rig, allow, refusal_of, running, service_trust, status_of, trust
 
 VENDOR, CUSTOMER = "111111111111", "222222222222"
 BACKEND = f"arn:aws:iam::{VENDOR}:role/backend_role"
 TARGET = f"arn:aws:iam::{CUSTOMER}:role/target"
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    with running() as rig:
-        rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
-        rig.role(CUSTOMER, "target", trust(BACKEND), main=allow("s3:*", "iam:ListRoles", "sts:*"))
-        yield rig
 
 
 def refused(rig: Rig, credentials: SandboxCredentials, service: str = "sts", operation: str = "get_caller_identity") -> Any:
@@ -37,14 +25,6 @@ def refused(rig: Rig, credentials: SandboxCredentials, service: str = "sts", ope
     with pytest.raises(ClientError) as caught:
         getattr(rig.client(service, credentials), operation)()
     return refusal_of(caught.value)
-
-
-def get(url: str, **headers: str) -> int:
-    """The HTTP status of a plain GET."""
-    parts = urlsplit(url)
-    with contextlib.closing(http.client.HTTPConnection(parts.netloc, timeout=10)) as connection:
-        connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
-        return connection.getresponse().status
 
 
 def test_the_operator_is_administrator_of_every_account_it_enters(rig: Rig) -> None:
@@ -241,7 +221,7 @@ def test_the_sdk_renews_container_credentials_by_itself(rig: Rig) -> None:
     credentials = SandboxCredentials(found.access_key, found.secret_key, found.token)
 
     identity = rig.client("sts", credentials).get_caller_identity()
-    stranger = get(environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], Authorization="x")
+    stranger = status_of(environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], Authorization="x")
 
     assert f"arn:aws:sts::{VENDOR}:assumed-role/backend_role/i-0123456789abcdef0" == identity["Arn"]
     assert 403 == stranger

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from command_rig import Ended, start_runner
 from rolecall_runner.sandbox.provisioning.provision import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
-PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 FAULTS = "throttle=0.3,5xx=0.1,cut=0.05,expired=0.02,at-most=3,seed=11"
 
 
@@ -54,8 +52,7 @@ def world(folder: Path, count: int, faults: str = "") -> Iterator[dict[str, str]
                 trust = iam.get_role(RoleName="VendorAccess")["Role"]["AssumeRolePolicyDocument"]
                 change(trust["Statement"][0])
                 iam.update_assume_role_policy(RoleName="VendorAccess", PolicyDocument=json.dumps(trust))
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        yield {**kept, **actor_environment(found.sandbox, found.backend), "NO_COLOR": "1"}
+        yield actor_environment(found.sandbox, found.backend)
 
 
 def _without_external_id(statement: dict[str, Any]) -> None:
@@ -66,14 +63,21 @@ def _trusting_somebody_else(statement: dict[str, Any]) -> None:
     statement["Principal"] = {"AWS": "999999999999"}
 
 
-def command(*arguments: str) -> list[str]:
-    options = ["--actions", "none", "--no-drift", "--format", "json", "--quiet"]
-    return [sys.executable, "-c", PROGRAM, "verify", *options, *arguments]
+def start(folder: Path, environ: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    options = ("--actions", "none", "--no-drift", "--format", "json", "--quiet")
+    return start_runner("verify", *options, *arguments, cwd=folder, environ=environ)
 
 
-def report(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+def run(folder: Path, environ: dict[str, str], *arguments: str) -> Ended:
+    """Run to the end, in a process of its own: the sandbox keeps this one busy."""
+    child = start(folder, environ, *arguments)
+    out, err = child.communicate(timeout=1200)
+    return Ended(child.returncode, out, err)
+
+
+def report(done: Ended) -> dict[str, dict[str, Any]]:
     """What the report says of each account, without what differs from run to run: times, attempts, made-up ids."""
-    body = json.loads(done.stdout)
+    body = json.loads(done.out)
     return {
         account["name"]: {
             "mark": account["mark"],
@@ -84,20 +88,16 @@ def report(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=1200)
-
-
 @pytest.mark.slow
 def test_faults_change_no_verdict_and_lose_nothing(tmp_path: Path) -> None:
     """1,000 accounts with 30 % throttles, 10 % 5xx, cut connections and expired sessions: every verdict is right."""
     count = 1000
     with world(tmp_path, count, FAULTS) as environment:
-        done = run(command("--timeout", "600", "--forks", "32"), tmp_path, environment)
+        done = run(tmp_path, environment, "--timeout", "600", "--forks", "32")
     found = report(done)
     marks = {name: account["mark"] for name, account in found.items()}
 
-    assert 1 == done.returncode, done.stderr
+    assert 1 == done.code, done.err
     assert {f"customer{number:04}" for number in range(count)} == set(found)
     assert {"customer0003": "failed", "customer0007": "failed"} == {
         name: mark for name, mark in marks.items() if mark != "ok"
@@ -109,22 +109,20 @@ def test_a_run_killed_twenty_times_ends_with_the_report_of_an_undisturbed_one(tm
     """kill -9 at 20 random moments, then --resume: the same final report; no account has two results."""
     chance = random.Random(5)  # noqa: S311 - moments, no secrets
     with world(tmp_path, 400, "slow=1:0.05") as environment:
-        undisturbed = report(run(command("--runs", "calm", "--forks", "32"), tmp_path, environment))
-        arguments = command("--runs", "wild", "--forks", "3")
+        undisturbed = report(run(tmp_path, environment, "--runs", "calm", "--forks", "32"))
+        arguments: tuple[str, ...] = ("--runs", "wild", "--forks", "3")
         kills = 0
         while kills < 20:
-            child = subprocess.Popen(
-                arguments, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            child = start(tmp_path, environment, *arguments)
             time.sleep(chance.uniform(1.2, 2.6))
             if child.poll() is not None:
                 break
             child.send_signal(signal.SIGKILL)
-            child.wait()
+            child.communicate()
             kills += 1
             if list((tmp_path / "wild").glob("*/run.json")):
-                arguments = command("--runs", "wild", "--resume", "last", "--forks", "3")
-        last = run(command("--runs", "wild", "--resume", "last", "--forks", "32"), tmp_path, environment)
+                arguments = ("--runs", "wild", "--resume", "last", "--forks", "3")
+        last = run(tmp_path, environment, "--runs", "wild", "--resume", "last", "--forks", "32")
     lines = (next((tmp_path / "wild").iterdir()) / "results.jsonl").read_text().splitlines()
     names = [json.loads(line)["target"] for line in lines]
 

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from botocore.exceptions import ClientError
 
 from rolecall_generator.iam.model import Access, Role
-from rolecall_runner.aws.clients import Clients
 from rolecall_runner.verify.verdict import Mark, RotationState, Step, Verdict
-from roll_rig import READ_ITSELF, World, causes, check_of, document, marks, world_of, worlds
-from sandbox_rig import Rig, allow
+from roll_rig import READ_ITSELF, World, causes, check_of, document, marks
+from sandbox_rig import allow
 
 NEW, OLD = "the-new-id", "the-old-id"
 REFUSALS = (Step.NO_EXTERNAL_ID, Step.OTHER_EXTERNAL_ID, Step.MADE_UP_EXTERNAL_ID)
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[Rig, Clients]]:
-    """One sandbox for all; each test has its own accounts in it."""
-    with worlds() as both:
-        yield both
-
-
 @pytest.fixture
-def world(shared: tuple[Rig, Clients]) -> World:
+def world(world: World) -> World:
     """A customer amid a rotation; a test makes the role that its customer has by now."""
-    world = world_of(*shared)
     world.aim(external_id=NEW, previous_external_id=OLD)
     return world
 

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rolecall_generator.iam.model import Access, Role
-from rolecall_runner.aws.clients import Clients
 from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.verify.causes import CAUSES, Cause
 from rolecall_runner.verify.checks import judge_trust
 from rolecall_runner.verify.diagnosis import diagnose
 from rolecall_runner.verify.update_message import customer_message
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
-from roll_rig import BACKEND, READ_ITSELF, ROLE, World, causes, check_of, document, marks, world_of, worlds
-from sandbox_rig import Rig, allow, service_trust, trust
+from roll_rig import BACKEND, READ_ITSELF, ROLE, World, causes, check_of, document, marks
+from sandbox_rig import allow, service_trust, trust
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "diagnosis.md"
 CUSTOMERS = ["role-missing", "external-id-differs", "other-principal"]
 """What AWS answers alike: from our side they are told apart by looking into the customer's account alone."""
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[Rig, Clients]]:
-    """One sandbox for all tests; each has customers and a backend role of its own."""
-    with worlds() as both:
-        yield both
-
-
-@pytest.fixture
-def world(shared: tuple[Rig, Clients]) -> World:
-    """A world in which all is well but for the target's role, which a case makes."""
-    return world_of(*shared)
 
 
 def role_missing(world: World) -> None:

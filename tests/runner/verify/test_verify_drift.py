@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +16,8 @@ from rolecall_runner.live.role import NotCheckable, RoleReading, RoleSettings
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.drift import compare, drift_of, mark_drift
 from rolecall_runner.verify.verdict import Check, Mark
-from sandbox_rig import allow, running
-from verify_rig import BACKEND_ROLE, CUSTOMER, EXTERNAL_ID, TRUST, Stage, document, staged
+from sandbox_rig import allow
+from verify_rig import BACKEND_ROLE, CUSTOMER, EXTERNAL_ID, TRUST, Stage, document
 
 SELF = (
     "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:GetPolicy",
@@ -27,13 +26,6 @@ SELF = (
 OWN = f"arn:aws:iam::{CUSTOMER}:policy/own"
 AUDIT = "arn:aws:iam::aws:policy/SecurityAudit"
 ARN = f"arn:aws:iam::{CUSTOMER}:role/vendor"
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    """One sandbox for all tests of this file; each makes a role of its own."""
-    with running() as rig, staged(rig) as made:
-        yield made
 
 
 def ask(stage: Stage, target: Target, context: VerifyContext) -> Check:
@@ -48,49 +40,53 @@ def test_a_role_as_agreed_has_no_drift(stage: Stage) -> None:
     assert (Mark.OK, "the role is as agreed", ()) == (check.mark, check.what, changes)
 
 
+def policy(body: Any, name: str = "main") -> dict[str, str]:
+    return {"PolicyName": name, "PolicyDocument": json.dumps(body)}
+
+
+def trusted(**changes: Any) -> dict[str, str]:
+    """The agreed trust policy with other members of its statement; None removes one."""
+    statement = {key: value for key, value in (TRUST["Statement"][0] | changes).items() if value is not None}
+    return {"PolicyDocument": json.dumps({**TRUST, "Statement": [statement]})}
+
+
 @pytest.mark.parametrize(
-    ("name", "change", "kind", "words"),
+    ("method", "parameters", "kind", "words"),
     [
-        ("inline", {"inline": allow("s3:*")}, "wider", "s3:*"),
-        ("attached", {"attach": AUDIT}, "wider", "SecurityAudit"),
-        ("lost", {"main": allow(*SELF)}, "narrower", "sqs:ListQueues"),
-        ("resource", {"main": allow(*SELF, "sqs:ListQueues", "sqs:SendMessage")}, "wider", "sqs:SendMessage"),
-        ("trust", {"trust": f"arn:aws:iam::{CUSTOMER}:root"}, "wider", f"{CUSTOMER}:root"),
-        ("open", {"no_external_id": True}, "wider", "no longer requires external id"),
-        ("session", {"session": 7200}, "wider", "7200 s"),
-        ("boundary", {"boundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "narrower", "now has the permissions boundary"),
-        ("detached", {"detach": True}, "narrower", "SecurityAudit"),
-        ("gone", {"drop": "extra"}, "narrower", "kms:ListKeys"),
+        ("put_role_policy", policy(allow("s3:*"), "more"), "wider", "s3:*"),
+        ("attach_role_policy", {"PolicyArn": AUDIT}, "wider", "SecurityAudit"),
+        ("put_role_policy", policy(allow(*SELF)), "narrower", "sqs:ListQueues"),
+        ("put_role_policy", policy(allow(*SELF, "sqs:ListQueues", "sqs:SendMessage")), "wider", "sqs:SendMessage"),
+        (
+            "update_assume_role_policy",
+            trusted(Principal={"AWS": [BACKEND_ROLE, f"arn:aws:iam::{CUSTOMER}:root"]}),
+            "wider",
+            f"{CUSTOMER}:root",
+        ),
+        ("update_assume_role_policy", trusted(Condition=None), "wider", "no longer requires external id"),
+        ("update_role", {"MaxSessionDuration": 7200}, "wider", "7200 s"),
+        (
+            "put_role_permissions_boundary",
+            {"PermissionsBoundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+            "narrower",
+            "now has the permissions boundary",
+        ),
+        ("detach_role_policy", {"PolicyArn": AUDIT}, "narrower", "SecurityAudit"),
+        ("delete_role_policy", {"PolicyName": "extra"}, "narrower", "kms:ListKeys"),
     ],
 )
 def test_each_way_to_drift_is_said_as_what_it_is(
-    stage: Stage, name: str, change: dict[str, Any], kind: str, words: str
+    request: pytest.FixtureRequest, stage: Stage, method: str, parameters: dict[str, Any], kind: str, words: str
 ) -> None:
     """Ten changes by the customer's hand: each fails, and says whether more or less is allowed than was agreed."""
+    name = f"drift{request.node.callspec.indices['method']}"
     agreed = {"main": document(allow(*SELF, "sqs:ListQueues")), "extra": document(allow("kms:ListKeys"))}
     target = stage.role(name, *SELF, "sqs:ListQueues", extra=allow("kms:ListKeys"))
     iam = stage.rig.administrator(CUSTOMER)
-    attached = frozenset({AUDIT}) if "detach" in change else frozenset()
-    body = json.loads(json.dumps(TRUST))
-    match change:
-        case {"inline": policy}:
-            iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=json.dumps(policy))
-        case {"attach": arn}:
-            iam.attach_role_policy(RoleName=name, PolicyArn=arn)
-        case {"main": policy}:
-            iam.put_role_policy(RoleName=name, PolicyName="main", PolicyDocument=json.dumps(policy))
-        case {"trust": principal}:
-            body["Statement"][0]["Principal"]["AWS"] = [BACKEND_ROLE, principal]
-            iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(body))
-        case {"no_external_id": True}:
-            del body["Statement"][0]["Condition"]
-            iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(body))
-        case {"session": seconds}:
-            iam.update_role(RoleName=name, MaxSessionDuration=seconds)
-        case {"boundary": arn}:
-            iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=arn)
-        case {"drop": policy}:
-            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    attached = frozenset({AUDIT}) if method == "detach_role_policy" else frozenset()
+    for arn in attached:
+        iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+    getattr(iam, method)(RoleName=name, **parameters)
     check = ask(stage, target, stage.agreed(target, inline=agreed, attached=attached))
 
     assert Mark.FAILED == check.mark

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from rolecall_runner.aws.clients import Clients
 from rolecall_runner.verify.verdict import Mark, Step, Verdict
-from roll_rig import World, causes, check_of, marks, world_of, worlds
-from sandbox_rig import Rig, trust
+from roll_rig import World, causes, check_of, marks
+from sandbox_rig import trust
 
 LADDER = (
     Step.ASSUME,
@@ -20,19 +17,6 @@ LADDER = (
     Step.ASSUME_AGAIN,
 )
 GOOD = (Mark.OK, Mark.OK, Mark.REFUSED, Mark.REFUSED, Mark.REFUSED, Mark.OK)
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[Rig, Clients]]:
-    """One sandbox for the tests that need no faults."""
-    with worlds() as both:
-        yield both
-
-
-@pytest.fixture
-def world(shared: tuple[Rig, Clients]) -> World:
-    """Customers and a backend role of this test's own."""
-    return world_of(*shared)
 
 
 def test_a_role_as_handed_over_passes_every_rung(world: World) -> None:

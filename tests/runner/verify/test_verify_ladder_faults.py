@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,22 +25,26 @@ from rolecall_runner.verify.verdict import Mark, Step
 from roll_rig import BACKEND, causes, check_of, marks, world_of, worlds
 from sandbox_rig import allow, trust
 
+WHERE: dict[str, Any] = {"probability": 1.0, "accounts": BACKEND, "actions": "sts:AssumeRole"}
 TROUBLES = (
-    (Throttle, "throttled"),
-    (ServerError, "service-trouble"),
-    (CutConnection, "network"),
-    (ExpiredToken, "own-credentials-expired"),
-    (RegionDisabled, "region-disabled"),
-    (ClockSkew, "clock-off"),
+    (Throttle(**WHERE), "throttled", ""),
+    (ServerError(**WHERE), "service-trouble", ""),
+    (CutConnection(**WHERE), "network", ""),
+    (ExpiredToken(**WHERE), "own-credentials-expired", ""),
+    (RegionDisabled(**WHERE), "region-disabled", ""),
+    (RegionDisabled(**WHERE, regions="us-east-1"), "region-disabled", "us-west-2 does"),
+    (ClockSkew(**WHERE), "clock-off", "3600 s behind AWS's"),
 )
 REFUSALS = (Step.NO_EXTERNAL_ID, Step.OTHER_EXTERNAL_ID, Step.MADE_UP_EXTERNAL_ID)
 
 
-@pytest.mark.parametrize(("kind", "cause"), TROUBLES)
-def test_lasting_trouble_is_inconclusive_and_named(kind: type[Fault], cause: str) -> None:
-    """The first assume is tried as often as allowed, claims nothing, and the trouble is diagnosed."""
-    plan = FaultPlan(0, (kind(1.0, BACKEND, "sts:AssumeRole"),))
-    with worlds(plan) as both:
+@pytest.mark.parametrize(("fault", "cause", "words"), TROUBLES)
+def test_lasting_trouble_is_inconclusive_and_named(fault: Fault, cause: str, words: str) -> None:
+    """The first assume is tried as often as allowed, claims nothing, and the trouble is diagnosed.
+
+    The vendor reads a Region that works, and how far the clock is off.
+    """
+    with worlds(FaultPlan(0, (fault,))) as both:
         world = world_of(*both)
         world.make()
         verdict = world.verdict()
@@ -48,24 +53,7 @@ def test_lasting_trouble_is_inconclusive_and_named(kind: type[Fault], cause: str
     assert (Mark.INCONCLUSIVE, 3) == (first.mark, first.attempts)
     assert {Mark.SKIPPED} == {marks(verdict)[step] for step in REFUSALS}
     assert (Mark.INCONCLUSIVE, [cause]) == (verdict.mark, causes(verdict))
-
-
-def test_a_clock_that_is_off_is_told_by_how_much() -> None:
-    """AWS's text has both times; the vendor reads the difference."""
-    plan = FaultPlan(0, (ClockSkew(1.0, BACKEND, "sts:AssumeRole"),))
-    with worlds(plan) as both:
-        verdict = world_of(*both).verdict()
-
-    assert "3600 s behind AWS's" in verdict.diagnoses[0].vendor
-
-
-def test_a_disabled_region_is_told_with_one_that_works() -> None:
-    """A second look asks STS in another Region."""
-    plan = FaultPlan(0, (RegionDisabled(1.0, BACKEND, "sts:AssumeRole", regions="us-east-1"),))
-    with worlds(plan) as both:
-        verdict = world_of(*both).verdict()
-
-    assert "us-west-2 does" in verdict.diagnoses[0].vendor
+    assert words in verdict.diagnoses[0].vendor
 
 
 def test_trouble_in_the_middle_leaves_a_refusal_undecided() -> None:
