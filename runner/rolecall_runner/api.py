@@ -173,15 +173,15 @@ class FunctionTask:
 
 
 class Rows:
-    """Rows of a query, as accounts answer. `troubles`: the failures so far, as in `QueryAnswer.troubles`."""
+    """Rows of a query, as accounts answer. `errors`: the failures so far, as in `QueryAnswer.errors`."""
 
     def __init__(self, answers: Iterable[QueryAnswer]) -> None:
         self._answers = answers
-        self.troubles: list[dict[str, str]] = []
+        self.errors: list[dict[str, str]] = []
 
     def __iter__(self) -> Iterator[Row]:
         for answer in self._answers:
-            self.troubles.extend(answer.troubles())
+            self.errors.extend(answer.errors())
             yield from answer.rows()
 
 

@@ -52,13 +52,13 @@ class BundleVerification:
     """The result of a verification: number of files, problems, and the state of the signature as a phrase."""
 
     files: int
-    troubles: tuple[BundleProblem, ...]
+    problems: tuple[BundleProblem, ...]
     signature: str
 
     @property
     def ok(self) -> bool:
         """Whether there are no problems."""
-        return not self.troubles
+        return not self.problems
 
 
 def verify_bundle(path: Path, trusted: RequiredSigner) -> BundleVerification:
@@ -91,7 +91,7 @@ def verify_zip(source: Path | BinaryIO, trusted: RequiredSigner) -> BundleVerifi
 
 def _of_folder(folder: Path) -> tuple[_Contents, list[BundleProblem]]:
     """Contents by name, and problems."""
-    troubles: list[BundleProblem] = []
+    problems: list[BundleProblem] = []
     names: list[str] = []
     total = 0
     for name, kind in _walk(folder, ""):
@@ -100,14 +100,14 @@ def _of_folder(folder: Path) -> tuple[_Contents, list[BundleProblem]]:
             total += (folder / name).lstat().st_size
         else:
             problem = _ODD_FILE if kind == "odd" else "is an empty folder, which bundles do not contain"
-            troubles.append(BundleProblem(name, problem))
-        if len(names) + len(troubles) > _MOST_FILES or total > _MOST_BYTES:
+            problems.append(BundleProblem(name, problem))
+        if len(names) + len(problems) > _MOST_FILES or total > _MOST_BYTES:
             return {}, [
                 BundleProblem(".", f"exceeds the size limit of a bundle (over {_extent(len(names), total)}); not read")
             ]
     odd = _odd_names(names)
-    troubles += [BundleProblem(name, why) for name, why in odd.items()]
-    return {name: read_regular(f"{folder}/{name}") for name in names if name not in odd}, troubles
+    problems += [BundleProblem(name, why) for name, why in odd.items()]
+    return {name: read_regular(f"{folder}/{name}") for name in names if name not in odd}, problems
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, str]]:
@@ -138,23 +138,23 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[_Contents, list[BundleProblem]]:
     tops = [entry.filename.removesuffix(SUMS_NAME) for entry in entries if entry.filename.rpartition("/")[2] == SUMS_NAME]
     top = min(tops, key=len, default="")
     contents: dict[str, bytes | None] = {}
-    troubles = []
+    problems = []
     for entry in entries:
         name = entry.filename.removeprefix(top)
-        if trouble := _oddity(entry):
-            troubles.append(BundleProblem(entry.filename, trouble))
+        if problem := _oddity(entry):
+            problems.append(BundleProblem(entry.filename, problem))
         elif not entry.filename.startswith(top):
-            troubles.append(BundleProblem(entry.filename, f"is outside the bundle's folder {top}"))
+            problems.append(BundleProblem(entry.filename, f"is outside the bundle's folder {top}"))
         elif name in contents:
-            troubles.append(BundleProblem(entry.filename, "occurs twice in the zip"))
+            problems.append(BundleProblem(entry.filename, "occurs twice in the zip"))
         else:
             contents[name] = _content(archive, entry)
     for name, why in _odd_names(contents).items():
-        troubles.append(BundleProblem(f"{top}{name}", why))
+        problems.append(BundleProblem(f"{top}{name}", why))
         del contents[name]
-    if not troubles and None not in contents.values() and not _is_canonical(archive.infolist(), data):
-        troubles.append(BundleProblem(".", "was not packed by gen bundle: other programs may extract different files"))
-    return contents, troubles
+    if not problems and None not in contents.values() and not _is_canonical(archive.infolist(), data):
+        problems.append(BundleProblem(".", "was not packed by gen bundle: other programs may extract different files"))
+    return contents, problems
 
 
 def _bytes_of(archive: zipfile.ZipFile) -> bytes:
@@ -242,9 +242,9 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | None:
         return None
 
 
-def _verify(contents: _Contents, troubles: list[BundleProblem], trusted: RequiredSigner) -> BundleVerification:
-    found = list(troubles)
-    sums = _sums(contents, found) if contents or not troubles else {}
+def _verify(contents: _Contents, problems: list[BundleProblem], trusted: RequiredSigner) -> BundleVerification:
+    found = list(problems)
+    sums = _sums(contents, found) if contents or not problems else {}
     for name, wanted in sums.items():
         if name not in contents:
             found.append(BundleProblem(name, "is missing"))

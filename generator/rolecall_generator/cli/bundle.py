@@ -245,13 +245,13 @@ def _next_step(folder: Path, path: str, command: Callable[[str], str]) -> str:
 def check_json(path: Path, found: BundleVerification) -> dict[str, Any]:
     """The object that `gen bundle-check --format json` prints for one bundle."""
     return {"bundle": str(path), "ok": found.ok, "files": found.files, "signature": found.signature,
-            "troubles": [{"file": trouble.file, "what": trouble.what} for trouble in found.troubles]}  # fmt: skip
+            "problems": [{"file": problem.file, "what": problem.what} for problem in found.problems]}  # fmt: skip
 
 
 def print_checks(console: Console, path: Path, found: BundleVerification) -> None:
     """Print the problems of one bundle, or that there are none."""
-    for trouble in found.troubles:
-        console.print(f"{path}: {trouble.file}: {trouble.what}", markup=False, style="red", soft_wrap=True)
+    for problem in found.problems:
+        console.print(f"{path}: {problem.file}: {problem.what}", markup=False, style="red", soft_wrap=True)
     if found.ok:
         said = f"{path}: {found.files:,} files match SHA256SUMS; {found.signature}"
         console.print(said, markup=False, soft_wrap=True)

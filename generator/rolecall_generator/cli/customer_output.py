@@ -112,10 +112,10 @@ def print_steps(console: Console, steps: Sequence[NextStep]) -> None:
         return
     console.print("next", style="bold")
     width = max(len(step.command) for step in steps)
-    beside = not console.is_terminal or all(4 + width + 3 + len(step.why) <= console.width for step in steps)
+    one_line = not console.is_terminal or all(4 + width + 3 + len(step.why) <= console.width for step in steps)
     for step in steps:
-        shown = Text(f"    {step.command:<{width}}   " if beside else f"    {step.command}")
-        if beside:
+        shown = Text(f"    {step.command:<{width}}   " if one_line else f"    {step.command}")
+        if one_line:
             console.print(shown.append(step.why, "dim"), soft_wrap=True)
         else:
             console.print(shown, soft_wrap=True)

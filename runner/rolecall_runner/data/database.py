@@ -371,7 +371,7 @@ def _error_rows(runs: Path, tables: Iterable[RunTable]) -> Iterator[tuple[Any, .
     queries: Mapping[str, RecordedQuery] = {query.record.run_id: query for table in tables for query in table.queries}
     for query in queries.values():
         for _, answer in read_answers(runs, query):
-            for each in answer.troubles():
+            for each in answer.errors():
                 place = (each["account"], each["account_id"] or None, each["region"] or None)
                 said = (each["reason"], each["code"] or None, each["error"])
                 yield (query.table, query.record.run_id, *place, *said, query.record.rehearsal)

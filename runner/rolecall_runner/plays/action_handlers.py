@@ -41,7 +41,7 @@ class ActionHandler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Runs a query; registers `rows` (each with its `region`) and `troubles`."""
+    """Runs a query; registers `rows` (each with its `region`) and `errors`."""
 
     action: QueryAction
     means: Means
@@ -60,12 +60,12 @@ class Query:
         outcome = task(target)
         places = (outcome.data or {}).get("places", ())
         rows = [{"region": place["region"], **row} for place in places for row in place["rows"]]
-        troubles = [
+        errors = [
             {key: place[key] for key in ("region", "reason", "code", "error") if key in place}
             for place in places
             if place["reason"] != Reason.OK
         ]
-        return replace(outcome, data={"rows": rows, "troubles": troubles, "changed": self.action.writes})
+        return replace(outcome, data={"rows": rows, "errors": errors, "changed": self.action.writes})
 
     def _task(self, rendered: Mapping[str, Any]) -> QueryTask:
         key = json.dumps(rendered, sort_keys=True, default=repr)
@@ -92,12 +92,12 @@ class Verify:
         """The verdict's mark is the outcome's status."""
         del variables
         outcome = self.task(target)
-        troubles = [
+        errors = [
             ": ".join(str(part) for part in (check.get("step"), check.get("what"), check.get("message")) if part)
             for check in (outcome.data or {}).get("checks", ())
             if check.get("mark") in {Status.FAILED, Status.INCONCLUSIVE, Status.UNREACHABLE}
         ]
-        return replace(outcome, data={"verdict": outcome.data}, error=outcome.error or "; ".join(troubles))
+        return replace(outcome, data={"verdict": outcome.data}, error=outcome.error or "; ".join(errors))
 
 
 @dataclass(frozen=True, slots=True)

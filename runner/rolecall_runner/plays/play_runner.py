@@ -247,11 +247,11 @@ class Runner:
             for part, tasks in (("tasks", play.tasks), ("handlers", play.handlers))
             for index, task in enumerate(tasks)
         }
-        everybody = {_key(target) for _, accounts in chosen for target in accounts}
-        if everybody:
+        everyone = {_key(target) for _, accounts in chosen for target in accounts}
+        if everyone:
             self.fleet.means.get()  # before the record: a run that no one can start leaves nothing behind
         if self.record is not None:
-            self.record.begin(self.fleet, len(everybody))
+            self.record.begin(self.fleet, len(everyone))
         yield from self._plays(chosen, performers)
         if self.record is not None:
             self.record.end()

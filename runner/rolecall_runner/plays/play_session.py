@@ -100,9 +100,9 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What a run plays: a file with the digest of its content, of whom, which tasks, whether under --check.
+    """The play file of a run with its digest, the accounts, the selected tasks, and whether `--check` is set.
 
-    `retry`: of those alone for whom that run (an id) did not end well.
+    `retry`: ID of an earlier run; only accounts that failed in it are included.
     """
 
     file: Path

@@ -61,7 +61,7 @@ def load_function(function: str, folder: Path) -> Callable[..., Any]:
     try:
         module = _from_file(folder / where) if where.endswith(".py") else importlib.import_module(where)
         found = getattr(module, name)
-    except Exception as error:  # whatever somebody's module raises while it is imported
+    except Exception as error:  # whatever a third party's module raises while it is imported
         text = f"{function} cannot be loaded: {type(error).__name__}: {error}"
         raise PlayError(text, where="script", hint="fix the module, or install what it needs") from error
     if not callable(found):
@@ -88,7 +88,7 @@ def load_factory(entry: EntryPoint) -> Callable[[Any], Any]:
     """The factory of a third party's task. Raises PlayError."""
     try:
         found = entry.load()
-    except Exception as error:  # whatever somebody's package raises while it is imported
+    except Exception as error:  # whatever a third party's package raises while it is imported
         owner = entry.dist.name if entry.dist is not None else entry.value
         text = f"the task {entry.name} cannot be loaded: {type(error).__name__}: {error}"
         raise PlayError(text, where=owner, hint="install the package again, or leave the task out") from error

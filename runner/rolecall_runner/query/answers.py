@@ -207,7 +207,7 @@ class QueryAnswer:
             for values in place.rows:
                 yield Row(self.account, self.account_id, place.region, place.time, values, self.rehearsal)
 
-    def troubles(self) -> Iterator[dict[str, str]]:
+    def errors(self) -> Iterator[dict[str, str]]:
         """Failures and notes, each with account, account_id, region, reason, code, and error."""
         if not self.places and self.reason is not Reason.OK:
             yield self._trouble("", self.reason, self.code, self.error)

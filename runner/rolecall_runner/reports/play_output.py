@@ -81,7 +81,7 @@ def _said(event: TaskEnded) -> str:
     if isinstance(data.get("results"), list):
         return f"{len(data['results']):,} items"
     if isinstance(data.get("rows"), list):
-        missing = f", {len(data['troubles']):,} Regions without an answer" if data.get("troubles") else ""
+        missing = f", {len(data['errors']):,} Regions without an answer" if data.get("errors") else ""
         return f"{len(data['rows']):,} rows{missing}"
     if data.get("msg"):
         return str(data["msg"])

@@ -100,7 +100,7 @@ class MissingAnswers:
     def add(self, answer: QueryAnswer) -> None:
         """Count the answer of one account."""
         self.count.add(answer)
-        for each in answer.troubles():
+        for each in answer.errors():
             key = (each["reason"], each["code"] or each["error"])
             if key not in self._groups and len(self._groups) >= _GROUPS:
                 key = (each["reason"], "")

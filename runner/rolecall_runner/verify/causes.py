@@ -134,7 +134,7 @@ CAUSES: dict[str, Cause] = {
         "{principal}. The trust policy must name only that role.",
         update=True,
     ),
-    "trusts-everybody": Cause(
+    "trusts-everyone": Cause(
         "The trust policy of {role_arn} allows principals of any account. Do not use the role; have {customer} apply the "
         "module at once.",
         "the role {role} in your account {account} can be assumed from any AWS account. Please act at once. "
@@ -160,7 +160,7 @@ CAUSES: dict[str, Cause] = {
     "backend-role-recreated": Cause(
         "{principal} was deleted and created again, so trust policies still hold the unique ID of the old role (AROA...). "
         "Every customer must save its trust policy again by applying its module; `trust: account-root` avoids this.",
-        "our role {principal} was created anew, and AWS has bound the trust policy of your role {role} in "
+        "our role {principal} was created again, and AWS has bound the trust policy of your role {role} in "
         "account {account} to the old one: it shows an ID that starts with AROA. The trust policy must be "
         "saved again.",
         update=True,

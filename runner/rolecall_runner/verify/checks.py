@@ -242,7 +242,7 @@ def _check(
     return Check(step, mark, what, answer.code, answer.message, found, answer.seconds, answer.attempts)
 
 
-WHOLE_ACCOUNT, ANY_ACCOUNT = "account", "everybody"
+WHOLE_ACCOUNT, ANY_ACCOUNT = "account", "everyone"
 """Values of the evidence `trusts`."""
 
 # A role that no trust policy names: if it is allowed, so is every role of its account. AWS does not assign the ID of zeros.

@@ -176,7 +176,7 @@ def _configuration(check: Check, _target: Target, _context: VerifyContext) -> Fo
     if check.older_module:
         yield "newer-module-not-applied", "the role is as in an earlier module"
     elif trusts is not None:
-        yield ("trusts-everybody" if trusts == ANY_ACCOUNT else "trusts-whole-account"), ""
+        yield ("trusts-everyone" if trusts == ANY_ACCOUNT else "trusts-whole-account"), ""
     else:
         others = [problem for problem in check.evidence.get("problems", ()) if problem != check.evidence.get("mfa")]
         if check.evidence.get("mfa"):

@@ -339,7 +339,7 @@ def test_a_folder_is_not_read_beyond_a_bundles_size(folder: Path) -> None:
         stream.truncate(1 << 40)
 
     found: BundleVerification = verify_bundle(folder, RequiredSigner())
-    assert ["."] == [trouble.file for trouble in found.troubles]
+    assert ["."] == [problem.file for problem in found.problems]
 
 
 def test_with_a_signature_asked_for_nothing_unsigned_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +356,7 @@ def test_with_a_signature_asked_for_nothing_unsigned_passes(tmp_path: Path, monk
     files.pop("SHA256SUMS")
     for listing in (sums_of(files), b""):
         (made / "SHA256SUMS").write_bytes(listing)
-        assert "SHA256SUMS.minisig" in [trouble.file for trouble in verify_bundle(made, key).troubles]
+        assert "SHA256SUMS.minisig" in [problem.file for problem in verify_bundle(made, key).problems]
     assert refused(zip_bytes({**files, "terraform/SHA256SUMS.minisig": signed, "SHA256SUMS": sums_of(files)}, "customer0"))
 
 

@@ -83,14 +83,14 @@ def test_a_signature_that_was_asked_for_must_be_there_and_fit(tmp_path: Path, mo
     manifest = world(tmp_path, 1)
     key = RequiredSigner(public_key="RWQ")
     folder = bundles(manifest).folder / "customer0"
-    assert ["SHA256SUMS.minisig"] == [trouble.file for trouble in verify_bundle(folder, key).troubles]
+    assert ["SHA256SUMS.minisig"] == [problem.file for problem in verify_bundle(folder, key).problems]
 
     bundles(manifest, signer=Signer("minisign"))
     assert "SHA256SUMS.minisig verified" == verify_bundle(folder, key).signature
 
     (folder / "SHA256SUMS.minisig").write_text("comment 0000 default")
-    (trouble,) = verify_bundle(folder, key).troubles
-    assert "signature verification failed: Signature verification failed" == trouble.what
+    (problem,) = verify_bundle(folder, key).problems
+    assert "signature verification failed: Signature verification failed" == problem.what
 
 
 def test_a_sigstore_identity_counts_with_its_issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

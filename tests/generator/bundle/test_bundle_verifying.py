@@ -25,7 +25,7 @@ GOOD = {**FILES, "SHA256SUMS": sums_of(FILES)}
 
 
 def told(found: BundleVerification) -> list[tuple[str, str]]:
-    return [(trouble.file, trouble.what.partition(":")[0]) for trouble in found.troubles]
+    return [(problem.file, problem.what.partition(":")[0]) for problem in found.problems]
 
 
 def check(path: Path) -> BundleVerification:
@@ -54,7 +54,7 @@ def test_bundles_as_they_were_made_pass(made: Path) -> None:
     """Folder and zip hold the same number of files, and nothing is found."""
     folder, zipped = check(made / "customer0"), check(made / "customer0.zip")
 
-    assert ((), (), "not signed") == (folder.troubles, zipped.troubles, folder.signature)
+    assert ((), (), "not signed") == (folder.problems, zipped.problems, folder.signature)
     assert folder.files == zipped.files > 10
 
 
@@ -137,7 +137,7 @@ def test_a_second_folder_in_a_zip_is_named(tmp_path: Path) -> None:
     path = packed(tmp_path / "it.zip", {**{f"acme/{name}": content for name, content in GOOD.items()}, "other/x": b"x"})
 
     assert not check(path).ok
-    assert any("other/x" in trouble.file for trouble in check(path).troubles)
+    assert any("other/x" in problem.file for problem in check(path).problems)
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
@@ -145,10 +145,10 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "it.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("acme/big", bytes(65 * 1024 * 1024))
-    assert "exceeds the size limit of a bundle" in str(check(path).troubles)
+    assert "exceeds the size limit of a bundle" in str(check(path).problems)
 
     packed(path, {f"acme/{number}": b"" for number in range(1_001)})
-    assert "1,001 files" in str(check(path).troubles)
+    assert "1,001 files" in str(check(path).problems)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"text"])
@@ -200,7 +200,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_of_a_bomb_its_size_is_said_and_nothing_else(tmp_path: Path) -> None:
-    """How many files and MiB it claims; that SHA256SUMS was not looked for is no trouble of its own."""
-    (trouble,) = check(packed(tmp_path / "bomb.zip", {"customer0/zeros": bytes(65 * 1024 * 1024)})).troubles
+    """How many files and MiB it claims; that SHA256SUMS was not looked for is no problem of its own."""
+    (problem,) = check(packed(tmp_path / "bomb.zip", {"customer0/zeros": bytes(65 * 1024 * 1024)})).problems
 
-    assert "exceeds the size limit of a bundle (1 file, 65.0 MiB); not opened" == trouble.what
+    assert "exceeds the size limit of a bundle (1 file, 65.0 MiB); not opened" == problem.what

@@ -77,7 +77,7 @@ def test_a_changed_file_ends_the_check_with_its_name(tmp_path: Path) -> None:
     assert (1, 1) == (told.code, as_json.code)
     assert "output/bundles/customer0: terraform/main.tf: was changed" in told.out
     (bundle,) = json.loads(as_json.out)
-    assert (False, ["terraform/main.tf"]) == (bundle["ok"], [trouble["file"] for trouble in bundle["troubles"]])
+    assert (False, ["terraform/main.tf"]) == (bundle["ok"], [problem["file"] for problem in bundle["problems"]])
 
 
 def test_a_foreign_file_ends_with_the_code_of_the_output(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_rows_come_with_where_they_are_from(fleet: Fleet) -> None:
     assert [("one", "us-east-1", "200000000000"), ("two", "us-east-1", "200000000001")] == sorted(
         (row.account, row.region, row.values["value"]) for row in rows
     )
-    assert [("denied", "denied")] == [(each["account"], each["reason"]) for each in rows.troubles]
+    assert [("denied", "denied")] == [(each["account"], each["reason"]) for each in rows.errors]
 
 
 def test_verdicts_are_those_of_the_roll_call(fleet: Fleet) -> None:

@@ -139,7 +139,7 @@ def test_a_denied_account_is_a_result_with_its_reason(rig: QueryRig) -> None:
     ] == [
         {key: trouble[key] for key in ("account", "region", "reason", "code")}
         for answer in answers
-        for trouble in answer.troubles()
+        for trouble in answer.errors()
     ]
 
 

@@ -158,7 +158,7 @@ KNOWN: tuple[tuple[str, Callable[[World], None]], ...] = (
     ("foreign-external-id", foreign_id),
     ("no-external-id-agreed", none_agreed),
     ("trusts-whole-account", whole_account),
-    ("trusts-everybody", everybody),
+    ("trusts-everyone", everybody),
     ("backend-policy-lacks-role", written_policy_lacks_it),
     ("backend-policy-lacks-role", deployed_policy_lacks_it),
     ("module-not-current", written_module_is_old),

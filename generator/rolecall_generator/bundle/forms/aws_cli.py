@@ -163,8 +163,8 @@ def document_literal(document: PolicyDocument) -> str:
 
 
 def _policy(policy: ManagedPolicy, access: Access, mark: Mapping[str, str]) -> ScriptPart:
-    everybody: tuple[Role | Group | User, ...] = (*access.roles.values(), *access.groups.values(), *access.users.values())
-    holders = {_named(holder.arn, "")["name"] for holder in everybody if policy.arn in holder.attached}
+    everyone: tuple[Role | Group | User, ...] = (*access.roles.values(), *access.groups.values(), *access.users.values())
+    holders = {_named(holder.arn, "")["name"] for holder in everyone if policy.arn in holder.attached}
     tags = {**policy.tags, **mark}
     settings = ({"Description": policy.description} if policy.description else {}) | _tags(tags)
     return ScriptPart(

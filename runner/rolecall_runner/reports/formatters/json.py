@@ -61,7 +61,7 @@ class JsonRows:
     def add(self, answer: QueryAnswer) -> None:
         """Write the rows of one account."""
         self._count.add(answer)
-        self._missing.extend(answer.troubles())
+        self._missing.extend(answer.errors())
         for row in answer.rows():
             self._write(("\n    " if self._first else ",\n    ") + json_text(record_of(row)))
             self._first = False
