@@ -56,7 +56,7 @@ def test_a_page_asks_nobody_and_complains_of_nothing(site: Path, watched: Watche
 def test_the_search_works_without_a_server(site: Path, watched: Watched, words: str, expected: str) -> None:
     """Typed words find their page, and Enter opens one of those found."""
     page = watched.open(site / "index.html")
-    page.fill("[data-md-component=search-query]", words)
+    page.locator("[data-md-component=search-query]").press_sequentially(words)  # the search listens to keys
     page.wait_for_selector(".md-search-result__item a")
     found = page.eval_on_selector_all(".md-search-result__item a", "links => links.map((link) => link.href)")
 
