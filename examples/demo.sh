@@ -14,7 +14,7 @@ say "1. Generate both sides of every trust, parse them back and prove them:  gen
 gen terraform "$manifest" --out "$work"
 
 say "   The file that account1's security team reviews: $work/customers/account1/main.tf"
-sed -n '/^# Who may assume/,/^resource/p' "$work/customers/account1/main.tf" | sed '$d'
+sed -n '/^# Trust policy/,/^resource/p' "$work/customers/account1/main.tf" | sed '$d'
 
 say "2. Show who can assume what:  gen prove"
 gen prove "$manifest" --out "$work"
