@@ -54,7 +54,7 @@ def edit(path: Path, old: str, new: str) -> None:
     ("file", "old", "new"),
     [
         ("generator/rolecall_generator/planning/customer.py", "TrustBackendRole", "TrustBackendRale"),
-        ("templates/terraform/main.tf.j2", "The wrong-account guard", "The wrong account guard"),
+        ("templates/terraform/main.tf.j2", "Fails the plan", "Stops the plan"),
     ],
 )
 def test_edited_package_writes_modules_again(file: str, old: str, new: str, copy: Path) -> None:
