@@ -140,7 +140,7 @@ class AccountTask:
 
 
 def registered(outcome: Outcome) -> JsonObject:
-    """The value that `register` stores: status, changed, failed, skipped, error, code, and keys of the action (rows, ...)."""
+    """The value that `register` stores: status, changed, failed, skipped, error, code, and keys of the action (rows)."""
     body: JsonObject = {
         "status": str(outcome.status),
         "changed": False,
