@@ -99,7 +99,7 @@ def read_catalog(runs: Path, wanted: Sequence[str] = ()) -> Catalog:
         earlier = next((other for other in each[1:] if other.identity == each[0].identity), None)
         if earlier is not None:
             previous[name + PREVIOUS] = RunTable(name + PREVIOUS, (earlier,))
-    # If a named query is called like the previous run of another query, its own table takes precedence.
+    # If a named query has the name of another query's previous run, the named query takes precedence.
     by_name = {**_aliases(tables), **previous, **tables}
     return Catalog(runs, by_name, tuple(sorted({*tables, *previous})), tuple(records))
 

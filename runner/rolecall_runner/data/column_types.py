@@ -1,8 +1,8 @@
 """Column types of query results: read from the botocore model, widened by the values, and written as DuckDB types.
 
-Types come from the model first, so that a column exists even when no row fills it. A value that does not fit widens its
-column: an integer and a fraction become DOUBLE, a string in a timestamp column makes it VARCHAR, and types with nothing in
-common become JSON. No value is dropped because of its type.
+Columns of the model exist even if no row has a value for them. A value of another type widens its column: an integer and a
+fraction become DOUBLE, a string in a timestamp column changes it to VARCHAR, and types with nothing in common become JSON.
+No value is dropped because of its type.
 """
 
 from __future__ import annotations

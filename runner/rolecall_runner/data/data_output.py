@@ -139,8 +139,8 @@ def write_table(answer: SqlAnswer, output: TextOutput) -> None:
     """Write the first rows as a table, and the number of omitted rows."""
     console = output.console
     rows = answer.rows()
-    shown = list(islice(rows, TABLE_ROWS))
-    print_table(console, answer.names, shown)
+    first_rows = list(islice(rows, TABLE_ROWS))
+    print_table(console, answer.names, first_rows)
     more = sum(1 for _ in rows)
     if more:
         console.print(f"and {more:,} more rows: add `limit`, or use --format csv", style="dim", markup=False)

@@ -181,8 +181,8 @@ class Fields:
         found = self.node[key]
         if is_valid(found):
             return found  # type: ignore[no-any-return]
-        shown = "" if isinstance(found, MapNode | ListNode) else f" ({found!r})"
-        self.bad(key, f"{key} of {self.owner} is not {what}{shown}", hint)
+        suffix = "" if isinstance(found, MapNode | ListNode) else f" ({found!r})"
+        self.bad(key, f"{key} of {self.owner} is not {what}{suffix}", hint)
         return default
 
 

@@ -50,9 +50,9 @@ class TaskFilter:
     start_at: str | None = None
 
 
-def tags_of(texts: Iterable[str]) -> frozenset[str]:
+def tags_of(values: Iterable[str]) -> frozenset[str]:
     """Split the values of an option at commas into tags."""
-    return frozenset(part.strip() for text in texts for part in text.split(",") if part.strip())
+    return frozenset(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
 def wanted(own: Collection[str], task_filter: TaskFilter) -> bool:

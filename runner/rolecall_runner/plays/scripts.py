@@ -31,20 +31,20 @@ def validate_function(function: str, folder: Path) -> Iterator[tuple[str, str]]:
         yield from _validate_file(folder / where, where, name)
 
 
-def _validate_file(path: Path, shown: str, name: str) -> Iterator[tuple[str, str]]:
+def _validate_file(path: Path, file: str, name: str) -> Iterator[tuple[str, str]]:
     try:
         tree = ast.parse(path.read_text("utf-8"))
     except OSError as error:
-        yield f"{shown} cannot be read: {error.strerror}", "the file is looked for next to the play"
+        yield f"{file} cannot be read: {error.strerror}", "the file is looked for next to the play"
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        yield f"{shown} is no Python: {getattr(error, 'msg', error)}", f"fix line {line}" if line else "fix the file"
+        yield f"{file} is no Python: {getattr(error, 'msg', error)}", f"fix line {line}" if line else "fix the file"
     else:
         functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         variables = {target.id for node in tree.body if isinstance(node, ast.Assign | ast.ImportFrom | ast.Import)
                  for target in _bound_names(node)}  # fmt: skip
         if name not in functions and name not in variables:
-            yield f"{shown} has no function {name}", suggest(name, functions, "write it, or name one of")
+            yield f"{file} has no function {name}", suggest(name, functions, "write it, or name one of")
 
 
 def _bound_names(node: ast.Assign | ast.ImportFrom | ast.Import) -> Iterator[ast.Name]:
