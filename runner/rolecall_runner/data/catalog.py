@@ -1,4 +1,4 @@
-"""Tables of `runner sql`: which there are, from the runs of queries in the journal, and their columns."""
+"""Tables of `runner sql`: one per query, with rows from the journals of its runs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from rolecall_runner.redact import REHEARSAL
 
 PREVIOUS = "_previous"
 EVERY_RUN = "all"
-_SHOWN_LENGTH = 60
+_DISPLAY_LENGTH = 60
 
 
 class SqlError(RolecallError):
-    """The SQL, the name of a table or the choice of runs is wrong."""
+    """The SQL statement, a table name, or the selection of runs is invalid."""
 
     exit_code = ExitCode.USAGE
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None, excerpt: str = "") -> None:
-        """`excerpt`: the wrong line of the SQL, and a line that marks the position in it."""
+        """`excerpt`: the line of the SQL that contains the error, and a line that marks its position."""
         super().__init__(what, where=where, hint=hint)
         self.excerpt = excerpt
 
@@ -38,7 +38,7 @@ class SqlError(RolecallError):
 
 @dataclass(frozen=True, slots=True)
 class RunTable:
-    """A table: its name, and the runs that its rows come from, the latest first."""
+    """A table. `queries`: the runs that its rows come from, the latest first."""
 
     name: str
     queries: tuple[RecordedQuery, ...]
@@ -50,17 +50,15 @@ class RunTable:
         mark = [REHEARSAL] if any(query.record.rehearsal for query in self.queries) else []
         if len(self.queries) > 1:
             return ", ".join([f"{len(self.queries)} runs, latest {first.record.run_id}", *mark])
-        narrowed = [
-            f"{key} {_shortened(first.body[key])}" for key in ("parameters", "where", "limit") if first.body.get(key)
-        ]
+        filters = [f"{key} {_truncate(first.body[key])}" for key in ("parameters", "where", "limit") if first.body.get(key)]
         limit = [] if first.record.selection == "all" else [f"accounts {first.record.selection}"]
-        cut = [] if first.record.ended else ["incomplete"]
-        return ", ".join([f"run {first.record.run_id}", *mark, *narrowed, *limit, *cut])
+        incomplete = [] if first.record.ended else ["incomplete"]
+        return ", ".join([f"run {first.record.run_id}", *mark, *filters, *limit, *incomplete])
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The tables by name, including aliases. `listed`: the names to show. `records`: all runs of queries."""
+    """Tables by name, including aliases. `listed`: the names without aliases. `records`: the records of all query runs."""
 
     runs: Path
     tables: Mapping[str, RunTable]
@@ -68,14 +66,14 @@ class Catalog:
     records: tuple[RunRecord, ...]
 
     def find(self, name: str) -> RunTable:
-        """Return the table. Raises SqlError, with the nearest names, if there is none."""
+        """Return a table by name. Raises SqlError, with the nearest names, if it does not exist."""
         found = self.tables.get(name.lower())
         if found is None:
             raise SqlError(f"no such table: {name}", where=str(self.runs), hint=self.hint(name))
         return found
 
     def hint(self, name: str) -> str:
-        """The hint for a name that is not a table."""
+        """Return the hint for an unknown table name."""
         if not self.records:
             return "no query has been run yet: `runner query ec2 describe_instances` creates ec2_instances"
         if name.lower().endswith(PREVIOUS) and name.lower().removesuffix(PREVIOUS) in self.tables:
@@ -85,33 +83,33 @@ class Catalog:
 
 
 def read_catalog(runs: Path, wanted: Sequence[str] = ()) -> Catalog:
-    """Return the tables over the last run of each query, or over the runs in `wanted`: ids, `last`, `previous`, `all`.
+    """Return the tables for the last run of each query, or for the runs in `wanted`: IDs, `last`, `previous`, or `all`.
 
-    Without `wanted`, the table `NAME_previous` holds the previous run of the same query. Raises JournalError.
+    Without `wanted`, the table `NAME_previous` contains the previous run of the same query. Raises JournalError.
     """
     records = list_runs(runs, task=QUERY_TASK)
     queries = [query for record in records if (query := recorded_query(record)) is not None]
     if wanted:
-        chosen = _chosen(runs, queries, wanted)
+        chosen = _selected(runs, queries, wanted)
         tables = {name: RunTable(name, tuple(each)) for name, each in _by_table(chosen).items()}
         return Catalog(runs, {**_aliases(tables), **tables}, tuple(sorted(tables)), tuple(records))
     tables, previous = {}, {}
     for name, each in _by_table(queries).items():
         tables[name] = RunTable(name, (each[0],))
-        before = next((other for other in each[1:] if other.identity == each[0].identity), None)
-        if before is not None:
-            previous[name + PREVIOUS] = RunTable(name + PREVIOUS, (before,))
-    # A named query may be called like the previous run of another one; its own rows take precedence.
-    every = {**_aliases(tables), **previous, **tables}
-    return Catalog(runs, every, tuple(sorted({*tables, *previous})), tuple(records))
+        earlier = next((other for other in each[1:] if other.identity == each[0].identity), None)
+        if earlier is not None:
+            previous[name + PREVIOUS] = RunTable(name + PREVIOUS, (earlier,))
+    # If a named query has the name of another query's previous run, the named query takes precedence.
+    by_name = {**_aliases(tables), **previous, **tables}
+    return Catalog(runs, by_name, tuple(sorted({*tables, *previous})), tuple(records))
 
 
-def _shortened(value: object) -> str:
+def _truncate(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}..."
+    return text if len(text) <= _DISPLAY_LENGTH else f"{text[:_DISPLAY_LENGTH]}..."
 
 
-def _chosen(runs: Path, queries: Sequence[RecordedQuery], wanted: Iterable[str]) -> list[RecordedQuery]:
+def _selected(runs: Path, queries: Sequence[RecordedQuery], wanted: Iterable[str]) -> list[RecordedQuery]:
     ids: set[str] = set()
     for name in wanted:
         if name == EVERY_RUN:
@@ -129,12 +127,12 @@ def _by_table(queries: Iterable[RecordedQuery]) -> dict[str, list[RecordedQuery]
 
 
 def _aliases(tables: Mapping[str, RunTable]) -> dict[str, RunTable]:
-    """Names with the verb of the operation: ec2_describe_instances."""
+    """Tables by their names with the verb of the operation: `ec2_describe_instances`."""
     return {query.full_name: table for table in tables.values() for query in reversed(table.queries)}
 
 
 def named_tables(sql: str, catalog: Catalog) -> Iterator[RunTable]:
-    """Yield the tables that a statement may read: those whose name occurs in it, or all if none does (`show tables`)."""
+    """Yield the tables whose names occur in a statement; all tables if none occurs (`show tables`)."""
     text = sql.lower()
     named = {name for name in catalog.tables if name in text}
     wants_all = not named and not any(name in text for name in RESERVED_NAMES)
@@ -144,7 +142,7 @@ def named_tables(sql: str, catalog: Catalog) -> Iterator[RunTable]:
 
 @dataclass(frozen=True, slots=True)
 class TableListing:
-    """An entry of `runner sql --tables`: columns with their SQL types, the number of rows, and the ids of the runs."""
+    """An entry of `runner sql --tables`: columns with their SQL types, the number of rows, and the IDs of the runs."""
 
     table: str
     rows: int
@@ -154,7 +152,7 @@ class TableListing:
 
 
 def list_tables(catalog: Catalog) -> Iterator[TableListing]:
-    """Yield the tables by name. Reads every row to determine the types. Raises JournalError."""
+    """Yield the listed tables, sorted by name. Reads all rows to determine the types. Raises JournalError."""
     for name in catalog.listed:
         records = [query.record for query in catalog.tables[name].queries]
         found = survey_rows(catalog.runs, catalog.tables[name].queries)

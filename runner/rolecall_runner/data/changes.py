@@ -1,4 +1,4 @@
-"""Differences between two runs of the same query: new, gone and changed rows, matched by a key."""
+"""Differences between two runs of the same query: added, removed, and changed rows, matched by a key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rolecall_runner.data.run_rows import RecordedQuery, TableLayout, layout_of,
 from rolecall_runner.query import Reason
 
 _PLACE = ("account", "region")
-_PLACE_SHOWN = ("account", "account_id", "region")
+_PLACE_COLUMNS = ("account", "account_id", "region")
 _SIDES = ("old", "new")
 _KEY_TYPES = frozenset({Scalar.STRING, Scalar.INTEGER, Scalar.LONG})
 _KEY_SUFFIXES = ("id", "arn", "identifier", "name", "")
@@ -25,7 +25,7 @@ _KEY_SUFFIXES = ("id", "arn", "identifier", "name", "")
 class RunChanges:
     """The changes between two runs.
 
-    `key`: the columns that identify a row within an account and Region; without any, whole rows were compared.
+    `key`: the columns that identify a row within an account and Region; if empty, whole rows were compared.
     `not_compared`: number of accounts and Regions left out because they did not answer in both runs.
     """
 
@@ -37,7 +37,7 @@ class RunChanges:
 
     @property
     def rehearsal(self) -> bool:
-        """Whether the sandbox answered in either run."""
+        """Whether either run used the sandbox instead of AWS."""
         return self.before.record.rehearsal or self.after.record.rehearsal
 
 
@@ -45,11 +45,11 @@ class RunChanges:
 def compare_runs(catalog: Catalog, name: str, keys: Sequence[str] = (), output: Path | None = None) -> Iterator[RunChanges]:
     """Compare a table's run with the previous one, or the two runs that the catalog is limited to.
 
-    The answer has a row for each changed column, and one for each row that is new or gone. Its columns: change (new, gone,
+    The answer has a row for each changed column and for each added or removed row. Its columns: change (new, gone,
     changed), account, account_id, region, the key, column_name, value_before, value_after (JSON), rehearsal. `output`: the
     file that `SqlAnswer.write_parquet` may write.
 
-    Raises SqlError for a table without two runs and for a key that does not identify rows, JournalError, ToolError.
+    Raises SqlError unless the table has two runs and `keys` identifies rows, JournalError, ToolError.
     """
     before, after = _two_runs(catalog, name)
     runs = catalog.runs
@@ -59,7 +59,7 @@ def compare_runs(catalog: Catalog, name: str, keys: Sequence[str] = (), output: 
             database.create(f"{side}_run", layout.types, map(layout.cells, read_rows(runs, [query])))
         both, not_compared = _places(runs, before, after)
         database.create("places", [(column, Scalar.STRING) for column in _PLACE], both)
-        key = _given_key(database, layout, keys) if keys and layout.columns else _found_key(database, layout, after)
+        key = _validate_key(database, layout, keys) if keys and layout.columns else _detect_key(database, layout, after)
         _create_views(database, key, [column.name for column in layout.columns if column.name not in key])
         database.lock(output)
         rehearsal = before.record.rehearsal or after.record.rehearsal
@@ -85,23 +85,25 @@ def _two_runs(catalog: Catalog, name: str) -> tuple[RecordedQuery, RecordedQuery
 
 
 def _places(runs: Path, before: RecordedQuery, after: RecordedQuery) -> tuple[list[tuple[str, str]], int]:
-    """Return accounts and Regions that answered in both runs, and how many did not."""
+    """Return the accounts and Regions that answered in both runs, and the number of those that did not."""
     answered: list[set[tuple[str, str]]] = []
-    asked: set[tuple[str, str]] = set()
+    queried: set[tuple[str, str]] = set()
     for query in (before, after):
-        good: set[tuple[str, str]] = set()
+        ok: set[tuple[str, str]] = set()
         for _, answer in read_answers(runs, query):
-            asked.update((answer.account, place.region) for place in answer.places)
+            queried.update((answer.account, place.region) for place in answer.places)
             if not answer.places:
-                asked.add((answer.account, ""))
-            good.update((answer.account, place.region) for place in answer.places if place.reason is Reason.OK)
-        answered.append(good)
+                queried.add((answer.account, ""))
+            ok.update((answer.account, place.region) for place in answer.places if place.reason is Reason.OK)
+        answered.append(ok)
     both = answered[0] & answered[1]
-    silent = {account for account, region in asked if not region} - {account for account, region in asked if region}
-    return sorted(both), len({place for place in asked if place[1]} - both) + len(silent)
+    failed_accounts = {account for account, region in queried if not region} - {
+        account for account, region in queried if region
+    }
+    return sorted(both), len({place for place in queried if place[1]} - both) + len(failed_accounts)
 
 
-def _given_key(database: Database, layout: TableLayout, keys: Sequence[str]) -> tuple[str, ...]:
+def _validate_key(database: Database, layout: TableLayout, keys: Sequence[str]) -> tuple[str, ...]:
     known = {column.name.lower(): column.name for column in layout.columns}
     missing = [key for key in keys if key.lower() not in known]
     if missing:
@@ -116,23 +118,25 @@ def _given_key(database: Database, layout: TableLayout, keys: Sequence[str]) -> 
     return key
 
 
-def _found_key(database: Database, layout: TableLayout, query: RecordedQuery) -> tuple[str, ...]:
-    """The first column that identifies rows; columns named after the noun come first: InstanceId of ec2_instances."""
+def _detect_key(database: Database, layout: TableLayout, query: RecordedQuery) -> tuple[str, ...]:
+    """The first column that identifies rows, if any. Columns named after the noun are tried first: InstanceId."""
     noun = re.sub(r"[^a-z0-9]", "", (query.name or query.noun).lower())
     stems = {"", noun, noun.removesuffix("s"), noun.removesuffix("es"), f"{noun.removesuffix('ies')}y"}
     stems |= {each.removeprefix(query.service) for each in stems}
-    wanted = [f"{stem}{suffix}" for suffix in _KEY_SUFFIXES for stem in sorted(stems, key=len, reverse=True)]
-    plain = {column.name: re.sub(r"[^a-z0-9]", "", column.name.lower()) for column in layout.columns}
-    able = [column.name for column in layout.columns if isinstance(column.kind, Scalar) and column.kind in _KEY_TYPES]
-    named = sorted((name for name in able if plain[name] in wanted), key=lambda name: wanted.index(plain[name]))
-    for name in dict.fromkeys((*named, *able)):
+    preferred = [f"{stem}{suffix}" for suffix in _KEY_SUFFIXES for stem in sorted(stems, key=len, reverse=True)]
+    normalized = {column.name: re.sub(r"[^a-z0-9]", "", column.name.lower()) for column in layout.columns}
+    candidates = [column.name for column in layout.columns if isinstance(column.kind, Scalar) and column.kind in _KEY_TYPES]
+    named = sorted(
+        (name for name in candidates if normalized[name] in preferred), key=lambda name: preferred.index(normalized[name])
+    )
+    for name in dict.fromkeys((*named, *candidates)):
         if _is_unique(database, (name,)):
             return (name,)
     return ()
 
 
 def _is_unique(database: Database, key: tuple[str, ...]) -> bool:
-    """Whether in both runs every row has the key, and no two rows of an account and Region share it."""
+    """Whether the key is not null and unique within each account and Region, in both runs."""
     columns = ", ".join(quote_name(name) for name in (*_PLACE, *key))
     present = " and ".join(f"{quote_name(name)} is not null" for name in key)
     once = f"count(*) = count(distinct ({columns})) filter ({present})"
@@ -140,12 +144,12 @@ def _is_unique(database: Database, key: tuple[str, ...]) -> bool:
 
 
 def _create_views(database: Database, key: tuple[str, ...], values: Sequence[str]) -> None:
-    """Create `old_all` and `new_all`: place, the key as an object, the cells as a list, and the whole row as JSON."""
+    """Create the views `old_all` and `new_all`: account, Region, key as an object, cells as a list, and row as JSON."""
     keys = ", ".join(f"{quote_text(name)}: {quote_name(name)}" for name in key)
     cells = ", ".join(f"{{'name': {quote_text(name)}, 'value': to_json({quote_name(name)})}}" for name in values)
     whole = ", ".join(f"{quote_text(name)}: {quote_name(name)}" for name in values)
     columns = [
-        *_PLACE_SHOWN,
+        *_PLACE_COLUMNS,
         f"{{{keys}}} as key_of_row" if key else "null as key_of_row",
         f"[{cells}] as cells",
         f"to_json({{{whole}}}) as whole" if values else "null::json as whole",
@@ -154,7 +158,7 @@ def _create_views(database: Database, key: tuple[str, ...], values: Sequence[str
         database.derive(f"{side}_all", f"{side}_run", ", ".join(columns))
 
 
-# The views have the same columns for every table, so that these statements contain no names of columns.
+# The views have the same columns for every table, so these statements contain no column names of queries.
 _KEYED_SQL = """
 with old as (from old_all semi join places using (account, region)),
      new as (from new_all semi join places using (account, region))

@@ -1,8 +1,8 @@
 """Column types of query results: read from the botocore model, widened by the values, and written as DuckDB types.
 
-Types come from the model first, so that a column exists even when no row fills it. A value that does not fit widens its
-column: an integer and a fraction become DOUBLE, a string in a timestamp column makes it VARCHAR, and types with nothing in
-common become JSON. No value is ever dropped because of its type.
+Columns of the model exist even if no row has a value for them. A value of another type widens its column: an integer and a
+fraction become DOUBLE, a string in a timestamp column changes it to VARCHAR, and types with nothing in common become JSON.
+No value is dropped because of its type.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any
 from rolecall_runner.query import VALUE, QueryError, reply_model
 
 MOST_FIELDS = 300
-"""Most fields an object type may gain from values. An object with more is treated as free-form and stored as JSON."""
-_EXACT = 2**53
-_LONGEST = 2**63
+"""Maximum number of fields of an object type that is widened by values. Objects with more fields are stored as JSON."""
+_MAXIMUM_EXACT = 2**53
+_INT64_LIMIT = 2**63
 
 
 class Scalar(StrEnum):
-    """A scalar type. The values it stands for are JSON values as the journal holds them.
+    """A scalar type of JSON values in the journal.
 
     NULL: no value seen yet. INTEGER: integers that a double represents exactly. LONG: other 64-bit integers. TIMESTAMP: ISO
     8601 with a time zone. BLOB: base64. JSON: any value, stored as JSON text.
@@ -66,7 +66,7 @@ class Struct:
 
 Type = Scalar | ListOf | MapOf | Struct
 
-_PAIRS = {
+_MERGED_SCALARS = {
     frozenset({Scalar.INTEGER, Scalar.LONG}): Scalar.LONG,
     frozenset({Scalar.INTEGER, Scalar.DOUBLE}): Scalar.DOUBLE,
     frozenset({Scalar.STRING, Scalar.TIMESTAMP}): Scalar.STRING,
@@ -82,7 +82,7 @@ def merge(one: Type, other: Type) -> Type:
     if one is Scalar.NULL:
         return other
     if isinstance(one, Scalar) and isinstance(other, Scalar):
-        return _PAIRS.get(frozenset({one, other}), Scalar.JSON)
+        return _MERGED_SCALARS.get(frozenset({one, other}), Scalar.JSON)
     return _merge_parts(one, other)
 
 
@@ -93,7 +93,7 @@ def _merge_parts(one: Type, other: Type) -> Type:
         return MapOf(merge(one.value, other.value))
     if isinstance(one, Struct) and isinstance(other, Struct):
         both = merge_structs(one, other)
-        return both if _speakable(both.fields) else Scalar.JSON
+        return both if _valid_field_names(both.fields) else Scalar.JSON
     return Scalar.JSON
 
 
@@ -129,7 +129,7 @@ def _widen_object(known: Type, value: Mapping[str, Any]) -> Type:
     if isinstance(known, MapOf):
         if not all(map(_is_utf8, value)):
             return Scalar.JSON
-        inner = _over(known.value, value.values())
+        inner = _widen_all(known.value, value.values())
         return known if inner is known.value else MapOf(inner)
     if isinstance(known, Struct) or known is Scalar.NULL:
         before = known if isinstance(known, Struct) else Struct({})
@@ -137,26 +137,26 @@ def _widen_object(known: Type, value: Mapping[str, Any]) -> Type:
         if after is before:
             return before
         grown = len(after.fields) > len(before.fields)
-        return Scalar.JSON if grown and (len(after.fields) > MOST_FIELDS or not _speakable(after.fields)) else after
+        return Scalar.JSON if grown and (len(after.fields) > MOST_FIELDS or not _valid_field_names(after.fields)) else after
     return Scalar.JSON
 
 
 def _widen_list(known: Type, value: list[Any]) -> Type:
     if isinstance(known, ListOf):
-        inner = _over(known.item, value)
+        inner = _widen_all(known.item, value)
         return known if inner is known.item else ListOf(inner)
-    return ListOf(_over(Scalar.NULL, value)) if known is Scalar.NULL else Scalar.JSON
+    return ListOf(_widen_all(Scalar.NULL, value)) if known is Scalar.NULL else Scalar.JSON
 
 
-def _speakable(names: Iterable[str]) -> bool:
-    """Return whether these can be the field names of a STRUCT: valid, non-empty, and distinct regardless of case."""
+def _valid_field_names(names: Iterable[str]) -> bool:
+    """Return whether the names can be the field names of a STRUCT: valid, non-empty, and distinct regardless of case."""
     listed = list(names)
     return len({name.lower() for name in listed}) == len(listed) and all(
         name and "\0" not in name and _is_utf8(name) for name in listed
     )
 
 
-def _over(known: Type, values: Iterable[Any]) -> Type:
+def _widen_all(known: Type, values: Iterable[Any]) -> Type:
     for value in values:
         known = widen(known, value)
     return known
@@ -178,9 +178,9 @@ def _scalar_of(value: Any) -> Scalar:
     if isinstance(value, bool):
         return Scalar.BOOLEAN
     if isinstance(value, int):
-        if abs(value) <= _EXACT:
+        if abs(value) <= _MAXIMUM_EXACT:
             return Scalar.INTEGER
-        return Scalar.LONG if -_LONGEST <= value < _LONGEST else Scalar.JSON
+        return Scalar.LONG if -_INT64_LIMIT <= value < _INT64_LIMIT else Scalar.JSON
     if isinstance(value, float):
         return Scalar.DOUBLE if math.isfinite(value) else Scalar.JSON
     # UTF-8 cannot encode a lone surrogate; JSON escapes it.
@@ -236,7 +236,7 @@ def type_from_json(body: Any) -> Type:
 
 
 def duckdb_type(kind: Type, *, inner: bool = False) -> str:
-    """Return the DuckDB type in SQL. `inner`: inside a list, map or struct, where JSON is stored as its text (VARCHAR)."""
+    """Return the DuckDB type in SQL. `inner`: inside a list, map, or struct, where JSON is stored as VARCHAR."""
     if isinstance(kind, ListOf):
         return f"{duckdb_type(kind.item, inner=True)}[]"
     if isinstance(kind, MapOf):
@@ -269,7 +269,7 @@ def quote_name(name: str) -> str:
 def duckdb_encoder(kind: Type) -> Callable[[Any], Any] | None:
     """Return a function that turns a value of the type into the JSON that DuckDB reads as its `duckdb_type`.
 
-    None means that values need no conversion; that spares a walk through most of a row.
+    None means that values need no conversion, so that most cells are not traversed.
     """
     if isinstance(kind, ListOf):
         return _list_encoder(kind)
@@ -299,11 +299,11 @@ def _struct_encoder(kind: Struct) -> Callable[[Any], Any] | None:
     encoders = {name: encode for name, each in kind.fields.items() if (encode := duckdb_encoder(each)) is not None}
 
     def encode_fields(body: Mapping[str, Any]) -> dict[str, Any]:
-        done = dict(body)
+        encoded = dict(body)
         for name, encode in encoders.items():
-            if done.get(name) is not None:
-                done[name] = encode(done[name])
-        return done
+            if encoded.get(name) is not None:
+                encoded[name] = encode(encoded[name])
+        return encoded
 
     return encode_fields if encoders else None
 
@@ -334,14 +334,14 @@ _MODEL_SCALARS = {
     "timestamp": Scalar.TIMESTAMP,
     "blob": Scalar.BLOB,
 }
-_DEEPEST = 24
+_MAXIMUM_DEPTH = 24
 
 
 def row_type(service: str, operation: str, select: str | None) -> Struct:
     """Return the columns that the botocore model declares for the rows of a query.
 
-    `select` is the JMESPath expression that produces the rows. The result has no fields where the model does not determine
-    the columns, or where the installed botocore does not know the operation.
+    `select`: the JMESPath expression that produces the rows. The result has no fields if the model does not determine the
+    columns, or if the installed botocore does not have the operation.
     """
     try:
         shape, expression = reply_model(service, operation, select)
@@ -358,14 +358,14 @@ def row_type(service: str, operation: str, select: str | None) -> Struct:
 
 
 def shape_type(shape: Any, above: tuple[str, ...] = ()) -> Type:
-    """Return the type of a botocore shape; `above` names the shapes that enclose it.
+    """Return the type of a botocore shape. `above`: names of the enclosing shapes.
 
-    Recursive shapes (DynamoDB's AttributeValue) and document types are JSON. Sensitive shapes have no type, because their
+    Recursive shapes (AttributeValue in DynamoDB) and document types are JSON. Sensitive shapes are NULL, because their
     values may be replaced by a placeholder string.
     """
     if shape is None or shape.metadata.get("sensitive"):
         return Scalar.NULL
-    if shape.name in above or len(above) > _DEEPEST or getattr(shape, "is_document_type", False):
+    if shape.name in above or len(above) > _MAXIMUM_DEPTH or getattr(shape, "is_document_type", False):
         return Scalar.JSON
     inside = (*above, shape.name)
     if shape.type_name == "structure":
@@ -379,7 +379,7 @@ def shape_type(shape: Any, above: tuple[str, ...] = ()) -> Type:
 
 
 def selected_type(node: Mapping[str, Any], kind: Type) -> Type:
-    """Return the type that a parsed JMESPath expression selects from `kind`; NULL where it depends on the values."""
+    """Return the type that a parsed JMESPath expression selects from `kind`; NULL if it depends on the values."""
     name, children = node["type"], node["children"]
     if name in {"subexpression", "pipe", "index_expression"}:
         for child in children:
@@ -390,7 +390,7 @@ def selected_type(node: Mapping[str, Any], kind: Type) -> Type:
     if name in {"or_expression", "and_expression"}:
         # An empty list or false on the left yields the right side; its values then widen the type.
         return merge(selected_type(children[0], kind), selected_type(children[1], kind))
-    simple = _SIMPLE.get(name)
+    simple = _NODE_TYPES.get(name)
     return simple(node, kind) if simple is not None else Scalar.NULL
 
 
@@ -426,7 +426,7 @@ _FUNCTIONS: Mapping[str, Type] = {
     "keys": ListOf(Scalar.STRING),
     "avg": Scalar.DOUBLE,
 }
-_SIMPLE: Mapping[str, Callable[[Mapping[str, Any], Type], Type]] = {
+_NODE_TYPES: Mapping[str, Callable[[Mapping[str, Any], Type], Type]] = {
     "field": _field,
     "flatten": _flatten,
     "multi_select_dict": lambda node, kind: Struct(

@@ -1,10 +1,10 @@
-"""Output of rows: an SQL answer as table, JSON, JSON lines, CSV or Parquet, and a run as a Parquet dataset.
+"""Output of rows: an SQL answer as a table, JSON, JSON Lines, CSV, or Parquet, and a run as a Parquet dataset.
 
     DIR/service=ec2/query=describe_instances/_common_metadata                      the schema of all runs so far
     DIR/service=ec2/query=describe_instances/account=acme/part-RUNID.parquet       the rows of one account and run
 
-The columns of the path are not in the files, as readers of such datasets expect. All files of a run have the same schema:
-that of the model and of all earlier runs, widened by the values. Each file appears complete or not at all.
+The dataset uses Hive partitioning: the columns in the path are not in the files. All files of a run have the same schema:
+that of the model and of all earlier runs, widened by the values. Files are replaced atomically.
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ from rolecall_runner.query import QueryAnswer
 from rolecall_runner.reports import FormatRegistry, TextOutput, cell_of, csv_line
 
 TABLE_ROWS = 1000
-"""Most rows that a table on the terminal shows; all of them are in memory to determine the widths."""
+"""Maximum number of rows of a table on the terminal. They are held in memory to determine the column widths."""
 FILE_WIDTH = 200
-"""Width in characters of a table that is written to a file."""
+"""Width of a table in a file, in characters."""
 PATH_COLUMNS = ("service", "query", "account")
 FILE_COLUMNS = ("account_id", "region", "asked_at", "run_id", "rehearsal")
 SCHEMA_FILE = "_common_metadata"
 _UNLIMITED_WIDTH = 1_000_000
-_TYPES_KEY = "rolecall.types"
+_METADATA_KEY = "rolecall.types"
 _PARQUET_OPTIONS = f"format parquet, compression zstd, row_group_size {ROW_GROUP_ROWS}, use_tmp_file false"
 
 
 def write_json(answer: SqlAnswer, output: TextOutput) -> None:
-    """Write one object: `{"columns": [{"name", "type"}], "rows": [{...}]}`, rows as they arrive."""
+    """Write one object, `{"columns": [{"name", "type"}], "rows": [{...}]}`. Rows are streamed."""
     write = output.write
     columns = [{"name": name, "type": kind} for name, kind in answer.columns]
     write('{\n  "columns": ' + json_text(columns) + ',\n  "rows": [')
@@ -93,14 +93,14 @@ def write_csv(answer: SqlAnswer, output: TextOutput) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AnswerFormat:
-    """A format of SQL answers: `text` writes it as text, `file` into a new file; one of the two is set."""
+    """A format of SQL answers. Either `text`, which writes strings, or `file`, which writes a new file, is set."""
 
     text: Callable[[SqlAnswer, TextOutput], None] | None = None
     file: Callable[[SqlAnswer, Path], None] | None = None
 
 
 def write_file(answer: SqlAnswer, form: AnswerFormat, path: Path) -> None:
-    """Write the answer to a file with mode 0600, which appears complete or not at all. Raises OutputError, SqlError."""
+    """Write the answer to a file with mode 0600, replaced atomically. Raises OutputError, SqlError."""
     try:
         with _replacing(path) as temporary:
             if form.file is not None:
@@ -117,17 +117,17 @@ def write_file(answer: SqlAnswer, form: AnswerFormat, path: Path) -> None:
 
 
 def temporary_path(path: Path) -> Path:
-    """The file that holds the content of `path` while it is written."""
+    """The temporary file that is renamed to `path` when it is complete."""
     return path.with_name(f".{path.name}.new")
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Give an empty private file that replaces `path` when the block ends, and is deleted if the block fails."""
+    """Yield a temporary file that replaces `path` on success and is deleted on failure. Only the owner can read it."""
     temporary = temporary_path(path)
     try:
         temporary.unlink(missing_ok=True)
-        # Rows may hold confidential data of an account: only for the owner, like the journal.
+        # Rows may contain confidential data of an account, so the file has the mode of the journal.
         os.close(create_private_file(temporary))
         yield temporary
         temporary.replace(path)
@@ -136,24 +136,24 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 def write_table(answer: SqlAnswer, output: TextOutput) -> None:
-    """Write a table of the first rows, and how many more there are."""
+    """Write the first rows as a table, and the number of omitted rows."""
     console = output.console
     rows = answer.rows()
-    shown = list(islice(rows, TABLE_ROWS))
-    print_table(console, answer.names, shown)
+    first_rows = list(islice(rows, TABLE_ROWS))
+    print_table(console, answer.names, first_rows)
     more = sum(1 for _ in rows)
     if more:
         console.print(f"and {more:,} more rows: add `limit`, or use --format csv", style="dim", markup=False)
 
 
 def print_table(console: Console, names: tuple[str, ...], rows: list[Mapping[str, Any]] | list[dict[str, Any]]) -> None:
-    """Print rows under their columns; wide cells are folded."""
+    """Print rows as a table. On a terminal, wide cells are folded."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
         table.add_column(sanitize_line(name), overflow="fold")
     for row in rows:
         table.add_row(*(sanitize_line(cell_of(row[name])) for name in names))
-    # Nothing is folded in a pipe: programs that read lines expect whole rows.
+    # Cells are not folded in a pipe, where programs expect one row per line.
     width = console.width if console.is_terminal else max(console.width, _full_width(console, table))
     console.print(table, width=width, crop=False)
 
@@ -172,14 +172,14 @@ def _full_width(console: Console, table: Table) -> int:
 
 
 class DatasetError(RolecallError):
-    """The command line asks for a dataset that cannot be written."""
+    """The options do not allow a dataset to be written."""
 
     exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetSummary:
-    """What was written: the folder of the query, and the number of files and rows. An account without rows has no file."""
+    """The folder of the query, and the number of files and rows written. An account without rows has no file."""
 
     folder: Path
     files: int
@@ -187,10 +187,10 @@ class DatasetSummary:
 
 
 class ParquetRows:
-    """A `RowWriter` for Parquet. It writes when the run is over, from the journal: only then all column types are known.
+    """A `RowWriter` for Parquet. All rows are written on `close`, from the journal, when the column types are known.
 
-    `record` is the run's; `report` receives the summary. Raises what `check_dataset_folder` raises, and DatasetError if the
-    run is not a query.
+    `record`: the record of the run. `report`: called with the summary. Raises DatasetError if the run is not a
+    query, and the errors of `check_dataset_folder`.
     """
 
     def __init__(self, runs: Path, record: RunRecord, into: Path | None, report: Callable[[DatasetSummary], object]) -> None:
@@ -208,14 +208,14 @@ class ParquetRows:
         """Do nothing: the answer is in the journal."""
 
     def close(self) -> None:
-        """Write all rows in the journal, also those of an interrupted run. Raises OutputError, JournalError."""
+        """Write all rows in the journal, even if the run was interrupted. Raises OutputError, JournalError."""
         self._report(write_dataset(self._runs, self._query, self._into))
 
 
 def check_dataset_folder(into: Path | None) -> Path:
-    """Return the folder if a dataset can be written there; call it before a query is sent.
+    """Return the folder if a dataset can be written there. To be called before a query is sent.
 
-    Raises ToolError if DuckDB is missing, DatasetError without a folder, OutputError if it is a file.
+    Raises ToolError if DuckDB is missing, DatasetError if the folder is None, OutputError if it is a file.
     """
     load_duckdb()
     if into is None:
@@ -228,13 +228,13 @@ def check_dataset_folder(into: Path | None) -> Path:
 def write_dataset(runs: Path, query: RecordedQuery, into: Path) -> DatasetSummary:
     """Add a run to the dataset in the folder `into`, replacing the files of the same run.
 
-    Raises ToolError without DuckDB, JournalError, and OutputError when the folder cannot be written.
+    Raises ToolError if DuckDB is missing, JournalError, and OutputError if the folder cannot be written.
     """
     folder = (
         into / f"service={_path_value(query.service)}" / f"query={_path_value(table_name(query.name or query.operation))}"
     )
     with tempfile.TemporaryDirectory(prefix="rolecall-parquet-") as scratch, connect_duckdb(Path(scratch)) as connection:
-        # One account has few rows: more threads would only take memory.
+        # An account has few rows, for which more threads would only use more memory.
         connection.execute("set threads = 1")
         try:
             make_private_folder(folder)
@@ -264,10 +264,10 @@ def write_dataset(runs: Path, query: RecordedQuery, into: Path) -> DatasetSummar
 
 
 def _write_schema(connection: Any, path: Path, columns: Struct, layout: TableLayout) -> None:
-    """Write a Parquet file without rows; its metadata holds the types, which SQL types do not fully describe."""
+    """Write a Parquet file without rows. Its metadata contains the exact types, which SQL types do not fully describe."""
     nulls = ", ".join(f"null::{duckdb_type(kind)} as {quote_name(name)}" for name, kind in layout.types)
     types = quote_text(json.dumps(type_to_json(columns)))
-    _copy(connection, f"select {nulls} where false", path, f", kv_metadata {{{quote_text(_TYPES_KEY)}: {types}}}")
+    _copy(connection, f"select {nulls} where false", path, f", kv_metadata {{{quote_text(_METADATA_KEY)}: {types}}}")
 
 
 def _copy(connection: Any, select: str, path: Path, options: str = "") -> None:
@@ -276,13 +276,13 @@ def _copy(connection: Any, select: str, path: Path, options: str = "") -> None:
 
 
 def _known_types(connection: Any, folder: Path) -> Struct | None:
-    """The column types of earlier runs; None if there are none. Raises OutputError for a schema that is not rolecall's."""
+    """The column types of earlier runs; None if there are none. Raises OutputError for a schema of another program."""
     path = folder / SCHEMA_FILE
     if not path.exists():
         return None
     try:
         sql = "select value from parquet_kv_metadata($path) where key = encode($key)"
-        ((text,),) = connection.execute(sql, {"path": escape_pattern(path), "key": _TYPES_KEY}).fetchall()
+        ((text,),) = connection.execute(sql, {"path": escape_pattern(path), "key": _METADATA_KEY}).fetchall()
         known = type_from_json(json.loads(text))
     except (load_duckdb().Error, ValueError, KeyError, TypeError, AttributeError):
         known = None
@@ -296,5 +296,5 @@ def _known_types(connection: Any, folder: Path) -> Struct | None:
 
 
 def _path_value(text: str) -> str:
-    """Encode a value of the path the way readers of partitioned datasets decode it."""
+    """Percent-encode a value in a Hive-partitioned path."""
     return quote(text, safe="")

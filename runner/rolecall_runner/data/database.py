@@ -1,7 +1,7 @@
-"""An in-memory DuckDB for `runner sql`: rows of runs as tables, and no access to files, network, extensions or settings.
+"""In-memory DuckDB database of `runner sql`, without access to files, the network, extensions, or settings.
 
-Rows reach DuckDB as newline-delimited JSON in a private temporary file, with the types given, so that any mismatch is an
-error rather than a null.
+Rows are loaded from newline-delimited JSON in a private temporary file, with explicit types, so that a mismatch raises an
+error instead of producing null.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _CONFIG = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
 }
-_FETCHED_ROWS = 1000
-_LONGEST_LINE = 16 * 2**20
+_FETCH_SIZE = 1000
+_MINIMUM_LINE_LIMIT = 16 * 2**20
 _PLAY_TASK = "play"
 
-# No name here is an SQL keyword, which would have to be quoted.
+# None of these column names is an SQL keyword, so users need not quote them.
 _RUN_TYPES: Sequence[tuple[str, Type]] = [
     *((name, Scalar.STRING) for name in ("run_id", "table_name", "query", "service", "operation")),
     ("parameters", Scalar.JSON),
@@ -100,9 +100,9 @@ def quote_text(text: str) -> str:
 
 
 class Feed:
-    """Rows on their way into DuckDB: newline-delimited JSON in a private file, and the SQL that reads it.
+    """Transfers rows to DuckDB: newline-delimited JSON in a private file, and the SQL that reads it.
 
-    Keys are `c0`, `c1`, ...; the names of the columns occur only as quoted identifiers.
+    The JSON keys are `c0`, `c1`, ...; column names occur only as quoted identifiers in the SQL.
     """
 
     def __init__(self, path: Path, types: Sequence[tuple[str, Type]]) -> None:
@@ -112,7 +112,7 @@ class Feed:
         self._longest = 0
 
     def write(self, rows: Iterable[Sequence[Any]]) -> int:
-        """Replace the content by rows of JSON values in the order of the types; return their number. Raises OSError."""
+        """Replace the content with rows of JSON values in the order of the types. Return their number. Raises OSError."""
         self.remove()
         count = 0
         with os.fdopen(create_private_file(self._path), "w", encoding="ascii") as file:
@@ -129,32 +129,32 @@ class Feed:
         return count
 
     def remove(self) -> None:
-        """Delete the file, if there is one."""
+        """Delete the file if it exists."""
         self._path.unlink(missing_ok=True)
 
     @property
     def sql(self) -> str:
-        """The statement that selects the rows that were written last."""
+        """The statement that selects the rows of the last `write`."""
         kinds = {f"c{index}": duckdb_type(kind) for index, (_, kind) in enumerate(self._types)}
-        # Read as text and cast afterwards: the JSON reader would round integers of more than 64 bits.
+        # JSON columns are read as VARCHAR and cast, because the JSON reader rounds integers of more than 64 bits.
         read = ", ".join(f"{key}: {quote_text('VARCHAR' if kind == 'JSON' else kind)}" for key, kind in kinds.items())
         casts = ((f"{key}::JSON" if kind == "JSON" else key) for key, kind in kinds.items())
         columns = ", ".join(f"{cast} as {quote_name(name)}" for cast, (name, _) in zip(casts, self._types, strict=True))
-        options = f"format = 'newline_delimited', maximum_object_size = {max(_LONGEST_LINE, 2 * self._longest)}"
+        options = f"format = 'newline_delimited', maximum_object_size = {max(_MINIMUM_LINE_LIMIT, 2 * self._longest)}"
         source = f"read_json({quote_text(escape_pattern(self._path))}, {options}, columns = {{{read}}})"
         return f"select {columns} from {source}"  # noqa: S608 - names and types are quoted
 
 
 def escape_pattern(path: Path) -> str:
-    """Return a path without wildcards, as DuckDB expects it where a pattern is allowed."""
+    """Escape the wildcards in a path, for DuckDB functions that accept glob patterns."""
     return re.sub(r"([*?[])", r"[\1]", str(path))
 
 
 @dataclass(frozen=True, slots=True)
 class SqlAnswer:
-    """The answer to a statement: columns with their SQL types, and rows, which can be read once.
+    """The result of a statement: columns with their SQL types, and rows, which can be read once.
 
-    Columns of one name are numbered. `fetch` returns the next rows as tuples, none at the end.
+    Duplicate column names are numbered. `fetch` returns the next rows as tuples; an empty sequence at the end.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -163,7 +163,7 @@ class SqlAnswer:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the columns, each of them unique."""
+        """The column names, which are unique."""
         return tuple(name for name, _ in self.columns)
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -196,7 +196,7 @@ def _scalar_text(value: Any) -> int | float | str:
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    return str(value)  # also NaN and infinity, which JSON does not have
+    return str(value)  # including NaN and infinity, which JSON does not support
 
 
 class Database:
@@ -208,7 +208,7 @@ class Database:
         self._folder = folder
 
     def create(self, name: str, types: Sequence[tuple[str, Type]], rows: Iterable[Sequence[Any]]) -> None:
-        """Create a table from rows of JSON values. Raises JournalError, OutputError when the disk is full, SqlError."""
+        """Create a table from rows of JSON values. Raises OutputError if the disk is full, SqlError, JournalError."""
         feed = Feed(self._folder / "rows.ndjson", types)
         try:
             feed.write(rows)
@@ -231,7 +231,7 @@ class Database:
         return self._connection.table(source).aggregate(expression).fetchall()[0][0]
 
     def lock(self, output: Path | None = None) -> None:
-        """Deny access to everything outside, except writing the file `output`, and any change of tables and settings."""
+        """Make the database and its settings read-only, and deny external access, except for writing the file `output`."""
         if output is not None:
             self._connection.execute(f"set allowed_paths = [{quote_text(str(output))}]")
         self._connection.execute("set enable_external_access = false")
@@ -239,7 +239,7 @@ class Database:
         self._connection.execute("begin transaction read only")
 
     def ask(self, sql: str) -> SqlAnswer:
-        """Run one statement that reads. Raises SqlError for any other statement, and for what DuckDB rejects."""
+        """Execute a single read statement. Raises SqlError for any other statement and for errors of DuckDB."""
         duckdb = load_duckdb()
         with self._errors():
             statements = duckdb.extract_statements(sql)
@@ -250,16 +250,16 @@ class Database:
 
         def fetch() -> Sequence[Sequence[Any]]:
             with self._errors():
-                rows: Sequence[Sequence[Any]] = cursor.fetchmany(_FETCHED_ROWS)
+                rows: Sequence[Sequence[Any]] = cursor.fetchmany(_FETCH_SIZE)
                 return rows
 
         def write_parquet(path: Path) -> None:
             query = statements[0].query
             with self._errors():
-                cursor.abort()  # a connection has one result at a time
+                cursor.abort()  # a connection supports one open result
                 relation = self._connection.sql(query)
                 names = [name for name, _ in columns]
-                if list(relation.columns) != names:  # columns of one name, which only a SELECT has
+                if list(relation.columns) != names:  # duplicate names, which only a SELECT can have
                     relation = self._connection.sql(f"from ({query}\n) as answer({', '.join(map(quote_name, names))})")
                 relation.write_parquet(str(path), compression="zstd", row_group_size=ROW_GROUP_ROWS, use_tmp_file=False)
 
@@ -296,16 +296,16 @@ def _check_statement(duckdb: Any, statements: Sequence[Any]) -> None:
 
 
 def _split_message(text: str) -> tuple[str, str]:
-    """Split an error into the message and the marked line of SQL, empty if there is none."""
+    """Split an error of DuckDB into the message and the marked line of SQL, "" if there is none."""
     place = re.search(r"\n(LINE \d+: [^\n]*\n *\^[~^]*)", text)
     return (" ".join(text.split()), "") if place is None else (" ".join(text[: place.start()].split()), place[1])
 
 
 @contextmanager
 def connect_duckdb(folder: Path) -> Iterator[Any]:
-    """Open an empty in-memory DuckDB in UTC; what exceeds its memory limit goes to a folder in `folder`.
+    """Open an empty in-memory DuckDB with the time zone UTC. Data over its memory limit is spilled to `folder`.
 
-    Raises ToolError without DuckDB.
+    Raises ToolError if DuckDB is missing.
     """
     connection = load_duckdb().connect(":memory:", config={**_CONFIG, "temp_directory": str(folder / "spill")})
     try:
@@ -317,7 +317,7 @@ def connect_duckdb(folder: Path) -> Iterator[Any]:
 
 @contextmanager
 def empty_database(catalog: Catalog) -> Iterator[Database]:
-    """Open a database without tables, not locked yet. Raises ToolError without DuckDB."""
+    """Open a database without tables, not yet locked. Raises ToolError if DuckDB is missing."""
     with tempfile.TemporaryDirectory(prefix="rolecall-sql-") as folder, connect_duckdb(Path(folder)) as connection:
         yield Database(connection, catalog, Path(folder))
 
@@ -326,7 +326,7 @@ def empty_database(catalog: Catalog) -> Iterator[Database]:
 def open_database(catalog: Catalog, sql: str, output: Path | None = None) -> Iterator[Database]:
     """Open a locked database with the tables that a statement names, `runs`, `errors` and `play_results`.
 
-    `output`: the file that `SqlAnswer.write_parquet` may write. Raises ToolError without DuckDB, JournalError.
+    `output`: the file that `SqlAnswer.write_parquet` may write. Raises ToolError if DuckDB is missing, JournalError.
     """
     with empty_database(catalog) as database:
         tables = list(named_tables(sql, catalog))
@@ -336,11 +336,11 @@ def open_database(catalog: Catalog, sql: str, output: Path | None = None) -> Ite
         plays = list(_recorded_plays(catalog.runs))
         rows = [row for record in catalog.records if (row := _run_row(record)) is not None]
         database.create("runs", _RUN_TYPES, [*rows, *(_play_run_row(record, file) for record, file in plays)])
-        wanted = plays if PLAY_RESULTS in sql.lower() else []
-        database.create(PLAY_RESULTS, _PLAY_TYPES, _play_rows(catalog.runs, wanted))
-        # Errors of all tables unless some are named: `select * from errors` names none.
-        shown = tables or [catalog.tables[name] for name in catalog.listed]
-        database.create("errors", _ERROR_TYPES, _error_rows(catalog.runs, shown))
+        read_plays = plays if PLAY_RESULTS in sql.lower() else []
+        database.create(PLAY_RESULTS, _PLAY_TYPES, _play_rows(catalog.runs, read_plays))
+        # A statement that names no table, such as `select * from errors`, reads the errors of all tables.
+        error_tables = tables or [catalog.tables[name] for name in catalog.listed]
+        database.create("errors", _ERROR_TYPES, _error_rows(catalog.runs, error_tables))
         database.lock(output)
         yield database
 
@@ -355,15 +355,15 @@ def _run_row(record: RunRecord) -> tuple[Any, ...] | None:
         query.body.get("parameters", {}),
         ",".join(regions) if isinstance(regions, list) else regions,
         *(query.select, query.body.get("where")),
-        *_run_place(record),
+        *_run_columns(record),
     )
 
 
 def _play_run_row(record: RunRecord, file: str) -> tuple[Any, ...]:
-    return (record.run_id, PLAY_RESULTS, file, None, None, {}, None, None, None, *_run_place(record))
+    return (record.run_id, PLAY_RESULTS, file, None, None, {}, None, None, None, *_run_columns(record))
 
 
-def _run_place(record: RunRecord) -> tuple[Any, ...]:
+def _run_columns(record: RunRecord) -> tuple[Any, ...]:
     return (record.selection, record.total, record.started, record.ended, record.manifest, record.rehearsal)
 
 
@@ -373,17 +373,17 @@ def _error_rows(runs: Path, tables: Iterable[RunTable]) -> Iterator[tuple[Any, .
         for _, answer in read_answers(runs, query):
             for each in answer.errors():
                 place = (each["account"], each["account_id"] or None, each["region"] or None)
-                said = (each["reason"], each["code"] or None, each["error"])
-                yield (query.table, query.record.run_id, *place, *said, query.record.rehearsal)
+                error = (each["reason"], each["code"] or None, each["error"])
+                yield (query.table, query.record.run_id, *place, *error, query.record.rehearsal)
 
 
 def _recorded_plays(runs: Path) -> Iterator[tuple[RunRecord, str]]:
-    """The runs of plays, the latest first, each with its file."""
+    """Yield the runs of plays, the latest first, each with the name of its play file."""
     for record in list_runs(runs, task=_PLAY_TASK):
         try:
             yield record, str(json.loads(record.what)["file"])
         except (ValueError, TypeError, KeyError):
-            continue  # one unreadable record must not hide the others
+            continue  # an invalid record must not hide the other runs
 
 
 def _play_rows(runs: Path, plays: Iterable[tuple[RunRecord, str]]) -> Iterator[tuple[Any, ...]]:
@@ -394,6 +394,14 @@ def _play_rows(runs: Path, plays: Iterable[tuple[RunRecord, str]]) -> Iterator[t
 
 def _play_row(result: Result) -> tuple[Any, ...]:
     body: Mapping[str, Any] = result.data if isinstance(result.data, Mapping) else {}
-    said = (body.get("ending", str(result.status)), result.code or None, result.error or None)
-    who = (result.target, body.get("account_id"), result.kind)
-    return (*who, body.get("at"), result.task, *said, body.get("registered"), result.started.isoformat(), result.seconds)
+    outcome = (body.get("ending", str(result.status)), result.code or None, result.error or None)
+    account = (result.target, body.get("account_id"), result.kind)
+    return (
+        *account,
+        body.get("at"),
+        result.task,
+        *outcome,
+        body.get("registered"),
+        result.started.isoformat(),
+        result.seconds,
+    )

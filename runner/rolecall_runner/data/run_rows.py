@@ -1,6 +1,6 @@
-"""Recorded queries and their rows, read from the journals, with the columns that hold all of them.
+"""Read recorded queries and their rows from the journals, and determine the columns of their tables.
 
-Each run is read twice: once to determine the column types, once for the rows. Only one account is in memory at a time.
+Each run is read twice: once for the column types, once for the rows. Only one account is in memory at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rolecall_runner.query import QueryAnswer
 
 QUERY_TASK = "query"
 RESERVED_NAMES = frozenset({"runs", "errors", "play_results"})
-"""Tables that `runner sql` makes itself; a query with such a name gets `_rows` appended."""
+"""Built-in tables of `runner sql`. The table of a query with such a name gets the suffix `_rows`."""
 PLACE_TYPES: Mapping[str, Scalar] = {
     "account": Scalar.STRING,
     "account_id": Scalar.STRING,
@@ -29,16 +29,16 @@ PLACE_TYPES: Mapping[str, Scalar] = {
     "run_id": Scalar.STRING,
     "rehearsal": Scalar.BOOLEAN,
 }
-"""Columns that every table has before its own. `rehearsal`: the sandbox answered, not AWS."""
+"""Leading columns of every table. `rehearsal`: the row comes from the sandbox, not from AWS."""
 _VERBS = re.compile(r"(?:batch_)?(?:describe|list|get|search|lookup|select|head|scan|query)_(?=.)")
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedQuery:
-    """A run of a query and what it asked.
+    """A run of a query, with the query from its record.
 
-    `name` is the name of a named query, else "". `operation` is the boto3 method (`describe_instances`). `body` is the
-    description of the query in the run's record.
+    `name`: name of a named query, else "". `operation`: the boto3 method (`describe_instances`). `body`: the description of
+    the query in the record.
     """
 
     record: RunRecord
@@ -65,9 +65,9 @@ class RecordedQuery:
 
     @property
     def identity(self) -> str:
-        """Equal for two runs if they can be compared: same query, and both answered by AWS or both by the sandbox."""
-        asked = {key: value for key, value in self.body.items() if key != "levels"}
-        return json.dumps([self.record.rehearsal, asked], sort_keys=True)
+        """Equal for two runs that can be compared: of the same query, and both with AWS or both with the sandbox."""
+        query = {key: value for key, value in self.body.items() if key != "levels"}
+        return json.dumps([self.record.rehearsal, query], sort_keys=True)
 
     def model(self) -> tuple[Struct, str | None]:
         """Return the columns that the botocore model declares, and the field to unnest, if any.
@@ -86,7 +86,7 @@ class RecordedQuery:
 
 
 def recorded_query(record: RunRecord) -> RecordedQuery | None:
-    """Return the query of a run; None if the run is of another kind or its record does not describe the query."""
+    """Return the query of a run; None if the run is of another kind or its record has no query."""
     if record.task != QUERY_TASK:
         return None
     try:
@@ -109,7 +109,7 @@ def table_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One row and where it comes from; the first fields are those of PLACE_TYPES. `asked_at` is ISO 8601."""
+    """One row with its origin. The first fields are those of PLACE_TYPES. `asked_at`: time of the call, in ISO 8601."""
 
     account: str
     account_id: str
@@ -121,7 +121,7 @@ class RunRow:
 
 
 def read_answers(runs: Path, query: RecordedQuery) -> Iterator[tuple[str, QueryAnswer]]:
-    """Yield the kind of target and the answer of each account of a run, the last one where there are several.
+    """Yield the target kind and the answer of each account of a run. If an account has several, only the last is included.
 
     Raises JournalError.
     """
@@ -160,14 +160,14 @@ def read_rows(runs: Path, queries: Iterable[RecordedQuery]) -> Iterator[RunRow]:
 
 @dataclass(frozen=True, slots=True)
 class RowSurvey:
-    """Column types that hold all rows of some runs, and the number of rows."""
+    """Column types that fit all rows of some runs, and the number of rows."""
 
     columns: Struct
     rows: int
 
 
 def survey_rows(runs: Path, queries: Iterable[RecordedQuery], known: Struct | None = None) -> RowSurvey:
-    """Read all rows for their types: those of the model and of `known`, widened by the values. Raises JournalError."""
+    """Return the types of the model and of `known`, widened by the values of all rows. Raises JournalError."""
     columns, rows = known or Struct({}), 0
     for query in queries:
         columns = merge_structs(query.model()[0], columns)
@@ -188,7 +188,7 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True)
 class TableLayout:
-    """The columns of a table: those of PLACE_TYPES that it has, then its own."""
+    """The columns of a table: the included columns of PLACE_TYPES, then those of the query."""
 
     places: tuple[str, ...]
     columns: tuple[TableColumn, ...]
@@ -206,8 +206,8 @@ class TableLayout:
 def layout_of(columns: Struct, places: Iterable[str] = PLACE_TYPES, taken: Iterable[str] = ()) -> TableLayout:
     """Name the columns of a table.
 
-    A column with a name of `places` or `taken` is prefixed with `value_`. Names that are equal regardless of case, which SQL
-    does not distinguish, get a number appended.
+    A column whose name is in `places` or `taken` gets the prefix `value_`. SQL names are case-insensitive, so names that
+    differ only in case get a number appended.
     """
     kept = tuple(places)
     reserved = {*kept, *taken}

@@ -1,4 +1,4 @@
-"""What each kind of task does in one account: arguments for that account, then an outcome."""
+"""Handlers of actions: each renders the arguments of a task for one account, runs the action, and returns an outcome."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ Means = PerProcess[tuple[Clients, Sessions]]
 
 
 class ActionHandler(Protocol):
-    """Runs a task's action in one account. Called from many threads."""
+    """Runs the action of a task in one account. Must be thread-safe."""
 
     def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
-        """Run the action; the data of the outcome is a mapping, which is registered. May raise."""
+        """Run the action. The data of the outcome is a mapping, which can be registered. May raise any exception."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Query:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
-        """Raises QueryError, TemplateError, and what assuming the role raises."""
+        """Run the query. Raises QueryError, TemplateError, and the errors of assuming the role."""
         arguments = self.action.arguments
         rendered = arguments.render(variables)
         if "parameters" in rendered:
@@ -69,9 +69,9 @@ class Query:
 
     def _task(self, rendered: Mapping[str, Any]) -> QueryTask:
         key = json.dumps(rendered, sort_keys=True, default=repr)
-        with self._lock:  # validate a query that many accounts share only once
+        with self._lock:  # a query that is the same in many accounts is validated once
             if key not in self._tasks:
-                if len(self._tasks) >= _CACHED_QUERIES:  # queries that differ by account must not grow memory
+                if len(self._tasks) >= _CACHED_QUERIES:  # limits memory if the query differs by account
                     self._tasks.clear()
                 self._tasks[key] = QueryTask(self._spec(rendered), self.means)
             return self._tasks[key]
@@ -89,7 +89,7 @@ class Verify:
     task: Task
 
     def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
-        """The verdict's mark is the outcome's status."""
+        """Verify the account. The mark of the verdict becomes the status of the outcome."""
         del variables
         outcome = self.task(target)
         errors = [
@@ -107,14 +107,14 @@ class Assert:
     action: AssertAction
 
     def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
-        """Raises TemplateError for what is undefined."""
+        """Evaluate the conditions. Raises TemplateError, also for undefined variables."""
         del target
         for condition in self.action.that:
             if not condition.true(variables):
-                given = self.action.fail_msg.render(variables) if self.action.fail_msg else "Assertion failed"
-                return Outcome(Status.FAILED, {"assertion": condition.text}, f"{given} ({condition.text})")
-        good = self.action.success_msg.render(variables) if self.action.success_msg else "All assertions passed"
-        return Outcome(data={"msg": str(good)})
+                message = self.action.fail_msg.render(variables) if self.action.fail_msg else "Assertion failed"
+                return Outcome(Status.FAILED, {"assertion": condition.text}, f"{message} ({condition.text})")
+        message = self.action.success_msg.render(variables) if self.action.success_msg else "All assertions passed"
+        return Outcome(data={"msg": str(message)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Script:
     means: Means
 
     def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
-        """Raises what assuming the role and the function raise."""
+        """Call the function. Raises its errors and those of assuming the role."""
         arguments = self.action.arguments.render(variables)
 
         def call(session: Any, account: Target) -> Any:
@@ -137,18 +137,18 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """Runs a third-party task made for these arguments; registers its result as `data`."""
+    """Creates a third-party task from the arguments and runs it; registers its result as `data`."""
 
     action: PluginAction
     factory: Callable[[Any], Any]
     means: Means
 
     def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
-        """Raises what the factory and the task raise."""
-        made = self.factory(self.action.arguments.render(variables))
-        if isinstance(getattr(made, "name", None), str):
-            return _with_change(made(target))
-        return _with_change(FunctionTask(made, self.means)(target))
+        """Create and run the task. Raises the errors of its factory and of the task."""
+        task = self.factory(self.action.arguments.render(variables))
+        if isinstance(getattr(task, "name", None), str):
+            return _with_change(task(target))
+        return _with_change(FunctionTask(task, self.means)(target))
 
 
 def _with_change(outcome: Outcome) -> Outcome:
@@ -158,15 +158,15 @@ def _with_change(outcome: Outcome) -> Outcome:
 
 @dataclass(slots=True)
 class HandlerFactory:
-    """Makes performers. Functions and third-party tasks are loaded first, so that their errors precede any call."""
+    """Creates action handlers. Functions and third-party tasks are imported then, so that import errors precede any call."""
 
     fleet: Fleet
     folder: Path
     plugins: Mapping[str, EntryPoint]
     allow_write: bool = False
 
-    def performer(self, task: PlayTask) -> ActionHandler:
-        """The performer of a task. Raises PlayError, SandboxError, CallerError."""
+    def create(self, task: PlayTask) -> ActionHandler:
+        """Create the handler of a task's action. Raises PlayError, SandboxError, CallerError."""
         action = task.action
         if isinstance(action, AssertAction):
             return Assert(action)
@@ -174,15 +174,15 @@ class HandlerFactory:
             return Verify(self.fleet.verify_task(action.spec))
         means = self.fleet.means
         if isinstance(action, ScriptAction):
-            return Script(action, self._placed(task, lambda: load_function(action.function, self.folder)), means)
+            return Script(action, self._load(task, lambda: load_function(action.function, self.folder)), means)
         if isinstance(action, PluginAction):
-            return Plugin(action, self._placed(task, lambda: load_factory(self.plugins[action.name])), means)
+            return Plugin(action, self._load(task, lambda: load_factory(self.plugins[action.name])), means)
         if action.writes and not self.allow_write:
             text = f'the task "{task.name}" writes'
             raise PlayError(text, where=str(task.place), hint="add --allow-write, or try it with --check")
         return Query(action, means)
 
-    def _placed(self, task: PlayTask, load: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+    def _load(self, task: PlayTask, load: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
         try:
             return load()
         except RolecallError as error:

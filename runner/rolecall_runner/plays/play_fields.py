@@ -1,6 +1,6 @@
-"""Reads the keys of a mapping in a play file: checks types, and the names that expressions may use.
+"""Read the mappings of a play file: validate keys, types, and the variable names in expressions.
 
-Errors are reported with line, column, and hint.
+Problems are collected with line, column, and hint.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ class PlayProblems:
         self.problems: list[Problem] = []
 
     def add(self, mark: YamlMark, what: str, hint: str) -> None:
-        """One more problem."""
+        """Add a problem at a mark."""
         place = place_at(self.file, mark)
         self.problems.append(Problem(place.file, place.line, place.column, what, hint))
 
     def place(self, mark: YamlMark) -> Place:
-        """A mark as people count."""
+        """Convert a mark to a place in the file, counted from 1."""
         return place_at(self.file, mark)
 
 
 class Fields:
-    """The keys of one mapping. `owner` is what the mapping is, for messages: `a play`, `the task "x"`."""
+    """Typed access to the keys of one mapping. `owner` describes the mapping in messages: `a play`, `the task "x"`.
+
+    Invalid values are reported, and the default is returned instead.
+    """
 
     def __init__(self, node: MapNode, report: PlayProblems, owner: str) -> None:
         self.node = node
@@ -45,20 +48,20 @@ class Fields:
         self.owner = owner
 
     def bad(self, key: str, what: str, hint: str) -> None:
-        """A problem at a key's value."""
+        """Report a problem at the value of a key."""
         self.report.add(self.mark(key), what, hint)
 
     def mark(self, key: str) -> YamlMark:
-        """Where a key's value stands; the mapping's own mark when the key is not there."""
+        """Position of a key's value; that of the mapping if the key is missing."""
         return self.node.marks[key][1] if key in self.node else self.node.mark
 
     def places(self, key: str) -> list[YamlMark]:
-        """Where each entry of a list stands, or the single value that stands in its place."""
+        """Positions of the entries of a list, or of the single value given instead of a list."""
         found = self.node.get(key)
         return list(found.marks) if isinstance(found, ListNode) else [self.mark(key)]
 
     def known(self, keys: Iterable[str]) -> None:
-        """Every other key is a problem, with the nearest known one."""
+        """Report every key that is not in `keys`, with the nearest valid key as the hint."""
         names = list(keys)
         for key in self.node:
             if key not in names:
@@ -69,41 +72,43 @@ class Fields:
                 )
 
     def text(self, key: str, default: str = "") -> str:
-        """A text that is not empty."""
-        return self._one(key, default, lambda found: isinstance(found, str) and bool(found.strip()), "text", "write text")
+        """A non-empty string."""
+        return self._validated(
+            key, default, lambda found: isinstance(found, str) and bool(found.strip()), "text", "write text"
+        )
 
     def flag(self, key: str, default: bool = False) -> bool:
-        """True or false."""
-        return self._one(key, default, lambda found: isinstance(found, bool), "true or false", "write true or false")
+        """A Boolean."""
+        return self._validated(key, default, lambda found: isinstance(found, bool), "true or false", "write true or false")
 
     def count(self, key: str, default: int, least: int = 0) -> int:
-        """A whole number, `least` or more."""
+        """An integer of at least `least`."""
 
-        def good(found: Any) -> bool:
+        def is_valid(found: Any) -> bool:
             return isinstance(found, int) and not isinstance(found, bool) and found >= least
 
-        return self._one(key, default, good, f"a whole number from {least}", f"write a number, {least} or more")
+        return self._validated(key, default, is_valid, f"a whole number from {least}", f"write a number, {least} or more")
 
     def number(self, key: str, default: float, most: float | None = None) -> float:
-        """A number from 0."""
+        """A number from 0 to `most`; None: no upper limit."""
         limit = f" to {most:g}" if most is not None else ""
 
-        def good(found: Any) -> bool:
+        def is_valid(found: Any) -> bool:
             number = isinstance(found, int | float) and not isinstance(found, bool)
             return number and found >= 0 and (most is None or found <= most)
 
-        return float(self._one(key, default, good, f"a number from 0{limit}", f"write a number from 0{limit}"))
+        return float(self._validated(key, default, is_valid, f"a number from 0{limit}", f"write a number from 0{limit}"))
 
     def choice(self, key: str, default: str, choices: tuple[str, ...]) -> str:
-        """One of some words."""
+        """One of `choices`."""
         found = self.text(key, default)
         if found in choices:
             return found
         self.bad(key, f"{key} of {self.owner} is {found!r}", suggest(found, choices, "write one of"))
         return default
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts; a single one may stand alone, or several with commas."""
+    def strings(self, key: str) -> tuple[str, ...]:
+        """A list of strings, or one string that is split at commas. Empty if the key is missing or invalid."""
         found = self.node.get(key)
         if isinstance(found, str) and found.strip():
             return tuple(part.strip() for part in found.split(",") if part.strip())
@@ -114,7 +119,7 @@ class Fields:
         return ()
 
     def maps(self, key: str) -> list[MapNode]:
-        """A list of mappings; what is none is a problem and left out."""
+        """A list of mappings. Other entries are reported and omitted."""
         found = self.node.get(key)
         if key not in self.node:
             return []
@@ -129,7 +134,7 @@ class Fields:
         return [item for item in found if isinstance(item, MapNode)]
 
     def map(self, key: str) -> MapNode:
-        """A mapping; nothing at all counts as an empty one."""
+        """A mapping; empty if the key is missing, null, or invalid."""
         found = self.node.get(key)
         if isinstance(found, MapNode):
             return found
@@ -138,59 +143,59 @@ class Fields:
         return MapNode(self.mark(key))
 
     def conditions(self, key: str) -> tuple[Expression, ...]:
-        """Expressions of which all must be true: one, or a list of them."""
+        """One expression or a list of expressions, compiled; `false` for an invalid one. All of them must be true."""
         found = self.node.get(key)
         if key not in self.node:
             return ()
         items = found if isinstance(found, ListNode) else [found]
-        made = []
+        compiled = []
         for item, mark in zip(items, self.places(key), strict=True):
             if isinstance(item, bool):
-                made.append(expression(str(item).lower()))
+                compiled.append(expression(str(item).lower()))
             elif isinstance(item, str) and item.strip():
-                made.append(self._compiled(mark, partial(expression, item), expression("false")))
+                compiled.append(self._compiled(mark, partial(expression, item), expression("false")))
             else:
                 self.report.add(mark, f"{key} of {self.owner} is no expression", f"write {key}: found.rows | length == 0")
-                made.append(expression("false"))
-        return tuple(made)
+                compiled.append(expression("false"))
+        return tuple(compiled)
 
     def value(self, key: str) -> Value | None:
-        """Any value, its texts compiled; None when the key is not there."""
+        """A value of any type, with its expressions compiled; None if the key is missing, NOTHING if it is invalid."""
         if key not in self.node:
             return None
         problems = len(self.report.problems)
-        for text, mark in texts_in(self.node[key], self.mark(key)):
+        for text, mark in strings_in(self.node[key], self.mark(key)):
             self._compiled(mark, partial(value, text), NOTHING)
         return value(self.node[key]) if problems == len(self.report.problems) else NOTHING
 
-    def _compiled(self, mark: YamlMark, make: Callable[[], T], instead: T) -> T:
+    def _compiled(self, mark: YamlMark, make: Callable[[], T], fallback: T) -> T:
         try:
             return make()
         except TemplateError as error:
             self.report.add(mark, error.what, error.hint or "fix the expression")
-            return instead
+            return fallback
 
-    def _one(self, key: str, default: T, good: Callable[[Any], bool], what: str, hint: str) -> T:
+    def _validated(self, key: str, default: T, is_valid: Callable[[Any], bool], what: str, hint: str) -> T:
         if key not in self.node:
             return default
         found = self.node[key]
-        if good(found):
+        if is_valid(found):
             return found  # type: ignore[no-any-return]
-        shown = "" if isinstance(found, MapNode | ListNode) else f" ({found!r})"
-        self.bad(key, f"{key} of {self.owner} is not {what}{shown}", hint)
+        suffix = "" if isinstance(found, MapNode | ListNode) else f" ({found!r})"
+        self.bad(key, f"{key} of {self.owner} is not {what}{suffix}", hint)
         return default
 
 
-def texts_in(tree: Any, mark: YamlMark) -> Iterator[tuple[str, YamlMark]]:
-    """Every text of a tree, at any depth, with its place; keys are none."""
+def strings_in(tree: Any, mark: YamlMark) -> Iterator[tuple[str, YamlMark]]:
+    """Yield each string in a tree, at any depth, with its position. Keys are not included."""
     if isinstance(tree, str):
         yield tree, mark
     elif isinstance(tree, MapNode):
         for key, item in tree.items():
-            yield from texts_in(item, tree.marks[key][1])
+            yield from strings_in(item, tree.marks[key][1])
     elif isinstance(tree, ListNode):
         for item, at in zip(tree, tree.marks, strict=True):
-            yield from texts_in(item, at)
+            yield from strings_in(item, at)
 
 
 ACCOUNT = frozenset(
@@ -199,12 +204,12 @@ ACCOUNT = frozenset(
         "item", "result",
     }
 )  # fmt: skip
-"""Names that a play's variables and registered results may not take."""
+"""Reserved names: not allowed for variables and registered results."""
 _LOOP, _RESULT = "item", "result"
 
 
 def account_variables(target: Target, *, check: bool) -> dict[str, object]:
-    """What expressions know of an account."""
+    """Variables that describe an account, for use in expressions."""
     return {
         "name": target.name,
         "account_id": target.account_id,
@@ -221,7 +226,7 @@ def account_variables(target: Target, *, check: bool) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class ExpressionNames:
-    """Names known at one place of a play: its variables, what was registered by then, `item` in a loop."""
+    """Names defined at one point of a play: its variables, the results registered so far, and `more` (`item`, `result`)."""
 
     variables: Collection[str]
     registered: Collection[str]
@@ -229,28 +234,28 @@ class ExpressionNames:
     more: frozenset[str] = frozenset()
 
     def inside(self, *, looping: bool) -> ExpressionNames:
-        """The names inside a task."""
+        """The names inside a task. `looping` adds `item`."""
         return replace(self, more=self.more | {_LOOP}) if looping else self
 
     def with_result(self) -> ExpressionNames:
-        """The names where the task's own result is known."""
+        """The names in conditions on the result of a task. Adds `result`."""
         return replace(self, more=self.more | {_RESULT})
 
     def check_tree(self, tree: Any, mark: YamlMark) -> None:
-        """Report names in the texts of a tree that nothing gives a value, each at its own text."""
-        for text, at in texts_in(tree, mark):
+        """Report undefined names in the strings of a tree, each at the position of its string."""
+        for text, at in strings_in(tree, mark):
             try:
                 self.check(at, value(text))
             except TemplateError:
                 continue  # reported where it was compiled
 
     def check_each(self, marks: Iterable[YamlMark], conditions: Iterable[Expression]) -> None:
-        """Report names in conditions, each at its own."""
-        for mark, condition in zip(marks, conditions, strict=False):  # without the key there is a place alone
+        """Report undefined names in conditions, each at the position of its condition."""
+        for mark, condition in zip(marks, conditions, strict=False):  # without the key, there is a mark but no condition
             self.check(mark, condition)
 
     def check(self, mark: YamlMark, *values: Value | Expression) -> None:
-        """Report names that nothing gives a value."""
+        """Report undefined names in values and expressions."""
         own = ACCOUNT - {_LOOP, _RESULT}
         known = own | set(self.variables) | set(self.registered) | self.more
         for name in sorted({name for each in values for name in each.names} - known - FUNCTIONS):

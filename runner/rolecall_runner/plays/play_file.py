@@ -1,6 +1,6 @@
-"""Reads play files: plays, their tasks with actions (query, verify, assert, script, third-party), and `serial` batches.
+"""Parse play files: plays, their tasks with actions (query, verify, assert, script, third-party), and `serial` batches.
 
-All errors of a file are reported in one pass, each with line, column, and hint. Nothing in the file is executed.
+All problems of a file are reported in one pass, each with line, column, and hint. No code from the file is executed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rolecall_runner.plays.play_model import (
     ScriptAction,
     VerifyAction,
 )
-from rolecall_runner.plays.scripts import look_at
+from rolecall_runner.plays.scripts import validate_function
 from rolecall_runner.plays.templating import NOTHING, Value
 from rolecall_runner.query import QuerySpec, base_query, check_reads, override, validate_query
 from rolecall_runner.specification import build
@@ -38,27 +38,29 @@ from rolecall_runner.verify import Actions, VerifySpec
 
 T = TypeVar("T")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
-_ALL = 100
+_ALL_PERCENT = 100
 
 
 def batches(accounts: Sequence[T], steps: Sequence[PlayStep]) -> Iterator[tuple[T, ...]]:
-    """The accounts in their order, cut into batches; the last step goes for all that follow. No steps: one batch.
+    """Yield the accounts in batches, in order. The last step applies to all further batches; without steps, one batch.
 
-    A share is rounded down, but a batch has one account at least, as in Ansible.
+    As in Ansible, a percentage is rounded down, but a batch has at least one account.
     """
-    begin = 0
+    start = 0
     total = len(accounts)
-    sizes = [max(1, floor(step.size * total / _ALL) if step.percent else int(step.size)) for step in steps] or [total]
+    sizes = [max(1, floor(step.size * total / _ALL_PERCENT) if step.percent else int(step.size)) for step in steps] or [
+        total
+    ]
     number = 0
-    while begin < len(accounts):
+    while start < total:
         size = sizes[min(number, len(sizes) - 1)]
-        yield tuple(accounts[begin : begin + size])
-        begin += size
+        yield tuple(accounts[start : start + size])
+        start += size
         number += 1
 
 
 def steps_of(fields: Fields) -> tuple[PlayStep, ...]:
-    """Read `serial`: a number, a share as `30%`, or a list of them."""
+    """Read `serial`: a number, a percentage such as `30%`, or a list of these."""
     if "serial" not in fields.node:
         return ()
     found = fields.node["serial"]
@@ -66,14 +68,14 @@ def steps_of(fields: Fields) -> tuple[PlayStep, ...]:
     marks = found.marks if isinstance(found, ListNode) else [fields.mark("serial")]
     if not items:
         fields.bad("serial", "serial is an empty list", "write a number, a share as 30%, or a list of them")
-    return tuple(_step(item, mark, fields) for item, mark in zip(items, marks, strict=True))
+    return tuple(_read_step(item, mark, fields) for item, mark in zip(items, marks, strict=True))
 
 
-def _step(item: Any, mark: YamlMark, fields: Fields) -> PlayStep:
+def _read_step(item: Any, mark: YamlMark, fields: Fields) -> PlayStep:
     if isinstance(item, int) and not isinstance(item, bool) and item > 0:
         return PlayStep(item)
     match = _PERCENT.fullmatch(item) if isinstance(item, str) else None
-    if match and 0 < float(match[1]) <= _ALL:
+    if match and 0 < float(match[1]) <= _ALL_PERCENT:
         return PlayStep(float(match[1]), percent=True)
     fields.report.add(mark, f"serial {item!r} is no number of accounts", "write a number from 1, or a share from 1% to 100%")
     return PlayStep(1)
@@ -85,14 +87,14 @@ QUERY_KEYS = (
     "named",
     "allow_write",
 )
-"""Keys of a query task: settings of the query, and where it takes the others from."""
+"""Keys of a query task: the settings of the query, its source (`file` or `named`), and `allow_write`."""
 VERIFY_KEYS = ("actions", "drift")
 """Keys of a verify task."""
-_CONSTANT = ("service", "operation", "named", "file")
+_CONSTANT_KEYS = ("service", "operation", "named", "file")
 
 
 def action_of(kind: str, fields: Fields, folder: Path, names: ExpressionNames) -> Action:
-    """The action under the task's key `kind`; problems are reported."""
+    """Read the action under the key `kind` of a task. Problems are added to the report."""
     return _READERS[kind](fields, folder, names) if kind in _READERS else _plugin(kind, fields, names)
 
 
@@ -106,23 +108,23 @@ def _query(fields: Fields, folder: Path, names: ExpressionNames) -> Action:
     body.pop("allow_write", None)
     if isinstance(body.get("file"), str):
         body["file"] = str(folder / body["file"])
-    for key in _CONSTANT:
+    for key in _CONSTANT_KEYS:
         if key in body and not isinstance(body[key], str):
             inner.bad(key, f"{key} of a query is no plain text", "write it out: it is the same for every account")
             return QueryAction(NOTHING)
-    return _judged(QueryAction(replace(arguments, body=body), allow_write=allow_write), inner)
+    return _validate_query_action(QueryAction(replace(arguments, body=body), allow_write=allow_write), inner)
 
 
-def _judged(action: QueryAction, inner: Fields) -> QueryAction:
-    """Check what does not depend on the account, and whether the query writes."""
+def _validate_query_action(action: QueryAction, inner: Fields) -> QueryAction:
+    """Validate the settings that do not depend on the account, and set `writes`."""
     body: dict[str, Any] = action.arguments.body
     fixed = {key: item for key, item in body.items() if Value(item, frozenset()).constant}
     try:
         spec = validate_query(spec_of(fixed))
     except RolecallError as error:
-        words = f"{error.where} {error.what}"
-        named = [key for key in reversed(QUERY_KEYS) if key in body and key.rstrip("s") in words]
-        key = error.where if error.where in body else next(iter(named), "")
+        message = f"{error.where} {error.what}"
+        mentioned = [key for key in reversed(QUERY_KEYS) if key in body and key.rstrip("s") in message]
+        key = error.where if error.where in body else next(iter(mentioned), "")
         inner.report.add(inner.mark(key) if key else inner.node.mark, error.what, error.hint or "fix the query")
         return action
     writing = [each for each in check_reads(spec, allow_write=True) if not each.reads]
@@ -137,12 +139,12 @@ def _judged(action: QueryAction, inner: Fields) -> QueryAction:
 
 
 def spec_of(arguments: Mapping[str, Any]) -> QuerySpec:
-    """The unchecked query of a task's rendered arguments; they override those of a shipped query or a query file.
+    """Build the query of a task from its rendered arguments, which override those of a shipped query or a query file.
 
-    Raises QueryError.
+    The query is not validated; see `validate_query`. Raises QueryError.
     """
-    service, operation, named, file = (str(arguments[key]) if arguments.get(key) else None for key in _CONSTANT)
-    settings = {key: value for key, value in arguments.items() if key in QUERY_KEYS and key not in _CONSTANT}
+    service, operation, named, file = (str(arguments[key]) if arguments.get(key) else None for key in _CONSTANT_KEYS)
+    settings = {key: value for key, value in arguments.items() if key in QUERY_KEYS and key not in _CONSTANT_KEYS}
     return override(base_query(service, operation, named=named, file=Path(file) if file else None), **settings)
 
 
@@ -183,7 +185,7 @@ def _script(fields: Fields, folder: Path, names: ExpressionNames) -> Action:
     else:
         function, mark = fields.text("script"), fields.mark("script")
     if function:
-        for what, hint in look_at(function, folder):
+        for what, hint in validate_function(function, folder):
             fields.report.add(mark, what, hint)
     return ScriptAction(function, arguments or Value({}, frozenset()))
 
@@ -215,8 +217,8 @@ _START = "- hosts: all\n    tasks: ..."
 
 
 @dataclass(slots=True)
-class _Book:
-    """What reading one file gathers: its folder, third parties' tasks, names that are registered so far."""
+class _ParseState:
+    """State of the parser for one file. `plugins`: names of third-party tasks. `registered`: names registered so far."""
 
     report: PlayProblems
     folder: Path
@@ -225,7 +227,7 @@ class _Book:
 
 
 def load_plays(path: Path, plugins: Collection[str] = ()) -> tuple[Play, ...]:
-    """Read a play file. `plugins` are names of tasks from third parties. Raises PlayFileError with all problems."""
+    """Read a play file. `plugins`: names of third-party tasks. Raises PlayFileError with all problems."""
     text = read_text(path, str(path))
     if isinstance(text, Problem):
         hint = "name a file of plays" if text.what == "there is no such file" else text.hint
@@ -234,93 +236,96 @@ def load_plays(path: Path, plugins: Collection[str] = ()) -> tuple[Play, ...]:
 
 
 def parse_plays(text: str, file: str, folder: Path, plugins: Collection[str] = ()) -> tuple[Play, ...]:
-    """Plays of a text; `file` is its name in messages, scripts are looked for in `folder`. Raises PlayFileError."""
+    """Parse the content of a play file. `file`: its name in messages. `folder`: where scripts are. Raises PlayFileError."""
     report = PlayProblems(file)
     if not text.strip():
         raise PlayFileError([Problem(file, 1, 1, "the file is empty", f"write {_START}")])
     source = parse_source(text, file)
     if source.problems:
         raise PlayFileError(source.problems)
-    book = _Book(report, folder, plugins)
-    plays = tuple(_plays(source.tree, book))
+    state = _ParseState(report, folder, plugins)
+    plays = tuple(_plays(source.tree, state))
     if report.problems:
         raise PlayFileError(sorted(report.problems, key=lambda each: (each.line, each.column)))
     return plays
 
 
-def _plays(tree: Any, book: _Book) -> Iterator[Play]:
+def _plays(tree: Any, state: _ParseState) -> Iterator[Play]:
     if not isinstance(tree, ListNode) or not tree:
-        book.report.add(getattr(tree, "mark", START), "a file of plays is a list", f"start with {_START}")
+        state.report.add(getattr(tree, "mark", START), "a file of plays is a list", f"start with {_START}")
         return
     for item, mark in zip(tree, tree.marks, strict=True):
         if isinstance(item, MapNode):
-            yield _play(item, book)
+            yield _play(item, state)
         else:
-            book.report.add(mark, "a play is a mapping", f"write {_START}")
+            state.report.add(mark, "a play is a mapping", f"write {_START}")
 
 
-def _play(node: MapNode, book: _Book) -> Play:
-    fields = Fields(node, book.report, "a play")
+def _play(node: MapNode, state: _ParseState) -> Play:
+    fields = Fields(node, state.report, "a play")
     fields.known(PLAY_KEYS)
-    hosts = ":".join(fields.texts("hosts")) if isinstance(node.get("hosts"), ListNode) else fields.text("hosts")
+    hosts = ":".join(fields.strings("hosts")) if isinstance(node.get("hosts"), ListNode) else fields.text("hosts")
     if "hosts" not in node:
-        book.report.add(node.mark, "a play has no hosts", "add hosts: all, or a pattern as of --limit")
+        state.report.add(node.mark, "a play has no hosts", "add hosts: all, or a pattern as of --limit")
     if "tasks" not in node:
-        book.report.add(node.mark, "a play has no tasks", "add tasks: and a list of them")
-    tags = frozenset(fields.texts("tags"))
-    variables = _variables(fields.map("vars"), book)
-    names = ExpressionNames(frozenset(variables), book.registered, book.report)
-    tasks = tuple(_task(each, book, names, tags) for each in fields.maps("tasks"))
-    handlers = tuple(_task(each, book, names, tags) for each in fields.maps("handlers"))
+        state.report.add(node.mark, "a play has no tasks", "add tasks: and a list of them")
+    tags = frozenset(fields.strings("tags"))
+    variables = _variables(fields.map("vars"), state)
+    names = ExpressionNames(frozenset(variables), state.registered, state.report)
+    tasks = tuple(_task(each, state, names, tags) for each in fields.maps("tasks"))
+    handlers = tuple(_task(each, state, names, tags) for each in fields.maps("handlers"))
     _check_handlers(fields, tasks, handlers)
-    _check_variables(fields.map("vars") if isinstance(node.get("vars"), MapNode) else MapNode(node.mark), book)
+    _check_variables(fields.map("vars") if isinstance(node.get("vars"), MapNode) else MapNode(node.mark), state)
     percentage = fields.number("max_fail_percentage", 100, most=100) if "max_fail_percentage" in node else None
-    place = book.report.place(node.mark)
+    place = state.report.place(node.mark)
     steps = steps_of(fields)
     return Play(fields.text("name", hosts), place, hosts, variables, steps, percentage, tasks, handlers)
 
 
-def _variables(node: MapNode, book: _Book) -> dict[str, Value]:
-    fields = Fields(node, book.report, "vars")
-    made: dict[str, Value] = {}
+def _variables(node: MapNode, state: _ParseState) -> dict[str, Value]:
+    fields = Fields(node, state.report, "vars")
+    variables: dict[str, Value] = {}
     for key in node:
         found = fields.value(key)
         if not key.isidentifier() or key in ACCOUNT:
             why = "is the account's own" if key in ACCOUNT else "is no name for an expression"
-            book.report.add(node.marks[key][0], f"the variable {key} {why}", "choose a name of letters, digits and _")
+            state.report.add(node.marks[key][0], f"the variable {key} {why}", "choose a name of letters, digits and _")
         if found is not None:
-            made[key] = found
-    return made
+            variables[key] = found
+    return variables
 
 
-def _check_variables(node: MapNode, book: _Book) -> None:
-    """Variables may use earlier ones and, since each is made when a task needs it, results of the play's tasks."""
+def _check_variables(node: MapNode, state: _ParseState) -> None:
+    """Report undefined names in variables.
+
+    A variable may use earlier variables, and all registered results, because it is rendered when a task uses it.
+    """
     for index, key in enumerate(node):
-        names = ExpressionNames(frozenset(list(node)[:index]), book.registered, book.report)
+        names = ExpressionNames(frozenset(list(node)[:index]), state.registered, state.report)
         names.check_tree(node[key], node.marks[key][1])
 
 
-def _task(node: MapNode, book: _Book, names: ExpressionNames, tags: frozenset[str]) -> PlayTask:
-    kinds = [key for key in node if key in ACTIONS or key in book.plugins]
+def _task(node: MapNode, state: _ParseState, names: ExpressionNames, tags: frozenset[str]) -> PlayTask:
+    kinds = [key for key in node if key in ACTIONS or key in state.plugins]
     name = node.get("name")
-    fields = Fields(node, book.report, f'the task "{name}"' if isinstance(name, str) else "a task")
-    fields.known((*ACTIONS, *TASK_KEYS, *book.plugins))
+    fields = Fields(node, state.report, f'the task "{name}"' if isinstance(name, str) else "a task")
+    fields.known((*ACTIONS, *TASK_KEYS, *state.plugins))
     if len(kinds) != 1:
         what = f"does two things: {' and '.join(kinds)}" if kinds else "does nothing"
-        hint = "make a task of each" if kinds else f"add one of {', '.join((*ACTIONS, *sorted(book.plugins)))}"
-        book.report.add(node.mark, f"{fields.owner} {what}", hint)
+        hint = "make a task of each" if kinds else f"add one of {', '.join((*ACTIONS, *sorted(state.plugins)))}"
+        state.report.add(node.mark, f"{fields.owner} {what}", hint)
     kind = kinds[0] if kinds else "assert"
     inside = names.inside(looping="loop" in node)
-    action = action_of(kind, fields, book.folder, inside) if kinds else AssertAction(())
-    register = _register(fields, book)
+    action = action_of(kind, fields, state.folder, inside) if kinds else AssertAction(())
+    register = _register(fields, state)
     return PlayTask(
         name=fields.text("name", kind),
-        place=book.report.place(node.mark),
+        place=state.report.place(node.mark),
         action=action,
-        tags=tags | frozenset(fields.texts("tags")),
+        tags=tags | frozenset(fields.strings("tags")),
         register=register,
         ignore_errors=fields.flag("ignore_errors"),
-        notify=fields.texts("notify"),
+        notify=fields.strings("notify"),
         retries=fields.count("retries", DEFAULT_RETRIES),
         delay=fields.number("delay", DEFAULT_DELAY_SECONDS),
         **_conditions(fields, names),
@@ -328,7 +333,7 @@ def _task(node: MapNode, book: _Book, names: ExpressionNames, tags: frozenset[st
 
 
 def _conditions(fields: Fields, names: ExpressionNames) -> dict[str, Any]:
-    """Loop and conditions; those about the result know it as `result`, too."""
+    """Read the loop and the conditions of a task. All conditions except `when` may use `result`."""
     node = fields.node
     loop = fields.value("loop")
     if loop is not None and not isinstance(loop.body, list) and loop.constant:
@@ -346,13 +351,13 @@ def _conditions(fields: Fields, names: ExpressionNames) -> dict[str, Any]:
     return {"loop": loop, "when": found["when"], "until": found["until"], **optional}
 
 
-def _register(fields: Fields, book: _Book) -> str | None:
+def _register(fields: Fields, state: _ParseState) -> str | None:
     register = fields.text("register") or None
     if register is None:
         return None
     if not register.isidentifier() or register in ACCOUNT:
         fields.bad("register", f"register {register!r} is no free name for an expression", "use letters, digits and _")
-    book.registered.add(register)
+    state.registered.add(register)
     return register
 
 

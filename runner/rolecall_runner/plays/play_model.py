@@ -1,4 +1,4 @@
-"""Plays after reading and validation, their events, and their errors."""
+"""Data model of plays: validated plays and tasks, the events of a run, and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rolecall_runner.verify import VerifySpec
 
 
 class PlayError(RolecallError):
-    """A play cannot be run as written or with these options; no task was started."""
+    """The play or the options are invalid; no task was started."""
 
     exit_code = ExitCode.USAGE
 
@@ -37,14 +37,14 @@ DEFAULT_DELAY_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class PlayStep:
-    """Size of a batch: a number of accounts, or a percentage of all."""
+    """Size of a batch: a number of accounts, or a percentage of the accounts of the play."""
 
     size: float
     percent: bool = False
 
 
 class _WithArguments:
-    """An action whose variables are those of its arguments."""
+    """Base of actions whose expressions are all in `arguments`."""
 
     __slots__ = ()
     arguments: Value
@@ -57,7 +57,10 @@ class _WithArguments:
 
 @dataclass(frozen=True, slots=True)
 class QueryAction(_WithArguments):
-    """Run a query. `arguments` are those of a query: parameters, select, ...; service and operation are constants."""
+    """Run a query. `arguments`: its settings, such as parameters and select; service and operation are constants.
+
+    `writes`: at least one call is not a read operation.
+    """
 
     arguments: Value
     writes: bool = False
@@ -113,7 +116,7 @@ Action = QueryAction | VerifyAction | AssertAction | ScriptAction | PluginAction
 
 @dataclass(frozen=True, slots=True)
 class PlayTask:
-    """One task. `tags` include the play's. `retries`: attempts after the first. `delay`: in seconds."""
+    """A task. `tags` include those of the play. `retries`: attempts after the first. `delay`: seconds between attempts."""
 
     name: str
     place: Place
@@ -132,7 +135,7 @@ class PlayTask:
 
     @property
     def names(self) -> frozenset[str]:
-        """The variables that the task reads."""
+        """Names of the variables in the task."""
         conditions = (*self.when, *self.until, *(self.changed_when or ()), *(self.failed_when or ()))
         own = [each for each in (self.loop, *conditions) if each is not None]
         return frozenset(name for each in own for name in each.names) | self.action.names
@@ -145,7 +148,7 @@ class PlayTask:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """One play. `max_fail_percentage` None: the play continues while any account of a batch remains."""
+    """A play. `max_fail_percentage` None: the play stops only if all accounts of a batch fail."""
 
     name: str
     place: Place
@@ -161,7 +164,7 @@ JsonObject = dict[str, Any]
 
 
 class TaskEnding(StrEnum):
-    """How a task ended in one account."""
+    """Result of a task in one account."""
 
     OK = "ok"
     CHANGED = "changed"
@@ -173,12 +176,12 @@ class TaskEnding(StrEnum):
 
 
 BAD = frozenset({TaskEnding.FAILED, TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE})
-"""Endings after which an account runs no further tasks."""
+"""Results after which the account is excluded from further tasks."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayBegins:
-    """A play starts with this many accounts; 0: it is skipped."""
+    """A play starts. `accounts`: their number; 0: the play is skipped."""
 
     play: Play
     accounts: int
@@ -216,21 +219,21 @@ class PlayStops:
 
 @dataclass(slots=True)
 class Recap:
-    """Counts of endings by account, in order of appearance. `rehearsal`: with a sandbox instead of AWS."""
+    """Number of results by account, in order of appearance. `rehearsal`: the run used a sandbox instead of AWS."""
 
     counts: dict[str, dict[TaskEnding, int]] = field(default_factory=dict)
     stopped: str = ""
     rehearsal: bool = False
 
     def add(self, event: TaskEnded) -> None:
-        """Count one ending."""
+        """Count one result."""
         own = self.counts.setdefault(event.account, dict.fromkeys(TaskEnding, 0))
         own[event.ending] += 1
-        if event.ending is TaskEnding.CHANGED:  # as in Ansible, what changed was ok too
+        if event.ending is TaskEnding.CHANGED:  # as in Ansible, changed also counts as ok
             own[TaskEnding.OK] += 1
 
     def any(self, endings: frozenset[TaskEnding]) -> bool:
-        """Whether any account has one of these endings."""
+        """Whether any account has one of these results."""
         return any(count[ending] for count in self.counts.values() for ending in endings)
 
 

@@ -1,6 +1,6 @@
-"""Runs plays over accounts with Ansible's linear strategy: each task in all accounts of a batch, then the next task.
+"""Run plays with Ansible's linear strategy: each task in all accounts of a batch, then the next task.
 
-In one account, a task has a condition, a loop, and attempts.
+Conditions, loops, and retries of a task are evaluated separately for each account.
 """
 
 from __future__ import annotations
@@ -34,42 +34,43 @@ from rolecall_runner.plays.play_session import Key, RunFolder
 from rolecall_runner.plays.templating import TemplateError
 from rolecall_runner.redact import redact
 
-_WORST = (Status.FAILED, Status.REFUSED, Status.UNREACHABLE, Status.INCONCLUSIVE)
+_FAILURES = (Status.FAILED, Status.REFUSED, Status.UNREACHABLE, Status.INCONCLUSIVE)
+"""Most severe first."""
 NOT_IN_CHECK = "not run under --check"
 
 
 @dataclass(frozen=True, slots=True)
-class TaskInHost:
-    """A play's task as engines take it. The outcome's data are what is registered, with flags; see `registered`."""
+class AccountTask:
+    """A play task as the Task interface of the engines. The data of its outcome is the return value of `registered`."""
 
     task: PlayTask
-    performer: ActionHandler
+    action_handler: ActionHandler
     variables: Mapping[tuple[str, str], Mapping[str, Any]]
-    """Of every account of the batch, by kind and name."""
+    """Variables of every account in the batch, by kind and name."""
     outside: Outside
     check: bool = False
 
     @property
     def name(self) -> str:
-        """The task's name."""
+        """Name of the task."""
         return self.task.name
 
     def __call__(self, target: Target) -> Outcome:
-        """Never raises for what the account or the play's expressions do: that is the outcome."""
+        """Run the task in one account. Errors of the action and of expressions are returned in the outcome, not raised."""
         variables = self.variables[str(target.kind), target.name]
         if self.task.loop is None:
-            return self._item(target, variables)
+            return self._run_item(target, variables)
         try:
             items = self.task.loop.render(variables)
         except TemplateError as error:
-            # As in Ansible, a task that is skipped does not need its list.
+            # As in Ansible, the loop of a skipped task may be undefined.
             skipped = self._skipped(variables) if self.task.when else None
             return skipped if skipped is not None and skipped.status is Status.SKIPPED else _failed(error)
         if not isinstance(items, list | tuple):
             what = f"loop gave {type(items).__name__}, not a list"
             return _failed(TemplateError(what, where="loop", hint="give a list"))
-        done = [(item, self._item(target, {**variables, "item": item})) for item in items]
-        return _together(done)
+        done = [(item, self._run_item(target, {**variables, "item": item})) for item in items]
+        return _combine(done)
 
     def _skipped(self, variables: Mapping[str, Any]) -> Outcome | None:
         try:
@@ -82,52 +83,53 @@ class TaskInHost:
             return Outcome(Status.SKIPPED, registered(Outcome(Status.SKIPPED)), NOT_IN_CHECK)
         return None
 
-    def _item(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
+    def _run_item(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
         skipped = self._skipped(variables)
         if skipped is not None:
             return skipped
-        tries = self.task.retries + 1 if self.task.until else 1
-        for attempt in range(1, tries + 1):
-            outcome = self._try(target, variables, attempt)
+        attempts = self.task.retries + 1 if self.task.until else 1
+        for attempt in range(1, attempts + 1):
+            outcome = self._attempt(target, variables, attempt)
             if not self.task.until:
                 return outcome
             try:
                 if all(each.true(self._with_result(variables, outcome)) for each in self.task.until):
                     return outcome
-            except TemplateError as error:
+            except TemplateError as template_error:
+                # After a failed attempt, the result may lack what the condition uses, so the task is retried.
                 if outcome.status is Status.OK:
-                    return _failed(error)  # a try that failed lacks what is waited for: that is no mistake
-            if self.outside.stop.is_set() or attempt == tries:
+                    return _failed(template_error)
+            if self.outside.stop.is_set() or attempt == attempts:
                 break
             self.outside.wait(self.task.delay)
-        words = " and ".join(each.text for each in self.task.until)
-        text = f"still not true after {attempt} tries: {words}"
-        said = f"{text}; {outcome.error}" if outcome.error else text
+        conditions = " and ".join(each.text for each in self.task.until)
+        message = f"still not true after {attempt} tries: {conditions}"
+        error = f"{message}; {outcome.error}" if outcome.error else message
         status = Status.FAILED if outcome.status is Status.OK else outcome.status
-        return replace(outcome, status=status, error=said, data={**outcome.data, "failed": True, "error": said})
+        return replace(outcome, status=status, error=error, data={**outcome.data, "failed": True, "error": error})
 
-    def _try(self, target: Target, variables: Mapping[str, Any], attempt: int) -> Outcome:
+    def _attempt(self, target: Target, variables: Mapping[str, Any], attempt: int) -> Outcome:
         try:
-            outcome = self.performer(target, variables)
-        except Exception as error:  # whatever a task raises is this account's result, not the play's end
+            outcome = self.action_handler(target, variables)
+        except Exception as error:  # an exception in one account must not stop the play
             failure = failure_of(error)
             outcome = Outcome(failure.status, None, failure.message, failure.code)
         outcome = replace(outcome, data={**registered(outcome), "attempts": attempt})
         try:
-            return self._judged(outcome, variables)
+            return self._apply_conditions(outcome, variables)
         except TemplateError as error:
             return _failed(error)
 
-    def _judged(self, outcome: Outcome, variables: Mapping[str, Any]) -> Outcome:
-        """The outcome after `failed_when` and `changed_when`."""
+    def _apply_conditions(self, outcome: Outcome, variables: Mapping[str, Any]) -> Outcome:
+        """Apply `failed_when` and `changed_when` to the outcome."""
         task, data = self.task, dict(outcome.data)
         if task.failed_when is not None:
             failed = any(each.true(self._with_result(variables, outcome)) for each in task.failed_when)
-            words = outcome.error or f"failed_when: {' or '.join(each.text for each in task.failed_when)}"
+            message = outcome.error or f"failed_when: {' or '.join(each.text for each in task.failed_when)}"
             status = (Status.FAILED if outcome.status is Status.OK else outcome.status) if failed else Status.OK
-            data |= {"failed": failed, "status": str(status), "error": words if failed else ""}
-            outcome = replace(outcome, status=status, error=words if failed else "", data=data)
-        if task.changed_when is not None and outcome.status is Status.OK:  # what failed has no result to judge
+            data |= {"failed": failed, "status": str(status), "error": message if failed else ""}
+            outcome = replace(outcome, status=status, error=message if failed else "", data=data)
+        if task.changed_when is not None and outcome.status is Status.OK:  # does not apply to failed tasks
             changed = all(each.true(self._with_result(variables, outcome)) for each in task.changed_when)
             outcome = replace(outcome, data={**data, "changed": changed})
         return outcome
@@ -138,7 +140,7 @@ class TaskInHost:
 
 
 def registered(outcome: Outcome) -> JsonObject:
-    """What `register` keeps: status, changed, failed, skipped, error, code, and what the action adds (rows, data, ...)."""
+    """The value that `register` stores: status, changed, failed, skipped, error, code, and keys of the action (rows)."""
     body: JsonObject = {
         "status": str(outcome.status),
         "changed": False,
@@ -155,25 +157,25 @@ def _failed(error: TemplateError) -> Outcome:
     return replace(outcome, data=registered(outcome))
 
 
-def _together(done: list[tuple[Any, Outcome]]) -> Outcome:
-    """One outcome of a loop: the worst of its items; `results` has them all."""
+def _combine(done: list[tuple[Any, Outcome]]) -> Outcome:
+    """Combine the outcomes of a loop: the most severe status, and all items in `results`."""
     results = [{**outcome.data, "item": item} for item, outcome in done]
-    failures = [outcome for _, outcome in done if outcome.status in _WORST]
-    failures.sort(key=lambda outcome: _WORST.index(outcome.status))
+    failures = [outcome for _, outcome in done if outcome.status in _FAILURES]
+    failures.sort(key=lambda outcome: _FAILURES.index(outcome.status))
     if failures:
         status = failures[0].status
     else:
         status = Status.SKIPPED if all(outcome.status is Status.SKIPPED for _, outcome in done) else Status.OK
     error = failures[0].error if failures else "no items" if not done else ""
-    whole = Outcome(status, None, error, failures[0].code if failures else "")
-    data = registered(whole) | {"results": results, "changed": any(each["changed"] for each in results)}
-    return replace(whole, data=data)
+    combined = Outcome(status, None, error, failures[0].code if failures else "")
+    data = registered(combined) | {"results": results, "changed": any(each["changed"] for each in results)}
+    return replace(combined, data=data)
 
 
-Chosen = Sequence[tuple[Play, tuple[Target, ...]]]
-"""Plays with their accounts."""
+PlayTargets = Sequence[tuple[Play, tuple[Target, ...]]]
+"""Plays, each with its accounts."""
 
-_ALL = 100
+_ALL_PERCENT = 100
 _ENDINGS = {
     Status.OK: TaskEnding.OK,
     Status.SKIPPED: TaskEnding.SKIPPED,
@@ -185,145 +187,148 @@ _ENDINGS = {
 
 
 def accounts_of(play: Play, fleet: Fleet) -> tuple[Target, ...]:
-    """The accounts of a play: its pattern, within those of the fleet. Raises PlayError for a pattern that is wrong."""
+    """The accounts of the fleet that match the `hosts` pattern of a play; `all` selects the customers, if there are any.
+
+    Raises PlayError for an invalid pattern.
+    """
     try:
         found = select(fleet.chosen.inventory.targets, play.hosts)
     except SelectionError as error:
         raise PlayError(error.what, where=f"{play.place}: hosts", hint=error.hint) from error
     if play.hosts == "all":
         found = tuple(target for target in found if target.kind is TargetKind.CUSTOMER) or found
-    mine = {_key(target) for target in fleet.accounts}
-    return tuple(target for target in found if _key(target) in mine)
+    selected = {_key(target) for target in fleet.accounts}
+    return tuple(target for target in found if _key(target) in selected)
 
 
 @dataclass(slots=True)
 class _Batch:
-    """The accounts of a batch: those that still take part, and who is to be told at its end."""
+    """State of a batch. `active`: accounts that have not failed. `notified`: accounts by the handler that runs for them."""
 
     play: Play
     size: int
-    alive: dict[Key, Target]
+    active: dict[Key, Target]
     notified: dict[str, set[Key]] = field(default_factory=dict)
 
     @property
     def failed_percent(self) -> float:
-        return _ALL * (self.size - len(self.alive)) / self.size
+        return _ALL_PERCENT * (self.size - len(self.active)) / self.size
 
 
 @dataclass(slots=True)
 class Runner:
-    """One run of plays. `check`: what may change something is left out."""
+    """One run of plays. `check`: tasks that may change something are skipped."""
 
     fleet: Fleet
-    workshop: HandlerFactory
+    handlers: HandlerFactory
     check: bool = False
     settings: EngineSettings = field(default_factory=EngineSettings)
     outside: Outside = field(default_factory=Outside)
     record: RunFolder | None = None
-    _lost: set[Key] = field(default_factory=set)
-    _kept: dict[Key, dict[str, Any]] = field(default_factory=dict)
-    """What was registered, by account; it lasts over plays."""
-    _places: dict[int, str] = field(default_factory=dict)
-    """Where each task stands: number of the play, `tasks` or `handlers`, number of the task."""
+    _failed: set[Key] = field(default_factory=set)
+    _registered: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    """Registered results by account; they are kept across plays."""
+    _positions: dict[int, str] = field(default_factory=dict)
+    """Position of each task, by its id(): `0.tasks.2` for the third task of the first play."""
 
     def run(self, plays: Sequence[Play]) -> Iterator[Event]:
-        """What happens, as it does; what an earlier part of the run did comes again, but is not done again.
+        """Run the plays and yield events as they occur.
 
-        Raises PlayError, CallerError, SandboxError and JournalError before the first account is asked, InterruptedRunError
-        when the run is stopped.
+        A resumed run yields the events of tasks that were completed before, but does not run them again. Raises PlayError,
+        CallerError, SandboxError, and JournalError before the first task starts, InterruptedRunError if the run is stopped.
         """
         if self.fleet.execution.reach != "process":
             raise PlayError("plays run in one process", where="--engine", hint="use threads or serial")
         chosen = [(play, accounts_of(play, self.fleet)) for play in plays]
-        performers = {
-            id(task): self.workshop.performer(task)
+        action_handlers = {
+            id(task): self.handlers.create(task)
             for play, accounts in chosen
             for task in (*play.tasks, *play.handlers)
             if accounts and not (self.check and task.acts)
         }
-        self._places = {
+        self._positions = {
             id(task): f"{number}.{part}.{index}"
             for number, play in enumerate(plays)
             for part, tasks in (("tasks", play.tasks), ("handlers", play.handlers))
             for index, task in enumerate(tasks)
         }
-        everyone = {_key(target) for _, accounts in chosen for target in accounts}
-        if everyone:
-            self.fleet.means.get()  # before the record: a run that no one can start leaves nothing behind
+        keys = {_key(target) for _, accounts in chosen for target in accounts}
+        if keys:
+            self.fleet.means.get()  # before the record, so that a run without a caller leaves no record
         if self.record is not None:
-            self.record.begin(self.fleet, len(everyone))
-        yield from self._plays(chosen, performers)
+            self.record.begin(self.fleet, len(keys))
+        yield from self._plays(chosen, action_handlers)
         if self.record is not None:
             self.record.end()
 
-    def _plays(self, chosen: Chosen, performers: dict[int, ActionHandler]) -> Iterator[Event]:
+    def _plays(self, chosen: PlayTargets, action_handlers: dict[int, ActionHandler]) -> Iterator[Event]:
         for play, accounts in chosen:
-            left = [target for target in accounts if _key(target) not in self._lost]
-            yield PlayBegins(play, len(left))
-            if accounts and not left:
+            remaining = [target for target in accounts if _key(target) not in self._failed]
+            yield PlayBegins(play, len(remaining))
+            if accounts and not remaining:
                 yield PlayStops(play, "no account is left")
                 return
-            for batch in batches(left, play.serial):
-                why = yield from self._batch(_Batch(play, len(batch), {_key(each): each for each in batch}), performers)
+            for batch in batches(remaining, play.serial):
+                why = yield from self._batch(_Batch(play, len(batch), {_key(each): each for each in batch}), action_handlers)
                 if why:
                     yield PlayStops(play, why)
                     return
 
-    def _batch(self, batch: _Batch, performers: dict[int, ActionHandler]) -> Generator[Event, None, str]:
-        """Run a batch; returns why the run is to stop, "" when it goes on."""
+    def _batch(self, batch: _Batch, action_handlers: dict[int, ActionHandler]) -> Generator[Event, None, str]:
+        """Run a batch. Returns the reason to stop the run; "" to continue."""
         play = batch.play
         for task in play.tasks:
-            if not batch.alive:
+            if not batch.active:
                 break
-            yield from self._task(task, batch, list(batch.alive.values()), performers.get(id(task)))
+            yield from self._task(task, batch, list(batch.active.values()), action_handlers.get(id(task)))
             if play.max_fail_percentage is not None and batch.failed_percent > play.max_fail_percentage:
                 share = f"{batch.failed_percent:.0f} % of the batch failed"
                 return f"{share}, more than max_fail_percentage: {play.max_fail_percentage:g}"
         for handler in play.handlers:
-            told = batch.notified.pop(handler.name, set())
-            accounts = [target for key, target in batch.alive.items() if key in told]
+            notified = batch.notified.pop(handler.name, set())
+            accounts = [target for key, target in batch.active.items() if key in notified]
             if accounts:
-                yield from self._task(handler, batch, accounts, performers.get(id(handler)), handler=True)
-        return "" if batch.alive else "every account of the batch failed"
+                yield from self._task(handler, batch, accounts, action_handlers.get(id(handler)), handler=True)
+        return "" if batch.active else "every account of the batch failed"
 
     def _task(
         self,
         task: PlayTask,
         batch: _Batch,
         accounts: list[Target],
-        performer: ActionHandler | None,
+        action_handler: ActionHandler | None,
         *,
         handler: bool = False,
     ) -> Iterator[Event]:
         yield TaskBegins(task, handler)
-        at = self._places[id(task)]
+        at = self._positions[id(task)]
         variables, waiting = {}, {}
         for target in accounts:
             key = _key(target)
-            before = self.record.done(at, key) if self.record is not None else None
-            if before is not None:
-                yield self._ended(task, batch, target, before)
+            recorded = self.record.done(at, key) if self.record is not None else None
+            if recorded is not None:
+                yield self._apply_result(task, batch, target, recorded)
                 continue
             try:
                 variables[key] = self._variables(batch.play, task, target)
                 waiting[key] = target
             except TemplateError as error:
-                yield self._unready(at, task, batch, target, error)
+                yield self._fail(at, task, batch, target, error)
         if not waiting:
             return
-        one = TaskInHost(task, performer or _nothing, variables, self.outside, self.check)
-        results = self.fleet.run(one, waiting.values(), settings=self._settings(task), outside=self.outside)
+        account_task = AccountTask(task, action_handler or _unexpected, variables, self.outside, self.check)
+        results = self.fleet.run(account_task, waiting.values(), settings=self._settings(task), outside=self.outside)
         for result in results:
-            event = self._ended(task, batch, waiting[result.key], result)
+            event = self._apply_result(task, batch, waiting[result.key], result)
             if self.record is not None:
                 self.record.add(at, result, event)
             yield event
 
-    def _unready(self, at: str, task: PlayTask, batch: _Batch, target: Target, error: TemplateError) -> TaskEnded:
-        """An account whose variables have no value: it has failed, and nothing was asked of it."""
+    def _fail(self, at: str, task: PlayTask, batch: _Batch, target: Target, error: TemplateError) -> TaskEnded:
+        """Fail an account whose variables cannot be rendered. The task is not started there."""
         key = _key(target)
-        batch.alive.pop(key)
-        self._lost.add(key)
+        batch.active.pop(key)
+        self._failed.add(key)
         data = {"failed": True, "error": str(error)}
         event = TaskEnded(target.name, target.account_id, task, TaskEnding.FAILED, data, redact(str(error)))
         result = Result(target.name, task.name, Status.FAILED, self.outside.now(), error=event.error, kind=key[0])
@@ -331,10 +336,11 @@ class Runner:
             self.record.add(at, result, event)
         return event
 
-    def _ended(self, task: PlayTask, batch: _Batch, target: Target, result: Result) -> TaskEnded:
+    def _apply_result(self, task: PlayTask, batch: _Batch, target: Target, result: Result) -> TaskEnded:
+        """Register the result, notify handlers, and exclude a failed account from the batch."""
         data = result.data if isinstance(result.data, dict) else {"failed": True, "error": result.error}
         if task.register:
-            self._kept.setdefault(result.key, {})[task.register] = data
+            self._registered.setdefault(result.key, {})[task.register] = data
         ending = _ENDINGS[result.status]
         if ending in BAD and task.ignore_errors and ending is TaskEnding.FAILED:
             ending = TaskEnding.IGNORED
@@ -343,16 +349,16 @@ class Runner:
             for name in task.notify:
                 batch.notified.setdefault(name, set()).add(result.key)
         if ending in BAD:
-            batch.alive.pop(result.key, None)
-            self._lost.add(result.key)
-        where = target.name if target.kind is TargetKind.CUSTOMER else f"{target.name} ({target.kind})"
-        return TaskEnded(where, target.account_id, task, ending, data, redact(result.error), result.code, result.seconds)
+            batch.active.pop(result.key, None)
+            self._failed.add(result.key)
+        account = target.name if target.kind is TargetKind.CUSTOMER else f"{target.name} ({target.kind})"
+        return TaskEnded(account, target.account_id, task, ending, data, redact(result.error), result.code, result.seconds)
 
     def _variables(self, play: Play, task: PlayTask, target: Target) -> dict[str, Any]:
-        """Account, what was registered, and those of the play's variables that the task needs. Raises TemplateError."""
-        found = account_variables(target, check=self.check) | self._kept.get(_key(target), {})
+        """Account variables, registered results, and the variables of the play that the task uses. Raises TemplateError."""
+        found = account_variables(target, check=self.check) | self._registered.get(_key(target), {})
         needed = set(task.names)
-        for name, each in reversed(tuple(play.variables.items())):  # a variable may need those before it
+        for name, each in reversed(tuple(play.variables.items())):  # a variable may use earlier ones
             if name in needed:
                 needed |= each.names
         for name, each in play.variables.items():
@@ -361,12 +367,12 @@ class Runner:
         return found
 
     def _settings(self, task: PlayTask) -> EngineSettings:
-        """What acts, or tries by itself, is not repeated as a whole; tries need their time."""
+        """Engine settings of a task. The timeout covers all attempts; tasks with `until` or side effects are not retried."""
         settings = self.settings
-        tries = task.retries + 1 if task.until else 1
+        attempts = task.retries + 1 if task.until else 1
         if settings.timeout_seconds is not None:
-            waits = task.delay * (tries - 1)
-            settings = replace(settings, timeout_seconds=settings.timeout_seconds * tries + waits)
+            delays = task.delay * (attempts - 1)
+            settings = replace(settings, timeout_seconds=settings.timeout_seconds * attempts + delays)
         return replace(settings, retry=RetryPolicy(1)) if task.acts or task.until else settings
 
 
@@ -374,5 +380,5 @@ def _key(target: Target) -> Key:
     return str(target.kind), target.name
 
 
-def _nothing(target: Target, variables: Mapping[str, Any]) -> NoReturn:
+def _unexpected(target: Target, variables: Mapping[str, Any]) -> NoReturn:
     raise AssertionError(f"what is not run under --check was run: {target.name}, {len(variables)} variables")

@@ -1,8 +1,8 @@
-"""A run of plays: the plays to run, the choice of tasks by tags, and the journal.
+"""The run of a play: its options, the selection of tasks by tags, and its journal.
 
-The end of each task in each account is one line of the journal. Its data contain the position in the plays (`at`), the
-ending, and the registered values without secrets. A resumed run reads these lines and does not repeat the tasks; a task
-that was in progress when the run was interrupted has no line and is run again.
+The journal has one line per completed task and account, with the position of the task in the plays (`at`), its result
+(`ending`), and the registered values without secrets. A resumed run reads these lines and skips the completed tasks. A task
+that was in progress when the run was interrupted has no line and runs again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rolecall_runner.execution import (
     read_results,
 )
 from rolecall_runner.inventory import ALL_TARGETS, Selection
-from rolecall_runner.plays.play_model import Play, PlayError, PlayTask, TaskEnded, TaskEnding
+from rolecall_runner.plays.play_model import Play, PlayError, TaskEnded, TaskEnding
 from rolecall_runner.redact import redact_json, to_json_values
 
 ALL, TAGGED, UNTAGGED, ALWAYS, NEVER = "all", "tagged", "untagged", "always", "never"
@@ -40,69 +40,75 @@ _SPECIAL = frozenset({ALL, TAGGED, UNTAGGED, ALWAYS, NEVER})
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """What the command line says of tasks. No tags: all but those tagged `never`."""
+    """Selection of tasks on the command line. Without `tags`: all tasks except those tagged `never`.
+
+    `start_at`: name of the first task to run, or a pattern.
+    """
 
     tags: frozenset[str] = frozenset()
     skip_tags: frozenset[str] = frozenset()
     start_at: str | None = None
 
 
-def tags_of(texts: Iterable[str]) -> frozenset[str]:
-    """Tags of options, with commas."""
-    return frozenset(part.strip() for text in texts for part in text.split(",") if part.strip())
+def tags_of(values: Iterable[str]) -> frozenset[str]:
+    """Split the values of an option at commas into tags."""
+    return frozenset(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
-def wanted(own: Collection[str], wish: TaskFilter) -> bool:
-    """Whether a task with these tags is run, by Ansible's rules.
+def wanted(own: Collection[str], task_filter: TaskFilter) -> bool:
+    """Whether a task with the tags `own` runs, by Ansible's rules.
 
-    `--tags`: one of them is the task's, or the task is `always`; `all`, `tagged` and `untagged` mean what they say. A task
-    that is `never` needs one of its tags to be named. `--skip-tags` wins; `--skip-tags all` leaves what is `always`.
+    `--tags` selects the tasks with one of these tags and those tagged `always`; `all`, `tagged`, and `untagged` are special
+    tags. A task tagged `never` runs only if one of its tags is given. `--skip-tags` takes precedence; `--skip-tags all`
+    keeps only tasks tagged `always`.
     """
-    mine = set(own) or {UNTAGGED}
-    asked = wish.tags or {ALL}
+    task_tags = set(own) or {UNTAGGED}
+    selected = task_filter.tags or {ALL}
     run = (
-        ALWAYS in mine
-        or (ALL in asked and NEVER not in mine)
-        or bool(mine & asked)
-        or (TAGGED in asked and UNTAGGED not in mine and NEVER not in mine)
+        ALWAYS in task_tags
+        or (ALL in selected and NEVER not in task_tags)
+        or bool(task_tags & selected)
+        or (TAGGED in selected and UNTAGGED not in task_tags and NEVER not in task_tags)
     )
-    skip = wish.skip_tags
+    skip = task_filter.skip_tags
     if ALL in skip:
-        return run and ALWAYS in mine and ALWAYS not in skip
-    return run and not mine & skip and not (TAGGED in skip and UNTAGGED not in mine)
+        return run and ALWAYS in task_tags and ALWAYS not in skip
+    return run and not task_tags & skip and not (TAGGED in skip and UNTAGGED not in task_tags)
 
 
-def choose_tasks(plays: Sequence[Play], wish: TaskFilter) -> tuple[Play, ...]:
-    """The plays with the tasks that are to run. Raises PlayError for a tag or a task's name that is nowhere."""
-    every = [task for play in plays for task in (*play.tasks, *play.handlers)]
-    known = {tag for task in every for tag in task.tags}
-    for option, tags in (("--tags", wish.tags), ("--skip-tags", wish.skip_tags)):
+def choose_tasks(plays: Sequence[Play], task_filter: TaskFilter) -> tuple[Play, ...]:
+    """The plays with only the selected tasks, and with all handlers. Raises PlayError for an unknown tag or task name."""
+    all_tasks = [task for play in plays for task in (*play.tasks, *play.handlers)]
+    known = {tag for task in all_tasks for tag in task.tags}
+    for option, tags in (("--tags", task_filter.tags), ("--skip-tags", task_filter.skip_tags)):
         for tag in sorted(tags - known - _SPECIAL):
             raise PlayError(f"no task has the tag {tag}", where=option, hint=suggest(tag, sorted(known), "tags are"))
-    chosen = plays if wish.start_at is None else _from(plays, wish.start_at)
-    return tuple(replace(play, tasks=tuple(task for task in play.tasks if wanted(task.tags, wish))) for play in chosen)
+    chosen = plays if task_filter.start_at is None else _starting_at(plays, task_filter.start_at)
+    return tuple(
+        replace(play, tasks=tuple(task for task in play.tasks if wanted(task.tags, task_filter))) for play in chosen
+    )
 
 
-def _from(plays: Sequence[Play], start: str) -> tuple[Play, ...]:
+def _starting_at(plays: Sequence[Play], start: str) -> tuple[Play, ...]:
     for number, play in enumerate(plays):
         for index, task in enumerate(play.tasks):
             if task.name == start or fnmatchcase(task.name, start):
                 return (replace(play, tasks=play.tasks[index:]), *plays[number + 1 :])
-    names: list[PlayTask] = [task for play in plays for task in play.tasks]
-    hint = suggest(start, [task.name for task in names], "tasks are")
+    names = [task.name for play in plays for task in play.tasks]
+    hint = suggest(start, names, "tasks are")
     raise PlayError(f"no task is called {start}", where="--start-at-task", hint=hint)
 
 
 TASK = "play"
 Key = tuple[str, str]
-"""Kind and name of an account."""
+"""Kind and name of a target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """The play file of a run with its digest, the accounts, the selected tasks, and whether `--check` is set.
+    """Settings of a run: the play file and its digest, the host pattern, the selected tasks, and whether `--check` is set.
 
-    `retry`: ID of an earlier run; only accounts that failed in it are included.
+    `retry`: ID of an earlier run; only accounts that did not succeed in it are included.
     """
 
     file: Path
@@ -114,26 +120,26 @@ class Played:
 
 
 def digest_of(file: Path) -> str:
-    """SHA-256 of a file's content, "" for one that cannot be read: whoever reads the play says so."""
+    """SHA-256 digest of a file; "" if it cannot be read, which `load_plays` reports."""
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
         return ""
 
 
-def kept(played: Played) -> str:
-    """What a run's record says in `what`."""
+def to_record(played: Played) -> str:
+    """The `what` of a run record: the settings as JSON."""
     wish = {**asdict(played.wish), "tags": sorted(played.wish.tags), "skip_tags": sorted(played.wish.skip_tags)}
     return json.dumps({**asdict(played), "file": str(played.file), "wish": wish})
 
 
-def recalled(record: RunRecord) -> Played:
-    """What an earlier run played. Raises JournalError where its record does not say it."""
+def from_record(record: RunRecord) -> Played:
+    """Read the settings of an earlier run. Raises JournalError if its record does not contain them."""
     try:
         body = json.loads(record.what)
         wish = body["wish"]
-        chosen = TaskFilter(frozenset(wish["tags"]), frozenset(wish["skip_tags"]), wish["start_at"])
-        return Played(**{**body, "file": Path(body["file"]), "wish": chosen})
+        task_filter = TaskFilter(frozenset(wish["tags"]), frozenset(wish["skip_tags"]), wish["start_at"])
+        return Played(**{**body, "file": Path(body["file"]), "wish": task_filter})
     except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
             f"run {record.run_id} does not say what it played", where=record.manifest, hint="start a new run"
@@ -142,7 +148,10 @@ def recalled(record: RunRecord) -> Played:
 
 @dataclass(slots=True)
 class RunFolder:
-    """The record of a run: each task that ended in an account. `resumed`: the run has begun before. Close it."""
+    """The record of a run, with one result per completed task and account. Must be closed.
+
+    `resumed`: the run continues an interrupted one.
+    """
 
     played: Played
     run_id: str
@@ -157,7 +166,7 @@ class RunFolder:
         return self.run_id.rpartition("-")[2]
 
     def begin(self, fleet: Fleet, accounts: int) -> None:
-        """Create the folder in the fleet's folder of runs, or open it and read what was done. Raises JournalError."""
+        """Create the record in the fleet's folder of runs, or open it and read the completed tasks. Raises JournalError."""
         runs, fingerprint = fleet.execution.runs, fleet.chosen.inventory.fingerprint
         if self.resumed:
             rehearsal = fleet.rehearsal if accounts else None  # without accounts, no caller was looked up
@@ -172,14 +181,17 @@ class RunFolder:
             Selection(self.played.limit, retry=self.played.retry).summary,
             accounts,
             self.clock().isoformat(),
-            kept(self.played),
+            to_record(self.played),
             __version__,
             rehearsal=fleet.rehearsal,
         )
         self._journal = Journal.start(runs, record)
 
     def done(self, at: str, key: Key) -> Result | None:
-        """The result of a task in the run's earlier part, returned once. Raises JournalError for a secret left out of it."""
+        """The result of a task completed before the interruption, once; else None.
+
+        Raises JournalError if the task registered a secret, which the journal does not contain.
+        """
         found = self._done.pop((at, key), None)
         if found is None:
             return None
@@ -193,7 +205,7 @@ class RunFolder:
         return replace(found, status=Status(body["status"]), data=body["registered"])
 
     def add(self, at: str, result: Result, event: TaskEnded) -> None:
-        """Write a line. Its status is the account's: what a play ignores is no failure of it. Raises JournalError."""
+        """Write a result to the journal. An ignored failure has the status OK there. Raises JournalError."""
         if self._journal is None:
             return
         safe = _without_secrets(event)
@@ -221,7 +233,7 @@ class RunFolder:
 
 
 def _without_secrets(event: TaskEnded) -> dict[str, Any]:
-    """What was registered, as it may be kept: rows of a query as `runner query` keeps them, all other texts redacted."""
+    """The registered values for the journal: query rows as in the journal of `runner query`, other strings redacted."""
     rows = {"rows", "results"} if event.task.action.kind == "query" else set()
     safe: dict[str, Any] = to_json_values(event.data)
     return {key: value if key in rows else redact_json(value, key) for key, value in safe.items()}
@@ -235,7 +247,7 @@ def _body(result: Result) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class PlayOptions:
-    """The options of a command line. `retry`, `resume`: runs, as users name them."""
+    """Options of `runner play`. `retry`, `resume`: an earlier run, in any form that `find_run` accepts."""
 
     file: Path | None = None
     limit: str = ALL_TARGETS
@@ -251,32 +263,34 @@ def played_of(
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
 ) -> RunFolder:
-    """The run to start or to resume. Raises PlayError for missing and conflicting options, JournalError, NoSuchRunError."""
-    fresh = new_run_id(clock(), token)
+    """The run to start or resume. Raises PlayError for missing and conflicting options, JournalError, NoSuchRunError."""
+    new_id = new_run_id(clock(), token)
     if options.resume is not None:
-        _check_alone(options, "--resume", options.resume, alone=options.limit == ALL_TARGETS and options.retry is None)
+        _check_exclusive(
+            options, "--resume", options.resume, exclusive=options.limit == ALL_TARGETS and options.retry is None
+        )
         record = find_run(runs, options.resume, task=TASK)
-        before = recalled(record)
-        if digest_of(before.file) != before.digest:
+        earlier = from_record(record)
+        if digest_of(earlier.file) != earlier.digest:
             raise JournalError(
                 f"the play has changed since run {record.run_id}: what was done belongs to another play",
-                where=str(before.file),
+                where=str(earlier.file),
                 hint=f"start a new run, or `runner play --retry {record.run_id}` for those who did not end well",
             )
-        return RunFolder(before, record.run_id, resumed=True)
+        return RunFolder(earlier, record.run_id, resumed=True)
     if options.retry is not None:
-        _check_alone(options, "--retry", options.retry, alone=True)
+        _check_exclusive(options, "--retry", options.retry, exclusive=True)
         record = find_run(runs, options.retry, task=TASK)
-        before = recalled(record)
-        limit = before.limit if options.limit == ALL_TARGETS else options.limit
-        return RunFolder(replace(before, digest=digest_of(before.file), limit=limit, retry=record.run_id), fresh)
+        earlier = from_record(record)
+        limit = earlier.limit if options.limit == ALL_TARGETS else options.limit
+        return RunFolder(replace(earlier, digest=digest_of(earlier.file), limit=limit, retry=record.run_id), new_id)
     if options.file is None:
         raise PlayError("no play is named", where="FILE", hint="runner play audit.yaml")
-    return RunFolder(Played(options.file, digest_of(options.file), options.limit, options.wish, options.check), fresh)
+    return RunFolder(Played(options.file, digest_of(options.file), options.limit, options.wish, options.check), new_id)
 
 
-def _check_alone(options: PlayOptions, option: str, name: str, *, alone: bool) -> None:
-    if not alone or options.file is not None or options.wish != TaskFilter() or options.check:
+def _check_exclusive(options: PlayOptions, option: str, name: str, *, exclusive: bool) -> None:
+    if not exclusive or options.file is not None or options.wish != TaskFilter() or options.check:
         raise PlayError(
             f"{option} plays what run {name} played; nothing else can be played with it",
             where=option,

@@ -1,4 +1,4 @@
-"""Python functions in plays, and third-party tasks: checked without running them, and loaded before a run."""
+"""Python functions and third-party tasks in plays: static validation, and loading before a run."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from rolecall_generator.text import suggest
 from rolecall_runner.plays.play_model import PlayError
 
 GROUP = "rolecall.tasks"
-"""The entry point group of tasks from third parties: factories `(arguments: Mapping) -> Task`, or a function
-`(session, account)`."""
+"""Entry point group of third-party tasks. Each entry point is a factory that receives the arguments of the task (a mapping)
+and returns a Task or a function `(session, account)`."""
 _FORM = re.compile(r"(?P<file>[^:]+\.py)|(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
 _HINT = "write module:function, or file.py:function next to the play"
 
 
-def look_at(function: str, folder: Path) -> Iterator[tuple[str, str]]:
-    """What is wrong with a function's name, and the hint. A file is parsed; nothing is run, no module imported."""
+def validate_function(function: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield problem and hint for an invalid function reference. Files are parsed; no code is executed or imported."""
     where, colon, name = function.rpartition(":")
     form = _FORM.fullmatch(where)
     if not colon or form is None or not name.isidentifier():
         yield f"{function!r} names no function", _HINT
     elif form["file"]:
-        yield from _look_at_file(folder / where, where, name)
+        yield from _validate_file(folder / where, where, name)
 
 
-def _look_at_file(path: Path, shown: str, name: str) -> Iterator[tuple[str, str]]:
+def _validate_file(path: Path, file: str, name: str) -> Iterator[tuple[str, str]]:
     try:
         tree = ast.parse(path.read_text("utf-8"))
     except OSError as error:
-        yield f"{shown} cannot be read: {error.strerror}", "the file is looked for next to the play"
+        yield f"{file} cannot be read: {error.strerror}", "the file is looked for next to the play"
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        yield f"{shown} is no Python: {getattr(error, 'msg', error)}", f"fix line {line}" if line else "fix the file"
+        yield f"{file} is no Python: {getattr(error, 'msg', error)}", f"fix line {line}" if line else "fix the file"
     else:
-        known = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-        other = {target.id for node in tree.body if isinstance(node, ast.Assign | ast.ImportFrom | ast.Import)
-                 for target in _bound(node)}  # fmt: skip
-        if name not in known and name not in other:
-            yield f"{shown} has no function {name}", suggest(name, known, "write it, or name one of")
+        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        variables = {target.id for node in tree.body if isinstance(node, ast.Assign | ast.ImportFrom | ast.Import)
+                 for target in _bound_names(node)}  # fmt: skip
+        if name not in functions and name not in variables:
+            yield f"{file} has no function {name}", suggest(name, functions, "write it, or name one of")
 
 
-def _bound(node: ast.Assign | ast.ImportFrom | ast.Import) -> Iterator[ast.Name]:
+def _bound_names(node: ast.Assign | ast.ImportFrom | ast.Import) -> Iterator[ast.Name]:
     if isinstance(node, ast.Assign):
         yield from (target for target in node.targets if isinstance(target, ast.Name))
     else:
@@ -56,12 +56,12 @@ def _bound(node: ast.Assign | ast.ImportFrom | ast.Import) -> Iterator[ast.Name]
 
 @lru_cache(maxsize=256)
 def load_function(function: str, folder: Path) -> Callable[..., Any]:
-    """Import a function that `look_at` finds no fault with. Raises PlayError."""
+    """Import a function whose reference is valid according to `validate_function`. Raises PlayError."""
     where, _, name = function.rpartition(":")
     try:
-        module = _from_file(folder / where) if where.endswith(".py") else importlib.import_module(where)
+        module = _import_file(folder / where) if where.endswith(".py") else importlib.import_module(where)
         found = getattr(module, name)
-    except Exception as error:  # whatever a third party's module raises while it is imported
+    except Exception as error:  # a third-party module may raise anything on import
         text = f"{function} cannot be loaded: {type(error).__name__}: {error}"
         raise PlayError(text, where="script", hint="fix the module, or install what it needs") from error
     if not callable(found):
@@ -69,7 +69,7 @@ def load_function(function: str, folder: Path) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _from_file(path: Path) -> Any:
+def _import_file(path: Path) -> Any:
     name = f"rolecall_play_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -80,15 +80,15 @@ def _from_file(path: Path) -> Any:
 
 
 def installed_tasks() -> dict[str, EntryPoint]:
-    """Tasks of third parties that are installed, by name; they are not loaded."""
+    """Entry points of the installed third-party tasks, by name. They are not loaded."""
     return {each.name: each for each in entry_points(group=GROUP)}
 
 
 def load_factory(entry: EntryPoint) -> Callable[[Any], Any]:
-    """The factory of a third party's task. Raises PlayError."""
+    """Load the factory of a third-party task. Raises PlayError."""
     try:
         found = entry.load()
-    except Exception as error:  # whatever a third party's package raises while it is imported
+    except Exception as error:  # a third-party package may raise anything on import
         owner = entry.dist.name if entry.dist is not None else entry.value
         text = f"the task {entry.name} cannot be loaded: {type(error).__name__}: {error}"
         raise PlayError(text, where=owner, hint="install the package again, or leave the task out") from error

@@ -1,7 +1,7 @@
-"""Expressions and templates of plays, evaluated in Jinja's sandbox.
+"""Jinja expressions and templates in plays, evaluated in a sandbox.
 
-Only expressions are allowed, no statements, and undefined names are errors. A string that consists of a single
-`{{ expression }}` keeps the type of the expression; other templates give strings. Results are never evaluated again, so a
+Expressions are allowed, statements are not, and undefined names are errors. A string that consists of a single
+`{{ expression }}` keeps the type of the result; other templates render to strings. Results are never evaluated again: a
 customer's tag that contains `{{ ... }}` remains a string.
 """
 
@@ -21,22 +21,22 @@ from rolecall_generator.errors import ExitCode, RolecallError
 
 
 class TemplateError(RolecallError):
-    """An expression cannot be read, or has no value for an account."""
+    """An expression is invalid, or cannot be evaluated for an account."""
 
     exit_code = ExitCode.USAGE
 
 
 MAXIMUM_REPEATED = 1_000_000
-"""How long a text or list may become by `*`."""
+"""Maximum length of a string or list that the operator `*` returns."""
 MAXIMUM_EXPONENT = 1_000
 FUNCTIONS = frozenset({"range"})
-"""Names that every expression knows."""
+"""Functions that are defined in every expression."""
 _RESULT = "rolecall_value"
 Escape = Callable[[Any], Any]
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """No attribute that starts with `_`, no change of what it is given, no number or text of astronomic size."""
+    """A sandbox without private attributes and mutation of variables, and with limits on the size of results."""
 
     intercepted_binops = frozenset({"*", "**"})
 
@@ -51,9 +51,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _environment() -> Environment:
-    made = _Sandbox(undefined=StrictUndefined)
-    made.globals = {"range": safe_range}  # what else a template language brings is for pages
-    return made
+    environment = _Sandbox(undefined=StrictUndefined)
+    environment.globals = {"range": safe_range}  # Jinja's other defaults (dict, lipsum, cycler) are for generating text
+    return environment
 
 
 _JINJA = _environment()
@@ -61,14 +61,14 @@ _JINJA = _environment()
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One expression, compiled. `names` are the variables that it reads."""
+    """A compiled expression. `names`: the variables that it uses."""
 
     text: str
     names: frozenset[str]
     _template: Template = field(repr=False, compare=False)
 
     def value(self, variables: Mapping[str, Any]) -> Any:
-        """The expression's value. Raises TemplateError that names what is undefined."""
+        """Evaluate the expression. Raises TemplateError; for an undefined variable, the message contains its name."""
         context = self._template.new_context(dict(variables))
         try:
             for _ in self._template.root_render_func(context):
@@ -77,17 +77,17 @@ class Expression:
             if isinstance(found, Undefined):
                 found._fail_with_undefined_error()
         except (JinjaError, ArithmeticError, TypeError, ValueError, AttributeError, LookupError, RecursionError) as error:
-            words = str(error) or type(error).__name__
-            raise TemplateError(words, where=f"{{{{ {self.text} }}}}", hint=_hint(words)) from None
+            message = str(error) or type(error).__name__
+            raise TemplateError(message, where=f"{{{{ {self.text} }}}}", hint=_hint(message)) from None
         return found
 
     def true(self, variables: Mapping[str, Any]) -> bool:
-        """Whether the value counts as true. Raises TemplateError."""
+        """Whether the value is truthy. Raises TemplateError."""
         return bool(self.value(variables))
 
 
-def _hint(words: str) -> str:
-    if "undefined" in words or "has no attribute" in words:
+def _hint(message: str) -> str:
+    if "undefined" in message or "has no attribute" in message:
         return "use `is defined` or `| default(...)`, or see to it that the task which registers it has run"
     return "fix the expression"
 
@@ -104,50 +104,50 @@ def expression(text: str) -> Expression:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A text with expressions in it; plain parts are str."""
+class StringTemplate:
+    """A string that contains expressions. Literal parts are of type str."""
 
     parts: tuple[str | Expression, ...]
 
     def render(self, variables: Mapping[str, Any], escape: Escape) -> Any:
-        """The text for one account; one expression alone keeps its type. Raises TemplateError."""
+        """Render the string for one account. A single expression keeps the type of its value. Raises TemplateError."""
         values = [part if isinstance(part, str) else escape(part.value(variables)) for part in self.parts]
         return values[0] if len(values) == 1 else "".join(str(value) for value in values)
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value of a play, at any depth, whose texts may hold expressions. `names` are the variables that they read."""
+    """A value of a play whose strings, at any depth, may contain expressions. `names`: the variables that they use."""
 
     body: Any
     names: frozenset[str]
 
     @property
     def constant(self) -> bool:
-        """Whether it is the same for every account."""
-        return self.body is None or not any(_texts(self.body))
+        """Whether the value contains no expression, so that it is the same for every account."""
+        return self.body is None or not any(_templates(self.body))
 
     def render(self, variables: Mapping[str, Any], escape: Escape = lambda value: value) -> Any:
-        """The value for one account. `escape` is applied to what expressions give. Raises TemplateError."""
+        """Render the value for one account. `escape` is applied to the results of expressions. Raises TemplateError."""
         return _render(self.body, variables, escape)
 
 
 NOTHING = Value(None, frozenset())
-"""No value at all."""
+"""The value null; also in place of an invalid value."""
 
 
 def value(tree: Any) -> Value:
-    """Compile all texts of a tree. Raises TemplateError."""
-    body = _body(tree)
-    return Value(body, frozenset(name for text in _texts(body) for name in _names(text)))
+    """Compile the expressions in all strings of a tree. Raises TemplateError."""
+    body = _compile_tree(tree)
+    return Value(body, frozenset(name for text in _templates(body) for name in _names(text)))
 
 
-def text_of(text: str) -> str | Text:
-    """A text, compiled when it holds expressions. Raises TemplateError."""
+def compile_string(text: str) -> str | StringTemplate:
+    """Compile a string; a string without expressions is returned unchanged. Raises TemplateError."""
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return text
     parts = tuple(part if isinstance(part, str) else _compiled(part, text) for part in _parts(_parse(text, text), text))
-    return Text(parts)
+    return StringTemplate(parts)
 
 
 def _parse(source: str, text: str) -> nodes.Template:
@@ -168,42 +168,42 @@ def _parts(tree: nodes.Template, text: str) -> Iterator[str | nodes.Expr]:
 def _compiled(node: nodes.Expr, text: str) -> Expression:
     shown = text.strip().removeprefix("{{").removesuffix("}}").strip()
     try:
-        names = find_undeclared_variables(_whole(nodes.Output([node], lineno=1)))
-        template = _JINJA.from_string(_whole(nodes.Assign(nodes.Name(_RESULT, "store"), node, lineno=1)))
+        names = find_undeclared_variables(_as_template(nodes.Output([node], lineno=1)))
+        template = _JINJA.from_string(_as_template(nodes.Assign(nodes.Name(_RESULT, "store"), node, lineno=1)))
     except JinjaError as error:  # an unknown filter or test
         raise TemplateError(f"{shown!r} is no expression: {error.message}", hint="see Jinja's filters and tests") from None
     return Expression(shown, frozenset(names), template)
 
 
-def _whole(node: nodes.Node) -> nodes.Template:
+def _as_template(node: nodes.Node) -> nodes.Template:
     tree = nodes.Template([node], lineno=1)
     tree.set_environment(_JINJA)
     return tree
 
 
-def _body(tree: Any) -> Any:
+def _compile_tree(tree: Any) -> Any:
     if isinstance(tree, str):
-        return text_of(tree)
+        return compile_string(tree)
     if isinstance(tree, Mapping):
-        return {str(key): _body(item) for key, item in tree.items()}
-    return [_body(item) for item in tree] if isinstance(tree, list | tuple) else tree
+        return {str(key): _compile_tree(item) for key, item in tree.items()}
+    return [_compile_tree(item) for item in tree] if isinstance(tree, list | tuple) else tree
 
 
-def _texts(body: Any) -> Iterator[Text]:
-    if isinstance(body, Text):
+def _templates(body: Any) -> Iterator[StringTemplate]:
+    if isinstance(body, StringTemplate):
         yield body
     elif isinstance(body, Mapping):
-        yield from (text for item in body.values() for text in _texts(item))
+        yield from (text for item in body.values() for text in _templates(item))
     elif isinstance(body, list):
-        yield from (text for item in body for text in _texts(item))
+        yield from (text for item in body for text in _templates(item))
 
 
-def _names(text: Text) -> Iterator[str]:
+def _names(text: StringTemplate) -> Iterator[str]:
     return (name for part in text.parts if isinstance(part, Expression) for name in part.names)
 
 
 def _render(body: Any, variables: Mapping[str, Any], escape: Escape) -> Any:
-    if isinstance(body, Text):
+    if isinstance(body, StringTemplate):
         return body.render(variables, escape)
     if isinstance(body, Mapping):
         return {key: _render(item, variables, escape) for key, item in body.items()}

@@ -1,4 +1,4 @@
-"""Queries: one read operation of AWS in every selected account and Region."""
+"""Queries: call one AWS read operation in every selected account and Region."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Answers of accounts: JMESPath applied to replies, rows per Region, and the reason where a Region has none."""
+"""Answers of accounts: rows selected from replies with JMESPath, per Region, and the reason if a Region has no answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rolecall_runner.redact import REHEARSAL
 
 _HINT = 'see https://jmespath.org/specification.html; quote names with - as "a-b"'
 VALUE = "value"
-"""The column of rows that consist of a single value."""
+"""Column name for rows that consist of a single value."""
 
 
 @lru_cache(maxsize=256)
@@ -28,7 +28,7 @@ def compiled(expression: str) -> Any:
     """Compile a JMESPath expression. Raises QueryError with the position of a syntax error."""
     invalid = f"{expression!r} is not a valid JMESPath expression"
     try:
-        made = jmespath.compile(expression)
+        compiled_expression = jmespath.compile(expression)
     except ParseError as error:
         column = (error.lex_position or 0) + 1
         place = f"{error.token_value!r} at column {column}" if error.token_value else f"end at column {column}"
@@ -37,13 +37,13 @@ def compiled(expression: str) -> Any:
         ) from None
     except JMESPathError as error:
         raise QueryError(f"{invalid}: {error}", where="select", hint=_HINT) from None
-    if unknown := set(_functions(made.parsed)) - set(Functions.FUNCTION_TABLE):
+    if unknown := set(_functions(compiled_expression.parsed)) - set(Functions.FUNCTION_TABLE):
         raise QueryError(f"JMESPath has no function {min(unknown)}", where="select", hint=_HINT)
-    return made
+    return compiled_expression
 
 
 def _functions(node: Any) -> Iterator[str]:
-    """Names of all functions in an expression; jmespath itself checks them only when they are called."""
+    """Names of all functions in an expression. jmespath reports an unknown function only on evaluation."""
     if isinstance(node, Mapping):
         if node["type"] == "function_expression":
             yield node["value"]
@@ -52,7 +52,7 @@ def _functions(node: Any) -> Iterator[str]:
 
 
 def search(expression: str, value: Any) -> Any:
-    """Apply the expression to a JSON value. Raises QueryError for type errors, as for a number in place of a string."""
+    """Apply an expression to a JSON value. Raises QueryError for invalid types, such as a number instead of a string."""
     try:
         return compiled(expression).search(value)
     except JMESPathError as error:
@@ -63,8 +63,8 @@ def search(expression: str, value: Any) -> Any:
 def distributes(expression: str, keys: Sequence[str]) -> bool:
     """Whether applying the expression to each page gives the same rows as applying it to the merged pages.
 
-    `keys` are the lists in each page. True for a projection of such a list (`Reservations[].Instances[].InstanceId`), which
-    reads one item at a time. False for a slice, an index, a pipe, or a function at the top.
+    `keys`: expressions of the lists in each page. True for a projection of such a list
+    (`Reservations[].Instances[].InstanceId`). False for a slice, an index, a pipe, or a function at the top level.
     """
     roots = [jmespath.compile(key).parsed for key in keys]
     return _distributes(compiled(expression).parsed, roots)
@@ -80,7 +80,10 @@ def _distributes(node: Mapping[str, Any], roots: Sequence[Any]) -> bool:
 
 
 def rows_of(found: Any, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Rows of a JSON value: an object is a row, a list has a row per item, and a single value is a row of one column."""
+    """Convert a JSON value to rows: one for an object or a scalar, one per item for a list, none for null.
+
+    `columns`: names for the values of an item that is a list or, if there is only one, of a scalar.
+    """
     if found is None:
         return
     for item in found if isinstance(found, list) else [found]:
@@ -94,13 +97,13 @@ def rows_of(found: Any, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]
 
 
 GLOBAL = "global"
-"""In place of a Region, for services without Regions."""
+"""Value of the Region for global services."""
 
 
 class Reason(StrEnum):
-    """Result of one account and Region. All but the last three are facts about the account, not failures of the run.
+    """Result of one account and Region. The last three are failures of the run, the others facts about the account.
 
-    NOT_REHEARSED: the sandbox has no such service or operation, so AWS's answer is unknown.
+    NOT_REHEARSED: the sandbox does not support the service or operation, so the answer of AWS is unknown.
     """
 
     OK = "ok"
@@ -115,8 +118,8 @@ class Reason(StrEnum):
 
 
 _DISABLED = frozenset({"RegionDisabledException", "UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"})
-"""Error codes for a valid session in a Region that the account has not enabled (IAM User Guide, "Managing AWS STS in an AWS
-Region"; EC2 API reference, "Error codes": AuthFailure; November 2026)."""
+"""Error codes for a valid session in a Region that is not enabled in the account (IAM User Guide, "Managing AWS STS in an
+AWS Region"; EC2 API reference, "Error codes": AuthFailure; November 2026)."""
 _NOT_SUBSCRIBED = frozenset(
     {"OptInRequired", "SubscriptionRequiredException", "NotSignedUp", "AWSOrganizationsNotInUseException",
      "DataUnavailableException", "AWSSupportSubscriptionRequired", "NotSubscribedException"}
@@ -130,14 +133,15 @@ _BY_STATUS: Mapping[Status, Reason] = {
     Status.SKIPPED: Reason.NOT_REHEARSED,
 }
 _STATUS = {reason: status for status, reason in _BY_STATUS.items()}
-_WORSE = (Status.OK, Status.SKIPPED, Status.REFUSED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.FAILED)
+_SEVERITY = (Status.OK, Status.SKIPPED, Status.REFUSED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.FAILED)
+"""Least severe first."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegionAnswer:
     """The answer of one account and Region. `time`: of the call (ISO 8601). `rows`: JSON objects; empty on failure.
 
-    `code` and `error` are from AWS. `notes` list further calls that failed for some rows.
+    `code` and `error`: from AWS. `notes`: further calls that were denied for some rows.
     """
 
     region: str
@@ -169,7 +173,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class QueryAnswer:
-    """The answer of one account. `reason`, `code`, and `error` apply if no call could be made, so without `places`.
+    """The answer of one account. `reason`, `code`, and `error` apply only if `places` is empty: no call could be made.
 
     `rehearsal`: the answer comes from a sandbox, not from AWS.
     """
@@ -184,7 +188,7 @@ class QueryAnswer:
 
     @classmethod
     def from_result(cls, result: Result, account_id: str = "") -> QueryAnswer:
-        """Read the result of a `QueryTask`. `account_id` is used if the task failed before it could answer."""
+        """Read the result of a `QueryTask`. `account_id`: used if the task failed without an answer."""
         body: Any = result.data if isinstance(result.data, Mapping) else {}
         places = tuple(
             RegionAnswer(
@@ -202,22 +206,22 @@ class QueryAnswer:
         return cls(result.target, body.get("account_id", account_id), places, reason, result.code, result.error)
 
     def rows(self) -> Iterator[Row]:
-        """All rows, Region by Region."""
+        """Yield all rows, Region by Region."""
         for place in self.places:
             for values in place.rows:
                 yield Row(self.account, self.account_id, place.region, place.time, values, self.rehearsal)
 
     def errors(self) -> Iterator[dict[str, str]]:
-        """Failures and notes, each with account, account_id, region, reason, code, and error."""
+        """Yield failures and notes, each with account, account_id, region, reason, code, and error."""
         if not self.places and self.reason is not Reason.OK:
-            yield self._trouble("", self.reason, self.code, self.error)
+            yield self._error("", self.reason, self.code, self.error)
         for place in self.places:
             if place.reason is not Reason.OK:
-                yield self._trouble(place.region, place.reason, place.code, place.error)
+                yield self._error(place.region, place.reason, place.code, place.error)
             for note in place.notes:
-                yield self._trouble(place.region, Reason.DENIED, "", note)
+                yield self._error(place.region, Reason.DENIED, "", note)
 
-    def _trouble(self, region: str, reason: Reason, code: str, error: str) -> dict[str, str]:
+    def _error(self, region: str, reason: Reason, code: str, error: str) -> dict[str, str]:
         return {
             "account": self.account,
             "account_id": self.account_id,
@@ -247,7 +251,7 @@ class Count:
 
     @property
     def text(self) -> str:
-        """One line: `12 rows from 3 accounts; accounts and Regions: 5 ok, 1 denied`, marked for a sandbox."""
+        """One line, marked if from a sandbox: `12 rows from 3 accounts; accounts and Regions: 5 ok, 1 denied`."""
         places = ", ".join(
             f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
         )
@@ -270,9 +274,9 @@ def reason_of(error: BaseException, *, listed: bool = True) -> tuple[Reason, str
 
 
 def outcome_of(account_id: str, places: list[RegionAnswer]) -> Outcome:
-    """The outcome of a task with the worst status of its places; facts about the account count as ok."""
+    """The outcome of a task, with the most severe status of its Regions. Facts about the account count as OK."""
     statuses = [_STATUS.get(place.reason, Status.OK) for place in places]
-    worst = max(statuses, key=_WORSE.index, default=Status.OK)
+    worst = max(statuses, key=_SEVERITY.index, default=Status.OK)
     first = next((place for place, status in zip(places, statuses, strict=True) if status is worst), None)
     code, error = (first.code, f"{first.region}: {first.error}") if first and worst is not Status.OK else ("", "")
     return Outcome(worst, {"account_id": account_id, "places": [place.to_json() for place in places]}, error, code)

@@ -37,7 +37,7 @@ from rolecall_runner.query.spec import FollowUp, QuerySpec
 from rolecall_runner.redact import to_json_values
 
 EACH_KEY = "*"
-"""Value of `FollowUp.into`: one column per key of the reply."""
+"""Value of `FollowUp.into` for one column per key of the reply."""
 
 Client = Any
 """A boto3 client, to be called inside `account`."""
@@ -45,7 +45,7 @@ Client = Any
 
 @dataclass(frozen=True, slots=True)
 class RegionRows:
-    """The finished rows of one account and Region, with notes on further calls that were denied."""
+    """The rows of one account and Region, with notes on further calls that were denied."""
 
     rows: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...] = ()
@@ -54,7 +54,8 @@ class RegionRows:
 def query_region(spec: QuerySpec, client_of: Any, filling: Filling) -> RegionRows:
     """Execute the query in one account and Region; `client_of(service)` returns the client of a service there.
 
-    Raises what the first call raises; then no rows are returned. Further calls that are denied become notes.
+    Raises the errors of the first call. A further call that is denied becomes a note; its other errors are raised, except
+    those in `FollowUp.missing`.
     """
     operation = find_operation(spec.service, spec.operation)
     found = _rows(spec, operation, client_of(spec.service), fill(spec.parameters, filling))
@@ -63,13 +64,13 @@ def query_region(spec: QuerySpec, client_of: Any, filling: Filling) -> RegionRow
     for row in found:
         if len(rows) == spec.limit:
             break
-        whole = dict(row)
-        known = _follow(spec, client_of, filling, whole, notes)
-        # A row with an unknown column is kept: the filter cannot be evaluated.
-        if spec.where is None or not known or search(spec.where, whole):
-            rows.append(whole)
-    texts = tuple(f"{call} for {count:,} of the rows: the column is empty" for call, count in notes.items())
-    return RegionRows(tuple(rows), texts)
+        complete_row = dict(row)
+        is_complete = _add_columns(spec, client_of, filling, complete_row, notes)
+        # A row with an unknown column is kept, because the filter cannot be evaluated.
+        if spec.where is None or not is_complete or search(spec.where, complete_row):
+            rows.append(complete_row)
+    messages = tuple(f"{call} for {count:,} of the rows: the column is empty" for call, count in notes.items())
+    return RegionRows(tuple(rows), messages)
 
 
 def _rows(spec: QuerySpec, operation: Operation, client: Client, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -80,7 +81,7 @@ def _rows(spec: QuerySpec, operation: Operation, client: Client, parameters: dic
 
 
 def default_select(operation: Operation) -> str | None:
-    """The default `select`: the main list of the pages, or the only list of the reply; None: the whole reply."""
+    """The default of `select`: the main list of a paginated reply, else its only list. None: the whole reply."""
     if operation.result_keys:
         return f"{operation.result_keys[0]}[]"
     shape = operation.model.output_shape
@@ -89,9 +90,9 @@ def default_select(operation: Operation) -> str | None:
 
 
 def reply_model(service: str, operation: str, select: str | None) -> tuple[Any, Mapping[str, Any] | None]:
-    """The botocore shape of a reply, and the parsed JMESPath expression that selects its rows; None: the whole reply.
+    """The botocore shape of a reply, and the parsed JMESPath expression for its rows (None: the whole reply).
 
-    Raises QueryError for an unknown operation and for an invalid expression.
+    Raises QueryError for an unknown operation or an invalid expression.
     """
     found = find_operation(service, operation)
     chosen = select or default_select(found)
@@ -112,61 +113,61 @@ def _replies(
         yield from _pages(operation, method, parameters, sizes)
     else:
         first = method(**parameters)
-        if operation.is_last(first):  # most replies are one page and do not need botocore's paginator
+        if operation.is_last(first):  # most replies have one page, so botocore's paginator is not needed
             yield first
         else:
-            yield from _pages(operation, _given_first(first, method), parameters, sizes)
+            yield from _pages(operation, _with_first_reply(first, method), parameters, sizes)
 
 
 def _pages(operation: Operation, method: Any, parameters: dict[str, Any], sizes: dict[str, Any]) -> Any:
     return Paginator(method, dict(operation.paging or {}), operation.model).paginate(PaginationConfig=sizes, **parameters)
 
 
-def _given_first(reply: Mapping[str, Any], method: Any) -> Any:
-    """The method, with `reply` as the result of its first call."""
+def _with_first_reply(reply: Mapping[str, Any], method: Any) -> Any:
+    """Wrap the method so that its first call returns `reply`."""
     replies = [reply]
     return lambda **parameters: replies.pop() if replies else method(**parameters)
 
 
-def _follow(spec: QuerySpec, client_of: Any, filling: Filling, row: dict[str, Any], notes: dict[str, int]) -> bool:
-    """Add the columns of further calls to a row; False if a column is unknown because its call was denied."""
-    known = True
+def _add_columns(spec: QuerySpec, client_of: Any, filling: Filling, row: dict[str, Any], notes: dict[str, int]) -> bool:
+    """Add the columns of further calls to a row. Returns False if a call was denied, so that its column is unknown."""
+    is_complete = True
     for follow_up in spec.for_each:
         item = Filling(filling.target, filling.moment, filling.region, row)
         try:
-            value = _further(follow_up, client_of(follow_up.service), item, spec)
+            value = _call_follow_up(follow_up, client_of(follow_up.service), item, spec)
         except ClientError as error:
             code, value = error.response["Error"]["Code"], None
             if code not in follow_up.missing and Status.from_code(code) is not Status.REFUSED:
                 raise
             if code not in follow_up.missing:
-                known = False
+                is_complete = False
                 call = f"{code}: {find_operation(follow_up.service, follow_up.operation).method}"
                 notes[call] = notes.get(call, 0) + 1
         row.update(value if follow_up.into == EACH_KEY and isinstance(value, dict) else {follow_up.into: value})
-    return known
+    return is_complete
 
 
-def _further(follow_up: FollowUp, client: Client, filling: Filling, spec: QuerySpec) -> Any:
+def _call_follow_up(follow_up: FollowUp, client: Client, filling: Filling, spec: QuerySpec) -> Any:
     operation = find_operation(follow_up.service, follow_up.operation)
     parameters = fill(follow_up.parameters, filling)
-    whole = QuerySpec(follow_up.service, follow_up.operation, page_size=spec.page_size)
-    reply = next(iter(_replies(operation, client, parameters, whole, None)))
+    follow_up_spec = QuerySpec(follow_up.service, follow_up.operation, page_size=spec.page_size)
+    reply = next(iter(_replies(operation, client, parameters, follow_up_spec, None)))
     value = to_json_values(reply, operation.model.output_shape, reveal=spec.reveal)
     return value if follow_up.select is None else search(follow_up.select, value)
 
 
 ATTEMPTS = 3
-"""Attempts per Region within one attempt of the account, so that a throttle does not repeat the other Regions."""
+"""Attempts per Region within one attempt of the account, so that throttling in one Region does not repeat the others."""
 
-_AGAIN = frozenset({Reason.INCONCLUSIVE, Reason.UNREACHABLE})
+_RETRYABLE = frozenset({Reason.INCONCLUSIVE, Reason.UNREACHABLE})
 
 
 @dataclass(frozen=True)
 class QueryTask:
     """Executes a query in a target; `QueryAnswer.from_result` reads its result.
 
-    `means` makes clients and sessions, once per process. `now` is the clock for the time of rows and for relative dates.
+    `means`: creates clients and sessions, once per process. `now`: the clock for the time of rows and for relative dates.
     """
 
     spec: QuerySpec
@@ -176,11 +177,11 @@ class QueryTask:
     _absent: set[tuple[str, str]] = field(default_factory=set, repr=False, compare=False)
 
     def check_target(self, target: Target) -> None:
-        """Raise QueryError for a placeholder that the target has no value for."""
+        """Raise QueryError if the target has no value for a placeholder."""
         check_targets(self.spec.parameters, [target])
 
     def __call__(self, target: Target) -> Outcome:
-        """Execute the query in one target. Raises what assuming its role raises."""
+        """Execute the query in one target. Raises the errors of assuming its role; other errors are in the outcome."""
         clients, sessions = self.means.get()
         session = sessions.of(target)
         session.get_frozen_credentials()  # fail once, not once per Region, if the role cannot be assumed
@@ -189,41 +190,43 @@ class QueryTask:
             if regions is None:
                 try:
                     regions = enabled_regions(clients, target)
-                except Exception as error:  # without Regions there is nothing else to call
-                    reason, code, text = reason_of(error)
-                    text = f"the enabled Regions could not be listed: {text}"
+                except Exception as error:  # without Regions, no call can be made
+                    reason, code, message = reason_of(error)
+                    message = f"the enabled Regions could not be listed: {message}"
                     return outcome_of(
-                        target.account_id, [RegionAnswer("", reason, self.now().isoformat(), code=code, error=text)]
+                        target.account_id, [RegionAnswer("", reason, self.now().isoformat(), code=code, error=message)]
                     )
-            places = [self._place(clients, session, target, region) for region in regions]
+            places = [self._query_region(clients, session, target, region) for region in regions]
         return outcome_of(target.account_id, places)
 
-    def _place(self, clients: Clients, session: AccountSession, target: Target, region: str) -> RegionAnswer:
-        shown = GLOBAL if is_global(self.spec, target) else region
+    def _query_region(self, clients: Clients, session: AccountSession, target: Target, region: str) -> RegionAnswer:
+        reported_region = GLOBAL if is_global(self.spec, target) else region
         for attempt in range(1, ATTEMPTS + 1):
             moment = self.now()
             if (self.spec.service, region) in self._absent:
                 break
             try:
-                asked = query_region(
+                found = query_region(
                     self.spec,
                     lambda service: clients.client(service, region),
                     Filling(target, moment, region),
                 )
             except Exception as error:  # a failure in one Region does not affect the others
-                place = self._failed(error, target, region, shown, moment)
-                if place.reason not in _AGAIN or attempt == ATTEMPTS or isinstance(error, TimeIsUpError):
+                place = self._failure(error, target, region, reported_region, moment)
+                if place.reason not in _RETRYABLE or attempt == ATTEMPTS or isinstance(error, TimeIsUpError):
                     return place
                 if place.code.startswith("ExpiredToken"):
                     session.renew()
             else:
-                return RegionAnswer(shown, Reason.OK, moment.isoformat(), asked.rows, notes=asked.notes)
-        text = f"{self.spec.service} is not offered in {region}"
-        return RegionAnswer(shown, Reason.ABSENT, self.now().isoformat(), error=text)
+                return RegionAnswer(reported_region, Reason.OK, moment.isoformat(), found.rows, notes=found.notes)
+        message = f"{self.spec.service} is not offered in {region}"
+        return RegionAnswer(reported_region, Reason.ABSENT, self.now().isoformat(), error=message)
 
-    def _failed(self, error: BaseException, target: Target, region: str, shown: str, moment: datetime) -> RegionAnswer:
-        listed = region in known_regions(self.spec.service, target.partition) or shown == GLOBAL
-        reason, code, text = reason_of(error, listed=listed)
+    def _failure(
+        self, error: BaseException, target: Target, region: str, reported_region: str, moment: datetime
+    ) -> RegionAnswer:
+        listed = region in known_regions(self.spec.service, target.partition) or reported_region == GLOBAL
+        reason, code, message = reason_of(error, listed=listed)
         if reason is Reason.ABSENT:
-            self._absent.add((self.spec.service, region))  # the same in every account
-        return RegionAnswer(shown, reason, moment.isoformat(), code=code, error=text)
+            self._absent.add((self.spec.service, region))  # applies to all accounts
+        return RegionAnswer(reported_region, reason, moment.isoformat(), code=code, error=message)

@@ -1,4 +1,4 @@
-"""Operations of AWS services from botocore's models: shapes, pagination, and the Regions in which they are called."""
+"""Operations of AWS services from botocore's models: shapes, pagination, and Regions."""
 
 from __future__ import annotations
 
@@ -37,14 +37,24 @@ TOKENS = (
 )
 """Names of the page token in request and reply, for operations without a paginator in botocore 1.44.5."""
 
-_LIMITS = ("MaxResults", "maxResults", "MaxItems", "maxItems", "Limit", "limit", "PageSize", "pageSize", "MaxRecords")
-# The only regional operations of S3; all others work for buckets in any Region.
+_PAGE_SIZE_NAMES = (
+    "MaxResults",
+    "maxResults",
+    "MaxItems",
+    "maxItems",
+    "Limit",
+    "limit",
+    "PageSize",
+    "pageSize",
+    "MaxRecords",
+)
+# The only regional operations of S3; all others work from any Region.
 _REGIONAL_S3 = frozenset({"ListDirectoryBuckets"})
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation of a service. `method`: of the client. `paging`: botocore's pagination; None: a single reply."""
+    """An operation of a service. `method`: name of the client method. `paging`: botocore paginator; None: a single reply."""
 
     service: str
     name: str
@@ -62,11 +72,11 @@ class Operation:
 
     @property
     def page_size_parameter(self) -> str | None:
-        """The parameter that sets the page size."""
+        """The parameter that sets the page size, if there is one."""
         return self.paging.get("limit_key") if self.paging is not None else None
 
     def is_last(self, page: Mapping[str, Any]) -> bool:
-        """Whether a page has no token for a next one. False is inconclusive; botocore's paginator decides."""
+        """Whether a page has no token for the next one. False does not imply another page; botocore's paginator decides."""
         if self.paging is None:
             return True
         tokens = self.paging["output_token"]
@@ -79,13 +89,13 @@ def service_names() -> tuple[str, ...]:
     return tuple(model_loader().list_available_services("service-2"))
 
 
-_LOADING = threading.Lock()
+_MODEL_LOCK = threading.Lock()
 
 
 def service_model(service: str) -> ServiceModel:
-    """The model of a service. Raises QueryError with the nearest names."""
-    # Without the lock, concurrent threads would each load the model (40 MB for EC2).
-    with _LOADING:
+    """The model of a service. Raises QueryError, with the nearest names, for an unknown service."""
+    # Prevents concurrent threads from each loading the model (40 MB for EC2).
+    with _MODEL_LOCK:
         return _service_model(service)
 
 
@@ -98,13 +108,13 @@ def _service_model(service: str) -> ServiceModel:
 
 @lru_cache(maxsize=64)
 def find_operation(service: str, text: str) -> Operation:
-    """The operation that `text` names: describe_instances, describe-instances or DescribeInstances.
+    """The operation of this name: `describe_instances`, `describe-instances`, or `DescribeInstances`.
 
-    Raises QueryError with the nearest names.
+    Raises QueryError, with the nearest names, for an unknown service or operation.
     """
     model = service_model(service)
-    by_plain = {_plain(name): name for name in model.operation_names}
-    name = by_plain.get(_plain(text))
+    by_normalized = {_normalized(name): name for name in model.operation_names}
+    name = by_normalized.get(_normalized(text))
     if name is None:
         known = [xform_name(each) for each in model.operation_names]
         raise QueryError(
@@ -115,9 +125,9 @@ def find_operation(service: str, text: str) -> Operation:
 
 
 def home_region(service: str, operation: str, partition: str) -> str | None:
-    """The Region for an operation that covers the whole account in one call; None for a regional operation.
+    """The Region in which to call a global operation; None for a regional operation.
 
-    Source: botocore's endpoint data (`isRegionalized`, `partitionEndpoint`). S3 serves buckets of all Regions from any one.
+    Source: botocore's endpoint data (`isRegionalized`, `partitionEndpoint`). S3 operations work from any Region.
     """
     default = PARTITIONS[partition].default_region
     if service == "s3":
@@ -126,23 +136,23 @@ def home_region(service: str, operation: str, partition: str) -> str | None:
     known = data.get("services", {}).get(service_model(service).endpoint_prefix)
     if known is None:
         return None
-    glob = known.get("partitionEndpoint")
+    global_endpoint = known.get("partitionEndpoint")
     endpoints: Mapping[str, Any] = known.get("endpoints", {})
-    if known.get("isRegionalized", True) and (glob is None or set(endpoints) & set(data["regions"])):
+    if known.get("isRegionalized", True) and (global_endpoint is None or set(endpoints) & set(data["regions"])):
         return None
-    scope = endpoints.get(glob, {}).get("credentialScope", {}).get("region")
+    scope = endpoints.get(global_endpoint, {}).get("credentialScope", {}).get("region")
     return str(scope or next(iter(sorted(set(endpoints) & set(data["regions"]))), default))
 
 
 def known_regions(service: str, partition: str) -> frozenset[str]:
-    """Regions of a service in botocore's endpoint data; new Regions may be missing."""
+    """Regions of a service in botocore's endpoint data, which may lack new Regions."""
     data = _partition_data(partition)
     endpoints = data.get("services", {}).get(service_model(service).endpoint_prefix, {}).get("endpoints", {})
     return frozenset(set(endpoints) & set(data.get("regions", {})))
 
 
 def is_region(name: str, partition: str) -> bool:
-    """Whether a name is a known Region of the partition, or matches its naming scheme (a new Region)."""
+    """Whether a name is a known Region of the partition, or matches its naming scheme, as new Regions do."""
     data = _partition_data(partition)
     if name in data.get("regions", {}):
         return True
@@ -163,36 +173,36 @@ def _paging(service: str, operation: OperationModel) -> Mapping[str, Any] | None
         known = model_loader().load_service_model(service, "paginators-1")["pagination"].get(operation.name)
     except botocore.exceptions.UnknownServiceError:
         known = None
-    return _whole(known if known is not None else _guessed_paging(operation), operation)
+    return _keep_other_members(known if known is not None else _derived_paging(operation), operation)
 
 
-def _whole(paging: Mapping[str, Any] | None, operation: OperationModel) -> Mapping[str, Any] | None:
-    """Make merged pages keep all other members of the first page, too, not only the lists."""
+def _keep_other_members(paging: Mapping[str, Any] | None, operation: OperationModel) -> Mapping[str, Any] | None:
+    """Add all other members of the first page to merged pages; by default, botocore keeps only the lists."""
     if paging is None or operation.output_shape is None:
         return paging
     tokens, lists = paging["output_token"], paging["result_key"]
-    said = {*([tokens] if isinstance(tokens, str) else tokens), *([lists] if isinstance(lists, str) else lists)}
-    heads = {key.partition(".")[0].partition("[")[0].strip() for key in said}
+    aggregated = {*([tokens] if isinstance(tokens, str) else tokens), *([lists] if isinstance(lists, str) else lists)}
+    excluded = {key.partition(".")[0].partition("[")[0].strip() for key in aggregated}
     kept = [*paging.get("non_aggregate_keys", ())]
-    kept += [name for name in operation.output_shape.members if name not in heads and name not in kept]
+    kept += [name for name in operation.output_shape.members if name not in excluded and name not in kept]
     return {**paging, "non_aggregate_keys": kept}
 
 
-def _guessed_paging(operation: OperationModel) -> Mapping[str, Any] | None:
-    """Pagination derived from the names of tokens; without it, results would silently end after the first page."""
+def _derived_paging(operation: OperationModel) -> Mapping[str, Any] | None:
+    """Derive a paginator from the names of page tokens, so that results are not silently truncated after one page."""
     if operation.input_shape is None or operation.output_shape is None:
         return None
-    given, got = operation.input_shape.members, operation.output_shape.members
-    lists = [name for name, shape in got.items() if shape.type_name == "list"]
+    inputs, outputs = operation.input_shape.members, operation.output_shape.members
+    lists = [name for name, shape in outputs.items() if shape.type_name == "list"]
     for request, reply in TOKENS:
-        if request in given and reply in got and lists:
+        if request in inputs and reply in outputs and lists:
             paging: dict[str, Any] = {"input_token": request, "output_token": reply, "result_key": lists}
-            limit = next((name for name in _LIMITS if name in given), None)
+            limit = next((name for name in _PAGE_SIZE_NAMES if name in inputs), None)
             return paging | ({"limit_key": limit} if limit else {})
     return None
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
@@ -201,15 +211,15 @@ def _nearest(name: str, known: Any) -> str:
     return f"did you mean {', '.join(close)}?" if close else "see the boto3 documentation for the names"
 
 
-_ENABLED = ["ENABLED", "ENABLED_BY_DEFAULT"]
+_ENABLED_STATUSES = ["ENABLED", "ENABLED_BY_DEFAULT"]
 
 
-def read_regions(texts: tuple[str, ...], partition: str | None = "aws") -> tuple[str, ...] | RegionChoice:
-    """The Regions of `--regions`: `manifest`, `enabled`, or names with commas.
+def read_regions(values: tuple[str, ...], partition: str | None = "aws") -> tuple[str, ...] | RegionChoice:
+    """Parse the values of `--regions`: `manifest`, `enabled`, or Regions separated by commas.
 
-    Raises QueryError for a name that is not a Region of the partition, or with None, of any partition.
+    Raises QueryError for a name that is not a Region of `partition`; None: of any partition.
     """
-    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    names = [name.strip() for value in values for name in value.split(",") if name.strip()]
     if not names:
         return RegionChoice.MANIFEST
     if len(names) == 1 and names[0] in set(RegionChoice):
@@ -225,7 +235,7 @@ def read_regions(texts: tuple[str, ...], partition: str | None = "aws") -> tuple
 
 
 def planned_regions(spec: QuerySpec, target: Target) -> tuple[str, ...] | None:
-    """Regions known without a call; None: the account's enabled Regions have to be listed."""
+    """The Regions to query, as far as known without a call; None: the enabled Regions of the account must be listed."""
     home = home_region(spec.service, spec.operation, target.partition)
     if home is not None:
         return (home,)
@@ -241,9 +251,9 @@ def is_global(spec: QuerySpec, target: Target) -> bool:
 
 
 def enabled_regions(clients: Clients, target: Target) -> tuple[str, ...]:
-    """The enabled Regions of the account, sorted. Call it inside `account`.
+    """List the enabled Regions of the account, sorted. Must be called inside `account`.
 
-    Calls EC2, and Account Management if EC2 denies access. Raises botocore's ClientError (EC2's) and connection errors.
+    Calls EC2, or Account Management if EC2 denies access. Raises the ClientError of EC2, and connection errors.
     """
     home = target.regions[0] if target.regions else PARTITIONS[target.partition].default_region
     try:
@@ -253,12 +263,12 @@ def enabled_regions(clients: Clients, target: Target) -> tuple[str, ...]:
         if Status.from_code(error.response["Error"]["Code"]) is not Status.REFUSED:
             raise
         try:
-            return _listed_regions(clients, target)
+            return _regions_from_account_api(clients, target)
         except ClientError:
             raise error from None
 
 
-def _listed_regions(clients: Clients, target: Target) -> tuple[str, ...]:
+def _regions_from_account_api(clients: Clients, target: Target) -> tuple[str, ...]:
     client: Any = clients.client("account", home_region("account", "ListRegions", target.partition) or "us-east-1")
-    pages = client.get_paginator("list_regions").paginate(RegionOptStatusContains=_ENABLED)
+    pages = client.get_paginator("list_regions").paginate(RegionOptStatusContains=_ENABLED_STATUSES)
     return tuple(sorted(each["RegionName"] for page in pages for each in page["Regions"]))

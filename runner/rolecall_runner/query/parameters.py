@@ -1,11 +1,11 @@
-"""Parameters of an operation: read from strings or YAML, typed by the service model, with placeholders filled per call.
+"""Parameters of an operation: parsed from strings or YAML, typed by the service model, with placeholders filled per call.
 
     {name} {account_id} {partition} {role_arn} {region}     of the target, and the Region of the call
     {labels.X} {tags.X} {variables.X}                       from the customer's entry in the manifest
     {item.COLUMN}                                           in further calls: a column of the row
     {today} {today-30d} {month} {month-1} {now-24h}         date, first day of a month, time (UTC), with an offset
 
-A doubled brace is literal: `{{name}}` becomes the string `{name}`. Other braces are ordinary text. Placeholders are
+Double braces escape a placeholder: `{{name}}` becomes the string `{name}`. Other braces have no special meaning. Values are
 substituted as data and never evaluated.
 """
 
@@ -29,29 +29,29 @@ TYPE_NAMES = {
     "boolean": "true or false", "list": "a JSON list", "structure": "a JSON object", "map": "a JSON object",
     "string": "a string", "timestamp": "a time, as in 2026-11-24T09:00:00Z", "blob": "a string",
 }  # fmt: skip
-"""Types of service models, for messages."""
-_TRUTHS = {"true": True, "false": False}
+"""Names in messages for the types of service models."""
+_BOOLEANS = {"true": True, "false": False}
 
 
 def scalar(text: str, type_name: str, name: str) -> Any:
-    """Convert a string to a scalar type of the model. Raises QueryError."""
+    """Convert a string to a scalar type of the model. Raises QueryError for an invalid value."""
     try:
         if type_name in {"integer", "long"}:
             return int(text)
         if type_name in _NUMBERS:
             return float(text)
         if type_name == "boolean":
-            return _TRUTHS[text.strip().lower()]
+            return _BOOLEANS[text.strip().lower()]
     except (ValueError, KeyError):
         raise wrong(name, type_name, text) from None
     return text
 
 
 def wrong(name: str, kind: str, value: Any) -> QueryError:
-    """The error for a value of another type than the parameter's."""
-    shown = value if isinstance(value, str) else json.dumps(value, default=str)
+    """Return the error for a value that does not have the type of its parameter."""
+    formatted = value if isinstance(value, str) else json.dumps(value, default=str)
     return QueryError(
-        f"{shown!r} is not {TYPE_NAMES[kind]}", where=f"parameter {name} ({kind})", hint=f"write {TYPE_NAMES[kind]}"
+        f"{formatted!r} is not {TYPE_NAMES[kind]}", where=f"parameter {name} ({kind})", hint=f"write {TYPE_NAMES[kind]}"
     )
 
 
@@ -67,7 +67,7 @@ _MONTHS = 12
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """A placeholder for a value that is not a string: converted to its type after substitution."""
+    """A placeholder in place of a value that is not a string. It is converted to `type_name` after substitution."""
 
     text: str
     type_name: str
@@ -75,7 +75,7 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """Values of placeholders for one call; `moment` has a time zone."""
+    """Sources of placeholder values for one call. `moment`: the current time, with a time zone. `item`: the row."""
 
     target: Target
     moment: datetime
@@ -84,7 +84,7 @@ class Filling:
 
 
 def placeholders(value: Any) -> Iterator[str]:
-    """Names of all placeholders in a value, at any depth."""
+    """Yield the names of all placeholders in a value, at any depth."""
     if isinstance(value, str):
         yield from (match[2] for match in _PLACEHOLDER.finditer(value) if match[2])
     elif isinstance(value, Deferred):
@@ -96,7 +96,7 @@ def placeholders(value: Any) -> Iterator[str]:
 
 
 def escaped(value: Any) -> Any:
-    """The value with the braces of all placeholders doubled, at any depth, so that `fill` gives it back as it was."""
+    """Escape all placeholders in a value, at any depth, so that `fill` returns the original value."""
     if isinstance(value, str):
         return _PLACEHOLDER.sub(lambda match: f"{{{match[0]}}}", value)
     if isinstance(value, Mapping):
@@ -114,35 +114,37 @@ def check_names(value: Any, *, where: str, items: bool = False) -> None:
     """Raise QueryError for unknown placeholders. `items`: allow {item.COLUMN}."""
     for name in placeholders(value):
         head, dot, rest = name.partition(".")
-        good = name in {*_PLAIN, "region"} or (head in _MAPS and dot and rest) or _moment_parts(name) is not None
-        if not good and not (items and head == "item" and rest):
+        is_known = name in {*_PLAIN, "region"} or (head in _MAPS and dot and rest) or _parse_time(name) is not None
+        if not is_known and not (items and head == "item" and rest):
             raise QueryError(
                 f"unknown placeholder {{{name}}}", where=where, hint=f"use {_KNOWN}; write {{{{{name}}}}} for a literal"
             )
 
 
 def check_targets(value: Any, targets: Iterable[Target]) -> None:
-    """Raise QueryError with the accounts that lack a label, tag, or variable used in a placeholder."""
-    wanted = [name for name in dict.fromkeys(placeholders(value)) if name.partition(".")[0] in _MAPS]
-    if not wanted:
+    """Raise QueryError, naming the accounts, if some lack a label, tag, or variable that a placeholder uses."""
+    manifest_names = [name for name in dict.fromkeys(placeholders(value)) if name.partition(".")[0] in _MAPS]
+    if not manifest_names:
         return
-    lacking: dict[str, list[str]] = {}
+    missing: dict[str, list[str]] = {}
     for target in targets:
-        for name in wanted:
+        for name in manifest_names:
             head, _, rest = name.partition(".")
             if rest not in getattr(target, head):
-                lacking.setdefault(name, []).append(target.name)
-    for name, names in lacking.items():
-        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - a handful
+                missing.setdefault(name, []).append(target.name)
+    for name, names in missing.items():
+        accounts = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - a handful
         raise QueryError(
-            f"{{{name}}} has no value for {shown}", where="query parameters", hint=f"add {name} in the manifest"
+            f"{{{name}}} has no value for {accounts}", where="query parameters", hint=f"add {name} in the manifest"
         )
 
 
 def fill(value: Any, filling: Filling) -> Any:
-    """A copy of the value with all placeholders replaced. Raises QueryError for a placeholder without a value."""
+    """Return a copy of the value with all placeholders replaced. Raises QueryError for a placeholder without a value."""
     if isinstance(value, str):
-        return _PLACEHOLDER.sub(lambda match: f"{{{match[1]}}}" if match[1] else _text(match[2], filling), value)
+        return _PLACEHOLDER.sub(
+            lambda match: f"{{{match[1]}}}" if match[1] else _placeholder_value(match[2], filling), value
+        )
     if isinstance(value, Deferred):
         return scalar(fill(value.text, filling), value.type_name, value.text)
     if isinstance(value, Mapping):
@@ -152,13 +154,13 @@ def fill(value: Any, filling: Filling) -> Any:
     return value
 
 
-def _text(name: str, filling: Filling) -> str:
+def _placeholder_value(name: str, filling: Filling) -> str:
     head, _, rest = name.partition(".")
     if name == "region":
         return filling.region
     if name in _PLAIN:
         return str(getattr(filling.target, name))
-    found = _time(name, filling.moment)
+    found = _format_time(name, filling.moment)
     if found is not None:
         return found
     known: Mapping[str, Any] = filling.item if head == "item" else getattr(filling.target, head)
@@ -167,7 +169,7 @@ def _text(name: str, filling: Filling) -> str:
     return str(known[rest])
 
 
-def _moment_parts(name: str) -> tuple[str, int, str] | None:
+def _parse_time(name: str) -> tuple[str, int, str] | None:
     match = _TIME.fullmatch(name)
     if match is None:
         return None
@@ -175,8 +177,8 @@ def _moment_parts(name: str) -> tuple[str, int, str] | None:
     return None if match[2] and unit not in _UNITS[head] else (head, amount, unit)
 
 
-def _time(name: str, moment: datetime) -> str | None:
-    parts = _moment_parts(name)
+def _format_time(name: str, moment: datetime) -> str | None:
+    parts = _parse_time(name)
     if parts is None:
         return None
     head, amount, unit = parts
@@ -184,25 +186,25 @@ def _time(name: str, moment: datetime) -> str | None:
     if head == "month":
         months = now.year * _MONTHS + now.month - 1 + amount
         return f"{months // _MONTHS:04d}-{months % _MONTHS + 1:02d}-01"
-    moved = now + timedelta(seconds=amount * _UNITS[head].get(unit, 0))
-    return moved.date().isoformat() if head == "today" else moved.replace(microsecond=0).isoformat()
+    shifted = now + timedelta(seconds=amount * _UNITS[head].get(unit, 0))
+    return shifted.date().isoformat() if head == "today" else shifted.replace(microsecond=0).isoformat()
 
 
-def read_parameters(operation: Operation, texts: Iterable[str], *, complete: bool = True) -> dict[str, Any]:
-    """Parse `NAME=VALUE` arguments. Values are JSON, or plain for strings, numbers, and lists of these with commas.
+def read_parameters(operation: Operation, arguments: Iterable[str], *, complete: bool = True) -> dict[str, Any]:
+    """Parse `NAME=VALUE` arguments. Values are JSON, or unquoted strings, numbers, and lists of these separated by commas.
 
-    Repeated lists are concatenated. `complete`: check that all required parameters are given. Raises QueryError with
+    Repeated lists are concatenated. `complete`: convert types, and require all required parameters. Raises QueryError with
     parameter and type.
     """
     read: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
         if not equals:
-            raise QueryError(f"{text!r} is not NAME=VALUE", where="--param", hint="write --param 'Filters=[...]'")
+            raise QueryError(f"{argument!r} is not NAME=VALUE", where="--param", hint="write --param 'Filters=[...]'")
         shape = _members(operation).get(name)
         if shape is None:
             raise _unknown(name, _members(operation), operation.method)
-        found = _from_text(value, shape, name)
+        found = _parse_argument(value, shape, name)
         if isinstance(found, list) and isinstance(read.get(name), list):
             found = [*read[name], *found]
         read[name] = found
@@ -212,7 +214,7 @@ def read_parameters(operation: Operation, texts: Iterable[str], *, complete: boo
 def type_parameters(operation: Operation, values: Mapping[str, Any]) -> dict[str, Any]:
     """Convert values from YAML or JSON to the model's types.
 
-    Raises QueryError with parameter and type, also for missing required parameters.
+    Raises QueryError with parameter and type, also for a missing required parameter.
     """
     shape = operation.model.input_shape
     if shape is None:
@@ -227,8 +229,8 @@ def _members(operation: Operation) -> Mapping[str, Any]:
     return shape.members if shape is not None else {}
 
 
-def _from_text(text: str, shape: Any, name: str) -> Any:
-    """Parse an argument as JSON if it looks like JSON; `_typed` converts the result."""
+def _parse_argument(text: str, shape: Any, name: str) -> Any:
+    """Parse an argument as JSON if it starts like JSON. `_typed` converts the result."""
     start = text.lstrip()[:1]
     if shape.type_name == "string":
         return _json(text, name, shape) if start == '"' else text
@@ -281,7 +283,7 @@ def _scalar(value: Any, kind: str, name: str) -> Any:
         return value
     if kind in {"integer", "long"} and is_number and int(value) == value:
         return int(value)
-    if kind in {"timestamp", "string"} and isinstance(value, date):  # YAML parses dates
+    if kind in {"timestamp", "string"} and isinstance(value, date):  # the YAML loader parses dates
         return value.isoformat()
     raise wrong(name, kind, value)
 

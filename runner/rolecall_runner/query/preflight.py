@@ -1,4 +1,4 @@
-"""Checks before a query is sent: access levels of its calls, which accounts allow them, and a preview."""
+"""Checks before a query is sent: access levels of its calls, accounts whose permissions allow them, and a preview."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READING = frozenset({"Read", "List"})
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The IAM action of an operation, with its access levels in the Service Authorization Reference; empty if unknown."""
+    """The IAM action of an operation. `levels`: access levels from the Service Authorization Reference; empty if unknown."""
 
     service: str
     operation: str
@@ -41,20 +41,23 @@ class Judgement:
 
 
 def judge(service: str, operation: str) -> Judgement:
-    """The access level of an operation; both names as in the service model."""
+    """Determine the access levels of an operation. Both names are as in the service model."""
     action = action_of(service, operation)
     found = find_action(action)
     return Judgement(service, operation, str(found) if found else action, found.levels if found else frozenset())
 
 
 def check_reads(spec: QuerySpec, *, allow_write: bool = False) -> tuple[Judgement, ...]:
-    """The access level of every call of a query, in order. Raises QueryError for a call that does not only read."""
+    """Determine the access levels of every call of a query, in order.
+
+    Raises QueryError for a call that is not a read operation, unless `allow_write` is set.
+    """
     judged = tuple(judge(service, operation) for service, operation in spec.calls)
-    writing = next((each for each in judged if not each.reads), None)
-    if writing is not None and not allow_write:
-        call, action = f"{writing.service} {writing.operation}", writing.action
-        what = f"{call} is not a read operation: the access level of {action} is {writing.level}"
-        if not writing.levels:
+    write_call = next((each for each in judged if not each.reads), None)
+    if write_call is not None and not allow_write:
+        call, action = f"{write_call.service} {write_call.operation}", write_call.action
+        what = f"{call} is not a read operation: the access level of {action} is {write_call.level}"
+        if not write_call.levels:
             what = f"{call} may not be a read operation: {action} is not in AWS's list of actions"
         raise QueryError(
             what, where="Service Authorization Reference", hint="add --allow-write to run it, after a confirmation"
@@ -67,7 +70,7 @@ _KINDS = {TargetKind.CUSTOMER: ModuleKind.CUSTOMER, TargetKind.SWITCH_ROLE: Modu
 
 
 class Ability(StrEnum):
-    """Whether the granted permissions allow a call. MAYBE: on some resources, under conditions, or by an unknown policy."""
+    """Whether the granted permissions allow a call. MAYBE: for some resources, under conditions, or if unknown."""
 
     YES = "yes"
     MAYBE = "maybe"
@@ -79,7 +82,7 @@ _ORDER = (Ability.YES, Ability.MAYBE, Ability.NO)
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The lowest ability of one account over all calls and Regions; `why` is the reason if it is not YES."""
+    """The lowest ability of one account over all calls and Regions. `why`: the reason if it is not YES."""
 
     account: str
     account_id: str
@@ -93,7 +96,7 @@ class Forecast:
 
 
 def forecasts(spec: QuerySpec, targets: Iterable[Target], plan: Plan) -> Iterator[Forecast]:
-    """What each target will be able to answer with the access of the plan, in order. Sends nothing."""
+    """Yield whether the access in the plan allows the query, for each target in order. Sends no request."""
     modules = {(each.kind, each.subject): each for each in plan.modules}
     for target in targets:
         module = modules.get((_KINDS[target.kind], target.name))
@@ -101,20 +104,20 @@ def forecasts(spec: QuerySpec, targets: Iterable[Target], plan: Plan) -> Iterato
 
 
 def forecast(spec: QuerySpec, target: Target, access: Access) -> Forecast:
-    """Whether the target can answer, given the access of its role."""
+    """Whether the access of its role allows a target to answer the query."""
     if target.role_arn not in access.roles:
         return Forecast(target.name, target.account_id, Ability.MAYBE, "its permissions are not in the plan")
     evaluator = Evaluator(access)
     regions: tuple[str, ...] = planned_regions(spec, target) or ("",)
     found: list[tuple[Ability, str]] = []
     if spec.regions is RegionChoice.ENABLED and regions == ("",):
-        found.append(min((_may(evaluator, access, target, action, "") for action in _REGION_LISTS), key=_rank))
+        found.append(min((_ability(evaluator, access, target, action, "") for action in _REGION_LISTS), key=_rank))
     for service, operation in spec.calls:
         action = _action(service, operation)
         if action is None:
             found.append((Ability.MAYBE, f"the action of {service} {operation} is not in AWS's list"))
         else:
-            found += [_may(evaluator, access, target, action, region) for region in regions]
+            found += [_ability(evaluator, access, target, action, region) for region in regions]
     ability, why = max(found, key=_rank)
     return Forecast(target.name, target.account_id, ability, why)
 
@@ -129,7 +132,7 @@ def _action(service: str, operation: str) -> str | None:
     return judged.action if judged.levels else None
 
 
-def _may(evaluator: Evaluator, access: Access, target: Target, action: str, region: str) -> tuple[Ability, str]:
+def _ability(evaluator: Evaluator, access: Access, target: Target, action: str, region: str) -> tuple[Ability, str]:
     context = {"aws:RequestedRegion": region} if region else {}
 
     def decide(resource: str) -> Decision:
@@ -156,14 +159,16 @@ def _resources(access: Access, role_arn: str) -> tuple[str, ...]:
     role = access.roles[role_arn]
     attached = [access.policies[arn].document for arn in sorted(role.attached) if arn in access.policies]
     documents = [*role.inline.values(), *attached]
-    return tuple(dict.fromkeys(each for document in documents for one in document.statements for each in one.resources))
+    return tuple(
+        dict.fromkeys(each for document in documents for statement in document.statements for each in statement.resources)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a query would call. `places` counts pairs of account and Region, with at least one call each.
+    """The calls that a query would send. `places`: number of pairs of account and Region, with at least one call each.
 
-    `unknown_places` counts accounts whose enabled Regions have to be listed first. `once`: one call covers an account.
+    `unknown_places`: number of accounts whose enabled Regions must be listed first. `once`: one call covers an account.
     """
 
     spec: QuerySpec
@@ -203,8 +208,8 @@ class Preview:
             "places": self.places,
             "accounts_with_unknown_regions": self.unknown_places,
             "once_an_account": self.once,
-            "cannot_answer": [_forecast(each) for each in self.unable],
-            "may_answer": [_forecast(each) for each in self.uncertain],
+            "cannot_answer": [_forecast_json(each) for each in self.unable],
+            "may_answer": [_forecast_json(each) for each in self.uncertain],
         }
 
 
@@ -223,5 +228,5 @@ def count_calls(
     return Preview(spec, judged, accounts, places, unknown, once, tuple(forecasts))
 
 
-def _forecast(each: Forecast) -> dict[str, str]:
+def _forecast_json(each: Forecast) -> dict[str, str]:
     return {"account": each.account, "account_id": each.account_id, "why": each.why}

@@ -51,7 +51,7 @@ TASK = "query"
 
 
 def to_record(spec: QuerySpec, judged: tuple[Judgement, ...], selection: Selection) -> str:
-    """The `what` of a run record: a description for people and SQL, with the query and the selection for a replay."""
+    """The `what` of a run record: a readable description, and the query and selection for a replay, as JSON."""
     settings = {
         **asdict(spec),
         "parameters": parameters_json(spec.parameters),
@@ -62,11 +62,11 @@ def to_record(spec: QuerySpec, judged: tuple[Judgement, ...], selection: Selecti
 
 
 def from_record(record: RunRecord) -> tuple[Selection, QuerySpec]:
-    """Selection and query of an earlier run, checked again. Raises JournalError when its record does not hold them."""
+    """Read the selection and the query of an earlier run, and validate them. Raises JournalError if that fails."""
     try:
         body = json.loads(record.what)
         settings = body["wanted"]
-        if "follow_ups" in settings:  # records of rolecall before `for_each` was its name
+        if "follow_ups" in settings:  # name of `for_each` in records of earlier versions
             settings["for_each"] = settings.pop("follow_ups")
         return build(Selection, body["choice"]), validate_query(build(QuerySpec, settings))
     except (ValueError, TypeError, KeyError, AttributeError, QueryError) as error:
@@ -88,9 +88,9 @@ def _check_replay(selection: Selection, resume: str | None, *, has_query: bool) 
 
 @dataclass(frozen=True, slots=True)
 class QueryTargets:
-    """The targets of a query, with the inventory and the selection that they come from.
+    """The targets of a query, with their inventory and selection.
 
-    `resume`: the id of the run to continue; None for a new one.
+    `resume`: ID of the run to continue; None: a new run.
     """
 
     inventory: Inventory
@@ -103,7 +103,7 @@ class QueryTargets:
 
 @dataclass(slots=True)
 class QueryRun:
-    """A run of a query; iterating yields answers as they arrive, those of a resumed run's earlier part first."""
+    """A run of a query. Iteration yields answers as they arrive; for a resumed run, the recorded answers first."""
 
     record: RunRecord
     targets: tuple[Target, ...]
@@ -124,7 +124,7 @@ class QueryRun:
     def __iter__(self) -> Iterator[QueryAnswer]:
         """Execute the query for the waiting targets. Each answer is written to the journal before it is yielded.
 
-        Raises InterruptedRunError when `outside.stop` is set, after the targets in progress.
+        Raises InterruptedRunError if `outside.stop` is set, after completing the targets in progress.
         """
         accounts = {_key(target): target.account_id for target in self.targets}
         for result in read_results(self.options.runs, self.record.run_id):
@@ -138,9 +138,9 @@ class QueryRun:
 
 
 def choose_targets(manifest: Path, out: Path, selection: Selection, *, runs: Path = RUNS) -> QueryTargets:
-    """The targets of a selection; the pattern `all` means the customers, since switch roles are for people.
+    """Select the targets of a query. The pattern `all` selects only customers, if there are any, and no switch roles.
 
-    `runs`: the folder of the run that `selection.retry` names. Raises ManifestError, PlanError, OutputError, SelectionError,
+    `runs`: the folder of the run in `selection.retry`. Raises ManifestError, PlanError, OutputError, SelectionError,
     JournalError.
     """
     inventory = read_inventory(manifest, out=out)
@@ -164,21 +164,21 @@ def replay(
     runs: Path = RUNS,
     has_query: bool = False,
 ) -> tuple[QuerySpec, QueryTargets]:
-    """Query and targets of the earlier run that `resume` or `selection.retry` names, as in `journal.find_run`.
+    """The query of an earlier run, and the targets to query. The run is `resume` or `selection.retry`, as in `find_run`.
 
-    `resume` continues the run with its own selection; a retry takes the accounts of `selection` that did not succeed in it.
-    Raises QueryError if a query is given too (`has_query`) or a selection with `resume`, and what `choose` raises.
+    `resume` continues the run with its own selection; a retry queries the accounts of `selection` that did not succeed.
+    Raises QueryError for `has_query`, or `resume` with a selection; also the errors of `find_run` and `choose_targets`.
     """
     _check_replay(selection, resume, has_query=has_query)
     record = find_run(runs, resume or str(selection.retry), task=TASK)
-    before, spec = from_record(record)
-    again = before if resume else replace(selection, retry=record.run_id)
-    targets = choose_targets(manifest, out, again, runs=runs)
+    recorded_selection, spec = from_record(record)
+    new_selection = recorded_selection if resume else replace(selection, retry=record.run_id)
+    targets = choose_targets(manifest, out, new_selection, runs=runs)
     return spec, replace(targets, resume=record.run_id if resume else None)
 
 
 def forecast_answers(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast]:
-    """Whether each account can answer, by the permissions that the manifest grants. Sends no request.
+    """Yield whether each account can answer, based on the permissions in the manifest. Sends no request.
 
     Raises PlanError, OutputError.
     """
@@ -186,9 +186,9 @@ def forecast_answers(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast
 
 
 def preview(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets) -> Preview:
-    """What the query would call, and which accounts can answer. Sends no request.
+    """The calls that the query would send, and the accounts that can answer. Sends no request.
 
-    Raises QueryError for placeholders that some account has no value for, PlanError, OutputError.
+    Raises QueryError if an account has no value for a placeholder, PlanError, OutputError.
     """
     check_targets(spec.parameters, chosen.targets)
     return count_calls(spec, judged, chosen.targets, forecast_answers(spec, chosen))
@@ -205,9 +205,9 @@ def prepare(
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
 ) -> QueryRun:
-    """Find the caller and open the journal. Sends no request to the selected accounts.
+    """Connect to AWS and open the journal. Sends no request to the selected accounts.
 
-    Raises QueryError for placeholders that some account has no value for, CallerError, JournalError.
+    Raises QueryError if an account has no value for a placeholder, CallerError, JournalError.
     """
     check_targets(spec.parameters, chosen.targets)
     run_id = chosen.resume or new_run_id(clock(), token)

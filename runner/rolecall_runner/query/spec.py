@@ -1,7 +1,7 @@
 """The specification of a query: which operation to call, where, and which part of each reply to keep.
 
-`QuerySpec` is its only declaration. Options of `runner query`, keys of query files and plays, arguments of the Python API
-and run records take names, defaults, help texts, and limits from its fields.
+`QuerySpec` is the only declaration of these settings. The options of `runner query`, the keys of query files and plays, the
+arguments of the Python API, and run records derive their names, defaults, descriptions, and limits from its fields.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from rolecall_generator.errors import ExitCode, RolecallError
 
 
 class QueryError(RolecallError):
-    """The query itself is wrong; no request was sent."""
+    """The query is invalid; no request was sent."""
 
     exit_code = ExitCode.USAGE
 
 
 class RegionChoice(StrEnum):
-    """Where the Regions come from when they are not given by name."""
+    """Source of the Regions if they are not given by name."""
 
     MANIFEST = "manifest"
     ENABLED = "enabled"
@@ -29,7 +29,7 @@ class RegionChoice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A further call for each row. Its reply becomes a column of the row."""
+    """A further call for each row. Its reply is added to the row as a column."""
 
     service: str = field(metadata={"description": "AWS service; defaults to the query's own."})
     operation: str = field(metadata={"description": "Operation, as in list_mfa_devices."})
@@ -49,8 +49,8 @@ class FollowUp:
 class QuerySpec:
     """One read operation for every account and Region.
 
-    `validate.validate` returns it in checked form: `operation` is spelled as in the service model (DescribeInstances) and
-    `parameters` have the model's types; only that form may be executed.
+    `validate_query` returns the validated form, with `operation` spelled as in the service model (DescribeInstances) and
+    `parameters` converted to the types of the model. Only this form can be executed.
     """
 
     service: str = field(metadata={"description": "AWS service by its boto3 name: ec2, s3, iam.", "min_length": 1})
@@ -88,16 +88,16 @@ class QuerySpec:
 
     @property
     def title(self) -> str:
-        """The query's name, else its service and operation."""
+        """The name of the query, or else its service and operation."""
         return self.name or f"{self.service} {self.operation}"
 
     @property
     def calls(self) -> tuple[tuple[str, str], ...]:
-        """Service and operation of every call that it makes, the first call first."""
+        """Service and operation of every call: the first call, then those for each row."""
         return ((self.service, self.operation), *((each.service, each.operation) for each in self.for_each))
 
 
 PER_RUN = frozenset({"page_size", "reveal"})
-"""Settings of one run. A query file cannot set them: whoever runs it decides whether sensitive values are shown."""
+"""Settings that a query file cannot contain, so that the user who runs the query decides on sensitive values."""
 FILE_KEYS = tuple(name for name in QuerySpec.__dataclass_fields__ if name not in PER_RUN)
 """Keys of a query file."""

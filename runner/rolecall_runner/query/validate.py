@@ -1,4 +1,4 @@
-"""Queries from the command line, files, and plays, checked before any request is sent."""
+"""Build queries from options, query files, and plays, and validate them before any request is sent."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _PACKAGE = "rolecall_runner.query.named"
 
 
 def validate_query(spec: QuerySpec, arguments: Iterable[str] = ()) -> QuerySpec:
-    """The query in checked form, see `QuerySpec`. `arguments` are `NAME=VALUE` parameters; they override those of `spec`.
+    """Return the validated form of a query; see `QuerySpec`. `arguments`: `NAME=VALUE` parameters that override those of it.
 
-    Raises QueryError for names and types that AWS's service models do not have, invalid JMESPath, and unknown placeholders.
+    Raises QueryError for names and types that are not in the service models, invalid JMESPath, and unknown placeholders.
     """
-    operation = _with_data_output(find_operation(spec.service, spec.operation))
+    operation = _require_data_output(find_operation(spec.service, spec.operation))
     given = {**spec.parameters, **read_parameters(operation, arguments, complete=False)}
     parameters = type_parameters(operation, given)
     check_names(parameters, where=f"parameters of {operation.method}")
     for expression in filter(None, (spec.select, spec.where)):
         compiled(expression)
-    further = tuple(_validate_follow_up(each) for each in spec.for_each)
-    return replace(spec, operation=operation.name, parameters=parameters, for_each=further)
+    follow_ups = tuple(_validate_follow_up(each) for each in spec.for_each)
+    return replace(spec, operation=operation.name, parameters=parameters, for_each=follow_ups)
 
 
 def base_query(
@@ -55,22 +55,22 @@ def base_query(
 
 
 def override(spec: QuerySpec, *, partition: str | None = None, **settings: Any) -> QuerySpec:
-    """The query with these settings of `QuerySpec` replaced; None leaves one as it is.
+    """Return the query with these settings of `QuerySpec` replaced. A setting of None is not changed.
 
-    `parameters` are merged by name, and a new `select` drops the columns that belonged to the old one. `columns` and
-    `regions` may be a string with commas or a list. `partition`: Regions must belong to it; None: to any. Raises QueryError
-    for a value that does not fit its setting, TypeError for an unknown setting.
+    `parameters` are merged by name; `select` without `columns` clears the columns. `columns` and `regions`: a list, or a
+    string separated by commas. `partition`: the partition of the Regions; None: any. Raises QueryError for an invalid value,
+    TypeError for an unknown setting.
     """
     changes = {key: value for key, value in settings.items() if value is not None}
     if "select" in changes:
         changes.setdefault("columns", ())
     if isinstance(changes.get("parameters"), Mapping):
         changes["parameters"] = {**spec.parameters, **changes["parameters"]}
-    before = {each.name: getattr(spec, each.name) for each in fields(spec)}
-    if unknown := changes.keys() - before:
+    current = {each.name: getattr(spec, each.name) for each in fields(spec)}
+    if unknown := changes.keys() - current:
         raise TypeError(f"a query has no setting {', '.join(sorted(unknown))}")
     try:
-        return build(QuerySpec, before | _with_lists(changes, partition))
+        return build(QuerySpec, current | _convert_lists(changes, partition))
     except SpecificationError as error:
         key, what = error.problems[0]
         name = key.partition(".")[0]
@@ -78,7 +78,7 @@ def override(spec: QuerySpec, *, partition: str | None = None, **settings: Any) 
 
 
 def shipped_queries() -> tuple[QuerySpec, ...]:
-    """The queries that come with the package, by name. Raises QueryError when one is broken."""
+    """The queries in the package, sorted by name. Raises QueryError if one is invalid."""
     return tuple(
         read_query(entry.read_text("utf-8"), entry.name)
         for entry in sorted(files(_PACKAGE).iterdir(), key=lambda entry: entry.name)
@@ -87,7 +87,7 @@ def shipped_queries() -> tuple[QuerySpec, ...]:
 
 
 def find_query(name: str) -> QuerySpec:
-    """The shipped query of this name. Raises QueryError with the nearest names."""
+    """The shipped query of this name. Raises QueryError, with the nearest names, if there is none."""
     known = {each.name: each for each in shipped_queries()}
     if name not in known:
         close = get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
@@ -96,7 +96,7 @@ def find_query(name: str) -> QuerySpec:
 
 
 def load_query(path: Path) -> QuerySpec:
-    """The query of a file. Raises QueryError when it cannot be read or is not a query."""
+    """Read a query file. Raises QueryError if it cannot be read or is not a valid query."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -106,7 +106,7 @@ def load_query(path: Path) -> QuerySpec:
 
 
 def read_query(text: str, where: str) -> QuerySpec:
-    """Parse the content of a query file; `where` is the file name for errors. Raises QueryError."""
+    """Parse the content of a query file. `where`: the file name in errors. Raises QueryError."""
     try:
         body = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
@@ -122,13 +122,13 @@ def read_query(text: str, where: str) -> QuerySpec:
     try:
         if problems:
             raise SpecificationError(problems)
-        return build(QuerySpec, _with_lists(_with_services(body), None))
+        return build(QuerySpec, _convert_lists(_add_services(body), None))
     except SpecificationError as error:
         raise QueryError(str(error), where=where, hint=f"keys are {', '.join(FILE_KEYS)}") from None
 
 
 def parameters_json(value: Any) -> Any:
-    """Checked parameters as JSON values, with placeholders unfilled."""
+    """Validated parameters as JSON values, with placeholders unfilled."""
     if isinstance(value, Deferred):
         return value.text
     if isinstance(value, Mapping):
@@ -137,7 +137,7 @@ def parameters_json(value: Any) -> Any:
 
 
 def describe(spec: QuerySpec) -> dict[str, Any]:
-    """The query as JSON values, without empty settings: for run records and the head of results."""
+    """The query as JSON values without empty settings, for run records and the header of results."""
     regions = spec.regions if isinstance(spec.regions, tuple) else str(spec.regions)
     body: dict[str, Any] = {
         "query": spec.title,
@@ -154,7 +154,7 @@ def describe(spec: QuerySpec) -> dict[str, Any]:
 
 
 def _validate_follow_up(spec: FollowUp) -> FollowUp:
-    operation = _with_data_output(find_operation(spec.service, spec.operation))
+    operation = _require_data_output(find_operation(spec.service, spec.operation))
     parameters = type_parameters(operation, spec.parameters)
     check_names(parameters, where=f"parameters of {operation.method}", items=True)
     if spec.select is not None:
@@ -162,7 +162,7 @@ def _validate_follow_up(spec: FollowUp) -> FollowUp:
     return replace(spec, operation=operation.name, parameters=parameters)
 
 
-def _with_data_output(operation: Operation) -> Operation:
+def _require_data_output(operation: Operation) -> Operation:
     if operation.model.has_streaming_output or operation.model.has_event_stream_output:
         raise QueryError(
             f"{operation.service} {operation.method} returns a byte stream, which cannot be turned into rows",
@@ -172,22 +172,22 @@ def _with_data_output(operation: Operation) -> Operation:
     return operation
 
 
-def _with_services(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of a file; further calls without a service get the query's own."""
-    further = body.get("for_each")
-    if not isinstance(further, list):
+def _add_services(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Set the default service of further calls: that of the query."""
+    follow_ups = body.get("for_each")
+    if not isinstance(follow_ups, list):
         return dict(body)
     default = body.get("service")
     return {
         **body,
         "for_each": [
-            {**each, "service": each.get("service") or default} if isinstance(each, dict) else each for each in further
+            {**each, "service": each.get("service") or default} if isinstance(each, dict) else each for each in follow_ups
         ],
     }
 
 
-def _with_lists(settings: Mapping[str, Any], partition: str | None) -> dict[str, Any]:
-    """The settings with `columns` and `regions` as tuples. Raises QueryError for unknown Regions."""
+def _convert_lists(settings: Mapping[str, Any], partition: str | None) -> dict[str, Any]:
+    """Convert `columns` and `regions` to tuples. Raises QueryError for unknown Regions."""
     listed = {key: _strings(key, settings[key]) for key in ("columns", "regions") if settings.get(key) is not None}
     if "regions" in listed:
         return {**settings, **listed, "regions": read_regions(listed["regions"], partition)}

@@ -1,1 +1,1 @@
-"""The named queries that come with rolecall."""
+"""Named queries shipped with rolecall."""
