@@ -35,7 +35,7 @@ _TOKEN = re.compile(r"(?<![A-Za-z0-9/+=%])[A-Za-z0-9/+=%_-]{120,}")
 
 
 def redact(text: str) -> str:
-    """Hide secret keys, session tokens, signatures, and passwords; access key ids keep their first and last four characters."""
+    """Hide secret keys, session tokens, signatures, passwords, and all but four characters at each end of access key ids."""
     text = _NAMED.sub(rf"\g<1>{HIDDEN}", text)
     text = _TOKEN.sub(HIDDEN, text)
     text = _SECRET.sub(HIDDEN, text)
