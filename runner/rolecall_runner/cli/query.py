@@ -222,14 +222,14 @@ def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) 
     writing = [each for each in judged if not each.reads]
     if not writing or yes:
         return
-    words = ", ".join(f"{each.service} {each.operation} ({each.level})" for each in writing)
+    operations = ", ".join(f"{each.service} {each.operation} ({each.level})" for each in writing)
     if not sys.stdin.isatty():
         raise QueryError(
-            f"{words} changes {len(chosen.targets):,} accounts, and there is no terminal for a confirmation",
+            f"{operations} changes {len(chosen.targets):,} accounts, and there is no terminal for a confirmation",
             where="--allow-write",
             hint="add --yes to confirm",
         )
-    if not confirm(f"{words} in {len(chosen.targets):,} accounts?", on_stderr=True):
+    if not confirm(f"{operations} in {len(chosen.targets):,} accounts?", on_stderr=True):
         raise typer.Exit(int(ExitCode.OK))
 
 

@@ -146,8 +146,8 @@ def _summary(done: Rehearsal) -> str:
         text += f", {skipped:,} skipped"
     changed = sum(len(account.differences) for account in done.accounts)
     left = sum(len(account.left) for account in done.accounts)
-    made = "the result is as planned" if not changed else f"{changed:,} differences from the plan"
-    return f"{text}; {made}; {'nothing is left' if not left else f'{left:,} objects are left'}"
+    comparison = "the result is as planned" if not changed else f"{changed:,} differences from the plan"
+    return f"{text}; {comparison}; {'nothing is left' if not left else f'{left:,} objects are left'}"
 
 
 app = typer.Typer()

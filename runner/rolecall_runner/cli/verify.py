@@ -170,11 +170,11 @@ def _check_resume(*, limit: str, sample: int | None, retry: str | None, resume: 
         )
 
 
-def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _readers(arguments: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Parse values of --reader to pairs of account id and profile. Raises SelectionError."""
-    pairs = [(account_id, profile) for account_id, _, profile in (text.partition("=") for text in texts)]
+    pairs = [(account_id, profile) for account_id, _, profile in (text.partition("=") for text in arguments)]
     if wrong := [
-        text for text, (account_id, profile) in zip(texts, pairs, strict=True) if not (account_id.isdigit() and profile)
+        text for text, (account_id, profile) in zip(arguments, pairs, strict=True) if not (account_id.isdigit() and profile)
     ]:
         raise SelectionError(
             f"{wrong[0]} is not ACCOUNT_ID=PROFILE",

@@ -214,7 +214,7 @@ class _Batch:
 def _targets(incoming: queue.SimpleQueue[list[Target] | None], batch: _Batch) -> Iterator[Target]:
     while True:
         if incoming.empty():
-            batch.flush()  # the parent may be waiting for these before it sends more
+            batch.flush()  # the parent may wait for these results before it sends more targets
         chunk = incoming.get()
         if chunk is None:
             return

@@ -31,9 +31,9 @@ register("serial", lambda _options: run_serial)
 
 def ask(task: Task, target: Target, settings: EngineSettings, outside: Outside) -> Result:
     """Run the task for one target, with retries while it is inconclusive. An Exception of the task is in the result."""
-    began, started = outside.clock(), outside.now()
+    start, started = outside.clock(), outside.now()
     timeout = settings.timeout_seconds
-    with deadline(began + timeout, outside.clock) if timeout is not None else nullcontext():
+    with deadline(start + timeout, outside.clock) if timeout is not None else nullcontext():
         outcome, attempts = with_retries(
             lambda: _once(task, target),
             settings.retry,
@@ -47,7 +47,7 @@ def ask(task: Task, target: Target, settings: EngineSettings, outside: Outside) 
         task.name,
         outcome.status,
         started,
-        outside.clock() - began,
+        outside.clock() - start,
         attempts,
         outcome.data,
         outcome.error,

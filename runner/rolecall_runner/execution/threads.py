@@ -36,7 +36,7 @@ class _Job:
 @dataclass(frozen=True, slots=True)
 class _Running:
     job: _Job
-    begin: float
+    start: float
     started: datetime
 
 
@@ -164,7 +164,7 @@ class _WorkerThreads:
         now = self._outside.clock()
         with self._lock:
             # Wait a little longer: if the task itself ends at its deadline, its error is more precise.
-            overdue = next((w for w, r in self._running.items() if now - r.begin > timeout + _POLL_SECONDS), None)
+            overdue = next((w for w, r in self._running.items() if now - r.start > timeout + _POLL_SECONDS), None)
             if overdue is None:
                 return None
             running = self._running.pop(overdue)
@@ -172,7 +172,7 @@ class _WorkerThreads:
         self._workers -= 1
         self._start_worker()
         text = f"no answer within {timeout:g} s"
-        return inconclusive(self._task, running.job.target, running.started, text, now - running.begin)
+        return inconclusive(self._task, running.job.target, running.started, text, now - running.start)
 
     def _start_worker(self) -> None:
         self._workers += 1

@@ -52,7 +52,7 @@ class PollAttempt:
 
     @property
     def what(self) -> str:
-        """The result in a few words."""
+        """A short description of the result."""
         return "the role can be assumed" if self.let_in else describe(self.verdict)
 
 

@@ -191,10 +191,12 @@ def _outdated(entry: StatusEntry, present: Present) -> _Finding | None:
     if (pending := _pending(entry, present)) is not None:
         ahead = "" if pending.module else " (the manifest is newer than the written module)"
         return CustomerState.OUTDATED, moment(pending.since), f"{pending.what}{ahead}"
-    had = [(known.date, how) for known, how in ((entry.verified, "verified"), (entry.handed_over, "handed over")) if known]
-    if not had:
+    events = [
+        (known.date, how) for known, how in ((entry.verified, "verified"), (entry.handed_over, "handed over")) if known
+    ]
+    if not events:
         return None
-    date, how = max(had)
+    date, how = max(events)
     what = f"the module was written again after it was {how}: the newer one has not been applied yet"
     return CustomerState.OUTDATED, moment(date), what
 
@@ -208,9 +210,9 @@ def _not_verified(entry: StatusEntry, present: Present) -> _Finding:
     return CustomerState.NOT_HANDED_OVER, None, what
 
 
-def _may_be_same(had: str, current: str) -> bool:
+def _may_be_same(recorded: str, current: str) -> bool:
     """Whether two digests are equal or one of them is not known."""
-    return not had or not current or had == current
+    return not recorded or not current or recorded == current
 
 
 def _describe(problem: LastProblem) -> str:

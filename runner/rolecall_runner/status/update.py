@@ -288,10 +288,10 @@ def _unknown_before(entry: StatusEntry, module: str) -> bool:
     """Whether the customer may have another module of which only the digest is known (an entry of an older rolecall)."""
     if entry.versions:
         return False
-    verified, handed = entry.verified, entry.handed_over
-    newer = handed is not None and (verified is None or handed.date > verified.date)
-    had = [verified.module if verified is not None else "", handed.module if handed is not None and newer else ""]
-    return any(each and each != module for each in had)
+    verified, handover = entry.verified, entry.handed_over
+    newer = handover is not None and (verified is None or handover.date > verified.date)
+    recorded = [verified.module if verified is not None else "", handover.module if handover is not None and newer else ""]
+    return any(each and each != module for each in recorded)
 
 
 def _with_newest(
