@@ -1,7 +1,7 @@
-"""Working in one account: an assumed session, a program that runs with it, and links into the AWS console.
+"""Access to one account: assume its role, run a program with the session, and create a console sign-in link.
 
-Source of the console links: IAM User Guide, "Enable custom identity broker access to the AWS console" (getSigninToken by
-GET; no SessionDuration for sessions that were assumed from a role's session), November 2026.
+Source for the sign-in link: IAM User Guide, "Enable custom identity broker access to the AWS console" (getSigninToken with
+GET; SessionDuration is not allowed with role chaining), November 2026.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from rolecall_runner.inventory import Target, TargetKind, find_target, read_inve
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """An assumed session of one target, and the Region to work in."""
+    """A session of a target's role, and the default Region."""
 
     target: Target
     region: str
@@ -54,12 +54,12 @@ def open_session(
     endpoint_url: str | None = None,
     session_cache: Path | None = None,
 ) -> OpenSession:
-    """Assume a customer's role with the usual chain of credentials, for one hour or the maximum of the role.
+    """Assume a customer's role with credentials from the AWS credential chain. The session lasts at most one hour.
 
-    `session_cache`: a private folder that keeps the session for the next command.
+    `session_cache`: a private folder in which the session is cached for later commands.
 
-    Raises ManifestError, PlanError, OutputError, SelectionError, CallerError (also if the role refuses), and
-    SessionCacheError for a folder that others can access.
+    Raises ManifestError, PlanError, OutputError, SelectionError, CallerError (also if AssumeRole is denied or STS cannot be
+    reached), and SessionCacheError for a folder that other users can access.
     """
     target = find_target(read_inventory(manifest, out=out), name, TargetKind.CUSTOMER)
     clients = Clients(ClientSettings(endpoint_url=endpoint_url, connections=2))
@@ -82,7 +82,7 @@ def open_session(
     return OpenSession(target, region or (target.regions[0] if target.regions else caller.region), credentials)
 
 
-_CALLERS_OWN = (
+_CALLER_VARIABLES = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_ACCESS_KEY_ID",
@@ -97,14 +97,14 @@ _CALLERS_OWN = (
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "ROLECALL_SANDBOX_OPERATOR_SECRET",
 )
-"""Variables that would make a program act as the caller instead of the account."""
+"""Environment variables that could make a program use the caller's credentials instead of the session."""
 
 
 def environment_for(
     credentials: Credentials, region: str, *, name: str, endpoint_url: str | None = None, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """The environment for AWS tools to use the session; `name` is available to prompts as ROLECALL_ACCOUNT."""
-    kept = {key: value for key, value in environ.items() if key not in _CALLERS_OWN}
+    """Return `environ` with the session in place of the caller's credentials, and `name` as ROLECALL_ACCOUNT for prompts."""
+    kept = {key: value for key, value in environ.items() if key not in _CALLER_VARIABLES}
     session = {
         "AWS_ACCESS_KEY_ID": credentials.access_key,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
@@ -112,7 +112,7 @@ def environment_for(
         "AWS_CREDENTIAL_EXPIRATION": credentials.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        # Otherwise a program with an expired session would fall back to the instance's own role.
+        # Without this, a program would fall back to the instance profile once the session has expired.
         "AWS_EC2_METADATA_DISABLED": "true",
         "ROLECALL_ACCOUNT": name,
     }
@@ -120,17 +120,17 @@ def environment_for(
 
 
 def run_as(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a program in this terminal and environment; returns its exit code (128 + number for a signal).
+    """Run a program in the foreground with this environment. Returns its exit code, or 128 plus the signal number.
 
-    Raises ToolError when it cannot be started.
+    Raises ToolError if it cannot be started.
     """
     try:
-        done = subprocess.run(list(command), env=dict(environment), check=False)  # noqa: S603 - what the user asked for
+        completed = subprocess.run(list(command), env=dict(environment), check=False)  # noqa: S603 - the user's command
     except OSError as error:
         raise ToolError(
             f"{command[0]} cannot be started: {error.strerror}", hint="give a program that is on PATH"
         ) from error
-    return done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return completed.returncode if completed.returncode >= 0 else 128 - completed.returncode
 
 
 def login_shell(environ: Mapping[str, str] | None = None) -> str:
@@ -141,13 +141,14 @@ def login_shell(environ: Mapping[str, str] | None = None) -> str:
 Fetch = Callable[[str], tuple[int, bytes]]
 """GET a URL over TLS; returns status and body. Raises OSError. The URL contains credentials: never log it."""
 
-_MAXIMUM_REPLY = 65_536
+_MAX_REPLY_BYTES = 65_536
 
 
 def console_url(credentials: Credentials, *, partition: str, fetch: Fetch, destination: str | None = None) -> str:
-    """A link that opens the console with the session, for anyone who has the link; valid for 15 minutes.
+    """Return a console sign-in URL, valid for 15 minutes. Anyone who has it can use the session.
 
-    Raises CallerError if the partition has no federation page, or the page refuses the session.
+    Raises CallerError if the partition has no federation endpoint, or if the endpoint cannot be reached or rejects the
+    session.
     """
     host = PARTITIONS[partition].console_host
     if host is None:
@@ -156,17 +157,19 @@ def console_url(credentials: Credentials, *, partition: str, fetch: Fetch, desti
     session = json.dumps(
         {"sessionId": credentials.access_key, "sessionKey": credentials.secret_key, "sessionToken": credentials.token}
     )
-    asking = urlencode({"Action": "getSigninToken", "Session": session}, quote_via=quote)
+    token_query = urlencode({"Action": "getSigninToken", "Session": session}, quote_via=quote)
     try:
-        status, body = fetch(f"{endpoint}?{asking}")
-        token = json.loads(body[:_MAXIMUM_REPLY])["SigninToken"] if status == 200 else None  # noqa: PLR2004 - OK
+        status, body = fetch(f"{endpoint}?{token_query}")
+        token = json.loads(body[:_MAX_REPLY_BYTES])["SigninToken"] if status == 200 else None  # noqa: PLR2004 - OK
     except (OSError, ValueError, KeyError, TypeError) as error:
-        # Not chained: the cause could contain the URL with the credentials.
+        # `from None`, since the cause could contain the URL with the credentials.
         raise CallerError(f"could not get a sign-in token: {type(error).__name__}", where=endpoint, hint=_HINT) from None
     if token is None:
         raise CallerError(f"the sign-in page refused the session (HTTP {status})", where=endpoint, hint=_HINT)
-    there = destination or f"https://{_console_home(host)}/"
-    query = urlencode({"Action": "login", "Issuer": "rolecall", "Destination": there, "SigninToken": token}, quote_via=quote)
+    page_url = destination or f"https://{_console_home(host)}/"
+    query = urlencode(
+        {"Action": "login", "Issuer": "rolecall", "Destination": page_url, "SigninToken": token}, quote_via=quote
+    )
     return f"{endpoint}?{query}"
 
 

@@ -1,4 +1,4 @@
-"""The Python API: the accounts of a manifest as one object, and the credentials that a command acts with.
+"""The Python API: functions, queries and verification for the accounts of a manifest, in AWS or in a sandbox.
 
 >>> from rolecall_runner.api import Fleet, VerifySpec
 >>> def networks(session, account):
@@ -32,7 +32,7 @@ from botocore.waiter import Waiter
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.records import rehearsing, status_path
-from rolecall_runner import sandbox as aws_sandbox  # its names load moto when they are used
+from rolecall_runner import sandbox as aws_sandbox  # imports moto lazily
 from rolecall_runner.aws import AwsConfig, Clients, Sessions, SigningCredentials, account, connect, endpoint_from_environment
 from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, Outside, PerProcess, Result, Task
 from rolecall_runner.inventory import Selection, Target, select_keys
@@ -59,10 +59,10 @@ Bar = tuple[Callable[[int], None], Callable[[int], None]]
 def execution_context(
     manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, role: str | None = None
 ) -> Iterator[str]:
-    """With `sandbox`, start one and set the environment to its endpoint and credentials; yields a description of the target.
+    """With `sandbox`, start a sandbox and set its endpoint and credentials in `os.environ`; yields a description ("in AWS").
 
-    Worker processes inherit the environment. Raises SandboxError, SelectionError for `faults` or `role` without a sandbox,
-    and the errors of loading a manifest.
+    `bar`: callbacks for the total and the current number of accounts. Worker processes inherit the environment. Raises
+    SandboxError, SelectionError for `faults` or `role` without a sandbox, and the errors of loading a manifest.
     """
     if faults and not sandbox:
         raise SelectionError("faults require a sandbox", where="--faults", hint="add --sandbox, or remove --faults")
@@ -75,8 +75,8 @@ def execution_context(
     with aws_sandbox.in_process_sandbox(
         manifest, out, acting=role, faults=faults, started=started, progress=progress
     ) as world:
-        before = dict(os.environ)
-        for key in [key for key in before if key.startswith("AWS_")]:
+        saved = dict(os.environ)
+        for key in [key for key in saved if key.startswith("AWS_")]:
             del os.environ[key]
         os.environ.update(aws_sandbox.actor_environment(world.sandbox, world.backend))
         os.environ[aws_sandbox.OPERATOR_VARIABLE] = world.sandbox.operator_credentials().secret
@@ -84,7 +84,7 @@ def execution_context(
             yield f"in a sandbox, {world.how}"
         finally:
             os.environ.clear()
-            os.environ.update(before)
+            os.environ.update(saved)
 
 
 _RUN_ID_BYTES = 3
@@ -93,8 +93,8 @@ _RUN_ID_BYTES = 3
 class AccountProxy:
     """Proxy for a botocore client, paginator, page iterator, or waiter that signs its calls for one account.
 
-    Each call, and each fetched page, runs inside `with account(...)`. Proxies work in any thread, also for several accounts
-    at the same time.
+    Each call, and each fetched page, runs inside `with account(...)`. Proxies of several accounts can be used concurrently,
+    from any thread.
     """
 
     def __init__(self, value: Any, credentials: SigningCredentials) -> None:
@@ -102,14 +102,14 @@ class AccountProxy:
         self._credentials = credentials
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._value, name)
-        if not callable(found) or isinstance(found, type):
-            return found
+        attribute = getattr(self._value, name)
+        if not callable(attribute) or isinstance(attribute, type):
+            return attribute
 
-        @wraps(found)
+        @wraps(attribute)
         def call(*args: Any, **kwargs: Any) -> Any:
             with account(self._credentials):
-                return _bound(found(*args, **kwargs), self._credentials)
+                return _bound(attribute(*args, **kwargs), self._credentials)
 
         return call
 
@@ -126,7 +126,7 @@ class AccountProxy:
 
 
 def _bound(value: Any, credentials: SigningCredentials) -> Any:
-    """The result of a call, bound to the account if it makes further calls itself."""
+    """Wrap the result of a call in a proxy if it makes further calls."""
     if isinstance(value, Paginator | PageIterator | Waiter):
         return AccountProxy(value, credentials)
     return iter(AccountProxy(value, credentials)) if isinstance(value, Iterator) else value
@@ -141,7 +141,7 @@ class AccountClients:
     account: Target
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """The client of a service (boto3's name) in a Region; defaults to the account's first Region in the manifest.
+        """Return a client for a service (boto3 name). The Region defaults to the account's first one in the manifest.
 
         Raises botocore's UnknownServiceError.
         """
@@ -150,30 +150,30 @@ class AccountClients:
 
 
 Function = Callable[[AccountClients, Target], Any]
-"""A user's function: takes a session and the account, returns data or an Outcome."""
+"""A user's function. Arguments: a session and the account. Returns data, or an Outcome."""
 
 
 @dataclass(frozen=True)
 class FunctionTask:
-    """A function as a task. Its data become JSON values, with times in ISO 8601 and secrets in replies hidden."""
+    """A task that calls a function. The data is converted to JSON values: times in ISO 8601, secrets in replies hidden."""
 
     function: Function
     means: PerProcess[tuple[Clients, Sessions]]
     name: str = "function"
 
     def __call__(self, target: Target) -> Outcome:
-        """Call the function for one target. Raises what assuming its role and the function raise."""
+        """Call the function for one target. Raises the errors of AssumeRole and of the function."""
         clients, sessions = self.means.get()
         session = sessions.of(target)
-        session.get_frozen_credentials()  # fail before the function runs if the role cannot be assumed
-        given = self.function(AccountClients(clients, session, target), target)
-        if isinstance(given, Outcome):
-            return replace(given, data=to_json_values(given.data))
-        return Outcome(data=to_json_values(list(given) if isinstance(given, Iterator) else given))
+        session.get_frozen_credentials()  # raises here, before the function runs, if the role cannot be assumed
+        value = self.function(AccountClients(clients, session, target), target)
+        if isinstance(value, Outcome):
+            return replace(value, data=to_json_values(value.data))
+        return Outcome(data=to_json_values(list(value) if isinstance(value, Iterator) else value))
 
 
 class Rows:
-    """Rows of a query, as accounts answer. `errors`: the failures so far, as in `QueryAnswer.errors`."""
+    """The rows of a query, as accounts complete. `errors`: the failures so far, as in `QueryAnswer.errors`."""
 
     def __init__(self, answers: Iterable[QueryAnswer]) -> None:
         self._answers = answers
@@ -188,9 +188,9 @@ class Rows:
 class Fleet:
     """The accounts of a manifest. No request is sent before the first call of `run`, `query`, or `verify`.
 
-    `limit`: host pattern; `all` means the customers, since switch roles are for people. `out`: output folder of
-    `gen terraform`. `region`: of the STS endpoint. `sandbox`: use a sandbox instead of AWS until `close` (or the end of
-    `with`), with `faults` as in `--faults`; this process's environment then contains its endpoint and credentials.
+    `limit`: host pattern; `all` selects only customers, since switch roles are used by people. `out`: output folder of
+    `gen terraform`. `region`: Region of the STS endpoint. `sandbox`: use a sandbox instead of AWS until `close` (or the end
+    of `with`), with `faults` as in `--faults`; this process's environment then contains its endpoint and credentials.
     `execution`: engine and folder for run records. `session_name`: suffix of session names, `rolecall-NAME`, which identify
     the run in the customer's CloudTrail; random by default. Methods raise the errors of the command of the same name
     (ManifestError, SelectionError, CallerError, QueryError, ...); the failure of one account is in its result.
@@ -240,7 +240,7 @@ class Fleet:
 
     @property
     def chosen(self) -> QueryTargets:
-        """Inventory and selected targets, read once. Raises ManifestError, PlanError, OutputError, SelectionError."""
+        """Inventory and selected targets, loaded once. Raises ManifestError, PlanError, OutputError, SelectionError."""
         if self._chosen is None:
             self._chosen = choose_targets(self.manifest, self.out, Selection(self.limit))
         return self._chosen
@@ -251,17 +251,17 @@ class Fleet:
         return self._means is not None and self._means.made and self._means.get()[0].rehearsal
 
     def narrow(self, keys: frozenset[tuple[str, str]], run_id: str) -> None:
-        """Keep only the selected targets with these keys (kind and name), those to retry of a run. Raises SelectionError."""
+        """Limit the selection to these keys (kind and name) of an earlier run. Raises SelectionError if none remains."""
         self._chosen = replace(self.chosen, targets=tuple(select_keys(self.chosen.targets, keys, run_id)))
 
     @property
     def accounts(self) -> tuple[Target, ...]:
-        """The selected targets, in the manifest's order."""
+        """The selected targets, in manifest order."""
         return self.chosen.targets
 
     @property
     def means(self) -> PerProcess[tuple[Clients, Sessions]]:
-        """Clients and sessions, made once in each process. Raises SandboxError; the first `get` raises CallerError."""
+        """Clients and sessions, created once per process. Raises SandboxError; the first `get` raises CallerError."""
         self._open()
         if self._means is None:
             self._means = PerProcess(partial(connect, self._aws(), self._short_id))
@@ -277,17 +277,17 @@ class Fleet:
     ) -> Iterator[Result]:
         """Run a task, or a function `(session, account) -> data`, over the accounts; yields results as they complete.
 
-        `accounts` defaults to all selected ones. Engines of several processes require a function of a module.
+        `accounts` defaults to all selected ones. Engines with several processes require a module-level function.
         """
         means = self.means
         if self._clients is None:
             self._clients, _ = means.get()
-        asked: Any = task
+        work: Any = task
         if not isinstance(getattr(task, "name", None), str):
-            asked = FunctionTask(asked, means, getattr(task, "__name__", "function"))
+            work = FunctionTask(work, means, getattr(task, "__name__", "function"))
         chosen = self.accounts if accounts is None else accounts
         options = self.execution if settings is None else replace(self.execution, settings=settings)
-        return options.run(asked, chosen, outside)
+        return options.run(work, chosen, outside)
 
     def query(
         self,
@@ -321,15 +321,15 @@ class Fleet:
         return iter(prepare(spec, judged, self.chosen, aws=self._aws(), options=self.execution))
 
     def verify(self, options: VerifySpec | None = None) -> Iterator[Verdict]:
-        """Verify the accounts and record the run; yields verdicts as they complete. Only for the main thread."""
+        """Verify the accounts and record the run; yields verdicts as they complete. Main thread only."""
         self._open()
         limit = self.limit
-        if limit == "all" and self.accounts:  # as for queries: the customers
+        if limit == "all" and self.accounts:  # only customers, as for queries
             limit = "kind=customer" if self.accounts[0].kind == "customer" else "all"
         return iter(prepare_roll_call(self._start(options), Selection(limit), self.execution))
 
     def verify_task(self, options: VerifySpec | None = None) -> VerifyTask:
-        """Verification as a task for `run`; its data is a verdict as JSON values."""
+        """Return a task for `run` that verifies an account; its data is the verdict as JSON values."""
         self._open()
         start = self._start(options, self._short_id)
         with suppress(StatusError):  # optional: without it, an older module is not recognized as such

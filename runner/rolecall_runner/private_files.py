@@ -1,7 +1,8 @@
-"""Files and folders that only their owner may use: runs, session caches, and the sandbox's state.
+"""Files and folders with access only for their owner: run records, session caches, and the state of the sandbox.
 
-They are created with their final mode regardless of the umask, so others can never read them. Owner and mode are checked
-before reading: a file that another user could have written is refused. Not for `output/` and bundles, which are shared.
+They are created with their final mode regardless of the umask, so other users can never read them. Owner and mode are
+checked before reading: a file that another user could have written is rejected. Not used for `output/` and bundles, which
+are shared.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class UnsafeFileError(RolecallError):
 
 
 def make_private_folder(folder: Path) -> None:
-    """Create a folder and the missing ones above it, each with mode 0700. One that exists stays as it is.
+    """Create a folder and its missing parents with mode 0700. Existing folders are not changed.
 
     Raises OSError.
     """
@@ -43,9 +44,9 @@ def make_private_folder(folder: Path) -> None:
 
 
 def create_private_folder(folder: Path) -> None:
-    """Create one folder with mode 0700. Raises FileExistsError when it exists, and OSError."""
+    """Create one folder with mode 0700. Raises FileExistsError if it exists, and OSError."""
     folder.mkdir(mode=FOLDER_MODE)
-    if stat.S_IMODE(folder.lstat().st_mode) != FOLDER_MODE:  # a umask that takes rights from the owner
+    if stat.S_IMODE(folder.lstat().st_mode) != FOLDER_MODE:  # the umask removed permissions of the owner
         folder.chmod(FOLDER_MODE)
 
 
@@ -53,26 +54,26 @@ def create_private_file(path: Path, flags: int = 0) -> int:
     """Create a new file with mode 0600 for writing, and return its descriptor. Raises FileExistsError, and OSError."""
     mode = 0 if flags & os.O_RDWR else os.O_WRONLY
     descriptor = os.open(path, flags | mode | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
-    os.fchmod(descriptor, FILE_MODE)  # a umask can only have taken rights away: no one had more than this before
+    os.fchmod(descriptor, FILE_MODE)  # the umask can only have removed permissions, so access was never wider
     return descriptor
 
 
 def write_private_file(path: Path, content: bytes) -> None:
-    """Replace a file in one step by one with mode 0600: readers see the old content or the new. Raises OSError."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    fresh.unlink(missing_ok=True)
+    """Replace a file atomically by one with mode 0600: readers see the old or the new content. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary.unlink(missing_ok=True)
     try:
-        with os.fdopen(create_private_file(fresh), "wb") as file:
+        with os.fdopen(create_private_file(temporary), "wb") as file:
             file.write(content)
-        fresh.replace(path)
+        temporary.replace(path)
     finally:
-        fresh.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def open_private_file(path: Path, *, flags: int = os.O_RDONLY, user_id: Callable[[], int] = os.geteuid) -> int:
-    """Open an existing file without following a link, check it, and return its descriptor.
+    """Open an existing file, check owner and mode, and return its descriptor. Symbolic links are not followed.
 
-    Raises UnsafeFileError for a file of another user and for one that others may write, and OSError.
+    Raises UnsafeFileError if it belongs to another user, is writable by others, or is a link; and OSError.
     """
     if path.is_symlink():
         raise UnsafeFileError("refusing to use a link in place of a private file", where=str(path), hint=_HINT)
@@ -86,7 +87,7 @@ def open_private_file(path: Path, *, flags: int = os.O_RDONLY, user_id: Callable
 
 
 def open_or_create_private_file(path: Path, flags: int) -> int:
-    """Open a file as `open_private_file` does; one that does not exist is created with mode 0600."""
+    """Open a file as `open_private_file` does, or create it with mode 0600 if it does not exist."""
     try:
         return create_private_file(path, flags)
     except FileExistsError:
@@ -94,23 +95,23 @@ def open_or_create_private_file(path: Path, flags: int) -> int:
 
 
 def read_private_file(path: Path, *, user_id: Callable[[], int] = os.geteuid) -> bytes:
-    """The content of a file, checked as `open_private_file` does. Raises UnsafeFileError, OSError."""
+    """Return the content of a file, with the checks of `open_private_file`. Raises UnsafeFileError, OSError."""
     with private_reader(path, user_id=user_id) as file:
         return file.read()
 
 
 def private_reader(path: Path, *, user_id: Callable[[], int] = os.geteuid) -> IO[bytes]:
-    """A file to read, checked as `open_private_file` does. Raises UnsafeFileError, OSError."""
+    """Open a file for reading, with the checks of `open_private_file`. Raises UnsafeFileError, OSError."""
     return os.fdopen(open_private_file(path, user_id=user_id), "rb")
 
 
 def check_private_folder(folder: Path, *, user_id: Callable[[], int] = os.geteuid) -> None:
-    """Raise UnsafeFileError for a folder of another user, one that others may write, and a link. Raises OSError too."""
+    """Raise UnsafeFileError if a folder belongs to another user, is writable by others, or is a link. Raises OSError."""
     _check(os.lstat(folder), folder, stat.S_ISDIR, user_id())
 
 
-def _check(status: os.stat_result, path: Path, is_right_kind: Callable[[int], Any], user_id: int) -> None:
-    if not is_right_kind(status.st_mode):
+def _check(status: os.stat_result, path: Path, is_expected_type: Callable[[int], Any], user_id: int) -> None:
+    if not is_expected_type(status.st_mode):
         what = "a link, or not the kind of file that it should be"
     elif status.st_uid != user_id:
         what = f"it belongs to another user (uid {status.st_uid})"

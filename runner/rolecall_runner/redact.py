@@ -1,8 +1,8 @@
 """Remove secrets from messages, log records, and replies, and convert replies to JSON values.
 
-Secrets are recognized by their form or by the name in front of them. Forms: access key ids start with AKIA, ASIA, or ABIA
+Secrets are recognized by their format or by the name before them. Formats: access key ids start with AKIA, ASIA, or ABIA
 (IAM User Guide, "Unique identifiers", November 2026); secret keys have 40 characters of base64; session tokens are base64
-of several hundred characters. Unique ids of roles and users (AROA, AIDA) and external ids are not secrets and stay.
+of several hundred characters. Unique ids of roles and users (AROA, AIDA) and external ids are not secrets and are kept.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TOKEN = re.compile(r"(?<![A-Za-z0-9/+=%])[A-Za-z0-9/+=%_-]{120,}")
 
 
 def redact(text: str) -> str:
-    """Remove secret keys, session tokens, signatures, and passwords; access key ids keep their last four characters."""
+    """Hide secret keys, session tokens, signatures, passwords, and all but four characters at each end of access key ids."""
     text = _NAMED.sub(rf"\g<1>{HIDDEN}", text)
     text = _TOKEN.sub(HIDDEN, text)
     text = _SECRET.sub(HIDDEN, text)
@@ -43,9 +43,9 @@ def redact(text: str) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Redacts log records. botocore's debug log contains headers, canonical requests, and replies of STS.
+    """Redacts log records. botocore's debug log contains headers, canonical requests, and STS replies.
 
-    Messages become one line without control characters, since they contain replies and account names.
+    Also reduces messages to one line without control characters, since they can contain replies and account names.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -59,7 +59,7 @@ class RedactingFilter(logging.Filter):
 
 
 def redact_json(given: Any, key: str = "") -> Any:
-    """JSON values with all strings redacted, also by the name of their key."""
+    """Redact all strings of JSON values. A string is also hidden if its key is the name of a secret."""
     if isinstance(given, str):
         named = f"{key}: {redact(given)}"
         return redact(named).removeprefix(f"{key}: ") if key else redact(given)
@@ -68,20 +68,22 @@ def redact_json(given: Any, key: str = "") -> Any:
     return [redact_json(item, key) for item in given] if isinstance(given, list | tuple) else given
 
 
-_SECRETS = frozenset({"sessiontoken", "secretaccesskey", "authorizationtoken", "authtoken", "clientsecret", "privatekey"})
-"""Members that are secret although their model does not mark them (STS's session token), in lower case."""
+_SECRET_MEMBERS = frozenset(
+    {"sessiontoken", "secretaccesskey", "authorizationtoken", "authtoken", "clientsecret", "privatekey"}
+)
+"""Lowercase names of members that are secret but not marked as sensitive in the service model, as STS's session token."""
 _SCALARS = frozenset({str, bool, int, float, type(None)})
 
 
 def to_json_values(value: Any, shape: Any = None, *, reveal: bool = False) -> Any:
-    """Convert a botocore reply, or a part with its shape, to JSON values: times in ISO 8601, bytes in base64.
+    """Convert a botocore reply, or a part of one, to JSON values: times in ISO 8601, bytes in base64.
 
-    Values that the model marks as sensitive are hidden unless `reveal` is true.
+    `shape`: the botocore shape of `value`, if known. Values that it marks as sensitive are hidden unless `reveal` is true.
     """
     if not reveal and value is not None and shape is not None and shape.metadata.get("sensitive"):
         return HIDDEN
     kind = type(value)
-    if kind in _SCALARS:  # first, since most values are scalars
+    if kind in _SCALARS:  # checked first, since most values are scalars
         return value
     if kind is dict or isinstance(value, Mapping):
         return {str(key): _member(key, item, shape, reveal) for key, item in value.items() if key != "ResponseMetadata"}
@@ -94,7 +96,7 @@ def to_json_values(value: Any, shape: Any = None, *, reveal: bool = False) -> An
 def _scalar(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, date):  # a datetime is one
+    if isinstance(value, date):  # includes datetime
         return value.isoformat()
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode("ascii")
@@ -102,7 +104,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _member(key: Any, value: Any, shape: Any, reveal: bool) -> Any:
-    if not reveal and isinstance(value, str) and str(key).lower() in _SECRETS:
+    if not reveal and isinstance(value, str) and str(key).lower() in _SECRET_MEMBERS:
         return HIDDEN
     inner = None
     if shape is not None:
@@ -111,4 +113,4 @@ def _member(key: Any, value: Any, shape: Any, reveal: bool) -> Any:
 
 
 REHEARSAL = "rehearsal (sandbox)"
-"""Mark for output that comes from a sandbox instead of AWS."""
+"""Label of output that comes from a sandbox instead of AWS."""

@@ -46,7 +46,7 @@ from rolecall_runner.verify import (
 )
 
 TASK = "verify"
-_MARK = {
+_MARK_OF_STATUS = {
     Status.OK: Mark.OK,
     Status.REFUSED: Mark.FAILED,
     Status.FAILED: Mark.FAILED,
@@ -58,7 +58,7 @@ _MARK = {
 
 @dataclass(slots=True)
 class VerifyRun:
-    """A verify run. Iterate it for the verdicts as they arrive; `info` and `verdicts` then describe the whole run."""
+    """A verify run. Iterating over it executes the run; `info` and `verdicts` then describe the whole run."""
 
     record: RunRecord
     caller: CallerIdentity
@@ -70,12 +70,12 @@ class VerifyRun:
     task: VerifyTask
     outside: Outside
     written: OutputDigests
-    """Digests of the modules that were written when the run began."""
+    """Digests of the modules in the output folder when the run started."""
     clock: Callable[[], datetime] = utc_now
     _rehearsed: bool = False
 
     def __iter__(self) -> Iterator[Verdict]:
-        """Verify the waiting targets; each verdict is recorded before it is yielded. Raises InterruptedRunError."""
+        """Verify the waiting targets; each verdict is recorded, then yielded. Raises InterruptedRunError."""
         by_key = {(str(target.kind), target.name): target for target in self.waiting}
         results = self.execution.run(self.task, self.waiting, self.outside)
         with stops_on_ctrl_c(self.outside.stop), self.journal as journal:
@@ -87,7 +87,7 @@ class VerifyRun:
             self.record = journal.record
 
     def info(self) -> RunInfo:
-        """The run, for reports."""
+        """The metadata of the run, for reports."""
         ended = datetime.fromisoformat(self.record.ended) if self.record.ended else self.clock()
         return RunInfo(
             self.record.run_id,
@@ -103,11 +103,11 @@ class VerifyRun:
 
     @property
     def rehearsal(self) -> bool:
-        """Whether a sandbox answered instead of AWS, for any of the accounts."""
+        """Whether a sandbox was used instead of AWS, for any of the accounts."""
         return self.record.rehearsal or self._rehearsed
 
     def verdicts(self) -> Iterator[Verdict]:
-        """All verdicts of the run from its journal, in the manifest's order; the last one of a target counts."""
+        """All verdicts of the run from its journal, in manifest order; only the last one of each target."""
         found = {result.key: result for result in read_results(self.execution.runs, self.record.run_id)}
         for target in self.targets:
             result = found.get((str(target.kind), target.name))
@@ -116,10 +116,10 @@ class VerifyRun:
 
 
 def verdict_of(result: Result, target: Target, *, rehearsal: bool = False) -> Verdict:
-    """The verdict of a result; if the task itself failed, a verdict with that error."""
+    """Convert a result to a verdict. If the task itself failed, the verdict has a single check with its error."""
     if isinstance(result.data, dict):
         return Verdict.from_json({key: value for key, value in result.data.items() if key != "mark"})
-    check = Check(Step.ASSUME, _MARK[result.status], "The verification itself failed.", result.code, result.error)
+    check = Check(Step.ASSUME, _MARK_OF_STATUS[result.status], "The verification itself failed.", result.code, result.error)
     return Verdict(
         target.name,
         str(target.kind),
@@ -140,9 +140,9 @@ def prepare_verify_run(
     token: Callable[[int], str] = secrets.token_hex,
     outside: Outside | None = None,
 ) -> VerifyRun:
-    """Select the targets, find the caller and open the journal; no account is called yet.
+    """Select the targets, find the caller and open the journal, without calls to the accounts.
 
-    `resume`: ID of the run to resume, as the user gave it; selection and options are then those of that run.
+    `resume`: the run to resume, in any form that `find_run` accepts; its selection and options are used then.
 
     Raises ManifestError, PlanError, OutputError, SelectionError, CallerError, JournalError.
     """
@@ -152,8 +152,8 @@ def prepare_verify_run(
         resume = resumed.run_id
         selection, options = options_from_record(resumed)
         start = replace(start, options=options)
-    targets = _chosen(inventory, selection, execution.runs)
-    # Before the journal is created: a run without a caller leaves no files.
+    targets = _select_targets(inventory, selection, execution.runs)
+    # Before the journal is created, so that a run without credentials leaves no files.
     caller = start.find_caller()
     if resume is not None:
         journal = Journal.resume(execution.runs, resume, fingerprint=inventory.fingerprint, rehearsal=caller.rehearsal)
@@ -173,7 +173,7 @@ def prepare_verify_run(
         journal = Journal.start(execution.runs, record)
     waiting = tuple(target for target in targets if (str(target.kind), target.name) not in journal.done)
     history = ModuleHistory()
-    with suppress(StatusError):  # recording the verdicts reports that the file is damaged; the run does not need it
+    with suppress(StatusError):  # not required for the run; `record_verdicts` reports a damaged file
         history = read_module_history(status_path(start.out, rehearsal=caller.rehearsal), targets)
     task = VerifyTask(PerProcess(partial(make_context, replace(start, run_id=journal.record.short_id, history=history))))
     found = read_output_digests(start.out)
@@ -181,13 +181,13 @@ def prepare_verify_run(
 
 
 def options_from_record(record: RunRecord) -> tuple[Selection, VerifySpec]:
-    """Selection and options of an earlier run, from its record. Raises JournalError."""
+    """Return the selection and options in the record of a run. Raises JournalError."""
     try:
         body = json.loads(record.what)
         options = body["options"]
-        if "probe_actions" in options:  # records of rolecall before `actions` replaced two flags
-            probed, everything = options.pop("probe_actions"), options.pop("all_actions")
-            options["actions"] = ("all" if everything else "sample") if probed else "none"
+        if "probe_actions" in options:  # older records have two flags instead of `actions`
+            probed, every_action = options.pop("probe_actions"), options.pop("all_actions")
+            options["actions"] = ("all" if every_action else "sample") if probed else "none"
         return build(Selection, body["choice"]), build(VerifySpec, options)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise JournalError(
@@ -195,7 +195,7 @@ def options_from_record(record: RunRecord) -> tuple[Selection, VerifySpec]:
         ) from error
 
 
-def _chosen(inventory: Inventory, selection: Selection, runs: Path) -> tuple[Target, ...]:
+def _select_targets(inventory: Inventory, selection: Selection, runs: Path) -> tuple[Target, ...]:
     targets: Sequence[Target] = select(inventory.targets, selection.limit)
     if selection.retry is not None:
         record = find_run(runs, selection.retry, task=TASK)

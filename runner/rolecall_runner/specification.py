@@ -1,7 +1,7 @@
-"""Read specifications (plain dataclasses whose fields carry help texts and limits) from untyped input, checked by pydantic.
+"""Build specifications (dataclasses with help strings and limits as field metadata) from untyped input, using pydantic.
 
-A specification such as `QuerySpec` is the only declaration of its settings. It stays a standard dataclass because tasks
-travel to worker processes, and pydantic would cost each of them 10 MB. Field metadata are the arguments of
+A specification such as `QuerySpec` is the only declaration of its settings. It is a standard dataclass because tasks are
+pickled for worker processes, where importing pydantic would take 10 MB of memory each. Field metadata are arguments of
 `pydantic.Field`: `description`, `ge`, `le`, `min_length`, `strict`.
 """
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class SpecificationError(ValueError):
-    """Input that does not fit a specification. `problems` are pairs of a dotted key and what is wrong with its value."""
+    """Input that does not match a specification. `problems`: pairs of a dotted key and the error in its value."""
 
     def __init__(self, problems: list[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{key}: {what}" if key else what for key, what in problems))
@@ -26,7 +26,7 @@ class SpecificationError(ValueError):
 
 
 def build(kind: type[T], values: Mapping[str, Any]) -> T:
-    """An instance of a specification from values of YAML, JSON, or Python. Raises SpecificationError."""
+    """Create a specification from values of YAML, JSON, or Python. Raises SpecificationError."""
     known = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # T is a dataclass
     unknown = [(key, "extra inputs are not permitted") for key in map(str, values) if key not in known]
     if unknown:
@@ -40,7 +40,7 @@ def build(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 def description_of(kind: type, name: str) -> str:
-    """The help text of a field. Raises KeyError for a field that is not there or has none."""
+    """The help string of a field. Raises KeyError if the field does not exist or has no help string."""
     return str({each.name: each.metadata for each in fields(kind)}[name]["description"])
 
 

@@ -1,4 +1,4 @@
-"""Commands for daily work: console links, programs with a customer's session, the history of runs."""
+"""`runner switch-url`, `console`, `shell` and `history`: console links, sessions of customers, and the list of runs."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def switch_url(
     manifest: ManifestOption = DEFAULT_MANIFEST,
 ) -> None:
     """Print a link to the switch-role page of the console, filled in. It contains no secret."""
-    wanted = load_manifest(manifest).manifest
-    entry = next((entry for entry in wanted.switch_roles if entry.name == name), None)
+    loaded = load_manifest(manifest).manifest
+    entry = next((entry for entry in loaded.switch_roles if entry.name == name), None)
     if entry is None:
-        known = ", ".join(entry.name for entry in wanted.switch_roles) or "none"
+        known = ", ".join(entry.name for entry in loaded.switch_roles) or "none"
         raise SelectionError(f"there is no switch role {name}", where=str(manifest), hint=f"the manifest has: {known}")
-    partition = entry.partition or wanted.partition
+    partition = entry.partition or loaded.partition
     link = switch_role_url(partition, entry.trusting.account_id, entry.path, entry.role, entry.name)
     if link is None:
         raise SelectionError(f"the console of partition {partition} has no public address", hint="use runner shell instead")
@@ -146,7 +146,7 @@ def history(
 
 
 def _counts(runs: Path, run_id: str) -> dict[str, int] | None:
-    """The results of a run by status; None, with a warning, if they cannot be read."""
+    """The number of results of a run by status. Prints a warning and returns None if they cannot be read."""
     try:
         return counts_of(runs, run_id)
     except RolecallError as error:

@@ -67,8 +67,8 @@ app = SafeTyper(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         emit(f"rolecall {rolecall_generator.__version__}")
         raise typer.Exit
 

@@ -1,4 +1,4 @@
-"""`runner onboard` waits for an apply and verifies the customer; `runner status` shows the state of all of them."""
+"""`runner onboard`: wait for an apply and verify a customer. `runner status`: show the state of all targets."""
 
 from __future__ import annotations
 
@@ -112,14 +112,14 @@ def onboard(
     _report(ended, place, output_format, quiet=quiet)
 
 
-def _report(ended: Onboarded, place: StatusPlace, output_format: str, *, quiet: bool) -> None:
+def _report(result: Onboarded, place: StatusPlace, output_format: str, *, quiet: bool) -> None:
     if output_format == "json":
-        emit(onboarding_json(ended), end="")
+        emit(onboarding_json(result), end="")
     elif not quiet:
-        print_onboarding(stdout(), ended, place)
-    if not ended.verified:
-        unclear = bool(ended.unseen) or ended.verdict.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE}
-        raise typer.Exit(int(ExitCode.INCONCLUSIVE if unclear else ExitCode.FINDINGS))
+        print_onboarding(stdout(), result, place)
+    if not result.verified:
+        inconclusive = bool(result.unseen) or result.verdict.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE}
+        raise typer.Exit(int(ExitCode.INCONCLUSIVE if inconclusive else ExitCode.FINDINGS))
 
 
 STATUS_EXAMPLES = """Examples:
@@ -189,8 +189,8 @@ def status(
     place = StatusPlace(manifest, out, sandbox or rehearsing(os.environ), sandbox)
     targets = select_targets(place, names or (), label or ())
     now = datetime.now(UTC)
-    noted = {"--handed-over": handed_over, "--applied": applied, "--form": form is not None}
-    if not (names or label) and (first := next((option for option, given in noted.items() if given), None)):
+    record_options = {"--handed-over": handed_over, "--applied": applied, "--form": form is not None}
+    if not (names or label) and (first := next((option for option, given in record_options.items() if given), None)):
         raise SelectionError("no accounts are named", where=first, hint="name accounts; `all` selects every account")
     if handed_over:
         record_handover(place, targets, now, form or "")

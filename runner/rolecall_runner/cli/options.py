@@ -1,6 +1,6 @@
-"""Options that several commands share, durations, and the command line that continues a run.
+"""Options that several commands share, parsing of durations, and the command line that resumes a run.
 
-Help texts, limits and defaults come from the specifications.
+Help strings and limits are those of the specifications.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def option(
     metavar: str | None = None,
     autocompletion: Callable[..., Any] | None = None,
 ) -> Any:
-    """A Typer option (without flags: an argument) with the help text and limits of a specification's field."""
+    """A Typer option (an argument if there are no flags) with the help string and limits of a specification's field."""
     metadata = spec.__dataclass_fields__[name].metadata  # type: ignore[attr-defined]  # a specification is a dataclass
     if not flags:
         return typer.Argument(help=metadata["description"])
@@ -104,19 +104,19 @@ FormOption = Annotated[
 
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_PART = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhd])")
-_LONGEST = timedelta(days=36500)
+_DURATION_PART = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhd])")
+_MAX_DURATION = timedelta(days=36500)
 
 
 def duration_of(option: str) -> Callable[[str | timedelta], timedelta]:
-    """A parser of positive durations such as `30s`, `15m`, `2h`, `7d` and `1h30m`; it raises SelectionError."""
+    """Return a parser of positive durations such as `30s`, `15m`, `2h`, `7d` and `1h30m`. It raises SelectionError."""
 
     def duration(text: str | timedelta) -> timedelta:
         if isinstance(text, timedelta):
             return text
-        parts = _PART.findall(text)
+        parts = _DURATION_PART.findall(text)
         found = timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
-        if "".join(number + unit for number, unit in parts) != text or not timedelta(0) < found <= _LONGEST:
+        if "".join(number + unit for number, unit in parts) != text or not timedelta(0) < found <= _MAX_DURATION:
             raise SelectionError(f"{text!r} is not a valid duration", where=option, hint="write 30s, 15m, 2h, 7d or 1h30m")
         return found
 
@@ -127,11 +127,11 @@ HOW_AND_WHERE = frozenset(
     {"manifest", "out", "runs", "profile", "region", "sandbox", "role", "faults", "engine", "scheduler", "scheduler_tls",
      "forks", "timeout", "reader", "output_format", "output", "verbose", "quiet", "allow_write"}
 )  # fmt: skip
-"""Parameters that a resumed run needs again; the others are stored in the run."""
+"""Parameters to repeat when a run is resumed; the others are stored in its record."""
 
 
 def repeated(context: typer.Context, words: str, names: Collection[str] = HOW_AND_WHERE) -> str:
-    """The command `words` with those parameters in `names` that are on the command line, quoted for a shell."""
+    """The command `words` with those parameters in `names` that were given on the command line, quoted for a shell."""
     return " ".join([words, *(shlex.quote(part) for part in _given(context, names))])
 
 

@@ -1,4 +1,4 @@
-"""`runner play`: the tasks of a YAML file in the accounts of the manifest."""
+"""`runner play`: run the tasks of a YAML file in the accounts of the manifest."""
 
 from __future__ import annotations
 
@@ -135,11 +135,11 @@ def play(
             stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
         stack.callback(fleet.close)
         stack.callback(folder.close)
-        workshop = HandlerFactory(fleet, played.file.parent, plugins, allow_write)
-        runner = Runner(fleet, workshop, played.check, settings, record=folder)
+        handlers = HandlerFactory(fleet, played.file.parent, plugins, allow_write)
+        runner = Runner(fleet, handlers, played.check, settings, record=folder)
         resume_by = repeated(context, f"runner play --resume {folder.run_id}")
         recap = _run(runner, plays, PLAY_FORMATS.find(output_format)(_output(quiet=quiet)), resume_by, fleet)
-    _end(recap)
+    _exit_with_code(recap)
 
 
 def _run(runner: Runner, plays: tuple[Play, ...], writer: PlayWriter, resume_by: str, fleet: Fleet) -> Recap:
@@ -162,7 +162,7 @@ def _run(runner: Runner, plays: tuple[Play, ...], writer: PlayWriter, resume_by:
 
 
 def _output(*, quiet: bool) -> PlayOutput:
-    """Lines go to stdout; with `quiet` only errors are shown, on stderr."""
+    """Output of lines to stdout. With `quiet`, prints only errors, to stderr."""
     console = stderr() if quiet else stdout()
 
     def line(text: str, style: str) -> None:
@@ -181,7 +181,7 @@ def _print_list(plays: tuple[Play, ...], fleet: Fleet, form: str, *, tasks: bool
         stdout().print(line, markup=False)
 
 
-def _end(recap: Recap) -> None:
+def _exit_with_code(recap: Recap) -> None:
     if recap.any(frozenset({TaskEnding.FAILED})):
         raise typer.Exit(int(ExitCode.FINDINGS))
     if recap.any(frozenset({TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE})):

@@ -1,4 +1,4 @@
-"""`runner query`: one read operation in every account and Region; the result is rows."""
+"""`runner query`: call one read operation in every account and Region, and print rows."""
 
 from __future__ import annotations
 
@@ -176,14 +176,14 @@ def query(
         text = TextOutput(partial(emit, end=""), stdout(), on_terminal=sys.stdout.isatty())
         writer = form.make(RowOutput(text, spec, done.record, runs, output))
         resume_by = repeated(context, f"runner query --resume {done.record.run_id}")
-        count = _ask(done, writer, resume_by, expected, quiet=quiet or output_format == "table")
-    _end(count, quiet=quiet)
+        count = _write_rows(done, writer, resume_by, expected, quiet=quiet or output_format == "table")
+    _exit_with_code(count, quiet=quiet)
 
 
-def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[Forecast], *, quiet: bool) -> Count:
-    """Write rows as they arrive, then the accounts without an answer to stderr. `quiet` shows no progress bar.
+def _write_rows(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[Forecast], *, quiet: bool) -> Count:
+    """Write rows as they arrive, then print accounts without an answer to stderr. `quiet`: show no progress bar.
 
-    `resume_by`: the command line that resumes the run. `expected`: the forecasts of the accounts by the manifest.
+    `resume_by`: the command line that resumes the run. `expected`: the forecast for each account, from the manifest.
     """
     errors = MissingAnswers()
     interrupted = False
@@ -194,8 +194,8 @@ def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[F
                 writer.add(answer)
                 errors.add(answer)
                 progress(errors.count.accounts)
-                if errors.count.accounts == 1:  # later than the first row: for 10,000 accounts it takes as long
-                    _warn(expected, len(done.targets))
+                if errors.count.accounts == 1:  # after the first answer, since the forecast of 10,000 accounts takes as long
+                    _warn_about_forecast(expected, len(done.targets))
         except InterruptedRunError:
             interrupted = True
         finally:
@@ -210,8 +210,8 @@ def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[F
     return errors.count
 
 
-def _warn(expected: Iterator[Forecast], accounts: int) -> None:
-    """Warn of accounts that cannot answer by the manifest; they are queried anyway, since deployed roles may differ."""
+def _warn_about_forecast(expected: Iterator[Forecast], accounts: int) -> None:
+    """Warn about accounts without permission by the manifest. They are queried anyway, since deployed roles may differ."""
     unable = [each for each in expected if each.is_unable]
     if unable:
         text = f"{len(unable):,} of {accounts:,} accounts have no permission for this by the manifest, for example "
@@ -222,14 +222,14 @@ def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) 
     writing = [each for each in judged if not each.reads]
     if not writing or yes:
         return
-    words = ", ".join(f"{each.service} {each.operation} ({each.level})" for each in writing)
+    operations = ", ".join(f"{each.service} {each.operation} ({each.level})" for each in writing)
     if not sys.stdin.isatty():
         raise QueryError(
-            f"{words} changes {len(chosen.targets):,} accounts, and there is no terminal for a confirmation",
+            f"{operations} changes {len(chosen.targets):,} accounts, and there is no terminal for a confirmation",
             where="--allow-write",
             hint="add --yes to confirm",
         )
-    if not confirm(f"{words} in {len(chosen.targets):,} accounts?", on_stderr=True):
+    if not confirm(f"{operations} in {len(chosen.targets):,} accounts?", on_stderr=True):
         raise typer.Exit(int(ExitCode.OK))
 
 
@@ -252,7 +252,7 @@ def _print_list(form: str) -> None:
         stdout().print(f"{each['name']:<{width}}  {each['description']}", markup=False)
 
 
-def _end(count: Count, *, quiet: bool) -> None:
+def _exit_with_code(count: Count, *, quiet: bool) -> None:
     if not quiet:
         stderr().print(count.text, markup=False)
     if count.reasons.get(Reason.FAILED):

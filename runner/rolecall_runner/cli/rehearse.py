@@ -17,7 +17,7 @@ from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.manifest import load_manifest
 from rolecall_generator.terminal import emit_json, folder_parser, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST
-from rolecall_runner import sandbox as aws_sandbox  # its names load moto when they are used
+from rolecall_runner import sandbox as aws_sandbox  # imports moto lazily
 from rolecall_runner.rehearsal import RehearsalSelection, TerraformTool, find_terraform, rehearsal_json
 from rolecall_runner.rehearsal import rehearse as run
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rolecall_runner.rehearsal import Rehearsal, RehearsalProgress
 
 
-_ROWS = 40
+_MAX_ROWS = 40
 EXAMPLES = """Examples:
 
 runner rehearse                                   every module of accounts.yaml, with the terraform on PATH
@@ -70,15 +70,15 @@ def rehearse(
         raise SelectionError(
             "folder not found", where=f"--plugin-dir {plugin_dir}", hint="name a folder with unpacked providers"
         )
-    wanted = load_manifest(manifest).manifest
-    region = PARTITIONS[wanted.partition].default_region
+    loaded = load_manifest(manifest).manifest
+    region = PARTITIONS[loaded.partition].default_region
     tool = TerraformTool(None if no_terraform else find_terraform(), plugin_dir, parallel)
     silent = quiet or output_format == "json"
     with (
         progress_bar("modules", quiet=silent) as bar,
-        aws_sandbox.Sandbox(region=region, limits=aws_sandbox.iam_limits(wanted)) as sandbox,
+        aws_sandbox.Sandbox(region=region, limits=aws_sandbox.iam_limits(loaded)) as sandbox,
     ):
-        done = run(
+        rehearsal = run(
             manifest,
             tool=tool,
             url=sandbox.url,
@@ -86,37 +86,37 @@ def rehearse(
             progress=_listener(*bar),
         )
     if output_format == "json":
-        emit_json(rehearsal_json(done))
+        emit_json(rehearsal_json(rehearsal))
     elif not quiet:
-        print_rehearsal(stdout(), done)
-    if not done.passed:
+        print_rehearsal(stdout(), rehearsal)
+    if not rehearsal.passed:
         raise typer.Exit(int(ExitCode.FINDINGS))
 
 
 def _listener(started: Callable[[int], None], progress: Callable[[int], None]) -> Callable[[RehearsalProgress], None]:
-    """A listener that counts applies and destroys of single modules for the progress bar."""
-    begun: set[tuple[str, str]] = set()
-    ended: list[str] = []
+    """Return a listener that updates the progress bar: two steps per module, apply and destroy."""
+    started_steps: set[tuple[str, str]] = set()
+    ended_steps: list[str] = []
 
-    def hear(what: RehearsalProgress) -> None:
-        if what.path is None:
+    def on_progress(event: RehearsalProgress) -> None:
+        if event.path is None:
             return
-        begun.add((what.path, what.stage))
-        if what.ok is not None:
-            ended.append(what.path)
-        started(2 * len({path for path, _ in begun}))
-        progress(len(ended))
+        started_steps.add((event.path, event.stage))
+        if event.ok is not None:
+            ended_steps.append(event.path)
+        started(2 * len({path for path, _ in started_steps}))
+        progress(len(ended_steps))
 
-    return hear
+    return on_progress
 
 
 def print_rehearsal(console: Console, done: Rehearsal) -> None:
-    """Print the modules with their outcome, all differences, and a summary."""
+    """Print the modules with their outcome, the differences and leftovers, and a summary."""
     table = Table(title="rehearsal", title_justify="left", title_style="bold")
     for heading in ("module", "account", "outcome", "seconds"):
         table.add_column(heading, overflow="fold", justify="right" if heading == "seconds" else "left")
     failed = [module for module in done.modules if module.error or module.destroy_error]
-    shown = list(done.modules) if len(done.modules) <= _ROWS else failed[:_ROWS]
+    shown = list(done.modules) if len(done.modules) <= _MAX_ROWS else failed[:_MAX_ROWS]
     for module in shown:
         style = {"applied": "green", "failed": "bold red", "skipped": "yellow"}.get(module.outcome, "")
         gone = ", destroyed" if module.destroyed else ""
@@ -146,8 +146,8 @@ def _summary(done: Rehearsal) -> str:
         text += f", {skipped:,} skipped"
     changed = sum(len(account.differences) for account in done.accounts)
     left = sum(len(account.left) for account in done.accounts)
-    made = "the result is as planned" if not changed else f"{changed:,} differences from the plan"
-    return f"{text}; {made}; {'nothing is left' if not left else f'{left:,} objects are left'}"
+    comparison = "the result is as planned" if not changed else f"{changed:,} differences from the plan"
+    return f"{text}; {comparison}; {'nothing is left' if not left else f'{left:,} objects are left'}"
 
 
 app = typer.Typer()

@@ -63,7 +63,7 @@ def up(
     if manifest is None and DEFAULT_MANIFEST.exists():
         manifest = DEFAULT_MANIFEST
     source = None if manifest is None else str(manifest.resolve())
-    wanted = SandboxRequest(source, str(out.resolve()), port, region or "", faults, keep_state)
+    request = SandboxRequest(source, str(out.resolve()), port, region or "", faults, keep_state)
     try:
         with progress_bar("accounts", quiet=quiet) as (started, progress):
 
@@ -71,7 +71,7 @@ def up(
                 started(total)
                 progress(done)
 
-            running = start_sandbox(StateDir(home.resolve()), wanted, waiting=waiting)
+            running = start_sandbox(StateDir(home.resolve()), request, waiting=waiting)
     except InterruptedRunError:
         # Ctrl-C does not reach the sandbox process.
         hint = "check it with runner sandbox status, stop it with runner sandbox down"

@@ -71,7 +71,7 @@ def sql(
     """
     _check_options(statement, tables=tables, changes=changes, key=key, output_format=output_format, output=output)
     form = ANSWER_FORMATS.find(output_format)
-    with progress_bar("rows", quiet=True):  # only for Ctrl-C: the rows are written meanwhile
+    with progress_bar("rows", quiet=True):  # not shown; handles Ctrl-C while rows are written
         catalog = read_catalog(runs, run or ())
         if tables:
             _list_tables(catalog, output_format)

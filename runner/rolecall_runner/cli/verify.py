@@ -1,4 +1,4 @@
-"""`runner verify`: checks of all customers and switch roles in live accounts."""
+"""`runner verify`: check all customers and switch roles in live accounts."""
 
 from __future__ import annotations
 
@@ -105,11 +105,11 @@ def verify(
 
     Exit code 0 if all checks passed, 1 if one failed, 9 if some accounts could not be checked and no check failed.
     """
-    _one_choice(limit=limit, sample=sample, retry=retry, resume=resume)
+    _check_resume(limit=limit, sample=sample, retry=retry, resume=resume)
     options = VerifySpec(actions, drift)
     form = VERDICT_FORMATS.find(output_format)
     text = TextOutput(partial(emit, end=""), stdout())
-    output = VerdictOutput(text, StatusPlace(manifest, out).command, partial(_picture, manifest, out))
+    output = VerdictOutput(text, StatusPlace(manifest, out).command, partial(_graph_svg, manifest, out))
     execution = ExecutionOptions(
         engine, settings=EngineSettings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
     )
@@ -131,7 +131,7 @@ def verify(
                     form.each(output, verdict)
         except InterruptedRunError as error:
             interrupted = error
-    _note(call, start)
+    _record_status(call, start)
     if form.report is not None and not (quiet and output_format == "table"):
         form.report(output, call.info(), call.verdicts())
     if interrupted is not None:
@@ -139,11 +139,11 @@ def verify(
             f"interrupted; {len(list(call.verdicts())):,} of {call.record.total:,} accounts are done",
             hint=repeated(context, f"runner verify --resume {call.record.run_id}"),
         )
-    _end(call)
+    _exit_with_code(call)
 
 
-def _note(call: VerifyRun, start: RunConfig) -> None:
-    """Record the verdicts for `runner status`. A failure is a warning, so that the results are still shown."""
+def _record_status(call: VerifyRun, start: RunConfig) -> None:
+    """Record the verdicts for `runner status`. Errors are printed as warnings, so that the results are still shown."""
     try:
         record_verdicts(
             start.out,
@@ -159,8 +159,8 @@ def _note(call: VerifyRun, start: RunConfig) -> None:
         print_error(f"warning: {error}", style="yellow")
 
 
-def _one_choice(*, limit: str, sample: int | None, retry: str | None, resume: str | None) -> None:
-    """Raise SelectionError for --resume with another selection, which would be ignored."""
+def _check_resume(*, limit: str, sample: int | None, retry: str | None, resume: str | None) -> None:
+    """Raise SelectionError if --resume is combined with another selection, which would be ignored."""
     others = {"--retry": retry is not None, "--sample": sample is not None, "--limit": limit != ALL_TARGETS}
     if resume is not None and (clash := [option for option, given in others.items() if given]):
         raise SelectionError(
@@ -170,11 +170,11 @@ def _one_choice(*, limit: str, sample: int | None, retry: str | None, resume: st
         )
 
 
-def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Account ids with their profiles. Raises SelectionError."""
-    pairs = [(account_id, profile) for account_id, _, profile in (text.partition("=") for text in texts)]
+def _readers(arguments: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Parse values of --reader to pairs of account id and profile. Raises SelectionError."""
+    pairs = [(account_id, profile) for account_id, _, profile in (text.partition("=") for text in arguments)]
     if wrong := [
-        text for text, (account_id, profile) in zip(texts, pairs, strict=True) if not (account_id.isdigit() and profile)
+        text for text, (account_id, profile) in zip(arguments, pairs, strict=True) if not (account_id.isdigit() and profile)
     ]:
         raise SelectionError(
             f"{wrong[0]} is not ACCOUNT_ID=PROFILE",
@@ -184,14 +184,14 @@ def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _picture(manifest: Path, out: Path) -> tuple[str, tuple[str, ...]]:
-    """The access graph of the written modules if there are any, else of the manifest, and its description."""
+def _graph_svg(manifest: Path, out: Path) -> tuple[str, tuple[str, ...]]:
+    """Render the access graph of the written modules, or of the manifest if there are none. Returns SVG and description."""
     proven = prove_manifest(manifest, out, planned=not (out / LOCK_NAME).exists())
     graph = access_graph(proven.access, proven.proof, proven.names)
     return to_svg(graph), tuple(describe(graph))
 
 
-def _end(call: VerifyRun) -> None:
+def _exit_with_code(call: VerifyRun) -> None:
     marks = {verdict.mark for verdict in call.verdicts()}
     if Mark.FAILED in marks:
         raise typer.Exit(int(ExitCode.FINDINGS))

@@ -1,4 +1,4 @@
-"""A task over many targets: engines, results and the journal."""
+"""Runs a task over many targets: engines, results and the journal."""
 
 from typing import TYPE_CHECKING
 

@@ -1,15 +1,15 @@
-"""The engine of Dask clusters: an existing cluster, or one of processes on this machine for trials.
+"""The Dask engine: runs on an existing cluster, or on an embedded cluster of processes on this machine.
 
-The only module that opens connections to Dask. Scheduler and workers need rolecall, the same Python 3.x, and the same Dask;
-the scheduler too, because it reads the name of the function that it passes on.
+The only module that connects to Dask. All workers and the scheduler need the same versions of rolecall, Dask, and Python
+(3.x); the scheduler because it reads the name of the submitted function.
 
-Targets are sent in chunks, just enough to keep every worker busy, and results come back per chunk. Credentials are never
-sent: each worker process finds its caller and assumes roles itself. A chunk whose worker is lost is processed again by
-another worker (Dask's `allowed-failures`, three times by default), then target by target while everything else waits. A
-target that ends every worker that processes it is inconclusive. So a target may be processed twice but has one result.
+Targets are sent in chunks, as many as keep every worker busy, and results are returned per chunk. Credentials are never
+sent: each worker process finds its caller and assumes roles itself. If a worker is lost, Dask retries its chunk on another
+worker (`allowed-failures`, three times by default). Then its targets are retried one by one, with nothing else in progress.
+A target that ends every worker is inconclusive. A target can therefore be processed more than once, but has one result.
 
 A worker process runs the targets of a chunk in threads. It unpickles a task once per run, so that its clients and sessions
-are made once (see `PerProcess`). Tasks, targets, and results are sent as bytes, which the scheduler never unpickles. The
+are created once (see `PerProcess`). Tasks, targets, and results are sent as bytes, which the scheduler never unpickles. The
 worker processes of an embedded cluster load this module as a `preload`.
 """
 
@@ -40,10 +40,10 @@ from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
 
 _EMBEDDED_CHUNKS_AT_ONCE = 2
-"""Two, so that a process does not idle while the last targets of a chunk are slow."""
-_SHOWN = 3
+"""Two, so that a process is not idle while the last targets of a chunk are slow."""
+_MAX_MISMATCHES = 3
 _PACKAGES = ("rolecall", "dask", "distributed")
-_SAME = "install the same rolecall, Dask and Python 3.x on this machine, the scheduler and all workers"
+_VERSIONS_HINT = "install the same rolecall, Dask and Python 3.x on this machine, the scheduler and all workers"
 
 
 class ClusterError(RolecallError):
@@ -57,7 +57,7 @@ class DaskCluster:
     """Connection settings of a cluster.
 
     `scheduler`: address (`tls://10.0.0.5:8786`); None: an embedded cluster of `workers` processes, on loopback and over TLS
-    with keys that are only in memory. `tls_ca`, `tls_cert`, `tls_key`: PEM files, all three or none (then Dask's own
+    with keys that are kept only in memory. `tls_ca`, `tls_cert`, `tls_key`: PEM files, all three or none (then Dask's own
     configuration applies). `connect_seconds`: time-out for the scheduler. `wait_seconds`: time-out for a worker, at the
     start and after all workers were lost.
     """
@@ -78,7 +78,7 @@ class DaskCluster:
 
 @contextmanager
 def connected(cluster: DaskCluster) -> Iterator[Any]:
-    """A client (`distributed.Client`) of a cluster with workers and matching versions. Stops an embedded cluster at the end.
+    """Connect to a cluster with workers and matching versions; yields a `distributed.Client`. Stops an embedded cluster.
 
     Raises ToolError if Dask is not installed, and ClusterError.
     """
@@ -96,7 +96,7 @@ def connected(cluster: DaskCluster) -> Iterator[Any]:
             host="127.0.0.1",
             protocol="tls",
             security=security,
-            # None would mean a fixed port, and a warning where it is taken.
+            # None would use a fixed port, with a warning if it is in use.
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
@@ -111,11 +111,11 @@ def check_versions(found: Mapping[str, Any], place: str) -> None:
     """Check the result of `Client.get_versions(packages=["rolecall"])`. Raises ClusterError with the differences."""
     ours = _versions(found["client"])
     others = {"the scheduler": found["scheduler"]} | {f"worker {name}": each for name, each in found["workers"].items()}
-    wrong = [(name, _difference(ours, _versions(each))) for name, each in others.items()]
-    told = [f"{name} {difference}" for name, difference in wrong if difference]
-    if told:
-        more = f", and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
-        raise ClusterError(f"{'; '.join(told[:_SHOWN])}{more}", where=place, hint=_SAME)
+    differences = [(name, _difference(ours, _versions(each))) for name, each in others.items()]
+    mismatches = [f"{name} {difference}" for name, difference in differences if difference]
+    if mismatches:
+        more = f", and {len(mismatches) - _MAX_MISMATCHES} more" if len(mismatches) > _MAX_MISMATCHES else ""
+        raise ClusterError(f"{'; '.join(mismatches[:_MAX_MISMATCHES])}{more}", where=place, hint=_VERSIONS_HINT)
 
 
 def _difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
@@ -135,7 +135,7 @@ def _versions(found: Mapping[str, Any] | None) -> dict[str, str]:
 
 def _distributed() -> Any:
     try:
-        import distributed  # noqa: PLC0415 - an extra, and a second to import
+        import distributed  # noqa: PLC0415 - optional, and takes a second to import
     except ImportError:
         raise ToolError("the engine dask needs Dask, which is not installed", hint="pip install 'rolecall[dask]'") from None
     return distributed
@@ -145,7 +145,7 @@ def _security(distributed: Any, cluster: DaskCluster) -> Any:
     files = {"tls_ca": cluster.tls_ca, "tls_cert": cluster.tls_cert, "tls_key": cluster.tls_key}
     given = [name for name, path in files.items() if path is not None]
     if cluster.scheduler is None:
-        # Keys for one run. Otherwise any user of this machine could run code in the workers with the caller's credentials.
+        # Temporary keys. Otherwise any user of this machine could run code in the workers with the caller's credentials.
         try:
             return distributed.Security.temporary()
         except ImportError:
@@ -175,7 +175,7 @@ def _security(distributed: Any, cluster: DaskCluster) -> Any:
 def _client(distributed: Any, cluster: DaskCluster, address: str, security: Any) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
-            # Dask warns of other versions in general; `check_versions` says which of them matter.
+            # Dask warns about every difference in versions; `check_versions` reports those that matter.
             warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
             client = distributed.Client(
                 address, timeout=cluster.connect_seconds, security=security, set_as_default=False, name="rolecall"
@@ -205,29 +205,29 @@ def no_workers(cluster: DaskCluster) -> ClusterError:
 
 
 _POLL_SECONDS = 0.25
-_ENDING_SECONDS = 10.0
-_CENSUS_SECONDS = 2.0
-"""Interval for counting workers, since clusters grow and shrink during a run."""
-_LOST_IN_A_ROW = 5
-"""After this many consecutive targets that end their workers, the targets are not the cause."""
+_SHUTDOWN_SECONDS = 10.0
+_WORKER_COUNT_SECONDS = 2.0
+"""Interval for counting workers, since clusters can scale during a run."""
+_MAX_CONSECUTIVE_LOSSES = 5
+"""After this many consecutive targets that end their workers, the cluster is considered faulty."""
 
 
 @dataclass(frozen=True, slots=True)
 class DaskEngine:
-    """An `Engine` on a Dask cluster; each of its worker processes has the settings' number of workers."""
+    """An `Engine` on a Dask cluster. Each worker process uses the settings' number of threads."""
 
     cluster: DaskCluster = field(default_factory=DaskCluster)
 
     def __call__(
         self, task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside
     ) -> Iterator[Result]:
-        """Run a picklable task; see `Engine`. Raises ToolError and ClusterError too."""
+        """Run a picklable task; see `Engine`. Also raises ToolError and ClusterError."""
         with connected(self.cluster) as client:
             yield from Flight(client, self.cluster, task, settings, outside).results(targets)
 
 
 class Flight:
-    """One run over a client of a cluster (`distributed.Client`, or what behaves like it). Used by one thread."""
+    """One run on a cluster. `client`: a `distributed.Client`, or an object with its interface. Not thread-safe."""
 
     def __init__(self, client: Any, cluster: DaskCluster, task: Task, settings: EngineSettings, outside: Outside) -> None:
         self._client = client
@@ -238,99 +238,101 @@ class Flight:
         self._outside = outside
         self._run_id = secrets.token_hex(8)
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._open: dict[str, tuple[Any, tuple[Target, ...]]] = {}  # future and targets, by key
-        self._again: deque[Target] = deque()
+        self._in_progress: dict[str, tuple[Any, tuple[Target, ...]]] = {}  # future and targets, by key
+        self._to_retry: deque[Target] = deque()
         self._sent = 0
-        self._lost = 0
-        self._room = 0
+        self._losses = 0
+        self._capacity = 0
         self._counted_at = float("-inf")
-        self._seen_at = outside.clock()
+        self._workers_seen_at = outside.clock()
         self._stop_by: float | None = None
-        self._returned = False
+        self._incomplete = False
 
     def results(self, targets: Iterable[Target]) -> Iterator[Result]:
-        """One result per target, as chunks complete. Raises InterruptedRunError, ClusterError."""
+        """Yield one result per target, as chunks complete. Raises InterruptedRunError, ClusterError."""
         source = iter(targets)
         try:
             while True:
                 if self._outside.stop.is_set():
-                    if self._wound_up():
+                    if self._wind_down():
                         break
                 else:
                     self._feed(source)
-                if not self._open and (not self._again or self._outside.stop.is_set()):
+                if not self._in_progress and (not self._to_retry or self._outside.stop.is_set()):
                     break
                 try:
-                    yield from self._answers()
+                    yield from self._receive()
                 except KeyboardInterrupt:
-                    self._interrupted()
+                    self._interrupt()
         finally:
-            if self._open:
-                self._client.cancel([future for future, _ in self._open.values()])
-        if self._outside.stop.is_set() and (self._open or self._again or self._returned or next(source, None) is not None):
+            if self._in_progress:
+                self._client.cancel([future for future, _ in self._in_progress.values()])
+        if self._outside.stop.is_set() and (
+            self._in_progress or self._to_retry or self._incomplete or next(source, None) is not None
+        ):
             raise InterruptedRunError("interrupted; what was done stays")
 
     def _feed(self, source: Iterator[Target]) -> None:
         self._count_workers()
-        if self._again:
-            if not self._open:  # one at a time, to find the target that ends its worker
-                self._send((self._again.popleft(),))
+        if self._to_retry:
+            if not self._in_progress:  # one by one, to find the target that ends its worker
+                self._send((self._to_retry.popleft(),))
             return
-        while len(self._open) < self._room or not self._open:
+        while len(self._in_progress) < self._capacity or not self._in_progress:
             chunk = tuple(islice(source, self._chunk_size()))
             if not chunk:
                 return
             self._send(chunk)
 
     def _chunk_size(self) -> int:
-        """Smaller chunks until every worker has one, so that first results arrive early."""
-        return self._settings.workers if self._sent < self._room else self._settings.workers * AHEAD
+        """The size of the next chunk: smaller until every worker has one, so that first results arrive early."""
+        return self._settings.workers if self._sent < self._capacity else self._settings.workers * AHEAD
 
     def _send(self, chunk: tuple[Target, ...]) -> None:
         self._sent += 1
         key = f"rolecall-{self._run_id}-{self._sent}"
         packed = pickle.dumps((chunk, self._settings))
         future = self._client.submit(ask_chunk, self._run_id, self._packed_task, packed, key=key, pure=False)
-        self._open[key] = future, chunk
+        self._in_progress[key] = future, chunk
         future.add_done_callback(self._done.put)
 
     def _count_workers(self) -> None:
         now = self._outside.clock()
-        if now - self._counted_at < _CENSUS_SECONDS:
+        if now - self._counted_at < _WORKER_COUNT_SECONDS:
             return
         self._counted_at = now
         threads = sum(self._client.nthreads().values())
         if threads:
-            self._room = threads * AHEAD
-            self._seen_at = now
-        elif now - self._seen_at > self._cluster.wait_seconds:
+            self._capacity = threads * AHEAD
+            self._workers_seen_at = now
+        elif now - self._workers_seen_at > self._cluster.wait_seconds:
             raise no_workers(self._cluster)
 
-    def _answers(self) -> Iterator[Result]:
+    def _receive(self) -> Iterator[Result]:
         try:
             future = self._done.get(timeout=_POLL_SECONDS)
         except queue.Empty:
             return
-        _, chunk = self._open.pop(future.key)
+        _, chunk = self._in_progress.pop(future.key)
         try:
-            answers: Answers = pickle.loads(future.result())  # noqa: S301 - the client trusts a worker with its accounts
-        except (Exception, CancelledError) as error:  # of a worker or of the connection
+            answers: Answers = pickle.loads(future.result())  # noqa: S301 - workers are trusted, they have credentials
+        except (Exception, CancelledError) as error:  # from a worker or from the connection
             if self._outside.stop.is_set():
-                self._returned = True
+                self._incomplete = True
             else:
-                yield from self._failed(error, chunk)
+                yield from self._handle_failure(error, chunk)
             return
-        self._lost = 0
-        self._returned = self._returned or not answers.whole
+        self._losses = 0
+        self._incomplete = self._incomplete or not answers.whole
         yield from answers.results
 
-    def _interrupted(self) -> None:
+    def _interrupt(self) -> None:
         if self._outside.stop.is_set():
             self._stop_by = self._outside.clock()  # the second Ctrl-C
         self._outside.stop.set()
-        self._returned = True
+        self._incomplete = True
 
-    def _failed(self, error: BaseException, chunk: tuple[Target, ...]) -> Iterator[Result]:
+    def _handle_failure(self, error: BaseException, chunk: tuple[Target, ...]) -> Iterator[Result]:
         """Handle a failed chunk: retry it if its workers were lost, else raise ClusterError."""
         if isinstance(error, CancelledError):
             raise ClusterError(
@@ -342,13 +344,13 @@ class Flight:
             raise ClusterError(
                 f"a worker cannot run what was sent: {redact(f'{type(error).__name__}: {error}')}",
                 where=self._cluster.place,
-                hint=_SAME,
+                hint=_VERSIONS_HINT,
             )
         if len(chunk) > 1:  # retry one by one to find the cause
-            self._again.extend(chunk)
+            self._to_retry.extend(chunk)
             return
-        self._lost += 1
-        if self._lost >= _LOST_IN_A_ROW:
+        self._losses += 1
+        if self._losses >= _MAX_CONSECUTIVE_LOSSES:
             raise ClusterError(
                 "the workers end by themselves, whatever they ask",
                 where=self._cluster.place,
@@ -356,15 +358,15 @@ class Flight:
             )
         yield inconclusive(self._task, chunk[0], self._outside.now(), "every worker that asked it ended")
 
-    def _wound_up(self) -> bool:
-        """Stop the workers once; returns whether their grace time is over."""
+    def _wind_down(self) -> bool:
+        """Stop the run in the workers on the first call. Returns whether the grace period is over."""
         if self._stop_by is None:
-            self._stop_by = self._outside.clock() + self._settings.grace_seconds + _ENDING_SECONDS
-            # In a thread, since a worker that hangs would block forever.
-            threading.Thread(target=self._tell_workers_to_stop, daemon=True).start()
+            self._stop_by = self._outside.clock() + self._settings.grace_seconds + _SHUTDOWN_SECONDS
+            # In a thread, since a hanging worker would block forever.
+            threading.Thread(target=self._stop_workers, daemon=True).start()
         return self._outside.clock() >= self._stop_by
 
-    def _tell_workers_to_stop(self) -> None:
+    def _stop_workers(self) -> None:
         with suppress(Exception):  # best effort; the connection may be gone
             self._client.run(stop_run, self._run_id, on_error="ignore")
 
@@ -382,7 +384,7 @@ _RUNS_KEPT = 4
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The results of a chunk; `whole` is False if the run was stopped before all its targets were processed."""
+    """The results of a chunk. `whole`: False if the run was stopped before all targets were processed."""
 
     results: tuple[Result, ...]
     whole: bool
@@ -401,24 +403,24 @@ _lock = threading.Lock()
 
 
 def _run_of(run_id: str) -> _Run:
-    with _lock:  # the cache could make two runs for one id
+    with _lock:  # otherwise two threads could create the same run
         return _latest_run(run_id)
 
 
 def _task_of(run: _Run, task: bytes) -> Task:
     with _lock:
         if run.task is None:
-            run.task = pickle.loads(task)  # noqa: S301 - from the client, who may run anything in this cluster
+            run.task = pickle.loads(task)  # noqa: S301 - from the client, which may run any code here
         return run.task
 
 
 def ask_chunk(run_id: str, task: bytes, chunk: bytes) -> bytes:
-    """Process a chunk of targets in threads of a worker process of Dask until all are done or the run is stopped.
+    """Process a chunk of targets in the threads of a Dask worker process, until all are done or the run is stopped.
 
-    Returns packed `Answers`; errors of tasks are results. Chunks that run concurrently in a process share the settings'
-    number of workers.
+    `task`, `chunk`: pickled, as is the returned `Answers`. Errors of a task are in its results. Concurrent chunks of a
+    process share the settings' number of threads.
     """
-    targets, settings = pickle.loads(chunk)  # noqa: S301 - as the task
+    targets, settings = pickle.loads(chunk)  # noqa: S301 - as for the task
     share = replace(settings, workers=max(1, settings.workers // _chunks_at_once()))
     run = _run_of(run_id)
     results: list[Result] = []
@@ -430,12 +432,12 @@ def ask_chunk(run_id: str, task: bytes, chunk: bytes) -> bytes:
 
 
 def stop_run(run_id: str) -> None:
-    """Stop a run in this process after the targets in progress."""
+    """Stop a run in this process once the targets in progress are done."""
     _run_of(run_id).stop.set()
 
 
 def _chunks_at_once() -> int:
-    from distributed import get_worker  # noqa: PLC0415 - an extra; it is there where this is called
+    from distributed import get_worker  # noqa: PLC0415 - optional; installed on workers
 
     return max(1, int(get_worker().state.nthreads))
 

@@ -1,4 +1,4 @@
-"""The options of a run, and the registry of engines."""
+"""Execution options of a run, and the registry of engines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Reach = Literal["process", "machine", "cluster"]
 
 @dataclass(frozen=True, slots=True)
 class ExecutionOptions:
-    """How a run is executed. Raises SelectionError for an unknown engine, and for a scheduler without a cluster engine."""
+    """How a run is executed. Raises SelectionError for an unknown engine, or a scheduler with an engine that has none."""
 
     engine: str = field(
         default="threads",
@@ -45,7 +45,7 @@ class ExecutionOptions:
 
     @property
     def reach(self) -> Reach:
-        """Where the engine runs tasks. A cluster processes a target again if its worker was lost."""
+        """Where the engine runs tasks. A cluster may process a target twice, if a worker is lost."""
         return find_engine(self.engine).reach
 
     def run(self, task: Task, targets: Iterable[Target], outside: Outside | None = None) -> Iterator[Result]:
@@ -66,7 +66,7 @@ _ENGINES: dict[str, RegisteredEngine] = {}
 
 
 def register(name: str, make: Callable[[ExecutionOptions], Engine], *, reach: Reach = "process") -> None:
-    """Make an engine available under a name. Each module of this package registers its own engine when it is imported."""
+    """Register an engine under a name. Modules of this package register their engine on import."""
     _ENGINES[name] = RegisteredEngine(name, make, reach)
 
 
@@ -93,11 +93,11 @@ def run(
     settings: EngineSettings | None = None,
     outside: Outside | None = None,
 ) -> Iterator[Result]:
-    """One result per target, as they complete. What fails for one target is its result.
+    """Run a task over targets; yields one result per target, as they complete. An error of one target is in its result.
 
-    `targets` may be infinite; memory does not grow with them. Set `outside.stop` (or press Ctrl-C) to stop: targets in
-    progress get a few seconds, then InterruptedRunError is raised after the last result. No two targets may share kind and
-    name.
+    `targets` is consumed lazily and may be infinite; memory use does not grow with it. Kind and name of a target must be
+    unique. To stop, set `outside.stop` or press Ctrl-C: targets in progress have `settings.grace_seconds` to complete, and
+    InterruptedRunError is raised after the last result.
     """
     if isinstance(engine, str):
         return ExecutionOptions(engine, settings=settings or EngineSettings()).run(task, targets, outside)

@@ -1,4 +1,4 @@
-"""The interface of tasks and engines: outcomes, results, settings, and values that each process makes for itself."""
+"""The interface of tasks and engines: outcomes, results, settings, and per-process values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rolecall_runner.inventory import Target
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a task returns. `data`: JSON values. `code`: AWS error code. `error`: a message without secrets."""
+    """The return value of a task. `data`: JSON values. `code`: AWS error code. `error`: a message without secrets."""
 
     status: Status = Status.OK
     data: Any = None
@@ -26,7 +26,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of a task for one target. `started` has a time zone; `seconds` covers all `attempts` and the pauses."""
+    """The result of a task for one target. `started` has a time zone; `seconds` includes all `attempts` and pauses."""
 
     target: str
     task: str
@@ -41,7 +41,7 @@ class Result:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Kind and name of the target: a customer and a switch role may share a name."""
+        """Kind and name of the target, since a customer and a switch role can have the same name."""
         return self.kind, self.target
 
     def to_json(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def inconclusive(task: Task, target: Target, started: datetime, error: str, seco
 
 
 def result_from_json(body: Mapping[str, Any]) -> Result:
-    """Read `Result.to_json` back. Raises KeyError, TypeError or ValueError for anything else."""
+    """Parse the result of `Result.to_json`. Raises KeyError, TypeError or ValueError for invalid input."""
     return Result(
         body["target"],
         body["task"],
@@ -81,7 +81,7 @@ def result_from_json(body: Mapping[str, Any]) -> Result:
 
 
 class Task(Protocol):
-    """Work for each target. Called from many threads. Must be picklable for engines of several processes."""
+    """Work for each target. Called from many threads. Must be picklable for engines with several processes."""
 
     @property
     def name(self) -> str:
@@ -102,7 +102,7 @@ class Outside:
     sleep: Callable[[float], object] | None = None
 
     def wait(self, seconds: float) -> None:
-        """Sleep until the time is over or the run is stopped."""
+        """Sleep for this time, or until the run is stopped."""
         if self.sleep is not None:
             self.sleep(seconds)
         else:
@@ -110,14 +110,14 @@ class Outside:
 
 
 DEFAULT_WORKERS = 16
-"""Threads per process. Measured in November 2026: more are slower, since one interpreter lock serves them all."""
+"""Threads per process. More are slower because of the global interpreter lock (measured in November 2026)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """Settings of an engine. `timeout_seconds` None: no limit.
 
-    After Ctrl-C, targets in progress have `grace_seconds` to end.
+    After Ctrl-C, targets in progress have `grace_seconds` to complete.
     """
 
     workers: int = field(
@@ -137,7 +137,7 @@ class Engine(Protocol):
     def __call__(
         self, task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside
     ) -> Iterator[Result]:
-        """One result per target, as they complete. Targets are taken only as fast as results are consumed.
+        """Yield one result per target, as they complete. Targets are consumed only as fast as results.
 
         Raises InterruptedRunError after the last result if the run was stopped.
         """
@@ -147,9 +147,9 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """A lazily made value, one per process. Pickling transfers only `make`, never the value with its secrets.
+    """A value that is created lazily, once per process. Pickling includes only `make`, never the value and its secrets.
 
-    To be pickled, `make` must be a function of a module, or a `functools.partial` of one.
+    To be pickled, `make` must be a module-level function, or a `functools.partial` of one.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -159,11 +159,11 @@ class PerProcess(Generic[T]):
 
     @property
     def made(self) -> bool:
-        """Whether the value has been made."""
+        """Whether the value has been created."""
         return bool(self._made)
 
     def get(self) -> T:
-        """The value. Raises what `make` raises; the next call tries again."""
+        """Return the value. Raises the errors of `make`; then the next call tries again."""
         if not self._made:
             with self._lock:
                 if not self._made:

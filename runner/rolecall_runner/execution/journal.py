@@ -1,12 +1,12 @@
-"""The journal of a run: its record, and each result as soon as it arrives, so that no result is lost or computed twice.
+"""The journal of a run: its record, and each result as soon as it arrives, so that an interrupted run can be resumed.
 
     .rolecall/runs/RUNID/run.json        task, start, selection, versions; written at the start and at the end of the run
-    .rolecall/runs/RUNID/results.jsonl   one line per result, written in one call and flushed; a complete line is a result
+    .rolecall/runs/RUNID/results.jsonl   one line per result, written with one system call; each complete line is a result
 
-A killed process can leave an incomplete last line, which is cut off when the run is resumed. Run ids sort by time.
+A killed process can leave an incomplete last line, which is removed when the run is resumed. Run ids sort by time.
 
-Folders have mode 0700 and files 0600, since results contain data of the accounts. A run that belongs to another user, or
-that others can write, is refused: its record decides which calls are repeated, and its content is displayed.
+Folders have mode 0700 and files 0600, since results contain data of the accounts. A run that belongs to another user, or is
+writable by others, is rejected: its record determines which calls are repeated, and its content is displayed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RUNS = Path(".rolecall") / "runs"
 _RECORD, _RESULTS = "run.json", "results.jsonl"
 JOURNAL_VERSION = 1
 _RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _APPEND = os.O_RDWR | os.O_APPEND
 _TO_RETRY = frozenset({Status.FAILED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.REFUSED})
 
@@ -55,11 +55,11 @@ class JournalError(RolecallError):
 
 
 class UnsafeRunError(JournalError):
-    """The folder of a run or one of its files belongs to another user, or others can write it."""
+    """The folder of a run or one of its files belongs to another user, or is writable by others."""
 
 
 class NoSuchRunError(JournalError):
-    """A name on the command line matches no run, or several."""
+    """The name of a run matches no run, or several."""
 
     exit_code = ExitCode.USAGE
 
@@ -68,8 +68,8 @@ class NoSuchRunError(JournalError):
 class RunRecord:
     """The record of a run. Times are ISO 8601 with a time zone; `ended` is "" if the run has not ended.
 
-    `fingerprint`: of the manifest (`inventory.fingerprint`). `what`: everything else that results depend on, such as the
-    query. `selection`: the pattern. `total`: number of selected targets. `rehearsal`: with a sandbox instead of AWS.
+    `fingerprint`: of the manifest (`inventory.fingerprint`). `what`: all other inputs of the results, such as the query.
+    `selection`: the pattern. `total`: number of selected targets. `rehearsal`: whether a sandbox was used instead of AWS.
     """
 
     run_id: str
@@ -87,12 +87,12 @@ class RunRecord:
 
     @property
     def short_id(self) -> str:
-        """The random part of the id, as in session names."""
+        """The random part of the id, which is also in session names."""
         return self.run_id.rpartition("-")[2]
 
 
 def new_run_id(now: datetime, token: Callable[[int], str]) -> str:
-    """A unique run id, `20261124-191500-0a1b2c`: UTC time and three random bytes (`secrets.token_hex`)."""
+    """Create a run id such as `20261124-191500-0a1b2c`: UTC time and three random bytes (`token`: `secrets.token_hex`)."""
     return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{token(3)}"
 
 
@@ -115,18 +115,18 @@ class Journal:
             make_private_folder(runs)
             create_private_folder(folder)
             write_private_file(folder / _RECORD, json.dumps(asdict(record), indent=2).encode() + b"\n")
-            descriptor = _locked(create_private_file(folder / _RESULTS, _APPEND), folder)
+            descriptor = _lock(create_private_file(folder / _RESULTS, _APPEND), folder)
         except OSError as error:
-            raise _cannot("written", folder, error) from error
-        made = cls(folder, record, descriptor, frozenset())
-        made._new = True
-        return made
+            raise _access_error("written", folder, error) from error
+        journal = cls(folder, record, descriptor, frozenset())
+        journal._new = True
+        return journal
 
     @classmethod
     def resume(
         cls, runs: Path, run_id: str, *, fingerprint: str, what: str | None = None, rehearsal: bool | None = None
     ) -> Self:
-        """Open a run to continue it; `done` holds the keys (kind and name) of the targets that have a result.
+        """Open a run to continue it; `done` then has the keys (kind and name) of the targets with a result.
 
         Raises JournalError if the manifest, `what`, or `rehearsal` differs from the record, and if the run is in progress in
         another process.
@@ -156,34 +156,34 @@ class Journal:
             descriptor = _open(folder)
             with contextlib.ExitStack() as stack:
                 stack.callback(os.close, descriptor)
-                os.ftruncate(descriptor, _whole(folder))
+                os.ftruncate(descriptor, _complete_size(folder))
                 done = frozenset(result.key for result in read_results(runs, run_id))
                 stack.pop_all()
         except OSError as error:
-            raise _cannot("resumed", folder, error) from error
+            raise _access_error("resumed", folder, error) from error
         return cls(folder, record, descriptor, done)
 
     def add(self, result: Result) -> None:
-        """Write a result. It survives the end of this process afterwards. Raises JournalError."""
-        # ASCII: a lone surrogate in a reply of AWS cannot be encoded in UTF-8.
+        """Append a result. After the return, it is kept even if this process is killed. Raises JournalError."""
+        # ASCII, since a lone surrogate in an AWS reply cannot be encoded as UTF-8.
         line = json.dumps(result.to_json(), separators=(",", ":")).encode() + b"\n"
         self._added = True
         try:
             written = os.write(self._descriptor, line)
-            while written < len(line):  # a nearly full disk may accept only a part
+            while written < len(line):  # partial write, as on a nearly full disk
                 written += os.write(self._descriptor, line[written:])
         except OSError as error:
-            raise _cannot("written", self.folder, error) from error
+            raise _access_error("written", self.folder, error) from error
 
     def end(self, now: datetime) -> None:
-        """Record the end of the run, unless it had ended before and no result was added. Raises JournalError."""
+        """Record the end of the run, unless it had already ended and no result was added. Raises JournalError."""
         if self.record.ended and not self._added:
             return
         self.record = replace(self.record, ended=now.isoformat())
         try:
             write_private_file(self.folder / _RECORD, json.dumps(asdict(self.record), indent=2).encode() + b"\n")
         except OSError as error:
-            raise _cannot("written", self.folder, error) from error
+            raise _access_error("written", self.folder, error) from error
 
     def close(self) -> None:
         """Close the files and release the lock. Can be called repeatedly."""
@@ -200,7 +200,7 @@ class Journal:
         self.close()
 
     def _remove(self) -> None:
-        """Delete the folder of a run that could not start, as without a cluster: there is nothing to resume."""
+        """Delete the folder of a run that failed before its first result, for example without a cluster."""
         with contextlib.suppress(OSError):
             for name in (_RESULTS, _RECORD):
                 (self.folder / name).unlink()
@@ -215,7 +215,7 @@ def record_results(results: Iterable[Result], journal: Journal) -> Iterator[Resu
 
 
 def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
-    """The runs below a folder, latest first; other folders are ignored. Raises UnsafeRunError."""
+    """List the runs in a folder, latest first; other folders are ignored. Raises UnsafeRunError."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = sorted((each.name for each in runs.iterdir() if _RUN_ID.fullmatch(each.name)), reverse=True)
         records = []
@@ -226,7 +226,7 @@ def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
                 raise
             except JournalError:
                 continue
-        # Ids have a resolution of seconds; within one second, the start in the record decides.
+        # Run ids have a resolution of one second; the start time in the record is more precise.
         records.sort(key=lambda record: (record.started, record.run_id), reverse=True)
         return [record for record in records if task is None or record.task == task]
     return []
@@ -235,7 +235,7 @@ def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
 def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
     """Find a run by `last`, `previous`, its id, the random part of its id, or a prefix of either.
 
-    Raises NoSuchRunError for no match and for several.
+    Raises NoSuchRunError if no run or several runs match.
     """
     known = list_runs(runs, task=task)
     if not known:
@@ -243,9 +243,9 @@ def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
         raise NoSuchRunError(
             f"there are no runs{of} yet", where=str(runs), hint="start one, or set their folder with --runs"
         )
-    places = {"last": 0, "latest": 0, "previous": 1}
-    if name in places:
-        found = known[places[name] : places[name] + 1]
+    positions = {"last": 0, "latest": 0, "previous": 1}
+    if name in positions:
+        found = known[positions[name] : positions[name] + 1]
     else:
         exact = [record for record in known if name in (record.run_id, record.short_id)]
         found = exact or [record for record in known if record.run_id.startswith(name) or record.short_id.startswith(name)]
@@ -256,7 +256,7 @@ def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
 
 
 def read_record(runs: Path, run_id: str) -> RunRecord:
-    """A run's record. Raises JournalError."""
+    """Read the record of a run. Raises JournalError."""
     path = runs / run_id / _RECORD
     if not _RUN_ID.fullmatch(run_id):
         raise JournalError(f"{run_id} is not a run id", where=str(runs), hint="`runner history` lists the runs")
@@ -276,7 +276,7 @@ def read_record(runs: Path, run_id: str) -> RunRecord:
 
 
 def read_results(runs: Path, run_id: str) -> Iterator[Result]:
-    """Yield the results of a run in the order in which they arrived; an incomplete last line is ignored.
+    """Yield the results of a run in order of arrival; an incomplete last line is ignored.
 
     Raises JournalError for a complete line that is not a result.
     """
@@ -292,24 +292,24 @@ def read_results(runs: Path, run_id: str) -> Iterator[Result]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _cannot("read", path, error) from error
+        raise _access_error("read", path, error) from error
 
 
 def keys_to_retry(runs: Path, run_id: str) -> frozenset[tuple[str, str]]:
-    """Kind and name of the targets that did not succeed in a run, by their last result."""
+    """Kind and name of the targets whose last result in a run is not a success. Raises JournalError."""
     last = {result.key: result.status for result in read_results(runs, run_id)}
     return frozenset(key for key, status in last.items() if status in _TO_RETRY)
 
 
 def read_json(data: bytes) -> Any:
-    """Parse JSON and replace lone surrogates, which replies may contain but SQL and Parquet cannot store.
+    """Parse JSON and replace lone surrogates, which can occur in replies but cannot be stored in SQL or Parquet.
 
     Raises ValueError.
     """
     value = json.loads(data)
     if b"\\ud" not in data and b"\\uD" not in data:
         return value
-    return json.loads(_HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", json.dumps(value, ensure_ascii=False)))
+    return json.loads(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", json.dumps(value, ensure_ascii=False)))
 
 
 def _result(line: bytes, path: Path, number: int) -> Result:
@@ -332,11 +332,11 @@ def _checked() -> Iterator[None]:
 
 def _open(folder: Path) -> int:
     """Open the results of an existing run for appending. Raises JournalError, OSError."""
-    with _checked():  # a run that ended before its first result has no file
-        return _locked(open_or_create_private_file(folder / _RESULTS, _APPEND), folder)
+    with _checked():  # the file is missing if the process was killed before it was created
+        return _lock(open_or_create_private_file(folder / _RESULTS, _APPEND), folder)
 
 
-def _locked(descriptor: int, folder: Path) -> int:
+def _lock(descriptor: int, folder: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -350,7 +350,7 @@ def _locked(descriptor: int, folder: Path) -> int:
     return descriptor
 
 
-def _whole(folder: Path) -> int:
+def _complete_size(folder: Path) -> int:
     """Size in bytes of the results file up to the end of its last complete line."""
     size = 0
     with (folder / _RESULTS).open("rb") as file:
@@ -359,7 +359,7 @@ def _whole(folder: Path) -> int:
     return size
 
 
-def _cannot(what: str, path: Path, error: OSError) -> JournalError:
+def _access_error(what: str, path: Path, error: OSError) -> JournalError:
     return JournalError(
         f"the run's folder cannot be {what}: {error.strerror or error}",
         where=str(path),

@@ -1,8 +1,8 @@
-"""The engine of several processes, each with threads, for machines with several cores.
+"""The engine with several processes, each with threads, for machines with several cores.
 
-Targets are sent in chunks, results come back in batches. The task is pickled once and makes its clients in each process
-(see `PerProcess`); credentials are never sent. If a process dies, the targets in progress become inconclusive and a new
-process takes the rest.
+Targets are sent in chunks, and results are returned in batches. Each process unpickles the task and creates its own clients
+(see `PerProcess`); credentials are never sent. If a process ends unexpectedly, its targets in progress are inconclusive, and
+a new process continues with the others.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from rolecall_runner.execution.threads import AHEAD, run_threads
 from rolecall_runner.inventory import Target
 
 _POLL_SECONDS = 0.25
-_ENDING_SECONDS = 10.0
-_LOSSES_EACH = 5
+_SHUTDOWN_SECONDS = 10.0
+_MAX_LOSSES_PER_PROCESS = 5
 
 
 class WorkerProcessError(RolecallError):
-    """Worker processes keep ending before their work is done."""
+    """Worker processes repeatedly ended before their work was done."""
 
     exit_code = ExitCode.TOOL
 
 
 @dataclass(slots=True)
-class _Member:
-    """A process with its targets that have no result yet, in the order in which they were sent."""
+class _Worker:
+    """A worker process. `open`: the targets without a result, in the order in which they were sent."""
 
     process: SpawnProcess
     connection: Connection
@@ -48,10 +48,10 @@ class _Member:
 
 @dataclass(slots=True)
 class ProcessEngine:
-    """An `Engine` of this many processes, each with the settings' number of workers."""
+    """An `Engine` with this number of processes, each with the settings' number of threads."""
 
     processes: int = DEFAULT_PROCESSES
-    _members: list[_Member] = field(default_factory=list)
+    _members: list[_Worker] = field(default_factory=list)
     _losses: int = 0
 
     def __call__(
@@ -59,36 +59,36 @@ class ProcessEngine:
     ) -> Iterator[Result]:
         """Run a picklable task; see `Engine`."""
         source = iter(targets)
-        # Twice what the threads of a process hold, so that no process waits for targets.
+        # Twice the number of targets that the threads of a process take, so that no process is idle.
         chunk = settings.workers * AHEAD * 2
         stop_by: float | None = None
         try:
             for first in islice(iter(lambda: list(islice(source, chunk)), []), self.processes):
-                _give(self._hire(task, settings), first)
+                _send_targets(self._start_worker(task, settings), first)
             while any(member.open for member in self._members):
                 if outside.stop.is_set():
-                    stop_by = stop_by or self._stop(outside.clock() + settings.grace_seconds + _ENDING_SECONDS)
+                    stop_by = stop_by or self._stop(outside.clock() + settings.grace_seconds + _SHUTDOWN_SECONDS)
                     if outside.clock() >= stop_by:
                         break
                 else:
                     self._feed(source, chunk)
                 try:
-                    yield from self._answers(task, settings, outside)
+                    yield from self._receive(task, settings, outside)
                 except KeyboardInterrupt:
                     outside.stop.set()
             if outside.stop.is_set():
                 raise InterruptedRunError("interrupted; what was done stays")
         finally:
-            self._end()
+            self._shut_down()
 
-    def _hire(self, task: Task, settings: EngineSettings) -> _Member:
+    def _start_worker(self, task: Task, settings: EngineSettings) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(task, settings, theirs), daemon=True)
         with interrupts_blocked():
             process.start()
         theirs.close()
-        member = _Member(process, ours)
+        member = _Worker(process, ours)
         self._members.append(member)
         return member
 
@@ -97,51 +97,51 @@ class ProcessEngine:
             if len(member.open) <= chunk and not member.is_ending:
                 targets = list(islice(source, chunk))
                 if targets:
-                    _give(member, targets)
+                    _send_targets(member, targets)
                 else:
-                    _tell(member, None)
+                    _send(member, None)
                     member.is_ending = True
 
-    def _answers(self, task: Task, settings: EngineSettings, outside: Outside) -> Iterator[Result]:
+    def _receive(self, task: Task, settings: EngineSettings, outside: Outside) -> Iterator[Result]:
         ready = wait([member.connection for member in self._members], timeout=_POLL_SECONDS)
         for member in [member for member in self._members if member.connection in ready]:
             try:
                 batch: list[Result] = member.connection.recv()
             except (EOFError, OSError):
-                yield from self._lost(member, task, settings, outside)
+                yield from self._handle_loss(member, task, settings, outside)
                 continue
             for result in batch:
                 if member.open.pop(result.key, None) is not None:
                     yield result
 
-    def _lost(self, member: _Member, task: Task, settings: EngineSettings, outside: Outside) -> Iterator[Result]:
-        """A process has ended, normally or not. The targets it had started may have been processed or not."""
+    def _handle_loss(self, member: _Worker, task: Task, settings: EngineSettings, outside: Outside) -> Iterator[Result]:
+        """Handle a process that has ended. Targets that it had started are inconclusive; a new process gets the others."""
         self._members.remove(member)
         member.process.join()
         member.connection.close()
-        asked = min(len(member.open), settings.workers)
-        waiting = list(member.open.values())
-        if not waiting or outside.stop.is_set():
+        in_progress = min(len(member.open), settings.workers)
+        unfinished = list(member.open.values())
+        if not unfinished or outside.stop.is_set():
             return
         self._losses += 1
-        if self._losses > self.processes * _LOSSES_EACH:
+        if self._losses > self.processes * _MAX_LOSSES_PER_PROCESS:
             raise WorkerProcessError(
                 f"worker processes keep ending unexpectedly (exit code {member.process.exitcode})",
                 hint="check memory limits and what may kill them, or use --engine threads",
             )
-        _give(self._hire(task, settings), waiting[asked:])
+        _send_targets(self._start_worker(task, settings), unfinished[in_progress:])
         text = f"its worker process ended (exit code {member.process.exitcode})"
-        for target in waiting[:asked]:
+        for target in unfinished[:in_progress]:
             yield inconclusive(task, target, outside.now(), text)
 
     def _stop(self, by: float) -> float:
         for member in self._members:
-            _tell(member, "stop")
+            _send(member, "stop")
         return by
 
-    def _end(self) -> None:
+    def _shut_down(self) -> None:
         for member in self._members:
-            _tell(member, "stop")
+            _send(member, "stop")
             member.connection.close()
         for member in self._members:
             member.process.join(_POLL_SECONDS)
@@ -151,32 +151,32 @@ class ProcessEngine:
         self._members.clear()
 
 
-def _give(member: _Member, targets: list[Target]) -> None:
+def _send_targets(member: _Worker, targets: list[Target]) -> None:
     if targets:
         member.open.update(((target.kind, target.name), target) for target in targets)
-        _tell(member, targets)
+        _send(member, targets)
 
 
-def _tell(member: _Member, message: Chunk) -> None:
+def _send(member: _Worker, message: Chunk) -> None:
     try:
         member.connection.send(message)
     except OSError:
-        return  # the process has ended; `_answers` handles that
+        return  # the process has ended, which `_receive` handles
 
 
 register("processes", lambda options: ProcessEngine(options.processes), reach="machine")
 
 
 Chunk = list[Target] | str | None
-"""A message to a process: targets, "stop" (Ctrl-C), or None (no more targets)."""
+"""A message to a worker process: targets, "stop" (Ctrl-C), or None (no more targets)."""
 
 _BATCH = 32
 _BATCH_SECONDS = 0.1
 
 
 def serve(task: Task, settings: EngineSettings, connection: Connection) -> None:
-    """Process targets in a worker process until there are no more, or the parent stops or ends."""
-    # A terminal sends Ctrl-C to all its processes; only the parent handles it.
+    """Process targets in a worker process until there are no more, the run is stopped, or the parent exits."""
+    # A terminal sends SIGINT to all processes of the group; only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     outside = Outside()
     incoming: queue.SimpleQueue[list[Target] | None] = queue.SimpleQueue()
@@ -188,7 +188,7 @@ def serve(task: Task, settings: EngineSettings, connection: Connection) -> None:
     except InterruptedRunError:
         pass
     except OSError:
-        return  # the parent is gone
+        return  # the parent has exited
     batch.flush()
 
 
@@ -214,7 +214,7 @@ class _Batch:
 def _targets(incoming: queue.SimpleQueue[list[Target] | None], batch: _Batch) -> Iterator[Target]:
     while True:
         if incoming.empty():
-            batch.flush()  # the parent may be waiting for these before it sends more
+            batch.flush()  # the parent may wait for these results before it sends more targets
         chunk = incoming.get()
         if chunk is None:
             return

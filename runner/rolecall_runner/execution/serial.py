@@ -1,4 +1,4 @@
-"""The serial engine: one target after the other, in the caller's thread; for debugging, and where order matters."""
+"""The serial engine: processes targets one by one in the calling thread, for debugging or if the order matters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rolecall_runner.redact import redact
 
 
 def run_serial(task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside) -> Iterator[Result]:
-    """An `Engine`. A target's time-out applies between its calls; a call in progress is not interrupted."""
+    """An `Engine`. The timeout of a target is checked between its calls; a call in progress is not interrupted."""
     for target in targets:
         if outside.stop.is_set():
             raise InterruptedRunError("interrupted; what was done stays")
@@ -30,10 +30,10 @@ register("serial", lambda _options: run_serial)
 
 
 def ask(task: Task, target: Target, settings: EngineSettings, outside: Outside) -> Result:
-    """Run the task for one target, with retries until the result is conclusive. Only raises BaseExceptions."""
-    begin, started = outside.clock(), outside.now()
+    """Run the task for one target, with retries while it is inconclusive. An Exception of the task is in the result."""
+    start, started = outside.clock(), outside.now()
     timeout = settings.timeout_seconds
-    with deadline(begin + timeout, outside.clock) if timeout is not None else nullcontext():
+    with deadline(start + timeout, outside.clock) if timeout is not None else nullcontext():
         outcome, attempts = with_retries(
             lambda: _once(task, target),
             settings.retry,
@@ -47,7 +47,7 @@ def ask(task: Task, target: Target, settings: EngineSettings, outside: Outside) 
         task.name,
         outcome.status,
         started,
-        outside.clock() - begin,
+        outside.clock() - start,
         attempts,
         outcome.data,
         outcome.error,

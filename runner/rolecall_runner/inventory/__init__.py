@@ -1,4 +1,4 @@
-"""The targets of a run, and selecting from them."""
+"""The targets of a manifest, and their selection for a run."""
 
 from typing import TYPE_CHECKING
 

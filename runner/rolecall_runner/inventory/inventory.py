@@ -21,7 +21,7 @@ _FINGERPRINT_DIGITS = 16
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All targets of a manifest. `fingerprint` depends on the manifest's content, not on comments or layout."""
+    """All targets of a manifest. `fingerprint` depends on the manifest's content, not on comments or formatting."""
 
     manifest: Manifest = field(repr=False)
     targets: tuple[Target, ...]
@@ -29,9 +29,9 @@ class Inventory:
 
 
 def read_inventory(path: Path, *, out: Path | None = None) -> Inventory:
-    """Load a manifest's targets. `out`: the output folder whose lock remembers which backend role carries which customer.
+    """Load a manifest's targets. `out`: the output folder whose lock file records the backend role of each customer.
 
-    Raises ManifestError, PlanError and OutputError (a broken lock).
+    Raises ManifestError, PlanError, and OutputError for an invalid lock file.
     """
     manifest = load_manifest(path).manifest
     if out is None:
@@ -42,20 +42,20 @@ def read_inventory(path: Path, *, out: Path | None = None) -> Inventory:
 def inventory_of(
     manifest: Manifest, previous: Mapping[str, Slot] | None = None, rotations: Mapping[str, Rotation] | None = None
 ) -> Inventory:
-    """The targets of a loaded manifest; `previous` is the assignment of the last `gen terraform`. Raises PlanError.
+    """The targets of a loaded manifest. Raises PlanError.
 
-    `rotations`: the customers' last rotations of their external ids, by name.
+    `previous`: the assignment of the last `gen terraform`. `rotations`: the last rotations of external ids, by customer.
     """
     customers = resolve_customers(manifest)
     slots = assign_customers(manifest, customers, previous or {}).slots
     backends = backend_role_arns(manifest)
-    targets = [_retired(_customer(manifest, customer, slots, backends), rotations or {}) for customer in customers]
+    targets = [_with_retired_id(_customer(manifest, customer, slots, backends), rotations or {}) for customer in customers]
     regions = manifest.defaults.regions
     targets += [_switch_role(entry, entry.partition or manifest.partition, regions) for entry in manifest.switch_roles]
     return Inventory(manifest, tuple(targets), fingerprint(manifest))
 
 
-def _retired(target: Target, rotations: Mapping[str, Rotation]) -> Target:
+def _with_retired_id(target: Target, rotations: Mapping[str, Rotation]) -> Target:
     """Add the external id that the last rotation retired, unless it is in use again."""
     rotation = rotations.get(target.name)
     retired = rotation.retired if rotation is not None else ""
@@ -111,7 +111,7 @@ def _switch_role(entry: SwitchRole, partition: str, regions: tuple[str, ...]) ->
 
 
 def find_target(inventory: Inventory, name: str, kind: TargetKind | None = None) -> Target:
-    """Find a target by name. Raises SelectionError for no match, and for a customer and a switch role of that name."""
+    """Find a target by name. Raises SelectionError for no match, or if both a customer and a switch role match."""
     found = [target for target in inventory.targets if target.name == name and kind in (None, target.kind)]
     if len(found) == 1:
         return found[0]

@@ -44,7 +44,7 @@ class Selection:
 
     @property
     def summary(self) -> str:
-        """The selection in a few words, for run records and reports."""
+        """A short description of the selection, for run records and reports."""
         parts = [self.limit]
         if self.retry is not None:
             parts.append(f"failed in {self.retry}")
@@ -54,14 +54,14 @@ class Selection:
 
 
 def read_text(path: str) -> str:
-    """Read a text file; the default for `@file`."""
+    """Read a UTF-8 file. The default reader for `@file`."""
     return Path(path).read_text("utf-8")
 
 
 def select(targets: Sequence[Target], pattern: str, *, read: Callable[[str], str] = read_text) -> tuple[Target, ...]:
     """The targets that match a pattern, in the order of `targets`.
 
-    Raises SelectionError for a term without a match (in exclusions too, since it may be a typo), with the nearest name, for
+    Raises SelectionError for a term without a match (also in exclusions, since it may be a typo) with the nearest name, for
     a pattern without terms, and if no target remains.
     """
     if not targets:
@@ -69,34 +69,37 @@ def select(targets: Sequence[Target], pattern: str, *, read: Callable[[str], str
     terms = list(_terms(pattern))
     if not terms:
         raise SelectionError("an empty pattern selects no account", where="--limit", hint="write all for every account")
-    united: set[int] = set()
+    selected: set[int] = set()
     for term in [text for sign, text in terms if not sign] or [ALL_TARGETS]:
-        united |= _matches(targets, term, read)
+        selected |= _matches(targets, term, read)
     for term in [text for sign, text in terms if sign == "&"]:
-        united &= _matches(targets, term, read)
+        selected &= _matches(targets, term, read)
     for term in [text for sign, text in terms if sign == "!"]:
-        united -= _matches(targets, term, read)
-    if not united:
+        selected -= _matches(targets, term, read)
+    if not selected:
         raise SelectionError(
             "the terms together select no account",
             where=pattern,
             hint="leave out a term, or look at their overlap one by one",
         )
-    return tuple(target for index, target in enumerate(targets) if index in united)
+    return tuple(target for index, target in enumerate(targets) if index in selected)
 
 
 def sample(targets: Sequence[Target], count: int, seed: int) -> tuple[Target, ...]:
-    """A random sample of this size, in order; the same for the same seed. Raises SelectionError for a size below 1."""
+    """A random sample of this size, in the order of `targets`, reproducible by `seed`.
+
+    Raises SelectionError for a size below 1.
+    """
     if count < 1:
         raise SelectionError(f"a sample of {count} selects no account", hint="ask for a sample of 1 or more")
-    picked = random.Random(seed).sample(range(len(targets)), min(count, len(targets)))  # noqa: S311 - a choice, no secret
+    picked = random.Random(seed).sample(range(len(targets)), min(count, len(targets)))  # noqa: S311 - not a secret
     return tuple(targets[index] for index in sorted(picked))
 
 
 def select_keys(targets: Iterable[Target], keys: Collection[tuple[str, str]], run: str) -> tuple[Target, ...]:
-    """The targets with these keys (kind and name), as of the failed ones of an earlier run.
+    """The targets with these keys (kind and name), such as the failed targets of an earlier run.
 
-    Keys without a target are ignored. Raises SelectionError if no target remains.
+    Keys without a target are ignored. `run`: ID of that run, for the error. Raises SelectionError if no target remains.
     """
     found = tuple(target for target in targets if (str(target.kind), target.name) in keys)
     if not found:
@@ -106,7 +109,7 @@ def select_keys(targets: Iterable[Target], keys: Collection[tuple[str, str]], ru
 
 
 def _terms(pattern: str) -> Iterator[tuple[str, str]]:
-    """Sign ("", "&" or "!") and text of each term. Separators inside a regular expression's brackets are its own."""
+    """Yield the sign ("", "&" or "!") and the text of each term. Brackets of a regular expression can contain separators."""
     for raw in _split(pattern):
         sign = raw[0] if raw[:1] in {"&", "!"} else ""
         text = raw[len(sign) :].strip()
@@ -139,10 +142,10 @@ def _matches(targets: Sequence[Target], term: str, read: Callable[[str], str]) -
         for line in _lines(term[1:], read):
             found |= _matches(targets, line, read)
         return found
-    test = _test(term)
+    test = _matcher(term)
     found = {index for index, target in enumerate(targets) if test(target)}
     if not found:
-        raise SelectionError(f"{term} selects no account", where="--limit", hint=_nearest(targets, term))
+        raise SelectionError(f"{term} selects no account", where="--limit", hint=_suggestion(targets, term))
     return found
 
 
@@ -161,7 +164,7 @@ def _lines(path: str, read: Callable[[str], str]) -> list[str]:
     return terms
 
 
-def _test(text: str) -> Test:
+def _matcher(text: str) -> Test:
     if text in {"all", "*"}:
         return lambda _target: True
     if text.startswith("~"):
@@ -182,14 +185,14 @@ def _test(text: str) -> Test:
 
 
 def _values(target: Target, key: str) -> Iterable[str]:
-    """Values of a key: a label or a tag, else the target's regions, permission sets, or kind."""
+    """Values of a key: of a label or a tag, otherwise the target's regions, permission sets, or kind."""
     own = [each[key] for each in (target.labels, target.tags) if key in each]
     if own:
         return own
     return {"region": target.regions, "permission": target.permissions, "kind": (str(target.kind),)}.get(key, ())
 
 
-def _nearest(targets: Sequence[Target], text: str) -> str:
+def _suggestion(targets: Sequence[Target], text: str) -> str:
     if "=" in text:
         known = {f"{key}={value}" for each in targets for pairs in (each.labels, each.tags) for key, value in pairs.items()}
     elif _ACCOUNT_ID.fullmatch(text):

@@ -1,4 +1,4 @@
-"""A target: one role in one account, with what is needed to assume and select it. Imports nothing that reads manifests."""
+"""A target: one role in one account, with the data to assume and select it. Does not import the manifest loader."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Target:
     """A role that a run assumes or reads.
 
     `name` is unique among targets of one kind. `external_id` None: the role is assumed without one. During a rotation
-    `previous_external_id` is valid too; `retired_external_id`, of the last rotation, must be refused. `backend_role_arn` is
-    the principal that may assume it: a customer's backend role, or the root of a switch role's trusted account. `regions`
-    are used by queries; `labels` and `tags` serve selection, `variables` queries and plays. `session_tags`
-    and `source_identity`: whether the role's trust lets the caller pass them. `require_mfa`: a person must sign in with MFA.
+    `previous_external_id` is valid too; `retired_external_id`, of the last rotation, must be denied. `backend_role_arn`: the
+    principal that may assume the role: a customer's backend role, or the root of a switch role's trusted account. `regions`
+    are used by queries, `labels` and `tags` by selections, `variables` by queries and plays. `session_tags` and
+    `source_identity`: whether the trust policy allows the caller to set them. `require_mfa`: whether it requires MFA.
     """
 
     name: str

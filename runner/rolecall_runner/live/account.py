@@ -1,8 +1,8 @@
-"""The access of one account, read from IAM with as few calls as possible, and conversions of IAM's replies.
+"""Reads the access of one account from IAM with as few calls as possible, and converts IAM's replies.
 
-GetAccountAuthorizationDetails returns the policies of all users, groups, and roles in one paged reply. Missing there, and
-read separately: description and session length of roles (ListRoles), tags of policies and instance profiles (one call
-each), and console passwords (one call per user). Source: botocore 1.44.5, service model iam; November 2026.
+GetAccountAuthorizationDetails returns the policies of all users, groups, and roles in one paginated reply. It lacks the
+description and session duration of roles (read with ListRoles), the tags of policies and instance profiles (one call each),
+and console passwords (one call per user). Source: botocore 1.44.5, service model iam; November 2026.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class UnreadableDocumentError(RolecallError):
 def document_of(value: object, *, where: str, partition: str = "aws") -> PolicyDocument:
     """Parse a policy document as boto3 returns it: an object, or a string that may be URL-encoded (RFC 3986).
 
-    An account id as principal becomes its root ARN, as in IAM. Raises UnreadableDocumentError with `where` (an ARN) and
+    An account id as principal becomes the root ARN, as in IAM. Raises UnreadableDocumentError with `where` (an ARN), but
     without the content.
     """
     try:
-        # JSON starts with a brace, its URL-encoded form with %7B: what is JSON already must not be decoded a second time.
+        # JSON starts with a brace, URL-encoded JSON with %7B. Plain JSON must not be URL-decoded.
         encoded = isinstance(value, str) and value.lstrip()[:1] == "%"
         body = json.loads(unquote(value) if encoded else value) if isinstance(value, str) else value
         if not isinstance(body, Mapping):
@@ -58,7 +58,7 @@ def document_of(value: object, *, where: str, partition: str = "aws") -> PolicyD
 
 
 def _with_root_arns(statement: Statement, partition: str) -> Statement:
-    """`"AWS": "222222222222"` as `arn:aws:iam::222222222222:root`: the same principal, and the form that IAM answers."""
+    """Convert `"AWS": "222222222222"` to the equivalent `arn:aws:iam::222222222222:root`, which IAM returns."""
 
     def full(principal: Principal) -> Principal:
         if principal.type == "AWS" and principal.identifier.isdigit():
@@ -78,33 +78,33 @@ def tags_of(item: Mapping[str, Any]) -> dict[str, str]:
 
 
 def boundary_of(item: Mapping[str, Any]) -> str | None:
-    """ARN of the permissions boundary, or None."""
+    """The ARN of the permissions boundary, or None."""
     arn: str | None = (item.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
     return arn
 
 
 def attached_of(policies: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """ARNs of attached managed policies."""
+    """The ARNs of attached managed policies."""
     return frozenset(policy["PolicyArn"] for policy in policies)
 
 
 def partition_of(arn: str) -> str:
-    """The partition that an ARN names."""
+    """The partition of an ARN."""
     return arn.split(":", 2)[1]
 
 
 SERVICE_LINKED_PATH = "/aws-service-role/"
 """Path of roles that only AWS services can change or delete (IAM User Guide, November 2026)."""
 
-_OWN_KINDS = ["User", "Role", "Group", "LocalManagedPolicy"]
+_DETAILS_FILTER = ["User", "Role", "Group", "LocalManagedPolicy"]
 
 
 def read_account(iam: Any, *, leave_out: Iterable[str] = ()) -> Access:
-    """Read the access of an account with a boto3 IAM client, except AWS's policies and service-linked roles.
+    """Read the access of an account with a boto3 IAM client, except AWS managed policies and service-linked roles.
 
-    `leave_out`: names of roles to ignore, such as the reader's own. Comparable with intended access after `canonical()`;
-    fields that only a plan has (`existing`, PGP keys) are not set. Raises botocore's
-    ClientError and BotoCoreError, and UnreadableDocumentError.
+    `leave_out`: names of roles to ignore, such as the role of the caller. Compare the result with intended access after
+    `canonical()`; fields that only a plan has (`existing`, PGP keys) are not set. Raises botocore's ClientError and
+    BotoCoreError, and UnreadableDocumentError.
     """
     details = _details(iam)
     hidden = frozenset(leave_out)
@@ -130,14 +130,14 @@ def read_account(iam: Any, *, leave_out: Iterable[str] = ()) -> Access:
 
 def _details(iam: Any) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {key: [] for key in ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")}
-    for page in iam.get_paginator("get_account_authorization_details").paginate(Filter=_OWN_KINDS):
+    for page in iam.get_paginator("get_account_authorization_details").paginate(Filter=_DETAILS_FILTER):
         for key, items in found.items():
             items.extend(page.get(key) or ())
     return found
 
 
 def pages_of(iam: Any, operation: str, key: str, **names: str) -> Iterator[Any]:
-    """The items of a paged IAM operation."""
+    """Yield the items of a paginated IAM operation."""
     for page in iam.get_paginator(operation).paginate(**names):
         yield from page[key]
 
@@ -187,7 +187,7 @@ def _user(iam: Any, item: Mapping[str, Any], groups: Mapping[str, str]) -> User:
 
 
 def console_password_of(iam: Any, name: str) -> ConsolePassword | None:
-    """The console password of a user as far as IAM shows it; None if there is none."""
+    """The console password of a user, with the attributes that IAM returns; None if there is none."""
     try:
         profile = iam.get_login_profile(UserName=name)["LoginProfile"]
     except iam.exceptions.NoSuchEntityException:

@@ -1,7 +1,7 @@
-"""One role in IAM, as far as it can be read: each part is known, or not checkable with IAM's error code.
+"""Reads one role from IAM. Parts that cannot be read are `NotCheckable` with IAM's error code.
 
-A role can read itself only if its owner allows it (`iam:GetRole` and five more actions on itself). Parts that it cannot
-read are never reported as unchanged.
+A role can read itself only if its policies allow `iam:GetRole` and five more actions on itself. Parts that it cannot read
+are never reported as unchanged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class NotCheckable:
-    """A part that could not be read: `action` as in `iam:GetRole`, `code` as IAM (or the connection) answered."""
+    """A part that could not be read. `action`: as in `iam:GetRole`. `code`: IAM's error code, or an exception name."""
 
     action: str
     code: str
@@ -40,7 +40,7 @@ class NotCheckable:
 
 @dataclass(frozen=True, slots=True)
 class RoleSettings:
-    """What GetRole says about a role."""
+    """The attributes of a role that GetRole returns."""
 
     arn: str
     trust: PolicyDocument
@@ -52,7 +52,7 @@ class RoleSettings:
 
 @dataclass(frozen=True, slots=True)
 class RoleReading:
-    """A role as read. `policies`: the account's own managed policies on the role, by ARN; AWS's own are not read."""
+    """A role as read. `policies`: attached customer managed policies, by ARN; AWS managed policies are not read."""
 
     name: str
     settings: RoleSettings | NotCheckable
@@ -62,7 +62,7 @@ class RoleReading:
 
     @property
     def not_checkable(self) -> tuple[NotCheckable, ...]:
-        """Every part that could not be read; empty when all is known."""
+        """All parts that could not be read; empty if everything was read."""
         parts: list[object] = [self.settings, self.inline, self.attached, *self.policies.values()]
         if not isinstance(self.inline, NotCheckable):
             parts.extend(self.inline.values())
@@ -70,14 +70,14 @@ class RoleReading:
 
     @property
     def missing(self) -> bool:
-        """Whether IAM says that there is no such role."""
+        """Whether the role does not exist."""
         return isinstance(self.settings, NotCheckable) and self.settings.code == "NoSuchEntity"
 
     def over(self, intended: Access, arn: str) -> Access:
-        """The intended role and its policies with everything that was read put over them.
+        """Return the intended role and its policies, updated with everything that was read; empty if the role is missing.
 
-        The difference to `intended` is the drift that could be seen; what was not checkable stays as intended, so report
-        `not_checkable` next to it. Raises KeyError when `arn` is no role of `intended`.
+        The difference from `intended` is the drift that could be detected. Parts that could not be read stay as intended,
+        so report `not_checkable` too. Raises KeyError if `intended` has no role `arn`.
         """
         wanted = intended.roles[arn]
         if self.missing:
@@ -107,7 +107,7 @@ class RoleReading:
 
 
 def read_role(iam: Any, name: str) -> RoleReading:
-    """Read one role with a boto3 IAM client. Never raises what IAM or the connection refuse: that is in the reading."""
+    """Read one role with a boto3 IAM client. Errors of IAM and of the connection are in the result, not raised."""
     settings = _settings(iam, name)
     inline = _inline(iam, name)
     attached = attempt(
@@ -123,7 +123,7 @@ def read_role(iam: Any, name: str) -> RoleReading:
 
 
 def attempt(action: str, read: Callable[[], T]) -> T | NotCheckable:
-    """The result of `read`, or why there is none. `action`: the first permission that it needs."""
+    """Return the result of `read`, or its error as NotCheckable. `action`: the first IAM action that `read` calls."""
     try:
         return read()
     except ClientError as error:
@@ -156,8 +156,8 @@ def _inline(iam: Any, name: str) -> Mapping[str, PolicyDocument | NotCheckable] 
         return names
 
     def read(policy: str) -> PolicyDocument:
-        answer = iam.get_role_policy(RoleName=name, PolicyName=policy)
-        return document_of(answer["PolicyDocument"], where=f"role {name}, inline policy {policy}")
+        reply = iam.get_role_policy(RoleName=name, PolicyName=policy)
+        return document_of(reply["PolicyDocument"], where=f"role {name}, inline policy {policy}")
 
     return {policy: attempt("GetRolePolicy", partial(read, policy)) for policy in names}
 
@@ -168,8 +168,8 @@ def _policy(iam: Any, arn: str) -> ManagedPolicy | NotCheckable:
         return policy
 
     def read() -> ManagedPolicy:
-        answer = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
-        document = document_of(answer["Document"], where=arn, partition=partition_of(arn))
+        version = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+        document = document_of(version["Document"], where=arn, partition=partition_of(arn))
         return ManagedPolicy(arn, document, policy.get("Description", ""), tags_of(policy))
 
     return attempt("GetPolicyVersion", read)

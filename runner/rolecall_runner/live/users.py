@@ -1,4 +1,4 @@
-"""Users and groups in IAM, as far as they can be read: each is known, or not checkable with IAM's error code."""
+"""Reads users, groups and policies from IAM. Those that cannot be read are `NotCheckable` with IAM's error code."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
 
 @dataclass(frozen=True, slots=True)
 class UserReading:
-    """A user as read; `mfa_devices` are serial numbers. The code NoSuchEntity in `user` says that there is none."""
+    """A user as read; `mfa_devices` are serial numbers. If the user does not exist, `user` has the code NoSuchEntity."""
 
     user: User | NotCheckable
     mfa_devices: tuple[str, ...] | NotCheckable
 
 
 def read_group(iam: Any, wanted: Group) -> Group | NotCheckable:
-    """The group with the policies on it. Never raises what IAM or the connection refuse."""
+    """Read a group with its policies. Errors of IAM and of the connection are in the result, not raised."""
     name = wanted.arn.rpartition("/")[2]
 
     def read() -> Group:
@@ -36,9 +36,9 @@ def read_group(iam: Any, wanted: Group) -> Group | NotCheckable:
 
 
 def read_user(iam: Any, wanted: User) -> UserReading:
-    """The user with groups, policies, console password and MFA devices. Never raises what IAM or the connection refuse.
+    """Read a user with groups, policies, console password and MFA devices. Errors are in the result, not raised.
 
-    What IAM does not show (how the first password was encrypted) is as wanted.
+    Attributes that IAM does not return (the PGP key of the first password) are copied from `wanted`.
     """
     name = wanted.arn.rpartition("/")[2]
 
@@ -50,7 +50,7 @@ def read_user(iam: Any, wanted: User) -> UserReading:
             groups=frozenset(item["Arn"] for item in pages_of(iam, "list_groups_for_user", "Groups", UserName=name)),
             inline=_inline(iam, "user", "UserName", name),
             attached=attached_of(pages_of(iam, "list_attached_user_policies", "AttachedPolicies", UserName=name)),
-            # Whether it must still be changed shows only whether the user has signed in already.
+            # Compared only for existence: the reset flag changes when the user first signs in.
             console_password=(password := console_password_of(iam, name)) and (wanted.console_password or password),
             boundary=boundary_of(user),
             tags=tags_of(user),
@@ -63,12 +63,12 @@ def read_user(iam: Any, wanted: User) -> UserReading:
 
 
 def read_policy(iam: Any, wanted: ManagedPolicy) -> ManagedPolicy | NotCheckable:
-    """The text of one of the account's own policies. Never raises what IAM or the connection refuse."""
+    """Read the default version of a customer managed policy. Errors are in the result, not raised."""
 
     def read() -> ManagedPolicy:
         version = iam.get_policy(PolicyArn=wanted.arn)["Policy"]["DefaultVersionId"]
-        answer = iam.get_policy_version(PolicyArn=wanted.arn, VersionId=version)["PolicyVersion"]
-        return replace(wanted, document=document_of(answer["Document"], where=wanted.arn))
+        reply = iam.get_policy_version(PolicyArn=wanted.arn, VersionId=version)["PolicyVersion"]
+        return replace(wanted, document=document_of(reply["Document"], where=wanted.arn))
 
     return attempt("GetPolicy", read)
 

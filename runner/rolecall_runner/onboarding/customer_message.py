@@ -1,4 +1,4 @@
-"""Messages to a customer after a verification, ready to send: without secrets and only about this customer."""
+"""Messages to a customer after a verification, ready to send: without secrets, and with data of only this customer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
 from rolecall_runner.verify import Mark, Step, Verdict, customer_message, join_message
 
-_ACTIONS_NAMED = 8
-_FOLDERS = {"Terraform": "terraform", "CloudFormation": "cloudformation", "AWS CLI": "aws-cli", "Console": ""}
-"""The bundle's folder for each way to revoke the access; empty if it needs none."""
+_MAX_ACTIONS = 8
+_BUNDLE_FOLDERS = {"Terraform": "terraform", "CloudFormation": "cloudformation", "AWS CLI": "aws-cli", "Console": ""}
+"""Bundle folder for each way to revoke the access; empty if the way needs no files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The bundle that the customer has: its folders, name of the file and date of the hand-over; each empty if not known."""
+    """The bundle that was sent to the customer: its folders, file name and date; each is empty if not known."""
 
     folders: frozenset[str] = frozenset()
     file: str = ""
@@ -28,25 +28,25 @@ class Sent:
 
 
 def verified_letter(target: Target, verdict: Verdict, access: Access, sent: Sent, *, now: datetime, run: str) -> str:
-    """The message if all is as agreed: what was verified, what the vendor can and cannot do, how to revoke the access."""
+    """The message if all checks passed: what was verified, what the vendor can and cannot do, how to revoke the access."""
     found = verdict.redacted()
     parts = [
         f"the access to your AWS account {target.account_id} was checked: everything is as agreed ({now:%Y-%m-%d}).",
-        _list("What we verified", _verified(target, found)),
-        _list("What we can do", _can(target, access)),
-        _list("What we cannot do", _cannot(found)),
-        _list("How you can revoke it", _revocation(target, access, sent)),
-        _trail(run),
+        _bullet_list("What we verified", _verified(target, found)),
+        _bullet_list("What we can do", _granted(target, access)),
+        _bullet_list("What we cannot do", _not_granted(found)),
+        _bullet_list("How you can revoke it", _revocation(target, access, sent)),
+        _cloudtrail_note(run),
     ]
     return join_message(parts, rehearsal=verdict.rehearsal)
 
 
 def failed_letter(verdict: Verdict, sent: Sent) -> str:
-    """The message with everything that the customer has to do; empty if there is nothing."""
-    return customer_message(verdict.redacted(), [_which(sent)])
+    """The message if checks failed: everything that the customer has to do; empty if there is nothing to do."""
+    return customer_message(verdict.redacted(), [_newest_files(sent)])
 
 
-def _trail(run: str) -> str:
+def _cloudtrail_note(run: str) -> str:
     name = f"rolecall-{run.rpartition('-')[2]}"
     return f"In your CloudTrail this check has the session name {name}; our later calls have other suffixes."
 
@@ -62,7 +62,7 @@ def _verified(target: Target, verdict: Verdict) -> Iterable[str]:
     }
     refused = [how for step, how in tries.items() if marks.get(step) is Mark.REFUSED]
     if refused:
-        yield f"It is refused {_joined(refused)}: no one can reach your account through us by mistake or by deception."
+        yield f"It is refused {_join(refused)}: no one can reach your account through us by mistake or by deception."
     if worked := _actions(verdict, Step.GRANTED, Mark.OK):
         yield f"Of the permissions that you granted, we tried {worked}: they work."
     if marks.get(Step.DRIFT) is Mark.OK:
@@ -71,13 +71,13 @@ def _verified(target: Target, verdict: Verdict) -> Iterable[str]:
         yield "The role may not read its own policies, so we cannot see later changes to them."
 
 
-def _can(target: Target, access: Access) -> Iterable[str]:
+def _granted(target: Target, access: Access) -> Iterable[str]:
     role = access.roles.get(target.role_arn)
     if role is not None:
         yield from (str(grant.said) for grant in grants_of(role, access))
 
 
-def _cannot(verdict: Verdict) -> Iterable[str]:
+def _not_granted(verdict: Verdict) -> Iterable[str]:
     yield "Anything else: the role grants nothing that is not listed above."
     if refused := _actions(verdict, Step.OUTSIDE, Mark.REFUSED):
         yield f"We tried {refused}: AWS refused, as intended."
@@ -87,13 +87,13 @@ def _revocation(target: Target, access: Access, sent: Sent) -> Iterable[str]:
     label = AccountLabel(target.name, target.account_id)
     module = Module(ModuleKind.CUSTOMER, customer_path(target.name), target.name, label, target.partition, access)
     for way in revocation_ways(module):
-        folder = _FOLDERS.get(way.when, "")
+        folder = _BUNDLE_FOLDERS.get(way.when, "")
         if not folder or not sent.folders or folder in sent.folders:
             yield f"{way.when}: {way.how}"
 
 
-def _which(sent: Sent) -> str:
-    """Which file to apply again."""
+def _newest_files(sent: Sent) -> str:
+    """A sentence that names the newest files; empty if they are not known."""
     if not sent.file:
         return ""
     when = f", sent on {sent.date[:10]}" if sent.date else ""
@@ -104,14 +104,14 @@ def _actions(verdict: Verdict, step: Step, mark: Mark) -> str:
     tried = [check for check in verdict.checks if check.step is step and check.mark is mark]
     found = dict.fromkeys(redact(str(check.evidence.get("action", ""))) for check in tried)
     names = [name for name in found if name]
-    more = [f"{len(names) - _ACTIONS_NAMED} more"] if len(names) > _ACTIONS_NAMED else []
-    return _joined([*names[:_ACTIONS_NAMED], *more])
+    more = [f"{len(names) - _MAX_ACTIONS} more"] if len(names) > _MAX_ACTIONS else []
+    return _join([*names[:_MAX_ACTIONS], *more])
 
 
-def _joined(parts: list[str]) -> str:
+def _join(parts: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
-def _list(title: str, items: Iterable[str]) -> str:
+def _bullet_list(title: str, items: Iterable[str]) -> str:
     lines = [f"- {item}" for item in items]
     return "\n".join([f"{title}:", *lines]) if lines else ""

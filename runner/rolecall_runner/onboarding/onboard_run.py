@@ -43,7 +43,7 @@ from rolecall_runner.verify import (
 
 
 def _outdated_file(target: Target, context: VerifyContext, found: OutputDigests) -> str:
-    """A file that is older than the manifest, with a hint; empty if there is none. No apply of such a file can succeed."""
+    """A warning if the module or the bundle is outdated, so that applying it cannot succeed; otherwise empty."""
     name = shlex.quote(target.name)
     if written_trust_policy_allows(target, context) is False:
         return (
@@ -62,9 +62,9 @@ _RUN_ID_BYTES = 3
 
 @dataclass(frozen=True, slots=True)
 class Onboarded:
-    """The result. `verdict` is that of the last full run, or of the last attempt to assume the role (then `run` is empty).
+    """The result. `verdict`: that of the last full run, or of the last attempt to assume the role (then `run` is empty).
 
-    `letter`: the message to the customer; empty if there is nothing to do.
+    `letter`: the message to the customer; empty if the customer has nothing to do, and if there are `unseen` changes.
     """
 
     target: Target
@@ -76,17 +76,17 @@ class Onboarded:
 
     @property
     def rehearsal(self) -> bool:
-        """Whether a sandbox answered instead of AWS."""
+        """Whether a sandbox was used instead of AWS."""
         return self.verdict.rehearsal
 
     @property
     def verified(self) -> bool:
-        """Whether all is as agreed, and the newest module is known to be applied."""
+        """Whether all checks passed and the newest module is confirmed to be applied."""
         return bool(self.run) and self.verdict.mark is Mark.OK and not self.unseen
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Changes of the newest module that no call could show, if all else is as agreed."""
+        """Changes of the newest module that no AWS call can detect; empty unless all checks passed."""
         pending = self.entry.pending
         return pending.unseen if pending is not None and self.verdict.mark is Mark.OK else ()
 
@@ -102,9 +102,9 @@ def onboard(
     warn: Callable[[str], None] = lambda _sentence: None,
     form: str = "",
 ) -> Onboarded:
-    """Onboard one customer. `hear` gets every attempt to assume the role; `outside.stop` ends the wait.
+    """Onboard one customer. `hear` is called with every attempt to assume the role; `outside.stop` ends the wait.
 
-    `warn` gets a sentence if the customer's files are older than the manifest, so that waiting cannot help. `form`: how the
+    `warn` is called with a message if the customer's files are outdated, so that waiting cannot help. `form`: how the
     customer applies modules; empty keeps the recorded form. Raises ManifestError, PlanError, OutputError, SelectionError,
     CallerError, JournalError and StatusError.
     """
@@ -125,8 +125,8 @@ def onboard(
     record = partial(
         record_verdicts, start.out, [target], rehearsal=rehearsal, context=context, modules=read_output_digests(start.out)
     )
-    if older := _outdated_file(target, context, read_output_digests(start.out)):
-        warn(older)
+    if outdated := _outdated_file(target, context, read_output_digests(start.out)):
+        warn(outdated)
     last = wait_for_role(lambda: _try_assume(target, context), pace, outside, hear)
     verdict, run = last.verdict, ""
     if last.let_in:
@@ -136,12 +136,12 @@ def onboard(
                 hear(replace(last, verdict=verdict, pause_seconds=pace.every_seconds))
     elif verdict.mark is Mark.SKIPPED:
         raise CallerError(verdict.checks[0].what, where=target.role_arn, hint="run it with that role, or use --profile")
-    elif verdict.mark is not Mark.OK:  # during a rotation OK may mean the previous ID, which proves no apply
+    elif verdict.mark is not Mark.OK:  # during a rotation, OK can come from the previous ID and does not prove an apply
         record([verdict], now=outside.now(), run="")
     entry = read_status(status).of(target)
-    sent = _sent(target, start.out, entry, newest=not older)
-    ended = Onboarded(target, last, verdict, run, "", entry)
-    return ended if ended.unseen else replace(ended, letter=_letter(target, verdict, run, context, sent, outside))
+    sent = _sent(target, start.out, entry, newest=not outdated)
+    result = Onboarded(target, last, verdict, run, "", entry)
+    return result if result.unseen else replace(result, letter=_letter(target, verdict, run, context, sent, outside))
 
 
 def _customer(inventory: Inventory, name: str) -> Target:
@@ -154,7 +154,7 @@ def _customer(inventory: Inventory, name: str) -> Target:
 
 
 def _try_assume(target: Target, context: VerifyContext) -> Verdict:
-    """Verify without probes and drift; ends after the first assume if that is refused."""
+    """Verify without action probes and drift detection, without retries."""
     quick = replace(context.options, actions="none", drift=False, retry=RetryPolicy(attempts=1))
     return verify(target, replace(context, options=quick))
 
@@ -168,23 +168,23 @@ def _full_runs(
     pace: PollOptions,
     outside: Outside,
 ) -> Iterator[tuple[Verdict, str]]:
-    """Full verify runs of this customer with their IDs, until one is OK, a few at most, or Ctrl-C."""
-    several = sum(target.name in (each.name, each.account_id) for each in inventory.targets) > 1
-    selection = Selection(f"~{re.escape(target.name)}$:&kind=customer" if several else target.name)
+    """Yield verdicts and run IDs of full verify runs until one is OK, at most VERIFY_ATTEMPTS, or until Ctrl-C."""
+    ambiguous = sum(target.name in (each.name, each.account_id) for each in inventory.targets) > 1
+    selection = Selection(f"~{re.escape(target.name)}$:&kind=customer" if ambiguous else target.name)
     for number in range(1 if pace.once else VERIFY_ATTEMPTS):
         if number:
             outside.wait(pace.every_seconds)
         if outside.stop.is_set():
             return
-        call = prepare_verify_run(start, selection, options, outside=Outside(stop=outside.stop))
-        assumer = replace(context.assumer, run_id=call.record.short_id)
-        own = replace(context, assumer=assumer, sessions=Sessions(assumer), memory=CallMemo())
-        call.task = VerifyTask(PerProcess(partial(_same_context, own)))
+        verify_run = prepare_verify_run(start, selection, options, outside=Outside(stop=outside.stop))
+        assumer = replace(context.assumer, run_id=verify_run.record.short_id)
+        run_context = replace(context, assumer=assumer, sessions=Sessions(assumer), memory=CallMemo())
+        verify_run.task = VerifyTask(PerProcess(partial(_same_context, run_context)))
         try:
-            (verdict,) = tuple(call)
+            (verdict,) = tuple(verify_run)
         except InterruptedRunError:
             return
-        yield verdict, call.record.run_id
+        yield verdict, verify_run.record.run_id
         if verdict.mark is Mark.OK:
             return
 
@@ -202,7 +202,7 @@ def _letter(target: Target, verdict: Verdict, run: str, context: VerifyContext, 
 
 
 def _sent(target: Target, out: Path, entry: StatusEntry, *, newest: bool) -> Sent:
-    """The customer's bundle according to output folder and status file; `newest`: whether its file may be named."""
+    """The customer's bundle according to output folder and status file. `newest`: whether it is up to date."""
     (folder,) = bundle_folders(out, target)
     date = entry.handed_over.date if entry.handed_over is not None else ""
     if not folder.is_dir():

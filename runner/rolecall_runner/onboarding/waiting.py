@@ -1,4 +1,4 @@
-"""Waits until a role can be assumed: verifies it repeatedly, with a short description of each result."""
+"""Polls a role until it can be assumed, and describes each result."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from rolecall_runner.execution import Outside
 from rolecall_runner.verify import CAUSES, Mark, Verdict
 
-_NAMED = 3
+_MAX_CAUSES = 3
 
 
 def describe(verdict: Verdict) -> str:
-    """Why the role cannot be assumed, as in `AWS refuses: the role does not exist`; the likeliest cause first."""
+    """Why the role cannot be assumed, as in `AWS refuses: the role does not exist`; the most likely cause first."""
     causes = [diagnosis.cause for diagnosis in verdict.diagnoses]
     if not causes:
         return "AWS refuses" if verdict.mark is Mark.FAILED else "no clear answer"
-    found = ", or ".join(CAUSES[cause].while_waiting or cause.replace("-", " ") for cause in causes[:_NAMED])
+    found = ", or ".join(CAUSES[cause].while_waiting or cause.replace("-", " ") for cause in causes[:_MAX_CAUSES])
     return f"AWS refuses: {found}" if verdict.mark is Mark.FAILED else found
 
 
@@ -24,12 +24,12 @@ FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
 _GROWTH = 1.5
 _JITTER = 0.2
-_MOST_DOUBLINGS = 10
+_MAX_DOUBLINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class PollOptions:
-    """How long to wait, in seconds: at most between two attempts, and in total. `once`: a single attempt."""
+    """Maximum pause between two attempts and time limit of the wait, in seconds. `once`: make a single attempt."""
 
     every_seconds: float = 30.0
     timeout_seconds: float = 7200.0
@@ -38,7 +38,7 @@ class PollOptions:
 
 @dataclass(frozen=True, slots=True)
 class PollAttempt:
-    """One attempt. `look`: its number, from 1; `waited_seconds`: since the first; `pause_seconds`: until the next one."""
+    """One attempt. `look`: its number, from 1. `waited_seconds`: since the start. `pause_seconds`: until the next."""
 
     verdict: Verdict
     look: int
@@ -52,41 +52,41 @@ class PollAttempt:
 
     @property
     def what(self) -> str:
-        """The result in a few words."""
+        """A short description of the result."""
         return "the role can be assumed" if self.let_in else describe(self.verdict)
 
 
 def wait_for_role(
     look: Callable[[], Verdict], pace: PollOptions, outside: Outside, hear: Callable[[PollAttempt], None]
 ) -> PollAttempt:
-    """Try until the role can be assumed, the timeout ends, `outside.stop` is set, or waiting cannot help.
+    """Try until the role can be assumed, the timeout expires, `outside.stop` is set, or waiting cannot help.
 
-    Pauses grow from 5 seconds to `pace.every_seconds`, and further while AWS gives no clear answer, with a jitter of 10 %.
-    `hear` gets every attempt; the last one is returned.
+    Pauses grow from 5 seconds to `pace.every_seconds`, and further while results are inconclusive, with a jitter of ±10 %.
+    `hear` is called with every attempt; returns the last one.
     """
-    begin = outside.clock()
+    started = outside.clock()
     unclear = 0
     number = 0
     while True:
         number += 1
         verdict = look()
-        sighting = PollAttempt(verdict, number, outside.clock() - begin)
+        attempt = PollAttempt(verdict, number, outside.clock() - started)
         unclear = unclear + 1 if verdict.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE} else 0
-        left = pace.timeout_seconds - sighting.waited_seconds
-        if sighting.let_in or pace.once or left <= 0 or _is_permanent(verdict):
-            hear(sighting)
-            return sighting
-        pause = min(left, pause_seconds(number, unclear, pace, outside.chance()))
-        hear(PollAttempt(verdict, number, sighting.waited_seconds, pause))
+        remaining = pace.timeout_seconds - attempt.waited_seconds
+        if attempt.let_in or pace.once or remaining <= 0 or _is_permanent(verdict):
+            hear(attempt)
+            return attempt
+        pause = min(remaining, pause_seconds(number, unclear, pace, outside.chance()))
+        hear(PollAttempt(verdict, number, attempt.waited_seconds, pause))
         outside.wait(pause)
         if outside.stop.is_set():
-            return sighting
+            return attempt
 
 
 def pause_seconds(look: int, unclear: int, pace: PollOptions, chance: float) -> float:
-    """Seconds to wait after `look` attempts, the last `unclear` of them without a clear answer. `chance`: from 0 to 1."""
-    plain = min(pace.every_seconds, FIRST_PAUSE_SECONDS * _GROWTH ** min(look - 1, 50))
-    grown = min(max(pace.every_seconds, LONGEST_PAUSE_SECONDS), plain * 2.0 ** min(unclear, _MOST_DOUBLINGS))
+    """Seconds to wait after `look` attempts, the last `unclear` of them inconclusive. `chance`: random, from 0 to 1."""
+    base = min(pace.every_seconds, FIRST_PAUSE_SECONDS * _GROWTH ** min(look - 1, 50))
+    grown = min(max(pace.every_seconds, LONGEST_PAUSE_SECONDS), base * 2.0 ** min(unclear, _MAX_DOUBLINGS))
     return grown * (1 + _JITTER * (chance - 0.5))
 
 

@@ -1,4 +1,4 @@
-"""Rehearsal: the modules of a manifest applied in the sandbox with Terraform, compared and destroyed."""
+"""Rehearsal: apply the modules of a manifest in the sandbox with Terraform, compare the result, and destroy them."""
 
 from rolecall_runner.rehearsal.module_selection import RehearsalSelection
 from rolecall_runner.rehearsal.rehearsal import TerraformTool, rehearse

@@ -1,4 +1,4 @@
-"""The two ways to apply modules in the sandbox: with Terraform, or parsed and provisioned without it."""
+"""Backends that apply modules in the sandbox: with Terraform, or by parsing and provisioning them without Terraform."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class RehearsalBackend(Protocol):
     """Applies the modules in the sandbox and destroys them."""
 
     results: dict[str, ModuleRehearsal]
-    """The outcome so far of each module, by path."""
+    """The current result of each module, by path."""
 
     def apply(self) -> None:
-        """Apply all modules. Errors of a module are in its result."""
+        """Apply all modules. The errors of a module are in its result."""
         ...
 
     def destroy(self) -> None:
@@ -37,7 +37,7 @@ class RehearsalBackend(Protocol):
 
 
 class TerraformBackend:
-    """Uses Terraform. The backend module, named in the trust policies of the others, is applied first, destroyed last."""
+    """Uses Terraform. Applies the backend module first and destroys it last, since other trust policies name its roles."""
 
     def __init__(
         self,
@@ -65,16 +65,16 @@ class TerraformBackend:
         self.results: dict[str, ModuleRehearsal] = {}
 
     def apply(self) -> None:
-        """Apply the modules, in parallel. Errors are in the results; KeyboardInterrupt stops all and is raised."""
+        """Apply the modules in parallel. Errors are in the results; KeyboardInterrupt stops all Terraform commands."""
         for group in self._groups:
-            self._each(group, self._apply)
+            self._run_parallel(group, self._apply)
 
     def destroy(self) -> None:
-        """Destroy the modules whose apply was started, in parallel."""
+        """Destroy all modules whose apply was started, in parallel."""
         for group in reversed(self._groups):
-            self._each((item for item in group if item.path in self._started), self._destroy)
+            self._run_parallel((item for item in group if item.path in self._started), self._destroy)
 
-    def _each(self, chosen: Iterable[RehearsedModules], work: Callable[[RehearsedModules], None]) -> None:
+    def _run_parallel(self, chosen: Iterable[RehearsedModules], work: Callable[[RehearsedModules], None]) -> None:
         self._stopped.clear()
         pool = ThreadPoolExecutor(self._parallel)
         try:
@@ -94,13 +94,13 @@ class TerraformBackend:
             self.results[chosen.path] = replace(result, outcome=ModuleOutcome.SKIPPED, error=reason)
             return
         with self._step(Stage.APPLY, chosen.path) as ending:
-            done = self._init_and_apply(chosen)
-            ending.ok = done.code == 0
+            completed = self._init_and_apply(chosen)
+            ending.ok = completed.code == 0
         result = replace(result, seconds=ending.seconds)
-        if done.code == 0:
+        if completed.code == 0:
             result = replace(result, outcome=ModuleOutcome.APPLIED, error=None)
         elif not self._stopped.is_set():
-            result = replace(result, outcome=ModuleOutcome.FAILED, error=done.error)
+            result = replace(result, outcome=ModuleOutcome.FAILED, error=completed.error)
         self.results[chosen.path] = result
 
     def _init_and_apply(self, chosen: RehearsedModules) -> CompletedCommand:
@@ -112,9 +112,9 @@ class TerraformBackend:
                 terraform=self._terraform,
                 plugins=self._provider.plugins,
             )
-            done = workspace.init()
-            if done.code or self._stopped.is_set():
-                return done if done.code else CompletedCommand(1, _INTERRUPTED)
+            completed = workspace.init()
+            if completed.code or self._stopped.is_set():
+                return completed if completed.code else CompletedCommand(1, _INTERRUPTED)
             self._started[chosen.path] = workspace
             return workspace.apply()
         except (OSError, RolecallError) as error:
@@ -123,13 +123,13 @@ class TerraformBackend:
     def _destroy(self, chosen: RehearsedModules) -> None:
         with self._step(Stage.DESTROY, chosen.path) as ending:
             try:
-                done = self._started[chosen.path].destroy()
+                completed = self._started[chosen.path].destroy()
             except RolecallError as error:
-                done = CompletedCommand(1, f"Error: {error}")
-            ending.ok = done.code == 0
+                completed = CompletedCommand(1, f"Error: {error}")
+            ending.ok = completed.code == 0
         result = self.results[chosen.path]
         self.results[chosen.path] = replace(
-            result, destroyed=done.code == 0, destroy_error=done.error if done.code else None
+            result, destroyed=completed.code == 0, destroy_error=completed.error if completed.code else None
         )
 
 
@@ -167,7 +167,7 @@ class ParsedBackend:
         return access
 
     def destroy(self) -> None:
-        """Remove what the accounts did not have before."""
+        """Remove everything that the accounts did not contain before."""
         done = remove_added(self._before, operator=self._operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
         for path, result in self.results.items():

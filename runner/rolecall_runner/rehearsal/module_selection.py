@@ -14,7 +14,7 @@ from rolecall_generator.output import read_lock
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots, select
 
 _PASSWORD_WITHOUT_PGP_KEY_SINCE = (4, 1)
-"""First AWS provider version with console passwords without PGP key (changelog of hashicorp/aws, 4.1.0)."""
+"""First AWS provider version that supports console passwords without a PGP key (changelog of hashicorp/aws, 4.1.0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class RehearsedModules:
 
     @property
     def is_backend(self) -> bool:
-        """Whether this is the backend module, whose roles the trust policies of others name."""
+        """Whether this is the backend module, whose roles are principals in the trust policies of other modules."""
         return self.module.kind is ModuleKind.BACKEND
 
 
@@ -45,8 +45,8 @@ class RehearsalSelection:
     """The modules to rehearse.
 
     `names`: customers, switch roles, paths or `backend`; all modules when empty. `sample`: the size of a random sample of
-    customers and switch roles, reproducible by `seed`; the backend is always included. `out`: the output folder whose lock
-    records the assignment of customers to backend policies.
+    customers and switch roles, reproducible by `seed`; the backend is always included. `out`: the output folder whose
+    lock file records the assignment of customers to backend policies.
     """
 
     names: Collection[str] = ()
@@ -56,7 +56,7 @@ class RehearsalSelection:
 
 
 def select_modules(manifest: Path, folder: Path, selection: RehearsalSelection) -> tuple[RehearsedModules, ...]:
-    """Plan a manifest, select modules and write their files below `folder`.
+    """Plan a manifest, select modules and write their files to subfolders of `folder`.
 
     Raises ManifestError, PlanError, OutputError or SelectionError.
     """
@@ -72,12 +72,12 @@ def select_modules(manifest: Path, folder: Path, selection: RehearsalSelection) 
 def _sample(plan: Plan, paths: Collection[str], count: int, seed: int) -> frozenset[str]:
     candidates = [module for module in plan.modules if module.path in paths]
     subjects = list(dict.fromkeys(_subject(module) for module in candidates if module.kind is not ModuleKind.BACKEND))
-    picked = set(random.Random(seed).sample(subjects, min(count, len(subjects))))  # noqa: S311 - a choice, not a secret
+    picked = set(random.Random(seed).sample(subjects, min(count, len(subjects))))  # noqa: S311 - not a secret
     return frozenset(module.path for module in candidates if module.kind is ModuleKind.BACKEND or _subject(module) in picked)
 
 
 def _subject(module: PlannedModule) -> tuple[bool, str]:
-    # A customer and a switch role may share a name.
+    # A customer and a switch role can have the same name.
     return module.kind is ModuleKind.CUSTOMER, module.subject
 
 
@@ -90,9 +90,11 @@ def _write(planned: PlannedModule, source: str, folder: Path) -> RehearsedModule
 
 
 def reason_to_skip(module: Module, provider_version: str | None) -> str | None:
-    """Why this provider version cannot apply the module; None when it can."""
-    plain = [user for user in module.access.users.values() if user.console_password and not user.console_password.pgp_key]
-    if not plain or provider_version is None or _version(provider_version) >= _PASSWORD_WITHOUT_PGP_KEY_SINCE:
+    """Why this provider version cannot apply the module; None if it can."""
+    without_key = [
+        user for user in module.access.users.values() if user.console_password and not user.console_password.pgp_key
+    ]
+    if not without_key or provider_version is None or _version(provider_version) >= _PASSWORD_WITHOUT_PGP_KEY_SINCE:
         return None
     return (
         f"a console password without a PGP key needs AWS provider 4.1 or later, found {provider_version}: set a pgp_key for "

@@ -1,4 +1,4 @@
-"""Rehearses modules in the sandbox: prepare, apply, compare, destroy, and check that nothing is left."""
+"""Rehearses modules in the sandbox: prepare, apply, compare, destroy, and check for leftovers."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from rolecall_runner.sandbox import (
 
 
 def account_differences(before: Access, intended: Iterable[Access], found: Access) -> tuple[Change, ...]:
-    """Differences between an account as it was before plus all intended access, and the account as found."""
+    """Differences from the expected access of an account (its previous plus the intended access) to the access found."""
     return differences(_comparable(Access.union([before, *intended])), _comparable(found))
 
 
 def _comparable(access: Access) -> Access:
-    """Without details that one side does not have: PGP key and reset flag of a console password, and `existing`.
+    """Remove details that only one side has: PGP key and reset flag of a console password, and `existing`.
 
     moto 5.2.5 ignores PasswordResetRequired of a new login profile.
     """
@@ -61,9 +61,9 @@ NO_TERRAFORM = "no terraform or tofu is on PATH"
 
 @dataclass(frozen=True, slots=True)
 class TerraformTool:
-    """The Terraform to use, None if not installed.
+    """The Terraform program to use; `terraform` is None if it is not installed.
 
-    `plugin_dir` is the folder of its provider, None for Terraform's default; `parallel` the number of concurrent modules.
+    `plugin_dir`: folder of the provider, None for Terraform's default. `parallel`: number of modules applied concurrently.
     """
 
     terraform: Terraform | None
@@ -84,10 +84,10 @@ def rehearse(
 ) -> Rehearsal:
     """Apply the modules of a manifest in the sandbox at `url`, compare the accounts with the intended access, and destroy.
 
-    Nothing else may change the sandbox meanwhile. `keep` skips the destroy. `after_apply` is called between compare and
-    destroy; its exceptions are raised after the destroy. Errors of one module or account are in the result. Raises
-    ManifestError, PlanError, OutputError or SelectionError before anything is created; on Ctrl-C KeyboardInterrupt, after
-    the destroy.
+    The sandbox must not be changed by anything else during the rehearsal. `keep` skips the destroy. `after_apply` is called
+    between compare and destroy; its exceptions are raised after the destroy. Errors of one module or account are in the
+    result. Raises ManifestError, PlanError, OutputError or SelectionError before anything is created, and KeyboardInterrupt
+    on Ctrl-C, after the destroy.
     """
     started = clock()
     step = Steps(progress, clock)
@@ -117,7 +117,7 @@ def rehearse(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Accounts by id, and the errors of those that could not be read."""
+    """The access of accounts by account id, and the errors of those that could not be read."""
 
     accounts: Mapping[str, Access]
     problems: Mapping[str, str]
@@ -136,7 +136,7 @@ class _Context:
 def _apply_and_destroy(
     context: _Context, backend: RehearsalBackend, after_apply: Callable[[AppliedModules], None], *, keep: bool
 ) -> tuple[AccountRehearsal, ...]:
-    """Apply, compare, call `after_apply`, destroy and check; the destroy also after an exception."""
+    """Apply, compare, call `after_apply`, destroy and check. Destroys also after an exception."""
     try:
         backend.apply()
         with context.step(Stage.COMPARE, None):
@@ -152,11 +152,11 @@ def _apply_and_destroy(
         return accounts
     with context.step(Stage.CHECK, None):
         now = _read_all(context.operator, [account.account_id for account in accounts])
-    return tuple(_with_left(account, context.before, now) for account in accounts)
+    return tuple(_with_leftovers(account, context.before, now) for account in accounts)
 
 
 def _prepare(operator: AdminClient, chosen: Sequence[RehearsedModules]) -> _Reading:
-    """Create principals and policies that the modules need, and read every account before the first module."""
+    """Create principals and policies that the modules require, then read every account."""
     accesses = [item.module.access for item in chosen]
     prerequisites = Access.union([placeholder_principals(accesses), placeholder_policies(accesses)])
     done = provision(split_by_account(prerequisites), operator=operator)
@@ -194,7 +194,7 @@ def _compare(context: _Context, results: Mapping[str, ModuleRehearsal]) -> tuple
         outcomes = {results[item.path].outcome for item in members}
         problem = context.before.problems.get(account_id) or found.problems.get(account_id)
         changes: tuple[Change, ...] = ()
-        # No comparison after a failed module: what it created is not known, and its error is reported.
+        # Not compared if a module failed: what it created is not known, and its error is reported.
         if problem is None and outcomes <= {ModuleOutcome.APPLIED, ModuleOutcome.SKIPPED}:
             intended = [item.module.access for item in members if results[item.path].outcome is ModuleOutcome.APPLIED]
             changes = account_differences(context.before.accounts[account_id], intended, found.accounts[account_id])
@@ -202,7 +202,7 @@ def _compare(context: _Context, results: Mapping[str, ModuleRehearsal]) -> tuple
     return tuple(compared)
 
 
-def _with_left(account: AccountRehearsal, before: _Reading, now: _Reading) -> AccountRehearsal:
+def _with_leftovers(account: AccountRehearsal, before: _Reading, now: _Reading) -> AccountRehearsal:
     account_id = account.account_id
     if account_id in before.accounts and account_id in now.accounts:
         return replace(account, left=differences(before.accounts[account_id], now.accounts[account_id]))

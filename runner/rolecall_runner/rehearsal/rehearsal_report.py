@@ -30,7 +30,7 @@ class ModuleOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModuleRehearsal:
-    """The result of one module. `error`: Terraform's error or why it was skipped; `destroy_error`: that of the destroy."""
+    """The result of one module. `error`: Terraform's error, or why it was skipped; `destroy_error`: error of the destroy."""
 
     path: str
     account_id: str
@@ -45,8 +45,8 @@ class ModuleRehearsal:
 class AccountRehearsal:
     """The result of one account.
 
-    `differences`: from the intended to the found access after apply. `left`: differences to the start after destroy.
-    `problem`: why the account could not be prepared or read.
+    `differences`: from the intended access to the access found after the apply. `left`: from the access before the apply to
+    the access found after the destroy. `problem`: why the account could not be prepared or read.
     """
 
     account_id: str
@@ -57,7 +57,7 @@ class AccountRehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """The result of a rehearsal, modules in order of the plan. `why` explains the method (`how`) in a sentence."""
+    """The result of a rehearsal, with modules in the order of the plan. `why` explains the method (`how`) in a sentence."""
 
     how: RehearsalMethod
     why: str
@@ -135,19 +135,19 @@ class AppliedModules:
 
 
 ProgressListener = Callable[[RehearsalProgress], None]
-"""Called with the progress, from several threads but never concurrently."""
+"""Called from several threads, but never concurrently."""
 
 
 @dataclass(slots=True)
 class StageEnding:
-    """The end of a step: `ok` is set in its block, `seconds` after it."""
+    """The result of a step. The block sets `ok` to False if the step failed; `seconds` is set after the block."""
 
     ok: bool = True
     seconds: float = 0.0
 
 
 class Steps:
-    """Reports start and end of steps to a listener. Thread-safe."""
+    """Reports the start and end of steps to a listener. Thread-safe."""
 
     def __init__(self, listener: ProgressListener, clock: Callable[[], float]) -> None:
         self._listener = listener
@@ -156,7 +156,7 @@ class Steps:
 
     @contextmanager
     def __call__(self, stage: Stage, path: str | None = None) -> Iterator[StageEnding]:
-        """Report the block as a step, which fails when the block raises."""
+        """Report the start and end of the block as a step. The step has failed if the block raises an exception."""
         ending = StageEnding()
         self._report(RehearsalProgress(stage, path))
         started = self._clock()

@@ -18,11 +18,11 @@ from rolecall_generator.iam import PARTITIONS, role_arn
 from rolecall_runner.rehearsal.module_selection import RehearsedModules
 from rolecall_runner.sandbox import OPERATOR_KEY, OPERATOR_ROLE, operator_secret
 
-_NAMES = ("terraform", "tofu")
+_PROGRAMS = ("terraform", "tofu")
 _TIMEOUT_SECONDS = 600
 
-# Variables that would change a rehearsal: credentials and profiles, extra arguments, another workspace or data folder,
-# values of Terraform variables.
+# Prefixes of variables that would affect a rehearsal: credentials and profiles, extra arguments, another workspace or data
+# folder, values of Terraform variables, logging.
 _REMOVED_VARIABLES = ("AWS_", "TF_CLI_ARGS", "TF_WORKSPACE", "TF_DATA_DIR", "TF_VAR_", "TF_LOG")
 
 
@@ -41,7 +41,7 @@ class CompletedCommand:
 
     @property
     def error(self) -> str:
-        """The first `Error:` block without its frame, at most 20 lines; without one the last 8 lines."""
+        """The first `Error:` block without its frame, at most 20 lines; if there is none, the last 8 lines."""
         lines = [line.strip("╷│╵ ").rstrip() for line in self.text.splitlines()]
         start = next((number for number, line in enumerate(lines) if line.startswith("Error:")), None)
         if start is None:
@@ -61,9 +61,9 @@ class Terraform:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def run(self, folder: Path, *arguments: str, timeout: float = _TIMEOUT_SECONDS) -> CompletedCommand:
-        """Run a command in a folder. After `timeout` seconds it is stopped and has failed.
+        """Run a command in a folder. After `timeout` seconds it is stopped and counts as failed.
 
-        Ctrl-C in the terminal does not interrupt it, see `stop`. Raises ToolError when the program cannot be started.
+        Ctrl-C in the terminal does not interrupt it, see `stop`. Raises ToolError if the program cannot be started.
         """
         try:
             process = subprocess.Popen(  # noqa: S603 - a program selected by the user or on PATH
@@ -95,16 +95,16 @@ class Terraform:
         return CompletedCommand(process.returncode, out, err)
 
     def stop(self) -> None:
-        """Interrupt all running commands like Ctrl-C, so that they write their state before they end."""
+        """Send SIGINT to all running commands, so that they write their state before they exit."""
         with self._lock:
             for process in self._running:
                 process.send_signal(signal.SIGINT)
 
     def version(self, folder: Path) -> tuple[str, str | None]:
-        """Versions of the program and of the AWS provider of an initialized folder, None without provider."""
-        done = self.run(folder, "version", "-json")
+        """Versions of Terraform and of the AWS provider in an initialized folder; the latter is None without a provider."""
+        completed = self.run(folder, "version", "-json")
         try:
-            body = json.loads(done.out)
+            body = json.loads(completed.out)
         except json.JSONDecodeError:
             return "unknown", None
         providers = body.get("provider_selections", {})
@@ -135,14 +135,14 @@ def _stop(process: subprocess.Popen[str]) -> tuple[str, str]:
 def find_terraform(
     which: Callable[[str], str | None] = shutil.which, environ: Mapping[str, str] | None = None
 ) -> Terraform | None:
-    """terraform or tofu on PATH, in this order; None when neither is installed."""
-    for name in _NAMES:
+    """Find terraform or tofu on PATH, in this order; None if neither is installed."""
+    for name in _PROGRAMS:
         if found := which(name):
             return Terraform((found,), dict(os.environ) if environ is None else dict(environ))
     return None
 
 
-# `ec2`: without this endpoint provider 3.39 tries the real one for two minutes. `s3`: for modules of others.
+# `ec2`: without this endpoint, provider 3.39 tries the real one for two minutes. `s3`: for modules that use S3.
 _PROVIDER = """\
 provider "aws" {{
   region                      = "{region}"
@@ -165,13 +165,13 @@ provider "aws" {{
   }}
 }}
 """
-_CALL = """
+_MODULE_CALL = """
 module "it" {
   source = "./module"
 }
 """
-_GUARD = re.compile(r"^(\s*prevent_destroy\s*=\s*)true$", re.MULTILINE)
-_PROBE = """\
+_PREVENT_DESTROY = re.compile(r"^(\s*prevent_destroy\s*=\s*)true$", re.MULTILINE)
+_REQUIRED_PROVIDERS = """\
 terraform {
   required_providers {
     aws = {
@@ -184,7 +184,7 @@ terraform {
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A folder with the root configuration of one module. `plugins` is the folder of the provider."""
+    """A folder with a root configuration that calls one module. `plugins`: folder of the provider."""
 
     folder: Path
     terraform: Terraform
@@ -204,7 +204,7 @@ class Workspace:
 
 
 def provider_block(url: str, account_id: str, partition: str = "aws") -> str:
-    """The provider block of a root configuration for an account of the sandbox, with the operator's credentials."""
+    """Render the provider block for an account of the sandbox, with the operator's credentials."""
     return _PROVIDER.format(
         region=PARTITIONS[partition].default_region,
         access_key=OPERATOR_KEY,
@@ -215,19 +215,19 @@ def provider_block(url: str, account_id: str, partition: str = "aws") -> str:
 
 
 def make_workspace(folder: Path, chosen: RehearsedModules, *, url: str, terraform: Terraform, plugins: Path) -> Workspace:
-    """Write the root configuration of a module and a copy of the module to a new folder."""
+    """Write a copy of a module and a root configuration that calls it to a new folder."""
     folder.mkdir(parents=True)
     shutil.copytree(chosen.folder, folder / "module")
-    for path in (folder / "module").glob("*.tf"):  # modules are destroyed after the rehearsal
-        path.write_text(_GUARD.sub(r"\1false", path.read_text(encoding="utf-8")), encoding="utf-8")
-    root = provider_block(url, chosen.account_id, chosen.module.partition) + _CALL
+    for path in (folder / "module").glob("*.tf"):  # so that the rehearsal can destroy the module
+        path.write_text(_PREVENT_DESTROY.sub(r"\1false", path.read_text(encoding="utf-8")), encoding="utf-8")
+    root = provider_block(url, chosen.account_id, chosen.module.partition) + _MODULE_CALL
     (folder / "root.tf").write_text(root, encoding="utf-8")
     return Workspace(folder, terraform, plugins)
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The AWS provider of a rehearsal: its folder and version, and the version of the program."""
+    """The AWS provider: its folder and version, and the version of Terraform."""
 
     plugins: Path
     version: str | None
@@ -237,13 +237,13 @@ class Provider:
 def find_provider(terraform: Terraform, folder: Path, plugin_dir: Path | None) -> Provider | CompletedCommand:
     """Install the AWS provider once for all modules: from `plugin_dir`, or from Terraform's cache, mirror or registry.
 
-    Returns the failed command when there is no provider.
+    Returns the failed command if there is no provider.
     """
     folder.mkdir(parents=True)
-    (folder / "main.tf").write_text(_PROBE, encoding="utf-8")
+    (folder / "main.tf").write_text(_REQUIRED_PROVIDERS, encoding="utf-8")
     source = [] if plugin_dir is None else [f"-plugin-dir={plugin_dir.resolve()}"]
-    done = terraform.run(folder, "init", "-input=false", "-no-color", *source)
-    if done.code:
-        return done
+    completed = terraform.run(folder, "init", "-input=false", "-no-color", *source)
+    if completed.code:
+        return completed
     tool, aws = terraform.version(folder)
     return Provider(plugin_dir.resolve() if plugin_dir else folder / ".terraform" / "providers", aws, tool)

@@ -35,14 +35,14 @@ class CustomerState(StrEnum):
 
 
 _STATES = tuple(CustomerState)
-_CAUSES = 3
+_MAX_CAUSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Present:
     """The current content of the output folder for a target: digests of module and bundle, empty if there is none.
 
-    `bundle_is_old`: the bundle was made from another module than the written one.
+    `bundle_is_old`: whether the bundle was built from an older module.
     """
 
     module: str = ""
@@ -85,24 +85,24 @@ def counts(rows: Iterable[StatusRow]) -> dict[CustomerState, int]:
 
 
 def by_urgency(rows: Sequence[StatusRow]) -> list[StatusRow]:
-    """The most urgent state first, within a state the oldest first."""
+    """Sort by state, most urgent first; within a state by date, oldest first."""
     last = datetime.max.replace(tzinfo=UTC)
     return sorted(rows, key=lambda row: (_STATES.index(row.state), row.since or last))
 
 
 def by_name(rows: Sequence[StatusRow]) -> list[StatusRow]:
-    """By name; a customer before a switch role of the same name."""
+    """Sort by name; a customer before a switch role of the same name."""
     return sorted(rows, key=lambda row: (row.target.name, row.target.kind))
 
 
 def by_age(rows: Sequence[StatusRow]) -> list[StatusRow]:
-    """By the date of the last verification, the oldest first; those never verified come first."""
+    """Sort by the date of the last verification, oldest first; targets that were never verified come first."""
     never = datetime.min.replace(tzinfo=UTC)
     return sorted(rows, key=lambda row: moment(row.entry.asked.date) if row.entry.asked else never)
 
 
 def moment(date: str) -> datetime:
-    """A date of the status file; one without a time zone is UTC. Raises ValueError."""
+    """Parse a date of the status file; the default time zone is UTC. Raises ValueError."""
     found = datetime.fromisoformat(date)
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
@@ -122,10 +122,10 @@ def _row(target: Target, entry: StatusEntry, present: Present, now: datetime, st
     return StatusRow(target, entry, state, since, f"{what}{refused}", bundled, present.bundle_is_old)
 
 
-_Found = tuple[CustomerState, datetime | None, str]
+_Finding = tuple[CustomerState, datetime | None, str]
 
 
-def _with_problem(entry: StatusEntry) -> _Found | None:
+def _with_problem(entry: StatusEntry) -> _Finding | None:
     if _never_assumed(entry):
         return None
     for state, problem in ((CustomerState.FAILED, entry.failed), (CustomerState.DRIFTING, entry.drifting)):
@@ -134,8 +134,8 @@ def _with_problem(entry: StatusEntry) -> _Found | None:
     return None
 
 
-def _verified(target: Target, entry: StatusEntry, present: Present, limit: datetime) -> _Found | None:
-    """Verified with the current module, and nothing else was handed over or found since."""
+def _verified(target: Target, entry: StatusEntry, present: Present, limit: datetime) -> _Finding | None:
+    """Verified with the current module, and no other module was handed over or found since."""
     verified = entry.verified
     if verified is None or (present.module and verified.module != present.module) or _pending(entry, present):
         return None
@@ -145,10 +145,10 @@ def _verified(target: Target, entry: StatusEntry, present: Present, limit: datet
     return CustomerState.STALE if when < limit else CustomerState.VERIFIED, when, _id_note(target, entry) or "as agreed"
 
 
-def _handed_over(entry: StatusEntry, present: Present) -> _Found | None:
+def _handed_over(entry: StatusEntry, present: Present) -> _Finding | None:
     """The current module was handed over, and was not verified since."""
     handed = entry.handed_over
-    if handed is None or not _same(handed.module, present.module):
+    if handed is None or not _may_be_same(handed.module, present.module):
         return None
     pending = _pending(entry, present)
     if pending is not None and pending.date >= handed.date:
@@ -158,7 +158,7 @@ def _handed_over(entry: StatusEntry, present: Present) -> _Found | None:
         return CustomerState.HANDED_OVER, moment(handed.date), "waiting for the newer module to be applied"
     if entry.applied is not None:
         return CustomerState.APPLIED, moment(entry.applied), "the role can be assumed; not verified yet"
-    same = _same(handed.bundle, present.bundle) or present.bundle_is_old
+    same = _may_be_same(handed.bundle, present.bundle) or present.bundle_is_old
     rewritten = "" if same else "; the bundle was written again since, with the same module"
     return CustomerState.HANDED_OVER, moment(handed.date), f"waiting for its apply{rewritten}"
 
@@ -169,13 +169,13 @@ def _never_assumed(entry: StatusEntry) -> bool:
 
 
 def _pending(entry: StatusEntry, present: Present) -> Pending | None:
-    """The last finding about the newest module, if it still is the newest."""
+    """The pending state of the newest module, if it is still the newest."""
     pending = entry.pending
     return pending if pending is not None and pending.module in {"", present.module} else None
 
 
-def _confirmed(entry: StatusEntry, present: Present) -> _Found | None:
-    """A user confirmed that the current module is applied, and it was not verified since."""
+def _confirmed(entry: StatusEntry, present: Present) -> _Finding | None:
+    """A user confirmed that the current module is applied; not verified since."""
     confirmed = entry.confirmed
     if confirmed is None or not confirmed.module or confirmed.module != present.module or _pending(entry, present):
         return None
@@ -186,20 +186,22 @@ def _confirmed(entry: StatusEntry, present: Present) -> _Found | None:
     )
 
 
-def _outdated(entry: StatusEntry, present: Present) -> _Found | None:
-    """The customer had a module, and the current one is not known to be applied."""
+def _outdated(entry: StatusEntry, present: Present) -> _Finding | None:
+    """The customer had a module, and the current one is not confirmed to be applied."""
     if (pending := _pending(entry, present)) is not None:
         ahead = "" if pending.module else " (the manifest is newer than the written module)"
         return CustomerState.OUTDATED, moment(pending.since), f"{pending.what}{ahead}"
-    had = [(known.date, how) for known, how in ((entry.verified, "verified"), (entry.handed_over, "handed over")) if known]
-    if not had:
+    events = [
+        (known.date, how) for known, how in ((entry.verified, "verified"), (entry.handed_over, "handed over")) if known
+    ]
+    if not events:
         return None
-    date, how = max(had)
+    date, how = max(events)
     what = f"the module was written again after it was {how}: the newer one has not been applied yet"
     return CustomerState.OUTDATED, moment(date), what
 
 
-def _not_verified(entry: StatusEntry, present: Present) -> _Found:
+def _not_verified(entry: StatusEntry, present: Present) -> _Finding:
     if entry.applied is not None:
         return CustomerState.APPLIED, moment(entry.applied), "the role can be assumed; not verified yet"
     what = "its module is written" if present.module else "nothing is written"
@@ -208,19 +210,19 @@ def _not_verified(entry: StatusEntry, present: Present) -> _Found:
     return CustomerState.NOT_HANDED_OVER, None, what
 
 
-def _same(had: str, current: str) -> bool:
+def _may_be_same(recorded: str, current: str) -> bool:
     """Whether two digests are equal or one of them is not known."""
-    return not had or not current or had == current
+    return not recorded or not current or recorded == current
 
 
 def _describe(problem: LastProblem) -> str:
-    more = f" and {len(problem.causes) - _CAUSES} more" if len(problem.causes) > _CAUSES else ""
-    causes = ", ".join(problem.causes[:_CAUSES])
+    more = f" and {len(problem.causes) - _MAX_CAUSES} more" if len(problem.causes) > _MAX_CAUSES else ""
+    causes = ", ".join(problem.causes[:_MAX_CAUSES])
     return f"{problem.what} [{causes}{more}]" if causes else problem.what
 
 
 def _id_note(target: Target, entry: StatusEntry) -> str:
-    """A remark on external IDs during a rotation, or if the accepted one is not that of the manifest; else empty."""
+    """A note during a rotation, or if the accepted external ID is not that of the manifest; otherwise empty."""
     if target.external_id is None:
         return ""
     seen = entry.external_id_seen is not None and entry.external_id_seen.sha256 == external_id_digest(target.external_id)
@@ -247,7 +249,7 @@ _SORT_FUNCTIONS: Mapping[Sort, Callable[[Sequence[StatusRow]], Sequence[StatusRo
 
 @dataclass(frozen=True, slots=True)
 class StatusPlace:
-    """Manifest and output folder. `rehearsal`: use the status file of sandboxes; `own_sandbox`: given by --sandbox."""
+    """Manifest and output folder. `rehearsal`: use the status file of sandboxes. `own_sandbox`: --sandbox was given."""
 
     manifest: Path = DEFAULT_MANIFEST
     out: Path = DEFAULT_OUT
@@ -256,18 +258,18 @@ class StatusPlace:
 
     @property
     def status(self) -> Path:
-        """The status file."""
+        """Path of the status file."""
         return status_path(self.out, rehearsal=self.rehearsal)
 
     def command(self, command: str) -> str:
-        """A next command with the options that differ from their defaults."""
+        """Add the options that differ from their defaults to a command, for hints."""
         line = command_line(command, self.manifest, self.out)
         return f"{line} --sandbox" if self.own_sandbox and command.startswith("runner ") else line
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The rows in their order, and the number of selected targets in each state."""
+    """The sorted and filtered rows, and the number of all selected targets per state."""
 
     place: StatusPlace
     rows: Sequence[StatusRow]
@@ -286,7 +288,7 @@ def select_targets(place: StatusPlace, names: Sequence[str], labels: Sequence[st
     pattern = ":".join([*(names or ("all",)), *(f"&{text}" for text in labels)])
     try:
         return select(targets, pattern)
-    except SelectionError as error:  # its location is an option of runner verify
+    except SelectionError as error:  # replaces `--limit`, which is an option of runner verify
         error.where = "NAME" if names else "--label"
         raise
 
@@ -340,7 +342,7 @@ def make_status_report(
     states: Collection[str] = (),
     sort: Sort = "state",
 ) -> StatusReport:
-    """The state of the targets. Raises StatusError, or OutputError for an invalid lock file."""
+    """Report the state of the targets. Raises StatusError, or OutputError for an invalid lock file."""
     status = read_status(place.status)
     found = read_output_digests(place.out)
 

@@ -1,7 +1,7 @@
 """The status file (`output/status.json`): one entry per customer or switch role, as described in `docs/onboarding.md`.
 
-Changes are made under an exclusive lock on `output/.status.lock` and written atomically, so that concurrent processes lose
-nothing. Each entry is on its own line, sorted, so that a diff shows which ones changed.
+Updates hold an exclusive lock on `output/.status.lock` and are atomic, so that concurrent processes do not overwrite each
+other's changes. Entries are sorted, one per line, so that a diff shows which ones changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rolecall_runner.verify import EarlierModule, ModuleHistory, decode_access
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """The last hand-over: date and digests of bundle and module (empty if there was none)."""
+    """The last hand-over: its date, and the digests of bundle and module (empty if there was none)."""
 
     date: str
     bundle: str = ""
@@ -35,7 +35,7 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEntry:
-    """The last verification in which all was as agreed, and the digest of the applied module (empty if not known)."""
+    """The last verification in which all checks passed, and the digest of the applied module (empty if not known)."""
 
     date: str
     run: str
@@ -66,7 +66,7 @@ class SeenId:
 class ModuleVersion:
     """A module that was verified or handed over: its digest, the date, and a snapshot of its access.
 
-    `gone`: date of the run that showed that it is no longer applied; empty while it may be.
+    `gone`: date of the run that found that it is no longer applied; empty if it may still be applied.
     """
 
     module: str
@@ -77,10 +77,10 @@ class ModuleVersion:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The newest module is not known to be applied: first and last run that found this, and why.
+    """The newest module is not confirmed to be applied: dates of the first and last run that found this, and the reason.
 
     `module`: digest of the newest module; empty if the manifest was newer than the written module. `unseen`: changes that no
-    call can show; empty if the run has shown that an earlier module is still applied.
+    AWS call can detect; empty if the run found that an earlier module is still applied.
     """
 
     since: str
@@ -101,7 +101,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The last verification, whatever its result."""
+    """The last verification, with any result."""
 
     date: str
     run: str
@@ -112,8 +112,8 @@ class LastRun:
 class StatusEntry:
     """One customer or switch role. Dates are ISO 8601 with a time zone; `applied`: when the role was first assumed.
 
-    `role_arn`: the role that the entry is about; if the name now has another role, the entry is ignored. `versions`: modules
-    that the customer has or had, the newest last. `form`: how the customer applies modules, a folder of the bundle.
+    `role_arn`: the role of the entry; if the manifest now has another role for this name, the entry is ignored. `versions`:
+    modules that were handed over or verified, newest last. `form`: how the customer applies modules (a bundle folder).
     """
 
     role_arn: str
@@ -130,15 +130,15 @@ class StatusEntry:
     versions: tuple[ModuleVersion, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The entry as JSON values, without what is not known."""
-        body = {name: _plain(value) for name in _NAMES[StatusEntry] if (value := getattr(self, name)) is not None}
+        """The entry as JSON values, without unknown fields."""
+        body = {name: _to_json(value) for name in _FIELD_NAMES[StatusEntry] if (value := getattr(self, name)) is not None}
         if not self.versions:
             del body["versions"]
         return body
 
 
 def entry_from_json(body: Any) -> StatusEntry:
-    """Read `StatusEntry.to_json` back. Raises ValueError with the problem."""
+    """Parse the result of `StatusEntry.to_json`. Raises ValueError with a description of the problem."""
     if not isinstance(body, dict):
         raise ValueError("it is not an object")
     parts: dict[str, Any] = {key: _part(key, kind, body[key]) for key, kind in _PARTS.items() if key in body}
@@ -167,15 +167,15 @@ def _part(key: str, kind: type, item: Any) -> Any:
     try:
         return kind(**{name: _value(f"{key}.{name}", name, value) for name, value in item.items()})
     except TypeError:
-        raise ValueError(f"{key} must have these keys: {', '.join(_NAMES[kind])}") from None
+        raise ValueError(f"{key} must have these keys: {', '.join(_FIELD_NAMES[kind])}") from None
 
 
 def _value(where: str, name: str, value: Any) -> str | tuple[str, ...]:
-    if name in _LISTS:
+    if name in _LIST_FIELDS:
         if not isinstance(value, list):
             raise ValueError(f"{where} is not a list")
         return tuple(_string(where, each) for each in value)
-    return _date(where, value) if name in _DATES else _string(where, value)
+    return _date(where, value) if name in _DATE_FIELDS else _string(where, value)
 
 
 def _string(where: str, value: Any) -> str:
@@ -185,7 +185,7 @@ def _string(where: str, value: Any) -> str:
 
 
 def _date(where: str, value: Any) -> str:
-    """A string that is a valid ISO 8601 date."""
+    """Check that a value is an ISO 8601 date, and return it. Raises ValueError."""
     try:
         datetime.fromisoformat(_string(where, value))
     except ValueError:
@@ -203,19 +203,19 @@ _PARTS: Mapping[str, type] = {
     "pending": Pending,
     "confirmed": Confirmed,
 }
-_LISTS, _DATES = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
+_LIST_FIELDS, _DATE_FIELDS = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
 
 
-# Not `asdict`, which copies every value: it takes a third of the time of a large write.
-_NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in (StatusEntry, ModuleVersion, *_PARTS.values())}
+# `dataclasses.asdict` is not used: it copies every value, which takes a third of the time of a large write.
+_FIELD_NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in (StatusEntry, ModuleVersion, *_PARTS.values())}
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return {name: getattr(value, name) for name in _NAMES[type(value)]}
+        return [_to_json(each) for each in value]
+    return {name: getattr(value, name) for name in _FIELD_NAMES[type(value)]}
 
 
 _LOCK_NAME = ".status.lock"
@@ -238,7 +238,7 @@ class StatusFile:
     entries: Mapping[StatusKey, StatusEntry] = field(default_factory=dict)
 
     def of(self, target: Target) -> StatusEntry:
-        """The entry of a target; an empty one if there is none, or if it is about another role."""
+        """The entry of a target; an empty one if there is none, or if it has another role."""
         found = self.entries.get(key_of(target))
         return found if found is not None and found.role_arn == target.role_arn else StatusEntry(target.role_arn)
 
@@ -249,22 +249,22 @@ def key_of(target: Target) -> StatusKey:
 
 
 def stamp(now: datetime) -> str:
-    """A date as in the file: ISO 8601, UTC, whole seconds."""
+    """Format a time as in the status file: ISO 8601, UTC, whole seconds."""
     return now.astimezone(UTC).replace(microsecond=0).isoformat()
 
 
 def read_status(path: Path) -> StatusFile:
-    """The status, empty without a file. Raises StatusError if it is damaged or of a newer version of rolecall."""
+    """Read the status file; empty if it does not exist. Raises StatusError, also for a newer version of the format."""
     try:
         body = json.loads(_read_checked(path))
     except FileNotFoundError:
         return StatusFile()
     except OSError as error:
-        raise _cannot("read", path, error) from error
+        raise _access_error("read", path, error) from error
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, "it is not JSON") from error
+        raise _damaged_error(path, "it is not JSON") from error
     if not isinstance(body, dict) or type(body.get("version")) is not int:
-        raise _damaged(path, "it has no version")
+        raise _damaged_error(path, "it has no version")
     if body["version"] > STATUS_VERSION:
         what = f"the status file has version {body['version']}; this rolecall supports {STATUS_VERSION}"
         raise StatusError(what, where=str(path), hint="install a newer rolecall")
@@ -281,7 +281,7 @@ def read_module_history(path: Path, targets: Iterable[Target]) -> ModuleHistory:
         try:
             found = tuple(EarlierModule(decode_access(each.access), bool(each.gone)) for each in entry.versions)
         except ValueError as error:
-            raise _damaged(path, f"{target.name}: {error}") from error
+            raise _damaged_error(path, f"{target.name}: {error}") from error
         if found:
             earlier[key_of(target)] = found
         if entry.form:
@@ -290,9 +290,9 @@ def read_module_history(path: Path, targets: Iterable[Target]) -> ModuleHistory:
 
 
 def _read_checked(path: Path) -> bytes:
-    """The bytes of a file that belongs to the user, root or the owner of its folder, and is not world-writable.
+    """Read a file that belongs to the user, root or the owner of its folder, and is not world-writable.
 
-    The owner of `output/` may be another user (a checkout in a container). Raises StatusError or OSError.
+    `output/` may belong to another user, as for a checkout in a container. Raises StatusError or OSError.
     """
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
@@ -309,19 +309,18 @@ def _read_checked(path: Path) -> bytes:
 def _entries(path: Path, body: Mapping[str, Any]) -> Iterator[tuple[StatusKey, StatusEntry]]:
     for kind, section in _SECTIONS.items():
         if not isinstance(body.get(section), dict):
-            raise _damaged(path, f"{section} is not an object")
+            raise _damaged_error(path, f"{section} is not an object")
         for name, item in body[section].items():
             try:
                 yield (str(kind), name), entry_from_json(item)
             except ValueError as error:
-                raise _damaged(path, f"{name}: {error}") from error
+                raise _damaged_error(path, f"{name}: {error}") from error
 
 
 def change_status(path: Path, change: Callable[[StatusFile], Mapping[StatusKey, StatusEntry]]) -> StatusFile:
     """Read the file, update it with the entries that `change` returns, and write it if any of them differs.
 
-    `change` runs under the lock, so it gets what other processes have written. Raises StatusError; the file is then
-    unchanged.
+    `change` is called while the lock is held, with the current entries. Raises StatusError; the file is then unchanged.
     """
     try:
         with _locked(path.with_name(_LOCK_NAME)):
@@ -332,11 +331,11 @@ def change_status(path: Path, change: Callable[[StatusFile], Mapping[StatusKey, 
                 _write(path, after)
             return after
     except OSError as error:
-        raise _cannot("written", path, error) from error
+        raise _access_error("written", path, error) from error
 
 
 def encode(status: StatusFile) -> bytes:
-    """The file's bytes."""
+    """Serialize the status as UTF-8 JSON."""
     parts = [f'"version": {STATUS_VERSION}']
     for kind, section in _SECTIONS.items():
         entries = {name: entry for (of, name), entry in status.entries.items() if of == kind}
@@ -347,7 +346,7 @@ def encode(status: StatusFile) -> bytes:
 
 @contextmanager
 def _locked(lock: Path) -> Iterator[None]:
-    """Hold the lock file exclusively, waiting for it. Raises OSError."""
+    """Hold an exclusive lock on a file; blocks until it is available. Raises OSError."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -358,22 +357,22 @@ def _locked(lock: Path) -> Iterator[None]:
 
 
 def _write(path: Path, status: StatusFile) -> None:
-    """Write the file atomically, since others may read it meanwhile."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)  # left by a killed process: this one holds the lock
-    with os.fdopen(create_private_file(fresh), "wb") as file:
+    """Write the file atomically, since other processes may read it without the lock."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)  # left by a killed process; only the lock's holder writes
+    with os.fdopen(create_private_file(temporary), "wb") as file:
         file.write(encode(status))
         file.flush()
         os.fsync(file.fileno())
-    fresh.replace(path)
+    temporary.replace(path)
 
 
-def _damaged(path: Path, why: str) -> StatusError:
+def _damaged_error(path: Path, why: str) -> StatusError:
     hint = "restore it from version control, or delete it: runner verify writes a new one"
     return StatusError(f"the status file is damaged ({why})", where=str(path), hint=hint)
 
 
-def _cannot(what: str, path: Path, error: OSError) -> StatusError:
+def _access_error(what: str, path: Path, error: OSError) -> StatusError:
     reason = error.strerror or type(error).__name__
     return StatusError(
         f"the status file cannot be {what}: {reason}", where=str(path), hint="check disk space and permissions"

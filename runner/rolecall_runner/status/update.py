@@ -1,6 +1,6 @@
-"""Changes of the status file: hand-overs, applied modules and verdicts.
+"""Updates of the status file: hand-overs, applied modules and verdicts.
 
-The functions that change one entry are pure: dates and digests are arguments. Does not import boto3.
+Functions that update one entry are pure: dates and digests are arguments. Does not import boto3.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ if TYPE_CHECKING:
     from rolecall_runner.verify import VerifyContext
 
 VERSIONS_KEPT = 5
-"""Number of modules in an entry. All that may still be applied are kept, so there may be more."""
+"""Number of modules kept per entry. Modules that may still be applied are always kept, so there can be more."""
 
 
 def with_version(versions: tuple[ModuleVersion, ...], added: ModuleVersion) -> tuple[ModuleVersion, ...]:
-    """The versions with another one at the end, without the oldest of those that are gone if there are too many."""
-    same = versions[-1] if versions else None
-    if same is not None and not same.gone and same.access == added.access:
-        return (*versions[:-1], replace(same, module=added.module))
+    """Append a version. Removes the oldest ones that are gone if there are more than VERSIONS_KEPT."""
+    last = versions[-1] if versions else None
+    if last is not None and not last.gone and last.access == added.access:
+        return (*versions[:-1], replace(last, module=added.module))
     known = (*(each for each in versions if not (each.gone and each.access == added.access)), added)
-    spare = [each for each in known if each.gone][: max(0, len(known) - VERSIONS_KEPT)]
-    return tuple(each for each in known if each not in spare)
+    removed = [each for each in known if each.gone][: max(0, len(known) - VERSIONS_KEPT)]
+    return tuple(each for each in known if each not in removed)
 
 
 _README = "README.md"
@@ -68,7 +68,7 @@ _README = "README.md"
 
 @dataclass(frozen=True, slots=True)
 class OutputDigests:
-    """What `gen terraform` and `gen bundle` wrote into a folder."""
+    """Digests of the modules and bundles in an output folder."""
 
     out: Path
     modules: Mapping[str, LockedModule] = field(default_factory=dict)
@@ -81,20 +81,22 @@ class OutputDigests:
 
     def bundle(self, target: Target) -> str:
         """SHA-256 (hex) of the target's bundles: of their SHA256SUMS files; empty if there is none."""
-        sums = [text for text in (_read(folder / SUMS_NAME) for folder in bundle_folders(self.out, target)) if text]
+        sums = [text for text in (_read_or_empty(folder / SUMS_NAME) for folder in bundle_folders(self.out, target)) if text]
         return _digest(b"\0".join(sums)) if sums else ""
 
     def bundle_is_old(self, target: Target) -> bool:
-        """Whether a bundle of the target has another module than the written one; False without a bundle."""
+        """Whether a bundle of the target contains an older module than the output folder; False without a bundle."""
         folders = zip(module_paths(target), bundle_folders(self.out, target), strict=True)
         return any(
-            (sums := _read(folder / SUMS_NAME)) and path in self.modules and _other(sums, self.modules[path].files)
+            (sums := _read_or_empty(folder / SUMS_NAME))
+            and path in self.modules
+            and _hashes_differ(sums, self.modules[path].files)
             for path, folder in folders
         )
 
 
 def read_output_digests(out: Path) -> OutputDigests:
-    """Digests of an output folder. Raises OutputError for an invalid lock file."""
+    """Read the digests of an output folder. Raises OutputError for an invalid lock file."""
     return OutputDigests(out, read_lock(out).modules)
 
 
@@ -110,14 +112,14 @@ def module_paths(target: Target) -> tuple[str, ...]:
     return tuple(switch_role_path(target.name, side) for side in (ModuleKind.TRUSTING, ModuleKind.TRUSTED))
 
 
-def _other(sums: bytes, files: Mapping[str, str]) -> bool:
-    """Whether a SHA256SUMS file has other files of a module than these. README.md differs in a bundle and is ignored."""
+def _hashes_differ(sums: bytes, files: Mapping[str, str]) -> bool:
+    """Whether a SHA256SUMS file has other hashes for the files of a module. Ignores README.md, which differs in bundles."""
     bundled = {name: sha for sha, _, name in (line.partition("  ") for line in sums.decode("utf-8", "replace").splitlines())}
     known = {name: bundled.get(f"{TERRAFORM}/{name}", sha) for name, sha in files.items() if name != _README}
     return any(files[name] != sha for name, sha in known.items())
 
 
-def _read(path: Path) -> bytes:
+def _read_or_empty(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError:
@@ -139,9 +141,9 @@ def store_handover(
 ) -> StatusFile:
     """Record that the current content of the output folder was handed over to the targets.
 
-    A target is skipped if nothing is written for it, or if its bundle is older than its module: then the customer has
-    received something else. `access` returns the access of a target's written module, None if it cannot be read. `form`: how
-    the customers apply modules; empty if not known. Raises StatusError, or OutputError for an invalid lock file.
+    A target is skipped if nothing is written for it, or if its bundle is older than its module, since the customer then has
+    another module. `access` returns the access of a target's written module, None if it cannot be read. `form`: how the
+    customers apply modules; empty if not known. Raises StatusError, or OutputError for an invalid lock file.
     """
     found = read_output_digests(out)
 
@@ -152,9 +154,9 @@ def store_handover(
 
 
 def store_confirmation(out: Path, targets: Iterable[Target], *, now: datetime, rehearsal: bool) -> StatusFile:
-    """Record a user's statement that the targets' written modules are applied. Raises as `store_handover`.
+    """Record a user's statement that the targets' written modules are applied. Raises the errors of `store_handover`.
 
-    It counts only for changes that no check can show.
+    It is used only for changes that no check can detect.
     """
     found = read_output_digests(out)
 
@@ -173,7 +175,7 @@ def store_form(out: Path, targets: Iterable[Target], form: str, *, rehearsal: bo
 def _change_each(
     out: Path, targets: Iterable[Target], change: Callable[[StatusEntry, Target], StatusEntry], *, rehearsal: bool
 ) -> StatusFile:
-    """Change the entries of these targets in one write."""
+    """Update the entries of these targets in one write."""
     return change_status(
         status_path(out, rehearsal=rehearsal),
         lambda before: {key_of(target): change(before.of(target), target) for target in targets},
@@ -187,7 +189,7 @@ def _with_form(entry: StatusEntry, form: str) -> StatusEntry:
 def _handed_over(
     entry: StatusEntry, target: Target, found: OutputDigests, date: str, access: Callable[[Target], Access | None]
 ) -> StatusEntry:
-    """The entry after the hand-over; handing over the same again keeps the first date."""
+    """The entry after a hand-over; the date is not changed if the same content was handed over before."""
     bundle, module = found.bundle(target), found.module(target)
     known = entry.handed_over
     if not (bundle or module) or found.bundle_is_old(target):
@@ -201,7 +203,7 @@ def _handed_over(
     return replace(entry, handed_over=HandedOver(date, bundle, module), versions=versions)
 
 
-_WHAT_CHARACTERS = 300
+_MAX_WHAT_LENGTH = 300
 _UNKNOWN = (
     "whether the newest module is applied is not known: the status file does not have the access of the earlier module"
 )
@@ -230,11 +232,12 @@ def apply_verdict(
     module: str,
     access: Callable[[], Snapshot | None] = lambda: None,
 ) -> StatusEntry:
-    """The entry after a verification. A skipped target, or one that the vendor's own policies refused, changes no state.
+    """The entry after a verification. A skipped target leaves it unchanged.
 
-    `module`: digest of the module that was written when the run began; empty if the manifest was newer. `access` returns a
-    snapshot of the newest module's access. The newest module counts as applied only if all its changes were seen, or a user
-    has confirmed it.
+    An inconclusive verdict, or a refusal by the vendor's own policies, updates only the last run and whether the role could
+    be assumed. `module`: digest of the module that was written when the run started; empty if the manifest was newer.
+    `access` returns a snapshot of the newest module's access. The newest module is recorded as applied only if the run
+    detected all its changes, or a user has confirmed it.
     """
     if verdict.mark is Mark.SKIPPED:
         return entry
@@ -247,7 +250,7 @@ def apply_verdict(
     newest = next((check for check in verdict.checks if check.step is Step.MODULE), None)
     if verdict.mark is Mark.OK:
         after = replace(
-            after, failed=_unless_solved(entry.failed, verdict), drifting=_unless_solved(entry.drifting, verdict)
+            after, failed=_unless_resolved(entry.failed, verdict), drifting=_unless_resolved(entry.drifting, verdict)
         )
         if waiting:
             return replace(after, verified=VerifiedEntry(date, run, _module_before(entry, module)))
@@ -276,25 +279,25 @@ def apply_verdict(
         after = replace(after, pending=_pending(entry, newest, date, run, module), confirmed=None)
     return replace(
         after,
-        failed=_problem(entry.failed, others, verdict, date, run) if others else _unless_solved(entry.failed, verdict),
-        drifting=_problem(entry.drifting, drift, verdict, date, run) if drift else _unless_solved(entry.drifting, verdict),
+        failed=_problem(entry.failed, others, verdict, date, run) if others else _unless_resolved(entry.failed, verdict),
+        drifting=_problem(entry.drifting, drift, verdict, date, run) if drift else _unless_resolved(entry.drifting, verdict),
     )
 
 
 def _unknown_before(entry: StatusEntry, module: str) -> bool:
-    """Whether the customer may have another module of which only the digest is known, as recorded by older versions."""
+    """Whether the customer may have another module of which only the digest is known (an entry of an older rolecall)."""
     if entry.versions:
         return False
-    verified, handed = entry.verified, entry.handed_over
-    newer = handed is not None and (verified is None or handed.date > verified.date)
-    had = [verified.module if verified is not None else "", handed.module if handed is not None and newer else ""]
-    return any(each and each != module for each in had)
+    verified, handover = entry.verified, entry.handed_over
+    newer = handover is not None and (verified is None or handover.date > verified.date)
+    recorded = [verified.module if verified is not None else "", handover.module if handover is not None and newer else ""]
+    return any(each and each != module for each in recorded)
 
 
 def _with_newest(
     versions: tuple[ModuleVersion, ...], module: str, date: str, access: Callable[[], Snapshot | None]
 ) -> tuple[ModuleVersion, ...]:
-    """The versions when the newest one is applied: all others are gone."""
+    """The versions once the newest module is applied: all others are marked as gone."""
     last = versions[-1] if versions else None
     if last is not None and module and last.module == module and not last.gone and all(each.gone for each in versions[:-1]):
         return versions
@@ -308,26 +311,26 @@ def _with_newest(
 def _pending(entry: StatusEntry, newest: Check, date: str, run: str, module: str) -> Pending:
     before = entry.pending
     since = before.since if before is not None and before.module == module else date
-    return Pending(since, date, run, _short(newest.what), module, newest.unseen)
+    return Pending(since, date, run, _shorten(newest.what), module, newest.unseen)
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     what = redact(" ".join(text.split()))
-    return what if len(what) <= _WHAT_CHARACTERS else f"{what[: _WHAT_CHARACTERS - 1]}…"
+    return what if len(what) <= _MAX_WHAT_LENGTH else f"{what[: _MAX_WHAT_LENGTH - 1]}…"
 
 
 def _module_before(entry: StatusEntry, module: str) -> str:
-    """The module of a customer that has not applied its rotation yet; empty if not known."""
+    """Digest of the module that a customer still has during a rotation; empty if not known."""
     if entry.verified is not None and entry.verified.module:
-        return entry.verified.module  # also if gen terraform was not run since, and the written module is the same
+        return entry.verified.module  # also if gen terraform was not run since, and the written module is unchanged
     handed = entry.handed_over
     return handed.module if handed is not None and handed.module != module else ""
 
 
-def _unless_solved(problem: LastProblem | None, verdict: Verdict) -> LastProblem | None:
-    """An earlier problem, unless this run repeated the checks that failed then.
+def _unless_resolved(problem: LastProblem | None, verdict: Verdict) -> LastProblem | None:
+    """The earlier problem, or None if the checks that failed then were completed in this run.
 
-    If all is as agreed, a skipped check is one that can no longer be tried; otherwise it was only not reached.
+    With verdict OK, skipped checks count as completed, since they can no longer be tried; otherwise they were not reached.
     """
     if problem is None:
         return None
@@ -341,7 +344,7 @@ def _problem(before: LastProblem | None, checks: list[Check], verdict: Verdict, 
         before.since if before is not None else date,
         date,
         run,
-        _short(checks[0].what),
+        _shorten(checks[0].what),
         tuple(dict.fromkeys(diagnosis.cause for diagnosis in verdict.diagnoses)),
         tuple(dict.fromkeys(str(check.step) for check in checks)),
     )
@@ -360,7 +363,7 @@ def record_verdicts(
 ) -> StatusFile:
     """Record the verdicts of a run in one write; `verdicts` are iterated once. Raises StatusError.
 
-    `context` has the access of the newest modules. `modules` are those that were written when the run began.
+    `context`: has the access of the newest modules. `modules`: digests of the modules when the run started.
     """
     date = stamp(now)
     by_key = {key_of(target): target for target in targets}
