@@ -143,9 +143,9 @@ class _SourceDigest:
 
     def key(self, lock: Lock) -> str:
         """SHA-256 of the names and contents of the files read, and of the assignment in the lock."""
-        whole = self._digest.copy()
-        whole.update(json.dumps(lock.assignment, sort_keys=True).encode())
-        return whole.hexdigest()
+        digest = self._digest.copy()
+        digest.update(json.dumps(lock.assignment, sort_keys=True).encode())
+        return digest.hexdigest()
 
 
 def _check_part(

@@ -163,14 +163,14 @@ def _external_id_problems(account: ImportedAccount, customer: Customer, settings
     on their behalf (confused deputy).
     """
     accepted = {customer.external_id, customer.previous_external_id, settings.retired.get(customer.name)} - {None}
-    given = account.fields.get("external_id")
-    if given in accepted or (given is None and not accepted):
+    external_id = account.fields.get("external_id")
+    if external_id in accepted or (external_id is None and not accepted):
         return
     what = f"names account {account.account_id} of customer {customer.name}, but not with its external id"
-    if given is not None:
-        what = f"{what}: it has {clip(str(given))}"
+    if external_id is not None:
+        what = f"{what}: it has {clip(str(external_id))}"
     yield account.problem(
-        "external_id" if given is not None else "account_id",
+        "external_id" if external_id is not None else "account_id",
         what,
         f"find out who sent it. If {customer.name} has applied this id, adopt it with "
         f"`gen customer rotate-external-id {customer.name} --external-id ID`",
@@ -252,14 +252,14 @@ class CustomerNames:
 
     def name(self, text: str, account_id: str) -> str:
         """Return an unused name and mark it as used."""
-        wanted = slug(text, account_id)
-        found, number = wanted, 1
-        while normalized_name(found) in self._used:
+        base_name = slug(text, account_id)
+        name, number = base_name, 1
+        while normalized_name(name) in self._used:
             tail = f"-{account_id}" if number == 1 else f"-{account_id}-{number}"
-            found = f"{wanted[: _MAX_NAME_LENGTH - len(tail)].rstrip('-._')}{tail}"
+            name = f"{base_name[: _MAX_NAME_LENGTH - len(tail)].rstrip('-._')}{tail}"
             number += 1
-        self._used.add(normalized_name(found))
-        return found
+        self._used.add(normalized_name(name))
+        return name
 
 
 def import_edits(plan: ImportPlan, into: Path | None) -> Sequence[Edit]:

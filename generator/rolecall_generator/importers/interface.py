@@ -203,14 +203,14 @@ def _shared_external_ids(accounts: Iterable[ImportedAccount], manifest: Manifest
                 owners.setdefault(external_id, (customer.account_id, customer.name, f"customer {customer.name}"))
     for account in accounts:
         for key in ("external_id", "previous_external_id"):
-            given = account.fields.get(key)
-            if not isinstance(given, str):
+            value = account.fields.get(key)
+            if not isinstance(value, str):
                 continue
             place = f"the account at {account.file}:{account.at.line + 1}"
-            account_id, name, owner = owners.setdefault(given, (account.account_id, account.name, place))
+            account_id, name, owner = owners.setdefault(value, (account.account_id, account.name, place))
             if account_id != account.account_id and not manifest.may_share_external_id(name, account.name):
                 yield account.problem(
-                    key, f'{key} "{clip(given)}" is the same as that of {owner}',
+                    key, f'{key} "{clip(value)}" is the same as that of {owner}',
                     "leave it empty to generate one: an external id belongs to exactly one customer",
                 )  # fmt: skip
 

@@ -45,7 +45,7 @@ def switch_role_path(name: str, side: ModuleKind) -> str:
 
 
 def switch_trust(entry: SwitchRole, partition: str) -> PolicyDocument:
-    """The trust policy: the users' account, with MFA if required.
+    """The trust policy of the role: it trusts the users' account, with MFA if required.
 
     `Bool`, not `BoolIfExists`: requests with long-term keys have no MFA context key, and `BoolIfExists` would match them.
     """
@@ -113,7 +113,9 @@ def switch_role_modules(
         link=link,
         keeper=people.keeper.name,
         people_path=managing_path,
-        targets=tuple(_role_arn(one, partition) for one in (people.switch_roles if people.keeper is entry else (entry,))),
+        targets=tuple(
+            _role_arn(other, partition) for other in (people.switch_roles if people.keeper is entry else (entry,))
+        ),
         has_first_passwords=any(user.console_password for user in entry.users),
         has_existing_people=entry.switch_group.existing or any(user.existing for user in entry.users),
     )
@@ -216,7 +218,7 @@ def _assume_policies(people: SharedGroup, partition: str) -> list[ManagedPolicy]
     keeper = people.keeper
     name = keeper.policy or f"assume-{keeper.role}"
     policies: list[ManagedPolicy] = []
-    for number, targets in enumerate(_chunks([_role_arn(one, partition) for one in people.switch_roles]), start=1):
+    for number, targets in enumerate(_chunks([_role_arn(entry, partition) for entry in people.switch_roles]), start=1):
         suffix = f"-{number}" if number > 1 else ""
         policies.append(
             ManagedPolicy(

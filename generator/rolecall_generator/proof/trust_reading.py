@@ -210,9 +210,9 @@ def _literals_of(texts: frozenset[str]) -> Patterns:
 
 def relax(trust: PolicyDocument, conditions: Set[Condition]) -> PolicyDocument:
     """Return the policy without these conditions in Allow statements, and without Deny statements that have one of them."""
-    kept = []
+    statements = []
     for statement in trust.statements:
-        left = tuple(condition for condition in statement.conditions if condition not in conditions)
-        if len(left) == len(statement.conditions) or statement.effect == "Allow":
-            kept.append(replace(statement, conditions=left))
-    return PolicyDocument(tuple(kept), trust.version)
+        remaining = tuple(condition for condition in statement.conditions if condition not in conditions)
+        if len(remaining) == len(statement.conditions) or statement.effect == "Allow":
+            statements.append(replace(statement, conditions=remaining))
+    return PolicyDocument(tuple(statements), trust.version)
