@@ -1,4 +1,4 @@
-"""rolecall's generator: a manifest rendered as Terraform, read back and proven. Never talks to AWS."""
+"""rolecall's generator: renders a manifest as Terraform, parses the modules and proves their access."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,6 @@
-"""The exceptions of the generator, exit codes, and the error for a library of an extra that is not installed.
+"""Exceptions of the generator, exit codes, and the error for a missing library of an extra.
 
-Errors have three parts: what is wrong, where, and a hint. `str(error)` is sanitized (see `text`), the attributes are not.
+An error has three parts: what is wrong, where, and a hint. `str(error)` is sanitized (see `text`), the attributes are not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
 
 
 class RolecallError(Exception):
-    """Base of all errors that a user can cause; shown without a traceback."""
+    """Base class of errors that are shown without a traceback."""
 
     exit_code = ExitCode.INTERNAL
 
@@ -47,7 +47,7 @@ class RolecallError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error in a manifest, with its position (line and column count from 1)."""
+    """An error in a manifest or an imported file, with its position. Line and column count from 1."""
 
     file: str
     line: int
@@ -61,7 +61,7 @@ class Problem:
 
 
 class ManifestError(RolecallError):
-    """The manifest is invalid; `problems` holds all errors, in the order of the files."""
+    """The manifest is invalid. `problems` has all errors, in the order of the files."""
 
     exit_code = ExitCode.MANIFEST
 
@@ -75,7 +75,7 @@ class ManifestError(RolecallError):
 
 
 class PlanError(RolecallError):
-    """The manifest is valid but exceeds a quota of AWS."""
+    """The manifest is valid, but the plan exceeds an AWS quota."""
 
     exit_code = ExitCode.PLAN
 
@@ -87,7 +87,7 @@ class OutputError(RolecallError):
 
 
 class SelectionError(RolecallError):
-    """A name on the command line selects nothing."""
+    """A name or option on the command line is invalid or selects nothing."""
 
     exit_code = ExitCode.USAGE
 
@@ -99,7 +99,7 @@ class InterruptedRunError(RolecallError):
 
 
 class ModuleError(RolecallError):
-    """A Terraform module cannot be read as a whole."""
+    """A Terraform module cannot be read at all."""
 
     exit_code = ExitCode.MODULE
 
@@ -126,11 +126,11 @@ EXTRAS = {
     "distributed": "dask",
     "reportlab": "pdf",
 }
-"""The extra of the package that installs each library."""
+"""The extra that installs each library."""
 
 
 def missing_extra(error: ModuleNotFoundError) -> ToolError | None:
-    """The error for a library that is not installed; None if it does not belong to an extra."""
+    """The error for a library that is not installed; None if no extra installs it."""
     library = (error.name or "").partition(".")[0]
     extra = EXTRAS.get(library)
     if extra is None:

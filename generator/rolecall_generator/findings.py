@@ -1,7 +1,7 @@
-"""Findings, and the kinds of finding that come neither from a rule nor from the Terraform parser.
+"""Findings, and the kinds of findings that belong neither to a rule nor to the Terraform parser.
 
-Each kind is declared once as a FindingKind: rules with the `rule` decorator (`rules/rule.py`), the parser's in
-`terraform/parser`, all others here. Reports, SARIF descriptors and the pages in docs/rules derive from these declarations.
+Each kind is declared once as a FindingKind: rules with the `rule` decorator (`rules/rule.py`), kinds of the parser in
+`terraform/parser`, and all others here. Reports, SARIF descriptors and the pages in docs/rules use these declarations.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import IntEnum
 
 
 class Severity(IntEnum):
-    """How serious a finding is, in ascending order."""
+    """Severity of a finding, in ascending order."""
 
     NOTE = 1
     WARNING = 2
@@ -23,7 +23,7 @@ class Severity(IntEnum):
 class Finding:
     """One finding. `file` is relative to the checked folder, `line` counts from 1; both are None without a location.
 
-    `declared` is FILE:LINE of the declaration in the manifest; None if there is not exactly one.
+    `declared` is FILE:LINE of the declaration in the manifest; None if it is not known.
     """
 
     rule: str
@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class FindingKind:
-    """A kind of finding. `severity` and `hint` are defaults; a finding can override them."""
+    """A kind of findings. `severity` and `hint` are defaults that a finding can override."""
 
     id: str
     title: str
@@ -61,7 +61,7 @@ class FindingKind:
         hint: str | None = None,
         declared: str | None = None,
     ) -> Finding:
-        """A finding of this kind; see Finding."""
+        """Create a finding of this kind. `severity` and `hint` default to those of the kind."""
         return Finding(
             self.id,
             self.severity if severity is None else severity,
@@ -101,5 +101,5 @@ UNPLANNED = FindingKind("RC803", "Unplanned folder", Severity.ERROR, "remove it,
 
 
 def kinds_in(namespace: Mapping[str, object]) -> tuple[FindingKind, ...]:
-    """The finding kinds that a module declares, given its namespace (`vars(module)`)."""
+    """The finding kinds in the namespace of a module, `vars(module)`."""
     return tuple(value for value in namespace.values() if isinstance(value, FindingKind))

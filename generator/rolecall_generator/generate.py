@@ -36,45 +36,45 @@ _SWITCH_ROLES = "switch-roles/"
 
 
 def people_left_behind(out: Path, written: Iterable[str], plan: Plan) -> tuple[str, ...]:
-    """Notes on removed modules that created groups or users which other switch roles still need.
+    """Warnings about removed modules that created groups or users that other switch roles still need.
 
-    Pruning deletes the files of a module but not its Terraform state, and without the files nothing prevents
-    `terraform destroy` from deleting the group and its users. `written` are the paths of the last run's modules below
-    `out`. Modules that cannot be read are skipped.
+    Pruning deletes the files of a module but not its Terraform state. Without the files, nothing prevents `terraform
+    destroy` from deleting the group and its users. `written` are the paths of the last run's modules, relative to `out`.
+    Modules that cannot be read are skipped.
     """
     planned = {module.path for module in plan.modules}
-    gone = sorted(path for path in written if path.startswith(_SWITCH_ROLES) and path not in planned)
-    return tuple(_notes(out, gone, plan)) if gone else ()
+    removed = sorted(path for path in written if path.startswith(_SWITCH_ROLES) and path not in planned)
+    return tuple(_people_notes(out, removed, plan)) if removed else ()
 
 
-def _notes(out: Path, gone: Iterable[str], plan: Plan) -> Iterator[str]:
+def _people_notes(out: Path, removed: Iterable[str], plan: Plan) -> Iterator[str]:
     needed: dict[str, str] = {}
     for planned in plan.modules:
         if planned.kind in {ModuleKind.TRUSTING, ModuleKind.TRUSTED}:
             module = planned.build()
-            needed |= dict.fromkeys(_people(module.access, existing=True), module.path)
-    for path in gone:
+            needed |= dict.fromkeys(_people_arns(module.access, existing=True), module.path)
+    for path in removed:
         try:
-            created = _people(parse_module(out / path, account_id=None).access, existing=False)
+            created = _people_arns(parse_module(out / path, account_id=None).access, existing=False)
         except RolecallError:
             continue
-        if left := sorted(needed.keys() & created):
-            names = ", ".join(arn.rpartition(":")[2].replace("/", " ", 1) for arn in left)
-            user = needed[left[0]]
+        if shared := sorted(needed.keys() & created):
+            names = ", ".join(arn.rpartition(":")[2].replace("/", " ", 1) for arn in shared)
+            module_path = needed[shared[0]]
             yield (
-                f"{path} created {names}, which {user} still needs: do not run terraform destroy there. To keep them under "
-                f"Terraform, remove `existing: true` in the manifest and move the state to {user}"
+                f"{path} created {names}, which {module_path} still needs: do not run terraform destroy there. "
+                f"To keep them under Terraform, remove `existing: true` in the manifest and move the state to {module_path}"
             )
 
 
-def _people(access: Access, *, existing: bool) -> set[str]:
-    """ARNs of the groups and users that are looked up (`existing`), or created."""
+def _people_arns(access: Access, *, existing: bool) -> set[str]:
+    """ARNs of the groups and users that a module references (`existing`) or creates."""
     parts: tuple[Group | User, ...] = (*access.groups.values(), *access.users.values())
     return {part.arn for part in parts if part.existing is existing}
 
 
 _CUSTOMERS = "customers/"
-_LOST_CUSTOMERS = 2  # removing the only customer of a manifest is not suspicious
+_LOST_CUSTOMERS = 2  # removing the only customer of a manifest can be intended
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +100,27 @@ def generate(
 ) -> Generation:
     """Write the modules of a manifest.
 
-    `started` is called with the number of modules, `progress` with the number of finished ones. `prune` deletes modules
-    that are no longer planned; deleting the modules of all customers requires `prune_all`. Raises ManifestError,
-    PlanError, OutputError or SelectionError; modules that were written before the error stay.
+    `only` limits the run to modules of these customers or switch roles. `prune` deletes modules that are no longer planned;
+    deleting the modules of all customers requires `prune_all`. `repack` allows customers to move to other backend policies.
+    `started` is called with the number of modules, `progress` with the number of finished ones.
+
+    Raises ManifestError, PlanError, OutputError or SelectionError. Modules written before an error are kept.
     """
-    # Garbage collection would cost a quarter of the time, and there are no cycles to collect.
+    # Garbage collection would take a quarter of the time, and there are no cycles to collect.
     with collection_paused():
         loaded = load_manifest(manifest)
         lock = read_lock(out)
         plan = make_plan(loaded.manifest, previous_slots(lock), repack=repack)
-        chosen = select(plan, only) if only else None
-        if prune and not prune_all and chosen is None:
+        selected = select(plan, only) if only else None
+        if prune and not prune_all and selected is None:
             _check_lost_customers(out, lock, plan)
-        notes = people_left_behind(out, lock.modules, plan) if prune and chosen is None else ()
+        notes = people_left_behind(out, lock.modules, plan) if prune and selected is None else ()
         started(len(plan.modules))
         report = write_output(
             out,
             [module_source(module, manifest.name) for module in plan.modules],
             assignment=slots_to_json(plan.assignment),
-            only=chosen,
+            only=selected,
             prune=prune,
             progress=progress,
             known=lock,
@@ -127,7 +129,7 @@ def generate(
 
 
 def _check_lost_customers(out: Path, lock: Lock, plan: Plan) -> None:
-    """Raise OutputError when no customer of the last run is left, which is more likely a mistake than intended."""
+    """Raise OutputError if the plan has no customer of the last run, which is probably a mistake."""
     before = {path for path in lock.modules if path.startswith(_CUSTOMERS)}
     if len(before) >= _LOST_CUSTOMERS and not any(module.path in before for module in plan.modules):
         raise OutputError(
@@ -138,7 +140,7 @@ def _check_lost_customers(out: Path, lock: Lock, plan: Plan) -> None:
 
 
 def module_source(module: PlannedModule, source: str) -> ModuleSource:
-    """A planned module for `write_output`, which renders it only if its fingerprint has changed."""
+    """Convert a planned module for `write_output`, which renders it only if the fingerprint has changed."""
     return ModuleSource(
         module.path, f"{_generator_fingerprint(source)}-{module.fingerprint}", partial(_render, module, source)
     )
@@ -146,9 +148,9 @@ def module_source(module: PlannedModule, source: str) -> ModuleSource:
 
 @functools.cache
 def _generator_fingerprint(source: str) -> str:
-    """Fingerprint of what all modules depend on: this package's code, Jinja2, the manifest's name in the headers.
+    """Fingerprint of the inputs of all modules: this package's code, Jinja2, and the manifest's name in the file headers.
 
-    Users of different machines share the lock file, so only the feature release of Jinja2 is included.
+    It contains only the feature release of Jinja2, because users on different machines share the lock file.
     """
     text = f"{package_digest()}\0{feature_release('jinja2')}\0{source}"
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]  # file names may not be UTF-8
@@ -160,7 +162,7 @@ def _render(module: PlannedModule, source: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ModuleChanges:
-    """What changes in one module: `state` is new, changed, gone, text (files change, access does not) or extra.
+    """The changes of one module. `state` is new, changed, gone, text (files change but access does not) or extra.
 
     `extra`: the next run changes nothing, but files that rolecall did not write conflict with the manifest.
     """
@@ -173,7 +175,7 @@ class ModuleChanges:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The modules that the next run would change, in the plan's order, then those that it would remove."""
+    """The modules that the next run would change, in the order of the plan, then those that it would remove."""
 
     modules: tuple[ModuleChanges, ...]
     unchanged: int
@@ -194,45 +196,45 @@ def compare(
     lock = read_lock(out)
     plan = make_plan(loaded.manifest, previous_slots(lock))
     locked = lock.modules
-    name = labeller(loaded.manifest.account_names())
-    touched: list[ModuleChanges] = []
+    label = labeller(loaded.manifest.account_names())
+    changes: list[ModuleChanges] = []
     started(len(plan.modules))
     for done, module in enumerate(plan.modules, start=1):
-        known = locked.get(module.path)
-        if known is None:
-            added = differences(Access(), module.build().access.canonical(), label=name)
-            touched.append(ModuleChanges(module.path, "new", added))
-        elif _would_write(module_source(module, manifest.name), out, known):
-            touched.append(_changed(module, out, name))
-        elif _has_other_files(out / module.path, known):
-            touched += _extra(module, out)
+        locked_module = locked.get(module.path)
+        if locked_module is None:
+            added = differences(Access(), module.build().access.canonical(), label=label)
+            changes.append(ModuleChanges(module.path, "new", added))
+        elif _is_outdated(module_source(module, manifest.name), out, locked_module):
+            changes.append(_changed(module, out, label))
+        elif _has_other_files(out / module.path, locked_module):
+            changes += _additional_files(module, out)
         progress(done)
     planned = {module.path for module in plan.modules}
-    untouched = len(plan.modules) - len(touched)
-    touched += [_gone(path, out, name) for path in sorted(locked) if path not in planned]
-    stray = (found for found in find_unplanned(out, planned, locked) if found.subject not in locked)
-    touched += [ModuleChanges(found.subject, "extra", (), (found,)) for found in stray]
-    return Comparison(tuple(touched), untouched)
+    unchanged = len(plan.modules) - len(changes)
+    changes += [_removed(path, out, label) for path in sorted(locked) if path not in planned]
+    unplanned_findings = (found for found in find_unplanned(out, planned, locked) if found.subject not in locked)
+    changes += [ModuleChanges(found.subject, "extra", (), (found,)) for found in unplanned_findings]
+    return Comparison(tuple(changes), unchanged)
 
 
-def _would_write(source: ModuleSource, out: Path, known: LockedModule) -> bool:
-    """Whether the next run would write files of a module: the planned content differs, or the content on disk."""
-    planned = dict(known.files)
-    if source.fingerprint != known.fingerprint:
+def _is_outdated(source: ModuleSource, out: Path, locked: LockedModule) -> bool:
+    """Whether the next run would write a module: the planned files or the files on disk differ from the lock."""
+    planned = dict(locked.files)
+    if source.fingerprint != locked.fingerprint:
         planned = {name: sha256(text.encode()) for name, text in source.render().items()}
-    return planned != {name: _hash_of(out / source.path / name) for name in known.files}
+    return planned != {name: _file_digest(out / source.path / name) for name in locked.files}
 
 
-def _has_other_files(folder: Path, known: LockedModule) -> bool:
-    """Whether a module's folder has files that rolecall did not write."""
+def _has_other_files(folder: Path, locked: LockedModule) -> bool:
+    """Whether the folder of a module has files that rolecall did not write."""
     with os.scandir(folder) as entries:
-        return any(entry.name not in known.files for entry in entries)
+        return any(entry.name not in locked.files for entry in entries)
 
 
-def _extra(module: PlannedModule, out: Path) -> Iterator[ModuleChanges]:
-    """The findings of a module with additional files, if they affect access."""
+def _additional_files(module: PlannedModule, out: Path) -> Iterator[ModuleChanges]:
+    """Yield the findings of a module with additional files, if these affect access."""
     built = module.build()
-    written = _written(out / module.path, account_id=built.account.account_id, partition=built.partition)
+    written = _parse_written(out / module.path, account_id=built.account.account_id, partition=built.partition)
     findings = tuple(finding for finding in written.findings if finding.severity > Severity.NOTE)
     if written.access.canonical() != built.access.canonical():
         message = "other files change the access that the generated files grant; run gen check for details"
@@ -242,27 +244,27 @@ def _extra(module: PlannedModule, out: Path) -> Iterator[ModuleChanges]:
         yield ModuleChanges(module.path, "extra", (), findings)
 
 
-def _hash_of(path: Path) -> str | None:
+def _file_digest(path: Path) -> str | None:
     try:
         return sha256(read_regular(str(path)))
     except OSError:
         return None
 
 
-def _changed(module: PlannedModule, out: Path, name: Label) -> ModuleChanges:
+def _changed(module: PlannedModule, out: Path, label: Label) -> ModuleChanges:
     built = module.build()
-    written = _written(out / module.path, account_id=built.account.account_id, partition=built.partition)
-    changes = differences(written.access.canonical(), built.access.canonical(), label=name)
+    written = _parse_written(out / module.path, account_id=built.account.account_id, partition=built.partition)
+    changes = differences(written.access.canonical(), built.access.canonical(), label=label)
     return ModuleChanges(module.path, "changed" if changes else "text", changes, written.findings)
 
 
-def _written(folder: Path, *, account_id: str | None, partition: str = "aws") -> ParsedModule:
-    """Parse a module's folder; empty if the folder was deleted."""
+def _parse_written(folder: Path, *, account_id: str | None, partition: str = "aws") -> ParsedModule:
+    """Parse the folder of a module. The result is empty if the folder does not exist."""
     if not folder.exists():
         return ParsedModule()
     return parse_module(folder, account_id=account_id, partition=partition, returned=False)
 
 
-def _gone(path: str, out: Path, name: Label) -> ModuleChanges:
-    written = _written(out / path, account_id=None)
-    return ModuleChanges(path, "gone", differences(written.access.canonical(), Access(), label=name), written.findings)
+def _removed(path: str, out: Path, label: Label) -> ModuleChanges:
+    written = _parse_written(out / path, account_id=None)
+    return ModuleChanges(path, "gone", differences(written.access.canonical(), Access(), label=label), written.findings)

@@ -1,8 +1,8 @@
 """Self-contained HTML pages from the templates in `templates/html/`, and the escaping that HTML and SVG share.
 
-A page makes no network request. It is complete without JavaScript, which only filters and pages the rows of a table. Its
-Content-Security-Policy allows its own style sheet and script and nothing else, so that even markup that got past the
-escaping could not run or load anything.
+A page makes no network requests. It is complete without JavaScript, which only filters and pages the rows of tables. Its
+Content-Security-Policy only allows its own style sheet and script. Markup that was not escaped could therefore neither run
+nor load anything.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ HTML = "html"
 """Folder of the page templates."""
 
 GRAPH_SENTENCES = 200
-"""Maximum number of sentences that describe the graph; past that the table is easier to read."""
+"""Maximum number of sentences that describe the graph. For larger graphs, the table is easier to read."""
 
-_BUFFER = 5_000
-"""Template expressions in a part of a page: about 100 KB."""
+_BUFFERED_EXPRESSIONS = 5_000
+"""Number of template expressions in a part of a page, about 100 KB."""
 
 
 def escape(text: str) -> str:
-    """Return the text for an element or a quoted attribute of HTML or XML; hidden characters become U+FFFD."""
+    """Escape a string for an element or a quoted attribute of HTML or XML. Hidden characters become U+FFFD."""
     return html.escape(sanitize_lines(text), quote=True)
 
 
@@ -51,17 +51,18 @@ def asset(name: str) -> str:
 def html_page(name: str, view: Mapping[str, Any], *, svg: str = "", sentences: Iterable[str] = ()) -> str:
     """Render the page `NAME.html.j2` with the style sheet `NAME.css`.
 
-    `view` holds the template's variables. Strings in it are escaped, and their hidden characters become U+FFFD. `svg` is the
-    graph as `to_svg` returns it (empty: the page has none), `sentences` its description. Equal arguments give equal pages.
+    `view` contains the variables of the template. Strings are escaped, and their hidden characters become U+FFFD. `svg` is
+    the graph as `to_svg` returns it, empty for a page without a graph; `sentences` describe it. The result only depends on
+    the arguments.
     """
-    return _environment().get_template(f"{name}.html.j2").render(view, **_frame(name), graph=_graph(svg, sentences))
+    return _environment().get_template(f"{name}.html.j2").render(view, **_page_variables(name), graph=_graph(svg, sentences))
 
 
 def html_page_parts(name: str, view: Mapping[str, Any], *, svg: str = "", sentences: Iterable[str] = ()) -> Iterator[str]:
-    """Render the same page in parts, so that a long page is never in memory as a whole."""
+    """Render the page of `html_page` in parts, so that a long page is never completely in memory."""
     template = _environment().get_template(f"{name}.html.j2")
-    parts = template.stream(view, **_frame(name), graph=_graph(svg, sentences))
-    parts.enable_buffering(_BUFFER)
+    parts = template.stream(view, **_page_variables(name), graph=_graph(svg, sentences))
+    parts.enable_buffering(_BUFFERED_EXPRESSIONS)
     return parts
 
 
@@ -70,7 +71,7 @@ def _graph(svg: str, sentences: Iterable[str]) -> dict[str, Any]:
 
 
 @cache
-def _frame(name: str) -> dict[str, str]:
+def _page_variables(name: str) -> dict[str, str]:
     style, script = asset("page.css") + asset(f"{name}.css"), asset("page.js")
     styles = f"{csp_hash(style)} {csp_hash(asset('graph.css'))}"
     sources = f"style-src {styles}; script-src {csp_hash(script)}"
@@ -82,11 +83,11 @@ def _frame(name: str) -> dict[str, str]:
 def _environment() -> Environment:
     from rolecall_generator.jinja_environments import html_environment  # noqa: PLC0415 - loads Jinja2
 
-    return html_environment(template_folder() / HTML, _visible)
+    return html_environment(template_folder() / HTML, _sanitize_value)
 
 
-def _visible(value: Any) -> Any:
-    """Sanitize what a template prints; strings that are HTML already (Markup) and objects with `__html__` stay."""
+def _sanitize_value(value: Any) -> Any:
+    """Sanitize a string that a template prints. HTML (Markup, objects with `__html__`) and other values are unchanged."""
     return _sanitized(value) if type(value) is str else value
 
 

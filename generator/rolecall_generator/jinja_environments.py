@@ -1,4 +1,4 @@
-"""Jinja2 environments. Only this module imports Jinja2: commands that render nothing do not load it."""
+"""Jinja2 environments. Only this module imports Jinja2, so commands that render nothing do not load it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from jinja2.sandbox import SandboxedEnvironment
 
 
 def text_environment(folder: Path) -> Environment:
-    """An environment for HCL, Markdown and shell; templates escape with filters."""
+    """Create an environment for HCL, Markdown and shell. Templates escape values with filters."""
     return _CachingSandbox(autoescape=False, **_options(folder))
 
 
 def html_environment(folder: Path, finalize: Callable[[Any], Any]) -> Environment:
-    """An environment for HTML: every printed value is escaped, after `finalize`."""
+    """Create an environment for HTML. Each printed value is passed to `finalize` and then escaped."""
     return Environment(autoescape=True, finalize=finalize, **_options(folder))
 
 
@@ -35,12 +35,12 @@ def _options(folder: Path) -> dict[str, Any]:
 
 
 class _CachingSandbox(SandboxedEnvironment):
-    """A sandbox that caches by type and attribute name whether access is safe."""
+    """A sandbox that caches whether access is safe, by type and attribute name."""
 
     known: ClassVar[dict[tuple[type, str], bool]] = {}
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """True if a template may read the attribute."""
+        """Whether templates may read the attribute."""
         key = (type(obj), attr)
         safe = self.known.get(key)
         if safe is None:
@@ -50,16 +50,16 @@ class _CachingSandbox(SandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """The value of `obj.attribute` in a template."""
         value = getattr(obj, attribute, None)
-        # The base class handles methods of strings, and absent and unsafe attributes.
+        # The base class handles string methods and missing or unsafe attributes.
         if value is None or callable(value) or not self.is_safe_attribute(obj, attribute, value):
             return super().getattr(obj, attribute)
         return value
 
 
 def _bytecode_cache() -> FileSystemBytecodeCache | None:
-    """The cache of compiled templates in a temporary folder with access only for the user; None if it cannot be created.
+    """The cache of compiled templates in a temporary folder that only the user can access; None if it cannot be created.
 
-    Without it, compiling takes a fifth of a run that changes one customer.
+    Without it, compiling takes a fifth of the time of a run that changes one customer.
     """
     try:
         return _TolerantCache()
@@ -68,16 +68,16 @@ def _bytecode_cache() -> FileSystemBytecodeCache | None:
 
 
 class _TolerantCache(FileSystemBytecodeCache):
-    """A cache that ignores read and write errors; the template is then compiled."""
+    """A cache that ignores read and write errors. After a read error, the template is compiled."""
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Read a compiled template."""
+        """Read a compiled template, if possible."""
         try:
             super().load_bytecode(bucket)
         except (OSError, EOFError, ValueError, TypeError):
             bucket.reset()
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Write a compiled template."""
+        """Write a compiled template, if possible."""
         with suppress(OSError):
             super().dump_bytecode(bucket)

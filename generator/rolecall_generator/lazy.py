@@ -1,4 +1,4 @@
-"""Packages that import a module when one of its names is used (PEP 562), and what modules of a folder register."""
+"""Lazy imports of package exports (PEP 562), and discovery of the objects that modules of a package register."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 def lazy_getattr(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
-    """Make a package's `__getattr__`, which imports a module on the first use of one of its names.
+    """Create a package's `__getattr__`, which imports a module on first use of one of its names.
 
-    A name must differ from the package's submodules: importing a submodule sets an attribute of that name.
+    A name must differ from the package's submodules, because importing a submodule sets an attribute with its name.
 
     Args:
         package: The package's `__name__`.
@@ -35,7 +35,7 @@ def lazy_getattr(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callab
 
 
 def registered(package: str, attribute: str) -> dict[str, Any]:
-    """Import the modules of a package. Returns the values of this attribute by module name, where there is one."""
+    """Import all modules of a package. Returns the values of the attribute by module name, for modules that have it."""
     names = sorted(module.name for module in pkgutil.iter_modules(sys.modules[package].__path__))
     modules = ((name, import_module(f"{package}.{name}")) for name in names)
     return {name: getattr(module, attribute) for name, module in modules if hasattr(module, attribute)}

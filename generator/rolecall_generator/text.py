@@ -1,18 +1,18 @@
-"""Strings for messages: sanitizing untrusted strings, suggestions, counts, durations and command lines to copy.
+"""Formats strings for messages: sanitizes untrusted strings, and formats suggestions, counts, durations and commands.
 
-Names, values and messages from returned folders, AWS accounts and run records are untrusted. Printed unchanged they could
+Names, values and messages from returned folders, AWS accounts and run records are untrusted. Printed unchanged, they could
 control a terminal (escape sequences), fake lines (line breaks), hide or reorder characters (CVE-2021-42574) or run a
-workflow command of a build server (`::error::`). The sanitizer replaces with U+FFFD:
+workflow command of a CI system (`::error::`). The sanitizer replaces the following with U+FFFD:
 
 - control characters (C0, DEL, C1), lone surrogates and noncharacters,
-- format characters and all others that are invisible: bidirectional controls, zero-width characters, U+2028 and U+2029,
-  byte order marks, tag characters, variation selectors (Unicode categories Cc, Cf, Cs, Zl, Zp and the property
-  Default_Ignorable_Code_Point); an emoji keeps the selector after it,
-- beginnings of workflow commands: `::name` at the start of a line, and `##[`, `##vso[`, `##teamcity[` anywhere (GitHub
+- format characters and other invisible characters: bidirectional controls, zero-width characters, U+2028 and U+2029, byte
+  order marks, tag characters, variation selectors (Unicode categories Cc, Cf, Cs, Zl, Zp and the property
+  Default_Ignorable_Code_Point); a variation selector after an emoji is kept,
+- the start of workflow commands: `::name` at the start of a line, and `##[`, `##vso[`, `##teamcity[` anywhere (GitHub
   Actions runner, ActionCommand.cs; Azure Pipelines agent, Command.cs; TeamCity, "Service messages"; November 2026).
 
-Letters, accents, CJK and emoji are kept. Each character is replaced by one, so that lengths and styled spans stay correct.
-`rolecall_generator.terminal` sanitizes everything that is printed; code that writes other formats sanitizes by itself.
+Letters, accents, CJK and emoji are kept. Each character is replaced by one character, so lengths and styled spans stay
+correct. `rolecall_generator.terminal` sanitizes all terminal output; code that writes other formats must sanitize itself.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ _INVISIBLE = (
 _SURROGATES = "\ud800-\udfff"
 _EMOJI = "\xa9\xae\u203c-\u3299\U0001f000-\U0001faff"
 _SELECTOR = f"(?<![{_EMOJI}])[\ufe0e\ufe0f]"
-_NOT_ON_A_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f{_INVISIBLE}{_SURROGATES}]|{_SELECTOR}")
+_NOT_IN_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f{_INVISIBLE}{_SURROGATES}]|{_SELECTOR}")
 _NOT_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_INVISIBLE}{_SURROGATES}]|{_SELECTOR}")
 _HIDDEN = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_INVISIBLE}{_SURROGATES}]|{_SELECTOR}")
-_BLANKS = str.maketrans("\t\n\r", "   ")
-_COMMAND = re.compile(r"(?m)(?<=#)#(?=\w*\[)|(?<![^\n])(?P<blank>[^\S\n]*):(?=:[^\S\n]*[A-Za-z])")
-_JSON_COMMAND = re.compile(r"(?<=#)#(?=\w*\[)")
+_TO_SPACES = str.maketrans("\t\n\r", "   ")
+_WORKFLOW_COMMAND = re.compile(r"(?m)(?<=#)#(?=\w*\[)|(?<![^\n])(?P<blank>[^\S\n]*):(?=:[^\S\n]*[A-Za-z])")
+_JSON_WORKFLOW_COMMAND = re.compile(r"(?<=#)#(?=\w*\[)")
 
 
 def sanitize_line(text: str) -> str:
-    """Sanitize a string for one line: line breaks and tabs become spaces, hidden characters U+FFFD. The length is kept."""
+    """Sanitize a string for one line: line breaks and tabs become spaces, hidden characters U+FFFD. Keeps the length."""
     if text.isascii() and text.isprintable():
         return _without_commands(text)
-    return _without_commands(_NOT_ON_A_LINE.sub(REPLACEMENT, text.translate(_BLANKS)))
+    return _without_commands(_NOT_IN_LINE.sub(REPLACEMENT, text.translate(_TO_SPACES)))
 
 
 def sanitize_lines(text: str) -> str:
-    """Sanitize a string of several lines: tabs and line feeds are kept, CR LF becomes a line feed."""
+    """Sanitize a string of several lines. Keeps tabs and line feeds; CR LF becomes a line feed."""
     return _without_commands(_NOT_IN_LINES.sub(REPLACEMENT, text.replace("\r\n", "\n")))
 
 
@@ -66,7 +66,7 @@ def first_hidden_index(text: str) -> int | None:
 
 
 def code_point(character: str) -> str:
-    """The notation of a character in Unicode: `U+202E`."""
+    """The Unicode notation of a character, such as `U+202E`."""
     return f"U+{ord(character):04X}"
 
 
@@ -78,14 +78,14 @@ def json_text(
     default: Callable[[Any], Any] | None = None,
     ascii_only: bool = True,
 ) -> str:
-    """Encode as JSON with hidden characters and beginnings of workflow commands as escapes; parsing gives the same value.
+    """Encode a value as JSON. Hidden characters and the start of workflow commands are escaped, which keeps the value.
 
-    Parameters are those of `json.dumps`; with `ascii_only` false, letters of all scripts are written as they are. Raises
-    TypeError as `json.dumps` does.
+    Parameters are those of `json.dumps`, with `ascii_only` for `ensure_ascii`. Raises TypeError if the value cannot be
+    encoded.
     """
     text = json.dumps(value, indent=indent, separators=separators, default=default, ensure_ascii=ascii_only)
-    # Neither character occurs in JSON outside of strings.
-    return _JSON_COMMAND.sub(r"\\u0023", _HIDDEN.sub(_escaped, text))
+    # The replaced characters occur in JSON only inside strings.
+    return _JSON_WORKFLOW_COMMAND.sub(r"\\u0023", _HIDDEN.sub(_escaped, text))
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -97,7 +97,7 @@ def _escaped(found: re.Match[str]) -> str:
 def _without_commands(text: str) -> str:
     if "##" not in text and "::" not in text:
         return text
-    return _COMMAND.sub(lambda found: (found["blank"] or "") + REPLACEMENT, text)
+    return _WORKFLOW_COMMAND.sub(lambda found: (found["blank"] or "") + REPLACEMENT, text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -117,9 +117,9 @@ _MANIFEST_COMMANDS = frozenset(
 
 
 def command_line(words: str, manifest: Path, out: Path) -> str:
-    """A command line with manifest and output folder, if these are not the defaults.
+    """Add manifest and output folder to a command line, if they are not the defaults.
 
-    `words` holds the program, the command and its other arguments, already quoted.
+    `words` contains the program, the command and its other arguments, already quoted.
     """
     program, command, *rest = words.split(" ", 2)
     parts = [f"{program} {command}", *rest]
@@ -134,13 +134,13 @@ def command_line(words: str, manifest: Path, out: Path) -> str:
 
 
 def shell_word(text: str | Path) -> str:
-    """Quote a string for a shell; a file name that is not valid UTF-8 as `$'...'` for bash and zsh."""
+    """Quote a string for a shell. File names that are not valid UTF-8 become `$'...'`, for bash and zsh."""
     text = str(text)
     try:
         text.encode()
     except UnicodeEncodeError:
-        named = os.fsencode(text).replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
-        return "$'" + named.replace("'", "\\'") + "'"
+        escaped = os.fsencode(text).replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+        return "$'" + escaped.replace("'", "\\'") + "'"
     return shlex.quote(text)
 
 
@@ -149,7 +149,7 @@ _MAX_NAMES = 24
 
 
 def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
-    """A hint with the most similar known word, else with all of them if they are few, else `otherwise`."""
+    """A hint with the most similar known word; if none is similar, `otherwise`, with the known words if they are few."""
     names = list(known)
     if close := nearest(word, names):
         return f"write {close}"
@@ -158,8 +158,8 @@ def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
 
 def clip(text: str, characters: int = 60) -> str:
     """Sanitize a string for one line and shorten it to this length."""
-    shown = sanitize_line(text[: characters + 1])
-    return shown if len(shown) <= characters else shown[: characters - 3] + "..."
+    sanitized = sanitize_line(text[: characters + 1])
+    return sanitized if len(sanitized) <= characters else sanitized[: characters - 3] + "..."
 
 
 _UNITS = (("hour", 3_600), ("minute", 60), ("second", 1))
@@ -167,21 +167,21 @@ _UNITS = (("hour", 3_600), ("minute", 60), ("second", 1))
 
 @lru_cache(maxsize=256)
 def duration(seconds: int) -> str:
-    """A duration in the largest unit that divides it: `1 hour`, `90 minutes`."""
+    """Format a duration in the largest unit without a remainder: `1 hour`, `90 minutes`."""
     unit, size = next((unit, size) for unit, size in _UNITS if seconds % size == 0)
     return pluralize(seconds // size, unit)
 
 
 def pluralize(number: int, thing: str) -> str:
-    """`1 role`, `2 roles`."""
+    """Format a number with its noun: `1 role`, `2 roles`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def markdown_code(text: str) -> str:
-    """Any string as a Markdown code span."""
-    plain = " ".join(sanitize_line(text).split())
+    """Format any string as a Markdown code span."""
+    sanitized = " ".join(sanitize_line(text).split())
     fence = "`"
-    while fence in plain:
+    while fence in sanitized:
         fence += "`"
-    pad = " " if "`" in plain else ""
-    return f"{fence}{pad}{plain}{pad}{fence}".replace("|", "\\|") if plain else "(empty)"
+    padding = " " if "`" in sanitized else ""
+    return f"{fence}{padding}{sanitized}{padding}{fence}".replace("|", "\\|") if sanitized else "(empty)"

@@ -1,4 +1,4 @@
-"""The user's cache folder, and checks that other users cannot write to it."""
+"""The cache folder of the user, and checks that other users cannot write to it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 def user_cache_folder() -> Path | None:
     """`$XDG_CACHE_HOME/rolecall` (default: `~/.cache/rolecall`), created with mode 0700; None if it is not safe to use.
 
-    It is safe if the current user owns it, no one else has any permission on it, and no other user but root can replace it
-    or a folder above it. Source of the location: XDG Base Directory Specification 0.8.
+    It is safe if the current user owns it, other users have no permissions on it, and only root and the current user can
+    replace it or one of its parent folders. Source of the location: XDG Base Directory Specification 0.8.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     try:
@@ -45,7 +45,7 @@ def _is_private(status: os.stat_result) -> bool:
 
 
 def _is_protected(status: os.stat_result) -> bool:
-    """True if only the current user and root can rename entries of the folder, also because of the sticky bit."""
+    """True if only the current user and root can rename its entries: others cannot write, or the sticky bit is set."""
     if status.st_uid not in (_ROOT, os.geteuid()):
         return False
     return not status.st_mode & _WRITABLE_BY_OTHERS or bool(status.st_mode & stat.S_ISVTX)

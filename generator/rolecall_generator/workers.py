@@ -1,4 +1,4 @@
-"""The generator's process pool: processes chunks of items in several processes and yields the results in order."""
+"""Process pool of the generator: processes chunks of items in parallel and yields the results in order."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ State = TypeVar("State")
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
-_AHEAD = 3
-"""Maximum number of chunks submitted per process, which limits memory."""
+_CHUNKS_PER_WORKER = 3
+"""Maximum number of submitted chunks per process, to limit memory."""
 
 
 def worker_count(items: int, *, few: int, processes: int | None = None) -> int:
     """The number of processes to use: at most `processes` (default: one per core), each with at least `few` / 2 items.
 
-    1 means this process.
+    1 means to use the current process.
     """
     return min(processes or os.cpu_count() or 1, items // (few // 2) or 1)
 
 
 def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of `size` items; the last one can be shorter."""
+    """Yield lists of `size` items. The last one can be shorter."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
@@ -48,11 +48,11 @@ def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 class Pool(Generic[State, Chunk, Result]):
     """Worker processes that call `state = prepare(*arguments)` once, and `work(state, chunk)` for each chunk.
 
-    `prepare` and `work` must be functions of a module; arguments, chunks and results must be picklable. `where` and `resume`
-    are the folder and the hint of the OutputError for a killed worker process.
+    `prepare` and `work` must be module-level functions; arguments, chunks and results must be picklable. `where` and
+    `resume` are the folder and the hint of the OutputError for a killed worker process.
 
-    Processes are spawned, since a fork would copy locks held by threads. A worker calls `prepare` with its first chunk
-    instead of in the pool's initializer, whose exceptions the pool would replace by BrokenProcessPool.
+    Processes are spawned, because a fork would copy locks that threads hold. A worker calls `prepare` when it receives its
+    first chunk and not in the pool's initializer, because the pool replaces exceptions there with BrokenProcessPool.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Pool(Generic[State, Chunk, Result]):
         self._resume = resume
 
     def run(self, chunks: Iterable[Chunk], workers: int) -> Iterator[Result]:
-        """Yield the results in the order of the chunks. Raises the errors of `prepare` and `work`, and OutputError."""
+        """Yield the results in the order of the chunks. Raises exceptions of `prepare` and `work`, or OutputError."""
         context = multiprocessing.get_context("spawn")
         executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_initialize, initargs=self._initial)
         waiting: deque[Future[Result]] = deque()
@@ -78,7 +78,7 @@ class Pool(Generic[State, Chunk, Result]):
             for chunk in chunks:
                 with interrupts_blocked():  # submit() starts the processes
                     waiting.append(executor.submit(_call, self._work, chunk))
-                if len(waiting) >= workers * _AHEAD:
+                if len(waiting) >= workers * _CHUNKS_PER_WORKER:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -92,13 +92,13 @@ class Pool(Generic[State, Chunk, Result]):
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Delay SIGINT. Processes started meanwhile inherit the mask, so that Ctrl-C does not interrupt their imports."""
+    """Delay SIGINT. Processes started in the context inherit the mask, so that Ctrl-C does not interrupt their imports."""
     resource_tracker.ensure_running()  # starting it later would unblock the signal again (Python 3.11 to 3.13)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
 
 
 _prepare: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
@@ -123,7 +123,7 @@ def _call(work: Callable[[Any, Any], Any], chunk: Any) -> Any:
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Disable cyclic garbage collection, if it was enabled."""
+    """Disable cyclic garbage collection in the context."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""`gen check`: compares written or returned modules with the plan, proves their access and applies the rules."""
+"""`gen check`: compares written or returned modules with the plan, proves their access and runs the rules."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from rolecall_generator.rules import CheckContext, Report, apply_suppressions, r
 from rolecall_generator.terraform.parser import find_declarations
 from rolecall_generator.workers import collection_paused
 
-_REFUSED_HINT = "run gen terraform: trust policy and the caller's own policies must both allow it"
+_DENIED_HINT = "run gen terraform: trust policy and the caller's own policies must both allow it"
 
 
 def proof_findings(proof: Proof, context: CheckContext) -> Iterator[Finding]:
-    """Yield a finding for each failed cell, with its counterexample: the caller, the request and the deciding statement."""
+    """Yield a finding for each failed cell, with the caller, the request and the deciding statement."""
     for cell in proof.failures:
         file, line = context.place(cell.request.resource) or (None, None)
         undecided = cell.decision.effect is Effect.REFUSED
@@ -45,15 +45,16 @@ def proof_findings(proof: Proof, context: CheckContext) -> Iterator[Finding]:
             f"{cell.case.value}: {counterexample(cell)}",
             file,
             line,
-            hint=_REFUSED_HINT if cell.expected and not undecided else None,
+            hint=_DENIED_HINT if cell.expected and not undecided else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class CheckSummary:
-    """The result of a check. `modules` is the number of modules checked, `read` of those parsed (the others were cached).
+    """The result of a check.
 
-    `cells` is the number of cells of the proof, `failed_cells` of those without the expected result.
+    `modules` is the number of checked modules; `read` of them were parsed, the others had cached results. `cells` is the
+    number of cells of the proof; `failed_cells` of them are undecided or do not have the expected result.
     """
 
     report: Report
@@ -74,14 +75,14 @@ def check_output(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> CheckSummary:
-    """Check the written modules of a manifest, or modules that customers sent back.
+    """Check the written modules of a manifest, or modules that customers returned.
 
     Args:
         manifest: The manifest file.
         out: The output folder.
-        sent_back: Folders of returned modules, each as FOLDER or NAME=FOLDER; only these are checked if there are any.
+        sent_back: Folders of returned modules, each as FOLDER or NAME=FOLDER. If there are any, only these are checked.
         only: Names of customers or switch roles; all if empty.
-        leftovers: Report unplanned folders and Terraform files of the output folder.
+        leftovers: Report unplanned folders and Terraform files in the output folder.
         processes: Number of processes; by default it depends on the number of modules.
         started: Called with the number of modules.
         progress: Called with the number of modules done so far.
@@ -94,7 +95,7 @@ def check_output(
         ModuleError: A returned module cannot be read.
     """
     with collection_paused():
-        source = _Source()
+        source = _SourceDigest()
         inputs = CheckInputs.load(manifest, out, source.read)
         plan, suppressions = inputs.plan, inputs.loaded.manifest.suppress
         if sent_back:
@@ -102,17 +103,17 @@ def check_output(
             returned, findings = check_returned(plan, sent_back, label=inputs.label, progress=progress)
             return _check_part(inputs, returned, findings, read=len(returned))
         state = load_state(out)
-        chosen = select(plan, only) if only else None
-        indices = [index for index, module in enumerate(plan.modules) if chosen is None or module.path in chosen]
+        selected = select(plan, only) if only else None
+        indices = [index for index, module in enumerate(plan.modules) if selected is None or module.path in selected]
         started(len(indices))
         verdicts, read = read_written(inputs, indices, state, processes=processes, progress=progress)
         if only:
             state.save_now()
-            return _check_part(inputs, _scope(inputs, indices, verdicts), (), read=read)
+            return _check_part(inputs, _modules_to_check(inputs, indices, verdicts), (), read=read)
         key = source.key(inputs.lock)
         result = None if read else state.result(key)
         if result is None:
-            proof, judged = _judge(inputs, _scope(inputs, indices, verdicts), complete=True)
+            proof, judged = _prove_and_run_rules(inputs, _modules_to_check(inputs, indices, verdicts), complete=True)
             regions = tuple(region_findings(inputs.loaded))
             result = CheckResult(key, len(proof.cells), len(proof.failures), regions, tuple(judged))
             if not verdicts:
@@ -126,14 +127,14 @@ def check_output(
     return CheckSummary(report, result.cells, result.failed_cells, len(plan.modules), read)
 
 
-class _Source:
-    """The inputs of a check besides the modules: the manifest's files, read with `read`, and the lock's assignment."""
+class _SourceDigest:
+    """Digest of the inputs of a check other than the modules: the manifest files read with `read`, and the assignment."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
     def read(self, path: Path, file: str) -> str | Problem:
-        """As `read_text`."""
+        """Read a file as `read_text` does, and add it to the digest."""
         text = read_text(path, file)
         if isinstance(text, str):
             for part in (file, text):
@@ -141,24 +142,26 @@ class _Source:
         return text
 
     def key(self, lock: Lock) -> str:
-        """SHA-256 of the names and contents of all files read, and of the assignment."""
-        whole = self._digest.copy()
-        whole.update(json.dumps(lock.assignment, sort_keys=True).encode())
-        return whole.hexdigest()
+        """SHA-256 of the names and contents of the files read, and of the assignment in the lock."""
+        digest = self._digest.copy()
+        digest.update(json.dumps(lock.assignment, sort_keys=True).encode())
+        return digest.hexdigest()
 
 
 def _check_part(
     inputs: CheckInputs, checked: Sequence[CheckedModule], findings: Iterable[Finding], *, read: int
 ) -> CheckSummary:
-    """Check some modules; the others are assumed to be as planned."""
-    proof, judged = _judge(inputs, checked, complete=False)
+    """Check some of the modules. The others are assumed to be as planned."""
+    proof, judged = _prove_and_run_rules(inputs, checked, complete=False)
     found = [*findings, *(finding for each in checked for finding in each.verdict.findings), *judged]
     report = apply_suppressions(found, inputs.loaded.manifest.suppress, complete=False)
     return CheckSummary(report, len(proof.cells), len(proof.failures), len(checked), read)
 
 
-def _scope(inputs: CheckInputs, indices: Sequence[int], verdicts: Mapping[int, ModuleVerdict]) -> list[CheckedModule]:
-    """The modules with these indices; a module without a verdict is as planned."""
+def _modules_to_check(
+    inputs: CheckInputs, indices: Sequence[int], verdicts: Mapping[int, ModuleVerdict]
+) -> list[CheckedModule]:
+    """The modules with these indices. A module without a verdict is as planned."""
     modules = {index: inputs.plan.modules[index].build() for index in indices}
     return [
         CheckedModule(module, verdicts.get(index) or ModuleVerdict(module.access), inputs.out / module.path, module.path)
@@ -166,8 +169,10 @@ def _scope(inputs: CheckInputs, indices: Sequence[int], verdicts: Mapping[int, M
     ]
 
 
-def _judge(inputs: CheckInputs, checked: Sequence[CheckedModule], *, complete: bool) -> tuple[Proof, list[Finding]]:
-    """Prove and lint the written access. If only some modules are checked, the others are assumed to be as planned."""
+def _prove_and_run_rules(
+    inputs: CheckInputs, checked: Sequence[CheckedModule], *, complete: bool
+) -> tuple[Proof, list[Finding]]:
+    """Prove the written access and run the rules. Unless `complete`, unchecked modules are assumed to be as planned."""
     written = Access.union(each.verdict.access for each in checked)
     paths = {each.planned.path for each in checked}
     others = () if complete else tuple(module.build() for module in inputs.plan.modules if module.path not in paths)
@@ -180,21 +185,23 @@ def _judge(inputs: CheckInputs, checked: Sequence[CheckedModule], *, complete: b
         backend_roles=intended.backend_roles,
         external_ids=intended.external_ids,
         quotas=inputs.loaded.manifest.quotas,
-        place=_placer(checked),
+        place=_locator(checked),
         declared=DeclaredStatements(inputs.loaded),
     )
-    surroundings = Access.union((written, *(module.access for module in others)))
-    # A role that is not written already has a finding, and cannot be assumed.
-    parts = {arn for each in checked for access in (each.planned.access, each.verdict.access) for arn in access.roles}
-    roles = surroundings.roles.keys() if complete else surroundings.roles.keys() & parts
-    proof = prove(surroundings, intended.trusts, roles=roles)
+    all_access = Access.union((written, *(module.access for module in others)))
+    # Skip roles that are not written: they already have a finding and cannot be assumed.
+    checked_roles = {
+        arn for each in checked for access in (each.planned.access, each.verdict.access) for arn in access.roles
+    }
+    roles = all_access.roles.keys() if complete else all_access.roles.keys() & checked_roles
+    proof = prove(all_access, intended.trusts, roles=roles)
     subjects = {each.planned.subject for each in checked}
     judged = [found for found in run_rules(context) if complete or found.subject in subjects]
     return proof, [*proof_findings(proof, context), *judged]
 
 
 def _subjects(checked: Iterable[CheckedModule]) -> dict[str, str]:
-    """The subject of each written role, policy, group, user and instance profile, by ARN."""
+    """The subjects of written roles, policies, groups, users and instance profiles in modules with findings, by ARN."""
     found: dict[str, str] = {}
     for each in checked:
         if each.verdict.findings:
@@ -202,8 +209,8 @@ def _subjects(checked: Iterable[CheckedModule]) -> dict[str, str]:
     return found
 
 
-def _placer(checked: Iterable[CheckedModule]) -> Callable[[str], tuple[str, int] | None]:
-    """Return a function that finds the file and line of a part by its ARN; it parses a module at the first use."""
+def _locator(checked: Iterable[CheckedModule]) -> Callable[[str], tuple[str, int] | None]:
+    """Return a function that finds file and line of a resource by its ARN. It parses a module on first use."""
     module_of: dict[str, CheckedModule] = {}
     for each in checked:
         for arn in access_arns(each.verdict.access):

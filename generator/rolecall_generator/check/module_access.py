@@ -1,4 +1,4 @@
-"""The access of a manifest's modules, written or planned, the trust that the plan intends, and `gen prove`."""
+"""Reads the access of written or planned modules, derives the intended trust from a plan, and implements `gen prove`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rolecall_generator.workers import collection_paused
 
 @dataclass(frozen=True, slots=True)
 class IntendedTrust:
-    """The trust that a plan intends.
+    """The intended trust of a plan.
 
     `subjects` maps the ARNs of all roles, policies, groups, users and instance profiles to their customer or switch role;
     `external_ids` maps the ARNs of customer roles to their current external ID.
@@ -50,7 +50,7 @@ def intended_trust(modules: Iterable[Module]) -> IntendedTrust:
             if customer.external_ids:
                 external_ids[customer.role.arn] = customer.external_ids[0]
         elif module.kind is ModuleKind.TRUSTING and (switch := module.switch_role) is not None:
-            # Trust in the listed users, and in all of the accounts to which the manifest delegates.
+            # Trusts the listed users, and the accounts to which the manifest delegates.
             mfa, accounts = switch.require_mfa, switch.delegates_to
             trusts.append(Trust(module.subject, switch.role.arn, switch.users, requires_mfa=mfa, delegates_to=accounts))
         elif module.kind is ModuleKind.BACKEND:
@@ -68,7 +68,7 @@ def access_arns(access: Access) -> Iterator[str]:
 
 
 def _backend(module: Module) -> Iterator[Trust]:
-    """Trust of the backend roles that the module creates; existing roles are only referenced."""
+    """Yield the trust of backend roles that the module creates. Existing roles are only referenced."""
     for role in module.access.roles.values():
         if not role.existing and role.trust is not None:
             services = [
@@ -82,9 +82,9 @@ def _backend(module: Module) -> Iterator[Trust]:
 
 @dataclass(frozen=True, slots=True)
 class ManifestAccess:
-    """The planned modules of a manifest, and the access of each as written, or as planned if that was requested.
+    """The planned modules of a manifest, and the written access of each, or the planned one if that was requested.
 
-    `findings` are the differences between the two, and what could not be read.
+    `findings` are differences between written and planned access, and modules that could not be read.
     """
 
     loaded: LoadedManifest
@@ -103,7 +103,7 @@ def read_access(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> ManifestAccess:
-    """Read the modules written in `out`; with `planned` take the modules that gen terraform would write.
+    """Read the modules written in `out`, or with `planned` use the modules that gen terraform would write.
 
     `started` is called with the number of modules, `progress` with the number done so far. Raises ManifestError, PlanError
     or OutputError.
@@ -128,7 +128,7 @@ def read_access(
 class ManifestProof:
     """The proof of a manifest's modules, the access that it covers, and findings about what it does not cover.
 
-    `planned` is true if the access is that of the plan, not of the written modules.
+    `planned` is true if this is the access of the plan and not of the written modules.
     """
 
     proof: Proof
@@ -148,7 +148,7 @@ def prove_manifest(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> ManifestProof:
-    """Prove the modules written in `out`; with `planned` the modules that gen terraform would write.
+    """Prove the modules written in `out`, or with `planned` the modules that gen terraform would write.
 
     `started` is called with the number of modules, `progress` with the number done so far. Raises ManifestError, PlanError
     or OutputError.

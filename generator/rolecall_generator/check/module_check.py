@@ -1,7 +1,7 @@
-"""Compares written modules with the plan: one module, or many in several processes, without those known from the cache.
+"""Compares written modules with the plan, in several processes if there are many. Modules with a cached result are skipped.
 
-A worker process loads the manifest and plans by itself, and returns only modules that are not as planned: sending the plan
-to the workers takes longer than making it.
+Each worker process loads the manifest and plans it, because sending the plan to the workers would take longer. It returns
+verdicts only for modules that are not as planned.
 """
 
 from __future__ import annotations
@@ -22,53 +22,55 @@ from rolecall_generator.terraform.parser import GUARD, UNREADABLE, find_declarat
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
 FEW = 400
-"""Up to this many modules are read in this process: starting another takes as long as reading them."""
+"""Up to this many modules are read in this process, because starting another one takes as long as reading them."""
 _CHUNK = 128
 
-# Larger access is not compared and proven: the work grows with the square of statements and principals. AWS's quotas are far
-# below these limits, so such a module cannot be applied. It is reported as an error.
+# Larger access is reported as an error and neither compared nor proven, because the work grows with the square of the number
+# of statements and principals. The quotas of AWS are far below these limits, so such a module cannot be applied.
 DOCUMENT_CHARACTERS = 2 * max(quotas.ROLE_INLINE_CHARACTERS, quotas.TRUST_POLICY_CHARACTERS_MAXIMUM)
-"""Characters of a policy document, as AWS counts them."""
+"""Maximum characters of a policy document, as AWS counts them."""
 PARTS = 200
-"""Roles, users, groups, policies and instance profiles of one module, beyond four times the intended ones."""
+"""Maximum roles, users, groups, policies and instance profiles of a module, plus four times the intended number."""
 TOTAL_CHARACTERS = 64 * 1024
-"""Characters of all documents together, beyond four times the intended ones."""
+"""Maximum characters of all documents of a module, unless four times the intended number is larger."""
 ATTACHMENTS = 400
-"""Managed policies attached and groups joined in one module, beyond four times the intended ones."""
-_MARGIN = 4
+"""Maximum policy attachments and group memberships of a module, plus four times the intended number."""
+_INTENDED_FACTOR = 4
 
 
 def too_large(written: Access, intended: Access) -> str | None:
-    """The reason why the written access of a module is too large to be checked; None if it is not."""
-    parts = _parts(written)
-    if parts > PARTS + _MARGIN * _parts(intended):
+    """The reason why the written access of a module is too large to check; None if it is not."""
+    parts = _count_parts(written)
+    if parts > PARTS + _INTENDED_FACTOR * _count_parts(intended):
         return f"it declares {parts:,} roles, users, groups, policies and instance profiles"
-    attachments = _attachments(written)
-    if attachments > ATTACHMENTS + _MARGIN * _attachments(intended):
+    attachments = _count_attachments(written)
+    if attachments > ATTACHMENTS + _INTENDED_FACTOR * _count_attachments(intended):
         return f"it attaches policies and adds users to groups {attachments:,} times"
     total = 0
-    for owner, document in _documents(written):
+    for owner, document in _policy_documents(written):
         size = document.size
         total += size
         if size > DOCUMENT_CHARACTERS:
             return f"a policy document of {owner} has {size:,} characters"
-    if total > TOTAL_CHARACTERS and total > _MARGIN * sum(document.size for _, document in _documents(intended)):
+    if total > TOTAL_CHARACTERS and total > _INTENDED_FACTOR * sum(
+        document.size for _, document in _policy_documents(intended)
+    ):
         return f"its policy documents have {total:,} characters in all"
     return None
 
 
-def _parts(access: Access) -> int:
+def _count_parts(access: Access) -> int:
     return sum(map(len, (access.roles, access.policies, access.groups, access.users, access.instance_profiles)))
 
 
-def _attachments(access: Access) -> int:
+def _count_attachments(access: Access) -> int:
     attached = [role.attached for role in access.roles.values()]
     attached += [group.attached for group in access.groups.values()]
     attached += [user.attached | user.groups for user in access.users.values()]
     return sum(map(len, attached))
 
 
-def _documents(access: Access) -> Iterator[tuple[str, PolicyDocument]]:
+def _policy_documents(access: Access) -> Iterator[tuple[str, PolicyDocument]]:
     for role in access.roles.values():
         if role.trust is not None:
             yield role.arn, role.trust
@@ -84,9 +86,9 @@ def _documents(access: Access) -> Iterator[tuple[str, PolicyDocument]]:
 
 @dataclass(frozen=True, slots=True)
 class ModuleVerdict:
-    """The result of checking one module. `access` is what it grants as written, in canonical form.
+    """The result of checking one module. `access` is its written access in canonical form.
 
-    Without findings it grants what was planned.
+    Without findings, it equals the planned access.
     """
 
     access: Access
@@ -108,10 +110,10 @@ def check_module(
 ) -> ModuleVerdict:
     """Parse the module in `folder` and compare it with the planned one.
 
-    `root` is the path of `folder` in findings, as in `customers/account1`. `hint` replaces the usual hint of differences.
-    `returned`: a customer sent the folder back.
+    `root` is the path of `folder` in findings, for example `customers/account1`. `hint` replaces the default hint of
+    differences. `returned`: the folder is from a customer.
     """
-    if not folder.is_symlink() and not folder.exists():  # a broken symbolic link is read, and reported as unreadable
+    if not folder.is_symlink() and not folder.exists():  # broken symbolic links are reported as unreadable below
         missing = NOT_WRITTEN.finding(planned.subject, f"{planned.path} is not written", root or None)
         return ModuleVerdict(Access(), (missing,))
     try:
@@ -121,7 +123,7 @@ def check_module(
         unreadable = UNREADABLE.finding(planned.subject, message, root or None, hint=error.hint or "")
         return ModuleVerdict(Access(), (unreadable,))
     written, intended = parsed.access.canonical(), planned.access.canonical()
-    findings = [_placed(finding, planned.subject, root) for finding in parsed.findings]
+    findings = [_with_path(finding, planned.subject, root) for finding in parsed.findings]
     if written != intended:
         if excess := too_large(written, intended):
             message = f"too large to be compared and proven: {excess}, far more than planned or accepted by AWS"
@@ -133,10 +135,10 @@ def check_module(
     return ModuleVerdict(written, tuple(findings))
 
 
-def _placed(finding: Finding, subject: str, root: str) -> Finding:
-    """The parser's finding with the customer as subject, and a path relative to the checked folder."""
+def _with_path(finding: Finding, subject: str, root: str) -> Finding:
+    """The parser's finding with the module's subject, and with a path relative to the checked folder."""
     message = finding.message if finding.subject == "module" else f"{finding.subject}: {finding.message}"
-    # A missing guard has no line; it belongs in main.tf.
+    # The finding of a missing guard has no file; the guard belongs in main.tf.
     file = finding.file or ("main.tf" if finding.rule == GUARD.id else None)
     return replace(finding, subject=subject, message=message, file=path_in_findings(root, file))
 
@@ -152,7 +154,7 @@ def _differences(
 
 
 def path_in_findings(root: str, file: str | None) -> str | None:
-    """The path of a module's file in findings; the module's folder if no file is given."""
+    """The path of a module's file in findings, or of its folder if `file` is None; None if both are empty."""
     return "/".join(part for part in (root, file) if part) or None
 
 
@@ -170,14 +172,14 @@ class CheckInputs:
     @classmethod
     @collection_paused()
     def load(cls, manifest: Path, out: Path, read: Read = read_text) -> CheckInputs:
-        """Load the manifest and plan; `read` reads its files. Raises ManifestError, PlanError or OutputError."""
+        """Load and plan the manifest. `read` reads its files. Raises ManifestError, PlanError or OutputError."""
         loaded, lock = load_manifest(manifest, read=read), read_lock(out)
         plan = make_plan(loaded.manifest, previous_slots(lock))
         return cls(manifest, out, loaded, lock, plan, labeller(loaded.manifest.account_names()))
 
 
 def unplanned_findings(out: Path, plan: Plan, lock: Lock) -> tuple[Finding, ...]:
-    """Findings for folders and Terraform files of the output folder that are not planned. Raises OutputError."""
+    """Findings for unplanned folders and Terraform files in the output folder. Raises OutputError."""
     return find_unplanned(out, {module.path for module in plan.modules}, lock.modules.keys())
 
 
@@ -189,16 +191,16 @@ def read_written(
     processes: int | None = None,
     progress: Callable[[int], None],
 ) -> tuple[dict[int, ModuleVerdict], int]:
-    """Check the modules with these indices and record in `state` those that are as planned.
+    """Check the modules with these indices, and record in `state` those that are as planned.
 
-    Returns the verdicts by index of the modules that are not as planned, and how many modules were read. `progress` is
-    called with the number of modules done so far. Raises OutputError.
+    Returns the verdicts of modules that are not as planned, by index, and the number of modules read. `progress` is called
+    with the number of modules done so far. Raises OutputError.
     """
     modules = inputs.plan.modules
     unread = [index for index in indices if not state.is_checked(modules[index].path, modules[index].fingerprint)]
-    known = len(indices) - len(unread)
+    cached = len(indices) - len(unread)
     verdicts: dict[int, ModuleVerdict] = {}
-    for index, verdict, stamp in _read_modules(inputs, unread, processes, lambda done: progress(known + done)):
+    for index, verdict, stamp in _read_modules(inputs, unread, processes, lambda done: progress(cached + done)):
         if verdict is not None:
             verdicts[index] = verdict
         elif stamp is not None:
@@ -209,13 +211,13 @@ def read_written(
 
 
 ModuleReading = tuple[int, ModuleVerdict | None, FolderStamp | None]
-"""The index of a module, and a verdict if it is not as planned, else its folder's stamp (None if it has none)."""
+"""The index of a module, with its verdict if it is not as planned, otherwise with the stamp of its folder, if any."""
 
 
 def _read_modules(
     inputs: CheckInputs, indices: Sequence[int], processes: int | None, progress: Callable[[int], None]
 ) -> Iterator[ModuleReading]:
-    """Check the modules with these indices, in this process if they are few. Raises OutputError."""
+    """Check the modules with these indices, in this process if there are only a few. Raises OutputError."""
     workers = worker_count(len(indices), few=FEW, processes=processes)
     if workers == 1:
         for done, index in enumerate(indices, start=1):

@@ -1,4 +1,4 @@
-"""Checks modules that customers sent back: finds the planned module of each folder and compares the two."""
+"""Checks modules that customers returned: finds the planned module of each folder and compares the two."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ RETURNED_HINT = "ask who changed it, and why; then change the manifest, or send 
 def check_returned(
     plan: Plan, given: Sequence[str], *, label: Label, progress: Callable[[int], None]
 ) -> tuple[list[CheckedModule], list[Finding]]:
-    """Check folders, each given as FOLDER or NAME=FOLDER. Raises ModuleError or SelectionError.
+    """Check folders, each given as FOLDER or NAME=FOLDER.
 
-    Returns the folders whose planned module was found, and findings about the others. `progress` is called with the number
-    of folders done so far.
+    Returns the modules whose planned module was found, and findings about the other folders. `progress` is called with the
+    number of folders done so far. Raises ModuleError or SelectionError.
     """
     checked: list[CheckedModule] = []
     findings: list[Finding] = []
-    for done, text in enumerate(given, start=1):
-        folder, planned = _find_planned(plan, text)
+    for done, argument in enumerate(given, start=1):
+        folder, planned = _find_planned(plan, argument)
         if planned is None:
             what = "not a module of this manifest: its guard names no account of the manifest, or it has no guard"
             hint = f"name its customer or switch role: --path NAME={folder}"
@@ -40,38 +40,38 @@ def check_returned(
     return checked, findings
 
 
-def _find_planned(plan: Plan, text: str) -> tuple[Path, PlannedModule | None]:
-    name, equals, rest = text.partition("=")
-    if not text or (equals and not rest and not Path(text).exists()):
+def _find_planned(plan: Plan, argument: str) -> tuple[Path, PlannedModule | None]:
+    name, equals, folder_name = argument.partition("=")
+    if not argument or (equals and not folder_name and not Path(argument).exists()):
         hint = f"write {name or 'NAME'}=FOLDER; . is the current one"
-        raise SelectionError(f"{text or 'an empty string'} names no folder", where="--path", hint=hint)
-    if equals and not Path(text).exists():
+        raise SelectionError(f"{argument or 'an empty string'} names no folder", where="--path", hint=hint)
+    if equals and not Path(argument).exists():
         (path, *more) = sorted(select(plan, [name], where="--path"))
         if more:
             raise SelectionError(
-                f"{name} has several modules: {', '.join((path, *more))}", where="--path", hint=f"write {path}={rest}"
+                f"{name} has several modules: {', '.join((path, *more))}", where="--path", hint=f"write {path}={folder_name}"
             )
-        return Path(rest), next(module for module in plan.modules if module.path == path)
-    folder = Path(text)
+        return Path(folder_name), next(module for module in plan.modules if module.path == path)
+    folder = Path(argument)
     return folder, _by_content(plan, folder, parse_module(folder, account_id=None))
 
 
 def _by_content(plan: Plan, folder: Path, parsed: ParsedModule) -> PlannedModule | None:
-    """The planned module for the guard's account ID; among several, the one with most roles and users in common.
+    """The planned module for the guard's account ID; if there are several, the one with the most ARNs in common.
 
-    Without a guard, the module that the folder is named after. None if there is no such module.
+    Without a guard, the only module with the name of the folder. None if there is no such module.
     """
     if parsed.guard_account_id is None:
-        named = [
+        same_name = [
             module for module in plan.modules if folder.resolve().name in (module.subject, module.path.rpartition("/")[2])
         ]
-        return named[0] if len(named) == 1 else None
-    names = set(access_arns(parsed.access))
+        return same_name[0] if len(same_name) == 1 else None
+    arns = set(access_arns(parsed.access))
     best: tuple[int, PlannedModule] | None = None
     for planned in plan.modules:
         module = planned.build()
         if module.account.account_id == parsed.guard_account_id:
-            common = len(names & set(access_arns(module.access)))
+            common = len(arns & set(access_arns(module.access)))
             if best is None or common > best[0]:
                 best = (common, planned)
     return None if best is None else best[1]

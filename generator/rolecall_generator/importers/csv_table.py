@@ -1,4 +1,4 @@
-"""Import of accounts from a CSV table: encoding, delimiter, columns by header, rows with their lines."""
+"""Imports accounts from a CSV file: detects encoding and delimiter, and matches columns by their headers."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from rolecall_generator.manifest import CSV_COLUMNS
 from rolecall_generator.manifest.yaml_source import Point, problem_at
 from rolecall_generator.text import clip, nearest
 
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DELIMITERS = (",", ";", "\t", "|")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-"""A first line that sets the delimiter for Excel."""
+"""A first line in which Excel looks for the delimiter."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A non-empty row: the index of its first line (from 0), and its cells, stripped."""
+    """A row that is not empty: its first line, counted from 0, and its cells without surrounding white space."""
 
     line: int
     cells: tuple[str, ...]
 
 
 def read_table(path: Path, *, delimiter: str | None = None, encoding: str | None = None) -> tuple[TableRow, ...]:
-    """Read the rows of a table, the header first. A delimiter or encoding of None is detected.
+    """Read the rows of a table, the header first. If `delimiter` or `encoding` is None, it is detected.
 
-    Raises ImportProblemsError.
+    Raises ImportProblemsError if the file cannot be read or is not a table.
     """
-    text = _text(path, encoding)
+    text = _decode(path, encoding)
     first = next((line for line in text.splitlines() if line.strip()), "")
     sep_line = _SEP_LINE.fullmatch(first.strip())
-    chosen = delimiter or (sep_line[1] if sep_line else max(_DELIMITERS, key=first.count))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True, delimiter=chosen)
+    used_delimiter = delimiter or (sep_line[1] if sep_line else max(_DELIMITERS, key=first.count))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True, delimiter=used_delimiter)
     try:
         rows = tuple(_rows(reader))[1 if sep_line else 0 :]
     except csv.Error as error:
@@ -66,30 +66,30 @@ def read_table(path: Path, *, delimiter: str | None = None, encoding: str | None
 def _rows(reader: Iterator[list[str]]) -> Iterator[TableRow]:
     line = 0
     for cells in reader:
-        start, line = line, reader.line_num  # type: ignore[attr-defined]  # a quoted cell may span lines
-        stripped = tuple(_plain(cell) for cell in cells)
-        if any(stripped):
-            yield TableRow(start, stripped)
+        start, line = line, reader.line_num  # type: ignore[attr-defined]  # a quoted cell can contain line breaks
+        values = tuple(_cell_value(cell) for cell in cells)
+        if any(values):
+            yield TableRow(start, values)
 
 
-def _plain(cell: str) -> str:
-    """The value of a cell, without the `="..."` that keeps leading zeros in spreadsheets, and without no-break spaces."""
+def _cell_value(cell: str) -> str:
+    """The value of a cell without surrounding spaces, and without `="..."`, which keeps leading zeros in spreadsheets."""
     text = cell.strip().strip("\u00a0\u200b").strip()
     return text[2:-1].strip() if text.startswith('="') and text.endswith('"') else text
 
 
-def _text(path: Path, encoding: str | None) -> str:
+def _decode(path: Path, encoding: str | None) -> str:
     data = read_source(path, "split it, and import the parts separately")
-    known = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    detected = next((name for byte_order_mark, name in _BYTE_ORDER_MARKS if data.startswith(byte_order_mark)), "utf-8")
     try:
-        text = data.decode(encoding or known)
+        text = data.decode(encoding or detected)
     except LookupError as error:
         raise ImportProblemsError.at(
             path, 1, f"there is no encoding {encoding}", "use a name that Python knows, as in utf-8 or cp1252"
         ) from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        what = f"the file is not {encoding or known} text: byte 0x{data[error.start]:02x}"
+        what = f"the file is not {encoding or detected} text: byte 0x{data[error.start]:02x}"
         raise ImportProblemsError.at(
             path, line, what, "set its encoding, as in --encoding cp1252, or save it as UTF-8"
         ) from error
@@ -100,7 +100,7 @@ def _text(path: Path, encoding: str | None) -> str:
 
 
 ROLE_ARN = "role_arn"
-"""A column with account id, path and role in one value."""
+"""Column with account id, path and role name in one value."""
 FIELDS = (*CSV_COLUMNS.plain, ROLE_ARN)
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -112,78 +112,78 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "permissions": ("permissionsets", "permissionset"),
     "regions": ("region", "awsregion", "awsregions"),
 }
-_KNOWN = {key: field for field in FIELDS for key in (field.replace("_", ""), *_ALIASES.get(field, ()))}
-_NO_LETTER = re.compile(r"[^a-z0-9]")
+_FIELD_BY_HEADER = {key: field for field in FIELDS for key in (field.replace("_", ""), *_ALIASES.get(field, ()))}
+_NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
 
 
-def parse_columns(texts: Iterable[str]) -> dict[str, str]:
-    """`FIELD=Header` of the command line, as header by field. Raises SelectionError."""
-    wanted: dict[str, str] = {}
-    for text in texts:
-        field, equals, header = (part.strip() for part in text.partition("="))
+def parse_columns(options: Iterable[str]) -> dict[str, str]:
+    """Parse options of the form FIELD=HEADER. Returns headers by field. Raises SelectionError."""
+    headers: dict[str, str] = {}
+    for option in options:
+        field, equals, header = (part.strip() for part in option.partition("="))
         if not (equals and field and header):
             raise SelectionError(
-                f"{text} is not FIELD=HEADER",
+                f"{option} is not FIELD=HEADER",
                 where="--column",
                 hint='write FIELD=HEADER, as in --column name="Account Name"',
             )
         if not is_field(field):
-            near = nearest(field, CSV_COLUMNS.all)
-            hint = f"write {near}" if near else f"a customer has: {', '.join((*CSV_COLUMNS.all, ROLE_ARN))}"
+            suggestion = nearest(field, CSV_COLUMNS.all)
+            hint = f"write {suggestion}" if suggestion else f"a customer has: {', '.join((*CSV_COLUMNS.all, ROLE_ARN))}"
             raise SelectionError(f"a customer has no field {field}", where="--column", hint=hint)
-        if field in wanted:
+        if field in headers:
             raise SelectionError(f"{field} is mapped twice", where="--column", hint="remove one of the two")
-        wanted[field] = header
-    return wanted
+        headers[field] = header
+    return headers
 
 
 def is_field(name: str) -> bool:
-    """Whether a customer has the field: a plain one, or `tag:KEY`, `label:KEY`, `variable:KEY`."""
+    """Whether the name is a field of customers, or `tag:KEY`, `label:KEY` or `variable:KEY`."""
     prefix, colon, key = name.partition(":")
     return name in FIELDS or bool(colon and prefix in CSV_COLUMNS.maps and key)
 
 
 def match_columns(header: Sequence[str], wanted: Mapping[str, str]) -> tuple[dict[int, str], tuple[str, ...]]:
-    """The field of each column by its number from 0, and the headers of unmatched columns.
+    """Match columns with fields. Returns fields by column number (from 0), and the headers of unmatched columns.
 
     `wanted`: headers by field, which take precedence over matching by name. Raises SelectionError for a header that does
-    not exist, that two columns have, or that two fields name.
+    not exist, is not unique, or is mapped to two fields.
     """
     fields: dict[int, str] = {}
     for field, name in wanted.items():
-        found = [number for number, cell in enumerate(header) if cell.casefold() == name.casefold()]
-        if len(found) != 1:
-            what = f"the table has no column {name}" if not found else f"{len(found)} columns are named {name}"
+        numbers = [number for number, cell in enumerate(header) if cell.casefold() == name.casefold()]
+        if len(numbers) != 1:
+            what = f"the table has no column {name}" if not numbers else f"{len(numbers)} columns are named {name}"
             raise SelectionError(what, where=f"--column {field}={name}", hint=f"it has: {headers_of(header)}")
-        if found[0] in fields:
-            what = f"the column {name} is already mapped to {fields[found[0]]}"
+        if numbers[0] in fields:
+            what = f"the column {name} is already mapped to {fields[numbers[0]]}"
             raise SelectionError(what, where=f"--column {field}={name}", hint="map a column to one field")
-        fields[found[0]] = field
-    taken = set(fields.values())
+        fields[numbers[0]] = field
+    matched = set(fields.values())
     for number, cell in enumerate(header):
-        meant = _field_of(cell)
-        if number not in fields and meant is not None and meant not in taken:
-            fields[number] = meant
-            taken.add(meant)
+        matching_field = _field_of(cell)
+        if number not in fields and matching_field is not None and matching_field not in matched:
+            fields[number] = matching_field
+            matched.add(matching_field)
     return fields, tuple(cell for number, cell in enumerate(header) if cell and number not in fields)
 
 
 def headers_of(header: Sequence[str]) -> str:
-    """The columns of a table for a message."""
+    """The headers of a table, for messages."""
     return ", ".join(clip(cell) for cell in header if cell) or "none with a heading"
 
 
 def _field_of(cell: str) -> str | None:
-    """The field that a header refers to, None for an unknown one."""
+    """The field that matches a header; None if there is none."""
     prefix, colon, key = (part.strip() for part in cell.partition(":"))
     if colon and prefix.casefold() in CSV_COLUMNS.maps and key:
         return f"{prefix.casefold()}:{key}"
-    return _KNOWN.get(_NO_LETTER.sub("", cell.casefold()))
+    return _FIELD_BY_HEADER.get(_NOT_ALPHANUMERIC.sub("", cell.casefold()))
 
 
 _SEPARATORS = re.compile(r"[;,\s]+")
-_GROUPED = re.compile(r"\d{4}[- ]\d{4}[- ]\d{4}")
-_SHORTENED = re.compile(r"\d{1,11}|\d(?:[.,]\d+)?[eE]\+?\d+|\d+[.,]0+")
+_GROUPED_DIGITS = re.compile(r"\d{4}[- ]\d{4}[- ]\d{4}")
+_SPREADSHEET_NUMBER = re.compile(r"\d{1,11}|\d(?:[.,]\d+)?[eE]\+?\d+|\d+[.,]0+")
 
 
 def read_csv_accounts(
@@ -191,73 +191,72 @@ def read_csv_accounts(
 ) -> Reading:
     """Read the accounts of a table. `columns`: headers by field, for headers that are not recognized.
 
-    Raises ImportProblemsError with every row that cannot be read, and SelectionError for a column that does not exist.
+    Raises ImportProblemsError with the problems of all rows, or SelectionError for a column that does not exist.
     """
-    head, *rows = read_table(path, delimiter=delimiter, encoding=encoding)
-    fields, ignored = match_columns(head.cells, columns)
+    header, *rows = read_table(path, delimiter=delimiter, encoding=encoding)
+    fields, unmatched = match_columns(header.cells, columns)
     if not {"account_id", ROLE_ARN} & set(fields.values()):
         raise SelectionError(
             "no column has the account ids", where=str(path),
-            hint=f'map it: --column account_id="HEADER"; the table has: {headers_of(head.cells)}',
+            hint=f'map it: --column account_id="HEADER"; the table has: {headers_of(header.cells)}',
         )  # fmt: skip
     problems: list[Problem] = []
     accounts = tuple(_account(row, fields, str(path), problems) for row in rows)
-    shifted = list(_surplus_cells(rows, len(head.cells), str(path)))
-    if problems or shifted:
-        lines = {
-            problem.line - 1 for problem in shifted
-        }  # their cells are in the wrong columns: further problems would be noise
-        raise ImportProblemsError(problems + shifted, [one for one in accounts if one.at.line not in lines])
-    return Reading(str(path), accounts, (), ignored)
+    surplus = list(_surplus_cells(rows, len(header.cells), str(path)))
+    if problems or surplus:
+        # The cells of these rows are in the wrong columns, so further problems in them would be misleading.
+        lines = {problem.line - 1 for problem in surplus}
+        raise ImportProblemsError(problems + surplus, [account for account in accounts if account.at.line not in lines])
+    return Reading(str(path), accounts, (), unmatched)
 
 
 def _account(row: TableRow, columns: Mapping[int, str], file: str, problems: list[Problem]) -> ImportedAccount:
-    found: dict[str, Value] = {}
-    marks: dict[str, Point] = {}
+    values: dict[str, Value] = {}
+    positions: dict[str, Point] = {}
     maps: dict[str, dict[str, str]] = {}
-    named: dict[str, Value] = {}
+    arn_fields: dict[str, Value] = {}
     partition = ""
     for number, field in columns.items():
         cell = row.cells[number] if number < len(row.cells) else ""
         if not cell:
             continue
-        at = Point(row.line, number)
+        position = Point(row.line, number)
         prefix, colon, key = field.partition(":")
         if colon:
             maps.setdefault(CSV_COLUMNS.maps[prefix], {})[key] = cell
-            marks[CSV_COLUMNS.maps[prefix]] = at
+            positions[CSV_COLUMNS.maps[prefix]] = position
         elif field == ROLE_ARN:
-            parts = role_fields(cell)
-            if parts is None:
+            parsed = role_fields(cell)
+            if parsed is None:
                 what, hint = f'role_arn "{clip(cell)}" is not the ARN of a role', "write arn:aws:iam::222222222222:role/NAME"
-                problems.append(problem_at(file, at, what, hint))
-                marks.setdefault("account_id", at)
+                problems.append(problem_at(file, position, what, hint))
+                positions.setdefault("account_id", position)
                 continue
-            named, arn, partition = parts, at, cell.split(":")[1]
+            arn_fields, arn_position, partition = parsed, position, cell.split(":")[1]
         else:
-            found[field] = CSV_COLUMNS.value(field, cell, _SEPARATORS)
-            marks[field] = at
+            values[field] = CSV_COLUMNS.value(field, cell, _SEPARATORS)
+            positions[field] = position
             if field == "account_id":
-                found[field] = re.sub(r"[- ]", "", cell) if _GROUPED.fullmatch(cell) else cell
-                problems += _shortened(cell, file, at)
-    if named:
-        marks = {**dict.fromkeys(named, arn), **marks}
-        problems += _contradicted(named, found, file, arn)
-    name = str(found.pop("name", ""))
-    return ImportedAccount(name, {**named, **found, **maps}, file, Point(row.line, 0), marks, partition)
+                values[field] = re.sub(r"[- ]", "", cell) if _GROUPED_DIGITS.fullmatch(cell) else cell
+                problems += _spreadsheet_number(cell, file, position)
+    if arn_fields:
+        positions = {**dict.fromkeys(arn_fields, arn_position), **positions}
+        problems += _contradictions(arn_fields, values, file, arn_position)
+    name = str(values.pop("name", ""))
+    return ImportedAccount(name, {**arn_fields, **values, **maps}, file, Point(row.line, 0), positions, partition)
 
 
-def _contradicted(named: Mapping[str, Value], found: Mapping[str, Value], file: str, at: Point) -> Iterator[Problem]:
-    """Columns of one row that contradict its role_arn: a guess could select another customer's account."""
-    for field, value in named.items():
-        if field in found and found[field] != value:
-            what = f"role_arn has {field} {clip(str(value))}, the column {field} has {clip(str(found[field]))}"
+def _contradictions(arn_fields: Mapping[str, Value], values: Mapping[str, Value], file: str, at: Point) -> Iterator[Problem]:
+    """Report columns that contradict the role_arn of the row. Choosing one could select another customer's account."""
+    for field, value in arn_fields.items():
+        if field in values and values[field] != value:
+            what = f"role_arn has {field} {clip(str(value))}, the column {field} has {clip(str(values[field]))}"
             yield problem_at(file, at, what, "leave the wrong one empty")
 
 
-def _shortened(cell: str, file: str, at: Point) -> Iterator[Problem]:
-    """An account id that a spreadsheet has changed to a number: a guess could select another customer's account."""
-    if _SHORTENED.fullmatch(cell):
+def _spreadsheet_number(cell: str, file: str, at: Point) -> Iterator[Problem]:
+    """Report an account id that a spreadsheet changed to a number. Guessing it could select another customer's account."""
+    if _SPREADSHEET_NUMBER.fullmatch(cell):
         what = f'account_id "{clip(cell)}" was changed to a number by a spreadsheet'
         yield problem_at(file, at, what, "format the column as text, and enter all 12 digits")
 

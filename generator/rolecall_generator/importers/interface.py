@@ -1,4 +1,4 @@
-"""The interface of importers: how they are registered, the accounts that they return, and the accounts' validation."""
+"""The interface of importers: their registration, the accounts that they return, and the validation of accounts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Value = str | int | bool | Sequence[str] | Mapping[str, str]
 class ImportedAccount:
     """An account in a source.
 
-    `name` is any string. `fields`: the fields of a customer that the source has, without the name. `at` is the position in
-    `file`, counted from 0; `marks` are the positions of fields, if known. `partition` is "" if unknown.
+    `name` can be any string. `fields` has the customer's fields in the source, without the name. `at` is the position in
+    `file`, counted from 0; `marks` has the positions of fields, if known. `partition` is "" if unknown.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ImportedAccount:
 
     @property
     def role(self) -> str | None:
-        """The role's name, if the source has one."""
+        """The name of the role; None if the source has none."""
         role = self.fields.get("role")
         return role if isinstance(role, str) else None
 
@@ -59,10 +59,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The result of reading a source. `source` is its display name; `ignored`: columns that match no field.
+    """The result of reading a source. `source` is its display name; `ignored` are columns that match no field.
 
-    `notes` are sentences to show before the user agrees. `from_customers`: written by customers, so that it must prove by
-    its content whose it is, and must not choose an external id.
+    `notes` are shown before the user confirms. `from_customers`: customers wrote the source, so its content must prove which
+    customer it is from, and it must not set external ids.
     """
 
     source: str
@@ -75,7 +75,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ImportOption:
-    """A parameter of an importer on the command line: the option `flag`, or an argument if it is empty."""
+    """A command-line parameter of an importer: the option `flag`, or an argument if `flag` is empty."""
 
     help: str
     flag: str = ""
@@ -84,14 +84,14 @@ class ImportOption:
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """A source of accounts. A module of this folder registers it as `IMPORTER`.
+    """A kind of source. Modules of this package register one as `IMPORTER`.
 
     Attributes:
-        name: Name of the command below `gen import`.
-        read: Reads the source. Its first parameter is a function that loads the manifest, the others are annotated with an
-            `ImportOption` each. Its docstring is the command's help.
-        examples: Examples to show below the help.
-        update: Whether existing entries are changed by default.
+        name: Name of the subcommand of `gen import`.
+        read: Reads the source. Its first parameter is a function that loads the manifest. Each other parameter is annotated
+            with an `ImportOption`. Its docstring is the help of the command.
+        examples: Examples that the help shows.
+        update: Whether existing entries are updated by default.
     """
 
     name: str
@@ -101,9 +101,9 @@ class Importer:
 
 
 class ImportProblemsError(ManifestError):
-    """The source has problems, and nothing was imported. `problems` are all that were found.
+    """The source has problems, and nothing was imported. `problems` has all of them.
 
-    `accounts`: those that could be read, so that `all_problems` can validate them too.
+    `accounts` are those that could be read, for `with_manifest_problems` to validate.
     """
 
     def __init__(self, problems: Sequence[Problem], accounts: Sequence[ImportedAccount] = ()) -> None:
@@ -113,12 +113,12 @@ class ImportProblemsError(ManifestError):
 
     @classmethod
     def at(cls, path: Path, line: int, what: str, hint: str, column: int = 1) -> ImportProblemsError:
-        """The error for one problem of a file; line and column count from 1."""
+        """Create the error for one problem of a file. Line and column count from 1."""
         return cls([Problem(str(path), line, column, what, hint)])
 
 
 def read_source(path: Path, hint: str) -> bytes:
-    """Read a file; `hint` is for one that is too large. Raises ImportProblemsError."""
+    """Read a file. Raises ImportProblemsError; `hint` is its hint if the file is too large."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAXIMUM_BYTES + 1)
@@ -131,7 +131,7 @@ def read_source(path: Path, hint: str) -> bytes:
 
 
 def role_fields(arn: str) -> dict[str, Value] | None:
-    """Account id, role and path of a role's ARN; None for anything else."""
+    """The fields account_id, role and path of a role ARN; None for any other string."""
     parsed = Arn.parse(arn)
     if parsed is None or parsed.service != "iam" or parsed.kind != "role" or not parsed.account_id:
         return None
@@ -140,26 +140,28 @@ def role_fields(arn: str) -> dict[str, Value] | None:
 
 
 def with_manifest_problems(error: ImportProblemsError, manifest: Manifest) -> ImportProblemsError:
-    """Add the problems of the accounts that could be read, so that all are reported in one pass."""
-    places = {(problem.file, problem.line, problem.column) for problem in error.problems}
-    more = problems_of(error.accounts, manifest)
-    return ImportProblemsError([*error.problems, *(one for one in more if (one.file, one.line, one.column) not in places)])
+    """Return the error with the problems of its accounts added, so that all are reported in one pass."""
+    positions = {(problem.file, problem.line, problem.column) for problem in error.problems}
+    further = problems_of(error.accounts, manifest)
+    return ImportProblemsError(
+        [*error.problems, *(problem for problem in further if (problem.file, problem.line, problem.column) not in positions)]
+    )
 
 
 def problems_of(accounts: Sequence[ImportedAccount], manifest: Manifest) -> list[Problem]:
-    """Every problem of the accounts on their own, with each other and with the manifest's customers."""
+    """Validate the accounts, and compare them with each other and with the customers of the manifest."""
     return [
-        *_invisible(accounts),
-        *_malformed(accounts),
+        *_invisible_characters(accounts),
+        *_invalid_fields(accounts),
         *_duplicates(accounts),
-        *_shared_ids(accounts, manifest),
-        *_unknown_sets(accounts, manifest),
+        *_shared_external_ids(accounts, manifest),
+        *_unknown_permission_sets(accounts, manifest),
         *_other_partition(accounts, manifest),
     ]
 
 
-def _invisible(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
-    """Invisible characters, which make a name look like another one in the manifest and in reviews."""
+def _invisible_characters(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
+    """Report invisible characters, with which a name can look like another one in the manifest and in reviews."""
     for account in accounts:
         for key, text in (("name", account.name), *_strings(account.fields)):
             if (hidden := first_hidden_index(text)) is not None:
@@ -183,17 +185,17 @@ def _duplicates(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
     first: dict[tuple[str, str | None], ImportedAccount] = {}
     for account in accounts:
         key = (account.account_id, account.role.casefold() if account.role else None)
-        earlier = first.setdefault(key, account)
-        if earlier is not account and account.account_id:
-            where = f"{earlier.file}:{earlier.at.line + 1}"
+        first_account = first.setdefault(key, account)
+        if first_account is not account and account.account_id:
+            where = f"{first_account.file}:{first_account.at.line + 1}"
             yield account.problem(
                 "account_id", f'account_id "{clip(account.account_id)}" is listed twice, first at {where}',
                 "leave one of the two out, or give each its own role",
             )  # fmt: skip
 
 
-def _shared_ids(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
-    """External ids of another customer (confused deputy), unless the manifest allows the accounts to share one."""
+def _shared_external_ids(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
+    """Report external ids of another customer (confused deputy), unless the manifest allows the accounts to share one."""
     owners: dict[str, tuple[str, str, str]] = {}
     for customer in manifest.customers:
         for external_id in (customer.external_id, customer.previous_external_id):
@@ -201,19 +203,19 @@ def _shared_ids(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iter
                 owners.setdefault(external_id, (customer.account_id, customer.name, f"customer {customer.name}"))
     for account in accounts:
         for key in ("external_id", "previous_external_id"):
-            given = account.fields.get(key)
-            if not isinstance(given, str):
+            value = account.fields.get(key)
+            if not isinstance(value, str):
                 continue
             place = f"the account at {account.file}:{account.at.line + 1}"
-            account_id, name, owner = owners.setdefault(given, (account.account_id, account.name, place))
+            account_id, name, owner = owners.setdefault(value, (account.account_id, account.name, place))
             if account_id != account.account_id and not manifest.may_share_external_id(name, account.name):
                 yield account.problem(
-                    key, f'{key} "{clip(given)}" is the same as that of {owner}',
+                    key, f'{key} "{clip(value)}" is the same as that of {owner}',
                     "leave it empty to generate one: an external id belongs to exactly one customer",
                 )  # fmt: skip
 
 
-def _unknown_sets(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
+def _unknown_permission_sets(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
     for account in accounts:
         named = account.fields.get("permissions", ())
         for name in named if isinstance(named, tuple | list) else ():
@@ -225,27 +227,27 @@ def _unknown_sets(accounts: Iterable[ImportedAccount], manifest: Manifest) -> It
 
 
 def _other_partition(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
-    """Roles of another partition, which cannot be assumed from this one."""
+    """Report roles of another partition, which cannot be assumed from this one."""
     for account in accounts:
         if account.partition not in {"", manifest.partition}:
             what = f"the role is in partition {clip(account.partition)}, the manifest in {manifest.partition}"
             yield account.problem("role", what, "import it into a manifest of that partition")
 
 
-def _malformed(accounts: Sequence[ImportedAccount]) -> list[Problem]:
-    """Missing account ids, and fields that the manifest's models reject."""
+def _invalid_fields(accounts: Sequence[ImportedAccount]) -> list[Problem]:
+    """Report missing account ids, and fields that the models of the manifest reject."""
     missing = "the account id is missing", "write its 12 digits"
-    found = [account.problem("account_id", *missing) for account in accounts if not account.account_id]
+    problems = [account.problem("account_id", *missing) for account in accounts if not account.account_id]
     by_file: dict[str, list[ImportedAccount]] = {}
     for account in accounts:
         by_file.setdefault(account.file, []).append(account)
-    for file, ones in by_file.items():
-        found += customer_problems(_tree([one for one in ones if one.account_id]), file)
-    return found
+    for file, file_accounts in by_file.items():
+        problems += customer_problems(_tree([account for account in file_accounts if account.account_id]), file)
+    return problems
 
 
 def _tree(accounts: Iterable[ImportedAccount]) -> MapNode:
-    """The accounts as a tree of customers. They get a valid name, because names are made later."""
+    """Convert accounts to a YAML tree of customers, all with the same valid name: names are assigned later."""
     tree, items = MapNode(START), ListNode(START)
     tree.put("customers", items, START)
     for account in accounts:
@@ -259,13 +261,13 @@ def _tree(accounts: Iterable[ImportedAccount]) -> MapNode:
 
 def _node(value: Value, mark: Point) -> object:
     if isinstance(value, Mapping):
-        inner = MapNode(mark)
+        map_node = MapNode(mark)
         for key, text in value.items():
-            inner.put(key, text, mark)
-        return inner
+            map_node.put(key, text, mark)
+        return map_node
     if isinstance(value, str | int):
         return value
-    listed = ListNode(mark)
+    list_node = ListNode(mark)
     for text in value:
-        listed.put(text, mark)
-    return listed
+        list_node.put(text, mark)
+    return list_node

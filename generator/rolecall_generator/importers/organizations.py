@@ -1,8 +1,9 @@
-"""Import of the accounts of an AWS Organization, with the path of their organizational unit as a label.
+"""Imports the accounts of an AWS organization, with the path of their organizational unit as a label.
 
-The only part of the generator that calls AWS, read-only: organizations:ListRoots, ListOrganizationalUnitsForParent and
-ListAccountsForParent, in the management account or a delegated administrator's. AWS returns an account's `State` since
-2025 and no longer returns `Status` from 9 September 2026 on (API reference of Organizations, "Account", November 2026).
+This is the only part of the generator that calls AWS. The calls only read: organizations:ListRoots,
+ListOrganizationalUnitsForParent and ListAccountsForParent, with credentials of the management account or a delegated
+administrator account. AWS added the field `State` of accounts in 2025 and stopped returning `Status` on 9 September 2026
+(AWS Organizations API Reference, "Account", November 2026).
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from rolecall_generator.manifest import Manifest
 SOURCE = "AWS Organizations"
 OU_LABEL = "ou"
 _ACTIVE = "ACTIVE"
-_NOT_IN_LABELS = re.compile(r"[^\w ./+@-]")  # allowed in tags, without : and =, which have a meaning in patterns of --limit
+_NOT_IN_LABELS = re.compile(r"[^\w ./+@-]")  # characters of tags except : and =, which are special in patterns of --limit
 _LABEL_CHARACTERS = 256
-_MAXIMUM_DEPTH = 16  # AWS allows five levels; ends loops of a faulty fake
+_MAXIMUM_DEPTH = 16  # AWS allows five levels; a simulator may return a loop
 
 
 @dataclass(frozen=True, slots=True)
 class OrganizationSelection:
-    """The accounts to import: those below `units` (ids, names or paths; all if empty) that are not excluded.
+    """The accounts to import: those in or below `units` (ids, names or paths; all if empty) that are not excluded.
 
-    `exclude`: account ids, names (wildcards allowed), unit ids or paths. `own`: the vendor's accounts by id, with the
-    reason for leaving them out.
+    `exclude`: ids or names of accounts (wildcards allowed), or ids, names or paths of units. `own`: the vendor's accounts by
+    id, with the reason to skip them.
     """
 
     units: tuple[str, ...] = ()
@@ -44,91 +45,95 @@ class OrganizationSelection:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A root or organizational unit. `path`: names below the root, separated by /; "" for a root."""
+    """A root or organizational unit. `path`: unit names below the root, separated by /; "" for a root."""
 
     unit_id: str
     path: str
     name: str
 
     def matches(self, text: str) -> bool:
-        """Whether an id, name or path refers to this unit."""
+        """Whether the string is the id, name or path of this unit."""
         return text in {self.unit_id, self.path or "/"} or text.strip("/") == self.path or text == self.name
 
 
 def make_client(profile: str | None) -> Any:
-    """Create a client from the default credential chain, or from a profile. Raises CallerError."""
+    """Create a client with the profile, or with the default credential chain. Raises CallerError."""
     try:
         session = botocore.session.Session(profile=profile)
         region = session.get_config_variable("region") or "us-east-1"
-        # The service has a low rate limit, and each organizational unit takes two calls.
+        # The service has a low rate limit, and each organizational unit requires two calls.
         config = Config(retries={"mode": "standard", "total_max_attempts": 10})
         return session.create_client("organizations", region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
-        raise CallerError(f"the AWS credentials could not be loaded: {error}", where=_place(profile), hint=_HOW) from error
+        raise CallerError(
+            f"the AWS credentials could not be loaded: {error}", where=_place(profile), hint=_CREDENTIALS_HINT
+        ) from error
 
 
 def read_organization(client: Any, choice: OrganizationSelection, *, profile: str | None = None) -> Reading:
-    """Read the active accounts of an organization, sorted by unit and name; others are in `left_out`.
+    """Read the active accounts of an organization, sorted by unit and name. All others are in `left_out`.
 
-    Raises CallerError if AWS refuses the calls, SelectionError for a unit that does not exist.
+    Raises CallerError if a call fails, or SelectionError for an empty option or a unit that does not exist.
     """
-    for option, texts in (("--ou", choice.units), ("--exclude", choice.exclude)):
-        if not all(text.strip() for text in texts):  # such as an unset variable of a script
+    for option, values in (("--ou", choice.units), ("--exclude", choice.exclude)):
+        if not all(text.strip() for text in values):  # usually an unset variable of a script
             raise SelectionError("the value is empty", where=option, hint="name a unit or an account, or omit the option")
     used: set[str] = set()
     try:
-        found = list(_walk(client, choice, used))
+        entries = list(_walk(client, choice, used))
     except ClientError as error:
-        raise _refused(error.response.get("Error", {}), profile) from error
+        raise _service_error(error.response.get("Error", {}), profile) from error
     except BotoCoreError as error:
-        raise CallerError(f"the call of AWS Organizations failed: {error}", where=_place(profile), hint=_HOW) from error
-    found.sort(key=lambda pair: (pair[0], str(pair[1]["Name"]).casefold(), str(pair[1]["Id"])))
+        raise CallerError(
+            f"the call of AWS Organizations failed: {error}", where=_place(profile), hint=_CREDENTIALS_HINT
+        ) from error
+    entries.sort(key=lambda entry: (entry[0], str(entry[1]["Name"]).casefold(), str(entry[1]["Id"])))
     accounts: list[ImportedAccount] = []
     left_out: list[LeftOut] = []
-    for path, account in found:
-        name, number = str(account["Name"]), str(account["Id"])
-        patterns = {text for text in choice.exclude if text == number or fnmatchcase(name.casefold(), text.casefold())}
+    for path, account in entries:
+        name, account_id = str(account["Name"]), str(account["Id"])
+        patterns = {text for text in choice.exclude if text == account_id or fnmatchcase(name.casefold(), text.casefold())}
         used |= patterns
-        why = _why_not(account, choice) or ("excluded" if patterns else "")
-        if why:
-            left_out.append(LeftOut(name, number, why))
+        reason = _skip_reason(account, choice) or ("excluded" if patterns else "")
+        if reason:
+            left_out.append(LeftOut(name, account_id, reason))
         else:
-            fields: dict[str, Value] = {"account_id": number}
+            fields: dict[str, Value] = {"account_id": account_id}
             if path:
                 fields["labels"] = {OU_LABEL: _NOT_IN_LABELS.sub("-", path)[:_LABEL_CHARACTERS]}
-            accounts.append(ImportedAccount(name, fields, f"account {number} of {SOURCE}"))
-    idle = tuple(f"--exclude {text} matches no account" for text in choice.exclude if text not in used)
-    return Reading(SOURCE, tuple(accounts), tuple(left_out), notes=idle)
+            accounts.append(ImportedAccount(name, fields, f"account {account_id} of {SOURCE}"))
+    notes = tuple(f"--exclude {text} matches no account" for text in choice.exclude if text not in used)
+    return Reading(SOURCE, tuple(accounts), tuple(left_out), notes=notes)
 
 
 def _walk(client: Any, choice: OrganizationSelection, used: set[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Accounts of the selected units and all below, each once, with the unit's path.
+    """Yield the path and account of each account in or below the selected units, without duplicates.
 
-    Patterns that excluded a unit are added to `used`.
+    The exclusions that matched a unit are added to `used`.
     """
     roots = [_Unit(root["Id"], "", root["Name"]) for root in _pages(client, "list_roots", "Roots")]
-    wanted = set(choice.units)
+    selected_units = set(choice.units)
     seen: set[str] = set()
     matched: set[str] = set()
     pending = [(root, False, 0) for root in roots]
     while pending:
-        unit, inside, depth = pending.pop()
-        names = {text for text in wanted if unit.matches(text)}
-        matched |= names
-        inside = inside or not wanted or bool(names)
-        excluding = {text for text in choice.exclude if unit.matches(text)}
-        used |= excluding
-        if excluding or depth > _MAXIMUM_DEPTH:
+        unit, selected, depth = pending.pop()
+        matching = {text for text in selected_units if unit.matches(text)}
+        matched |= matching
+        selected = selected or not selected_units or bool(matching)
+        exclusions = {text for text in choice.exclude if unit.matches(text)}
+        used |= exclusions
+        if exclusions or depth > _MAXIMUM_DEPTH:
             continue
-        if inside:
+        if selected:
             for account in _pages(client, "list_accounts_for_parent", "Accounts", ParentId=unit.unit_id):
                 if account["Id"] not in seen:
                     seen.add(account["Id"])
                     yield unit.path, account
-        for below in _pages(client, "list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit.unit_id):
-            path = f"{unit.path}/{below['Name']}".lstrip("/")
-            pending.append((_Unit(below["Id"], path, below["Name"]), inside, depth + 1))
-    if missing := sorted(wanted - matched):
+        for child in _pages(client, "list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit.unit_id):
+            path = f"{unit.path}/{child['Name']}".lstrip("/")
+            pending.append((_Unit(child["Id"], path, child["Name"]), selected, depth + 1))
+    if missing := sorted(selected_units - matched):
         raise SelectionError(
             f"the organization has no unit {missing[0]}", where="--ou", hint="name its id, ou-..., or its path: Prod/Team"
         )
@@ -139,29 +144,29 @@ def _pages(client: Any, operation: str, key: str, **parameters: str) -> Iterator
         yield from page.get(key, ())
 
 
-def _why_not(account: Mapping[str, Any], choice: OrganizationSelection) -> str:
-    """Why an account cannot be a customer; "" if it can."""
+def _skip_reason(account: Mapping[str, Any], choice: OrganizationSelection) -> str:
+    """The reason to skip an account; "" if it can be a customer."""
     state = str(account.get("State") or account.get("Status") or _ACTIVE)
     if state != _ACTIVE:
         return state.casefold().replace("_", " ")
     return choice.own.get(str(account["Id"]), "")
 
 
-_HOW = "set AWS_PROFILE or --profile to one of the management account, or of a delegated administrator"
+_CREDENTIALS_HINT = "set AWS_PROFILE or --profile to one of the management account, or of a delegated administrator"
 _HINTS = {
     "AccessDeniedException": (
         "AWS denies this caller access to the organization",
         "use the management account or a delegated administrator with organizations:List*",
     ),
-    "AWSOrganizationsNotInUseException": ("this account is not part of an organization", _HOW),
+    "AWSOrganizationsNotInUseException": ("this account is not part of an organization", _CREDENTIALS_HINT),
     "TooManyRequestsException": ("AWS Organizations throttles the calls", "try again later"),
 }
 
 
-def _refused(error: Mapping[str, str], profile: str | None) -> CallerError:
+def _service_error(error: Mapping[str, str], profile: str | None) -> CallerError:
     code = error.get("Code", "")
-    what, hint = _HINTS.get(code, (f"AWS Organizations returned an error: {code}", _HOW))
-    return CallerError(what, where=_place(profile), hint=hint)
+    message, hint = _HINTS.get(code, (f"AWS Organizations returned an error: {code}", _CREDENTIALS_HINT))
+    return CallerError(message, where=_place(profile), hint=hint)
 
 
 def _place(profile: str | None) -> str | None:

@@ -1,11 +1,11 @@
-"""Import of customers' Terraform outputs.
+"""Imports customers' Terraform outputs.
 
-Accepted are `terraform output -json`, `terraform show -json` and a state file of version 4. A customer is a pair of outputs
-role_arn and external_id, or any output whose value is an object with a role_arn (from a root module that calls the modules
-as children), or a mapping of such objects.
+The input is the output of `terraform output -json` or `terraform show -json`, or a state file of version 4. A customer is a
+pair of outputs role_arn and external_id, an output whose value is an object with a role_arn (from a root module that calls
+the customer modules), or a map of such objects.
 
-Customers write these files, and mail programs and browsers name them. So a file is matched by the account id in the role's
-ARN and by the external id; its name is used only to name a customer that the manifest does not have yet.
+Customers create these files, and mail programs and browsers rename them. Therefore, a file is matched by the account id in
+the role ARN and by the external id. Its name is only used for a customer that is not in the manifest yet.
 Source: Terraform documentation, "JSON output format", November 2026.
 """
 
@@ -30,15 +30,15 @@ from rolecall_generator.manifest.yaml_source import Point
 from rolecall_generator.text import clip
 
 _ROLE_ARN, _EXTERNAL_ID = "role_arn", "external_id"
-_GENERAL = frozenset({"output", "outputs", "terraform", "state", "show", "plan"})
-_HOW = "write it with `terraform output -json` in the folder of the customer's module"
+_GENERIC_NAMES = frozenset({"output", "outputs", "terraform", "state", "show", "plan"})
+_HINT = "write it with `terraform output -json` in the folder of the customer's module"
 
 Output = tuple[str, Mapping[str, Any]]
-"""A customer's name in the source, and the values by output name."""
+"""A customer's name, and its output values by name."""
 
 
 def read_output_accounts(paths: Sequence[Path]) -> Reading:
-    """Read the accounts of the files. Raises ImportProblemsError with the problems of all files."""
+    """Read the accounts in the files. Raises ImportProblemsError with the problems of all files."""
     problems: list[Problem] = []
     accounts: list[ImportedAccount] = []
     for path in paths:
@@ -55,8 +55,8 @@ def read_output_accounts(paths: Sequence[Path]) -> Reading:
 def _accounts(path: Path, text: str, body: Any) -> Iterator[ImportedAccount]:
     found = list(_customers(_outputs(path, body), path))
     if not found:
-        what = f"there is no output {_ROLE_ARN}, and none whose value is an object with a {_ROLE_ARN}"
-        raise ImportProblemsError.at(path, 1, what, _HOW)
+        message = f"there is no output {_ROLE_ARN}, and none whose value is an object with a {_ROLE_ARN}"
+        raise ImportProblemsError.at(path, 1, message, _HINT)
     for name, values in found:
         arn, external_id = values[_ROLE_ARN], values.get(_EXTERNAL_ID)
         fields = role_fields(arn) if isinstance(arn, str) else None
@@ -66,16 +66,16 @@ def _accounts(path: Path, text: str, body: Any) -> Iterator[ImportedAccount]:
             raise ImportProblemsError.at(
                 path, line + 1, f"{_ROLE_ARN} of {name} is not the ARN of a role: {clip(json.dumps(arn))}", hint
             )
-        marks = dict.fromkeys(fields, Point(line, 0))
+        positions = dict.fromkeys(fields, Point(line, 0))
         if external_id is not None:
             if not isinstance(external_id, str):
-                what = f"{_EXTERNAL_ID} of {name} is not a string: {clip(json.dumps(external_id))}"
+                message = f"{_EXTERNAL_ID} of {name} is not a string: {clip(json.dumps(external_id))}"
                 raise ImportProblemsError.at(
-                    path, _line_of(text, external_id) + 1, what, "write the external id as a string"
+                    path, _line_of(text, external_id) + 1, message, "write the external id as a string"
                 )
             fields[_EXTERNAL_ID] = external_id
-            marks[_EXTERNAL_ID] = Point(_line_of(text, external_id), 0)
-        yield ImportedAccount(name, fields, str(path), Point(line, 0), marks, arn.split(":")[1])
+            positions[_EXTERNAL_ID] = Point(_line_of(text, external_id), 0)
+        yield ImportedAccount(name, fields, str(path), Point(line, 0), positions, arn.split(":")[1])
 
 
 def _outputs(path: Path, body: Any) -> Mapping[str, Any]:
@@ -86,7 +86,7 @@ def _outputs(path: Path, body: Any) -> Mapping[str, Any]:
     elif isinstance(body, dict) and isinstance(body.get("version"), int) and "terraform_version" in body:
         body = body.get("outputs")
     if not isinstance(body, dict) or not all(isinstance(item, dict) and "value" in item for item in body.values()):
-        raise ImportProblemsError.at(path, 1, "the file does not contain Terraform outputs", _HOW)
+        raise ImportProblemsError.at(path, 1, "the file does not contain Terraform outputs", _HINT)
     return {name: item["value"] for name, item in body.items()}
 
 
@@ -101,42 +101,42 @@ def _customers(outputs: Mapping[str, Any], path: Path) -> Iterator[Output]:
 
 
 def _name_of(path: Path) -> str:
-    """A customer's name from the file name, or from the folder if the file has a generic name."""
+    """The customer's name: the file name without extensions, or the folder name if the file name is generic."""
     stem = path.name.partition(".")[0]
-    return path.resolve().parent.name if stem.casefold() in _GENERAL else stem
+    return path.resolve().parent.name if stem.casefold() in _GENERIC_NAMES else stem
 
 
 def _load(path: Path) -> tuple[str, Any]:
-    data = read_source(path, _HOW)
+    data = read_source(path, _HINT)
     try:
         # Windows PowerShell writes UTF-16 when it redirects output to a file.
         text = data.decode("utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
-        return text, json.loads(text, object_pairs_hook=_unambiguous)
+        return text, json.loads(text, object_pairs_hook=_without_duplicates)
     except json.JSONDecodeError as error:
-        raise ImportProblemsError.at(path, error.lineno, f"the file is not JSON: {error.msg}", _HOW) from error
+        raise ImportProblemsError.at(path, error.lineno, f"the file is not JSON: {error.msg}", _HINT) from error
     except _DuplicateNameError as error:
         raise ImportProblemsError.at(
-            path, 1, f"the file has the name {clip(str(error))} twice in one object", _HOW
+            path, 1, f"the file has the name {clip(str(error))} twice in one object", _HINT
         ) from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, a number with thousands of digits, deep nesting
-        raise ImportProblemsError.at(path, 1, "the file is not JSON", _HOW) from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, a number with too many digits, or deep nesting
+        raise ImportProblemsError.at(path, 1, "the file is not JSON", _HINT) from error
 
 
 class _DuplicateNameError(Exception):
-    """An object has a name twice; JSON parsers disagree on which value to use."""
+    """A JSON object has a name twice. Parsers differ in which value they use."""
 
 
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in values:
             raise _DuplicateNameError(name)
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def _line_of(text: str, value: Any) -> int:
-    """The line (from 0) of the first occurrence of a value."""
+    """The line, counted from 0, of the first occurrence of a value; 0 if it does not occur."""
     at = text.find(json.dumps(value, ensure_ascii=False))
     return text.count("\n", 0, at) if at >= 0 else 0
 

@@ -1,4 +1,4 @@
-"""Manifest to intended access: the modules that one run writes."""
+"""Plans the modules of a manifest: the intended access, and the folder of each module."""
 
 from rolecall_generator.planning.backend import BACKEND_PATH, Slot, assign_customers, backend_role_arns, customer_role_arn
 from rolecall_generator.planning.customer import customer_path

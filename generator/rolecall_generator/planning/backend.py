@@ -1,9 +1,8 @@
 """The backend's module, and the assignment of customers to the managed policies of the backend roles.
 
-The assignment is stable: a customer keeps its policy, and a new customer gets the first one with space. Adding or removing
-a customer changes one policy, and the number of policies is minimal as long as no customer was removed. Repacking fills
-the gaps; it moves customers between policies of one role, never between roles, because a customer's trust policy names its
-role.
+The assignment is stable: a customer keeps its policy, and a new customer is added to the first policy with enough space.
+Adding or removing a customer therefore changes one policy. Repacking fills the gaps that removed customers leave. It moves
+customers between policies of one role but never between roles, because a customer's trust policy names its role.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _ACTIONS = {
     (False, True): ("sts:AssumeRole", "sts:SetSourceIdentity"),
     (True, True): ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"),
 }
-"""By (session tags, source identity)."""
+"""STS actions by (session tags, source identity)."""
 
 
 def customer_role_arn(partition: str, customer: ResolvedCustomer) -> str:
@@ -61,7 +60,7 @@ def assign_customers(
     *,
     repack: bool = False,
 ) -> Assignment:
-    """Assign all customers, by role ARN. Raises PlanError with the options when the policies are too small for them."""
+    """Assign all customers to slots, by role ARN. Raises PlanError if they do not fit into the policies."""
     backend = manifest.backend
     if backend is None:
         return Assignment()
@@ -71,16 +70,16 @@ def assign_customers(
         Capacity(role.name, role.managed_policies or manifest.quotas.role_managed_policies) for role in backend.all_roles
     ]
     overheads = {shape: _statement_overhead(shape, fixed=fixed) for shape in {grant.shape for grant in grants}}
-    # One more than the quota: every statement is counted with a comma, which the last one does not have.
+    # One more than the quota, because each statement is counted with a comma and the last one has none.
     sizes = PolicySizes(quotas.MANAGED_POLICY_CHARACTERS + 1, PolicyDocument(()).size, overheads)
     assignment = assign(grants, capacities, sizes, previous, repack=repack)
     if assignment.unplaced:
-        raise _does_not_fit(assignment, backend, capacities, repackable=bool(previous) and not repack)
+        raise _quota_exceeded(assignment, backend, capacities, repackable=bool(previous) and not repack)
     return assignment
 
 
 def backend_module(manifest: Manifest, customers: Sequence[ResolvedCustomer], assignment: Assignment) -> Module:
-    """The module of the backend account: roles, their policies, and an instance profile for each new role."""
+    """The module of the backend account: roles, their policies, and an instance profile for each role that it creates."""
     backend = manifest.backend
     if backend is None:
         raise ValueError("the manifest has no backend")
@@ -107,7 +106,7 @@ def backend_module(manifest: Manifest, customers: Sequence[ResolvedCustomer], as
 
 
 def backend_role_arns(manifest: Manifest) -> dict[str, str]:
-    """ARNs of the backend roles by their names."""
+    """ARNs of the backend roles by name."""
     backend = manifest.backend
     if backend is None:
         return {}
@@ -120,14 +119,14 @@ def _grant(partition: str, customer: ResolvedCustomer, *, fixed: bool) -> Policy
     if fixed:
         pattern = role_arn(partition, "*", customer.path, customer.role)
         return PolicyGrant(arn, len(customer.account_id) + 3, (pattern, *actions), customer.backend_role)
-    # Two quotes and a comma.
+    # The ARN with two quotes and a comma.
     return PolicyGrant(arn, len(arn) + 3, actions, customer.backend_role)
 
 
 def _statement_overhead(shape: tuple[str, ...], *, fixed: bool) -> int:
-    """Characters of a statement without its list entries, with the comma behind it."""
-    two_empty = ("", "")
-    statement = _fixed_statement(shape, two_empty) if fixed else _explicit_statement(shape, two_empty)
+    """Size of a statement in characters, without its list entries and including the comma after it."""
+    empty_entries = ("", "")
+    statement = _fixed_statement(shape, empty_entries) if fixed else _explicit_statement(shape, empty_entries)
     return len(json.dumps(statement.to_json(), separators=(",", ":"))) - len('"",""')
 
 
@@ -146,8 +145,8 @@ def _policy(partition: str, backend: Backend, slot: Slot, members: Sequence[Reso
     for customer in members:
         shape = _grant(partition, customer, fixed=fixed).shape
         entries.setdefault(shape, []).append(customer.account_id if fixed else customer_role_arn(partition, customer))
-    build = _fixed_statement if fixed else _explicit_statement
-    statements = tuple(build(shape, tuple(sorted(found))) for shape, found in sorted(entries.items()))
+    build_statement = _fixed_statement if fixed else _explicit_statement
+    statements = tuple(build_statement(shape, tuple(sorted(values))) for shape, values in sorted(entries.items()))
     name = f"{backend.policy_prefix}-{slot.role}-{slot.policy}"
     if len(name) > quotas.POLICY_NAME_CHARACTERS:
         raise PlanError(
@@ -187,29 +186,29 @@ def _role_parts(
     ]
 
 
-def _does_not_fit(
+def _quota_exceeded(
     assignment: Assignment, backend: Backend, capacities: Sequence[Capacity], *, repackable: bool
 ) -> PlanError:
-    fit, missing = len(assignment.slots), len(assignment.unplaced)
+    assigned, unassigned = len(assignment.slots), len(assignment.unplaced)
     capacity_text = ", ".join(f"{capacity.role} with {capacity.policies} managed policies" for capacity in capacities)
-    choices = [
+    hints = [
         f"have AWS raise the quota and set quotas.role_managed_policies (up to {quotas.ROLE_MANAGED_POLICIES_MAXIMUM})",
         "define several backend.roles; each customer then trusts one of them",
     ]
     if backend.grant == "explicit":
-        choices.insert(1, "set backend.grant to fixed-role-name (one role name in every account, with an account list)")
+        hints.insert(1, "set backend.grant to fixed-role-name (one role name in every account, with an account list)")
     if repackable:
-        choices.insert(0, "run `gen terraform --repack`, which fills the gaps of removed customers")
+        hints.insert(0, "run `gen terraform --repack`, which fills the gaps of removed customers")
     return PlanError(
-        f"quota exceeded: {fit:,} of {fit + missing:,} customers fit ({capacity_text})",
+        f"quota exceeded: {assigned:,} of {assigned + unassigned:,} customers fit ({capacity_text})",
         where="backend",
-        hint="one of: " + "; ".join(choices),
+        hint="one of: " + "; ".join(hints),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyGrant:
-    """The size of one customer's grant: `characters` per customer, and once per policy the statement of its `shape`."""
+    """One customer's grant: a list entry of `characters` in a statement that a policy contains once per `shape`."""
 
     key: str
     characters: int
@@ -219,7 +218,7 @@ class PolicyGrant:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many managed policies a backend role may have."""
+    """The maximum number of managed policies of a backend role."""
 
     role: str
     policies: int
@@ -227,7 +226,11 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class PolicySizes:
-    """Sizes in characters, as AWS counts them (without white space): a policy's limit, its frame and each statement."""
+    """Sizes in characters, as AWS counts them (without white space).
+
+    `limit`: maximum size of a policy. `skeleton`: size of a policy without statements. `statement`: size of an empty
+    statement, by shape.
+    """
 
     limit: int
     skeleton: int
@@ -244,7 +247,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Slots by grant key, and the keys that fit nowhere."""
+    """Slots by grant key, and the keys of grants that do not fit into any policy."""
 
     slots: Mapping[str, Slot] = field(default_factory=dict)
     unplaced: tuple[str, ...] = ()
@@ -255,8 +258,8 @@ class Assignment:
         return len(set(self.slots.values()))
 
 
-class _Policy:
-    """A policy being filled; mutable, private to one call of `assign`."""
+class _OpenPolicy:
+    """A policy during assignment. `free` is the number of unused characters."""
 
     __slots__ = ("free", "shapes", "slot")
 
@@ -265,7 +268,7 @@ class _Policy:
         self.free = sizes.limit - sizes.skeleton
         self.shapes: set[tuple[str, ...]] = set()
 
-    def take(self, grant: PolicyGrant, sizes: PolicySizes) -> bool:
+    def try_add(self, grant: PolicyGrant, sizes: PolicySizes) -> bool:
         cost = grant.characters
         if grant.shape not in self.shapes:
             cost += sizes.statement[grant.shape]
@@ -284,7 +287,7 @@ def assign(
     *,
     repack: bool = False,
 ) -> Assignment:
-    """Give every grant a slot. Grants that fit nowhere are in `unplaced`."""
+    """Assign every grant to a slot. `unplaced` of the result has the grants that do not fit into any policy."""
     policies = _empty_policies(capacities, sizes)
     slots: dict[str, Slot] = {}
     unassigned: list[PolicyGrant] = []
@@ -292,46 +295,50 @@ def assign(
         slot = previous.get(grant.key)
         if slot is None or slot.role not in policies or grant.wanted_role not in (None, slot.role):
             unassigned.append(grant)
-        elif repack or slot.policy > len(policies[slot.role]) or not policies[slot.role][slot.policy - 1].take(grant, sizes):
+        elif (
+            repack
+            or slot.policy > len(policies[slot.role])
+            or not policies[slot.role][slot.policy - 1].try_add(grant, sizes)
+        ):
             unassigned.append(PolicyGrant(grant.key, grant.characters, grant.shape, slot.role))
         else:
             slots[grant.key] = slot
-    unplaced = _place(unassigned, policies, sizes, slots)
+    unplaced = _assign_first_fit(unassigned, policies, sizes, slots)
     if unplaced and not previous:
-        # Nothing is deployed yet that would move, so pack again with the longest grants first.
-        return _assign_tightly(grants, capacities, sizes, Assignment(slots, tuple(unplaced)))
+        # Nothing is deployed yet, so customers may move: try again with the longest grants first.
+        return _assign_longest_first(grants, capacities, sizes, Assignment(slots, tuple(unplaced)))
     return Assignment(slots, tuple(unplaced))
 
 
-def _assign_tightly(
-    grants: Sequence[PolicyGrant], capacities: Sequence[Capacity], sizes: PolicySizes, loose: Assignment
+def _assign_longest_first(
+    grants: Sequence[PolicyGrant], capacities: Sequence[Capacity], sizes: PolicySizes, first_fit: Assignment
 ) -> Assignment:
     policies = _empty_policies(capacities, sizes)
     slots: dict[str, Slot] = {}
-    unplaced = _place(sorted(grants, key=lambda grant: -grant.characters), policies, sizes, slots)
-    return Assignment(slots, tuple(unplaced)) if len(unplaced) < len(loose.unplaced) else loose
+    unplaced = _assign_first_fit(sorted(grants, key=lambda grant: -grant.characters), policies, sizes, slots)
+    return Assignment(slots, tuple(unplaced)) if len(unplaced) < len(first_fit.unplaced) else first_fit
 
 
-def _empty_policies(capacities: Sequence[Capacity], sizes: PolicySizes) -> dict[str, list[_Policy]]:
+def _empty_policies(capacities: Sequence[Capacity], sizes: PolicySizes) -> dict[str, list[_OpenPolicy]]:
     return {
-        capacity.role: [_Policy(Slot(capacity.role, number), sizes) for number in range(1, capacity.policies + 1)]
+        capacity.role: [_OpenPolicy(Slot(capacity.role, number), sizes) for number in range(1, capacity.policies + 1)]
         for capacity in capacities
     }
 
 
-def _place(
-    grants: Sequence[PolicyGrant], policies: Mapping[str, Sequence[_Policy]], sizes: PolicySizes, slots: dict[str, Slot]
+def _assign_first_fit(
+    grants: Sequence[PolicyGrant], policies: Mapping[str, Sequence[_OpenPolicy]], sizes: PolicySizes, slots: dict[str, Slot]
 ) -> list[str]:
-    """First fit, roles and policies in order. Returns the keys that fit nowhere."""
+    """Add each grant to the first policy with enough space. Returns the keys of grants that do not fit into any policy."""
     unplaced: list[str] = []
-    every = [policy for own in policies.values() for policy in own]
-    # By kind of grant, the first policy that may still have space: policies never get emptier.
+    all_policies = [policy for role_policies in policies.values() for policy in role_policies]
+    # For each kind of grant, the first policy that may still have space. Earlier ones stay full.
     start: dict[tuple[str | None, int, tuple[str, ...]], int] = {}
     for grant in grants:
-        candidates = every if grant.wanted_role is None else policies.get(grant.wanted_role, ())
+        candidates = all_policies if grant.wanted_role is None else policies.get(grant.wanted_role, ())
         kind = (grant.wanted_role, grant.characters, grant.shape)
         position = start.get(kind, 0)
-        while position < len(candidates) and not candidates[position].take(grant, sizes):
+        while position < len(candidates) and not candidates[position].try_add(grant, sizes):
             position += 1
         start[kind] = position
         if position < len(candidates):

@@ -1,4 +1,4 @@
-"""The customer's module: a role that trusts the backend role, with its permissions."""
+"""The customer's module: a role with permissions that trusts the backend role."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def customer_path(name: str) -> str:
 def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyDocument:
     """The trust policy: the backend role may assume the role with the customer's external id.
 
-    With `account-root` the principal is the backend account and a condition on `aws:PrincipalArn` names the role. AWS does
-    not replace it with the role's unique id, so the trust survives re-creation of the role and can be applied before the
-    role exists.
+    With `account-root` the principal is the backend account, and a condition on `aws:PrincipalArn` names the role. AWS does
+    not replace the ARN in a condition with the role's unique id. The policy therefore stays valid if the role is recreated,
+    and can be applied before the role exists.
     """
     conditions: list[Condition] = []
     principal = backend_role_arn
@@ -57,8 +57,8 @@ def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyD
 
 
 def check_trust_size(customer: ResolvedCustomer, backend_role_arn: str, limits: Quotas) -> None:
-    """Raise PlanError for a trust policy that exceeds the quota."""
-    # The exact size is only computed near the limit: everything but ids and ARNs is far below 600 characters.
+    """Raise PlanError if the trust policy exceeds the size quota."""
+    # Compute the exact size only near the limit. Without ids and ARNs, a trust policy has less than 600 characters.
     rough = (
         len(customer.external_id or "") + len(customer.previous_external_id or "") + _TRUST_FRAME + 2 * len(backend_role_arn)
     )

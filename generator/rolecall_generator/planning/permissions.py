@@ -1,4 +1,4 @@
-"""The policies of a role from permission sets, within the quotas of AWS."""
+"""Combines permission sets into the policies of a role, within the quotas of AWS."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Permissions:
     descriptions: Mapping[str, str]
 
     def attached(self, partition: str, account_id: str, role: str) -> frozenset[str]:
-        """ARNs of all attached policies: AWS managed policies, given ARNs, and the sets' own managed policies."""
-        given = (
+        """ARNs of all attached policies: AWS managed policies, policies given by ARN, and the sets' own managed policies."""
+        listed = (
             name if name.startswith("arn:") else iam_arn(partition, "aws", "policy", "/", name)
             for name in self.attached_names
         )
         own = (own_policy_arn(partition, account_id, role, name) for name in self.managed)
-        return frozenset((*given, *own))
+        return frozenset((*listed, *own))
 
     def policies(self, partition: str, account_id: str, role: str, tags: Mapping[str, str]) -> list[ManagedPolicy]:
         """The sets' own managed policies in the role's account."""
@@ -47,22 +47,22 @@ def own_policy_arn(partition: str, account_id: str, role: str, name: str) -> str
 
 
 def permissions_of(names: Iterable[str], sets: Mapping[str, PermissionSet]) -> Permissions:
-    """Join permission sets. Raises PlanError when the policies exceed a size quota."""
+    """Combine permission sets. Raises PlanError if a policy exceeds a size quota."""
     inline: dict[str, PolicyDocument] = {}
     managed: dict[str, PolicyDocument] = {}
     attached: dict[str, None] = {}
     for name in dict.fromkeys(names):
-        chosen = sets[name]
-        attached.update(dict.fromkeys(chosen.managed_policies))
-        if chosen.statements:
-            document = PolicyDocument(tuple(statement_of(spec) for spec in chosen.statements))
-            (managed if chosen.attach == "managed" else inline)[name] = document
+        permission_set = sets[name]
+        attached.update(dict.fromkeys(permission_set.managed_policies))
+        if permission_set.statements:
+            document = PolicyDocument(tuple(statement_of(spec) for spec in permission_set.statements))
+            (managed if permission_set.attach == "managed" else inline)[name] = document
     _check_sizes(inline, managed)
     return Permissions(inline, managed, tuple(attached), {name: sets[name].description for name in managed})
 
 
 def check_attachments(permissions: Permissions, limit: int, where: str) -> None:
-    """Raise PlanError when a role would have more managed policies than the quota."""
+    """Raise PlanError if a role would have more managed policies than the quota allows."""
     count = len(permissions.attached_names) + len(permissions.managed)
     if count > limit:
         raise PlanError(

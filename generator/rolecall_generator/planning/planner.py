@@ -1,4 +1,4 @@
-"""Plan a manifest: the modules, each built on demand, and the stable assignment of customers to backend policies."""
+"""Plans a manifest: its modules, built on demand, and the stable assignment of customers to backend policies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rolecall_generator.planning.switch_role import switch_role_modules, switch_
 
 @dataclass(frozen=True, slots=True)
 class PlannedModule:
-    """A planned module. `fingerprint` changes whenever its content may change; `build` computes the module on demand."""
+    """A planned module. `build` creates it on demand; `fingerprint` changes whenever its content may change."""
 
     kind: ModuleKind
     path: str
@@ -50,9 +50,9 @@ class Plan:
 
 
 def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *, repack: bool = False) -> Plan:
-    """Plan a manifest. Customers keep their slot of `previous`, the last run's assignment.
+    """Plan a manifest. Customers keep their slots of `previous`, the last run's assignment; `repack` fills gaps.
 
-    Raises PlanError when a quota of AWS is exceeded: sizes of policies and trust policies, number of attachments.
+    Raises PlanError if the size of a policy or the number of attachments exceeds a quota of AWS.
     """
     permissions = _PermissionTable(manifest)
     customers = resolve_customers(manifest)
@@ -67,20 +67,22 @@ def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *,
 
 
 class _PermissionTable:
-    """Permissions by list of permission sets; each list is joined and checked once."""
+    """Permissions by list of permission sets. Each list is combined and checked only once."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._known: dict[tuple[str, ...], tuple[Permissions, str]] = {}
+        self._cache: dict[tuple[str, ...], tuple[Permissions, str]] = {}
 
     def get(self, names: tuple[str, ...]) -> tuple[Permissions, str]:
-        """The joined permissions and their fingerprint."""
-        found = self._known.get(names)
-        if found is None:
-            joined = permissions_of(names, self._manifest.permission_sets)
-            check_attachments(joined, self._manifest.quotas.role_managed_policies, f"permission sets {', '.join(names)}")
-            found = self._known[names] = (joined, _fingerprint(joined))
-        return found
+        """The combined permissions and their fingerprint. Raises PlanError if a quota is exceeded."""
+        cached = self._cache.get(names)
+        if cached is None:
+            permissions = permissions_of(names, self._manifest.permission_sets)
+            check_attachments(
+                permissions, self._manifest.quotas.role_managed_policies, f"permission sets {', '.join(names)}"
+            )
+            cached = self._cache[names] = (permissions, _fingerprint(permissions))
+        return cached
 
 
 def _backend(manifest: Manifest, customers: tuple[ResolvedCustomer, ...], assignment: Assignment) -> list[PlannedModule]:
@@ -155,9 +157,9 @@ def slots_to_json(assignment: Assignment) -> dict[str, object]:
 
 
 def select(plan: Plan, names: Collection[str], *, where: str = "--only") -> frozenset[str]:
-    """Paths of the modules selected by customer, switch role, `backend` or path. `where`: the option, for messages.
+    """Paths of the modules that the names select: names of customers or switch roles, `backend`, or module paths.
 
-    Raises SelectionError for unknown names.
+    `where` is the option in the message of the SelectionError that is raised for an unknown name.
     """
     paths: dict[str, set[str]] = {}
     for module in plan.modules:
@@ -165,10 +167,10 @@ def select(plan: Plan, names: Collection[str], *, where: str = "--only") -> froz
         paths.setdefault(module.path, set()).add(module.path)
     for name in names:
         if name not in paths:
-            near = get_close_matches(name, paths, n=1)
+            close = get_close_matches(name, paths, n=1)
             raise SelectionError(
                 f"there is no customer or switch role named {name}",
                 where=where,
-                hint=f"did you mean {near[0]}?" if near else "use a customer or switch role of the manifest, or backend",
+                hint=f"did you mean {close[0]}?" if close else "use a customer or switch role of the manifest, or backend",
             )
     return frozenset(path for name in names for path in paths[name])

@@ -1,10 +1,10 @@
 """Switch roles: a role that users of another account switch to in the console, and the group that allows it.
 
-With `group_in: trusting`, group, users and STS policy are in the trusting account; the role then trusts both accounts,
-because its users could not switch otherwise. By default they are in the trusted account.
+By default, the group, its users and the STS policy are in the trusted account. With `group_in: trusting` they are in the
+trusting account, and the role trusts both accounts, because the users could not switch otherwise.
 
-For switch roles that share a group, only the keeper's module manages group, policies, users and memberships
-(`manifest/people.py`), so that no module removes what another one needs.
+If switch roles share a group, only the keeper's module manages the group, its policies, users and memberships
+(`manifest/people.py`). No module can then remove what another one needs.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def switch_role_path(name: str, side: ModuleKind) -> str:
 
 
 def switch_trust(entry: SwitchRole, partition: str) -> PolicyDocument:
-    """The trust policy: the users' account, with MFA if required.
+    """The trust policy of the role: it trusts the users' account, with MFA if required.
 
     `Bool`, not `BoolIfExists`: requests with long-term keys have no MFA context key, and `BoolIfExists` would match them.
     """
-    home = _home(entry)
+    home = _users_account(entry)
     accounts = [("TrustTrustedAccount", entry.trusted)]
     if entry.group_in == "trusting":
         accounts.append(("TrustTrustingAccount", entry.trusting))
@@ -73,7 +73,7 @@ def switch_trust(entry: SwitchRole, partition: str) -> PolicyDocument:
 
 def user_arn(entry: SwitchRole, partition: str, path: str, name: str) -> str:
     """ARN of a user of this switch role, in the account that has the users."""
-    return iam_arn(partition, _home(entry).account_id, "user", path, name)
+    return iam_arn(partition, _users_account(entry).account_id, "user", path, name)
 
 
 def people_path(people: SharedGroup) -> str:
@@ -85,7 +85,7 @@ def people_path(people: SharedGroup) -> str:
 def switch_role_modules(
     entry: SwitchRole, partition: str, permissions: Permissions, people: SharedGroup
 ) -> tuple[Module, Module]:
-    """The modules of the trusting and the trusted account. Raises PlanError when too many switch roles share a group."""
+    """The modules of the trusting and the trusted account. Raises PlanError if too many switch roles share a group."""
     role = Role(
         _role_arn(entry, partition),
         trust=switch_trust(entry, partition),
@@ -97,14 +97,14 @@ def switch_role_modules(
         tags=entry.tags,
     )
     policies = permissions.policies(partition, entry.trusting.account_id, entry.role, entry.tags)
-    holder = people_path(people)
+    managing_path = people_path(people)
     link = switch_role_url(partition, entry.trusting.account_id, entry.path, entry.role, entry.name)
     details = SwitchRoleDetails(
         name=entry.name,
         role=role,
         trusting=_label(entry.trusting),
         trusted=_label(entry.trusted),
-        home=_label(_home(entry)),
+        home=_label(_users_account(entry)),
         group=entry.switch_group.name,
         users=tuple(user_arn(entry, partition, user.path, user.name) for user in _callers(entry, people)),
         names_users=entry.trust == "users",
@@ -112,8 +112,10 @@ def switch_role_modules(
         require_mfa=entry.require_mfa,
         link=link,
         keeper=people.keeper.name,
-        people_path=holder,
-        targets=tuple(_role_arn(one, partition) for one in (people.switch_roles if people.keeper is entry else (entry,))),
+        people_path=managing_path,
+        targets=tuple(
+            _role_arn(other, partition) for other in (people.switch_roles if people.keeper is entry else (entry,))
+        ),
         has_first_passwords=any(user.console_password for user in entry.users),
         has_existing_people=entry.switch_group.existing or any(user.existing for user in entry.users),
     )
@@ -128,9 +130,9 @@ def switch_role_modules(
             subject=entry.name,
             account=account,
             partition=partition,
-            access=Access.union((own, Access.of(*_people(people, partition)))) if path == holder else own,
+            access=Access.union((own, Access.of(*_group_parts(people, partition)))) if path == managing_path else own,
             outputs={"switch_role_url": link} if link else {},
-            dependents=people.dependents if path == holder else (),
+            dependents=people.dependents if path == managing_path else (),
             switch_role=details,
         )
         for kind, account, own in sides
@@ -140,7 +142,7 @@ def switch_role_modules(
 
 
 def delegated_accounts(entry: SwitchRole) -> frozenset[str]:
-    """IDs of the trusted accounts whose own policies decide which principals may switch.
+    """IDs of the trusted accounts that decide by their own policies which principals may switch.
 
     With `group_in: trusting` the role trusts both accounts, and `trust: users` names only users of the trusting one.
     """
@@ -148,7 +150,7 @@ def delegated_accounts(entry: SwitchRole) -> frozenset[str]:
     if entry.group_in == "trusting":
         accounts.add(entry.trusting.account_id)
     if entry.trust == "users":
-        accounts.discard(_home(entry).account_id)
+        accounts.discard(_users_account(entry).account_id)
     return frozenset(accounts)
 
 
@@ -165,14 +167,14 @@ def _role_arn(entry: SwitchRole, partition: str) -> str:
     return role_arn(partition, entry.trusting.account_id, entry.path, entry.role)
 
 
-def _home(entry: SwitchRole) -> AccountRef:
-    """The account that has the group and the users."""
+def _users_account(entry: SwitchRole) -> AccountRef:
+    """The account with the group and the users."""
     return entry.trusting if entry.group_in == "trusting" else entry.trusted
 
 
-def _people(people: SharedGroup, partition: str) -> tuple[Group | ManagedPolicy | User, ...]:
+def _group_parts(people: SharedGroup, partition: str) -> tuple[Group | ManagedPolicy | User, ...]:
     keeper = people.keeper
-    account_id = _home(keeper).account_id
+    account_id = _users_account(keeper).account_id
     group = keeper.switch_group
     group_arn = iam_arn(partition, account_id, "group", group.path, group.name)
     policies = _assume_policies(people, partition)
@@ -208,21 +210,21 @@ def _people(people: SharedGroup, partition: str) -> tuple[Group | ManagedPolicy 
 
 
 def _assume_policies(people: SharedGroup, partition: str) -> list[ManagedPolicy]:
-    """The policies that list the roles of a group: one, and more if the document exceeds the size quota.
+    """The policies that list the roles of a group: as many as the size quota requires.
 
-    The description names only the keeper's role: AWS cannot change a description, so Terraform would replace the policy
-    whenever a switch role is added or removed.
+    Their description only names the keeper's role. If it listed all roles, adding or removing a switch role would make
+    Terraform replace the policy, because AWS cannot change descriptions.
     """
     keeper = people.keeper
     name = keeper.policy or f"assume-{keeper.role}"
-    found: list[ManagedPolicy] = []
-    for number, targets in enumerate(_chunks([_role_arn(one, partition) for one in people.switch_roles]), start=1):
+    policies: list[ManagedPolicy] = []
+    for number, targets in enumerate(_chunks([_role_arn(entry, partition) for entry in people.switch_roles]), start=1):
         suffix = f"-{number}" if number > 1 else ""
-        found.append(
+        policies.append(
             ManagedPolicy(
                 iam_arn(
                     partition,
-                    _home(keeper).account_id,
+                    _users_account(keeper).account_id,
                     "policy",
                     "/",
                     name[: quotas.POLICY_NAME_CHARACTERS - len(suffix)] + suffix,
@@ -232,20 +234,20 @@ def _assume_policies(people: SharedGroup, partition: str) -> list[ManagedPolicy]
                 tags=keeper.tags,
             )
         )
-    return found
+    return policies
 
 
 def _chunks(targets: list[str]) -> list[list[str]]:
-    """Split the ARNs into as few policies as the size quota allows, in order. Each ARN is counted with a comma."""
+    """Split the ARNs, in order, into as few policies as the size quota allows. Each ARN is counted with a comma."""
     chunks: list[list[str]] = []
     size = quotas.MANAGED_POLICY_CHARACTERS
     for target in targets:
-        more = len(json.dumps(target)) + len(",")
-        if size + more > quotas.MANAGED_POLICY_CHARACTERS:
+        added = len(json.dumps(target)) + len(",")
+        if size + added > quotas.MANAGED_POLICY_CHARACTERS:
             chunks.append([])
             size = _assume(["", ""]).size
         chunks[-1].append(target)
-        size += more
+        size += added
     return chunks
 
 
@@ -254,7 +256,7 @@ def _assume(targets: list[str]) -> PolicyDocument:
 
 
 def self_service(partition: str, account_id: str, paths: list[str]) -> PolicyDocument:
-    """What a new user needs before MFA is set up: change the own password, register a device. No access to other users.
+    """The policy with which users change their own password and register their own MFA device, before they have MFA.
 
     Source: AWS documentation, "AWS: Allows MFA-authenticated IAM users to manage their own MFA device on the Security
     credentials page", November 2026. Removing a device requires MFA, so a stolen password is not enough.

@@ -1,4 +1,4 @@
-"""The proof of who can assume which role, and its presentation as a matrix and as sentences."""
+"""Proof of who can assume which role, shown as a matrix and as sentences."""
 
 from rolecall_generator.proof.callers import OTHER_PREFIX, STRANGER_PREFIX, is_generated_name
 from rolecall_generator.proof.matrix import (

@@ -1,4 +1,4 @@
-"""Presentation of a proof: a matrix with a row per subject and role and a column per case, and sentences for its cells."""
+"""Presents a proof: a matrix with a row per subject and role and a column per case, and sentences about its cells."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class MatrixRow:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Failing and passing rows, each in the order of the proof; counts are numbers of requests."""
+    """The failing and the passing rows, each in the order of the proof. Counts are numbers of requests."""
 
     columns: tuple[Case, ...]
     failing: tuple[MatrixRow, ...]
@@ -71,14 +71,14 @@ class Matrix:
         return (*self.failing, *self.fine)
 
     def shown(self, fine_rows: int = 20) -> tuple[tuple[MatrixRow, ...], int]:
-        """The rows to print, and the number of passing rows left out: all of them if there are more than `fine_rows`."""
+        """The rows to print, and the number of omitted ones: all passing rows if there are more than `fine_rows`, else 0."""
         if len(self.fine) > fine_rows:
             return self.failing, len(self.fine)
         return self.rows, 0
 
 
 def summarize(proof: Proof) -> Matrix:
-    """The matrix of a proof. Rows with equal marks share one tuple, which saves memory for 10,000 rows."""
+    """Return the matrix of a proof. Rows with equal marks share one tuple, to save memory with 10,000 rows."""
     by_row: dict[tuple[str, str], list[Cell]] = {}
     for cell in proof.cells:
         by_row.setdefault((cell.subject, cell.request.resource), []).append(cell)
@@ -118,7 +118,7 @@ def _row(
     return MatrixRow(subject, role_arn, patterns.setdefault(marks, marks), tuple(failures))
 
 
-_KEYS = {
+_KEY_NAMES = {
     "sts:externalid": "external id",
     "aws:multifactorauthpresent": "MFA",
     "aws:multifactorauthage": "recent MFA",
@@ -127,16 +127,16 @@ _KEYS = {
     "aws:sourceaccount": "source account",
     "aws:sourcearn": "source ARN",
 }
-_NAMES_THE_CALLER = frozenset({"aws:principalarn", "aws:principalaccount", "aws:username"})
+_CALLER_KEYS = frozenset({"aws:principalarn", "aws:principalaccount", "aws:username"})
 """Keys that identify the caller; graphs show them as the caller, not as a condition."""
 
-_WITH = {
+_CASE_DESCRIPTIONS = {
     Case.NO_EXTERNAL_ID: "without an external id",
     Case.OTHER_EXTERNAL_ID: "with another customer's external id",
     Case.NO_MFA: "without MFA",
     Case.MFA_FALSE: "signed in without MFA",
 }
-_KINDS = {
+_KIND_NAMES = {
     PrincipalKind.USER: "user",
     PrincipalKind.ROLE: "role",
     PrincipalKind.SESSION: "session",
@@ -147,28 +147,28 @@ _KINDS = {
 
 def principal_kind_name(arn: str) -> str:
     """Kind of principal that an ARN names: user, role, session, account, or service (also for an identity provider)."""
-    return _KINDS[identity_of(arn).kind]
+    return _KIND_NAMES[identity_of(arn).kind]
 
 
 def condition_names(statement: Statement) -> tuple[str, ...]:
     """Short names of the statement's conditions, without those on the caller: ("external id", "MFA")."""
-    words = (_word(item) for item in statement.conditions if item.key.lower() not in _NAMES_THE_CALLER)
-    return tuple(dict.fromkeys(words))
+    names = (_condition_name(item) for item in statement.conditions if item.key.lower() not in _CALLER_KEYS)
+    return tuple(dict.fromkeys(names))
 
 
-def _word(condition: Condition) -> str:
-    word = _KEYS.get(condition.key.lower(), condition.key)
+def _condition_name(condition: Condition) -> str:
+    name = _KEY_NAMES.get(condition.key.lower(), condition.key)
     use = find_operator(condition.operator)
     if use is not None and use.if_exists:
-        return f"{word}, if sent"
+        return f"{name}, if sent"
     if use is None or use.quantifier is not None or use.operator.describe is None:
-        return f"{word} ({condition.operator})"
-    return use.operator.describe(word, condition.values)
+        return f"{name} ({condition.operator})"
+    return use.operator.describe(name, condition.values)
 
 
 def case_description(case: Case) -> str:
-    """How the requests of this case differ from the intended one, as in "without MFA"; empty if only the caller differs."""
-    return _WITH.get(case, "")
+    """How requests of this case differ from the intended one, such as "without MFA"; empty if only the caller differs."""
+    return _CASE_DESCRIPTIONS.get(case, "")
 
 
 def counterexample(cell: Cell) -> str:
@@ -179,22 +179,29 @@ def counterexample(cell: Cell) -> str:
 def counterexample_sentences(cell: Cell) -> tuple[str, ...]:
     """The sentences of a failed cell: the request and its decision, then the reason."""
     request, decision = cell.request, cell.decision
-    who = f"{principal_kind_name(request.principal.arn).capitalize()} {request.principal.arn}"
-    what = "assume" if request.action == ASSUME_ROLE else f"use {request.action} on"
-    how = f" {text}" if (text := _how(cell)) else ""
+    caller = f"{principal_kind_name(request.principal.arn).capitalize()} {request.principal.arn}"
+    verb = "assume" if request.action == ASSUME_ROLE else f"use {request.action} on"
+    difference = f" {text}" if (text := _request_difference(cell)) else ""
     if decision.effect is Effect.REFUSED:
         reason = decision.reason.removeprefix("refused: ")
-        verdict = f"Whether {who[0].lower()}{who[1:]} can {what} {request.resource}{how} cannot be decided: {reason}."
+        verdict = (
+            f"Whether {caller[0].lower()}{caller[1:]} can {verb} {request.resource}{difference} cannot be decided: {reason}."
+        )
         return verdict, "An undecided check counts as failed."
     if cell.expected:
-        verdict = f"{who} cannot {what} {request.resource}{how}, although this is intended."
-        return verdict, *_decided(cell, "denies it"), f"{decision.reason[:1].upper()}{decision.reason[1:]}."
-    verdict = f"{who} can {what} {request.resource}{how}, although this is not intended."
-    return verdict, *_decided(cell, "allows it"), *_assumed(cell), *_placeholder(request.principal.arn)
+        verdict = f"{caller} cannot {verb} {request.resource}{difference}, although this is intended."
+        return verdict, *_deciding_statement(cell, "denies it"), f"{decision.reason[:1].upper()}{decision.reason[1:]}."
+    verdict = f"{caller} can {verb} {request.resource}{difference}, although this is not intended."
+    return (
+        verdict,
+        *_deciding_statement(cell, "allows it"),
+        *_assumed_keys(cell),
+        *_placeholder_meaning(request.principal.arn),
+    )
 
 
-def _how(cell: Cell) -> str:
-    """How the request differs from the intended one, with the external ID that was sent."""
+def _request_difference(cell: Cell) -> str:
+    """How the request differs from the intended one, with the external ID of the request."""
     sent = cell.request.context.get(EXTERNAL_ID, ())
     text = case_description(cell.case)
     if isinstance(sent, str):
@@ -202,7 +209,7 @@ def _how(cell: Cell) -> str:
     return text
 
 
-def _decided(cell: Cell, verb: str) -> tuple[str, ...]:
+def _deciding_statement(cell: Cell, verb: str) -> tuple[str, ...]:
     statement = cell.decision.statement
     if statement is None:
         return ()
@@ -211,17 +218,17 @@ def _decided(cell: Cell, verb: str) -> tuple[str, ...]:
     return (f"{name}{where} {verb}.",)
 
 
-def _assumed(cell: Cell) -> tuple[str, ...]:
-    """The keys that the caller must send, spelled as in the statement: the evaluator has them in lower case."""
+def _assumed_keys(cell: Cell) -> tuple[str, ...]:
+    """The keys that the caller must send, in the spelling of the statement: the evaluator uses lower case."""
     if not cell.decision.assumed:
         return ()
     statement = cell.decision.statement
-    written = {item.key.lower(): item.key for item in statement.conditions} if statement is not None else {}
-    keys = " and ".join(written.get(key, key) for key in cell.decision.assumed)
+    spelling = {item.key.lower(): item.key for item in statement.conditions} if statement is not None else {}
+    keys = " and ".join(spelling.get(key, key) for key in cell.decision.assumed)
     return (f"It applies if the caller sends {keys} as the statement requires.",)
 
 
-def _placeholder(arn: str) -> tuple[str, ...]:
+def _placeholder_meaning(arn: str) -> tuple[str, ...]:
     """The meaning of a name that the proof generated; empty for a declared principal."""
     name = identity_of(arn).name
     if is_generated_name(arn, OTHER_PREFIX):

@@ -1,13 +1,13 @@
-"""The proof that the intended callers, and no others, can assume each role; the evaluator decides each cell.
+"""Proves that the intended callers can assume each role, and no other caller can. The evaluator decides each cell.
 
 Cells that must be denied assume the worst case: the caller's account allows everything, and every context key that the case
-does not fix has the value that favors the caller. The denial then depends only on the trust policy and is valid for all such
-requests. Callers and external IDs are searched: one witness represents all that the trust policy does not distinguish. If
-the search is incomplete or there is no valid witness, the cell is undecided, which counts as failed.
+does not fix has the value that favors the caller. A denial then depends only on the trust policy and applies to all such
+requests. The proof searches for callers and external IDs: one witness represents all those that the trust policy does not
+distinguish. If the search is incomplete or there is no valid witness, the cell is undecided, which counts as failed.
 
-If a role is intended to trust a whole account, that account decides which of its principals can assume it. Principals with
-known identity policies are decided by these, all others are marked as delegated. The requirements of the trust policy for
-all callers, such as MFA, must hold for them too.
+If a role is intended to trust a whole account, that account decides which of its principals can assume the role. Known
+identity policies decide the cells of their principals; the cells of all others are marked as delegated. What the trust
+policy requires of all callers, such as MFA, must be required of these principals too.
 """
 
 from __future__ import annotations
@@ -57,13 +57,14 @@ MFA = "aws:MultiFactorAuthPresent"
 _MFA_AGE = "aws:MultiFactorAuthAge"
 _SESSION_NAME = "sts:RoleSessionName"
 _UNUSED_ID = "rolecall-unused-external-id"
-# A role has one external ID, two during a rotation: among this many IDs there is one of another role.
-_FEW = 8
-# Number of conditions for which an ID of another customer is looked up; the search for any other ID uses all of them.
+# A role has one external ID, or two during a rotation, so at least one of this many IDs belongs to another role.
+_IDS_TRIED = 8
+# Maximum number of conditions for which an ID of another customer is looked up; the search for other IDs uses all of them.
 _CONDITIONS_TRIED = 16
+_MAX_REASONS = 8
 STEPS = 1_000_000
-"""Search steps for a whole proof, about 3 seconds. A role can use up to `STEPS_FOR_ONE_ROLE` of them, and always
-`STEPS_PER_ROLE`, which is enough for an ordinary policy; roles with equal policies share the search.
+"""Search steps for a whole proof, about 3 seconds. A role uses at most `STEPS_FOR_ONE_ROLE` of them. At least
+`STEPS_PER_ROLE` are always available to it, enough for an ordinary policy. Roles with equal policies share the search.
 """
 STEPS_PER_ROLE = 4_000
 STEPS_FOR_ONE_ROLE = 200_000
@@ -74,7 +75,7 @@ class Trust:
     """The intended trust of one role: who may assume it, with which external ID, and whether MFA is required.
 
     `callers` are ARNs of users and roles, or names of services; empty means no one. `subject` is the name in the manifest.
-    `delegates_to` are IDs of accounts that decide which of their principals may assume the role as well.
+    `delegates_to` are IDs of accounts that decide by their own policies which other principals may assume the role.
     """
 
     subject: str
@@ -104,8 +105,8 @@ class Case(Enum):
 class Cell:
     """One cell: the request, whether it must be allowed, and the decision. A failed cell is a counterexample.
 
-    `delegated`: the trust policy leaves the decision to the caller's account, as intended, and the account's policies are
-    not known. Such a cell is neither ok nor failed.
+    `delegated`: as intended, the trust policy leaves the decision to the caller's account, whose policies are not known.
+    Such a cell is neither ok nor failed.
     """
 
     subject: str
@@ -123,7 +124,7 @@ class Cell:
 
     @property
     def failed(self) -> bool:
-        """True if the decision is not as expected or undecided."""
+        """True if the decision is undecided or not as expected, unless the cell is delegated."""
         return not self.ok and not self.delegated
 
 
@@ -135,12 +136,12 @@ class Proof:
 
     @property
     def failures(self) -> tuple[Cell, ...]:
-        """Cells whose decision is not as expected or undecided."""
+        """The failed cells."""
         return tuple(cell for cell in self.cells if cell.failed)
 
     @property
     def delegated(self) -> tuple[Cell, ...]:
-        """Cells that the caller's account decides, as intended."""
+        """The delegated cells."""
         return tuple(cell for cell in self.cells if cell.delegated)
 
     @property
@@ -156,22 +157,24 @@ def prove(
     roles: Collection[str] | None = None,
     names: NameSource = unforeseeable_name,
 ) -> Proof:
-    """Decide every cell for the trusts, and that no one can assume roles of `access` without a trust.
+    """Decide the cells of the trusts, and of the roles of `access` without a trust, which no one may assume.
 
-    `roles`: ARNs of the roles to prove, None for all; all trusts count as intended in either case. `names` generates names
-    of principals that do not exist; no policy may contain them.
+    `roles`: ARNs of the roles to prove, None for all. All trusts count as intended in either case. `names` generates names
+    of nonexistent principals, which no policy may contain.
     """
-    wanted = list(trusts)
-    listed = {trust.role_arn for trust in wanted}
-    unlisted = [Trust(arn, arn, ()) for arn, role in access.roles.items() if arn not in listed and role.trust is not None]
-    prover = _Prover(access, [*wanted, *unlisted], names)
-    chosen = [trust for trust in prover.trusts if roles is None or trust.role_arn in roles]
-    return Proof(tuple(cell for trust in chosen for cell in prover.row(trust)))
+    intended = list(trusts)
+    intended_roles = {trust.role_arn for trust in intended}
+    unintended = [
+        Trust(arn, arn, ()) for arn, role in access.roles.items() if arn not in intended_roles and role.trust is not None
+    ]
+    prover = _Prover(access, [*intended, *unintended], names)
+    selected = [trust for trust in prover.trusts if roles is None or trust.role_arn in roles]
+    return Proof(tuple(cell for trust in selected for cell in prover.row(trust)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A role and the analysis of its trust policy. The relaxed evaluators are set if some condition is indeterminate."""
+    """A role and the analysis of its trust policy. The relaxed evaluators are set if a condition is indeterminate."""
 
     role: Role
     trust: PolicyDocument
@@ -213,7 +216,7 @@ class _Prover:
         self.ids = list(self.owners)
 
     def target(self, role_arn: str) -> _Target | None:
-        """The analyzed role, None if its trust policy is not known. The last one is cached: a role can have two trusts."""
+        """The analyzed role; None if its trust policy is not known. Caches the last role, which can have two trusts."""
         if self._target[0] != role_arn:
             role = self.access.roles.get(role_arn)
             self._target = role_arn, None if role is None or role.trust is None else self._read(role, role.trust)
@@ -233,30 +236,30 @@ class _Prover:
         for caller in trust.callers:
             intended = self._intended(trust, caller)
             yield intended
-            yield from self._lacking(trust, caller, search=intended.ok)
-        asked: set[str] = set()
+            yield from self._without_requirements(trust, caller, search=intended.ok)
+        covered: set[str] = set()
         for cell in self._outsiders(trust):
-            asked.add(cell.request.principal.arn)
+            covered.add(cell.request.principal.arn)
             yield cell
-        yield from self._others(trust, asked)
+        yield from self._other_principals(trust, covered)
 
-    def _lacking(self, trust: Trust, caller: str, *, search: bool) -> Iterator[Cell]:
-        """Cells of the caller without the required external ID or MFA.
+    def _without_requirements(self, trust: Trust, caller: str, *, search: bool) -> Iterator[Cell]:
+        """Cells of an intended caller without the required external ID or MFA.
 
         `search`: also search for any other external ID that the policy accepts.
         """
         if trust.external_id is not None:
-            yield self._must_fail(trust, Case.NO_EXTERNAL_ID, caller, {EXTERNAL_ID: ()})
-            foreign = self._must_fail(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
+            yield self._must_be_denied(trust, Case.NO_EXTERNAL_ID, caller, {EXTERNAL_ID: ()})
+            foreign = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
             yield self._any_other_external_id(trust, caller, foreign) if search and foreign.ok else foreign
         if trust.requires_mfa:
-            yield self._must_fail(trust, Case.NO_MFA, caller, {MFA: (), _MFA_AGE: ()})
-            yield self._must_fail(trust, Case.MFA_FALSE, caller, {MFA: "false", _MFA_AGE: ()})
+            yield self._must_be_denied(trust, Case.NO_MFA, caller, {MFA: (), _MFA_AGE: ()})
+            yield self._must_be_denied(trust, Case.MFA_FALSE, caller, {MFA: "false", _MFA_AGE: ()})
 
     def _intended(self, trust: Trust, caller: str) -> Cell:
-        who = identity_of(caller)
+        identity = identity_of(caller)
         context: dict[str, str | tuple[str, ...]] = {
-            _SESSION_NAME: who.name if who.kind is PrincipalKind.USER else "rolecall",
+            _SESSION_NAME: identity.name if identity.kind is PrincipalKind.USER else "rolecall",
             EXTERNAL_ID: () if trust.external_id is None else trust.external_id,
             MFA: "true" if trust.requires_mfa else (),
             _MFA_AGE: "60" if trust.requires_mfa else (),
@@ -265,77 +268,81 @@ class _Prover:
         return Cell(trust.subject, Case.INTENDED, request, True, self.evaluator.may_assume(request))
 
     def _outsiders(self, trust: Trust) -> Iterator[Cell]:
-        nowhere = self.candidates.free_account
+        unused_account = self.candidates.free_account
         target = self.target(trust.role_arn)
         suffix = self.candidates.suffix(target.reading if target is not None else CLOSED)
         accounts: dict[str, str] = {}
         for caller in trust.callers:
-            who = identity_of(caller)
-            if who.kind is not PrincipalKind.EXTERNAL:
-                accounts.setdefault(who.account_id, who.partition)
-                elsewhere = caller.replace(f":{who.account_id}:", f":{nowhere}:", 1)
-                yield self._must_fail(trust, Case.OTHER_ACCOUNT, elsewhere)
+            identity = identity_of(caller)
+            if identity.kind is not PrincipalKind.EXTERNAL:
+                accounts.setdefault(identity.account_id, identity.partition)
+                elsewhere = caller.replace(f":{identity.account_id}:", f":{unused_account}:", 1)
+                yield self._must_be_denied(trust, Case.OTHER_ACCOUNT, elsewhere)
         partition = identity_of(trust.role_arn).partition
         for account in sorted(trust.delegates_to):
             accounts.setdefault(account, partition)
-        for account, its_partition in accounts.items():
-            yield from self._other(trust, Case.OTHER_PRINCIPAL, _worst(other_in(its_partition, account, suffix)))
-        yield self._must_fail(trust, Case.STRANGER, f"arn:{partition}:iam::{nowhere}:user/{STRANGER_PREFIX}-{suffix}")
+        for account, account_partition in accounts.items():
+            yield from self._unintended(
+                trust, Case.OTHER_PRINCIPAL, _worst_case_candidate(other_in(account_partition, account, suffix))
+            )
+        yield self._must_be_denied(
+            trust, Case.STRANGER, f"arn:{partition}:iam::{unused_account}:user/{STRANGER_PREFIX}-{suffix}"
+        )
 
-    def _others(self, trust: Trust, asked: Set[str]) -> Iterator[Cell]:
-        """Cells of all principals that the trust policy distinguishes, except those in `asked`."""
+    def _other_principals(self, trust: Trust, covered: Set[str]) -> Iterator[Cell]:
+        """Cells of the unintended principals that the trust policy distinguishes, except those in `covered`."""
         target = self.target(trust.role_arn)
         if target is None:
             return
-        known = self.intended[trust.role_arn] | asked
-        sessions = {_role_name(caller) for caller in self.intended[trust.role_arn]}
-        budget = self._share()
-        given = budget.left
+        excluded = self.intended[trust.role_arn] | covered
+        sessions = {_account_and_role(caller) for caller in self.intended[trust.role_arn]}
+        budget = self._role_budget()
+        initial = budget.left
         search = self.candidates.search(trust.role_arn, target.trust, trust.callers, target.reading, budget)
         for candidate in search.candidates:
             arn = candidate.caller.arn
             who = identity_of(arn)
             # A session of an intended role is intended.
-            if arn in known or (who.kind is PrincipalKind.SESSION and _role_name(arn) in sessions):
+            if arn in excluded or (who.kind is PrincipalKind.SESSION and _account_and_role(arn) in sessions):
                 continue
-            # The search finds principals of all accounts. Those that no statement names are decided like the stranger above.
+            # Principals that the search found and no statement names have the same decision as the stranger.
             if candidate.found and not self.evaluator.names(trust.role_arn, arn):
                 continue
             case = Case.OTHER_USER if arn in self.access.users else Case.OTHER
             for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if who.kind is PrincipalKind.EXTERNAL else (ASSUME_ROLE,):
-                yield from self._other(trust, case, candidate, action)
+                yield from self._unintended(trust, case, candidate, action)
             budget.left -= len(target.trust.statements)
-        self.budget.left -= given - budget.left
+        self.budget.left -= initial - budget.left
         if search.gap:
-            yield self._gap(trust, search.gap)
+            yield self._undecided_gap(trust, search.gap)
 
-    def _share(self) -> Budget:
-        """The budget of one role, always enough for an ordinary policy."""
+    def _role_budget(self) -> Budget:
+        """The budget of one role, see STEPS."""
         return Budget(max(STEPS_PER_ROLE, min(STEPS_FOR_ONE_ROLE, self.budget.left)))
 
-    def _gap(self, trust: Trust, why: str) -> Cell:
-        """The undecided cell for all callers that the search did not reach."""
+    def _undecided_gap(self, trust: Trust, gap: str) -> Cell:
+        """The undecided cell that represents all callers the search did not reach."""
         stranger = f"arn:{identity_of(trust.role_arn).partition}:iam::{self.candidates.free_account}:role/{STRANGER_PREFIX}"
         request = Request(Caller(stranger, IdentitySide.ALLOWS_ALL), trust.role_arn, free=True)
-        reason = f"refused: which other callers the trust policy allows is not known: {why}"
+        reason = f"refused: which other callers the trust policy allows is not known: {gap}"
         decision = Decision(Effect.REFUSED, reason, ASSUME_ROLE)
         return Cell(trust.subject, Case.OTHER, request, False, decision)
 
-    def _other(self, trust: Trust, case: Case, candidate: Candidate, action: str = ASSUME_ROLE) -> Iterator[Cell]:
-        """Cells of an unintended caller: denied, or decided by an account that the role delegates to."""
+    def _unintended(self, trust: Trust, case: Case, candidate: Candidate, action: str = ASSUME_ROLE) -> Iterator[Cell]:
+        """Cells of an unintended caller, denied unless the role delegates the decision to the caller's account."""
         cell = self._worst_case(trust, case, candidate, {}, action)
         who = identity_of(candidate.caller.arn)
         if who.kind is PrincipalKind.EXTERNAL or who.account_id not in self.delegated[trust.role_arn]:
             yield cell
             return
-        # Whether such a principal exists is up to its account.
+        # The account can create such a principal.
         candidate = replace(candidate, exists=True)
         cell = self._worst_case(trust, case, candidate, {}, action)
-        yield from self._lacking_of_delegated(trust, candidate)
-        yield cell if not cell.decision.allowed else self._by_account(trust, case, cell)
+        yield from self._delegated_without_requirements(trust, candidate)
+        yield cell if not cell.decision.allowed else self._decided_by_account(trust, case, cell)
 
-    def _lacking_of_delegated(self, trust: Trust, candidate: Candidate) -> Iterator[Cell]:
-        """As `_lacking`, for a principal of an account that the role delegates to."""
+    def _delegated_without_requirements(self, trust: Trust, candidate: Candidate) -> Iterator[Cell]:
+        """As `_without_requirements`, for a principal of an account that the role delegates to."""
         if trust.external_id is not None:
             for case, external_id in (
                 (Case.NO_EXTERNAL_ID, ()),
@@ -354,20 +361,20 @@ class _Prover:
         context: Mapping[str, str | tuple[str, ...]],
         action: str = ASSUME_ROLE,
     ) -> Cell:
-        """The cell of a witness. Undecided if it is denied only by an indeterminate condition, or may not exist."""
-        cell = self._must_fail(trust, case, candidate.caller, context, action)
-        if why := self._indeterminate(trust, cell, candidate):
-            return replace(cell, decision=_undecided(cell, why))
+        """The cell of a witness. Undecided if only an indeterminate condition denies it, or if the witness may not exist."""
+        cell = self._must_be_denied(trust, case, candidate.caller, context, action)
+        if undecided_reason := self._indeterminate(trust, cell, candidate):
+            return replace(cell, decision=_undecided(cell, undecided_reason))
         return cell
 
     def _indeterminate(self, trust: Trust, cell: Cell, candidate: Candidate) -> str:
         """Why the cell cannot be decided; empty if it can."""
         target, arn, effect = self.target(trust.role_arn), cell.request.principal.arn, cell.decision.effect
         external = identity_of(arn).kind is PrincipalKind.EXTERNAL
-        if external and _is_id(arn):
-            # AWS replaces such an ID with the ARN of its principal, if there is one.
+        if external and _is_unique_id(arn):
+            # If the principal exists, AWS shows its ARN instead of such an ID.
             return f"which principal has the id {arn} is not known"
-        if external and target is not None and _is_named(arn, target.trust):
+        if external and target is not None and _is_named_by_allow(arn, target.trust):
             return f"{arn} is not a user, role or account, and its meaning as a principal is not documented"
         if effect is Effect.ALLOW:
             return "" if candidate.exists else "whether a principal with such a name can exist is not known"
@@ -379,14 +386,14 @@ class _Prover:
             relaxed = target.relaxed_for_providers if cell.request.action in FEDERATED_ASSUME else None
         if relaxed is None or relaxed.may_assume(cell.request).effect in _DENIED:
             return ""
-        reasons = (_UNSIGNED,) if external else target.reading.indeterminate
-        return "; ".join(reasons[:_FEW])
+        reasons = (_UNDOCUMENTED_KEYS,) if external else target.reading.indeterminate
+        return "; ".join(reasons[:_MAX_REASONS])
 
-    def _by_account(self, trust: Trust, case: Case, worst: Cell) -> Cell:
-        """The cell of a principal that the trust policy allows if its account does, by its known identity policies.
+    def _decided_by_account(self, trust: Trust, case: Case, worst: Cell) -> Cell:
+        """Decide by identity policies the cell of a principal that the trust policy allows if its account does.
 
-        `worst` is the worst-case cell. For existing principals, and those with unknown policies, only an allow and an
-        explicit deny are certain; otherwise the cell is delegated.
+        `worst` is the worst-case cell. The cell stays delegated if the identity policies are not known. If they may be
+        incomplete (existing principals, unknown policies), only an allow and an explicit deny are certain.
         """
         arn = worst.request.principal.arn
         principal = self.access.users.get(arn) or self.access.roles.get(identity_of(arn).role or "")
@@ -395,7 +402,7 @@ class _Prover:
         request = Request(Caller(arn), trust.role_arn, worst.request.action, {}, free=True)
         evaluator = self.evaluator
         if isinstance(principal, Role) and principal.tags:
-            # Sessions of the role can have other tags, which the caller chooses.
+            # The caller can choose other session tags.
             untagged = {**self.access.roles, principal.arn: replace(principal, tags={})}
             evaluator = Evaluator(replace(self.access, roles=untagged))
         decision = evaluator.may_assume(request)
@@ -404,15 +411,15 @@ class _Prover:
             return replace(worst, delegated=True)
         return Cell(trust.subject, case, request, False, decision)
 
-    def _must_fail(
+    def _must_be_denied(
         self,
         trust: Trust,
         case: Case,
-        who: str | Caller,
+        principal: str | Caller,
         context: Mapping[str, str | tuple[str, ...]] | None = None,
         action: str = ASSUME_ROLE,
     ) -> Cell:
-        caller = Caller(who, IdentitySide.ALLOWS_ALL) if isinstance(who, str) else who
+        caller = Caller(principal, IdentitySide.ALLOWS_ALL) if isinstance(principal, str) else principal
         request = Request(caller, trust.role_arn, action, context or {}, free=True)
         if caller.role is not None or self.evaluator.names(trust.role_arn, caller.arn):
             decision = self.evaluator.may_assume(request)
@@ -423,49 +430,53 @@ class _Prover:
         return Cell(trust.subject, case, request, False, decision)
 
     def _any_other_external_id(self, trust: Trust, caller: str, foreign: Cell) -> Cell:
-        """The cell of the caller with any external ID that is not the role's; `foreign` if it represents all of them."""
+        """The cell of the caller with any external ID that is not the role's; `foreign` if it represents them all."""
         target = self.target(trust.role_arn)
         if target is None:
             return foreign
         owned = self.own_ids[trust.role_arn]
-        asked = [
+        conditions = [
             condition
             for statement in target.trust.statements
             for condition in statement.conditions
             if EXTERNAL_ID.lower() in (condition.key.lower(), *_variables(condition))
         ]
-        if all(_is_plain(condition) and owned.issuperset(condition.values) for condition in asked):
+        if all(_is_literal_external_id(condition) and owned.issuperset(condition.values) for condition in conditions):
             return foreign
-        return self._search_external_ids(trust, caller, target, asked) or foreign
+        return self._search_external_ids(trust, caller, target, conditions) or foreign
 
-    def _search_external_ids(self, trust: Trust, caller: str, target: _Target, asked: Collection[Condition]) -> Cell | None:
-        """The cell of an external ID that is not the role's and that the policy accepts or may accept; None without any."""
-        budget = self._share()
-        given = budget.left
-        stated = {**principal_context(identity_of(caller), {}, known=False), **role_context(target.role)}
+    def _search_external_ids(
+        self, trust: Trust, caller: str, target: _Target, conditions: Collection[Condition]
+    ) -> Cell | None:
+        """The cell of an external ID that is not the role's but that the policy accepts or may accept; None without one."""
+        budget = self._role_budget()
+        initial = budget.left
+        context = {**principal_context(identity_of(caller), {}, known=False), **role_context(target.role)}
         found = [
-            _external_id_patterns(condition, stated, variables=target.trust.version == PolicyDocument.VERSION)
-            for condition in asked
+            _external_id_patterns(condition, context, variables=target.trust.version == PolicyDocument.VERSION)
+            for condition in conditions
         ]
         patterns = dict.fromkeys(each for each in found if isinstance(each, frozenset))
         own = frozenset(map(literal, self.own_ids[trust.role_arn]))
-        walk = find_external_ids((*patterns, own), budget)
+        witnesses = find_external_ids((*patterns, own), budget)
         undecided: Cell | None = None
-        for value in walk.found.values():
+        for value in witnesses.found.values():
             budget.left -= len(target.trust.statements)
             if budget.spent or value in self.own_ids[trust.role_arn]:
                 continue
-            cell = self._must_fail(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: value})
+            cell = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: value})
             if cell.decision.allowed and len(value) <= LONGEST_EXTERNAL_ID:
-                self.budget.left -= given - budget.left
+                self.budget.left -= initial - budget.left
                 return cell
             if cell.failed:
                 undecided = replace(cell, decision=_undecided(cell, "whether such an external id can exist is not known"))
-        self.budget.left -= given - budget.left
+        self.budget.left -= initial - budget.left
         shapes = {
-            c: each for c, each in zip(asked, found, strict=True) if each in (NoPatterns.RELATION, NoPatterns.OTHER_OPERATOR)
+            c: each
+            for c, each in zip(conditions, found, strict=True)
+            if each in (NoPatterns.RELATION, NoPatterns.OTHER_OPERATOR)
         }
-        cell = self._must_fail(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
+        cell = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
         if budget.spent:
             return replace(cell, decision=_undecided(cell, "searching its patterns of external ids takes too long"))
         if undecided is None and shapes:
@@ -476,19 +487,19 @@ class _Prover:
         return undecided
 
     def _foreign_id(self, trust: Trust) -> str:
-        """An external ID of another role: one that this trust policy accepts if there is any, otherwise any other."""
+        """An external ID of another role, preferably one that this trust policy accepts; an unused ID if there is none."""
         role = self.access.roles.get(trust.role_arn)
         budget = _CONDITIONS_TRIED
         for statement in role.trust.statements if role is not None and role.trust is not None else ():
             for condition in statement.conditions:
                 if condition.key.lower() == EXTERNAL_ID.lower() and (budget := budget - 1) >= 0:
-                    for value in self._taken(condition):
-                        if self._foreign(value, trust):
+                    for value in self._accepted_ids(condition):
+                        if self._is_foreign(value, trust):
                             return value
-        return next((value for value in self.ids[:_FEW] if self._foreign(value, trust)), _UNUSED_ID)
+        return next((value for value in self.ids[:_IDS_TRIED] if self._is_foreign(value, trust)), _UNUSED_ID)
 
-    def _taken(self, condition: Condition) -> Iterable[str]:
-        """Known external IDs that satisfy the condition."""
+    def _accepted_ids(self, condition: Condition) -> Iterable[str]:
+        """The known external IDs that satisfy the condition, or the IDs in the condition itself."""
         if condition.operator == "StringEquals":
             return condition.values
         try:
@@ -497,16 +508,16 @@ class _Prover:
             return ()
         return (value for value in self.ids if test.run({test.key: (value,)}) is Truth.TRUE)
 
-    def _foreign(self, value: str, trust: Trust) -> bool:
+    def _is_foreign(self, value: str, trust: Trust) -> bool:
         return value != trust.external_id and value in self.owners and trust.role_arn not in self.owners[value]
 
 
 _DENIED = frozenset({Effect.IMPLICIT_DENY, Effect.EXPLICIT_DENY})
-_UNSIGNED = "whether an unsigned request has aws:PrincipalIsAWSService or aws:PrincipalAccount is not documented"
-_ID = re.compile(r"[A-Z0-9]{16,}")
+_UNDOCUMENTED_KEYS = "whether an unsigned request has aws:PrincipalIsAWSService or aws:PrincipalAccount is not documented"
+_UNIQUE_ID = re.compile(r"[A-Z0-9]{16,}")
 
 
-def _worst(arn: str) -> Candidate:
+def _worst_case_candidate(arn: str) -> Candidate:
     return Candidate(Caller(arn, IdentitySide.ALLOWS_ALL))
 
 
@@ -515,12 +526,12 @@ def _undecided(cell: Cell, why: str) -> Decision:
     return replace(decision, effect=Effect.REFUSED, reason=f"refused: {why}", assumed=())
 
 
-def _is_id(arn: str) -> bool:
+def _is_unique_id(arn: str) -> bool:
     """Whether a principal is a unique ID (AROA..., AIDA...) instead of an ARN."""
-    return _ID.fullmatch(arn) is not None and not arn.isdigit()
+    return _UNIQUE_ID.fullmatch(arn) is not None and not arn.isdigit()
 
 
-def _is_named(arn: str, trust: PolicyDocument) -> bool:
+def _is_named_by_allow(arn: str, trust: PolicyDocument) -> bool:
     """Whether an Allow names the ARN as a principal of type AWS."""
     return any(
         principal.type == "AWS" and principal.identifier == arn
@@ -530,7 +541,7 @@ def _is_named(arn: str, trust: PolicyDocument) -> bool:
     )
 
 
-def _is_plain(condition: Condition) -> bool:
+def _is_literal_external_id(condition: Condition) -> bool:
     return (
         condition.operator == "StringEquals"
         and condition.key.lower() == EXTERNAL_ID.lower()
@@ -550,7 +561,7 @@ def _variables(condition: Condition) -> Collection[str]:
 def _external_id_patterns(
     condition: Condition, stated: Mapping[str, tuple[str, ...]], *, variables: bool
 ) -> Patterns | NoPatterns:
-    """The patterns that the condition compares an external ID with; a relation if another key is compared with it."""
+    """The patterns that the condition compares an external ID with; RELATION if it compares another key with it."""
     try:
         if condition.key.lower() != EXTERNAL_ID.lower():
             return NoPatterns.RELATION if variables else NoPatterns.NONE_NEEDED
@@ -559,7 +570,7 @@ def _external_id_patterns(
         return NoPatterns.NONE_NEEDED
 
 
-def _role_name(arn: str) -> tuple[str, str]:
-    """Account ID and name of the role of a role's or session's ARN."""
+def _account_and_role(arn: str) -> tuple[str, str]:
+    """Account ID and role name of the ARN of a role or session."""
     who = identity_of(arn)
     return who.account_id, (who.role or "").rpartition("/")[2]

@@ -1,7 +1,7 @@
-"""Which callers a trust policy distinguishes, and which of its conditions cannot be searched.
+"""Determines which callers a trust policy distinguishes, and which of its conditions cannot be searched.
 
-A policy distinguishes callers by its Principal elements and by conditions on `CALLER_KEYS`, which the caller determines. A
-condition on any other key is assumed in favor of the caller.
+A policy distinguishes callers by its Principal elements and by conditions on `CALLER_KEYS`, whose values depend on the
+caller. Conditions on other keys are decided in favor of the caller.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ CALLER_KEYS = _SEARCHED | {_SERVICE, "aws:principaltype"}
 class TrustReading:
     """Analysis of one role's trust policy.
 
-    `views` are the patterns that the policy compares a user or role with. `open`: it can allow callers that Principal
+    `views` are the patterns that the policy compares with users and roles. `open`: it can allow callers that its Principal
     elements do not name individually. `sessions` are ARNs of role sessions named as principals.
 
     `relaxed` is the policy with every condition that cannot be searched decided in favor of the caller, None if there is no
-    such condition; `indeterminate` has the reasons. `relaxed_for_providers` is the same for conditions that depend on keys
+    such condition; `indeterminate` lists the reasons. `relaxed_for_providers` is the same for conditions that depend on keys
     of unsigned requests, such as those of identity providers: whether these have aws:PrincipalIsAWSService is not
     documented, and aws:PrincipalAccount may be "anonymous" ("Anonymous requests return anonymous.", AWS global condition
     context keys).
@@ -67,7 +67,7 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
         return CLOSED
     parsed = Arn.parse(role.arn)
     partition = parsed.partition if parsed else "aws"
-    stated = role_context(role)
+    context = role_context(role)
     variables = trust.version == PolicyDocument.VERSION
     sessions = tuple(dict.fromkeys(_sessions(trust)))
     arns: dict[Patterns, None] = {}
@@ -78,13 +78,15 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
         _read_principals(statement.principals, partition, arns, accounts)
         for condition in statement.conditions:
             key = condition.key.lower()
-            found = _patterns(condition, stated, variables=variables)
+            found = _patterns(condition, context, variables=variables)
             if isinstance(found, frozenset):
                 {_ARN: arns, _ACCOUNT: accounts, _NAME: names}[key].setdefault(found)
             elif found is not NoPatterns.NONE_NEEDED:
                 indeterminate.setdefault(condition, indeterminate_reason(condition, found))
-    if meant := _literals(arn for arn in intended if identity_of(arn).kind in {PrincipalKind.USER, PrincipalKind.ROLE}):
-        arns.setdefault(meant)
+    if intended_arns := _literals(
+        arn for arn in intended if identity_of(arn).kind in {PrincipalKind.USER, PrincipalKind.ROLE}
+    ):
+        arns.setdefault(intended_arns)
     for account in sorted(delegated):
         accounts.setdefault(_literals([account]))
     for session in sessions:
@@ -119,14 +121,14 @@ def role_context(role: Role) -> Mapping[str, tuple[str, ...]]:
     return {"aws:resourceaccount": (parsed.account_id if parsed else "",), **tags}
 
 
-def _patterns(condition: Condition, stated: Mapping[str, tuple[str, ...]], *, variables: bool) -> Patterns | NoPatterns:
+def _patterns(condition: Condition, context: Mapping[str, tuple[str, ...]], *, variables: bool) -> Patterns | NoPatterns:
     try:
         if condition.key.lower() in _SEARCHED:
-            return patterns_of(condition, stated, CALLER_KEYS, variables=variables)
+            return patterns_of(condition, context, CALLER_KEYS, variables=variables)
         related = variables and any("${" in value for value in condition.values) and variables_of(condition) & CALLER_KEYS
         return NoPatterns.RELATION if related else NoPatterns.NONE_NEEDED
     except UnsupportedError:
-        # The evaluator does not decide by such a statement, whatever the caller.
+        # The evaluator cannot decide such a condition for any caller.
         return NoPatterns.NONE_NEEDED
 
 
@@ -160,7 +162,7 @@ def _read_principals(
 
 
 def account_of(principal: str, partition: str) -> str | None:
-    """The ID of the account that a principal names as a whole; None for any other principal or partition."""
+    """The account ID of a principal that is a whole account; None for any other principal or partition."""
     if principal.isdigit():
         return principal
     parsed = Arn.parse(principal)
@@ -207,10 +209,10 @@ def _literals_of(texts: frozenset[str]) -> Patterns:
 
 
 def relax(trust: PolicyDocument, conditions: Set[Condition]) -> PolicyDocument:
-    """The policy with these conditions decided in favor of the caller: removed from an Allow, and a Deny dropped."""
-    kept = []
+    """Return the policy without these conditions in Allow statements, and without Deny statements that have one of them."""
+    statements = []
     for statement in trust.statements:
-        left = tuple(condition for condition in statement.conditions if condition not in conditions)
-        if len(left) == len(statement.conditions) or statement.effect == "Allow":
-            kept.append(replace(statement, conditions=left))
-    return PolicyDocument(tuple(kept), trust.version)
+        remaining = tuple(condition for condition in statement.conditions if condition not in conditions)
+        if len(remaining) == len(statement.conditions) or statement.effect == "Allow":
+            statements.append(replace(statement, conditions=remaining))
+    return PolicyDocument(tuple(statements), trust.version)

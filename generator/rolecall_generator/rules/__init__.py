@@ -1,4 +1,4 @@
-"""Rules that check an Access: one function per rule, registered by the `rule` decorator."""
+"""Rules that check an Access. Each rule is a function with the `rule` decorator."""
 
 from rolecall_generator.rules.registry import all_rules, run_rules
 from rolecall_generator.rules.rule import CheckContext, Report, apply_suppressions

@@ -1,4 +1,4 @@
-"""RC209 to RC211: unknown condition keys, conditions that cannot hold, keys that no action supports.
+"""RC209 to RC211: unknown condition keys, conditions that are never met, and keys that no action supports.
 
 Sources are on the pages of the rules, docs/rules/RC2xx.md.
 """
@@ -31,7 +31,7 @@ def _documents(context: CheckContext) -> Iterator[tuple[PolicyDocument, Iterable
     hint="write a condition key of the Service Authorization Reference",
 )
 def unknown_condition_key(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """Condition keys that neither AWS nor an identity provider has."""
+    """Condition keys that neither AWS nor an identity provider defines."""
     for document, owners in _documents(context):
         hits = [
             Hit(
@@ -48,7 +48,7 @@ def unknown_condition_key(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
 
 
 def _effect(condition: Condition) -> str:
-    """Outcome of a condition on a key that no request has."""
+    """The effect of a condition on a key that no request contains."""
     use = find_operator(condition.operator, any_case=True)
     if use is None:
         return "cannot be evaluated"
@@ -66,14 +66,14 @@ def _effect(condition: Condition) -> str:
     hint="write a value that a request can have",
 )
 def impossible_condition(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """Conditions that no request can meet, or that IAM refuses, in the partition of their owner."""
+    """Conditions that no request can meet or that IAM rejects, in the partition of their owner."""
     for document, owners in _documents(context):
         if not any(statement.conditions for statement in document.statements):
             continue
         hits: dict[str, list[Hit]] = {}
         for owner in owners:
-            parsed = Arn.parse(owner.arn)
-            partition = parsed.partition if parsed else "aws"
+            arn = Arn.parse(owner.arn)
+            partition = arn.partition if arn else "aws"
             if partition not in hits:
                 hits[partition] = list(_faults(document, partition))
             yield from ((owner, hit) for hit in hits[partition])

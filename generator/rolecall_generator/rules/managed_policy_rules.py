@@ -11,7 +11,7 @@ from rolecall_generator.rules.rule import CheckContext, Hit, Judge, Owner, over_
 
 
 def over_attached(*, boundaries: bool = False) -> Callable[[Callable[[str, str], Hit | None]], Judge]:
-    """Call the function with ARN and name of each attached AWS managed policy, once per policy.
+    """Call the function once for each attached AWS managed policy, with its ARN and name.
 
     `boundaries`: include permissions boundaries.
     """
@@ -19,7 +19,7 @@ def over_attached(*, boundaries: bool = False) -> Callable[[Callable[[str, str],
     def over(judge: Callable[[str, str], Hit | None]) -> Judge:
         def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             hits: dict[str, Hit | None] = {}
-            for owner, arn in _named_policies(context, boundaries=boundaries):
+            for owner, arn in _policy_arns(context, boundaries=boundaries):
                 if arn not in hits:
                     name = known.managed_policy_name(arn)
                     hits[arn] = None if name is None else judge(arn, name)
@@ -31,16 +31,16 @@ def over_attached(*, boundaries: bool = False) -> Callable[[Callable[[str, str],
     return over
 
 
-def _named_policies(context: CheckContext, *, boundaries: bool) -> Iterator[tuple[Owner, str]]:
-    """ARNs of attached policies and, with `boundaries`, of permissions boundaries, with their owners."""
+def _policy_arns(context: CheckContext, *, boundaries: bool) -> Iterator[tuple[Owner, str]]:
+    """Yield owners and ARNs of attached policies and, with `boundaries`, of permissions boundaries."""
     access = context.access
     for principals in (access.roles, access.groups, access.users):
         for owner_arn, principal in principals.items():
             yield from ((Owner(owner_arn, "the list of attached policies"), arn) for arn in sorted(principal.attached))
     for bounded in (access.roles, access.users) if boundaries else ():
-        for owner_arn, one in bounded.items():
-            if one.boundary:
-                yield Owner(owner_arn, "the permissions boundary"), one.boundary
+        for owner_arn, holder in bounded.items():
+            if holder.boundary:
+                yield Owner(owner_arn, "the permissions boundary"), holder.boundary
 
 
 @rule(
@@ -52,9 +52,9 @@ def _named_policies(context: CheckContext, *, boundaries: bool) -> Iterator[tupl
 )
 def managed_policy_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Attached policies and permissions boundaries that belong to another account."""
-    for owner, arn in _named_policies(context, boundaries=True):
-        policy, holder = Arn.parse(arn), Arn.parse(owner.arn)
-        if policy is None or holder is None or policy.account_id in {"aws", holder.account_id}:
+    for owner, arn in _policy_arns(context, boundaries=True):
+        policy, owner_arn = Arn.parse(arn), Arn.parse(owner.arn)
+        if policy is None or owner_arn is None or policy.account_id in {"aws", owner_arn.account_id}:
             continue
         yield (
             owner,
@@ -62,11 +62,11 @@ def managed_policy_of_other_account(context: CheckContext) -> Iterator[tuple[Own
         )
 
 
-def _deprecation(name: str) -> known.Deprecated | None:
-    """The entry of a deprecated policy, by path and name or by the name without path; None if there is none."""
-    plain = name.rpartition("/")[2]
+def _deprecated_entry(name: str) -> known.Deprecated | None:
+    """The entry of a deprecated policy, found by name with or without path; None if the policy is not deprecated."""
+    bare_name = name.rpartition("/")[2]
     return known.DEPRECATED.get(name) or next(
-        (entry for full, entry in known.DEPRECATED.items() if full.rpartition("/")[2] == plain), None
+        (entry for full_name, entry in known.DEPRECATED.items() if full_name.rpartition("/")[2] == bare_name), None
     )
 
 
@@ -79,14 +79,14 @@ def _deprecation(name: str) -> known.Deprecated | None:
 )
 def unknown_managed_policy(arn: str, name: str) -> Hit | None:
     """Names that are not in the list of AWS managed policies."""
-    if name in known.known_names() or _deprecation(name):
+    if name in known.known_names() or _deprecated_entry(name):
         return None
     partition = arn.split(":")[1]
     nearest = known.nearest_name(name)
     return Hit(
         f"names {name}, which AWS does not have",
         f"write {nearest}" if nearest else None,
-        # The list is complete only for the aws partition.
+        # The list is only complete for the aws partition.
         None if partition == "aws" else Severity.NOTE,
     )
 
@@ -99,8 +99,8 @@ def unknown_managed_policy(arn: str, name: str) -> Hit | None:
     hint="write the required permissions as statements",
 )
 def deprecated_managed_policy(_arn: str, name: str) -> Hit | None:
-    """Policies that AWS has deprecated, or has announced to deprecate."""
-    entry = _deprecation(name)
+    """Policies that AWS has deprecated or will deprecate."""
+    entry = _deprecated_entry(name)
     if entry is None:
         return None
     state = "AWS will deprecate" if entry.attachable else "AWS has deprecated; it can no longer be attached"
@@ -119,7 +119,7 @@ def deprecated_managed_policy(_arn: str, name: str) -> Hit | None:
     hint="list the required actions",
 )
 def sweeping_managed_policy(_arn: str, name: str) -> Hit | None:
-    """Policies with full access to an account or read access to all its data."""
+    """Policies that grant full access to an account, or read access to all its data."""
     if name not in known.OVERLY_BROAD:
         return None
     reads = name == "ReadOnlyAccess"

@@ -13,22 +13,22 @@ from rolecall_generator.iam.catalog import actions
 from rolecall_generator.iam.matching import may_match
 from rolecall_generator.rules.rule import Hit, named, over_all_statements, over_statements, rule
 
-_EVERYTHING = frozenset({"*", "*:*"})
-_SHOWN = 3
+_ALL_ACTIONS = frozenset({"*", "*:*"})
+_MAX_NAMES = 3
 _ASSUME = frozenset({"sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity"})
 
 
-def _some(names: Sequence[str]) -> str:
-    """The first names, and the number of further ones."""
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _summarize(names: Sequence[str]) -> str:
+    """The first names, and the number of the remaining ones."""
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _is_open(statement: Statement) -> bool:
+def _has_all_resources(statement: Statement) -> bool:
     return "*" in statement.resources
 
 
-def _whole_service(action: str) -> bool:
+def _is_whole_service(action: str) -> bool:
     service, colon, name = action.partition(":")
     return bool(colon) and service != "*" and name != "" and not name.strip("*")
 
@@ -55,15 +55,15 @@ def not_action(statement: Statement) -> Iterator[Hit]:
 @rule("RC202", "Every action allowed", Severity.ERROR, over_statements, hint="list the required actions")
 def every_action(statement: Statement) -> Iterator[Hit]:
     """Allow statements with the action `*`."""
-    if statement.effect == "Allow" and _EVERYTHING.intersection(statement.actions):
+    if statement.effect == "Allow" and _ALL_ACTIONS.intersection(statement.actions):
         yield Hit(f"allows every action: {named(statement)} has the action *")
 
 
 @rule("RC203", "Whole service allowed", Severity.WARNING, over_statements, hint="list the required actions")
 def whole_service(statement: Statement) -> Iterator[Hit]:
     """Allow statements with all actions of a service, as in `s3:*`."""
-    if statement.effect == "Allow" and (found := [action for action in statement.actions if _whole_service(action)]):
-        yield Hit(f"allows whole services, including their administration: {_some(found)}")
+    if statement.effect == "Allow" and (found := [action for action in statement.actions if _is_whole_service(action)]):
+        yield Hit(f"allows whole services, including their administration: {_summarize(found)}")
 
 
 @rule(
@@ -75,16 +75,16 @@ def whole_service(statement: Statement) -> Iterator[Hit]:
 )
 def writes_everywhere(statement: Statement) -> Iterator[Hit]:
     """Actions that change resources, allowed on every resource without a condition."""
-    if statement.effect != "Allow" or not _is_open(statement) or statement.conditions:
+    if statement.effect != "Allow" or not _has_all_resources(statement) or statement.conditions:
         return
     found = []
     for pattern in statement.actions:
         # Whole services are reported by RC202 and RC203.
-        if pattern not in _EVERYTHING and not _whole_service(pattern):
+        if pattern not in _ALL_ACTIONS and not _is_whole_service(pattern):
             known = map(actions.find_action, actions.expand(pattern))
             found += [str(action) for action in known if action and action.writes and action.resource_types]
     if found:
-        yield Hit(f"allows changes to every resource: {_some(found)} on *")
+        yield Hit(f"allows changes to every resource: {_summarize(found)} on *")
 
 
 @rule(
@@ -95,14 +95,14 @@ def writes_everywhere(statement: Statement) -> Iterator[Hit]:
     hint="remove these actions, or list the resources and set a permissions boundary",
 )
 def privilege_escalation(statement: Statement) -> Iterator[Hit]:
-    """Actions with which a principal can grant itself more permissions."""
+    """Actions that let a principal grant itself more permissions."""
     if statement.effect != "Allow":
         return
     found: dict[str, None] = {}
     for pattern in statement.actions:
-        if pattern not in _EVERYTHING:
+        if pattern not in _ALL_ACTIONS:
             found.update(dict.fromkeys(actions.escalation_actions(pattern)))
-        if pattern.lower() in _ASSUME and _is_open(statement) and not statement.conditions:
+        if pattern.lower() in _ASSUME and _has_all_resources(statement) and not statement.conditions:
             yield Hit(
                 f"allows {pattern} on every role that trusts the account",
                 "list the roles that may be assumed",
@@ -112,8 +112,8 @@ def privilege_escalation(statement: Statement) -> Iterator[Hit]:
         first = next(iter(found))
         spelled = [str(actions.find_action(action) or action) for action in found]
         yield Hit(
-            f"allows privilege escalation: {_some(spelled)} ({spelled[0]} {actions.ESCALATION_ACTIONS[first]})",
-            severity=Severity.ERROR if _is_open(statement) and not statement.conditions else Severity.WARNING,
+            f"allows privilege escalation: {_summarize(spelled)} ({spelled[0]} {actions.ESCALATION_ACTIONS[first]})",
+            severity=Severity.ERROR if _has_all_resources(statement) and not statement.conditions else Severity.WARNING,
         )
 
 
@@ -125,7 +125,7 @@ def privilege_escalation(statement: Statement) -> Iterator[Hit]:
     hint="write an action of the Service Authorization Reference",
 )
 def unknown_action(statement: Statement) -> Iterator[Hit]:
-    """Actions that AWS does not have, and patterns that match none."""
+    """Actions that do not exist, and patterns that match no action."""
     for action in (*statement.actions, *statement.not_actions):
         if actions.exists(action):
             continue
@@ -139,8 +139,8 @@ def unknown_action(statement: Statement) -> Iterator[Hit]:
 
 
 def _explicit_actions(statement: Statement) -> Iterator[actions.Action]:
-    """Actions without wildcards of an Allow on listed resources; a wildcard covers actions of several resource types."""
-    if statement.effect != "Allow" or not statement.resources or _is_open(statement):
+    """The actions without wildcards of an Allow statement with a list of resources."""
+    if statement.effect != "Allow" or not statement.resources or _has_all_resources(statement):
         return
     yield from filter(None, map(actions.find_action, statement.actions))
 
@@ -158,8 +158,8 @@ def resource_type(statement: Statement) -> Iterator[Hit]:
         forms = action.resource_forms
         if forms and not any(may_match(resource, form) for resource in statement.resources for form in forms):
             yield Hit(
-                f"allows {action} on no resource that it supports: it supports {_some(action.resource_types)}, "
-                f"but {named(statement)} lists {_some(statement.resources)}",
+                f"allows {action} on no resource that it supports: it supports {_summarize(action.resource_types)}, "
+                f"but {named(statement)} lists {_summarize(statement.resources)}",
                 f"add a resource of the form {forms[-1]}",
             )
 
@@ -172,7 +172,7 @@ def resource_type(statement: Statement) -> Iterator[Hit]:
     hint="move it to a statement with the resource *",
 )
 def takes_no_resource(statement: Statement) -> Iterator[Hit]:
-    """Named resources for actions that only support the resource `*`."""
+    """Actions that only support the resource `*`, in statements with a list of resources."""
     for action in _explicit_actions(statement):
         if not action.resource_types:
             yield Hit(f"allows {action} on listed resources, but it only supports the resource *, so nothing is allowed")

@@ -1,6 +1,6 @@
-"""RC3xx: sizes, numbers and names above AWS's quotas, or close to them.
+"""RC3xx: sizes, counts and name lengths that exceed or nearly reach AWS quotas.
 
-Quotas and their source are in `iam/quotas.py`; adjustable ones come from the manifest's `quotas`.
+The quotas and their source are in `iam/quotas.py`; the manifest's `quotas` set the adjustable ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rolecall_generator.iam import Arn, Group, Role, User, quotas
 from rolecall_generator.rules.rule import CheckContext, Hit, Owner, over_access, rule, trust_owner
 
 NEAR = 0.9
-"""A size above this share of its quota is reported by RC302."""
+"""RC302 reports sizes above this fraction of the quota."""
 
 _NAME_LIMITS = {
     "role": quotas.ROLE_NAME_CHARACTERS,
@@ -25,7 +25,7 @@ _NAME_LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """A size in characters and its quota. `packed`: the policy is filled up intentionally."""
+    """A size and its quota, in characters. `packed`: the policy is filled intentionally."""
 
     owner: Owner
     characters: int
@@ -66,7 +66,7 @@ def _principals(context: CheckContext) -> Iterator[tuple[Role | Group | User, in
 
 @rule("RC301", "Policy over its quota", Severity.ERROR, over_access, hint="split the policy")
 def policy_over_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """Trust policies, inline policies of a principal and managed policies above AWS's size limit."""
+    """Trust policies, inline policies of a principal and managed policies above the size quota."""
     for size in _sizes(context):
         if size.characters > size.limit:
             yield size.owner, Hit(f"has {size.characters:,} characters; the quota is {size.limit:,}", size.hint)
@@ -74,7 +74,7 @@ def policy_over_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
 
 @rule("RC302", "Policy within 10 % of its quota", Severity.WARNING, over_access, hint="split the policy")
 def policy_near_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """Policies above 90 % of the limit, except policies that are filled up intentionally."""
+    """Policies above 90 % of the size quota, except those that are filled intentionally."""
     for size in _sizes(context):
         if NEAR * size.limit < size.characters <= size.limit and not size.packed:
             yield size.owner, Hit(f"has {size.characters:,} of at most {size.limit:,} characters", size.hint)
@@ -88,7 +88,7 @@ def policy_near_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     hint="join policies, or write some of them inline",
 )
 def attached_policies(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """More managed policies on a role, group or user than AWS allows."""
+    """Roles, groups and users with more managed policies than the quota allows."""
     access = context.access
     kinds = (
         (access.roles, context.quotas.role_managed_policies),
@@ -112,7 +112,7 @@ def _named_arns(context: CheckContext) -> Iterator[str]:
 
 @rule("RC304", "Name at its limit", Severity.NOTE, over_access, hint="choose a shorter name")
 def name_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """Names above AWS's limit, and names that have exactly the maximum length."""
+    """Names longer than AWS allows, and names of exactly the maximum length."""
     for arn in _named_arns(context):
         parsed = Arn.parse(arn)
         limit = _NAME_LIMITS.get(parsed.kind) if parsed else None
@@ -130,7 +130,7 @@ def name_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
 
 @rule("RC305", "Path too long", Severity.ERROR, over_access, hint="choose a shorter path")
 def path_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """Paths above AWS's limit."""
+    """Paths longer than AWS allows."""
     for arn in _named_arns(context):
         parsed = Arn.parse(arn)
         if parsed is not None and len(parsed.path) > quotas.PATH_CHARACTERS:
@@ -140,10 +140,10 @@ def path_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
 
 @rule("RC306", "Path and name too long for the console", Severity.ERROR, over_access, hint="choose a shorter path or name")
 def switch_role_link_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """Paths and names of switch roles that do not fit into the console's link."""
+    """Switch roles whose path and name are too long for the console's switch-role link."""
     limit = quotas.SWITCH_ROLE_LINK_CHARACTERS
     for arn in sorted(context.switch_roles):
         parsed = Arn.parse(arn)
-        if parsed is not None and len(full := f"{parsed.path}{parsed.name}".lstrip("/")) > limit:
-            message = f"has {len(full)} characters; the maximum in the console's switch-role link is {limit}"
+        if parsed is not None and len(path_and_name := f"{parsed.path}{parsed.name}".lstrip("/")) > limit:
+            message = f"has {len(path_and_name)} characters; the maximum in the console's switch-role link is {limit}"
             yield Owner(arn, "path and name"), Hit(message)

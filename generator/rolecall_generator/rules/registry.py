@@ -1,4 +1,4 @@
-"""Discovering the rules of this package and running them."""
+"""Discovers the rules of this package and runs them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from rolecall_generator import rules as package
 from rolecall_generator.findings import Finding, kinds_in
 from rolecall_generator.rules.rule import CheckContext, Rule
 
-_FAMILY = "_rules"
+_MODULE_SUFFIX = "_rules"
 
 
 @cache
 def all_rules() -> tuple[Rule, ...]:
-    """All rules, by ID: those that the modules of this package whose name ends in `_rules` declare."""
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name.endswith(_FAMILY))
-    families = (importlib.import_module(f"{package.__name__}.{name}") for name in names)
-    found = (kind for family in families for kind in kinds_in(vars(family)) if isinstance(kind, Rule))
+    """All rules of the `*_rules` modules in this package, sorted by ID."""
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name.endswith(_MODULE_SUFFIX))
+    modules = (importlib.import_module(f"{package.__name__}.{name}") for name in names)
+    found = (kind for module in modules for kind in kinds_in(vars(module)) if isinstance(kind, Rule))
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 
 def run_rules(context: CheckContext, rules: Iterable[Rule] | None = None) -> tuple[Finding, ...]:
-    """Findings of `rules` (None: all rules) without duplicates, by severity, subject, rule and location."""
+    """Findings of `rules` (None: all rules) without duplicates, sorted by severity, subject, rule and location."""
     found = {finding for rule in (all_rules() if rules is None else rules) for finding in rule.check(context)}
-    return tuple(sorted(found, key=_order))
+    return tuple(sorted(found, key=_sort_key))
 
 
-def _order(finding: Finding) -> tuple[int, str, str, str, int, str]:
+def _sort_key(finding: Finding) -> tuple[int, str, str, str, int, str]:
     place = (finding.file or "", finding.line or 0)
     return (-finding.severity, finding.subject, finding.rule, *place, finding.message)

@@ -14,7 +14,7 @@ from rolecall_generator.iam.matching import may_match
 from rolecall_generator.iam.validation import account_of, resource_fault
 from rolecall_generator.rules.rule import CheckContext, Hit, Owner, named, over_access, rule
 
-_ASSUME = "sts:"
+_STS_PREFIX = "sts:"
 
 
 @rule("RC212", "Resource that matches nothing", Severity.ERROR, over_access, hint="write the ARN of a resource that exists")
@@ -40,7 +40,7 @@ def _faults(statement: Statement, partition: str) -> Iterator[Hit]:
                 statement=statement,
                 text=resource,
             )
-        elif resource in statement.resources and (form := _lacks_account(statement, resource)):
+        elif resource in statement.resources and (form := _form_with_account(statement, resource)):
             yield Hit(
                 f"names the resource {resource} without an account, which the actions of {named(statement)} require",
                 f"write it in the form {form}; use * for any account",
@@ -49,24 +49,24 @@ def _faults(statement: Statement, partition: str) -> Iterator[Hit]:
             )
 
 
-def _lacks_account(statement: Statement, resource: str) -> str | None:
-    """The ARN form with an account, if none of the actions supports the resource without one; otherwise None."""
+def _form_with_account(statement: Statement, resource: str) -> str | None:
+    """The ARN format with an account, if none of the actions supports the resource without one; otherwise None."""
     parts = resource.split(":", 5)
-    if len(parts) != 6 or parts[4] or any(mark in action for action in statement.actions for mark in "*?"):  # noqa: PLR2004
+    if len(parts) != 6 or parts[4] or any(wildcard in action for action in statement.actions for wildcard in "*?"):  # noqa: PLR2004
         return None
     known = [action for action in map(find_action, statement.actions) if action is not None]
     forms = [form for action in known for form in action.resource_forms]
     if not forms or len(known) != len(statement.actions):
         return None
     with_account = ":".join((*parts[:4], "*", parts[5]))
-    exact = [form for form in forms if form == "*" or ("${Account}" not in form and may_match(resource, form))]
-    if exact or _is_public(parts[2], parts[5]):
+    supported_forms = [form for form in forms if form == "*" or ("${Account}" not in form and may_match(resource, form))]
+    if supported_forms or _is_public(parts[2], parts[5]):
         return None
     return next((form for form in forms if "${Account}" in form and may_match(with_account, form)), None)
 
 
 def _is_public(service: str, resource: str) -> bool:
-    """Whether the resource is of a type that AWS publishes with ARNs without an account."""
+    """Whether AWS publishes resources of this type, whose ARNs have no account."""
     return (service, resource.partition("/")[0]) in {
         ("ssm", "parameter"), ("ssm", "document"), ("ssm", "automation-definition"), ("ssm", "patchbaseline"),
         ("ec2", "image"), ("ec2", "snapshot"), ("rds", "snapshot"),
@@ -81,12 +81,12 @@ def _is_public(service: str, resource: str) -> bool:
     hint="write the account of the role, or *; suppress the rule if the other account is intended",
 )
 def resource_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """Resources in another account than the owner's; statements that only assume roles are exempt."""
+    """Resources in an account other than the owner's, except in statements with only STS actions."""
     for document, owners in context.documents.items():
         foreign = [
             (statement, resource, account)
             for statement in document.statements
-            if not _assumes_only(statement)
+            if not _has_only_sts_actions(statement)
             for resource in statement.resources
             if (account := account_of(resource)) is not None
         ]
@@ -104,6 +104,6 @@ def resource_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hi
                     )
 
 
-def _assumes_only(statement: Statement) -> bool:
-    """Whether the statement only has STS actions, which are used across accounts."""
-    return bool(statement.actions) and all(action.lower().startswith(_ASSUME) for action in statement.actions)
+def _has_only_sts_actions(statement: Statement) -> bool:
+    """Whether the statement has only STS actions, which are commonly used across accounts."""
+    return bool(statement.actions) and all(action.lower().startswith(_STS_PREFIX) for action in statement.actions)

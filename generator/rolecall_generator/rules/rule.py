@@ -1,7 +1,7 @@
-"""Declaring a rule, the context that rules check, and suppression of findings by the manifest.
+"""Declaration of rules, the context that rules check, and suppression of findings by the manifest.
 
-A rule is a function with the `rule` decorator in a module of this package whose name ends in `_rules`; the registry finds
-it there.
+A rule is a function with the `rule` decorator. The registry finds it in modules of this package with a name ending in
+`_rules`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Place = Callable[[str], tuple[str, int] | None]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The principal or policy with a document, and the role of the document there, as in `inline policy s3-read`."""
+    """The principal or policy that has a document, and a description of the document, such as `inline policy s3-read`."""
 
     arn: str
     what: str
@@ -31,7 +31,7 @@ class Owner:
 class Hit:
     """A violation in a document, independent of its owner.
 
-    `hint` and `severity` override those of the rule. `statement` is the statement with the problem, `text` the string in it.
+    `hint` and `severity` override those of the rule. `statement` is the violating statement, `text` the string in it.
     """
 
     message: str
@@ -42,7 +42,7 @@ class Hit:
 
 
 Declared = Callable[[Statement, str | None], str | None]
-"""Returns FILE:LINE in the manifest of a statement, or of a string in it; None if no permission set declares it."""
+"""Returns FILE:LINE of a statement in the manifest, or of a string in it; None if no permission set declares it."""
 
 
 def undeclared(_statement: Statement, _text: str | None) -> str | None:
@@ -59,9 +59,9 @@ def nowhere(_arn: str) -> tuple[str, int] | None:
 class CheckContext:
     """The input of a rule.
 
-    `subjects` are names of customers and switch roles by the ARNs of their resources. `customer_roles`, `switch_roles` and
-    `backend_roles` are ARNs. `external_ids` are the expected external IDs by role ARN. `documents` is derived: each distinct
-    permission document with all its owners, so that rules check it once for 10,000 customers with equal permissions.
+    `subjects` maps ARNs of resources to the names of their customers and switch roles. `customer_roles`, `switch_roles` and
+    `backend_roles` are ARNs. `external_ids` maps role ARNs to the expected external IDs. `documents` is computed: it maps
+    each distinct permission document to its owners, so that rules check a document only once for 10,000 customers.
     """
 
     access: Access
@@ -77,11 +77,11 @@ class CheckContext:
     _sizes: dict[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "documents", _grouped(self.access))
+        object.__setattr__(self, "documents", _owners_by_document(self.access))
         object.__setattr__(self, "_sizes", {})
 
     def trusts(self) -> Iterator[tuple[Role, PolicyDocument]]:
-        """Roles with a known trust policy, and that policy."""
+        """The roles with a known trust policy, each with that policy."""
         return ((role, role.trust) for role in self.access.roles.values() if role.trust is not None)
 
     def characters(self, document: PolicyDocument) -> int:
@@ -110,7 +110,7 @@ class CheckContext:
 
 
 def short(arn: str) -> str:
-    """An ARN for display: kind, path and name, then the account."""
+    """The display form of an ARN: kind, path and name, then the account; other ARNs are unchanged."""
     parsed = Arn.parse(arn)
     return f"{parsed.resource} in {parsed.account_id}" if parsed and parsed.account_id else arn
 
@@ -121,10 +121,10 @@ def matches_any(patterns: Iterable[str], action: str) -> bool:
     return any(name_matcher(pattern.lower())(lower) for pattern in patterns)
 
 
-def _grouped(access: Access) -> dict[PolicyDocument, tuple[Owner, ...]]:
-    # First by identity: most equal documents are the same object, and hashing a document is slow.
+def _owners_by_document(access: Access) -> dict[PolicyDocument, tuple[Owner, ...]]:
+    # Group by identity first: most equal documents are the same object, and hashing documents is slow.
     by_identity: dict[int, tuple[PolicyDocument, list[Owner]]] = {}
-    for document, owner in _owned(access):
+    for document, owner in _documents_with_owners(access):
         by_identity.setdefault(id(document), (document, []))[1].append(owner)
     grouped: dict[PolicyDocument, list[Owner]] = {}
     for document, owners in by_identity.values():
@@ -132,7 +132,7 @@ def _grouped(access: Access) -> dict[PolicyDocument, tuple[Owner, ...]]:
     return {document: tuple(owners) for document, owners in grouped.items()}
 
 
-def _owned(access: Access) -> Iterator[tuple[PolicyDocument, Owner]]:
+def _documents_with_owners(access: Access) -> Iterator[tuple[PolicyDocument, Owner]]:
     for principals in (access.roles, access.groups, access.users):
         for arn, principal in principals.items():
             for name, document in principal.inline.items():
@@ -156,10 +156,10 @@ class Rule(FindingKind):
 def rule(
     identifier: str, title: str, severity: Severity, over: Callable[[_Judge], Judge], *, hint: str
 ) -> Callable[[_Judge], Rule]:
-    """Declare the decorated function as a rule. `over` determines its arguments, as in `over_statements`.
+    """Declare the decorated function as a rule. `over` determines its arguments, see for example `over_statements`.
 
-    The function yields hits, whose message continues the name of the document, as in `the trust policy of role/x in
-    222222222222 ...`. `severity` and `hint` are defaults for the hits.
+    The function yields hits. The finding's message is the name of the document, such as `the trust policy of role/x in
+    222222222222`, followed by the message of the hit. `severity` and `hint` are defaults for the hits.
     """
 
     def declare(judge: _Judge) -> Rule:
@@ -180,17 +180,17 @@ def over_access(judge: Judge) -> Judge:
 
 
 def over_statements(judge: Callable[[Statement], Iterable[Hit]]) -> Judge:
-    """Call the function with each statement of the permission documents, once for equal documents."""
+    """Call the function with each statement of the permission documents. Equal documents are checked only once."""
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         for document, owners in context.documents.items():
-            hits = [_about(statement, hit) for statement in document.statements for hit in judge(statement)]
+            hits = [_with_statement(statement, hit) for statement in document.statements for hit in judge(statement)]
             yield from ((owner, hit) for owner in owners for hit in hits)
 
     return over_context
 
 
-def _about(statement: Statement, hit: Hit) -> Hit:
+def _with_statement(statement: Statement, hit: Hit) -> Hit:
     return hit if hit.statement is not None else replace(hit, statement=statement)
 
 
@@ -211,7 +211,7 @@ def trust_owner(role: Role) -> Owner:
 
 
 def named(statement: Statement) -> str:
-    """The statement by its Sid, for messages."""
+    """The name of a statement in messages, with its Sid."""
     return f"statement {statement.sid}" if statement.sid else "a statement without Sid"
 
 
@@ -241,21 +241,21 @@ class Suppressed:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Findings after suppression; `active` ends with a note for each unused suppression."""
+    """Findings after suppression. `active` ends with a note for each unused suppression."""
 
     active: tuple[Finding, ...]
     suppressed: tuple[Suppressed, ...] = ()
 
     @property
     def worst(self) -> Severity | None:
-        """The highest severity of the active findings; None without any."""
+        """The highest severity of the active findings; None if there are none."""
         return max((finding.severity for finding in self.active), default=None)
 
 
 def apply_suppressions(findings: Iterable[Finding], suppressions: Iterable[Suppression], *, complete: bool = True) -> Report:
-    """Split findings into active and suppressed ones; the first matching suppression gives the reason.
+    """Split findings into active and suppressed ones. The reason is that of the first matching suppression.
 
-    `complete`: report unused suppressions. False if only a part of the manifest was checked, such as one customer.
+    `complete`: report unused suppressions. Use False if only part of the manifest was checked, such as one customer.
     """
     entries = tuple(suppressions)
     active: list[Finding] = []

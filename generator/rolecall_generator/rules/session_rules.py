@@ -9,8 +9,8 @@ from rolecall_generator.iam import Arn, Role, quotas
 from rolecall_generator.rules.rule import CheckContext, Hit, Owner, allows, over_access, rule
 
 
-def _callers(role: Role) -> Iterator[str]:
-    """ARNs in the trust policy: AWS principals and values of conditions on aws:PrincipalArn."""
+def _trusted_arns(role: Role) -> Iterator[str]:
+    """AWS principals in the trust policy, and values of its conditions on aws:PrincipalArn."""
     for statement in allows(role.trust) if role.trust else ():
         yield from (principal.identifier for principal in statement.principals if principal.type == "AWS")
         for condition in statement.conditions:
@@ -22,7 +22,8 @@ def _assumed_by_role(context: CheckContext, role: Role) -> bool:
     if role.arn in context.customer_roles:
         return True
     return any(
-        (parsed := Arn.parse(caller)) is not None and parsed.kind in {"role", "assumed-role"} for caller in _callers(role)
+        (parsed := Arn.parse(caller)) is not None and parsed.kind in {"role", "assumed-role"}
+        for caller in _trusted_arns(role)
     )
 
 
@@ -34,7 +35,7 @@ def _assumed_by_role(context: CheckContext, role: Role) -> bool:
     hint=f"set max_session_seconds to {quotas.CHAINED_SESSION_SECONDS}",
 )
 def capped_session(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """Maximum sessions above one hour on roles that another role assumes."""
+    """Maximum session durations above one hour on roles that another role assumes."""
     for role in context.access.roles.values():
         if role.max_session_seconds > quotas.CHAINED_SESSION_SECONDS and _assumed_by_role(context, role):
             yield (

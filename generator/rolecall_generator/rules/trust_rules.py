@@ -25,7 +25,7 @@ from rolecall_generator.rules.rule import (
 )
 
 SHORT_EXTERNAL_ID_CHARACTERS = 16
-"""A shorter external ID is likely to be a name or number that two customers share."""
+"""Shorter external IDs are likely to be names or numbers that several customers share."""
 
 _EXTERNAL_ID = "sts:externalid"
 _MFA = "aws:multifactorauthpresent"
@@ -33,7 +33,7 @@ _CALLER_KEYS = frozenset({
     "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid", "aws:username",
     "aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid",
 })  # fmt: skip
-"""Condition keys that identify the caller. The external ID is not among them: it is not a secret."""
+"""Condition keys that identify the caller. The external ID does not, because it is not a secret."""
 _PRINCIPAL_ID = re.compile(r"^A(ROA|IDA|GPA)[A-Z0-9]{12,}$")
 _ARN_CONSTANTS = re.compile(r"\b(arn|aws(-[a-z]+)*|iam|sts|role|user|assumed-role|root)\b")
 _NAME_ROLE_OR_REQUIRE_MFA = (
@@ -44,17 +44,17 @@ _ONLY_WILDCARDS = re.compile(r"[*?:/]*")
 
 
 def _requires_value(operator: str) -> bool:
-    """Whether a condition with the operator requires the key to have one of the values, as strings or ARNs."""
+    """Whether the operator requires the key to be present and to match one of the values, as a string or ARN."""
     use = find_operator(operator, any_case=True)
     return use is not None and use.operator.text is not None and not use.operator.negated and not use.holds_when_absent
 
 
-def _is_allow(statement: Statement) -> bool:
+def _allows_assume_role(statement: Statement) -> bool:
     return statement.effect == "Allow" and (not statement.actions or matches_any(statement.actions, "sts:AssumeRole"))
 
 
 def _restricts_caller(statement: Statement, *, within_account: bool = False) -> bool:
-    """Whether a condition restricts the caller. `within_account`: ignore restrictions to the account, the principal."""
+    """Whether a condition restricts the caller. `within_account`: only count restrictions within the account."""
     return any(
         condition.key.lower() in _CALLER_KEYS
         and not (within_account and condition.key.lower() == "aws:principalaccount")
@@ -65,7 +65,7 @@ def _restricts_caller(statement: Statement, *, within_account: bool = False) -> 
 
 
 def _matches_everyone(value: str, *, within_account: bool) -> bool:
-    """Whether a pattern only has wildcards and the constant parts of ARNs, as in `arn:aws:iam::*:role/*`."""
+    """Whether a pattern consists only of wildcards and constant parts of ARNs, as in `arn:aws:iam::*:role/*`."""
     if within_account and value.startswith("arn:"):
         value = value.split(":", 5)[-1]
     return _ONLY_WILDCARDS.fullmatch(_ARN_CONSTANTS.sub("", value)) is not None
@@ -105,7 +105,7 @@ def root_account(principal: Principal) -> str | None:
 )
 def wildcard_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
     """Principal `*` without a condition on the caller."""
-    if _is_allow(statement) and any(map(_is_wildcard, statement.principals)) and not _restricts_caller(statement):
+    if _allows_assume_role(statement) and any(map(_is_wildcard, statement.principals)) and not _restricts_caller(statement):
         yield Hit(f"trusts every AWS account: {named(statement)} has the principal * and no condition on the caller")
 
 
@@ -118,7 +118,7 @@ def wildcard_principal(_context: CheckContext, _role: Role, statement: Statement
 )
 def whole_account(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
     """A whole account as principal without a condition on the caller; for users, an MFA condition is enough."""
-    if not _is_allow(statement) or _restricts_caller(statement, within_account=True):
+    if not _allows_assume_role(statement) or _restricts_caller(statement, within_account=True):
         return
     is_customer = role.arn in context.customer_roles
     if not is_customer and _requires_mfa(statement):
@@ -132,7 +132,7 @@ def whole_account(context: CheckContext, role: Role, statement: Statement) -> It
 
 
 def external_ids_of(statement: Statement) -> tuple[str, ...]:
-    """External IDs that the statement requires; empty if it does not require any."""
+    """The external IDs that the statement requires, any of which is sufficient; empty if it requires none."""
     return tuple(
         value
         for condition in statement.conditions
@@ -150,13 +150,13 @@ def external_ids_of(statement: Statement) -> tuple[str, ...]:
 )
 def missing_external_id(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
     """Trust policies of customer roles that allow a caller without an external ID."""
-    if role.arn not in context.customer_roles or not _is_allow(statement) or external_ids_of(statement):
+    if role.arn not in context.customer_roles or not _allows_assume_role(statement) or external_ids_of(statement):
         return
     if not any(principal.type in {"AWS", "*"} for principal in statement.principals):
         return
-    loose = next((c.operator for c in statement.conditions if c.key.lower() == _EXTERNAL_ID), None)
-    why = f"checks it with {loose}, which allows callers without one" if loose else "does not require one"
-    yield Hit(f"can be assumed without an external id: {named(statement)} {why}")
+    operator = next((c.operator for c in statement.conditions if c.key.lower() == _EXTERNAL_ID), None)
+    reason = f"checks it with {operator}, which allows callers without one" if operator else "does not require one"
+    yield Hit(f"can be assumed without an external id: {named(statement)} {reason}")
 
 
 @rule(
@@ -172,9 +172,9 @@ def shared_external_ids(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     for arn in sorted(context.customer_roles):
         for value in _external_ids(context, arn):
             users[value].setdefault(context.subject(arn), arn)
-    for sharing in users.values():
-        for subject, arn in sharing.items() if len(sharing) > 1 else ():
-            others = [other for other in sharing if other != subject]
+    for role_by_subject in users.values():
+        for subject, arn in role_by_subject.items() if len(role_by_subject) > 1 else ():
+            others = [other for other in role_by_subject if other != subject]
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
             yield (
                 Owner(arn, "the external id"),
@@ -192,7 +192,7 @@ def _external_ids(context: CheckContext, arn: str) -> set[str]:
 
 @rule("RC105", "Short external id", Severity.WARNING, over_trusts, hint="let rolecall generate a random id of 32 characters")
 def short_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
-    """External IDs that are likely to be a name or number."""
+    """External IDs that are likely to be names or numbers."""
     for value in external_ids_of(statement):
         if len(value) < SHORT_EXTERNAL_ID_CHARACTERS:
             yield Hit(f"requires an external id of {len(value)} characters, which is easily guessed or shared")
@@ -206,7 +206,7 @@ def short_external_id(_context: CheckContext, _role: Role, statement: Statement)
     hint="use Bool on aws:MultiFactorAuthPresent",
 )
 def mfa_if_exists(statement: Statement) -> Iterator[Hit]:
-    """MFA conditions that hold when the key is absent, as it is with access keys."""
+    """MFA conditions that are met if the key is absent, as in requests with access keys."""
     for condition in statement.conditions:
         if condition.key.lower() != _MFA or statement.effect != "Allow":
             continue
@@ -229,12 +229,12 @@ def not_principal(_context: CheckContext, _role: Role, statement: Statement) -> 
 
 @rule("RC108", "External id with a wildcard", Severity.ERROR, over_trusts, hint="require one external id with StringEquals")
 def wildcard_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
-    """External IDs with wildcards, under an operator that interprets them."""
+    """External IDs with wildcards, in conditions whose operator interprets them."""
     for condition in statement.conditions:
         if condition.key.lower() != _EXTERNAL_ID or not condition.operator.lower().removesuffix("ifexists").endswith("like"):
             continue
-        if open_values := [value for value in condition.values if "*" in value or "?" in value]:
-            yield Hit(f"accepts any external id like {open_values[0]} ({condition.operator}): {named(statement)}")
+        if patterns := [value for value in condition.values if "*" in value or "?" in value]:
+            yield Hit(f"accepts any external id like {patterns[0]} ({condition.operator}): {named(statement)}")
 
 
 @rule(
@@ -245,7 +245,7 @@ def wildcard_external_id(_context: CheckContext, _role: Role, statement: Stateme
     hint="write the ARN of the principal that exists now, and apply again",
 )
 def deleted_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
-    """Unique IDs as principals: AWS replaces the ARN of a deleted principal with its ID."""
+    """Unique IDs as principals. AWS replaces the ARN of a deleted principal with its unique ID."""
     for principal in statement.principals:
         if principal.type == "AWS" and _PRINCIPAL_ID.match(principal.identifier):
             yield Hit(f"names {principal.identifier}, the id of a deleted principal, which matches no one")
@@ -260,7 +260,7 @@ def deleted_principal(_context: CheckContext, _role: Role, statement: Statement)
 )
 def mfa_for_backend(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
     """MFA conditions on roles that the backend role assumes."""
-    if role.arn in context.customer_roles and _is_allow(statement) and _requires_mfa(statement):
+    if role.arn in context.customer_roles and _allows_assume_role(statement) and _requires_mfa(statement):
         yield Hit(f"requires MFA of the backend role, but role sessions never have MFA: {named(statement)}")
 
 
@@ -273,5 +273,5 @@ def mfa_for_backend(context: CheckContext, role: Role, statement: Statement) -> 
 )
 def external_id_for_people(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
     """External IDs on roles that users switch to in the console."""
-    if role.arn in context.switch_roles and _is_allow(statement) and external_ids_of(statement):
+    if role.arn in context.switch_roles and _allows_assume_role(statement) and external_ids_of(statement):
         yield Hit(f"requires an external id, which the console cannot send: {named(statement)}")
