@@ -61,7 +61,8 @@ class Every:
 def local_cluster(workers: int = 2, **options: Any) -> Iterator[Any]:
     """A `LocalCluster` of processes with two chunks at once each; a lost chunk is asked again once."""
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        # Without the profiler, which can deadlock workers on Python before 3.11.9 (python/cpython#106883).
+        dask.config.set({"distributed.scheduler.allowed-failures": 1, "distributed.worker.profile.enabled": False}),
         LOCAL_CLUSTER(
             n_workers=workers,
             threads_per_worker=2,

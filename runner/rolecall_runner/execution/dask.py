@@ -88,7 +88,11 @@ def connected(cluster: DaskCluster) -> Iterator[Any]:
         with _client(distributed, cluster, cluster.scheduler, security) as client:
             yield client
         return
+    import dask  # noqa: PLC0415 - optional, like distributed
+
     with (
+        # The profiler of workers can deadlock them on Python before 3.11.9 (python/cpython#106883).
+        dask.config.set({"distributed.worker.profile.enabled": False}),
         distributed.LocalCluster(
             n_workers=cluster.workers,
             threads_per_worker=_EMBEDDED_CHUNKS_AT_ONCE,

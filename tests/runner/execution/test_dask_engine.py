@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 
 from dask_rig import QUICK, Every, local_cluster, targets
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy
-from rolecall_runner.execution.dask import ClusterError, DaskCluster, DaskEngine
+from rolecall_runner.execution.dask import ClusterError, DaskCluster, DaskEngine, connected
 from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, Outside, Result
 
@@ -126,3 +127,14 @@ def test_a_scheduler_that_is_lost_ends_the_run_with_its_name(tmp_path: Path) -> 
 
     assert "c" == first.target[0]
     assert address == raised.value.where
+
+
+def profiler_is_on() -> Any:
+    """Whether the profiler is enabled in the process that runs this."""
+    return dask.config.get("distributed.worker.profile.enabled")
+
+
+def test_embedded_workers_run_without_the_profiler() -> None:
+    """It can deadlock a worker on Python before 3.11.9."""
+    with connected(DaskCluster(workers=1)) as client:
+        assert [False] == list(client.run(profiler_is_on).values())
