@@ -246,7 +246,7 @@ WHOLE_ACCOUNT, ANY_ACCOUNT = "account", "everyone"
 """Values of the evidence `trusts`."""
 
 # A role that no trust policy names: if it is allowed, so is every role of its account. AWS does not assign the ID of zeros.
-_STRANGER = "rolecall-somebody-else"
+_STRANGER = "rolecall-unknown-principal"
 _NO_ACCOUNT = "000000000000"
 
 

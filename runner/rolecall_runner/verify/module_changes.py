@@ -29,7 +29,7 @@ CALLS_PER_PART = 5
 
 _EVERYTHING = frozenset({"*", "*:*"})
 _OTHER_REGIONS = ("us-east-1", "eu-west-1")
-_UNKNOWN_ID = "rolecall-an-id-of-nobody"
+_UNKNOWN_ID = "rolecall-unknown-external-id"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def test_an_address_that_is_none_is_a_mistake_of_the_environment(tmp_path: Path)
     (tmp_path / "accounts.yaml").write_text(MANIFEST)
     done = runner("verify", cwd=tmp_path, environ={"AWS_ENDPOINT_URL": "nonsense", "AWS_ACCESS_KEY_ID": "x"})
 
-    assert (2, True) == (done.code, "AWS_ENDPOINT_URL: nonsense is not the URL of an AWS endpoint" in done.err)
+    assert (2, True) == (done.code, "AWS_ENDPOINT_URL: nonsense" in done.err)
 
 
 def test_profiles_of_aws_login_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_it_says_what_was_seen() -> None:
     ) == saw[0]
     assert "without an external ID, with another customer's external ID and with a made-up external ID" in saw[1]
     assert "- Of the permissions that you granted, we tried s3:GetObject and ec2:DescribeVpcs: they work." == saw[2]
-    assert "- The role may not read its own policies, so we do not see later changes of them." == saw[3]
+    assert "- The role may not read its own policies, so we cannot see later changes to them." == saw[3]
 
 
 def test_it_says_only_what_was_tried() -> None:

@@ -26,7 +26,7 @@ def test_a_change_that_no_call_shows_is_no_verified_customer() -> None:
     unseen = ended("s3:PutObject (withdrawn)")
 
     assert (True, False) == (ended().verified, unseen.verified)
-    assert headline(unseen).startswith("? account1 ")
+    assert headline(unseen).startswith("? ")
     assert "s3:PutObject (withdrawn)" in headline(unseen)
     assert next_step(unseen, StatusPlace()).startswith("runner status account1 --applied")
     assert (False, ["s3:PutObject (withdrawn)"]) == (

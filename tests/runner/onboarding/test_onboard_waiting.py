@@ -139,8 +139,8 @@ def test_without_a_terminal_each_change_is_a_line() -> None:
 
     assert [
         f"account1: not yet: {describe(not_there())}",
-        "account1: not yet: AWS throttles",
-        "account1: the role lets us in",
+        "account1: not yet: AWS throttles the calls",
+        "account1: the role can be assumed",
         "account1: the role can be assumed, but other checks do not pass yet",
     ] == file.getvalue().splitlines()
 
@@ -165,7 +165,7 @@ def test_on_a_terminal_the_line_says_when_the_next_look_is() -> None:
         display._live.refresh()  # type: ignore[union-attr]
 
     shown = file.getvalue()
-    assert "account1: not yet: AWS refuses: the role is not there" in shown
+    assert "account1: not yet: AWS refuses: the role does not exist" in shown
     assert "waiting for 12 s, attempt 3, the next in 18 s; Ctrl-C ends the wait" in shown
 
 
