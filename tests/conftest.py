@@ -7,11 +7,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from terraform_providers import Provider, missing, providers
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+
+# Timings are not asserted, and a busy machine takes its time.
+settings.register_profile("rolecall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rolecall")
 
 _IN_ID = re.compile(r"\[.*\b(aws-\d+\.\d+\.\d+)\b.*\]$")
 

@@ -122,7 +122,7 @@ CASES = {
     "how-many": Case(COUNTED, instance_count, 5),
     "volumes": lists("ec2", "describe_volumes", "Volumes", 4, cut=True),
     "groups": lists("ec2", "describe_security_groups", "SecurityGroups", 2, cut=True),
-    "databases": lists("rds", "describe_db_instances", "DBInstances", 2),
+    "databases": lists("rds", "describe_db_instances", "DBInstances", 1),
     "functions": lists("lambda", "list_functions", "Functions", 2, cut=True),
     "users": lists("iam", "list_users", "Users", 2, cut=True),
     "buckets": Case(QuerySpec("s3", "list_buckets", for_each=(LOCATION,)), buckets, 2),

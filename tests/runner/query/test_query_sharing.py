@@ -32,9 +32,9 @@ def test_a_worker_process_does_not_load_what_reads_manifests() -> None:
         "import rolecall_runner.execution.processes\n"
         "from rolecall_runner.execution.interface import PerProcess\n"
         "from rolecall_runner.query.spec import QuerySpec\n"
-        "from rolecall_runner.aws.aws_config import AwsConfig, make_means\n"
+        "from rolecall_runner.aws.aws_config import AwsConfig, connect\n"
         "from rolecall_runner.query.execute import QueryTask\n"
-        "means = PerProcess(partial(make_means, AwsConfig(), '0a1b'))\n"
+        "means = PerProcess(partial(connect, AwsConfig(), '0a1b'))\n"
         "pickle.loads(pickle.dumps(QueryTask(QuerySpec('ec2', 'DescribeVpcs'), means)))\n"
         "print(sorted({'pydantic', 'yaml', 'jinja2', 'ruamel', 'rich', 'hcl2'} & set(sys.modules)))"
     )
