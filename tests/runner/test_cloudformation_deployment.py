@@ -243,7 +243,10 @@ def test_any_manifests_stack_is_the_modules_access(server: Emulator) -> None:
     seen: Counter[str] = Counter()
 
     @settings(
-        max_examples=30, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow]
+        max_examples=30,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],
     )
     @given(manifests())
     def deployed(values: dict[str, Any]) -> None:
