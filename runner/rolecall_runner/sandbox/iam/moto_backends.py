@@ -100,6 +100,8 @@ class MotoBackends:
         with MotoBackends._lock:
             if MotoBackends._open is self:
                 MotoBackends._open = None
+                # A reset would load the 1,300 AWS managed policies again for each account, only to discard them.
+                self._iam.clear()
                 BackendDict.reset()
                 if self._environment is None:
                     os.environ.pop(_NO_AMIS, None)
