@@ -29,7 +29,7 @@ from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
 from rolecall_runner.sandbox.provisioning.provision import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import read_seed
-from rolecall_runner.sandbox.provisioning.seed import seed as furnish
+from rolecall_runner.sandbox.provisioning.seed import seed as seed_sandbox
 from rolecall_runner.sandbox.server.server import Sandbox
 
 REGIONS = ("us-east-1", "eu-west-1")
@@ -143,8 +143,8 @@ def seeded(folder: Path, names: Sequence[str], faults: FaultPlan | None = None) 
     manifest.write_text(manifest_text(names), "utf-8")
     lines: list[str] = []
     with Sandbox(faults=faults, log=lines.append) as sandbox:
-        made = furnish(sandbox, read_seed(manifest, folder / "output"))
-        backend = next(actor for actor in made.actors if actor.kind == "role")
+        report = seed_sandbox(sandbox, read_seed(manifest, folder / "output"))
+        backend = next(actor for actor in report.actors if actor.kind == "role")
         found = sandbox.instance_credentials(backend.arn)
         source = botocore.credentials.Credentials(found.access_key, found.secret, found.session_token)
         clients = Clients(ClientSettings(sandbox.url))

@@ -19,7 +19,6 @@ from rolecall_generator.terraform.parser.modules import Instance, NoNames, argum
 from rolecall_generator.terraform.parser.values import Document, ObjectValue, Unresolvable, Value, plain
 
 _STATEMENT = frozenset({"sid", "effect", "actions", "not_actions", "resources", "not_resources"})
-_STATEMENT_BLOCKS = frozenset({"principals", "not_principals", "condition"})
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
