@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +26,19 @@ _IN_ID = re.compile(r"\[.*\b(aws-\d+\.\d+\.\d+)\b.*\]$")
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker of tests that are quick enough, or matter enough, to run with every provider by default."""
     config.addinivalue_line("markers", "every_provider: with every AWS provider here, also outside the slow tests")
+
+
+def _aws_variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def aws_variables() -> Iterator[None]:
+    """No test depends on the AWS variables of this shell, and no module leaves its own to the next one."""
+    for name in _aws_variables():
+        del os.environ[name]
+    yield
+    assert {} == _aws_variables()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,7 +1,7 @@
 """CloudFormation for tests: ministack in a process of its own, deployed to with boto3 and read by the runner's own reader.
 
 ministack 1.5.33 has no AWS::IAM::Group and no AWS::IAM::UserToGroupAddition, does not return permissions boundaries, and
-does not escape carriage returns in its replies. Templates with these are checked by cfn-lint and read back by
+does not escape descriptions and carriage returns in its replies. Templates with these are checked by cfn-lint and read back by
 `cloudformation_reader`.
 """
 
@@ -118,7 +118,10 @@ def supported(template: str) -> bool:
     """Whether the emulator has all resource types of a template and returns all their properties as they are."""
     resources = json.loads(template)["Resources"].values()
     return "\\r" not in template and not any(
-        resource["Type"] in _UNSUPPORTED or "PermissionsBoundary" in resource["Properties"] for resource in resources
+        resource["Type"] in _UNSUPPORTED
+        or "PermissionsBoundary" in resource["Properties"]
+        or set("<&") & set(resource["Properties"].get("Description", ""))
+        for resource in resources
     )
 
 

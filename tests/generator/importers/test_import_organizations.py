@@ -18,10 +18,7 @@ from rolecall_generator.importers.organizations import OrganizationSelection, re
 @pytest.fixture(scope="module")
 def organization() -> Iterator[Any]:
     """An organization in moto: Prod with two accounts and a Team below it, Dev with one, one in the root; its client."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
         client = boto3.client("organizations", region_name="us-east-1")
         client.create_organization(FeatureSet="ALL")
         root = client.list_roots()["Roots"][0]["Id"]
