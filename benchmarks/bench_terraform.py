@@ -71,8 +71,8 @@ def bare_loop(folder: Path) -> None:
         target = folder / "bare" / module.path
         target.mkdir(parents=True)
         for name in FILES:
-            shared = f"{name}.j2" if name in {"main.tf", "versions.tf"} else f"{module.kind}/{name}.j2"
-            (target / name).write_text(templates.get_template(shared).render(view), encoding="utf-8")
+            path = name if name in {"main.tf", "versions.tf"} else f"{module.kind}/{name}"
+            (target / name).write_text(templates.get_template(f"terraform/{path}.j2").render(view), encoding="utf-8")
             files += 1
     _report(time.perf_counter() - started, files=files)
 
