@@ -209,7 +209,7 @@ def _settings(shown: ShownCustomer) -> Iterator[tuple[str, str]]:
     yield "account", f"{one.account_id} ({shown.partition})"
     yield "role", shown.role_arn
     yield "trusts", f"{shown.backend_role_arn} ({one.trust})"
-    yield "external id", one.external_id or "none: the role can be assumed without one"
+    yield "external ID", one.external_id or "none: the role can be assumed without one"
     if one.previous_external_id:
         yield "", f"{one.previous_external_id} is also accepted: a rotation is under way"
     yield "assumed by", shown.backend_policy
@@ -254,7 +254,7 @@ def rotation_lines(found: Sequence[OngoingRotation], now: datetime, command: Cal
         waits = (
             "the customer has yet to apply the new module, or it was not checked yet: runner verify"
             if one.seen is None
-            else f"the new id was accepted: {command(f'gen customer rotate-external-id {one.name} --finish')}"
+            else f"the new ID was accepted: {command(f'gen customer rotate-external-id {one.name} --finish')}"
         )
         yield f"{one.name:<{width}}  {since}: {waits}"
 

@@ -100,10 +100,10 @@ def _widening(statement: Statement) -> bool | None:
 
 
 def _condition_text(condition: Condition) -> str:
-    """A condition as a noun phrase: `external id 0f0c`, `MFA`, `aws:PrincipalArn ArnLike a or b`."""
+    """A condition as a noun phrase: `external ID 0f0c`, `MFA`, `aws:PrincipalArn ArnLike a or b`."""
     values = " or ".join(condition.values) if condition.values else "nothing"
     if (condition.operator, condition.key.lower()) == ("StringEquals", "sts:externalid"):
-        return f"external id {values}"
+        return f"external ID {values}"
     if (condition.operator, condition.key.lower(), values) == ("Bool", "aws:multifactorauthpresent", "true"):
         return "MFA"
     return f"{condition.key} {condition.operator} {values}"

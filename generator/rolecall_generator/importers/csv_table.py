@@ -100,7 +100,7 @@ def _decode(path: Path, encoding: str | None) -> str:
 
 
 ROLE_ARN = "role_arn"
-"""Column with account id, path and role name in one value."""
+"""Column with account ID, path and role name in one value."""
 FIELDS = (*CSV_COLUMNS.plain, ROLE_ARN)
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -197,7 +197,7 @@ def read_csv_accounts(
     fields, unmatched = match_columns(header.cells, columns)
     if not {"account_id", ROLE_ARN} & set(fields.values()):
         raise SelectionError(
-            "no column has the account ids", where=str(path),
+            "no column has the account IDs", where=str(path),
             hint=f'map it: --column account_id="HEADER"; the table has: {headers_of(header.cells)}',
         )  # fmt: skip
     problems: list[Problem] = []
@@ -255,7 +255,7 @@ def _contradictions(arn_fields: Mapping[str, Value], values: Mapping[str, Value]
 
 
 def _spreadsheet_number(cell: str, file: str, at: Point) -> Iterator[Problem]:
-    """Report an account id that a spreadsheet changed to a number. Guessing it could select another customer's account."""
+    """Report an account ID that a spreadsheet changed to a number. Guessing it could select another customer's account."""
     if _SPREADSHEET_NUMBER.fullmatch(cell):
         what = f'account_id "{clip(cell)}" was changed to a number by a spreadsheet'
         yield problem_at(file, at, what, "format the column as text, and enter all 12 digits")

@@ -1,6 +1,6 @@
 """Plans the changes of an import: new customers, changed entries and unchanged accounts. Returns them as edits and notes.
 
-Accounts are matched by their id, or by id and role if the manifest or the source has several roles of an account. Repeating
+Accounts are matched by their ID, or by ID and role if the manifest or the source has several roles of an account. Repeating
 an import therefore changes nothing, even if entries were renamed.
 """
 
@@ -24,10 +24,10 @@ _MAP_FIELDS = frozenset({"tags", "labels", "variables"})
 
 @dataclass(frozen=True, slots=True)
 class ImportSettings:
-    """Options of an import. `make_id` generates an external id.
+    """Options of an import. `make_id` generates an external ID.
 
     `permissions`: permission sets of new customers without any in the source; None for the manifest's default. `update`:
-    update existing entries with the values of the source. `retired`: by customer, the external id that its last rotation
+    update existing entries with the values of the source. `retired`: by customer, the external ID that its last rotation
     retired and that no source may restore.
     """
 
@@ -136,7 +136,7 @@ def _find_customer(
 def _changes(
     account: ImportedAccount, customer: Customer, manifest: Manifest, settings: ImportSettings, notes: list[str]
 ) -> list[FieldChange]:
-    """The differences between a known account and its entry. Notes about rotated external ids are appended to `notes`."""
+    """The differences between a known account and its entry. Notes about rotated external IDs are appended to `notes`."""
     return [
         FieldChange(customer.name, key, old, _merged(key, old, new))
         for key, new in account.fields.items()
@@ -146,33 +146,33 @@ def _changes(
 
 
 def _is_rotated_id(external_id: Value, customer: Customer, settings: ImportSettings, notes: list[str]) -> bool:
-    """Whether this is the external id from before a rotation that the customer has not applied yet, so not a difference."""
+    """Whether this is the external ID from before a rotation that the customer has not applied yet, so not a difference."""
     if external_id == customer.previous_external_id:
         return True
     if external_id != settings.retired.get(customer.name):
         return False
-    notes.append(f"{customer.name} has the external id retired by its last rotation: the latest module is not applied yet")
+    notes.append(f"{customer.name} has the external ID retired by its last rotation: the latest module is not applied yet")
     return True
 
 
 def _external_id_problems(account: ImportedAccount, customer: Customer, settings: ImportSettings) -> Iterator[Problem]:
-    """Report a file without the external id that the vendor assigned to this account.
+    """Report a file without the external ID that the vendor assigned to this account.
 
-    Only that id proves that the file is from this customer, because the sender chooses account id and file name. No other
-    external id is accepted: a sender who could choose the id of another customer's account could make the vendor act there
+    Only that ID proves that the file is from this customer, because the sender chooses account ID and file name. No other
+    external ID is accepted: a sender who could choose the ID of another customer's account could make the vendor act there
     on their behalf (confused deputy).
     """
     accepted = {customer.external_id, customer.previous_external_id, settings.retired.get(customer.name)} - {None}
     external_id = account.fields.get("external_id")
     if external_id in accepted or (external_id is None and not accepted):
         return
-    what = f"names account {account.account_id} of customer {customer.name}, but not with its external id"
+    what = f"names account {account.account_id} of customer {customer.name}, but not with its external ID"
     if external_id is not None:
         what = f"{what}: it has {clip(str(external_id))}"
     yield account.problem(
         "external_id" if external_id is not None else "account_id",
         what,
-        f"find out who sent it. If {customer.name} has applied this id, adopt it with "
+        f"find out who sent it. If {customer.name} has applied this ID, adopt it with "
         f"`gen customer rotate-external-id {customer.name} --external-id ID`",
     )
 
@@ -245,7 +245,7 @@ def slug(text: str, account_id: str) -> str:
 
 
 class CustomerNames:
-    """Assigns unique names. The account id is appended to a name that differs from a used one only in case or `._-`."""
+    """Assigns unique names. The account ID is appended to a name that differs from a used one only in case or `._-`."""
 
     def __init__(self, used: Iterable[str]) -> None:
         self._used = {normalized_name(name) for name in used}
@@ -283,7 +283,7 @@ def import_notes(plan: ImportPlan, most: int | None = None) -> Iterator[str]:
             yield f"and {len(sentences) - most:,} more; --format json lists all"
     for change in plan.changed:
         if change.field == "external_id" and change.old is not None:
-            yield f"{change.customer} has a different external id than the manifest: only the vendor chooses external ids"
+            yield f"{change.customer} has a different external ID than the manifest: only the vendor chooses external IDs"
     yield from plan.notes
     if plan.ignored:
         columns = ", ".join(clip(column) for column in plan.ignored)

@@ -34,7 +34,7 @@ _MAXIMUM_DEPTH = 16  # AWS allows five levels; a simulator may return a loop
 class OrganizationSelection:
     """The accounts to import: those in or below `units` (ids, names or paths; all if empty) that are not excluded.
 
-    `exclude`: ids or names of accounts (wildcards allowed), or ids, names or paths of units. `own`: the vendor's accounts by
+    `exclude`: IDs or names of accounts (wildcards allowed), or IDs, names or paths of units. `own`: the vendor's accounts by
     id, with the reason to skip them.
     """
 
@@ -52,7 +52,7 @@ class _Unit:
     name: str
 
     def matches(self, text: str) -> bool:
-        """Whether the string is the id, name or path of this unit."""
+        """Whether the string is the ID, name or path of this unit."""
         return text in {self.unit_id, self.path or "/"} or text.strip("/") == self.path or text == self.name
 
 
@@ -135,7 +135,7 @@ def _walk(client: Any, choice: OrganizationSelection, used: set[str]) -> Iterato
             pending.append((_Unit(child["Id"], path, child["Name"]), selected, depth + 1))
     if missing := sorted(selected_units - matched):
         raise SelectionError(
-            f"the organization has no unit {missing[0]}", where="--ou", hint="name its id, ou-..., or its path: Prod/Team"
+            f"the organization has no unit {missing[0]}", where="--ou", hint="name its ID, ou-..., or its path: Prod/Team"
         )
 
 

@@ -119,7 +119,7 @@ def _row(
 
 
 _KEY_NAMES = {
-    "sts:externalid": "external id",
+    "sts:externalid": "external ID",
     "aws:multifactorauthpresent": "MFA",
     "aws:multifactorauthage": "recent MFA",
     "aws:sourceip": "source address",
@@ -131,8 +131,8 @@ _CALLER_KEYS = frozenset({"aws:principalarn", "aws:principalaccount", "aws:usern
 """Keys that identify the caller; graphs show them as the caller, not as a condition."""
 
 _CASE_DESCRIPTIONS = {
-    Case.NO_EXTERNAL_ID: "without an external id",
-    Case.OTHER_EXTERNAL_ID: "with another customer's external id",
+    Case.NO_EXTERNAL_ID: "without an external ID",
+    Case.OTHER_EXTERNAL_ID: "with another customer's external ID",
     Case.NO_MFA: "without MFA",
     Case.MFA_FALSE: "signed in without MFA",
 }
@@ -151,7 +151,7 @@ def principal_kind_name(arn: str) -> str:
 
 
 def condition_names(statement: Statement) -> tuple[str, ...]:
-    """Short names of the statement's conditions, without those on the caller: ("external id", "MFA")."""
+    """Short names of the statement's conditions, without those on the caller: ("external ID", "MFA")."""
     names = (_condition_name(item) for item in statement.conditions if item.key.lower() not in _CALLER_KEYS)
     return tuple(dict.fromkeys(names))
 
@@ -205,7 +205,7 @@ def _request_difference(cell: Cell) -> str:
     sent = cell.request.context.get(EXTERNAL_ID, ())
     text = case_description(cell.case)
     if isinstance(sent, str):
-        return f"{text or 'with the external id'} {sent}"
+        return f"{text or 'with the external ID'} {sent}"
     return text
 
 

@@ -90,8 +90,8 @@ class Case(Enum):
     """The columns of the matrix."""
 
     INTENDED = "intended caller"
-    NO_EXTERNAL_ID = "no external id"
-    OTHER_EXTERNAL_ID = "another customer's external id"
+    NO_EXTERNAL_ID = "no external ID"
+    OTHER_EXTERNAL_ID = "another customer's external ID"
     NO_MFA = "no MFA in the request"
     MFA_FALSE = "signed in without MFA"
     OTHER_PRINCIPAL = "another principal of the caller's account"
@@ -373,7 +373,7 @@ class _Prover:
         external = identity_of(arn).kind is PrincipalKind.EXTERNAL
         if external and _is_unique_id(arn):
             # If the principal exists, AWS shows its ARN instead of such an ID.
-            return f"which principal has the id {arn} is not known"
+            return f"which principal has the ID {arn} is not known"
         if external and target is not None and _is_named_by_allow(arn, target.trust):
             return f"{arn} is not a user, role or account, and its meaning as a principal is not documented"
         if effect is Effect.ALLOW:
@@ -469,7 +469,7 @@ class _Prover:
                 self.budget.left -= initial - budget.left
                 return cell
             if cell.failed:
-                undecided = replace(cell, decision=_undecided(cell, "whether such an external id can exist is not known"))
+                undecided = replace(cell, decision=_undecided(cell, "whether such an external ID can exist is not known"))
         self.budget.left -= initial - budget.left
         shapes = {
             c: each
@@ -478,7 +478,7 @@ class _Prover:
         }
         cell = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
         if budget.spent:
-            return replace(cell, decision=_undecided(cell, "searching its patterns of external ids takes too long"))
+            return replace(cell, decision=_undecided(cell, "searching its patterns of external IDs takes too long"))
         if undecided is None and shapes:
             relaxed = replace(target.role, trust=relax(target.trust, shapes.keys()))
             if Evaluator(Access({relaxed.arn: relaxed})).may_assume(cell.request).effect not in _DENIED:

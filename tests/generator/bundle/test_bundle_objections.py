@@ -67,7 +67,7 @@ def test_the_side_of_a_switch_role_with_the_error_is_named(tmp_path: Path) -> No
 
 
 def test_warnings_are_no_objection(tmp_path: Path) -> None:
-    """A short external id is for gen check to say: the bundle may be handed over."""
+    """A short external ID is for gen check to say: the bundle may be handed over."""
     manifest = write_manifest(tmp_path, {**customer(0), "external_id": "short-id"})
 
     assert {} == rules(bundles(manifest).objections)

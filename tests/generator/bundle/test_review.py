@@ -73,7 +73,7 @@ def test_all_forms_have_the_same_bytes_every_time(pdf: bool) -> None:
 
 
 def test_the_page_says_who_may_assume_the_role_and_on_which_condition() -> None:
-    """For a customer of the notes: the role by ARN, the external id, the session's length."""
+    """For a customer of the notes: the role by ARN, the external ID, the session's length."""
     review = review_of(notes()[ACCOUNT1])
 
     assert "Access to account 222222222222 (account1)" == str(review.title)
@@ -214,7 +214,7 @@ def test_a_failed_proof_shows_its_counterexamples() -> None:
     open_door = replace(_trust_of(notes()[ACCOUNT1]), conditions=())
     review = review_of(with_trust(notes()[ACCOUNT1], open_door))
     said = (
-        "arn:aws:iam::111111111111:role/backend_role can assume arn:aws:iam::222222222222:role/role1 without an external id"
+        "arn:aws:iam::111111111111:role/backend_role can assume arn:aws:iam::222222222222:role/role1 without an external ID"
     )
 
     assert "Not as intended: 2 of 6 requests had another result." == review.verdict.said

@@ -156,7 +156,7 @@ def test_the_picture_is_drawn_as_vectors() -> None:
     assert marks is not None
     assert [] == list(page.images)
     assert b" c " in marks.get_data()
-    assert all(word in page.extract_text() for word in ("backend_role", "vendor · 111111111111", "external id"))
+    assert all(word in page.extract_text() for word in ("backend_role", "vendor · 111111111111", "external ID"))
 
 
 def test_what_is_wrong_is_red() -> None:
@@ -167,7 +167,7 @@ def test_what_is_wrong_is_red() -> None:
     review = review_of(with_trust(handover, replace(role.trust.statements[0], conditions=())))
     marks = review_pdf(review)
 
-    assert squeezed("without an external id, although this is not intended.") in words_of(review)
+    assert squeezed("without an external ID, although this is not intended.") in words_of(review)
     assert RED_LINE in marks
     assert RED_LINE not in review_pdf(review_of(handover))
 

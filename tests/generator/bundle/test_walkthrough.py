@@ -174,7 +174,7 @@ def test_without_mfa_nothing_is_said_of_a_device() -> None:
 
 
 def test_a_partition_without_public_console_has_no_link() -> None:
-    """There people are told account id and role name."""
+    """There people are told account ID and role name."""
     text = switch("trusting", partition="aws-iso")
 
     assert "<https://" not in text

@@ -104,7 +104,7 @@ def test_all_broken_rows_are_named_and_nothing_is_imported(folder: Path) -> None
     ] == done.err.splitlines()
     done = import_table(folder, "--yes", text=BROKEN.replace("acme,12", "acme,12x"))
     assert [
-        'error: fleet.csv:2:2: account_id "12x" is not an AWS account id',
+        'error: fleet.csv:2:2: account_id "12x" is not an AWS account ID',
         "  hint: write the 12 digits in quotes, leading zeros kept",
         "fleet.csv:3:3: there is no permission set nope",
         "  hint: the manifest has: read, list",
@@ -273,7 +273,7 @@ def test_a_rotation_says_what_comes_next(folder: Path) -> None:
         line.split("  ")[2] for line in done.out.splitlines() if line.startswith("    gen ") or "runner" in line[:12]
     ]
 
-    assert "account1/VendorAccess also accepts external id new-id" in done.out
+    assert "account1/VendorAccess also accepts external ID new-id" in done.out
     assert [
         "gen terraform --out there",
         "gen bundle account1 --out there",
@@ -294,7 +294,7 @@ def test_what_a_customer_gives_after_a_rotation_does_not_undo_it(folder: Path) -
     (folder / "account1.json").unlink()
 
     assert (0, before) == (done.code, contents(folder))
-    assert "account1 has the external id retired by its last rotation" in done.out
+    assert "account1 has the external ID retired by its last rotation" in done.out
 
 
 def test_rotations_under_way_are_listed(folder: Path) -> None:

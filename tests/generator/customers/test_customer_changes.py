@@ -97,7 +97,7 @@ def test_a_renamed_switch_role_moves_both_sides(notes: Path) -> None:
 
 
 def test_the_record_of_a_rotation_follows_its_customer(notes: Path) -> None:
-    """A retired external id is still known as that of the customer under its new name."""
+    """A retired external ID is still known as that of the customer under its new name."""
     out = notes.parent / "output"
     others = {"account2": Rotation("2026-11-24T12:00:00+00:00")}
     mine = Rotation("2026-11-24T12:00:00+00:00", "2026-11-25T12:00:00+00:00", "retired-id")

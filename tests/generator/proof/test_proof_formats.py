@@ -101,7 +101,7 @@ def test_json_carries_counterexamples() -> None:
     assert {"rows": 3, "cells": 18, "failed": 2, "delegated": 0, "undecided": 0} == body["counts"]
     assert ("customer-1", customer_arn(1)) == (row["subject"], row["role"])
     assert {
-        "case": "no external id",
+        "case": "no external ID",
         "ok": False,
         "delegated": False,
         "principal": BACKEND,
@@ -132,14 +132,14 @@ SENTENCES = {
     "open": (
         {0: NO_ID},
         (
-            f"Role {BACKEND} can assume {customer_arn(0)} without an external id, although this is not intended. "
+            f"Role {BACKEND} can assume {customer_arn(0)} without an external ID, although this is not intended. "
             f"The statement TrustBackend in the trust policy of {customer_arn(0)} allows it."
         ),
     ),
     "shut": (
         {0: {"Condition": {"StringEquals": {"sts:ExternalId": "other"}}}},
         (
-            f"Role {BACKEND} cannot assume {customer_arn(0)} with the external id id-0, although this is intended. "
+            f"Role {BACKEND} cannot assume {customer_arn(0)} with the external ID id-0, although this is intended. "
             f"No statement of the trust policy of {customer_arn(0)} allows it."
         ),
     ),
@@ -172,10 +172,10 @@ def test_undecided_cells_claim_nothing() -> None:
 
 
 WORDS = {
-    "StringEquals sts:ExternalId a": "external id",
-    "StringLike sts:ExternalId a*": "external id like a*",
-    "StringEqualsIfExists sts:externalid a": "external id, if sent",
-    "StringNotEquals sts:ExternalId a": "external id (StringNotEquals)",
+    "StringEquals sts:ExternalId a": "external ID",
+    "StringLike sts:ExternalId a*": "external ID like a*",
+    "StringEqualsIfExists sts:externalid a": "external ID, if sent",
+    "StringNotEquals sts:ExternalId a": "external ID (StringNotEquals)",
     "Bool aws:MultiFactorAuthPresent true": "MFA",
     "Bool aws:MultiFactorAuthPresent false": "MFA = false",
     "BoolIfExists aws:MultiFactorAuthPresent true": "MFA, if sent",
@@ -207,9 +207,9 @@ flowchart LR
   subgraph a3["backend #183; 111111111111"]
     n3["role backend_role"]
   end
-  n3 -->|"external id"| n1
+  n3 -->|"external ID"| n1
   n3 -->|"no condition"| n2
-  n3 ==>|"without an external id, with another#39;s external id"| n2
+  n3 ==>|"without an external ID, with another#39;s external ID"| n2
   linkStyle 2 stroke:#d1242f,stroke-width:3px,color:#d1242f
 """
 
@@ -245,8 +245,8 @@ def test_without_a_proof_the_trust_policies_speak() -> None:
     access, _ = customers(3, {1: root, 2: {"Principal": "*", "Condition": None}})
 
     assert [
-        "role backend_role (111111111111) reaches role Access (200000000000) on condition of external id",
-        "role backend_role (111111111111) reaches role Access (200000000001) on condition of external id",
+        "role backend_role (111111111111) reaches role Access (200000000000) on condition of external ID",
+        "role backend_role (111111111111) reaches role Access (200000000001) on condition of external ID",
         "any principal reaches role Access (200000000002) without a condition",
     ] == list(describe(access_graph(access)))
 
@@ -258,7 +258,7 @@ def test_many_customers_stand_as_one_and_failing_ones_singly() -> None:
 
     assert [customer_arn(7), customer_arn(9), "group 1"] == list(nodes)
     assert ("98 customer roles", 98) == (nodes["group 1"].name, nodes["group 1"].count)
-    assert "role backend_role (111111111111) reaches 98 customer roles (98 accounts) on condition of external id" in list(
+    assert "role backend_role (111111111111) reaches 98 customer roles (98 accounts) on condition of external ID" in list(
         describe(graph)
     )
 

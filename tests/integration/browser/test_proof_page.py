@@ -64,7 +64,7 @@ def test_failures_come_first_with_their_counterexamples(opened: Callable[..., Pa
     page = opened(customers(5, {3: NO_ID}))
 
     assert ["customer-3", "customer-0", "customer-1", "customer-2", "customer-4"] == subjects(page)
-    assert f"Role {BACKEND} can assume {customer_arn(3)} without an external id, although this is not intended." == (
+    assert f"Role {BACKEND} can assume {customer_arn(3)} without an external ID, although this is not intended." == (
         page.locator(".said").first.inner_text()
     )
     assert "✗ Not proven" == page.inner_text("#verdict")

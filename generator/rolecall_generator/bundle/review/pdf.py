@@ -1,7 +1,7 @@
 """The security review as a PDF, laid out by reportlab's platypus from the same `Review` as the HTML page.
 
 Importing this module requires the extra `pdf`. The same review gives the same bytes: reportlab's invariant mode leaves out
-dates and random ids, and page streams are not compressed, so that the bytes do not depend on the zlib in use.
+dates and random IDs, and page streams are not compressed, so that the bytes do not depend on the zlib in use.
 
 The fonts are PDF's built-in ones, which need no embedding and cover Windows-1252. Any other character, and any that a reader
 could not see, is written as its code point, as in `<U+65E5>`: nothing is dropped, nothing passes for something else.

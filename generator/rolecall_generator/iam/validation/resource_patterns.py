@@ -168,7 +168,7 @@ def _region(service: str, region: str, partition: str, text: str) -> Iterator[Re
 def _account(account: str, text: str) -> Iterator[ResourceFault]:
     if account and not _ACCOUNT.fullmatch(account) and account not in _NAMED_OWNERS and not _WILD.search(account):
         digits = account.isascii() and account.isdigit()
-        what = f"names an account of {len(account)} digits" if digits else f'names "{account}", which is not an account id'
+        what = f"names an account of {len(account)} digits" if digits else f'names "{account}", which is not an account ID'
         yield ResourceFault(what, f"write the account's 12 digits, or *: {_without(text, 4, _ANY)}")
 
 

@@ -92,7 +92,7 @@ class Graph:
 
 def describe(graph: Graph) -> Iterator[str]:
     """The graph in sentences, failed edges first: `role backend_role (111111111111) reaches role role1 (222222222222)
-    on condition of external id`.
+    on condition of external ID`.
     """
     callers, roles = (
         {node.key: _called(account, node) for account in side for node in account.nodes}
@@ -125,7 +125,7 @@ def _how(edge: Edge) -> str:
     return f" on condition of {' and '.join(edge.conditions)}" if edge.conditions else " without a condition"
 
 
-_SHORT = {Case.OTHER_EXTERNAL_ID: "with another's external id"}
+_SHORT = {Case.OTHER_EXTERNAL_ID: "with another's external ID"}
 """Shorter labels for edges than in sentences."""
 
 
@@ -252,7 +252,7 @@ def _grouped(by_role: Mapping[str, list[Edge]]) -> tuple[list[str], list[list[st
 
 def _group(key: str, roles: list[str], by_role: Mapping[str, list[Edge]]) -> tuple[GraphNode, list[Edge]]:
     ways = [Edge(edge.source, key, edge.conditions, edge.standing) for edge in by_role[roles[0]]]
-    customers = any("external id" in edge.conditions for edge in ways)
+    customers = any("external ID" in edge.conditions for edge in ways)
     failing = "failing " if any(edge.standing.failed for edge in ways) else ""
     name = f"{len(roles):,} {failing}{'customer ' if customers else ''}roles"
     return GraphNode(key, name, "", "" if failing else "each as intended", len(roles)), ways
