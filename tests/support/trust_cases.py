@@ -16,7 +16,7 @@ Statements = list[dict[str, Any]]
 ARN, ACCOUNT, TYPE = "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType"
 PEOPLE = {"Bool": {"aws:PrincipalIsAWSService": "false"}}
 STRANGERS = "444444444444"
-NO_ONE = "arn:aws:iam::999999999999:user/rolecall-stranger"
+NO_ONE = "arn:aws:iam::999999999999:user/rolecall-unrelated"
 GOOGLE = "accounts.google.com"
 PROVIDER = f"arn:aws:iam::{CUSTOMER}:saml-provider/idp"
 
@@ -55,7 +55,7 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
         FAILED,
     ),
     "accounts of nines excluded": (anyone({"StringNotLike": {ACCOUNT: ["9*", "8*", f"{BACKEND}", CUSTOMER]}}), FAILED),
-    "the stranger excluded by name": (anyone({"StringNotEquals": {ARN: [NO_ONE, CALLER]}, **PEOPLE}), FAILED),
+    "the unrelated user excluded by name": (anyone({"StringNotEquals": {ARN: [NO_ONE, CALLER]}, **PEOPLE}), FAILED),
     "known user names excluded": (anyone({"StringNotLike": {"aws:username": ["rolecall*", "r*", "x*"]}, **PEOPLE}), FAILED),
     "known external ID excluded": (
         [statement({"AWS": CALLER}, {"StringNotEquals": {"sts:ExternalId": ["rolecall-unused-external-id", OTHERS_ID]}})],

@@ -21,7 +21,7 @@ _ACCOUNT_ID = re.compile(ACCOUNT_ID_PATTERN, re.ASCII)
 _USER_OR_ROLE_ARN = re.compile(r"arn:[^:]+:iam::[0-9]{12}:(role|user)/([!-~]+/)?[\w+=,.@-]+", re.ASCII)
 _ANY_ACCOUNT = "999999999998"
 OTHER_PREFIX = "rolecall-other"
-STRANGER_PREFIX = "rolecall-stranger"
+UNRELATED_PREFIX = "rolecall-unrelated"
 
 NameSource = Callable[[str], str]
 """Returns letters and digits for use in a name, derived from a string."""

@@ -41,7 +41,14 @@ from rolecall_generator.iam.matching import (
     patterns_of,
     variables_of,
 )
-from rolecall_generator.proof.callers import STRANGER_PREFIX, Candidate, Candidates, NameSource, other_in, unforeseeable_name
+from rolecall_generator.proof.callers import (
+    UNRELATED_PREFIX,
+    Candidate,
+    Candidates,
+    NameSource,
+    other_in,
+    unforeseeable_name,
+)
 from rolecall_generator.proof.trust_reading import (
     CLOSED,
     TrustReading,
@@ -95,10 +102,10 @@ class Case(Enum):
     NO_MFA = "no MFA in the request"
     MFA_FALSE = "signed in without MFA"
     OTHER_PRINCIPAL = "another principal of the caller's account"
-    OTHER_ACCOUNT = "the same name in another account"
-    STRANGER = "a stranger"
+    OTHER_ACCOUNT = "a principal of the same name in another account"
+    UNRELATED_ACCOUNT = "a principal of an unrelated account"
     OTHER_USER = "another user"
-    OTHER = "another principal that occurs"
+    OTHER = "another principal that the trust policy matches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +293,7 @@ class _Prover:
                 trust, Case.OTHER_PRINCIPAL, _worst_case_candidate(other_in(account_partition, account, suffix))
             )
         yield self._must_be_denied(
-            trust, Case.STRANGER, f"arn:{partition}:iam::{unused_account}:user/{STRANGER_PREFIX}-{suffix}"
+            trust, Case.UNRELATED_ACCOUNT, f"arn:{partition}:iam::{unused_account}:user/{UNRELATED_PREFIX}-{suffix}"
         )
 
     def _other_principals(self, trust: Trust, covered: Set[str]) -> Iterator[Cell]:
@@ -305,7 +312,7 @@ class _Prover:
             # A session of an intended role is intended.
             if arn in excluded or (who.kind is PrincipalKind.SESSION and _account_and_role(arn) in sessions):
                 continue
-            # Principals that the search found and no statement names have the same decision as the stranger.
+            # Principals that the search found and that no statement names are decided like the unrelated account's.
             if candidate.found and not self.evaluator.names(trust.role_arn, arn):
                 continue
             case = Case.OTHER_USER if arn in self.access.users else Case.OTHER
@@ -322,8 +329,10 @@ class _Prover:
 
     def _undecided_gap(self, trust: Trust, gap: str) -> Cell:
         """The undecided cell that represents all callers the search did not reach."""
-        stranger = f"arn:{identity_of(trust.role_arn).partition}:iam::{self.candidates.free_account}:role/{STRANGER_PREFIX}"
-        request = Request(Caller(stranger, IdentitySide.ALLOWS_ALL), trust.role_arn, free=True)
+        unrelated = (
+            f"arn:{identity_of(trust.role_arn).partition}:iam::{self.candidates.free_account}:role/{UNRELATED_PREFIX}"
+        )
+        request = Request(Caller(unrelated, IdentitySide.ALLOWS_ALL), trust.role_arn, free=True)
         reason = f"refused: which other callers the trust policy allows is not known: {gap}"
         decision = Decision(Effect.REFUSED, reason, ASSUME_ROLE)
         return Cell(trust.subject, Case.OTHER, request, False, decision)

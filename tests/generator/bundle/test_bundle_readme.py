@@ -14,7 +14,7 @@ from rolecall_generator.bundle.build import bundle_files, readme_form
 from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
 
-WAYS = ["### With Terraform", "### With CloudFormation", "### With the AWS CLI", "### By hand in the console"]
+WAYS = ["### With Terraform", "### With CloudFormation", "### With the AWS CLI", "### In the AWS console"]
 
 
 def page(manifest: Manifest, path: str) -> str:

@@ -87,8 +87,8 @@ def lay_out(graph: Graph) -> GraphLayout:
 
 def _legend(graph: Graph, top: float) -> tuple[tuple[EdgeState, float, float], ...]:
     """The legend, with three kinds of edge per row."""
-    seen = {edge.standing for edge in graph.edges}
-    kinds = [standing for standing in EdgeState if standing in seen]
+    seen = {edge.state for edge in graph.edges}
+    kinds = [state for state in EdgeState if state in seen]
     step = (WIDTH - 2 * MARGIN) / 3
     return tuple((kind, MARGIN + step * (at % 3), top + LEGEND * (at // 3)) for at, kind in enumerate(kinds))
 
