@@ -93,12 +93,12 @@ class BundleState:
         """Whether there are no files."""
         return not self.found and self.packed is None and self.blocked is None
 
-    def intact(self, written: Hashes, zip_name: str) -> bool:
+    def is_intact(self, written: Hashes, zip_name: str) -> bool:
         """Whether exactly the files exist that were `written` (the lock's hashes)."""
         own = {**self.listed, **written}
         return bool(self.listed) and self.packed == own.pop(zip_name, None) and self.found == own
 
-    def foreign(self, contents: Hashes, packed: str, owned: Owned, zip_name: str) -> list[str]:
+    def foreign_files(self, contents: Hashes, packed: str, owned: Owned, zip_name: str) -> list[str]:
         """Files that rolecall did not create.
 
         In a bundle that rolecall wrote (`owned` is not empty), all listed files are its own, even if altered. Otherwise

@@ -99,8 +99,8 @@ def _matches(customer: ResolvedCustomer, patterns: Collection[str]) -> bool:
     )
 
 
-def _has_all(values: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    return all(key in values and fnmatchcase(values[key], pattern) for key, pattern in wanted.items())
+def _has_all(values: Mapping[str, str], patterns: Mapping[str, str]) -> bool:
+    return all(key in values and fnmatchcase(values[key], pattern) for key, pattern in patterns.items())
 
 
 def _check_patterns(patterns: Collection[str], customers: Sequence[ResolvedCustomer]) -> None:
@@ -124,7 +124,7 @@ class ModuleFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownCustomer:
+class CustomerView:
     """A customer with everything that the manifest, its defaults and the plan determine.
 
     `access` are sentences. `backend_policy` is the ARN of the policy that lets the backend assume the role. `link` opens
@@ -142,7 +142,7 @@ class ShownCustomer:
     link: str | None
 
 
-def show_customer(loaded: LoadedManifest, out: Path, name: str) -> ShownCustomer:
+def show_customer(loaded: LoadedManifest, out: Path, name: str) -> CustomerView:
     """Resolve one customer. Raises SelectionError for an unknown name, PlanError, OutputError."""
     lock = read_lock(out)
     customer = _customer(loaded, name)
@@ -153,7 +153,7 @@ def show_customer(loaded: LoadedManifest, out: Path, name: str) -> ShownCustomer
     label = labeller(loaded.manifest.account_names())
     changes = differences(Access(), module.build().access.canonical(), label=label)
     link = switch_role_url(loaded.manifest.partition, customer.account_id, customer.path, customer.role, name)
-    return ShownCustomer(
+    return CustomerView(
         customer=customer,
         place=loaded.places.find("customers", name),
         partition=loaded.manifest.partition,

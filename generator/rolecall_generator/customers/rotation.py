@@ -21,7 +21,7 @@ from rolecall_generator.customers.edits import steps_after_change
 from rolecall_generator.customers.proposal import NextStep, Proposal, propose
 from rolecall_generator.errors import ExitCode, OutputError, RolecallError, SelectionError
 from rolecall_generator.manifest import Customer, LoadedManifest, fresh_external_id, load_manifest
-from rolecall_generator.manifest.editing import DropField, Edit, Edited, SetField, write_edited
+from rolecall_generator.manifest.editing import Edit, Edited, SetField, UnsetField, write_edited
 from rolecall_generator.planning import customer_path
 from rolecall_generator.records import (
     STATUS_VERSION,
@@ -89,7 +89,7 @@ def _status_file_errors(path: Path) -> Iterator[None]:
 _CURRENT, _PREVIOUS = "external_id", "previous_external_id"
 
 
-class NotSeenError(RolecallError):
+class UnverifiedIdError(RolecallError):
     """A rotation cannot be finished: the customer's role is not known to accept the new external ID."""
 
     exit_code = ExitCode.FINDINGS
@@ -161,20 +161,20 @@ def finish_rotation(
     if read_accepted_ids(out, rehearsal=rehearsal).first_accepted(name, current) is None:
         what = f"{name} is not known to accept its new external ID"
         if not force:
-            raise NotSeenError(
+            raise UnverifiedIdError(
                 f"{what}: its role may refuse access without the previous one",
                 where=str(out),
                 hint=f"have the customer apply the module, then: runner verify --limit {name} (--force skips this check)",
             )
         warning = f"{what}; its role may refuse access until the customer applies the module"
-    return _end(loaded, out, name, [DropField(name, _PREVIOUS)], now, retired=previous, warning=warning)
+    return _end(loaded, out, name, [UnsetField(name, _PREVIOUS)], now, retired=previous, warning=warning)
 
 
 def abort_rotation(manifest: Path, out: Path, name: str, *, now: datetime) -> Proposal:
     """Propose to restore the previous ID. Raises SelectionError when no rotation is in progress, and as `propose`."""
     loaded = load_manifest(manifest)
     current, previous = _both(loaded, name)
-    edits: list[Edit] = [SetField(name, _CURRENT, previous), DropField(name, _PREVIOUS)]
+    edits: list[Edit] = [SetField(name, _CURRENT, previous), UnsetField(name, _PREVIOUS)]
     return _end(loaded, out, name, edits, now, retired=current, warning="")
 
 
@@ -226,14 +226,14 @@ def _customer(loaded: LoadedManifest, name: str) -> Customer:
 class OngoingRotation:
     """A customer whose rotation is in progress. Times have a time zone.
 
-    `started` is None for a rotation that was written into the manifest by hand. `seen` is when the new ID was first
+    `started` is None for a rotation that was written into the manifest by hand. `accepted` is when the new ID was first
     accepted, None if that is not known.
     """
 
     name: str
     account_id: str
     started: datetime | None
-    seen: datetime | None
+    accepted: datetime | None
 
     def days(self, now: datetime) -> int | None:
         """Whole days since the start; None if the start is not known."""

@@ -85,7 +85,7 @@ def _decode(path: Path, encoding: str | None) -> str:
         text = data.decode(encoding or detected)
     except LookupError as error:
         raise ImportProblemsError.at(
-            path, 1, f"there is no encoding {encoding}", "use a name that Python knows, as in utf-8 or cp1252"
+            path, 1, f"there is no encoding {encoding}", "use an encoding that Python supports, as in utf-8 or cp1252"
         ) from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -143,14 +143,14 @@ def is_field(name: str) -> bool:
     return name in FIELDS or bool(colon and prefix in CSV_COLUMNS.maps and key)
 
 
-def match_columns(header: Sequence[str], wanted: Mapping[str, str]) -> tuple[dict[int, str], tuple[str, ...]]:
+def match_columns(header: Sequence[str], mapping: Mapping[str, str]) -> tuple[dict[int, str], tuple[str, ...]]:
     """Match columns with fields. Returns fields by column number (from 0), and the headers of unmatched columns.
 
-    `wanted`: headers by field, which take precedence over matching by name. Raises SelectionError for a header that does
+    `mapping`: headers by field, which take precedence over matching by name. Raises SelectionError for a header that does
     not exist, is not unique, or is mapped to two fields.
     """
     fields: dict[int, str] = {}
-    for field, name in wanted.items():
+    for field, name in mapping.items():
         numbers = [number for number, cell in enumerate(header) if cell.casefold() == name.casefold()]
         if len(numbers) != 1:
             what = f"the table has no column {name}" if not numbers else f"{len(numbers)} columns are named {name}"

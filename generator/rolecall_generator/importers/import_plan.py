@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rolecall_generator.errors import Problem, SelectionError
-from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, LeftOut, Reading, Value, problems_of
+from rolecall_generator.importers.interface import (
+    ImportedAccount,
+    ImportProblemsError,
+    Reading,
+    SkippedAccount,
+    Value,
+    problems_of,
+)
 from rolecall_generator.manifest import Customer, Manifest, normalized_name
 from rolecall_generator.manifest.editing import AddCustomer, Edit, SetField
 from rolecall_generator.text import clip, suggest
@@ -53,8 +60,8 @@ class ImportPlan:
 
     added: tuple[Mapping[str, Value], ...] = ()
     changed: tuple[FieldChange, ...] = ()
-    known: tuple[LeftOut, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    known: tuple[SkippedAccount, ...] = ()
+    skipped: tuple[SkippedAccount, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -77,7 +84,7 @@ def plan_import(reading: Reading, manifest: Manifest, settings: ImportSettings) 
     source_problems: list[Problem] = []
     added: list[dict[str, Value]] = []
     changed: list[FieldChange] = []
-    known: list[LeftOut] = []
+    known: list[SkippedAccount] = []
     notes = list(reading.notes)
     for account in reading.accounts:
         existing = _find_customer(
@@ -98,11 +105,11 @@ def plan_import(reading: Reading, manifest: Manifest, settings: ImportSettings) 
             source_problems += id_problems or _other_account_problems(account, existing, customer_by_name)
         else:
             fields = ", ".join(change.field for change in changes)
-            reason = f"is customer {existing.name}" + (f"; {fields} differ: --update takes them over" if changes else "")
-            known.append(LeftOut(account.name or existing.name, account.account_id, reason, bool(changes)))
+            reason = f"is customer {existing.name}" + (f"; {fields} differ: --update applies them" if changes else "")
+            known.append(SkippedAccount(account.name or existing.name, account.account_id, reason, bool(changes)))
     if source_problems:
         raise ImportProblemsError(source_problems)
-    return ImportPlan(tuple(added), tuple(changed), tuple(known), reading.left_out, reading.ignored, tuple(notes))
+    return ImportPlan(tuple(added), tuple(changed), tuple(known), reading.skipped, reading.ignored, tuple(notes))
 
 
 def _check_permission_sets(names: Iterable[str], manifest: Manifest) -> None:
@@ -275,9 +282,11 @@ def import_notes(plan: ImportPlan, most: int | None = None) -> Iterator[str]:
     unchanged = [account for account in plan.known if not account.differs]
     suffix = f", {len(plan.known) - len(unchanged):,} that differ" if len(plan.known) > len(unchanged) else ""
     yield f"{len(plan.added):,} new, {changed:,} changed, {len(unchanged):,} unchanged{suffix}"
-    differing = [f"{clip(account.name)} ({account.account_id}) {account.why}" for account in plan.known if account.differs]
-    left_out = [f"left out: {clip(account.name)} ({account.account_id}): {account.why}" for account in plan.left_out]
-    for sentences in (differing, left_out):
+    differing = [
+        f"{clip(account.name)} ({account.account_id}) {account.reason}" for account in plan.known if account.differs
+    ]
+    skipped = [f"skipped: {clip(account.name)} ({account.account_id}): {account.reason}" for account in plan.skipped]
+    for sentences in (differing, skipped):
         yield from sentences[:most]
         if most is not None and len(sentences) > most:
             yield f"and {len(sentences) - most:,} more; --format json lists all"

@@ -48,12 +48,12 @@ class ImportedAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class SkippedAccount:
     """An account that is not imported, with the reason. `differs`: source and manifest have different values."""
 
     name: str
     account_id: str
-    why: str
+    reason: str
     differs: bool = False
 
 
@@ -67,7 +67,7 @@ class Reading:
 
     source: str
     accounts: tuple[ImportedAccount, ...]
-    left_out: tuple[LeftOut, ...] = ()
+    skipped: tuple[SkippedAccount, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     from_customers: bool = False

@@ -127,7 +127,7 @@ class Declared:
     backend_roles: frozenset[str]
 
 
-def crosscheck(manifest: Manifest, places: SourceMap, declared: Declared) -> list[Problem]:
+def validate_references(manifest: Manifest, places: SourceMap, declared: Declared) -> list[Problem]:
     """Every problem across entries, in no particular order."""
     checks = (
         _duplicate_names, _duplicate_sets, _external_ids, _duplicate_roles, _backend, _fixed_role_names, people_problems,

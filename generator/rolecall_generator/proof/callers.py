@@ -125,7 +125,7 @@ class Candidates:
         seen: set[str] = set()
         for arn in self._named_callers(trust, partition, suffix, (_account(role_arn), *map(_account, callers))):
             budget.left -= 1
-            if budget.spent:
+            if budget.is_exhausted:
                 search.gap = "the trust policy names too many callers"
                 return
             if arn not in seen:
@@ -154,7 +154,7 @@ class Candidates:
         budget.left -= sum(map(len, named))
         cells = {shared.cell_of(arn) for arn in named} if reading.open else set()
         for cell, witness in witnesses:
-            if budget.spent:
+            if budget.is_exhausted:
                 search.gap = search.gap or "it distinguishes too many callers"
                 return
             if reading.open and cell not in cells:
@@ -218,10 +218,10 @@ def _found_candidate(arn: str) -> Candidate:
 
 def _sessions_of(role: str, sessions: Iterable[str]) -> Iterator[Candidate]:
     """Yield those of `sessions` that can be sessions of this role. Session ARNs omit the path of the role."""
-    who = identity_of(role)
+    identity = identity_of(role)
     for session in sessions:
         other = identity_of(session)
-        if who.kind is PrincipalKind.ROLE and (who.account_id, who.name) == (
+        if identity.kind is PrincipalKind.ROLE and (identity.account_id, identity.name) == (
             other.account_id,
             (other.role or "").rpartition("/")[2],
         ):

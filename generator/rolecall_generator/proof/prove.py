@@ -308,15 +308,15 @@ class _Prover:
         search = self.candidates.search(trust.role_arn, target.trust, trust.callers, target.reading, budget)
         for candidate in search.candidates:
             arn = candidate.caller.arn
-            who = identity_of(arn)
+            identity = identity_of(arn)
             # A session of an intended role is intended.
-            if arn in excluded or (who.kind is PrincipalKind.SESSION and _account_and_role(arn) in sessions):
+            if arn in excluded or (identity.kind is PrincipalKind.SESSION and _account_and_role(arn) in sessions):
                 continue
             # Principals that the search found and that no statement names are decided like the unrelated account's.
             if candidate.found and not self.evaluator.names(trust.role_arn, arn):
                 continue
             case = Case.OTHER_USER if arn in self.access.users else Case.OTHER
-            for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if who.kind is PrincipalKind.EXTERNAL else (ASSUME_ROLE,):
+            for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if identity.kind is PrincipalKind.EXTERNAL else (ASSUME_ROLE,):
                 yield from self._unintended(trust, case, candidate, action)
             budget.left -= len(target.trust.statements)
         self.budget.left -= initial - budget.left
@@ -340,8 +340,8 @@ class _Prover:
     def _unintended(self, trust: Trust, case: Case, candidate: Candidate, action: str = ASSUME_ROLE) -> Iterator[Cell]:
         """Cells of an unintended caller, denied unless the role delegates the decision to the caller's account."""
         cell = self._worst_case(trust, case, candidate, {}, action)
-        who = identity_of(candidate.caller.arn)
-        if who.kind is PrincipalKind.EXTERNAL or who.account_id not in self.delegated[trust.role_arn]:
+        identity = identity_of(candidate.caller.arn)
+        if identity.kind is PrincipalKind.EXTERNAL or identity.account_id not in self.delegated[trust.role_arn]:
             yield cell
             return
         # The account can create such a principal.
@@ -471,7 +471,7 @@ class _Prover:
         undecided: Cell | None = None
         for value in witnesses.found.values():
             budget.left -= len(target.trust.statements)
-            if budget.spent or value in self.own_ids[trust.role_arn]:
+            if budget.is_exhausted or value in self.own_ids[trust.role_arn]:
                 continue
             cell = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: value})
             if cell.decision.allowed and len(value) <= LONGEST_EXTERNAL_ID:
@@ -486,7 +486,7 @@ class _Prover:
             if each in (NoPatterns.RELATION, NoPatterns.OTHER_OPERATOR)
         }
         cell = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
-        if budget.spent:
+        if budget.is_exhausted:
             return replace(cell, decision=_undecided(cell, "searching its patterns of external IDs takes too long"))
         if undecided is None and shapes:
             relaxed = replace(target.role, trust=relax(target.trust, shapes.keys()))
@@ -581,5 +581,5 @@ def _external_id_patterns(
 
 def _account_and_role(arn: str) -> tuple[str, str]:
     """Account ID and role name of the ARN of a role or session."""
-    who = identity_of(arn)
-    return who.account_id, (who.role or "").rpartition("/")[2]
+    identity = identity_of(arn)
+    return identity.account_id, (identity.role or "").rpartition("/")[2]

@@ -189,7 +189,7 @@ def test_worker_processes_have_the_same_findings(generated: Path, monkeypatch: p
     edit(generated / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
     edit(generated / "output", "customers/account3", BACKEND, "*")
     alone = found(generated)
-    monkeypatch.setattr(fleet, "FEW", 2)
+    monkeypatch.setattr(fleet, "SEQUENTIAL_LIMIT", 2)
     together = found(generated, processes=2)
 
     assert alone == together

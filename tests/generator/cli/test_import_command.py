@@ -142,7 +142,7 @@ def test_an_update_is_shown_as_a_difference(folder: Path) -> None:
 
     assert [
         "0 new, 0 changed, 0 unchanged, 1 that differ",
-        "x (222222222222) is customer account1; role differ: --update takes them over",
+        "x (222222222222) is customer account1; role differ: --update applies them",
         "No changes: use --update to apply the differences.",
     ] == kept.out.splitlines()
     assert "AWS cannot rename a role: VendorAccess is deleted and Auditor is created" in changed.out
@@ -211,7 +211,7 @@ def test_an_organizations_accounts_become_customers(folder: Path) -> None:
 
     assert 0 == done.code, done.err
     assert (["account1", "acme-corp"], {"ou": "Prod"}) == (list(found), found["acme-corp"].labels)
-    assert "left out: sandbox-7" in done.out
+    assert "skipped: sandbox-7" in done.out
 
 
 def test_without_credentials_an_organization_is_not_asked(folder: Path) -> None:
@@ -314,9 +314,9 @@ def test_rotations_under_way_are_listed(folder: Path) -> None:
     assert [(0, "no rotation\n"), (0, "no rotation\n")] == [(none.code, none.out), (fresh.code, fresh.out)]
     assert (1, [("account1", "2026-01-01T00:00:00+00:00", None)]) == (
         old.code,
-        [(one["name"], one["started"], one["seen"]) for one in json.loads(old.out)],
+        [(one["name"], one["started"], one["accepted"]) for one in json.loads(old.out)],
     )
     assert re.fullmatch(
-        r"account1  for \d+ days: the new id was accepted: gen customer rotate-external-id account1 --finish\n", listed.out
+        r"account1  for \d+ days: the new ID was accepted: gen customer rotate-external-id account1 --finish\n", listed.out
     )
     assert elsewhere.out.endswith(f"account1 --finish --manifest {folder / 'accounts.yaml'}\n")

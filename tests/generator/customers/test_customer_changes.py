@@ -62,7 +62,7 @@ def test_labels_that_are_set_add_up(notes: Path) -> None:
     """A customer's mapping keeps what it has; the new values win."""
     out = notes.parent / "output"
     change_customer(notes, out, "account1", {"labels": {"tier": "gold", "desk": "1"}}).write()
-    change_customer(notes, out, "account1", {"labels": {"desk": "2"}}, drop=["permissions"]).write()
+    change_customer(notes, out, "account1", {"labels": {"desk": "2"}}, unset=["permissions"]).write()
 
     customer = load_manifest(notes).manifest.customers[0]
     assert ({"tier": "gold", "desk": "2"}, None) == (customer.labels, customer.permissions)

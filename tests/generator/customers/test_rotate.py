@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rolecall_generator.customers.rotation import (
-    NotSeenError,
+    UnverifiedIdError,
     abort_rotation,
     finish_rotation,
     read_accepted_ids,
@@ -144,7 +144,7 @@ def test_a_rotation_ends_only_when_the_new_id_was_seen(manifest: Path, what: str
         seen(out, "new-id", "status.sandbox.json")
     elif what == "another customer":
         (out / "status.json").write_text('{"version": 1, "customers": {"beta": {}}}', "utf-8")
-    with pytest.raises(NotSeenError, match="acme is not known to accept its new external ID") as caught:
+    with pytest.raises(UnverifiedIdError, match="acme is not known to accept its new external ID") as caught:
         finish_rotation(manifest, out, "acme", now=LATER)
 
     assert "runner verify --limit acme" in str(caught.value.hint)

@@ -86,7 +86,7 @@ def test_a_known_account_stays_as_it_is() -> None:
     done = plan(found("new name", "200000000000", role="Other"))
 
     assert ((), ()) == (done.added, done.changed)
-    assert "is customer customer0; role differ: --update takes them over" == done.known[0].why
+    assert "is customer customer0; role differ: --update applies them" == done.known[0].reason
 
 
 def test_an_update_changes_what_differs_and_nothing_else() -> None:

@@ -81,10 +81,10 @@ def test_marks_say_failed_delegated_not_asked() -> None:
 
 def test_many_fine_rows_stand_as_one_number() -> None:
     """A table shows failing rows singly and counts the rest; a few fine rows are shown too."""
-    many, few = summarize(customers(50, {7: NO_ID})[1]), summarize(customers(3, {1: NO_ID})[1])
+    many, sequential_limit = summarize(customers(50, {7: NO_ID})[1]), summarize(customers(3, {1: NO_ID})[1])
 
     assert (["customer-7"], 49) == ([row.subject for row in many.rows_to_print()[0]], many.rows_to_print()[1])
-    assert (3, 0) == (len(few.rows_to_print()[0]), few.rows_to_print()[1])
+    assert (3, 0) == (len(sequential_limit.rows_to_print()[0]), sequential_limit.rows_to_print()[1])
 
 
 def test_equal_marks_are_one_object() -> None:

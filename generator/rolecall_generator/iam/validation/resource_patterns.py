@@ -110,12 +110,12 @@ def _as_arn(text: str, partition: str) -> str:
     return "write an ARN, or * for all"
 
 
-def _partition(its: str, wanted: str, text: str) -> Iterator[ResourceFault]:
-    if its == wanted or (_WILD.search(its) and name_matcher(its)(wanted)):
+def _partition(actual: str, expected: str, text: str) -> Iterator[ResourceFault]:
+    if actual == expected or (_WILD.search(actual) and name_matcher(actual)(expected)):
         return
     rest = text.split(":", 2)[2] if text.count(":") > 1 else ""
-    what = f"is in partition {its}" if its in PARTITIONS else f'names "{its}", which is not a partition of AWS'
-    yield ResourceFault(f"{what}, and the role is in {wanted}", f"write arn:{wanted}:{rest}")
+    what = f"is in partition {actual}" if actual in PARTITIONS else f'names "{actual}", which is not a partition of AWS'
+    yield ResourceFault(f"{what}, and the role is in {expected}", f"write arn:{expected}:{rest}")
 
 
 def _service(service: str) -> Iterator[ResourceFault]:
