@@ -241,7 +241,7 @@ class _Staged:
 
     order: BundleOrder
     folder: str
-    packed: bytes
+    archive: bytes
     entry: LockedModule
     files: int
 
@@ -279,8 +279,8 @@ def _prepare(order: BundleOrder, proof: Proof, settings: BundleSettings, placer:
         raise
     if settings.options.signer is not None:
         files = {**files, **settings.options.signer.sign(staged, SUMS_NAME, where=f"{settings.root}/{path}")}
-    packed = zip_bytes(files, path.rpartition("/")[2], stored=settings.options.stored)
-    return _judge(order, existing, _Staged(order, staged, packed, _entry(order, files, packed), len(files) + 1), files)
+    archive = zip_bytes(files, path.rpartition("/")[2], stored=settings.options.stored)
+    return _judge(order, existing, _Staged(order, staged, archive, _entry(order, files, archive), len(files) + 1), files)
 
 
 def _judge(order: BundleOrder, existing: BundleState, staged: _Staged, files: Files) -> _Staged | BundleOutcome:
@@ -289,11 +289,11 @@ def _judge(order: BundleOrder, existing: BundleState, staged: _Staged, files: Fi
         return staged
     name = zip_name(order.path)
     hashes: Hashes = {each: sha256(content) for each, content in files.items()}
-    packed = staged.entry.files[name]
-    if foreign := existing.foreign_files(hashes, packed, order.owned, name):
+    zip_hash = staged.entry.files[name]
+    if foreign := existing.foreign_files(hashes, zip_hash, order.owned, name):
         reason = f"refusing to overwrite files not created by rolecall: {', '.join(foreign)}"
         return BundleOutcome(order.path, "failed", reason=reason)
-    if existing.found == hashes and existing.packed == packed:
+    if existing.files == hashes and existing.zip_hash == zip_hash:
         return BundleOutcome(order.path, "unchanged", staged.entry)
     return staged
 
@@ -301,7 +301,7 @@ def _judge(order: BundleOrder, existing: BundleState, staged: _Staged, files: Fi
 def _place(item: _Staged, settings: BundleSettings, placer: Placer) -> BundleOutcome:
     order, path = item.order, item.order.path
     try:
-        placer.replace_folder(item.folder, path, item.packed, replaced=settings.replaced)
+        placer.replace_folder(item.folder, path, item.archive, replaced=settings.replaced)
     except OSError as error:
         error.filename = f"{settings.root}/{path}"  # as above
         raise
@@ -321,10 +321,10 @@ def _handover(order: BundleOrder, proof: Proof, settings: BundleSettings) -> Han
     )
 
 
-def _entry(order: BundleOrder, files: Files, packed: bytes) -> LockedModule:
+def _entry(order: BundleOrder, files: Files, archive: bytes) -> LockedModule:
     """The lock's entry: hashes of SHA256SUMS, its signature and the zip. SHA256SUMS lists the other files."""
     top: Mapping[str, str] = {name: sha256(content) for name, content in files.items() if name.startswith(SUMS_NAME)}
-    return LockedModule(order.fingerprint, {**top, zip_name(order.path): sha256(packed)})
+    return LockedModule(order.fingerprint, {**top, zip_name(order.path): sha256(archive)})
 
 
 SEQUENTIAL_LIMIT = 200

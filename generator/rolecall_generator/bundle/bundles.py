@@ -252,17 +252,17 @@ def _fingerprint(options: BundleOptions) -> str:
 def remove_bundle(disk: Disk, root: str, path: str, owned: Owned) -> list[str]:
     """Remove a bundle's folder and zip. Return the paths of kept files: edited ones and foreign ones."""
     existing = read_bundle_state(root, path, owned)
-    if existing.blocked is not None:
-        return [existing.blocked]
+    if existing.obstacle is not None:
+        return [existing.obstacle]
     kept = []
     # SHA256SUMS is deleted last: with it, the next run recognizes the rest if this one is killed.
-    for name, sha in sorted(existing.found.items(), key=lambda item: item[0] == SUMS_NAME):
-        if sha and (existing.listed.get(name) == sha or sha in owned.get(name, ())):
+    for name, sha in sorted(existing.files.items(), key=lambda item: item[0] == SUMS_NAME):
+        if sha and (existing.checksums.get(name) == sha or sha in owned.get(name, ())):
             disk.unlink(f"{root}/{path}/{name}")
         else:
             kept.append(f"{path}/{name}")
-    if existing.packed is not None:
-        if existing.packed and existing.packed in owned.get(zip_name(path), ()):
+    if existing.zip_hash is not None:
+        if existing.zip_hash and existing.zip_hash in owned.get(zip_name(path), ()):
             disk.unlink(f"{root}/{path}.zip")
         else:
             kept.append(f"{path}.zip")

@@ -27,7 +27,7 @@ NameSource = Callable[[str], str]
 """Returns letters and digits for use in a name, derived from a string."""
 
 
-def unforeseeable_name(text: str) -> str:
+def unpredictable_name(text: str) -> str:
     """Return twelve hexadecimal digits of the string's SHA-256. A policy cannot contain the digits of its own text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
@@ -79,7 +79,7 @@ class _SharedResults:
 class Candidates:
     """Finds candidates for the roles of an access. `free_account` is an account ID that does not occur in it."""
 
-    def __init__(self, access: Access, callers: Iterable[str], names: NameSource = unforeseeable_name) -> None:
+    def __init__(self, access: Access, callers: Iterable[str], names: NameSource = unpredictable_name) -> None:
         self._names = names
         self._closed_suffix = names("")
         self._by_account: dict[str, list[str]] = {}

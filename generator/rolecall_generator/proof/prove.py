@@ -47,7 +47,7 @@ from rolecall_generator.proof.callers import (
     Candidates,
     NameSource,
     other_in,
-    unforeseeable_name,
+    unpredictable_name,
 )
 from rolecall_generator.proof.trust_reading import (
     CLOSED,
@@ -162,7 +162,7 @@ def prove(
     trusts: Iterable[Trust],
     *,
     roles: Collection[str] | None = None,
-    names: NameSource = unforeseeable_name,
+    names: NameSource = unpredictable_name,
 ) -> Proof:
     """Decide the cells of the trusts, and of the roles of `access` without a trust, which no one may assume.
 

@@ -71,7 +71,7 @@ class CompiledStatement:
             self.refusal = str(error)
             self._resources, self._not_resources = PolicyVariables(("*",)), _NO_NAMES
 
-    def concerns(self, action: str, resource: str, context: Context) -> bool:
+    def applies_to(self, action: str, resource: str, context: Context) -> bool:
         """Whether action (lower case) and resource match the statement."""
         if self._actions.any:
             if not self._actions.match(action, context):
@@ -277,7 +277,7 @@ def scan_documents(
             reach = (
                 PrincipalReach.DIRECT if requester is None or statement.refusal else statement.principals.reach(requester)
             )
-            if reach is PrincipalReach.NONE or not statement.concerns(action, resource, context):
+            if reach is PrincipalReach.NONE or not statement.applies_to(action, resource, context):
                 continue
             assumed: list[str] | None = [] if free else None
             truth = Truth.UNDECIDED if statement.refusal else statement.holds(context, assumed)

@@ -92,14 +92,14 @@ class Graph:
 
 def describe(graph: Graph) -> Iterator[str]:
     """The graph in sentences, failed edges first: `role backend_role (111111111111) can assume role role1
-    (222222222222), condition: external ID`.
+    (222222222222) (condition: external ID)`.
     """
     callers, roles = (
         {node.key: _node_label(account, node) for account in side for node in account.nodes}
         for side in (graph.callers, graph.roles)
     )
     for edge in sorted(graph.edges, key=lambda edge: not edge.state.failed):
-        yield f"{callers[edge.source]} {_verb(edge)} {roles[edge.target]}{_condition_suffix(edge)}"
+        yield f"{callers[edge.source]} {_verb(edge)} {roles[edge.target]}{_qualifier(edge)}"
 
 
 def _node_label(account: GraphAccount, node: GraphNode) -> str:
@@ -108,23 +108,22 @@ def _node_label(account: GraphAccount, node: GraphNode) -> str:
 
 
 def _verb(edge: Edge) -> str:
-    verbs = {
-        EdgeState.BROKEN: "cannot assume, although intended,",
-        EdgeState.UNDECIDED: "may be able to assume",
-        EdgeState.UNINTENDED: "can assume, although not intended,",
-        EdgeState.DELEGATED: "can assume, if its account allows it,",
-    }
+    verbs = {EdgeState.BROKEN: "cannot assume", EdgeState.UNDECIDED: "may be able to assume"}
     return verbs.get(edge.state, "can assume")
 
 
-def _condition_suffix(edge: Edge) -> str:
-    if edge.state in {EdgeState.BROKEN, EdgeState.UNDECIDED}:
-        return ""
-    if edge.state is EdgeState.UNINTENDED:
-        return f" ({', '.join(edge.label)})"
-    if not edge.conditions:
-        return " without a condition"
-    return f", {'condition' if len(edge.conditions) == 1 else 'conditions'}: {', '.join(edge.conditions)}"
+def _qualifier(edge: Edge) -> str:
+    match edge.state:
+        case EdgeState.BROKEN:
+            return ", although this is intended"
+        case EdgeState.UNDECIDED:
+            return " (undecided)"
+        case EdgeState.UNINTENDED:
+            return f", although this is not intended ({', '.join(edge.label)})"
+        case _:
+            prefix = ", if its account allows it" if edge.state is EdgeState.DELEGATED else ""
+            noun = "condition" if len(edge.conditions) == 1 else "conditions"
+            return f"{prefix} ({noun}: {', '.join(edge.conditions)})" if edge.conditions else f"{prefix} (no condition)"
 
 
 _SHORT = {Case.OTHER_EXTERNAL_ID: "with another's external ID"}
