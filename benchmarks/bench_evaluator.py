@@ -22,7 +22,7 @@ POLICIES_A_ROLE = 10
 
 
 def fleet(customers: int) -> tuple[Access, list[Trust]]:
-    """Backend roles with full managed policies and customers that each trust theirs with an external id."""
+    """Backend roles with full managed policies and customers that each trust theirs with an external ID."""
     arns = [f"arn:aws:iam::{200_000_000_000 + number}:role/vendor/VendorAccess" for number in range(customers)]
     step = ARNS_A_POLICY * POLICIES_A_ROLE
     parts: list[Role | ManagedPolicy] = []

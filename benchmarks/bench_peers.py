@@ -3,7 +3,7 @@
 Prints, asserts nothing. Each tool gets a virtual environment of its own below .cache/peers, made when first needed;
 one that does not install is left out, and said so. All talk to the HTTPS stub on loopback, found by AWS_ENDPOINT_URL and
 AWS_CA_BUNDLE. Figures are of whole processes, from start to end, each tool used in its natural way; `runner query` is
-measured again before each of them. awsrun and botocove take one external id for all accounts; the stub lets them.
+measured again before each of them. awsrun and botocove take one external ID for all accounts; the stub lets them.
 Run as `bench_peers.py [ACCOUNTS [PEER...]]`; the figures and their plot (by matplotlib, in an environment of its own)
 go to .cache/peers/peers.json and peers.svg.
 """
@@ -143,7 +143,7 @@ def c7n_org(python: Path, folder: Path, accounts: int) -> list[str]:
 
 
 def script(text: str) -> Callable[[Path, Path, int], list[str]]:
-    """A program of a few lines, as the tool's documentation writes them; gets the account ids as a JSON file."""
+    """A program of a few lines, as the tool's documentation writes them; gets the account IDs as a JSON file."""
 
     def command(python: Path, folder: Path, accounts: int) -> list[str]:
         program, ids = folder / "ask.py", folder / "ids.json"

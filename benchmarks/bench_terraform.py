@@ -26,7 +26,7 @@ ROUNDS = 3
 
 
 def write_manifest(path: Path, *, changed: bool) -> None:
-    """A manifest in block style; the changed customer gets another external id."""
+    """A manifest in block style; the changed customer gets another external ID."""
     lines = [
         "version: 1",
         'backend: {account_id: "111111111111", grant: fixed-role-name, roles: [{name: one}, {name: two}]}',

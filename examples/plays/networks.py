@@ -2,5 +2,5 @@
 
 
 def networks(session, account):
-    """Return the ids of the VPCs in the account's first Region."""
+    """Return the IDs of the VPCs in the account's first Region."""
     return [each["VpcId"] for each in session.client("ec2", account.regions[0]).describe_vpcs()["Vpcs"]]

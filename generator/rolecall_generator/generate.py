@@ -35,7 +35,7 @@ from rolecall_generator.workers import collection_paused
 _SWITCH_ROLES = "switch-roles/"
 
 
-def people_left_behind(out: Path, written: Iterable[str], plan: Plan) -> tuple[str, ...]:
+def retained_people(out: Path, written: Iterable[str], plan: Plan) -> tuple[str, ...]:
     """Warnings about removed modules that created groups or users that other switch roles still need.
 
     Pruning deletes the files of a module but not its Terraform state. Without the files, nothing prevents `terraform
@@ -114,7 +114,7 @@ def generate(
         selected = select(plan, only) if only else None
         if prune and not prune_all and selected is None:
             _check_lost_customers(out, lock, plan)
-        notes = people_left_behind(out, lock.modules, plan) if prune and selected is None else ()
+        notes = retained_people(out, lock.modules, plan) if prune and selected is None else ()
         started(len(plan.modules))
         report = write_output(
             out,
@@ -267,4 +267,4 @@ def _parse_written(folder: Path, *, account_id: str | None, partition: str = "aw
 
 def _removed(path: str, out: Path, label: Label) -> ModuleChanges:
     written = _parse_written(out / path, account_id=None)
-    return ModuleChanges(path, "gone", differences(written.access.canonical(), Access(), label=label), written.findings)
+    return ModuleChanges(path, "removed", differences(written.access.canonical(), Access(), label=label), written.findings)

@@ -5,7 +5,7 @@ describes the status file. `gen customer rotate-external-id` writes the record o
 
     {"version": 1, "rotations": {"acme": {"started": "2026-11-24T12:00:00+00:00", "ended": "", "retired": ""}}}
 
-`runner verify` reads it and checks that roles refuse retired external ids. External ids are not secrets (IAM User Guide,
+`runner verify` reads it and checks that roles refuse retired external IDs. External IDs are not secrets (IAM User Guide,
 "Access to AWS accounts owned by third parties"), so commit the file together with the lock file.
 """
 
@@ -76,13 +76,13 @@ def rehearsing(environ: Mapping[str, str]) -> bool:
 
 
 def external_id_digest(external_id: str) -> str:
-    """The digest of an external id in the status file: SHA-256 of its UTF-8 bytes, in hexadecimal."""
+    """The digest of an external ID in the status file: SHA-256 of its UTF-8 bytes, in hexadecimal."""
     return hashlib.sha256(external_id.encode()).hexdigest()
 
 
 ROTATIONS_NAME = "rolecall.rotations.json"
 ROTATIONS_VERSION = 1
-_HINT = "restore it from version control, or delete it: retired external ids are then no longer checked"
+_HINT = "restore it from version control, or delete it: retired external IDs are then no longer checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,5 +134,5 @@ def _rotation(body: Mapping[str, str]) -> Rotation:
         if timestamp and datetime.fromisoformat(timestamp).tzinfo is None:
             raise ValueError("a time without a time zone")
     if not isinstance(rotation.retired, str):
-        raise TypeError("an external id is not a string")
+        raise TypeError("an external ID is not a string")
     return rotation

@@ -107,7 +107,7 @@ def test_each_story_is_a_sentence() -> None:
 def test_all_claims_are_read() -> None:
     """The page's form is the one that these tests read: every section but the frame tells a threat."""
     frame = {"What is worth protecting", "The picture", "What is not covered"}
-    expected = {"Confused deputy", "A leaked external id", "A forged or edited module", "The wrong account", "The sandbox"}
+    expected = {"Confused deputy", "A leaked external ID", "A forged or edited module", "The wrong account", "The sandbox"}
 
     assert set() == expected - THREATS.keys()
     assert frame == sections(PAGE).keys() - THREATS.keys()

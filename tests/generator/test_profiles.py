@@ -23,7 +23,7 @@ def read(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
 
 
 def test_customers_are_assumed_from_the_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A customer's profile names role, external id and the instance's credentials, and a session that chaining allows."""
+    """A customer's profile names role, external ID and the instance's credentials, and a session that chaining allows."""
     found = read(profiles_text(notes_manifest()), tmp_path, monkeypatch)
 
     assert ["account1", "account2", "account3", "reena-in-sumesh"] == list(found)
@@ -46,7 +46,7 @@ def test_amid_a_rotation_the_previous_id_is_sent() -> None:
 
 
 def test_people_are_asked_for_their_mfa_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person's profile starts from the person's own, sends no external id and names the MFA device."""
+    """A person's profile starts from the person's own, sends no external ID and names the MFA device."""
     found = read(profiles_text(notes_manifest(), ["reena-in-sumesh"]), tmp_path, monkeypatch)
 
     assert ["reena-in-sumesh"] == list(found)

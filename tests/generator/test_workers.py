@@ -56,12 +56,12 @@ def test_a_worker_starts_with_ctrl_c_blocked() -> None:
 )
 def test_few_items_use_no_worker_process(items: int, processes: int | None, expected: int) -> None:
     """Starting a process takes as long as some hundred modules."""
-    assert expected == worker_count(items, few=400, processes=processes)
+    assert expected == worker_count(items, sequential_limit=400, processes=processes)
 
 
 def test_a_killed_worker_of_a_check_is_an_output_error(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """gen check and gen prove raise the same error, and the next run is complete."""
-    monkeypatch.setattr(fleet, "FEW", 2)
+    monkeypatch.setattr(fleet, "SEQUENTIAL_LIMIT", 2)
     before = check_output(generated / "accounts.yaml", generated / "output", processes=2).report.active
     (generated / "output/.rolecall.cache").unlink(missing_ok=True)
     with monkeypatch.context() as broken:

@@ -14,7 +14,7 @@ def test_the_notes_accounts_render_to_their_golden_files() -> None:
 
 
 def test_leading_zero_of_reenas_account_is_kept() -> None:
-    """The account id 078352025563 appears whole, in the guard and in the trust."""
+    """The account ID 078352025563 appears whole, in the guard and in the trust."""
     files = render_manifest(notes_manifest())
 
     assert 'self.account_id == "078352025563"' in files["switch-roles/reena-in-sumesh/trusted/main.tf"]

@@ -83,15 +83,15 @@ def test_a_whole_rotation(stage: Stage) -> None:
     assert 0 == rotate(stage, "--external-id", NEW).code
     assert (NEW, old) == (customer_of(stage.folder).external_id, customer_of(stage.folder).previous_external_id)
     before = verify(stage)
-    assert (0, True) == (before.code, "rotation: account1 accepted only the previous external id" in before.out), before.out
+    assert (0, True) == (before.code, "rotation: account1 accepted only the previous external ID" in before.out), before.out
     assert works(stage)
     refused = rotate(stage, "--finish")
-    assert (1, True) == (refused.code, "account1 is not known to accept its new external id" in refused.err)
+    assert (1, True) == (refused.code, "account1 is not known to accept its new external ID" in refused.err)
     assert old == customer_of(stage.folder).previous_external_id
 
     applied(stage)
     between = verify(stage)
-    said = "rotation: account1 accepted the new external id: finish with gen customer rotate-external-id account1 --finish"
+    said = "rotation: account1 accepted the new external ID: finish with gen customer rotate-external-id account1 --finish"
     assert (0, True) == (between.code, said in between.out), between.out
     assert works(stage)
 
@@ -124,7 +124,7 @@ def test_a_customer_that_goes_back_to_the_old_module_cannot_be_finished(stage: S
     verify(stage)
     done = rotate(stage, "--finish")
 
-    assert (1, True) == (done.code, "not known to accept its new external id" in done.err)
+    assert (1, True) == (done.code, "not known to accept its new external ID" in done.err)
 
 
 def test_an_aborted_rotation_goes_back_and_retires_the_new_id(stage: Stage) -> None:

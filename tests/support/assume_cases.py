@@ -53,8 +53,8 @@ ASSUME_CASES = (
     AssumeCase("user named across needs identity", (trust({"AWS": USER}),), NO, CROSS, (), caller=USER),
     # Principals
     AssumeCase("account arn", (trust({"AWS": ROOT}),), YES, PRINCIPAL),
-    AssumeCase("account id", (trust({"AWS": BACKEND}),), YES, PRINCIPAL),
-    AssumeCase("account id needs identity", (trust({"AWS": BACKEND}),), NO, PRINCIPAL, ()),
+    AssumeCase("account ID", (trust({"AWS": BACKEND}),), YES, PRINCIPAL),
+    AssumeCase("account ID needs identity", (trust({"AWS": BACKEND}),), NO, PRINCIPAL, ()),
     AssumeCase("one of a list", (trust({"AWS": [OTHER, BACKEND]}),), YES, PRINCIPAL),
     AssumeCase("none of a list", (trust({"AWS": [OTHER, "444444444444"]}),), NO, PRINCIPAL),
     AssumeCase("role arn takes its session", (trust(AWS_CALLER),), YES, PRINCIPAL, caller=SESSION),

@@ -29,8 +29,8 @@ def loaded_commands(command: Any) -> dict[str, Any]:
 
 
 def of_markdown(text: str) -> Iterator[list[str]]:
-    """Command lines in fenced code, indented code and code spans; a section "Not there yet" is left out."""
-    text = re.sub(r"^## Not there yet\n.*?(?=^## |\Z|^\S[^\n]*CONTRIBUTING)", "", text, flags=re.MULTILINE | re.DOTALL)
+    """Command lines in fenced code, indented code and code spans; a section "Not supported" is left out."""
+    text = re.sub(r"^## Not supported\n.*?(?=^## |\Z|^\S[^\n]*CONTRIBUTING)", "", text, flags=re.MULTILINE | re.DOTALL)
     for block in _FENCED.findall(text):
         yield from of_script(block)
     rest = _FENCED.sub("", text)

@@ -33,7 +33,7 @@ _VOLATILE = (
     (re.compile(r"\b\d+(?:\.\d+)? (?:s|ms|min)\b|(?<=  )now(?=  )"), "SECONDS"),
     (re.compile(r"\b(ok|skipped)=\d+"), r"\1=N"),  # a roll call tries another sample of actions each time
     (re.compile(r"\bpid \d+"), "pid PID"),
-    (re.compile(r"\brolecall-(other|stranger)-[0-9a-f]{12}\b"), r"rolecall-\1-NAME"),
+    (re.compile(r"\brolecall-(other|unrelated)-[0-9a-f]{12}\b"), r"rolecall-\1-NAME"),
     (re.compile(r"\bvpc-[0-9a-f]+\b"), "VPC"),
     (re.compile(r"([━─═])[━─═]+"), r"\1"),
     (re.compile(r" {2,}"), "  "),

@@ -61,7 +61,7 @@ def customers(least: int = 0, most: int = 4) -> st.SearchStrategy[list[dict[str,
 
 
 def unique(number: int, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry with an external id that no other number has."""
+    """The entry with an external ID that no other number has."""
     return dict(entry) | ({"external_id": f"{entry['external_id']}{number}"} if "external_id" in entry else {})
 
 

@@ -54,11 +54,11 @@ def authenticated(*methods: str) -> Mapping[str, Any]:
 
 
 SESSION_CASES = (
-    # External id
-    AssumeCase("external id", (trust(AWS_CALLER, Condition=EXT),), YES, EXTERNAL, context={"sts:ExternalId": "Example987"}),
-    AssumeCase("no external id", (trust(AWS_CALLER, Condition=EXT),), NO, EXTERNAL),
+    # External ID
+    AssumeCase("external ID", (trust(AWS_CALLER, Condition=EXT),), YES, EXTERNAL, context={"sts:ExternalId": "Example987"}),
+    AssumeCase("no external ID", (trust(AWS_CALLER, Condition=EXT),), NO, EXTERNAL),
     AssumeCase(
-        "other external id", (trust(AWS_CALLER, Condition=EXT),), NO, EXTERNAL, context={"sts:ExternalId": "example987"}
+        "other external ID", (trust(AWS_CALLER, Condition=EXT),), NO, EXTERNAL, context={"sts:ExternalId": "example987"}
     ),
     AssumeCase(
         "rotation",
@@ -75,20 +75,20 @@ SESSION_CASES = (
         context={"sts:ExternalId": "Example987"},
     ),
     AssumeCase(
-        "external id and another key of one operator",
+        "external ID and another key of one operator",
         (trust(AWS_CALLER, Condition={"StringEquals": {"sts:ExternalId": "Example987", "aws:PrincipalAccount": OTHER}}),),
         NO,
         CONDITION,
         context={"sts:ExternalId": "Example987"},
     ),
     AssumeCase(
-        "external id with IfExists lets in who sends none",
+        "external ID with IfExists lets in who sends none",
         (trust(AWS_CALLER, Condition={"StringEqualsIfExists": {"sts:ExternalId": "Example987"}}),),
         YES,
         OPERATORS,
     ),
     AssumeCase(
-        "external id with ForAllValues lets in who sends none",
+        "external ID with ForAllValues lets in who sends none",
         (trust(AWS_CALLER, Condition={"ForAllValues:StringEquals": {"sts:ExternalId": "Example987"}}),),
         YES,
         SETS,

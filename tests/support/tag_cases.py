@@ -113,7 +113,7 @@ TAG_CASES = (
     AssumeCase(
         "example, transitive", EXAMPLE, NO, TAGS, TAGGING, context={**TAGGED, "sts:TransitiveTagKeys": ("CostCenter",)}
     ),
-    AssumeCase("example, no external id", EXAMPLE, NO, TAGS, TAGGING, context={**TAGGED, "sts:ExternalId": ()}),
+    AssumeCase("example, no external ID", EXAMPLE, NO, TAGS, TAGGING, context={**TAGGED, "sts:ExternalId": ()}),
     AssumeCase("example, first statement alone", EXAMPLE[:1], NO, TAGS, TAGGING, context=TAGGED),
     AssumeCase(
         "transitive tag asked for",

@@ -16,7 +16,7 @@ Statements = list[dict[str, Any]]
 ARN, ACCOUNT, TYPE = "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType"
 PEOPLE = {"Bool": {"aws:PrincipalIsAWSService": "false"}}
 STRANGERS = "444444444444"
-NO_ONE = "arn:aws:iam::999999999999:user/rolecall-stranger"
+NO_ONE = "arn:aws:iam::999999999999:user/rolecall-unrelated"
 GOOGLE = "accounts.google.com"
 PROVIDER = f"arn:aws:iam::{CUSTOMER}:saml-provider/idp"
 
@@ -32,12 +32,12 @@ def anyone(condition: Mapping[str, Mapping[str, Any]], **more: Any) -> Statement
 
 
 def account(condition: Mapping[str, Mapping[str, Any]]) -> Statements:
-    """The whole backend account with the right external id and this condition."""
+    """The whole backend account with the right external ID and this condition."""
     return [statement({"AWS": BACKEND}, {**WITH_ID, **condition})]
 
 
 def denied(condition: Mapping[str, Mapping[str, Any]], principal: Any = "*") -> Statements:
-    """The whole backend account with the right external id, less a Deny."""
+    """The whole backend account with the right external ID, less a Deny."""
     return [statement({"AWS": BACKEND}, WITH_ID), statement(principal, condition, "Deny")]
 
 
@@ -55,9 +55,9 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
         FAILED,
     ),
     "accounts of nines excluded": (anyone({"StringNotLike": {ACCOUNT: ["9*", "8*", f"{BACKEND}", CUSTOMER]}}), FAILED),
-    "the stranger excluded by name": (anyone({"StringNotEquals": {ARN: [NO_ONE, CALLER]}, **PEOPLE}), FAILED),
+    "the unrelated user excluded by name": (anyone({"StringNotEquals": {ARN: [NO_ONE, CALLER]}, **PEOPLE}), FAILED),
     "known user names excluded": (anyone({"StringNotLike": {"aws:username": ["rolecall*", "r*", "x*"]}, **PEOPLE}), FAILED),
-    "known external id excluded": (
+    "known external ID excluded": (
         [statement({"AWS": CALLER}, {"StringNotEquals": {"sts:ExternalId": ["rolecall-unused-external-id", OTHERS_ID]}})],
         FAILED,
     ),
@@ -198,7 +198,7 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
         anyone({"StringEquals": {ARN: CALLER, ARN.upper(): f"arn:aws:iam::{STRANGERS}:role/x"}}),
         UNKNOWN,
     ),
-    "the external id's key in two cases": (
+    "the external ID's key in two cases": (
         [
             statement(
                 {"AWS": CALLER}, {"StringEquals": {"sts:ExternalId": [EXTERNAL_ID], "STS:ExternalID": ["x1", EXTERNAL_ID]}}
@@ -237,7 +237,7 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
     "all values of the ARN": (anyone({"ForAllValues:StringEquals": {ARN: CALLER}, **PEOPLE}), FAILED),
     "no value of the ARN": (anyone({"ForAnyValue:StringNotLike": {ARN: ["*rolecall*", CALLER]}}), FAILED),
     "all values, negated": (anyone({"ForAllValues:ArnNotLike": {ARN: ["arn:aws:iam::*:*/r*", CALLER]}}), FAILED),
-    # External ids
+    # External IDs
     "an id by its length": ([statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": "?" * 32}})], FAILED),
     "a pattern next to the id": (
         [statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": [EXTERNAL_ID, "q?????*z"]}})],
@@ -347,7 +347,7 @@ HARMLESS: dict[str, Statements] = {
         ORDINARY,
         statement({"AWS": f"arn:aws:sts::{BACKEND}:assumed-role/backend_role/s"}, WITH_ID),
     ],
-    "a deny of another external id": [
+    "a deny of another external ID": [
         ORDINARY,
         statement("*", {"StringNotEquals": {"sts:ExternalId": EXTERNAL_ID}}, "Deny"),
     ],
@@ -355,7 +355,7 @@ HARMLESS: dict[str, Statements] = {
         statement({"AWS": CALLER}),
         statement("*", {"StringNotEquals": {"sts:ExternalId": EXTERNAL_ID}}, "Deny"),
     ],
-    "a deny of missing external ids": [ORDINARY, statement("*", {"Null": {"sts:ExternalId": "true"}}, "Deny")],
+    "a deny of missing external IDs": [ORDINARY, statement("*", {"Null": {"sts:ExternalId": "true"}}, "Deny")],
     "an id like itself": [statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": EXTERNAL_ID}})],
     "an id like itself, and not like others": [
         statement(
@@ -369,7 +369,7 @@ HARMLESS: dict[str, Statements] = {
         statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": [EXTERNAL_ID, "* *"]}}),
     ],
 }
-"""The caller is let in with its external id, no one else is."""
+"""The caller is let in with its external ID, no one else is."""
 
 _EXTRA: dict[str, dict[str, dict[str, Any]]] = {
     "a tag of the principal": {"StringNotEquals": {"aws:PrincipalTag/team": "red"}},

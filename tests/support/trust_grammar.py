@@ -114,7 +114,7 @@ def _pattern(rng: Random, key: str) -> str:
 
 
 def random_requests(rng: Random, statements: Sequence[Mapping[str, Any]], count: int) -> Iterator[Request]:
-    """Requests on the role, by callers and with external ids that are made from what the policy says."""
+    """Requests on the role, by callers and with external IDs that are made from what the policy says."""
     said: dict[str, list[str]] = {}
     for body in statements:
         for keys in body.get("Condition", {}).values():

@@ -27,7 +27,7 @@ REFUSAL = (
 LADDER = (
     Check(Step.ASSUME, Mark.OK, "The role was assumed with its external ID.", seconds=0.11),
     Check(Step.IDENTITY, Mark.OK, "The session belongs to the role, in the expected account.", seconds=0.02),
-    Check(Step.NO_EXTERNAL_ID, Mark.REFUSED, "Without external id it was refused.", "AccessDenied", REFUSAL, seconds=0.05),
+    Check(Step.NO_EXTERNAL_ID, Mark.REFUSED, "Without external ID it was refused.", "AccessDenied", REFUSAL, seconds=0.05),
     Check(Step.OTHER_EXTERNAL_ID, Mark.REFUSED, "With another customer's id it was refused.", "AccessDenied", REFUSAL),
     Check(Step.MADE_UP_EXTERNAL_ID, Mark.REFUSED, "With a made-up id it was refused.", "AccessDenied", REFUSAL),
     Check(Step.ASSUME_AGAIN, Mark.OK, "With the right id it was assumed again.", seconds=0.08),
@@ -37,7 +37,7 @@ LADDER = (
 )
 
 LETTER = (
-    "the role role1 in your account 222222222222 can be assumed without our external id. Please apply the module that we "
+    "the role role1 in your account 222222222222 can be assumed without our external ID. Please apply the module that we "
     "sent you again:\n\n    terraform apply"
 )
 
@@ -51,10 +51,10 @@ def verdict(name: str = "account1", *, number: int = 0, kind: str = "customer", 
 
 
 def without_external_id(name: str = "account2", number: int = 1) -> Verdict:
-    """A role that can be assumed without an external id, with its diagnosis."""
+    """A role that can be assumed without an external ID, with its diagnosis."""
     found = verdict(name, number=number)
     opened = Check(
-        Step.NO_EXTERNAL_ID, Mark.FAILED, "The role was assumed without any external id.", evidence={"external_id": None}
+        Step.NO_EXTERNAL_ID, Mark.FAILED, "The role was assumed without any external ID.", evidence={"external_id": None}
     )
     checks = (*found.checks[:2], opened, *found.checks[3:])
     vendor = "The trust policy has no condition on sts:ExternalId; ask the customer to apply the module again."
@@ -89,7 +89,7 @@ def mixed() -> list[Verdict]:
 
 
 def many(count: int, failing: int = 0) -> Iterator[Verdict]:
-    """So many customers; the last `failing` of them can be assumed without an external id."""
+    """So many customers; the last `failing` of them can be assumed without an external ID."""
     for number in range(count):
         name = f"customer-{number}"
         yield without_external_id(name, number) if number >= count - failing else verdict(name, number=number)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rolecall_generator.bundle.build import BundleOptions
     from rolecall_generator.bundle.bundles import BundleReport, write_bundles
     from rolecall_generator.bundle.review.permissions_text import grants_of
-    from rolecall_generator.bundle.review.phrases import revocation_ways
+    from rolecall_generator.bundle.review.phrases import revocation_methods
     from rolecall_generator.bundle.signing import RequiredSigner, Signer
     from rolecall_generator.bundle.verification import BundleVerification, verify_bundle
 
@@ -19,7 +19,7 @@ __all__ = [
     "RequiredSigner",
     "Signer",
     "grants_of",
-    "revocation_ways",
+    "revocation_methods",
     "verify_bundle",
     "write_bundles",
 ]
@@ -30,7 +30,7 @@ __getattr__ = lazy_getattr(
         "build": ("BundleOptions",),
         "bundles": ("BundleReport", "write_bundles"),
         "review.permissions_text": ("grants_of",),
-        "review.phrases": ("revocation_ways",),
+        "review.phrases": ("revocation_methods",),
         "signing": ("Signer", "RequiredSigner"),
         "verification": ("BundleVerification", "verify_bundle"),
     },

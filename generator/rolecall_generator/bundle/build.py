@@ -77,7 +77,7 @@ class BundleSettings:
     root: str
     source: str
     replaced: str
-    measure: CheckSettings
+    check_settings: CheckSettings
     options: BundleOptions
 
 
@@ -122,7 +122,7 @@ class BundleOutcome:
     entry: LockedModule | None = None
     files_written: int = 0
     reason: str = ""
-    objections: tuple[Finding, ...] = ()
+    blocking_findings: tuple[Finding, ...] = ()
 
 
 def readme_form(handover: Handover, files: Collection[str]) -> Files:
@@ -182,15 +182,15 @@ def _vendor_side(module: Module) -> Access:
     return Access.of(Role(module.customer.backend_role_arn, trust=None, inline={"assume": grant}, existing=True))
 
 
-def objections(
-    items: Sequence[BundleOrder], proofs: Iterable[Proof], measure: CheckSettings
+def blocking_findings(
+    items: Sequence[BundleOrder], proofs: Iterable[Proof], check_settings: CheckSettings
 ) -> dict[str, tuple[Finding, ...]]:
     """Error findings by path of the bundle, as `gen check` would report them for its module.
 
     `proofs` are in the order of `items`. Bundles are checked together, because equal documents are evaluated once.
     Suppressed findings are left out, and so are warnings: a bundle with warnings may be handed over.
     """
-    context = _context(items, measure)
+    context = _context(items, check_settings)
     subjects = {item.path: item.module.subject for item in items}
     found = list(run_rules(context))
     for item, proof in zip(items, proofs, strict=True):
@@ -200,12 +200,15 @@ def objections(
     for finding in found:
         path = finding.subject
         named = replace(finding, subject=subjects.get(path, path))  # suppressions name customers and switch roles
-        if finding.severity is Severity.ERROR and apply_suppressions((named,), measure.suppress, complete=False).active:
+        if (
+            finding.severity is Severity.ERROR
+            and apply_suppressions((named,), check_settings.suppress, complete=False).active
+        ):
             by_path[path] = (*by_path.get(path, ()), named)
     return by_path
 
 
-def _context(items: Sequence[BundleOrder], measure: CheckSettings) -> CheckContext:
+def _context(items: Sequence[BundleOrder], check_settings: CheckSettings) -> CheckContext:
     """The input of the rules. Subjects are paths of bundles, because both sides of a switch role have the same name."""
     modules = [item.module for item in items]
     intended = intended_trust(modules)
@@ -216,7 +219,7 @@ def _context(items: Sequence[BundleOrder], measure: CheckSettings) -> CheckConte
         customer_roles=intended.customer_roles,
         switch_roles=intended.switch_roles,
         external_ids=intended.external_ids,
-        quotas=measure.quotas,
+        quotas=check_settings.quotas,
     )
 
 
@@ -238,7 +241,7 @@ class _Staged:
 
     order: BundleOrder
     folder: str
-    packed: bytes
+    archive: bytes
     entry: LockedModule
     files: int
 
@@ -247,23 +250,23 @@ def build_chunk(orders: Sequence[BundleOrder], settings: BundleSettings, disk: D
     """Build some bundles; results are in the order of `orders`. Raises OSError if the folder cannot be written."""
     placer = Placer(disk, settings.root)
     proofs = [handover_proof(order.module, order.counterpart, order.people) for order in orders]
-    against = objections(orders, proofs, settings.measure)
+    blocking = blocking_findings(orders, proofs, settings.check_settings)
     try:
         prepared = [_prepare(order, proof, settings, placer) for order, proof in zip(orders, proofs, strict=True)]
         staged = [(item.order.path, item.entry.files) for item in prepared if isinstance(item, _Staged)]
         if staged:
             placer.journal(staged)
         outcomes = [_place(item, settings, placer) if isinstance(item, _Staged) else item for item in prepared]
-        return [replace(outcome, objections=against.get(outcome.path, ())) for outcome in outcomes]
+        return [replace(outcome, blocking_findings=blocking.get(outcome.path, ())) for outcome in outcomes]
     finally:
         placer.close()
 
 
 def _prepare(order: BundleOrder, proof: Proof, settings: BundleSettings, placer: Placer) -> _Staged | BundleOutcome:
     path, name = order.path, zip_name(order.path)
-    standing = read_bundle_state(settings.root, path, order.owned)
+    existing = read_bundle_state(settings.root, path, order.owned)
     locked = order.locked
-    if locked is not None and locked.fingerprint == order.fingerprint and standing.intact(locked.files, name):
+    if locked is not None and locked.fingerprint == order.fingerprint and existing.is_intact(locked.files, name):
         return BundleOutcome(path, "unchanged", locked)
     try:
         files = bundle_files(_handover(order, proof, settings))
@@ -276,21 +279,21 @@ def _prepare(order: BundleOrder, proof: Proof, settings: BundleSettings, placer:
         raise
     if settings.options.signer is not None:
         files = {**files, **settings.options.signer.sign(staged, SUMS_NAME, where=f"{settings.root}/{path}")}
-    packed = zip_bytes(files, path.rpartition("/")[2], stored=settings.options.stored)
-    return _judge(order, standing, _Staged(order, staged, packed, _entry(order, files, packed), len(files) + 1), files)
+    archive = zip_bytes(files, path.rpartition("/")[2], stored=settings.options.stored)
+    return _judge(order, existing, _Staged(order, staged, archive, _entry(order, files, archive), len(files) + 1), files)
 
 
-def _judge(order: BundleOrder, standing: BundleState, staged: _Staged, files: Files) -> _Staged | BundleOutcome:
+def _judge(order: BundleOrder, existing: BundleState, staged: _Staged, files: Files) -> _Staged | BundleOutcome:
     """Never replace files that rolecall did not create, and never write the same files again."""
-    if standing.empty:
+    if existing.empty:
         return staged
     name = zip_name(order.path)
     hashes: Hashes = {each: sha256(content) for each, content in files.items()}
-    packed = staged.entry.files[name]
-    if foreign := standing.foreign(hashes, packed, order.owned, name):
+    zip_hash = staged.entry.files[name]
+    if foreign := existing.foreign_files(hashes, zip_hash, order.owned, name):
         reason = f"refusing to overwrite files not created by rolecall: {', '.join(foreign)}"
         return BundleOutcome(order.path, "failed", reason=reason)
-    if standing.found == hashes and standing.packed == packed:
+    if existing.files == hashes and existing.zip_hash == zip_hash:
         return BundleOutcome(order.path, "unchanged", staged.entry)
     return staged
 
@@ -298,7 +301,7 @@ def _judge(order: BundleOrder, standing: BundleState, staged: _Staged, files: Fi
 def _place(item: _Staged, settings: BundleSettings, placer: Placer) -> BundleOutcome:
     order, path = item.order, item.order.path
     try:
-        placer.replace_folder(item.folder, path, item.packed, replaced=settings.replaced)
+        placer.replace_folder(item.folder, path, item.archive, replaced=settings.replaced)
     except OSError as error:
         error.filename = f"{settings.root}/{path}"  # as above
         raise
@@ -318,13 +321,13 @@ def _handover(order: BundleOrder, proof: Proof, settings: BundleSettings) -> Han
     )
 
 
-def _entry(order: BundleOrder, files: Files, packed: bytes) -> LockedModule:
+def _entry(order: BundleOrder, files: Files, archive: bytes) -> LockedModule:
     """The lock's entry: hashes of SHA256SUMS, its signature and the zip. SHA256SUMS lists the other files."""
     top: Mapping[str, str] = {name: sha256(content) for name, content in files.items() if name.startswith(SUMS_NAME)}
-    return LockedModule(order.fingerprint, {**top, zip_name(order.path): sha256(packed)})
+    return LockedModule(order.fingerprint, {**top, zip_name(order.path): sha256(archive)})
 
 
-FEW = 200
+SEQUENTIAL_LIMIT = 200
 """Up to this number, bundles are built in this process: starting others would take as long."""
 _CHUNK = 32
 
@@ -337,7 +340,7 @@ def build_bundles(
     `processes` defaults to a number that suits `count`. With a signer, all work is done in this process, because the signing
     program may prompt for a password. Raises OSError, ToolError or OutputError.
     """
-    workers = processes or worker_count(count, few=FEW)
+    workers = processes or worker_count(count, sequential_limit=SEQUENTIAL_LIMIT)
     if workers == 1 or settings.options.signer is not None:
         for chunk in chunked(orders, _CHUNK):
             yield from build_chunk(chunk, settings, disk)

@@ -77,38 +77,38 @@ class BundleState:
     """The state of a bundle on disk.
 
     Attributes:
-        found: Files in its folder.
-        packed: Hash of its zip; None if there is no zip.
-        listed: Checksums in SHA256SUMS; empty if rolecall did not write that file.
-        blocked: What exists in place of the folder or of a parent folder; None if nothing does.
+        files: Files in its folder.
+        zip_hash: Hash of its zip; None if there is no zip.
+        checksums: Checksums in SHA256SUMS; empty if rolecall did not write that file.
+        obstacle: What exists in place of the folder or of a parent folder; None if nothing does.
     """
 
-    found: Hashes
-    packed: str | None
-    listed: Hashes
-    blocked: str | None = None
+    files: Hashes
+    zip_hash: str | None
+    checksums: Hashes
+    obstacle: str | None = None
 
     @property
     def empty(self) -> bool:
         """Whether there are no files."""
-        return not self.found and self.packed is None and self.blocked is None
+        return not self.files and self.zip_hash is None and self.obstacle is None
 
-    def intact(self, written: Hashes, zip_name: str) -> bool:
-        """Whether exactly the files exist that were `written` (the lock's hashes)."""
-        own = {**self.listed, **written}
-        return bool(self.listed) and self.packed == own.pop(zip_name, None) and self.found == own
+    def is_intact(self, recorded: Hashes, zip_name: str) -> bool:
+        """Whether exactly the files exist that were `recorded` (the lock's hashes)."""
+        own = {**self.checksums, **recorded}
+        return bool(self.checksums) and self.zip_hash == own.pop(zip_name, None) and self.files == own
 
-    def foreign(self, contents: Hashes, packed: str, owned: Owned, zip_name: str) -> list[str]:
+    def foreign_files(self, contents: Hashes, zip_hash: str, owned: Owned, zip_name: str) -> list[str]:
         """Files that rolecall did not create.
 
         In a bundle that rolecall wrote (`owned` is not empty), all listed files are its own, even if altered. Otherwise
-        only files that equal those to be written are: `contents` has their hashes, and `packed` is that of the zip.
+        only files that equal those to be written are: `contents` has their hashes, and `zip_hash` is that of the zip.
         """
-        if self.blocked is not None:
-            return [self.blocked]
-        own = {*self.listed, *owned, *contents} if owned else set()
-        names = [name for name, sha in self.found.items() if not sha or (name not in own and contents.get(name) != sha)]
-        if self.packed is not None and not (self.packed and (owned or self.packed == packed)):
+        if self.obstacle is not None:
+            return [self.obstacle]
+        own = {*self.checksums, *owned, *contents} if owned else set()
+        names = [name for name, sha in self.files.items() if not sha or (name not in own and contents.get(name) != sha)]
+        if self.zip_hash is not None and not (self.zip_hash and (owned or self.zip_hash == zip_hash)):
             names.append(f"../{zip_name}")
         return sorted(names)
 
@@ -121,17 +121,17 @@ def zip_name(path: str) -> str:
 def read_bundle_state(root: str, path: str, owned: Owned) -> BundleState:
     """Read the state of a bundle below `root`. Raises OSError for files that cannot be read."""
     folder = f"{root}/{path}"
-    blocked = _blocked(root, path)
-    if blocked is not None:
-        return BundleState({}, None, {}, blocked)
-    found = dict(_walk(folder, ""))
-    listed: Hashes = {}
-    if found.get(SUMS_NAME) and found[SUMS_NAME] in owned.get(SUMS_NAME, ()):
-        listed = read_sums(read_regular(f"{folder}/{SUMS_NAME}"))
-    return BundleState(found, hash_regular(f"{folder}.zip"), listed)
+    obstacle = _obstacle(root, path)
+    if obstacle is not None:
+        return BundleState({}, None, {}, obstacle)
+    files = dict(_walk(folder, ""))
+    checksums: Hashes = {}
+    if files.get(SUMS_NAME) and files[SUMS_NAME] in owned.get(SUMS_NAME, ()):
+        checksums = read_sums(read_regular(f"{folder}/{SUMS_NAME}"))
+    return BundleState(files, hash_regular(f"{folder}.zip"), checksums)
 
 
-def _blocked(root: str, path: str) -> str | None:
+def _obstacle(root: str, path: str) -> str | None:
     """The first existing part of a path that is not a folder. A symbolic link counts: rolecall never writes through one."""
     parts = path.split("/")
     for count in range(1, len(parts) + 1):

@@ -66,13 +66,13 @@ class BundleReport:
     folder: Path
     report: WriteReport
     failed: Mapping[str, str]
-    objections: Mapping[str, tuple[Finding, ...]]
+    blocking_findings: Mapping[str, tuple[Finding, ...]]
 
 
 def write_bundles(
     manifest: Path,
     out: Path,
-    choices: BundleOptions,
+    options: BundleOptions,
     *,
     processes: int | None = None,
     disk: Disk | None = None,
@@ -86,9 +86,9 @@ def write_bundles(
     Raises ManifestError, PlanError, SelectionError, ToolError or OutputError; complete bundles are kept.
     """
     folder = out / BUNDLES
-    if choices.signer is not None:
-        choices.signer.ready()
-    if choices.pdf:
+    if options.signer is not None:
+        options.signer.ready()
+    if options.pdf:
         try:
             importlib.import_module(_PDF_LIBRARY)
         except ModuleNotFoundError as error:
@@ -97,17 +97,17 @@ def write_bundles(
         loaded = load_manifest(manifest)
         plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
         bundles = _bundles(plan, manifest)
-        chosen = _chosen(plan, choices.names)
+        chosen = _chosen(plan, options.names)
     with open_output(folder, disk=disk) as opened:
-        if choices.prune and not choices.prune_all and chosen is None:
+        if options.prune and not options.prune_all and chosen is None:
             _refuse_to_remove_all(folder, opened.lock, bundles)
-        measure = CheckSettings(loaded.manifest.quotas, tuple(loaded.manifest.suppress))
-        run = _Run(opened, choices, manifest.name, measure)
-        wanted = {path: planned for path, planned in bundles.items() if chosen is None or planned.path in chosen}
-        started(len(wanted))
-        run.make(wanted, {planned.path: planned for planned in bundles.values()}, processes, progress)
+        check_settings = CheckSettings(loaded.manifest.quotas, tuple(loaded.manifest.suppress))
+        run = _Run(opened, options, manifest.name, check_settings)
+        selected = {path: planned for path, planned in bundles.items() if chosen is None or planned.path in chosen}
+        started(len(selected))
+        run.make(selected, {planned.path: planned for planned in bundles.values()}, processes, progress)
         run.end(bundles.keys(), everything=chosen is None)
-    return BundleReport(folder, run.tally.report(), run.failed, run.objections)
+    return BundleReport(folder, run.tally.report(), run.failed, run.blocking_findings)
 
 
 def _bundles(plan: Plan, manifest: Path) -> dict[str, PlannedModule]:
@@ -150,29 +150,29 @@ def _refuse_to_remove_all(folder: Path, lock: Lock, bundles: Collection[str]) ->
 class _Run:
     """One run over the folder of bundles; `_entries` become the next lock."""
 
-    def __init__(self, folder: OutputFolder, choices: BundleOptions, source: str, measure: CheckSettings) -> None:
-        self._folder, self._choices, self._source, self._measure = folder, choices, source, measure
+    def __init__(self, folder: OutputFolder, options: BundleOptions, source: str, check_settings: CheckSettings) -> None:
+        self._folder, self._options, self._source, self._check_settings = folder, options, source, check_settings
         self._root, self._disk, self._lock, self._placer = folder.root, folder.disk, folder.lock, folder.placer
         self._entries = dict(folder.lock.modules)
         self._handled: set[str] = set()
         self.tally = WriteCounts()
         self.failed: dict[str, str] = {}
-        self.objections: dict[str, tuple[Finding, ...]] = {}
+        self.blocking_findings: dict[str, tuple[Finding, ...]] = {}
 
     def make(
         self,
-        wanted: Mapping[str, PlannedModule],
+        selected: Mapping[str, PlannedModule],
         modules: Mapping[str, PlannedModule],
         processes: int | None,
         progress: Callable[[int], None],
     ) -> None:
         """Build the wanted bundles. The lock is written even if an error is raised."""
-        orders = self._orders(wanted, modules)
+        orders = self._orders(selected, modules)
         replaced = self._placer.staging_folder()
-        settings = BundleSettings(self._root, self._source, replaced, self._measure, self._choices)
+        settings = BundleSettings(self._root, self._source, replaced, self._check_settings, self._options)
         try:
-            self._placer.reserve(_LOCK_CHARACTERS * (len(wanted) + len(self._entries)))
-            outcomes = build_bundles(orders, len(wanted), settings, disk=self._disk, processes=processes)
+            self._placer.reserve(_LOCK_CHARACTERS * (len(selected) + len(self._entries)))
+            outcomes = build_bundles(orders, len(selected), settings, disk=self._disk, processes=processes)
             for done, outcome in enumerate(outcomes, start=1):
                 self._count(outcome)
                 progress(done)
@@ -184,7 +184,7 @@ class _Run:
 
     def end(self, planned: Collection[str], *, everything: bool) -> None:
         """Remove what is no longer planned, write the lock, forget the journal."""
-        if everything and self._choices.prune:
+        if everything and self._options.prune:
             for path in sorted((self._lock.modules.keys() | self._lock.pending.keys()) - set(planned)):
                 self.tally.kept += remove_bundle(self._disk, self._root, path, self._lock.owned(path))
                 self.tally.states[path] = "removed"
@@ -193,9 +193,9 @@ class _Run:
         self._save()
         self._folder.delete_journal(self._handled)
 
-    def _orders(self, wanted: Mapping[str, PlannedModule], modules: Mapping[str, PlannedModule]) -> Iterator[BundleOrder]:
-        common = _fingerprint(self._choices)
-        for path, planned in wanted.items():
+    def _orders(self, selected: Mapping[str, PlannedModule], modules: Mapping[str, PlannedModule]) -> Iterator[BundleOrder]:
+        common = _fingerprint(self._options)
+        for path, planned in selected.items():
             fingerprint = f"{module_source(planned, self._source).fingerprint}-{common}"
             locked, owned = self._lock.modules.get(path), self._lock.owned(path)
             module, counterpart = planned.build(), _counterpart(planned, modules)
@@ -204,8 +204,8 @@ class _Run:
 
     def _count(self, outcome: BundleOutcome) -> None:
         self._handled.add(outcome.path)
-        if outcome.objections:
-            self.objections[outcome.path] = outcome.objections
+        if outcome.blocking_findings:
+            self.blocking_findings[outcome.path] = outcome.blocking_findings
         if outcome.entry is None:
             self.failed[outcome.path] = outcome.reason
             self._handled.discard(outcome.path)
@@ -238,31 +238,31 @@ def _people(module: Module, counterpart: Module | None, modules: Mapping[str, Pl
     return modules[path].build() if path not in own else None
 
 
-def _fingerprint(choices: BundleOptions) -> str:
+def _fingerprint(options: BundleOptions) -> str:
     """Digest of everything except the module that a bundle depends on: HTML templates, library versions, options."""
     libraries = sorted({"jinja2", *(library for form in all_forms() for library in form.libraries)})
-    if choices.pdf:
+    if options.pdf:
         libraries.append(_PDF_LIBRARY)
     versions = "".join(f"{name} {importlib.metadata.version(name)}\0" for name in libraries)
-    signer = choices.signer.program if choices.signer else None
-    text = f"{page_digest()}\0{versions}{choices.template_url_base}\0{choices.stored}\0{signer}"
+    signer = options.signer.program if options.signer else None
+    text = f"{page_digest()}\0{versions}{options.template_url_base}\0{options.stored}\0{signer}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def remove_bundle(disk: Disk, root: str, path: str, owned: Owned) -> list[str]:
     """Remove a bundle's folder and zip. Return the paths of kept files: edited ones and foreign ones."""
-    standing = read_bundle_state(root, path, owned)
-    if standing.blocked is not None:
-        return [standing.blocked]
+    existing = read_bundle_state(root, path, owned)
+    if existing.obstacle is not None:
+        return [existing.obstacle]
     kept = []
     # SHA256SUMS is deleted last: with it, the next run recognizes the rest if this one is killed.
-    for name, sha in sorted(standing.found.items(), key=lambda item: item[0] == SUMS_NAME):
-        if sha and (standing.listed.get(name) == sha or sha in owned.get(name, ())):
+    for name, sha in sorted(existing.files.items(), key=lambda item: item[0] == SUMS_NAME):
+        if sha and (existing.checksums.get(name) == sha or sha in owned.get(name, ())):
             disk.unlink(f"{root}/{path}/{name}")
         else:
             kept.append(f"{path}/{name}")
-    if standing.packed is not None:
-        if standing.packed and standing.packed in owned.get(zip_name(path), ()):
+    if existing.zip_hash is not None:
+        if existing.zip_hash and existing.zip_hash in owned.get(zip_name(path), ()):
             disk.unlink(f"{root}/{path}.zip")
         else:
             kept.append(f"{path}.zip")

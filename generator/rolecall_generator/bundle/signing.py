@@ -93,16 +93,16 @@ class RequiredSigner:
         if not (folder / self.signature).is_file():
             return "there is no signature"
         done = subprocess.run(self._command(), cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - a program that the user chose
-        said = " ".join((done.stderr or done.stdout).split())[-_LONGEST_REFUSAL:]
-        return None if done.returncode == 0 else said or f"exit code {done.returncode}"
+        message = " ".join((done.stderr or done.stdout).split())[-_LONGEST_REFUSAL:]
+        return None if done.returncode == 0 else message or f"exit code {done.returncode}"
 
     def _command(self) -> list[str]:
         if self.public_key is not None:
             flag = "-p" if Path(self.public_key).is_file() else "-P"
             key = str(Path(self.public_key).resolve()) if flag == "-p" else self.public_key
             return [_find("minisign", "--public-key"), "-V", "-m", SUMS_NAME, "-x", MINISIGN, flag, key]
-        who = ["--cert-identity", str(self.identity), "--cert-oidc-issuer", str(self.issuer)]
-        return [_find("sigstore", "--identity"), "verify", "identity", "--bundle", SIGSTORE, *who, SUMS_NAME]
+        identity = ["--cert-identity", str(self.identity), "--cert-oidc-issuer", str(self.issuer)]
+        return [_find("sigstore", "--identity"), "verify", "identity", "--bundle", SIGSTORE, *identity, SUMS_NAME]
 
 
 def _find(program: str, option: str) -> str:

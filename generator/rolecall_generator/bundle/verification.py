@@ -245,10 +245,10 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | None:
 def _verify(contents: _Contents, problems: list[BundleProblem], trusted: RequiredSigner) -> BundleVerification:
     found = list(problems)
     sums = _sums(contents, found) if contents or not problems else {}
-    for name, wanted in sums.items():
+    for name, expected in sums.items():
         if name not in contents:
             found.append(BundleProblem(name, "is missing"))
-        elif (content := contents[name]) is None or sha256(content) != wanted:
+        elif (content := contents[name]) is None or sha256(content) != expected:
             found.append(BundleProblem(name, f"was changed: its checksum differs from {SUMS_NAME}"))
     extra = sorted(contents.keys() - sums.keys() - {SUMS_NAME, *SIGNATURES}) if sums else []
     found += [BundleProblem(name, f"was added: it is not listed in {SUMS_NAME}") for name in extra]

@@ -21,7 +21,7 @@ from rolecall_generator.planning import Plan, make_plan, previous_slots
 from rolecall_generator.terraform.parser import GUARD, UNREADABLE, find_declarations, parse_module
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
-FEW = 400
+SEQUENTIAL_LIMIT = 400
 """Up to this many modules are read in this process, because starting another one takes as long as reading them."""
 _CHUNK = 128
 
@@ -126,7 +126,7 @@ def check_module(
     findings = [_with_path(finding, planned.subject, root) for finding in parsed.findings]
     if written != intended:
         if excess := too_large(written, intended):
-            message = f"too large to be compared and proven: {excess}, far more than planned or accepted by AWS"
+            message = f"too large to be compared and proven: {excess}, far more than planned, and more than AWS accepts"
             hint = "use the module as it was generated, or review it by hand"
             main = path_in_findings(root, "main.tf")
             findings.append(UNREADABLE.finding(planned.subject, message, main, 1, hint=hint))
@@ -149,7 +149,7 @@ def _differences(
     places = find_declarations(folder, account_id=planned.account.account_id, partition=planned.partition)
     for change in differences(planned.access, written, label=label):
         file, line = places.get(change.subject, ("main.tf", 1))
-        text = f"{change.text} (more than the manifest says)" if change.widens else change.text
+        text = f"{change.text} (wider than the manifest)" if change.widens else change.text
         yield ACCESS_DIFFERENCE.finding(planned.subject, text, path_in_findings(root, file), line, hint=hint)
 
 
@@ -218,7 +218,7 @@ def _read_modules(
     inputs: CheckInputs, indices: Sequence[int], processes: int | None, progress: Callable[[int], None]
 ) -> Iterator[ModuleReading]:
     """Check the modules with these indices, in this process if there are only a few. Raises OutputError."""
-    workers = worker_count(len(indices), few=FEW, processes=processes)
+    workers = worker_count(len(indices), sequential_limit=SEQUENTIAL_LIMIT, processes=processes)
     if workers == 1:
         for done, index in enumerate(indices, start=1):
             yield _read(inputs, index)

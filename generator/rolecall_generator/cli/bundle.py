@@ -79,7 +79,7 @@ def bundle(
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Write a bundle per customer and switch role: a folder and a zip with all ways to give the access, and a README.
+    """Write a bundle per customer and switch role: a folder and a zip with all methods to grant the access and a README.
 
     Exit code 1 if a bundle is not safe to hand over because gen check finds an error in its module; it is written anyway.
     Exit code 5 if a bundle could not be written; the others are written.
@@ -90,16 +90,16 @@ def bundle(
     if key is not None and sign != "minisign":
         raise SelectionError("--key is only valid for minisign", where="--key", hint="add --sign minisign, or remove --key")
     signer = None if sign is None else Signer(sign, None if key is None else str(Path(key).expanduser().absolute()))
-    choices = BundleOptions(names or (), template_url_base, stored, signer, prune, prune_all, pdf)
+    options = BundleOptions(names or (), template_url_base, stored, signer, prune, prune_all, pdf)
     with progress_bar("bundles", quiet=quiet or output_format == "json") as (started, progress):
-        done = write_bundles(manifest, out, choices, started=started, progress=progress)
+        done = write_bundles(manifest, out, options, started=started, progress=progress)
     if output_format == "json":
         emit_json(bundles_json(done))
     elif not quiet:
         print_bundles(stdout(), done, partial(command_line, manifest=manifest, out=out))
     print_failures(stderr(), done)
-    print_objections(stderr(), done)
-    if done.failed or done.objections:
+    print_blocking_findings(stderr(), done)
+    if done.failed or done.blocking_findings:
         raise typer.Exit(int(ExitCode.OUTPUT if done.failed else ExitCode.FINDINGS))
 
 
@@ -169,7 +169,7 @@ def bundles_json(done: BundleReport) -> dict[str, Any]:
         "failed": dict(done.failed),
         "unsafe": {
             path: [{"rule": finding.rule, "message": finding.message, "hint": finding.hint} for finding in found]
-            for path, found in done.objections.items()
+            for path, found in done.blocking_findings.items()
         },
         "files_written": report.files_written,
         "kept": list(report.kept),
@@ -182,7 +182,7 @@ def print_bundles(console: Console, done: BundleReport, command: Callable[[str],
     `command` completes a command line with the options for manifest and output folder.
     """
     report = done.report
-    bad = done.objections
+    bad = done.blocking_findings
     rows = [(path, state) for state in _STATES for path in getattr(report, state) if state != "unchanged" or path in bad]
     rows.sort(key=lambda row: row[0] not in bad)  # only the first rows are shown
     table = Table(title=str(done.folder), title_justify="left", title_style="bold")
@@ -225,9 +225,9 @@ def print_failures(console: Console, done: BundleReport) -> None:
             console.print(f"{_HINT}move it out of the folder of bundles, then run again", markup=False, soft_wrap=True)
 
 
-def print_objections(console: Console, done: BundleReport) -> None:
+def print_blocking_findings(console: Console, done: BundleReport) -> None:
     """Print the error findings of each bundle that should not be handed over."""
-    lines = [(path, finding) for path, found in done.objections.items() for finding in found]
+    lines = [(path, finding) for path, found in done.blocking_findings.items() for finding in found]
     for path, finding in lines[:_SHOWN]:
         console.print(f"error: {done.folder / path}: {_UNSAFE}", style="bold red", markup=False, soft_wrap=True)
         console.print(f"  {finding.rule}: {finding.message}", style="red", markup=False, soft_wrap=True)
@@ -245,7 +245,7 @@ def _next_step(folder: Path, path: str, command: Callable[[str], str]) -> str:
 def check_json(path: Path, found: BundleVerification) -> dict[str, Any]:
     """The object that `gen bundle-check --format json` prints for one bundle."""
     return {"bundle": str(path), "ok": found.ok, "files": found.files, "signature": found.signature,
-            "problems": [{"file": problem.file, "what": problem.what} for problem in found.problems]}  # fmt: skip
+            "problems": [{"file": problem.file, "message": problem.what} for problem in found.problems]}  # fmt: skip
 
 
 def print_checks(console: Console, path: Path, found: BundleVerification) -> None:
@@ -253,5 +253,5 @@ def print_checks(console: Console, path: Path, found: BundleVerification) -> Non
     for problem in found.problems:
         console.print(f"{path}: {problem.file}: {problem.what}", markup=False, style="red", soft_wrap=True)
     if found.ok:
-        said = f"{path}: {found.files:,} files match SHA256SUMS; {found.signature}"
-        console.print(said, markup=False, soft_wrap=True)
+        message = f"{path}: {found.files:,} files match SHA256SUMS; {found.signature}"
+        console.print(message, markup=False, soft_wrap=True)

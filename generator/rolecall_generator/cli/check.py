@@ -75,7 +75,7 @@ gen prove                                    the matrix for the output of gen te
 
 gen prove --format html > proof.html         a page with the graph, for a security review
 
-gen prove --format mermaid > trust.mmd       the graph of who reaches what, for Markdown"""
+gen prove --format mermaid > trust.mmd       the access graph, for Markdown"""
 )
 def prove(
     manifest: ManifestArgument = DEFAULT_MANIFEST,

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from rolecall_generator.customers import (
         AccessDifference,
         CustomerRow,
+        CustomerView,
         ModuleDifference,
         NextStep,
         OngoingRotation,
         Proposal,
-        ShownCustomer,
     )
     from rolecall_generator.manifest import ResolvedCustomer
 
@@ -37,7 +37,7 @@ _WHOLE_NAME = 20
 """Maximum length of customer names that a table does not wrap."""
 _MARKS = {
     "new": (("+", "green"), " (new)"),
-    "gone": (("-", "red"), " (removed)"),
+    "removed": (("-", "red"), " (removed)"),
     "changed": (("~", "yellow"), ""),
     "text": (("~", "dim"), " (text only; no access changes)"),
 }
@@ -112,14 +112,14 @@ def print_steps(console: Console, steps: Sequence[NextStep]) -> None:
         return
     console.print("next", style="bold")
     width = max(len(step.command) for step in steps)
-    one_line = not console.is_terminal or all(4 + width + 3 + len(step.why) <= console.width for step in steps)
+    one_line = not console.is_terminal or all(4 + width + 3 + len(step.reason) <= console.width for step in steps)
     for step in steps:
         shown = Text(f"    {step.command:<{width}}   " if one_line else f"    {step.command}")
         if one_line:
-            console.print(shown.append(step.why, "dim"), soft_wrap=True)
+            console.print(shown.append(step.reason, "dim"), soft_wrap=True)
         else:
             console.print(shown, soft_wrap=True)
-            console.print(Text(f"        {step.why}", "dim"), soft_wrap=True)
+            console.print(Text(f"        {step.reason}", "dim"), soft_wrap=True)
 
 
 def proposal_json(proposal: Proposal, *, written: bool, steps: Sequence[NextStep] = ()) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def proposal_json(proposal: Proposal, *, written: bool, steps: Sequence[NextStep
         "files": {path: list(lines) for path, lines in proposal.text_changes().items()},
         "access": difference_json(proposal.difference),
         "notes": list(proposal.notes),
-        "next": [{"command": step.command, "why": step.why} for step in steps],
+        "next": [{"command": step.command, "reason": step.reason} for step in steps],
     }
 
 
@@ -185,7 +185,7 @@ def customer_json(customer: ResolvedCustomer) -> dict[str, Any]:
     return body | {key: dict(body[key]) for key in ("tags", "labels", "variables")}
 
 
-def print_customer(console: Console, shown: ShownCustomer, profile: str) -> None:
+def print_customer(console: Console, shown: CustomerView, profile: str) -> None:
     """Print one customer: settings, access, files, and the AWS CLI profile."""
     for key, value in _settings(shown):
         console.print(Text(f"{key:<13}", "bold").append(value, "not bold"), soft_wrap=True)
@@ -203,13 +203,13 @@ def print_customer(console: Console, shown: ShownCustomer, profile: str) -> None
         console.print(f"    {line}", soft_wrap=True)
 
 
-def _settings(shown: ShownCustomer) -> Iterator[tuple[str, str]]:
+def _settings(shown: CustomerView) -> Iterator[tuple[str, str]]:
     one = shown.customer
     yield "customer", f"{one.name} ({shown.place})"
     yield "account", f"{one.account_id} ({shown.partition})"
     yield "role", shown.role_arn
     yield "trusts", f"{shown.backend_role_arn} ({one.trust})"
-    yield "external id", one.external_id or "none: the role can be assumed without one"
+    yield "external ID", one.external_id or "none: the role can be assumed without one"
     if one.previous_external_id:
         yield "", f"{one.previous_external_id} is also accepted: a rotation is under way"
     yield "assumed by", shown.backend_policy
@@ -225,11 +225,11 @@ def _settings(shown: ShownCustomer) -> Iterator[tuple[str, str]]:
         yield "console", shown.link
 
 
-def customer_shown_json(shown: ShownCustomer, profile: str) -> dict[str, Any]:
+def customer_view_json(shown: CustomerView, profile: str) -> dict[str, Any]:
     """The object that `gen customer show --format json` prints."""
     return {
         **customer_json(shown.customer),
-        "place": str(shown.place),
+        "location": str(shown.place),
         "partition": shown.partition,
         "role_arn": shown.role_arn,
         "backend_role_arn": shown.backend_role_arn,
@@ -252,16 +252,16 @@ def rotation_lines(found: Sequence[OngoingRotation], now: datetime, command: Cal
     for one in found:
         since = _since(one.days(now))
         waits = (
-            "the customer has yet to apply the new module, or it was not checked yet: runner verify"
-            if one.seen is None
-            else f"the new id was accepted: {command(f'gen customer rotate-external-id {one.name} --finish')}"
+            "the customer has not applied the new module, or it has not been verified: runner verify"
+            if one.accepted is None
+            else f"the new ID was accepted: {command(f'gen customer rotate-external-id {one.name} --finish')}"
         )
         yield f"{one.name:<{width}}  {since}: {waits}"
 
 
 def _since(days: int | None) -> str:
     if not days:
-        return "since an unknown day" if days is None else "since today"
+        return "since an unknown date" if days is None else "since today"
     return f"for {days:,} {'day' if days == 1 else 'days'}"
 
 
@@ -272,7 +272,7 @@ def rotations_json(found: Sequence[OngoingRotation]) -> list[dict[str, str | Non
             "name": one.name,
             "account_id": one.account_id,
             "started": one.started.isoformat() if one.started is not None else None,
-            "seen": one.seen.isoformat() if one.seen is not None else None,
+            "accepted": one.accepted.isoformat() if one.accepted is not None else None,
         }
         for one in found
     ]
@@ -314,9 +314,9 @@ def _ask() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise SelectionError("confirmation requires a terminal; nothing was written", hint=_CONFIRMATION_HINT)
     try:
-        wanted = confirm("Write these changes?")
+        confirmed = confirm("Write these changes?")
     except typer.Abort:
         emit("")  # ends the line of the prompt
-        wanted = False
-    if not wanted:
+        confirmed = False
+    if not confirmed:
         raise InterruptedRunError("not confirmed; nothing was written")

@@ -14,7 +14,7 @@ import typer
 
 from rolecall_generator.cli.customer_output import (
     confirm_and_write,
-    customer_shown_json,
+    customer_view_json,
     customers_json,
     print_customer,
     print_customers,
@@ -174,7 +174,7 @@ def set_fields(
     values = ({} if account_id is None else {"account_id": account_id}) | given.values()
     if not values and not unset:
         raise SelectionError("nothing to set", hint="specify the changes, for example --label tier=gold")
-    confirm_and_write(change_customer(change.manifest, change.out, name, values, drop=unset or ()), change)
+    confirm_and_write(change_customer(change.manifest, change.out, name, values, unset=unset or ()), change)
 
 
 @app.command(epilog="Example:  gen customer remove acme --dry-run")
@@ -253,7 +253,7 @@ def show(
     shown = show_customer(loaded, out, name)
     profile = profiles_text(loaded.manifest, [name])
     if output_format == "json":
-        emit_json(customer_shown_json(shown, profile))
+        emit_json(customer_view_json(shown, profile))
     else:
         print_customer(stdout(), shown, profile)
 

@@ -102,10 +102,10 @@ def _import(reading: Reading, into: Path, permissions: list[str] | None, change:
     edits = import_edits(plan, into)
     notes = tuple(import_notes(plan, None if change.output_format == "json" else _NAMED))
     if not edits and change.output_format != "json":  # without edits there is nothing to plan
-        said = "No changes: the manifest is up to date."
+        message = "No changes: the manifest is up to date."
         if any(one.differs for one in plan.known):
-            said = "No changes: use --update to apply the differences."
-        for note in (*notes, said):
+            message = "No changes: use --update to apply the differences."
+        for note in (*notes, message):
             stdout().print(note, markup=False)
         return
     confirm_and_write(import_customers(loaded, change.out, edits, notes=notes), change)

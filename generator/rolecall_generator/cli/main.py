@@ -33,7 +33,7 @@ COMMANDS = {
     ),
     "bundle": CommandModule(
         "rolecall_generator.cli.bundle",
-        "Write a bundle per customer and switch role: a folder and a zip with all ways to give the access, and a README.",
+        "Write a bundle per customer and switch role: a folder and a zip with all methods to grant the access and a README.",
     ),
     "bundle-check": CommandModule(
         "rolecall_generator.cli.bundle",
@@ -55,8 +55,8 @@ app = SafeTyper(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         emit(f"rolecall {rolecall_generator.__version__}")
         raise typer.Exit
 

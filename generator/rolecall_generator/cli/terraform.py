@@ -228,13 +228,13 @@ def print_comparison(console: Console, found: Comparison) -> None:
     signs = {
         "new": ("+", "green"),
         "changed": ("~", "yellow"),
-        "gone": ("-", "red"),
+        "removed": ("-", "red"),
         "text": ("~", "dim"),
         "extra": ("!", "yellow"),
     }
     notes = {
         "text": " (text only; no access changes)",
-        "gone": " (will be removed)",
+        "removed": " (will be removed)",
         "new": " (new)",
         "extra": " (files that gen terraform does not manage)",
     }

@@ -7,7 +7,7 @@ from rolecall_generator.customers.edits import (
     remove_entries,
     rename_entry,
 )
-from rolecall_generator.customers.listing import CustomerRow, ShownCustomer, list_customers, profiles_text, show_customer
+from rolecall_generator.customers.listing import CustomerRow, CustomerView, list_customers, profiles_text, show_customer
 from rolecall_generator.customers.proposal import AccessDifference, ModuleDifference, NextStep, Proposal
 from rolecall_generator.customers.rotation import (
     OngoingRotation,
@@ -20,11 +20,11 @@ from rolecall_generator.customers.rotation import (
 __all__ = [
     "AccessDifference",
     "CustomerRow",
+    "CustomerView",
     "ModuleDifference",
     "NextStep",
     "OngoingRotation",
     "Proposal",
-    "ShownCustomer",
     "abort_rotation",
     "add_customer",
     "change_customer",

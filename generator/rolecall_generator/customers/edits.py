@@ -17,13 +17,13 @@ from rolecall_generator.iam import ModuleKind
 from rolecall_generator.manifest import Customer, LoadedManifest, Manifest, fresh_external_id, load_manifest
 from rolecall_generator.manifest.editing import (
     AddCustomer,
-    DropField,
     Edit,
     Edited,
     RemoveEntry,
     RenameEntry,
     Section,
     SetField,
+    UnsetField,
     Value,
     write_edited,
 )
@@ -49,14 +49,14 @@ def add_customer(
 
 
 def change_customer(
-    manifest: Path, out: Path, name: str, values: Mapping[str, Value], *, drop: Collection[str] = ()
+    manifest: Path, out: Path, name: str, values: Mapping[str, Value], *, unset: Collection[str] = ()
 ) -> Proposal:
-    """Propose new values for a customer's fields; fields in `drop` fall back to the manifest's defaults.
+    """Propose new values for a customer's fields; fields in `unset` fall back to the manifest's defaults.
 
     Mappings (tags, labels, variables) are merged with the existing ones, new values win. Raises as `propose`, and
-    SelectionError for a key in `drop` that customers do not have or that is also in `values`.
+    SelectionError for a key in `unset` that customers do not have or that is also in `values`.
     """
-    for key in drop:
+    for key in unset:
         if key not in Customer.model_fields:
             hint = suggest(key, Customer.model_fields, "use a key of a customer from docs/manifest.md")
             raise SelectionError(f"a customer has no key {key}", where="--unset", hint=hint)
@@ -68,7 +68,7 @@ def change_customer(
         SetField(name, field, {**getattr(known.get(name), field, {}), **value} if isinstance(value, Mapping) else value)
         for field, value in values.items()
     ]
-    edits += [DropField(name, field) for field in drop]
+    edits += [UnsetField(name, field) for field in unset]
     proposal = propose(loaded, out, edits)
     return replace(proposal, steps=steps_after_change(manifest, out, name, proposal.difference.paths))
 
@@ -107,10 +107,10 @@ def _steps_after_removal(proposal: Proposal, out: Path, names: Sequence[str], se
         yield NextStep("terraform destroy", "first, in both modules of the switch role, in their accounts")
         yield generate
         return
-    who = names[0] if len(names) == 1 else "these customers"
+    subject = names[0] if len(names) == 1 else "these customers"
     yield generate
-    yield _apply_backend(out, f"ends the backend's access to {who}")
-    yield NextStep("terraform destroy", f"run by {who} in the module's folder: deletes the role from the account")
+    yield _apply_backend(out, f"ends the backend's access to {subject}")
+    yield NextStep("terraform destroy", f"run by {subject} in the module's folder: deletes the role from the account")
 
 
 def rename_entry(manifest: Path, out: Path, old: str, new: str, *, section: Section = "customers") -> Proposal:

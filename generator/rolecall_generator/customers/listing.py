@@ -56,7 +56,7 @@ def list_customers(
     labels: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> tuple[CustomerRow, ...]:
-    """Customers that match any of the patterns (names or account ids with wildcards) and all labels and tags.
+    """Customers that match any of the patterns (names or account IDs with wildcards) and all labels and tags.
 
     Values of labels and tags may have wildcards. Raises SelectionError for a pattern that matches no customer,
     ManifestError, OutputError. A manifest that cannot be planned (such as one with more customers than fit into the
@@ -99,8 +99,8 @@ def _matches(customer: ResolvedCustomer, patterns: Collection[str]) -> bool:
     )
 
 
-def _has_all(values: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    return all(key in values and fnmatchcase(values[key], pattern) for key, pattern in wanted.items())
+def _has_all(values: Mapping[str, str], patterns: Mapping[str, str]) -> bool:
+    return all(key in values and fnmatchcase(values[key], pattern) for key, pattern in patterns.items())
 
 
 def _check_patterns(patterns: Collection[str], customers: Sequence[ResolvedCustomer]) -> None:
@@ -108,7 +108,7 @@ def _check_patterns(patterns: Collection[str], customers: Sequence[ResolvedCusto
     for pattern in patterns:
         if not any(_matches(customer, (pattern,)) for customer in customers):
             names = [customer.name for customer in customers]
-            hint = suggest(pattern, names, "use a name, an account id, or a pattern such as acme-*")
+            hint = suggest(pattern, names, "use a name, an account ID, or a pattern such as acme-*")
             raise SelectionError(f"no customer matches {pattern}", hint=hint)
 
 
@@ -124,11 +124,11 @@ class ModuleFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownCustomer:
+class CustomerView:
     """A customer with everything that the manifest, its defaults and the plan determine.
 
     `access` are sentences. `backend_policy` is the ARN of the policy that lets the backend assume the role. `link` opens
-    the console's switch-role page; None when the role requires an external id, which the console cannot send.
+    the console's switch-role page; None when the role requires an external ID, which the console cannot send.
     """
 
     customer: ResolvedCustomer
@@ -142,7 +142,7 @@ class ShownCustomer:
     link: str | None
 
 
-def show_customer(loaded: LoadedManifest, out: Path, name: str) -> ShownCustomer:
+def show_customer(loaded: LoadedManifest, out: Path, name: str) -> CustomerView:
     """Resolve one customer. Raises SelectionError for an unknown name, PlanError, OutputError."""
     lock = read_lock(out)
     customer = _customer(loaded, name)
@@ -153,7 +153,7 @@ def show_customer(loaded: LoadedManifest, out: Path, name: str) -> ShownCustomer
     label = labeller(loaded.manifest.account_names())
     changes = differences(Access(), module.build().access.canonical(), label=label)
     link = switch_role_url(loaded.manifest.partition, customer.account_id, customer.path, customer.role, name)
-    return ShownCustomer(
+    return CustomerView(
         customer=customer,
         place=loaded.places.find("customers", name),
         partition=loaded.manifest.partition,
@@ -244,7 +244,7 @@ def _customers(
         if chosen is not None and customer.name not in chosen:
             continue
         settings = {"role_arn": customer_role_arn(manifest.partition, customer)}
-        # During a rotation the role accepts the previous id both before and after the customer applies the module.
+        # During a rotation the role accepts the previous ID both before and after the customer applies the module.
         if (external_id := customer.previous_external_id or customer.external_id) is not None:
             settings["external_id"] = external_id
         # The backend's credentials come from a role: AWS limits chained sessions.

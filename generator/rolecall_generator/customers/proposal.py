@@ -22,7 +22,7 @@ class NextStep:
     """One step for the user: `command` to copy, "" where there is none, and what it is for."""
 
     command: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def propose(
 
 @dataclass(frozen=True, slots=True)
 class ModuleDifference:
-    """What changes in one module. `state` is new, changed, gone, moved or text (files change, access does not).
+    """What changes in one module. `state` is new, changed, removed, moved or text (files change, access does not).
 
     `moved_from` is the module's path before a rename. `replaced`: pairs of ARNs (before, after) of roles that are deleted
     and created under another name, because AWS cannot rename a role.
@@ -136,8 +136,8 @@ def access_difference(
             touched.append(_compared(origin, module, name))
     for module in known.values():
         changes = differences(module.build().access.canonical(), Access(), label=name)
-        touched.append(ModuleDifference(module.path, "gone", changes))
-    return AccessDifference(tuple(touched), len(new.modules) - sum(item.state != "gone" for item in touched), note)
+        touched.append(ModuleDifference(module.path, "removed", changes))
+    return AccessDifference(tuple(touched), len(new.modules) - sum(item.state != "removed" for item in touched), note)
 
 
 def _planned_before(before: Manifest, previous: Mapping[str, Slot]) -> tuple[Plan, str]:
@@ -162,9 +162,9 @@ def _compared(origin: PlannedModule | None, module: PlannedModule, name: Label) 
 
 def _replaced(before: Access, after: Access) -> Iterator[tuple[str, str]]:
     """Pairs of a removed and an added role of one account: the effect of a changed name or path."""
-    gone = [arn for arn, role in before.roles.items() if arn not in after.roles and not role.existing]
+    removed = [arn for arn, role in before.roles.items() if arn not in after.roles and not role.existing]
     added = [arn for arn, role in after.roles.items() if arn not in before.roles and not role.existing]
-    for old, new in zip(gone, added, strict=False):
+    for old, new in zip(removed, added, strict=False):
         was, now = Arn.parse(old), Arn.parse(new)
         if was is not None and now is not None and was.account_id == now.account_id:
             yield old, new

@@ -1,8 +1,8 @@
-"""Rotation of a customer's external id: start, finish, abort, and the list of ongoing rotations.
+"""Rotation of a customer's external ID: start, finish, abort, and the list of ongoing rotations.
 
-During a rotation the manifest has both ids and the customer's trust policy accepts both (`StringEquals` with a list), so
+During a rotation the manifest has both IDs and the customer's trust policy accepts both (`StringEquals` with a list), so
 the role can be assumed before and after the customer applies the new module. A rotation ends once `runner verify` has
-recorded in the status file that the new id was accepted; from then on the old id, kept in `rolecall.rotations.json`, must
+recorded in the status file that the new ID was accepted; from then on the old ID, kept in `rolecall.rotations.json`, must
 be refused.
 """
 
@@ -21,7 +21,7 @@ from rolecall_generator.customers.edits import steps_after_change
 from rolecall_generator.customers.proposal import NextStep, Proposal, propose
 from rolecall_generator.errors import ExitCode, OutputError, RolecallError, SelectionError
 from rolecall_generator.manifest import Customer, LoadedManifest, fresh_external_id, load_manifest
-from rolecall_generator.manifest.editing import DropField, Edit, Edited, SetField, write_edited
+from rolecall_generator.manifest.editing import Edit, Edited, SetField, UnsetField, write_edited
 from rolecall_generator.planning import customer_path
 from rolecall_generator.records import (
     STATUS_VERSION,
@@ -38,7 +38,7 @@ _HINT = "restore it from version control, or delete it and run `runner verify` a
 
 @dataclass(frozen=True, slots=True)
 class AcceptedIds:
-    """The external ids that roles accepted, from a status file; `customers` is its unvalidated JSON value.
+    """The external IDs that roles accepted, from a status file; `customers` is its unvalidated JSON value.
 
     {"acme": {"external_id_seen": {"sha256": "...", "date": "2026-11-24T12:00:00+00:00"}}}
     """
@@ -47,9 +47,9 @@ class AcceptedIds:
     customers: Any
 
     def first_accepted(self, name: str, external_id: str) -> str | None:
-        """When the customer's role first accepted this external id (ISO 8601 with a time zone).
+        """When the customer's role first accepted this external ID (ISO 8601 with a time zone).
 
-        None unless it is the id that the role accepted last. Raises OutputError for a broken entry.
+        None unless it is the ID that the role accepted last. Raises OutputError for a broken entry.
         """
         with _status_file_errors(self.path):
             seen = self.customers.get(name, {}).get("external_id_seen")
@@ -89,14 +89,14 @@ def _status_file_errors(path: Path) -> Iterator[None]:
 _CURRENT, _PREVIOUS = "external_id", "previous_external_id"
 
 
-class NotSeenError(RolecallError):
-    """A rotation cannot be finished: the customer's role is not known to accept the new external id."""
+class UnverifiedIdError(RolecallError):
+    """A rotation cannot be finished: the customer's role is not known to accept the new external ID."""
 
     exit_code = ExitCode.FINDINGS
 
 
 def _save(edited: Edited, out: Path, name: str, record: Rotation) -> None:
-    """Write the record, then the manifest: an id that is still in the manifest is never treated as retired.
+    """Write the record, then the manifest: an ID that is still in the manifest is never treated as retired.
 
     Raises OutputError; then the record is restored, unless another command has changed it since.
     """
@@ -128,20 +128,20 @@ def start_rotation(
     external_id: str | None = None,
     make_id: Callable[[], str] = fresh_external_id,
 ) -> Proposal:
-    """Propose a new external id that is accepted in addition to the old one. Raises SelectionError, and as `propose`."""
+    """Propose a new external ID that is accepted in addition to the old one. Raises SelectionError, and as `propose`."""
     loaded = load_manifest(manifest)
     customer = _customer(loaded, name)
     before = read_rotations(out).get(name)
     if customer.previous_external_id is not None:
         since = f" since {before.started}" if before is not None and not before.ended else ""
         hint = f"finish or abort it first, as in: gen customer rotate-external-id {name} --finish"
-        raise SelectionError(f"a rotation of {name}'s external id is in progress{since}", where=str(manifest), hint=hint)
+        raise SelectionError(f"a rotation of {name}'s external ID is in progress{since}", where=str(manifest), hint=hint)
     if customer.external_id is None:
         hint = "add external_id to its entry: a role without one is not affected by a rotation"
-        raise SelectionError(f"customer {name} has no external id to rotate", where=str(manifest), hint=hint)
+        raise SelectionError(f"customer {name} has no external ID to rotate", where=str(manifest), hint=hint)
     if external_id is not None and not external_id:  # such as an unset variable of a script
         hint = "name one, or omit the option to generate one"
-        raise SelectionError("the new external id is empty", where="--external-id", hint=hint)
+        raise SelectionError("the new external ID is empty", where="--external-id", hint=hint)
     fresh = make_id() if external_id is None else external_id
     edits = [SetField(name, _CURRENT, fresh), SetField(name, _PREVIOUS, customer.external_id)]
     record = Rotation(now.isoformat(timespec="seconds"), "", before.retired if before is not None else "")
@@ -151,7 +151,7 @@ def start_rotation(
 def finish_rotation(
     manifest: Path, out: Path, name: str, *, now: datetime, force: bool = False, rehearsal: bool = False
 ) -> Proposal:
-    """Propose to remove the previous id. Raises NotSeenError unless the new id was accepted or `force` is set.
+    """Propose to remove the previous ID. Raises NotSeenError unless the new ID was accepted or `force` is set.
 
     Raises SelectionError when no rotation is in progress, and as `propose`.
     """
@@ -159,22 +159,22 @@ def finish_rotation(
     current, previous = _both(loaded, name)
     warning = ""
     if read_accepted_ids(out, rehearsal=rehearsal).first_accepted(name, current) is None:
-        what = f"{name} is not known to accept its new external id"
+        what = f"{name} is not known to accept its new external ID"
         if not force:
-            raise NotSeenError(
+            raise UnverifiedIdError(
                 f"{what}: its role may refuse access without the previous one",
                 where=str(out),
                 hint=f"have the customer apply the module, then: runner verify --limit {name} (--force skips this check)",
             )
         warning = f"{what}; its role may refuse access until the customer applies the module"
-    return _end(loaded, out, name, [DropField(name, _PREVIOUS)], now, retired=previous, warning=warning)
+    return _end(loaded, out, name, [UnsetField(name, _PREVIOUS)], now, retired=previous, warning=warning)
 
 
 def abort_rotation(manifest: Path, out: Path, name: str, *, now: datetime) -> Proposal:
-    """Propose to restore the previous id. Raises SelectionError when no rotation is in progress, and as `propose`."""
+    """Propose to restore the previous ID. Raises SelectionError when no rotation is in progress, and as `propose`."""
     loaded = load_manifest(manifest)
     current, previous = _both(loaded, name)
-    edits: list[Edit] = [SetField(name, _CURRENT, previous), DropField(name, _PREVIOUS)]
+    edits: list[Edit] = [SetField(name, _CURRENT, previous), UnsetField(name, _PREVIOUS)]
     return _end(loaded, out, name, edits, now, retired=current, warning="")
 
 
@@ -192,23 +192,23 @@ def _proposal(
 ) -> Proposal:
     found = propose(loaded, out, edits, notes=notes)
     manifest = loaded.files[0]
-    # The backend's module names roles, not external ids: it needs no apply.
+    # The backend's module names roles, not external IDs: it needs no apply.
     steps = steps_after_change(manifest, out, name, {customer_path(name)})
-    remark = f"After {name} has applied it, runner verify checks that the role refuses the retired id."
+    remark = f"After {name} has applied it, runner verify checks that the role refuses the retired ID."
     if not record.ended:
         finish = command_line(f"gen customer rotate-external-id {name} --finish", manifest, out)
-        steps += (NextStep(finish, "when runner verify has seen the new id accepted"),)
-        remark = f"Until {name} applies it, the runner uses the previous id; the new module accepts both."
+        steps += (NextStep(finish, "when runner verify has seen the new ID accepted"),)
+        remark = f"Until {name} applies it, the runner uses the previous ID; the new module accepts both."
     save = partial(_save, out=out, name=name, record=record)
     return replace(found, steps=steps, remark=remark, save=save)
 
 
 def _both(loaded: LoadedManifest, name: str) -> tuple[str, str]:
-    """The customer's current and previous id. Raises SelectionError when no rotation is in progress."""
+    """The customer's current and previous ID. Raises SelectionError when no rotation is in progress."""
     customer = _customer(loaded, name)
     if customer.external_id is None or customer.previous_external_id is None:
         hint = f"start one with: gen customer rotate-external-id {name}"
-        raise SelectionError(f"no rotation of {name}'s external id is in progress", where=str(loaded.files[0]), hint=hint)
+        raise SelectionError(f"no rotation of {name}'s external ID is in progress", where=str(loaded.files[0]), hint=hint)
     return customer.external_id, customer.previous_external_id
 
 
@@ -226,14 +226,14 @@ def _customer(loaded: LoadedManifest, name: str) -> Customer:
 class OngoingRotation:
     """A customer whose rotation is in progress. Times have a time zone.
 
-    `started` is None for a rotation that was written into the manifest by hand. `seen` is when the new id was first
+    `started` is None for a rotation that was written into the manifest by hand. `accepted` is when the new ID was first
     accepted, None if that is not known.
     """
 
     name: str
     account_id: str
     started: datetime | None
-    seen: datetime | None
+    accepted: datetime | None
 
     def days(self, now: datetime) -> int | None:
         """Whole days since the start; None if the start is not known."""

@@ -100,10 +100,10 @@ def _widening(statement: Statement) -> bool | None:
 
 
 def _condition_text(condition: Condition) -> str:
-    """A condition as a noun phrase: `external id 0f0c`, `MFA`, `aws:PrincipalArn ArnLike a or b`."""
+    """A condition as a noun phrase: `external ID 0f0c`, `MFA`, `aws:PrincipalArn ArnLike a or b`."""
     values = " or ".join(condition.values) if condition.values else "nothing"
     if (condition.operator, condition.key.lower()) == ("StringEquals", "sts:externalid"):
-        return f"external id {values}"
+        return f"external ID {values}"
     if (condition.operator, condition.key.lower(), values) == ("Bool", "aws:multifactorauthpresent", "true"):
         return "MFA"
     return f"{condition.key} {condition.operator} {values}"
@@ -434,13 +434,13 @@ def _user_changes(old: User, new: User, wording: _Wording) -> Iterator[Change]:
 
 def _password_changes(old: ConsolePassword | None, new: ConsolePassword | None, wording: _Wording) -> Iterator[Change]:
     if old is None and new is not None:
-        how = "" if new.reset_required else " that need not be changed"
+        how = "" if new.reset_required else " that does not have to be changed"
         yield wording.change("added", f"gains a console password{how}", True)
     elif old is not None and new is None:
         yield wording.change("removed", "loses the console password", False)
     elif old is not None and new is not None:
         if old.reset_required != new.reset_required:
-            must = "must now" if new.reset_required else "need no longer"
+            must = "now has to" if new.reset_required else "no longer has to"
             yield wording.change("changed", f"{must} change the first console password", None)
         if old.pgp_key != new.pgp_key:
             how = "in plain text in the state" if new.pgp_key is None else "encrypted with another PGP key"

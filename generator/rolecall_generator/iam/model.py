@@ -156,7 +156,7 @@ class ModuleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountLabel:
-    """An account id with the account's display name."""
+    """An account ID with the account's display name."""
 
     name: str
     account_id: str

@@ -85,7 +85,7 @@ def _decode(path: Path, encoding: str | None) -> str:
         text = data.decode(encoding or detected)
     except LookupError as error:
         raise ImportProblemsError.at(
-            path, 1, f"there is no encoding {encoding}", "use a name that Python knows, as in utf-8 or cp1252"
+            path, 1, f"there is no encoding {encoding}", "use an encoding that Python supports, as in utf-8 or cp1252"
         ) from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -100,7 +100,7 @@ def _decode(path: Path, encoding: str | None) -> str:
 
 
 ROLE_ARN = "role_arn"
-"""Column with account id, path and role name in one value."""
+"""Column with account ID, path and role name in one value."""
 FIELDS = (*CSV_COLUMNS.plain, ROLE_ARN)
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -143,14 +143,14 @@ def is_field(name: str) -> bool:
     return name in FIELDS or bool(colon and prefix in CSV_COLUMNS.maps and key)
 
 
-def match_columns(header: Sequence[str], wanted: Mapping[str, str]) -> tuple[dict[int, str], tuple[str, ...]]:
+def match_columns(header: Sequence[str], mapping: Mapping[str, str]) -> tuple[dict[int, str], tuple[str, ...]]:
     """Match columns with fields. Returns fields by column number (from 0), and the headers of unmatched columns.
 
-    `wanted`: headers by field, which take precedence over matching by name. Raises SelectionError for a header that does
+    `mapping`: headers by field, which take precedence over matching by name. Raises SelectionError for a header that does
     not exist, is not unique, or is mapped to two fields.
     """
     fields: dict[int, str] = {}
-    for field, name in wanted.items():
+    for field, name in mapping.items():
         numbers = [number for number, cell in enumerate(header) if cell.casefold() == name.casefold()]
         if len(numbers) != 1:
             what = f"the table has no column {name}" if not numbers else f"{len(numbers)} columns are named {name}"
@@ -197,7 +197,7 @@ def read_csv_accounts(
     fields, unmatched = match_columns(header.cells, columns)
     if not {"account_id", ROLE_ARN} & set(fields.values()):
         raise SelectionError(
-            "no column has the account ids", where=str(path),
+            "no column has the account IDs", where=str(path),
             hint=f'map it: --column account_id="HEADER"; the table has: {headers_of(header.cells)}',
         )  # fmt: skip
     problems: list[Problem] = []
@@ -255,7 +255,7 @@ def _contradictions(arn_fields: Mapping[str, Value], values: Mapping[str, Value]
 
 
 def _spreadsheet_number(cell: str, file: str, at: Point) -> Iterator[Problem]:
-    """Report an account id that a spreadsheet changed to a number. Guessing it could select another customer's account."""
+    """Report an account ID that a spreadsheet changed to a number. Guessing it could select another customer's account."""
     if _SPREADSHEET_NUMBER.fullmatch(cell):
         what = f'account_id "{clip(cell)}" was changed to a number by a spreadsheet'
         yield problem_at(file, at, what, "format the column as text, and enter all 12 digits")

@@ -1,6 +1,6 @@
 """Plans the changes of an import: new customers, changed entries and unchanged accounts. Returns them as edits and notes.
 
-Accounts are matched by their id, or by id and role if the manifest or the source has several roles of an account. Repeating
+Accounts are matched by their ID, or by ID and role if the manifest or the source has several roles of an account. Repeating
 an import therefore changes nothing, even if entries were renamed.
 """
 
@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rolecall_generator.errors import Problem, SelectionError
-from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, LeftOut, Reading, Value, problems_of
+from rolecall_generator.importers.interface import (
+    ImportedAccount,
+    ImportProblemsError,
+    Reading,
+    SkippedAccount,
+    Value,
+    problems_of,
+)
 from rolecall_generator.manifest import Customer, Manifest, normalized_name
 from rolecall_generator.manifest.editing import AddCustomer, Edit, SetField
 from rolecall_generator.text import clip, suggest
@@ -24,10 +31,10 @@ _MAP_FIELDS = frozenset({"tags", "labels", "variables"})
 
 @dataclass(frozen=True, slots=True)
 class ImportSettings:
-    """Options of an import. `make_id` generates an external id.
+    """Options of an import. `make_id` generates an external ID.
 
     `permissions`: permission sets of new customers without any in the source; None for the manifest's default. `update`:
-    update existing entries with the values of the source. `retired`: by customer, the external id that its last rotation
+    update existing entries with the values of the source. `retired`: by customer, the external ID that its last rotation
     retired and that no source may restore.
     """
 
@@ -53,8 +60,8 @@ class ImportPlan:
 
     added: tuple[Mapping[str, Value], ...] = ()
     changed: tuple[FieldChange, ...] = ()
-    known: tuple[LeftOut, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    known: tuple[SkippedAccount, ...] = ()
+    skipped: tuple[SkippedAccount, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -77,7 +84,7 @@ def plan_import(reading: Reading, manifest: Manifest, settings: ImportSettings) 
     source_problems: list[Problem] = []
     added: list[dict[str, Value]] = []
     changed: list[FieldChange] = []
-    known: list[LeftOut] = []
+    known: list[SkippedAccount] = []
     notes = list(reading.notes)
     for account in reading.accounts:
         existing = _find_customer(
@@ -98,11 +105,11 @@ def plan_import(reading: Reading, manifest: Manifest, settings: ImportSettings) 
             source_problems += id_problems or _other_account_problems(account, existing, customer_by_name)
         else:
             fields = ", ".join(change.field for change in changes)
-            reason = f"is customer {existing.name}" + (f"; {fields} differ: --update takes them over" if changes else "")
-            known.append(LeftOut(account.name or existing.name, account.account_id, reason, bool(changes)))
+            reason = f"is customer {existing.name}" + (f"; {fields} differ: --update applies them" if changes else "")
+            known.append(SkippedAccount(account.name or existing.name, account.account_id, reason, bool(changes)))
     if source_problems:
         raise ImportProblemsError(source_problems)
-    return ImportPlan(tuple(added), tuple(changed), tuple(known), reading.left_out, reading.ignored, tuple(notes))
+    return ImportPlan(tuple(added), tuple(changed), tuple(known), reading.skipped, reading.ignored, tuple(notes))
 
 
 def _check_permission_sets(names: Iterable[str], manifest: Manifest) -> None:
@@ -136,7 +143,7 @@ def _find_customer(
 def _changes(
     account: ImportedAccount, customer: Customer, manifest: Manifest, settings: ImportSettings, notes: list[str]
 ) -> list[FieldChange]:
-    """The differences between a known account and its entry. Notes about rotated external ids are appended to `notes`."""
+    """The differences between a known account and its entry. Notes about rotated external IDs are appended to `notes`."""
     return [
         FieldChange(customer.name, key, old, _merged(key, old, new))
         for key, new in account.fields.items()
@@ -146,33 +153,33 @@ def _changes(
 
 
 def _is_rotated_id(external_id: Value, customer: Customer, settings: ImportSettings, notes: list[str]) -> bool:
-    """Whether this is the external id from before a rotation that the customer has not applied yet, so not a difference."""
+    """Whether this is the external ID from before a rotation that the customer has not applied yet, so not a difference."""
     if external_id == customer.previous_external_id:
         return True
     if external_id != settings.retired.get(customer.name):
         return False
-    notes.append(f"{customer.name} has the external id retired by its last rotation: the latest module is not applied yet")
+    notes.append(f"{customer.name} has the external ID retired by its last rotation: the latest module is not applied yet")
     return True
 
 
 def _external_id_problems(account: ImportedAccount, customer: Customer, settings: ImportSettings) -> Iterator[Problem]:
-    """Report a file without the external id that the vendor assigned to this account.
+    """Report a file without the external ID that the vendor assigned to this account.
 
-    Only that id proves that the file is from this customer, because the sender chooses account id and file name. No other
-    external id is accepted: a sender who could choose the id of another customer's account could make the vendor act there
+    Only that ID proves that the file is from this customer, because the sender chooses account ID and file name. No other
+    external ID is accepted: a sender who could choose the ID of another customer's account could make the vendor act there
     on their behalf (confused deputy).
     """
     accepted = {customer.external_id, customer.previous_external_id, settings.retired.get(customer.name)} - {None}
     external_id = account.fields.get("external_id")
     if external_id in accepted or (external_id is None and not accepted):
         return
-    what = f"names account {account.account_id} of customer {customer.name}, but not with its external id"
+    what = f"names account {account.account_id} of customer {customer.name}, but not with its external ID"
     if external_id is not None:
         what = f"{what}: it has {clip(str(external_id))}"
     yield account.problem(
         "external_id" if external_id is not None else "account_id",
         what,
-        f"find out who sent it. If {customer.name} has applied this id, adopt it with "
+        f"find out who sent it. If {customer.name} has applied this ID, adopt it with "
         f"`gen customer rotate-external-id {customer.name} --external-id ID`",
     )
 
@@ -245,7 +252,7 @@ def slug(text: str, account_id: str) -> str:
 
 
 class CustomerNames:
-    """Assigns unique names. The account id is appended to a name that differs from a used one only in case or `._-`."""
+    """Assigns unique names. The account ID is appended to a name that differs from a used one only in case or `._-`."""
 
     def __init__(self, used: Iterable[str]) -> None:
         self._used = {normalized_name(name) for name in used}
@@ -275,15 +282,17 @@ def import_notes(plan: ImportPlan, most: int | None = None) -> Iterator[str]:
     unchanged = [account for account in plan.known if not account.differs]
     suffix = f", {len(plan.known) - len(unchanged):,} that differ" if len(plan.known) > len(unchanged) else ""
     yield f"{len(plan.added):,} new, {changed:,} changed, {len(unchanged):,} unchanged{suffix}"
-    differing = [f"{clip(account.name)} ({account.account_id}) {account.why}" for account in plan.known if account.differs]
-    left_out = [f"left out: {clip(account.name)} ({account.account_id}): {account.why}" for account in plan.left_out]
-    for sentences in (differing, left_out):
+    differing = [
+        f"{clip(account.name)} ({account.account_id}) {account.reason}" for account in plan.known if account.differs
+    ]
+    skipped = [f"skipped: {clip(account.name)} ({account.account_id}): {account.reason}" for account in plan.skipped]
+    for sentences in (differing, skipped):
         yield from sentences[:most]
         if most is not None and len(sentences) > most:
             yield f"and {len(sentences) - most:,} more; --format json lists all"
     for change in plan.changed:
         if change.field == "external_id" and change.old is not None:
-            yield f"{change.customer} has a different external id than the manifest: only the vendor chooses external ids"
+            yield f"{change.customer} has a different external ID than the manifest: only the vendor chooses external IDs"
     yield from plan.notes
     if plan.ignored:
         columns = ", ".join(clip(column) for column in plan.ignored)

@@ -33,7 +33,7 @@ class ImportedAccount:
 
     @property
     def account_id(self) -> str:
-        """The account id; "" if the source has none."""
+        """The account ID; "" if the source has none."""
         return str(self.fields.get("account_id", ""))
 
     @property
@@ -48,12 +48,12 @@ class ImportedAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class SkippedAccount:
     """An account that is not imported, with the reason. `differs`: source and manifest have different values."""
 
     name: str
     account_id: str
-    why: str
+    reason: str
     differs: bool = False
 
 
@@ -62,12 +62,12 @@ class Reading:
     """The result of reading a source. `source` is its display name; `ignored` are columns that match no field.
 
     `notes` are shown before the user confirms. `from_customers`: customers wrote the source, so its content must prove which
-    customer it is from, and it must not set external ids.
+    customer it is from, and it must not set external IDs.
     """
 
     source: str
     accounts: tuple[ImportedAccount, ...]
-    left_out: tuple[LeftOut, ...] = ()
+    skipped: tuple[SkippedAccount, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     from_customers: bool = False
@@ -195,7 +195,7 @@ def _duplicates(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
 
 
 def _shared_external_ids(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
-    """Report external ids of another customer (confused deputy), unless the manifest allows the accounts to share one."""
+    """Report external IDs of another customer (confused deputy), unless the manifest allows the accounts to share one."""
     owners: dict[str, tuple[str, str, str]] = {}
     for customer in manifest.customers:
         for external_id in (customer.external_id, customer.previous_external_id):
@@ -211,7 +211,7 @@ def _shared_external_ids(accounts: Iterable[ImportedAccount], manifest: Manifest
             if account_id != account.account_id and not manifest.may_share_external_id(name, account.name):
                 yield account.problem(
                     key, f'{key} "{clip(value)}" is the same as that of {owner}',
-                    "leave it empty to generate one: an external id belongs to exactly one customer",
+                    "leave it empty to generate one: an external ID belongs to exactly one customer",
                 )  # fmt: skip
 
 
@@ -235,8 +235,8 @@ def _other_partition(accounts: Iterable[ImportedAccount], manifest: Manifest) ->
 
 
 def _invalid_fields(accounts: Sequence[ImportedAccount]) -> list[Problem]:
-    """Report missing account ids, and fields that the models of the manifest reject."""
-    missing = "the account id is missing", "write its 12 digits"
+    """Report missing account IDs, and fields that the models of the manifest reject."""
+    missing = "the account ID is missing", "write its 12 digits"
     problems = [account.problem("account_id", *missing) for account in accounts if not account.account_id]
     by_file: dict[str, list[ImportedAccount]] = {}
     for account in accounts:

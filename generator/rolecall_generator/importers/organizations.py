@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rolecall_generator.errors import CallerError, SelectionError
-from rolecall_generator.importers.interface import ImportedAccount, Importer, ImportOption, LeftOut, Reading, Value
+from rolecall_generator.importers.interface import ImportedAccount, Importer, ImportOption, Reading, SkippedAccount, Value
 from rolecall_generator.manifest import Manifest
 
 SOURCE = "AWS Organizations"
@@ -34,7 +34,7 @@ _MAXIMUM_DEPTH = 16  # AWS allows five levels; a simulator may return a loop
 class OrganizationSelection:
     """The accounts to import: those in or below `units` (ids, names or paths; all if empty) that are not excluded.
 
-    `exclude`: ids or names of accounts (wildcards allowed), or ids, names or paths of units. `own`: the vendor's accounts by
+    `exclude`: IDs or names of accounts (wildcards allowed), or IDs, names or paths of units. `own`: the vendor's accounts by
     id, with the reason to skip them.
     """
 
@@ -52,7 +52,7 @@ class _Unit:
     name: str
 
     def matches(self, text: str) -> bool:
-        """Whether the string is the id, name or path of this unit."""
+        """Whether the string is the ID, name or path of this unit."""
         return text in {self.unit_id, self.path or "/"} or text.strip("/") == self.path or text == self.name
 
 
@@ -70,17 +70,17 @@ def make_client(profile: str | None) -> Any:
         ) from error
 
 
-def read_organization(client: Any, choice: OrganizationSelection, *, profile: str | None = None) -> Reading:
-    """Read the active accounts of an organization, sorted by unit and name. All others are in `left_out`.
+def read_organization(client: Any, selection: OrganizationSelection, *, profile: str | None = None) -> Reading:
+    """Read the active accounts of an organization, sorted by unit and name. All others are in `skipped`.
 
     Raises CallerError if a call fails, or SelectionError for an empty option or a unit that does not exist.
     """
-    for option, values in (("--ou", choice.units), ("--exclude", choice.exclude)):
+    for option, values in (("--ou", selection.units), ("--exclude", selection.exclude)):
         if not all(text.strip() for text in values):  # usually an unset variable of a script
             raise SelectionError("the value is empty", where=option, hint="name a unit or an account, or omit the option")
     used: set[str] = set()
     try:
-        entries = list(_walk(client, choice, used))
+        entries = list(_walk(client, selection, used))
     except ClientError as error:
         raise _service_error(error.response.get("Error", {}), profile) from error
     except BotoCoreError as error:
@@ -89,30 +89,32 @@ def read_organization(client: Any, choice: OrganizationSelection, *, profile: st
         ) from error
     entries.sort(key=lambda entry: (entry[0], str(entry[1]["Name"]).casefold(), str(entry[1]["Id"])))
     accounts: list[ImportedAccount] = []
-    left_out: list[LeftOut] = []
+    skipped: list[SkippedAccount] = []
     for path, account in entries:
         name, account_id = str(account["Name"]), str(account["Id"])
-        patterns = {text for text in choice.exclude if text == account_id or fnmatchcase(name.casefold(), text.casefold())}
+        patterns = {
+            text for text in selection.exclude if text == account_id or fnmatchcase(name.casefold(), text.casefold())
+        }
         used |= patterns
-        reason = _skip_reason(account, choice) or ("excluded" if patterns else "")
+        reason = _skip_reason(account, selection) or ("excluded" if patterns else "")
         if reason:
-            left_out.append(LeftOut(name, account_id, reason))
+            skipped.append(SkippedAccount(name, account_id, reason))
         else:
             fields: dict[str, Value] = {"account_id": account_id}
             if path:
                 fields["labels"] = {OU_LABEL: _NOT_IN_LABELS.sub("-", path)[:_LABEL_CHARACTERS]}
             accounts.append(ImportedAccount(name, fields, f"account {account_id} of {SOURCE}"))
-    notes = tuple(f"--exclude {text} matches no account" for text in choice.exclude if text not in used)
-    return Reading(SOURCE, tuple(accounts), tuple(left_out), notes=notes)
+    notes = tuple(f"--exclude {text} matches no account" for text in selection.exclude if text not in used)
+    return Reading(SOURCE, tuple(accounts), tuple(skipped), notes=notes)
 
 
-def _walk(client: Any, choice: OrganizationSelection, used: set[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _walk(client: Any, selection: OrganizationSelection, used: set[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the path and account of each account in or below the selected units, without duplicates.
 
     The exclusions that matched a unit are added to `used`.
     """
     roots = [_Unit(root["Id"], "", root["Name"]) for root in _pages(client, "list_roots", "Roots")]
-    selected_units = set(choice.units)
+    selected_units = set(selection.units)
     seen: set[str] = set()
     matched: set[str] = set()
     pending = [(root, False, 0) for root in roots]
@@ -121,7 +123,7 @@ def _walk(client: Any, choice: OrganizationSelection, used: set[str]) -> Iterato
         matching = {text for text in selected_units if unit.matches(text)}
         matched |= matching
         selected = selected or not selected_units or bool(matching)
-        exclusions = {text for text in choice.exclude if unit.matches(text)}
+        exclusions = {text for text in selection.exclude if unit.matches(text)}
         used |= exclusions
         if exclusions or depth > _MAXIMUM_DEPTH:
             continue
@@ -135,7 +137,7 @@ def _walk(client: Any, choice: OrganizationSelection, used: set[str]) -> Iterato
             pending.append((_Unit(child["Id"], path, child["Name"]), selected, depth + 1))
     if missing := sorted(selected_units - matched):
         raise SelectionError(
-            f"the organization has no unit {missing[0]}", where="--ou", hint="name its id, ou-..., or its path: Prod/Team"
+            f"the organization has no unit {missing[0]}", where="--ou", hint="name its ID, ou-..., or its path: Prod/Team"
         )
 
 
@@ -144,12 +146,12 @@ def _pages(client: Any, operation: str, key: str, **parameters: str) -> Iterator
         yield from page.get(key, ())
 
 
-def _skip_reason(account: Mapping[str, Any], choice: OrganizationSelection) -> str:
+def _skip_reason(account: Mapping[str, Any], selection: OrganizationSelection) -> str:
     """The reason to skip an account; "" if it can be a customer."""
     state = str(account.get("State") or account.get("Status") or _ACTIVE)
     if state != _ACTIVE:
         return state.casefold().replace("_", " ")
-    return choice.own.get(str(account["Id"]), "")
+    return selection.own.get(str(account["Id"]), "")
 
 
 _CREDENTIALS_HINT = "set AWS_PROFILE or --profile to one of the management account, or of a delegated administrator"
@@ -196,8 +198,8 @@ def _read(
     """
     backend = load().backend
     own = {backend.account_id: "the backend account"} if backend is not None else {}
-    choice = OrganizationSelection(tuple(ou or ()), tuple(exclude or ()), own)
-    return read_organization(make_client(profile), choice, profile=profile)
+    selection = OrganizationSelection(tuple(ou or ()), tuple(exclude or ()), own)
+    return read_organization(make_client(profile), selection, profile=profile)
 
 
 IMPORTER = Importer(

@@ -4,8 +4,8 @@ The input is the output of `terraform output -json` or `terraform show -json`, o
 pair of outputs role_arn and external_id, an output whose value is an object with a role_arn (from a root module that calls
 the customer modules), or a map of such objects.
 
-Customers create these files, and mail programs and browsers rename them. Therefore, a file is matched by the account id in
-the role ARN and by the external id. Its name is only used for a customer that is not in the manifest yet.
+Customers create these files, and mail programs and browsers rename them. Therefore, a file is matched by the account ID in
+the role ARN and by the external ID. Its name is only used for a customer that is not in the manifest yet.
 Source: Terraform documentation, "JSON output format", November 2026.
 """
 
@@ -71,7 +71,7 @@ def _accounts(path: Path, text: str, body: Any) -> Iterator[ImportedAccount]:
             if not isinstance(external_id, str):
                 message = f"{_EXTERNAL_ID} of {name} is not a string: {clip(json.dumps(external_id))}"
                 raise ImportProblemsError.at(
-                    path, _line_of(text, external_id) + 1, message, "write the external id as a string"
+                    path, _line_of(text, external_id) + 1, message, "write the external ID as a string"
                 )
             fields[_EXTERNAL_ID] = external_id
             positions[_EXTERNAL_ID] = Point(_line_of(text, external_id), 0)

@@ -16,7 +16,7 @@ from rolecall_generator.errors import ManifestError, Problem
 from rolecall_generator.manifest.csv_file import parse_csv
 from rolecall_generator.manifest.messages import translate
 from rolecall_generator.manifest.models import IncludedFile, Manifest
-from rolecall_generator.manifest.validation import Declared, crosscheck
+from rolecall_generator.manifest.validation import Declared, validate_references
 from rolecall_generator.manifest.yaml_source import (
     START,
     ListNode,
@@ -77,14 +77,14 @@ def load_manifest(path: Path, *, read: Read = read_text, new_files: Collection[P
     declared = _declared(sources, whole=not problems)
     models: list[BaseModel | None] = []
     for source in sources:
-        lookalikes = _lookalikes(source)
-        model, found = _validate(source, Manifest if source is main else IncludedFile, lookalikes)
+        unicode_problems = _unicode_problems(source)
+        model, found = _validate(source, Manifest if source is main else IncludedFile, unicode_problems)
         models.append(model)
-        problems += lookalikes + found
+        problems += unicode_problems + found
     places = SourceMap([(source.file, source.tree) for source in sources])
     if isinstance(models[0], Manifest):
         manifest = _merge(models[0], [model for model in models[1:] if isinstance(model, IncludedFile)])
-        problems += crosscheck(manifest, places, declared)
+        problems += validate_references(manifest, places, declared)
         if not problems:
             return LoadedManifest(manifest, places, files)
     raise ManifestError(sorted(set(problems), key=lambda problem: (order[problem.file], problem.line, problem.column)))
@@ -97,7 +97,7 @@ def _source(path: Path, read: Read, parse: Callable[[str, str], YamlSource]) -> 
 
 
 def _validate(
-    source: YamlSource, model: type[BaseModel], lookalikes: list[Problem]
+    source: YamlSource, model: type[BaseModel], unicode_problems: list[Problem]
 ) -> tuple[BaseModel | None, list[Problem]]:
     """Validate a tree. On errors, remove the invalid parts and retry, so that the rest can still be checked."""
     problems: list[Problem] = []
@@ -110,7 +110,7 @@ def _validate(
             found = translate(error, source.tree, source.file, model)
             if attempt == 0:
                 # A problem that is already reported at the same position has the same cause.
-                known = {(problem.line, problem.column) for problem in (*source.problems, *lookalikes)}
+                known = {(problem.line, problem.column) for problem in (*source.problems, *unicode_problems)}
                 problems = [problem for problem, _ in found if (problem.line, problem.column) not in known]
             _cut(source.tree, [loc for _, loc in found])
     return None, problems
@@ -205,12 +205,12 @@ def included_by(pattern: str, file: Path) -> bool:
     As in a shell, wildcards do not match hidden files: editors and killed programs leave those behind.
     """
 
-    def fits(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-        if not wanted or not parts:
-            return not wanted and not parts
-        if wanted[0] == "**":
-            return fits(parts, wanted[1:]) or fits(parts[1:], wanted)
-        return fnmatchcase(parts[0], wanted[0]) and fits(parts[1:], wanted[1:])
+    def fits(parts: tuple[str, ...], segments: tuple[str, ...]) -> bool:
+        if not segments or not parts:
+            return not segments and not parts
+        if segments[0] == "**":
+            return fits(parts, segments[1:]) or fits(parts[1:], segments)
+        return fnmatchcase(parts[0], segments[0]) and fits(parts[1:], segments[1:])
 
     return not _hidden(pattern, file) and fits(file.parts, Path(pattern).parts)
 
@@ -247,7 +247,7 @@ def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
     return None
 
 
-def _lookalikes(source: YamlSource) -> list[Problem]:
+def _unicode_problems(source: YamlSource) -> list[Problem]:
     """Problems of strings that look like other strings: with invisible or decomposed characters."""
     problems: list[Problem] = []
     pending: list[tuple[Any, YamlMark]] = [] if source.plain else [(source.tree, START)]

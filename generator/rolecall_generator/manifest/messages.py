@@ -113,7 +113,7 @@ def _unknown_key(loc: Loc, model: type[BaseModel]) -> Words:
     key = str(loc[-1])
     if loc[0] == "switch_roles" and len(loc) == _SWITCH_ROLE_KEY and "external" in key.casefold():
         return (
-            "an external id on a switch role: the console cannot switch to a role that requires one",
+            "an external ID on a switch role: the console cannot switch to a role that requires one",
             "remove it; require_mfa protects the role",
         )
     if len(loc) == 1 and model is not Manifest and key in Manifest.model_fields:

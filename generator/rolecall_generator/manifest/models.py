@@ -2,7 +2,7 @@ r"""The manifest's models: frozen, strict, unknown keys refused. Field descripti
 
 A model validates one entry on its own; duplicates and references between entries are checked in `validation.py`.
 
-Patterns of names and ids: botocore 1.44.5 service models (iam, sts), November 2026; full match, ASCII only. `\w` is
+Patterns of names and IDs: botocore 1.44.5 service models (iam, sts), November 2026; full match, ASCII only. `\w` is
 written out because pydantic's regular expressions (Rust) match Unicode with it.
 """
 
@@ -34,10 +34,10 @@ _SID = r"^[A-Za-z0-9]*$"
 _BASE64 = r"^(keybase:[A-Za-z0-9_]+|[A-Za-z0-9+/=\s]+)$"
 
 HINTS: dict[str, tuple[str, str]] = {
-    ACCOUNT_ID_PATTERN: ("is not an AWS account id", "write the 12 digits in quotes, leading zeros kept"),
+    ACCOUNT_ID_PATTERN: ("is not an AWS account ID", "write the 12 digits in quotes, leading zeros kept"),
     _NAME: ("has characters that AWS refuses in a name", "use only ASCII letters, digits and _+=,.@-"),
     _PATH: ("is not an IAM path", "start and end it with /, without spaces, as in /vendor/"),
-    _EXTERNAL_ID: ("is not a valid external id", "use 2 to 1,224 ASCII letters, digits and _+=,.@:/-"),
+    _EXTERNAL_ID: ("is not a valid external ID", "use 2 to 1,224 ASCII letters, digits and _+=,.@:/-"),
     _SLUG: ("is not a valid folder name", "start with a letter and use only ASCII letters, digits and ._-"),
     _LABEL: ("is not a valid name for a permission set", "start with a letter and use only ASCII letters, digits, _ and -"),
     _TAG: ("has characters that AWS refuses in a tag", "use only letters, digits, spaces and _.:/=+-@"),
@@ -51,7 +51,7 @@ HINTS: dict[str, tuple[str, str]] = {
     REGION_PATTERN: ("is not a Region", "write its code, as in eu-central-1"),
     _MANAGED_POLICY: ("is not a managed policy", "write its name, as in AmazonEC2ReadOnlyAccess, or its ARN"),
     _POLICY_ARN: ("is not the ARN of a policy", "write arn:PARTITION:iam::ACCOUNT:policy/NAME"),
-    _SID: ("is not a valid statement id", "use only ASCII letters and digits"),
+    _SID: ("is not a valid statement ID", "use only ASCII letters and digits"),
     _BASE64: ("is not a PGP key", "write the public key as base64 without armor, or keybase:NAME"),
 }
 """Message and hint for a failed pattern, by pattern."""
@@ -88,7 +88,7 @@ TagMap = Mapping[TagKey, TagValue]
 
 
 SHARED_ID_RULE = "RC104"
-"""The rule whose suppression allows accounts of one customer to share an external id."""
+"""The rule whose suppression allows accounts of one customer to share an external ID."""
 
 
 class Model(BaseModel):
@@ -318,7 +318,7 @@ class Manifest(Model):
     suppress: tuple[Suppression, ...] = Field((), description="Rules not reported, with reasons.")
 
     def account_names(self) -> dict[str, str]:
-        """The names of accounts by id; the first name if an account has several."""
+        """The names of accounts by ID; the first name if an account has several."""
         names: dict[str, str] = {}
         if self.backend is not None:
             names[self.backend.account_id] = "backend"
@@ -330,7 +330,7 @@ class Manifest(Model):
         return names
 
     def may_share_external_id(self, *names: str) -> bool:
-        """Whether RC104 is suppressed for all these customers, which allows them to share an external id."""
+        """Whether RC104 is suppressed for all these customers, which allows them to share an external ID."""
         return all(any(entry.covers(SHARED_ID_RULE, name) for entry in self.suppress) for name in names)
 
 
@@ -349,7 +349,7 @@ class ResolvedCustomer:
     """A customer with defaults filled in.
 
     `backend_role` is None if the manifest names none; the plan then assigns one. `external_id` None: the role requires no
-    external id.
+    external ID.
     """
 
     name: str
@@ -372,7 +372,7 @@ class ResolvedCustomer:
 
     @property
     def external_ids(self) -> tuple[str, ...]:
-        """The external ids that the trust policy accepts: the current one, then the previous one during a rotation."""
+        """The external IDs that the trust policy accepts: the current one, then the previous one during a rotation."""
         return tuple(value for value in (self.external_id, self.previous_external_id) if value is not None)
 
 

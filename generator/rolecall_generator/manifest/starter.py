@@ -14,7 +14,7 @@ from rolecall_generator.package_digest import template_folder
 
 
 def starter_manifest(make_id: Callable[[], str] | None = None) -> str:
-    """A valid manifest with comments. `make_id` generates external ids; default: `fresh_external_id`."""
+    """A valid manifest with comments. `make_id` generates external IDs; default: `fresh_external_id`."""
     make = make_id or fresh_external_id
     template = Template((template_folder() / "manifest" / "starter.yaml").read_text("utf-8"))
     # In quotes: YAML reads a hex id without letters, or with a single e, as a number.
@@ -22,7 +22,7 @@ def starter_manifest(make_id: Callable[[], str] | None = None) -> str:
 
 
 def fresh_external_id() -> str:
-    """128 random bits in hex. An external id is not a secret, but must not be guessable."""
+    """128 random bits in hex. An external ID is not a secret, but must not be guessable."""
     return secrets.token_hex(16)
 
 

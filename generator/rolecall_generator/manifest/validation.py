@@ -1,4 +1,4 @@
-"""Checks across the entries of a manifest: names, external ids, references, the backend, groups and users."""
+"""Checks across the entries of a manifest: names, external IDs, references, the backend, groups and users."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Declared:
     backend_roles: frozenset[str]
 
 
-def crosscheck(manifest: Manifest, places: SourceMap, declared: Declared) -> list[Problem]:
+def validate_references(manifest: Manifest, places: SourceMap, declared: Declared) -> list[Problem]:
     """Every problem across entries, in no particular order."""
     checks = (
         _duplicate_names, _duplicate_sets, _external_ids, _duplicate_roles, _backend, _fixed_role_names, people_problems,
@@ -195,13 +195,13 @@ def _external_ids(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
 
 
 def _shared_id(manifest: Manifest, places: SourceMap, index: int, key: str, owner: tuple[int, str]) -> Iterator[Problem]:
-    """The problem of an external id that two customers have, unless the manifest allows it."""
+    """The problem of an external ID that two customers have, unless the manifest allows it."""
     customer, other = manifest.customers[index], manifest.customers[owner[0]]
     if owner[0] == index or manifest.may_share_external_id(customer.name, other.name):
         return
     what = f"{key} is the same as that of customer {other.name}, at {places.find('customers', *owner)}"
     hint = (
-        f"generate a fresh one: an external id belongs to one customer; for several accounts of one customer, suppress "
+        f"generate a fresh one: an external ID belongs to one customer; for several accounts of one customer, suppress "
         f"{SHARED_ID_RULE} for {other.name} and {customer.name} with that reason"
     )
     yield places.problem(("customers", index, key), what, hint)
@@ -233,7 +233,7 @@ def _duplicate_roles(manifest: Manifest, places: SourceMap) -> Iterator[Problem]
 
 
 def _role(manifest: Manifest, loc: Loc) -> tuple[str, str]:
-    """Account id and role name of a customer or switch role."""
+    """Account ID and role name of a customer or switch role."""
     if loc[0] == "customers":
         customer = manifest.customers[int(loc[1])]
         return customer.account_id, customer.role or manifest.defaults.role

@@ -278,7 +278,7 @@ class PendingModule:
 
 
 @dataclass(slots=True)
-class Survey:
+class OutputScan:
     """Compares an output folder with the plan, without changing it. `root` is its real path; methods raise OSError."""
 
     root: str
@@ -338,7 +338,7 @@ class Survey:
         self.conflicts.append(f"{path} (a symbolic link)" if stat.S_ISLNK(mode) else f"{path} (not a folder)")
         return False
 
-    def refuse_conflicts(self) -> None:
+    def check_conflicts(self) -> None:
         """Raise OutputError if there are conflicts."""
         if not self.conflicts:
             return

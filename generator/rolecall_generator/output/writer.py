@@ -31,9 +31,9 @@ from rolecall_generator.output.lock import JOURNAL_NAME, LOCK_NAME, Lock, Locked
 from rolecall_generator.output.output_state import (
     FolderStamp,
     ModuleSource,
+    OutputScan,
     OutputState,
     PendingModule,
-    Survey,
     load_state,
     stamp_folder,
     stamp_written,
@@ -189,7 +189,7 @@ class _Run:
         self._lock = folder.lock
         self._disk = folder.disk
         self._placer = folder.placer
-        self._survey = Survey(folder.root, folder.lock, state)
+        self._survey = OutputScan(folder.root, folder.lock, state)
         self._state = state
         self._assignment = assignment
         self._prune = prune
@@ -202,14 +202,14 @@ class _Run:
         chosen = sources if only is None else [source for source in sources if source.path in only]
         tasks = self._survey_all(chosen)
         planned = {source.path for source in sources}
-        gone = sorted(self._lock.modules.keys() | self._lock.pending.keys() - planned) if self._prune else []
-        gone = [path for path in gone if path not in planned and (only is None or path in only)]
-        for path in gone:
+        removed = sorted(self._lock.modules.keys() | self._lock.pending.keys() - planned) if self._prune else []
+        removed = [path for path in removed if path not in planned and (only is None or path in only)]
+        for path in removed:
             self._survey.folder_exists(path)
-        self._survey.refuse_conflicts()
+        self._survey.check_conflicts()
         try:
             self._write_all(tasks, len(chosen) - len(tasks), progress)
-            for path in gone:
+            for path in removed:
                 self._remove_module(path)
         except BaseException:
             self._placer.close()  # frees the reserved space, which the lock may need on a full disk
@@ -217,7 +217,7 @@ class _Run:
                 self._save()
             raise
         self._save()
-        self._folder.delete_journal({source.path for source in chosen} | set(gone))
+        self._folder.delete_journal({source.path for source in chosen} | set(removed))
         return self._tally.report()
 
     def _survey_all(self, sources: Sequence[ModuleSource]) -> list[PendingModule]:

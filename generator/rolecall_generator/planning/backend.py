@@ -213,7 +213,7 @@ class PolicyGrant:
     key: str
     characters: int
     shape: tuple[str, ...]
-    wanted_role: str | None = None
+    required_role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +293,7 @@ def assign(
     unassigned: list[PolicyGrant] = []
     for grant in grants:
         slot = previous.get(grant.key)
-        if slot is None or slot.role not in policies or grant.wanted_role not in (None, slot.role):
+        if slot is None or slot.role not in policies or grant.required_role not in (None, slot.role):
             unassigned.append(grant)
         elif (
             repack
@@ -335,8 +335,8 @@ def _assign_first_fit(
     # For each kind of grant, the first policy that may still have space. Earlier ones stay full.
     start: dict[tuple[str | None, int, tuple[str, ...]], int] = {}
     for grant in grants:
-        candidates = all_policies if grant.wanted_role is None else policies.get(grant.wanted_role, ())
-        kind = (grant.wanted_role, grant.characters, grant.shape)
+        candidates = all_policies if grant.required_role is None else policies.get(grant.required_role, ())
+        kind = (grant.required_role, grant.characters, grant.shape)
         position = start.get(kind, 0)
         while position < len(candidates) and not candidates[position].try_add(grant, sizes):
             position += 1

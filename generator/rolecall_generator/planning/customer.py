@@ -30,10 +30,10 @@ def customer_path(name: str) -> str:
 
 
 def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyDocument:
-    """The trust policy: the backend role may assume the role with the customer's external id.
+    """The trust policy: the backend role may assume the role with the customer's external ID.
 
     With `account-root` the principal is the backend account, and a condition on `aws:PrincipalArn` names the role. AWS does
-    not replace the ARN in a condition with the role's unique id. The policy therefore stays valid if the role is recreated,
+    not replace the ARN in a condition with the role's unique ID. The policy therefore stays valid if the role is recreated,
     and can be applied before the role exists.
     """
     conditions: list[Condition] = []
@@ -58,7 +58,7 @@ def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyD
 
 def check_trust_size(customer: ResolvedCustomer, backend_role_arn: str, limits: Quotas) -> None:
     """Raise PlanError if the trust policy exceeds the size quota."""
-    # Compute the exact size only near the limit. Without ids and ARNs, a trust policy has less than 600 characters.
+    # Compute the exact size only near the limit. Without IDs and ARNs, a trust policy has less than 600 characters.
     rough = (
         len(customer.external_id or "") + len(customer.previous_external_id or "") + _TRUST_FRAME + 2 * len(backend_role_arn)
     )
@@ -69,7 +69,7 @@ def check_trust_size(customer: ResolvedCustomer, backend_role_arn: str, limits: 
         raise PlanError(
             f"the trust policy has {size:,} characters; the quota is {limits.trust_policy_characters:,}",
             where=f"customer {customer.name}",
-            hint="use a shorter external id, or request a quota increase from AWS and set quotas.trust_policy_characters",
+            hint="use a shorter external ID, or request a quota increase from AWS and set quotas.trust_policy_characters",
         )
 
 

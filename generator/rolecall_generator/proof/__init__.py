@@ -1,6 +1,6 @@
 """Proof of who can assume which role, shown as a matrix and as sentences."""
 
-from rolecall_generator.proof.callers import OTHER_PREFIX, STRANGER_PREFIX, is_generated_name
+from rolecall_generator.proof.callers import OTHER_PREFIX, UNRELATED_PREFIX, is_generated_name
 from rolecall_generator.proof.matrix import (
     CellMark,
     CellState,
@@ -17,7 +17,7 @@ from rolecall_generator.proof.prove import Case, Cell, Proof, Trust, prove
 
 __all__ = [
     "OTHER_PREFIX",
-    "STRANGER_PREFIX",
+    "UNRELATED_PREFIX",
     "Case",
     "Cell",
     "CellMark",

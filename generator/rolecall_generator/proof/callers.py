@@ -21,13 +21,13 @@ _ACCOUNT_ID = re.compile(ACCOUNT_ID_PATTERN, re.ASCII)
 _USER_OR_ROLE_ARN = re.compile(r"arn:[^:]+:iam::[0-9]{12}:(role|user)/([!-~]+/)?[\w+=,.@-]+", re.ASCII)
 _ANY_ACCOUNT = "999999999998"
 OTHER_PREFIX = "rolecall-other"
-STRANGER_PREFIX = "rolecall-stranger"
+UNRELATED_PREFIX = "rolecall-unrelated"
 
 NameSource = Callable[[str], str]
 """Returns letters and digits for use in a name, derived from a string."""
 
 
-def unforeseeable_name(text: str) -> str:
+def unpredictable_name(text: str) -> str:
     """Return twelve hexadecimal digits of the string's SHA-256. A policy cannot contain the digits of its own text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
@@ -79,7 +79,7 @@ class _SharedResults:
 class Candidates:
     """Finds candidates for the roles of an access. `free_account` is an account ID that does not occur in it."""
 
-    def __init__(self, access: Access, callers: Iterable[str], names: NameSource = unforeseeable_name) -> None:
+    def __init__(self, access: Access, callers: Iterable[str], names: NameSource = unpredictable_name) -> None:
         self._names = names
         self._closed_suffix = names("")
         self._by_account: dict[str, list[str]] = {}
@@ -125,7 +125,7 @@ class Candidates:
         seen: set[str] = set()
         for arn in self._named_callers(trust, partition, suffix, (_account(role_arn), *map(_account, callers))):
             budget.left -= 1
-            if budget.spent:
+            if budget.is_exhausted:
                 search.gap = "the trust policy names too many callers"
                 return
             if arn not in seen:
@@ -154,7 +154,7 @@ class Candidates:
         budget.left -= sum(map(len, named))
         cells = {shared.cell_of(arn) for arn in named} if reading.open else set()
         for cell, witness in witnesses:
-            if budget.spent:
+            if budget.is_exhausted:
                 search.gap = search.gap or "it distinguishes too many callers"
                 return
             if reading.open and cell not in cells:
@@ -218,10 +218,10 @@ def _found_candidate(arn: str) -> Candidate:
 
 def _sessions_of(role: str, sessions: Iterable[str]) -> Iterator[Candidate]:
     """Yield those of `sessions` that can be sessions of this role. Session ARNs omit the path of the role."""
-    who = identity_of(role)
+    identity = identity_of(role)
     for session in sessions:
         other = identity_of(session)
-        if who.kind is PrincipalKind.ROLE and (who.account_id, who.name) == (
+        if identity.kind is PrincipalKind.ROLE and (identity.account_id, identity.name) == (
             other.account_id,
             (other.role or "").rpartition("/")[2],
         ):

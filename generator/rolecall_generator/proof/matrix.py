@@ -8,7 +8,7 @@ from enum import Enum
 from rolecall_generator.iam import Condition, Statement
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, Effect, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import find_operator
-from rolecall_generator.proof.callers import OTHER_PREFIX, STRANGER_PREFIX, is_generated_name
+from rolecall_generator.proof.callers import OTHER_PREFIX, UNRELATED_PREFIX, is_generated_name
 from rolecall_generator.proof.prove import EXTERNAL_ID, Case, Cell, Proof
 
 
@@ -18,22 +18,22 @@ class CellState(Enum):
     OK = "ok"
     FAILED = "failed"
     DELEGATED = "decided by the account"
-    NOT_ASKED = "not asked"
+    NOT_APPLICABLE = "not applicable"
 
 
 @dataclass(frozen=True, slots=True)
 class CellMark:
     """Numbers of requests of one row and column: decided, failed, and delegated to the caller's account."""
 
-    asked: int = 0
+    requests: int = 0
     failed: int = 0
     delegated: int = 0
 
     @property
     def state(self) -> CellState:
         """FAILED if any request failed, otherwise DELEGATED if the caller's account decides any."""
-        if not self.asked:
-            return CellState.NOT_ASKED
+        if not self.requests:
+            return CellState.NOT_APPLICABLE
         if self.failed:
             return CellState.FAILED
         return CellState.DELEGATED if self.delegated else CellState.OK
@@ -60,20 +60,20 @@ class Matrix:
 
     columns: tuple[Case, ...]
     failing: tuple[MatrixRow, ...]
-    fine: tuple[MatrixRow, ...]
-    asked: int
+    passing: tuple[MatrixRow, ...]
+    requests: int
     failed: int
     delegated: int
 
     @property
     def rows(self) -> tuple[MatrixRow, ...]:
         """All rows, failing ones first."""
-        return (*self.failing, *self.fine)
+        return (*self.failing, *self.passing)
 
-    def shown(self, fine_rows: int = 20) -> tuple[tuple[MatrixRow, ...], int]:
-        """The rows to print, and the number of omitted ones: all passing rows if there are more than `fine_rows`, else 0."""
-        if len(self.fine) > fine_rows:
-            return self.failing, len(self.fine)
+    def rows_to_print(self, max_passing: int = 20) -> tuple[tuple[MatrixRow, ...], int]:
+        """The rows to print, and the number of omitted rows: all passing ones if there are more than `max_passing`."""
+        if len(self.passing) > max_passing:
+            return self.failing, len(self.passing)
         return self.rows, 0
 
 
@@ -82,8 +82,8 @@ def summarize(proof: Proof) -> Matrix:
     by_row: dict[tuple[str, str], list[Cell]] = {}
     for cell in proof.cells:
         by_row.setdefault((cell.subject, cell.request.resource), []).append(cell)
-    asked = {cell.case for cell in proof.cells}
-    columns = tuple(case for case in Case if case in asked)
+    cases = {cell.case for cell in proof.cells}
+    columns = tuple(case for case in Case if case in cases)
     position = {case: index for index, case in enumerate(columns)}
     patterns: dict[tuple[CellMark, ...], tuple[CellMark, ...]] = {}
     rows = [_row(subject, role, cells, position, patterns) for (subject, role), cells in by_row.items()]
@@ -105,21 +105,21 @@ def _row(
     position: dict[Case, int],
     patterns: dict[tuple[CellMark, ...], tuple[CellMark, ...]],
 ) -> MatrixRow:
-    asked, failed, delegated = ([0] * len(position) for _ in range(3))
+    requests, failed, delegated = ([0] * len(position) for _ in range(3))
     failures = []
     for cell in cells:
         column = position[cell.case]
-        asked[column] += 1
+        requests[column] += 1
         delegated[column] += cell.delegated
         if cell.failed:
             failed[column] += 1
             failures.append(cell)
-    marks = tuple(map(CellMark, asked, failed, delegated))
+    marks = tuple(map(CellMark, requests, failed, delegated))
     return MatrixRow(subject, role_arn, patterns.setdefault(marks, marks), tuple(failures))
 
 
 _KEY_NAMES = {
-    "sts:externalid": "external id",
+    "sts:externalid": "external ID",
     "aws:multifactorauthpresent": "MFA",
     "aws:multifactorauthage": "recent MFA",
     "aws:sourceip": "source address",
@@ -131,8 +131,8 @@ _CALLER_KEYS = frozenset({"aws:principalarn", "aws:principalaccount", "aws:usern
 """Keys that identify the caller; graphs show them as the caller, not as a condition."""
 
 _CASE_DESCRIPTIONS = {
-    Case.NO_EXTERNAL_ID: "without an external id",
-    Case.OTHER_EXTERNAL_ID: "with another customer's external id",
+    Case.NO_EXTERNAL_ID: "without an external ID",
+    Case.OTHER_EXTERNAL_ID: "with another customer's external ID",
     Case.NO_MFA: "without MFA",
     Case.MFA_FALSE: "signed in without MFA",
 }
@@ -151,7 +151,7 @@ def principal_kind_name(arn: str) -> str:
 
 
 def condition_names(statement: Statement) -> tuple[str, ...]:
-    """Short names of the statement's conditions, without those on the caller: ("external id", "MFA")."""
+    """Short names of the statement's conditions, without those on the caller: ("external ID", "MFA")."""
     names = (_condition_name(item) for item in statement.conditions if item.key.lower() not in _CALLER_KEYS)
     return tuple(dict.fromkeys(names))
 
@@ -205,7 +205,7 @@ def _request_difference(cell: Cell) -> str:
     sent = cell.request.context.get(EXTERNAL_ID, ())
     text = case_description(cell.case)
     if isinstance(sent, str):
-        return f"{text or 'with the external id'} {sent}"
+        return f"{text or 'with the external ID'} {sent}"
     return text
 
 
@@ -233,4 +233,4 @@ def _placeholder_meaning(arn: str) -> tuple[str, ...]:
     name = identity_of(arn).name
     if is_generated_name(arn, OTHER_PREFIX):
         return (f"{name} represents any {principal_kind_name(arn)} of that account.",)
-    return (f"{name} represents any principal of an unrelated account.",) if is_generated_name(arn, STRANGER_PREFIX) else ()
+    return (f"{name} represents any principal of an unrelated account.",) if is_generated_name(arn, UNRELATED_PREFIX) else ()

@@ -41,7 +41,14 @@ from rolecall_generator.iam.matching import (
     patterns_of,
     variables_of,
 )
-from rolecall_generator.proof.callers import STRANGER_PREFIX, Candidate, Candidates, NameSource, other_in, unforeseeable_name
+from rolecall_generator.proof.callers import (
+    UNRELATED_PREFIX,
+    Candidate,
+    Candidates,
+    NameSource,
+    other_in,
+    unpredictable_name,
+)
 from rolecall_generator.proof.trust_reading import (
     CLOSED,
     TrustReading,
@@ -90,15 +97,15 @@ class Case(Enum):
     """The columns of the matrix."""
 
     INTENDED = "intended caller"
-    NO_EXTERNAL_ID = "no external id"
-    OTHER_EXTERNAL_ID = "another customer's external id"
+    NO_EXTERNAL_ID = "no external ID"
+    OTHER_EXTERNAL_ID = "another customer's external ID"
     NO_MFA = "no MFA in the request"
     MFA_FALSE = "signed in without MFA"
     OTHER_PRINCIPAL = "another principal of the caller's account"
-    OTHER_ACCOUNT = "the same name in another account"
-    STRANGER = "a stranger"
+    OTHER_ACCOUNT = "a principal of the same name in another account"
+    UNRELATED_ACCOUNT = "a principal of an unrelated account"
     OTHER_USER = "another user"
-    OTHER = "another principal that occurs"
+    OTHER = "another principal that the trust policy matches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +162,7 @@ def prove(
     trusts: Iterable[Trust],
     *,
     roles: Collection[str] | None = None,
-    names: NameSource = unforeseeable_name,
+    names: NameSource = unpredictable_name,
 ) -> Proof:
     """Decide the cells of the trusts, and of the roles of `access` without a trust, which no one may assume.
 
@@ -286,7 +293,7 @@ class _Prover:
                 trust, Case.OTHER_PRINCIPAL, _worst_case_candidate(other_in(account_partition, account, suffix))
             )
         yield self._must_be_denied(
-            trust, Case.STRANGER, f"arn:{partition}:iam::{unused_account}:user/{STRANGER_PREFIX}-{suffix}"
+            trust, Case.UNRELATED_ACCOUNT, f"arn:{partition}:iam::{unused_account}:user/{UNRELATED_PREFIX}-{suffix}"
         )
 
     def _other_principals(self, trust: Trust, covered: Set[str]) -> Iterator[Cell]:
@@ -301,15 +308,15 @@ class _Prover:
         search = self.candidates.search(trust.role_arn, target.trust, trust.callers, target.reading, budget)
         for candidate in search.candidates:
             arn = candidate.caller.arn
-            who = identity_of(arn)
+            identity = identity_of(arn)
             # A session of an intended role is intended.
-            if arn in excluded or (who.kind is PrincipalKind.SESSION and _account_and_role(arn) in sessions):
+            if arn in excluded or (identity.kind is PrincipalKind.SESSION and _account_and_role(arn) in sessions):
                 continue
-            # Principals that the search found and no statement names have the same decision as the stranger.
+            # Principals that the search found and that no statement names are decided like the unrelated account's.
             if candidate.found and not self.evaluator.names(trust.role_arn, arn):
                 continue
             case = Case.OTHER_USER if arn in self.access.users else Case.OTHER
-            for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if who.kind is PrincipalKind.EXTERNAL else (ASSUME_ROLE,):
+            for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if identity.kind is PrincipalKind.EXTERNAL else (ASSUME_ROLE,):
                 yield from self._unintended(trust, case, candidate, action)
             budget.left -= len(target.trust.statements)
         self.budget.left -= initial - budget.left
@@ -322,8 +329,10 @@ class _Prover:
 
     def _undecided_gap(self, trust: Trust, gap: str) -> Cell:
         """The undecided cell that represents all callers the search did not reach."""
-        stranger = f"arn:{identity_of(trust.role_arn).partition}:iam::{self.candidates.free_account}:role/{STRANGER_PREFIX}"
-        request = Request(Caller(stranger, IdentitySide.ALLOWS_ALL), trust.role_arn, free=True)
+        unrelated = (
+            f"arn:{identity_of(trust.role_arn).partition}:iam::{self.candidates.free_account}:role/{UNRELATED_PREFIX}"
+        )
+        request = Request(Caller(unrelated, IdentitySide.ALLOWS_ALL), trust.role_arn, free=True)
         reason = f"refused: which other callers the trust policy allows is not known: {gap}"
         decision = Decision(Effect.REFUSED, reason, ASSUME_ROLE)
         return Cell(trust.subject, Case.OTHER, request, False, decision)
@@ -331,8 +340,8 @@ class _Prover:
     def _unintended(self, trust: Trust, case: Case, candidate: Candidate, action: str = ASSUME_ROLE) -> Iterator[Cell]:
         """Cells of an unintended caller, denied unless the role delegates the decision to the caller's account."""
         cell = self._worst_case(trust, case, candidate, {}, action)
-        who = identity_of(candidate.caller.arn)
-        if who.kind is PrincipalKind.EXTERNAL or who.account_id not in self.delegated[trust.role_arn]:
+        identity = identity_of(candidate.caller.arn)
+        if identity.kind is PrincipalKind.EXTERNAL or identity.account_id not in self.delegated[trust.role_arn]:
             yield cell
             return
         # The account can create such a principal.
@@ -373,7 +382,7 @@ class _Prover:
         external = identity_of(arn).kind is PrincipalKind.EXTERNAL
         if external and _is_unique_id(arn):
             # If the principal exists, AWS shows its ARN instead of such an ID.
-            return f"which principal has the id {arn} is not known"
+            return f"which principal has the ID {arn} is not known"
         if external and target is not None and _is_named_by_allow(arn, target.trust):
             return f"{arn} is not a user, role or account, and its meaning as a principal is not documented"
         if effect is Effect.ALLOW:
@@ -462,14 +471,14 @@ class _Prover:
         undecided: Cell | None = None
         for value in witnesses.found.values():
             budget.left -= len(target.trust.statements)
-            if budget.spent or value in self.own_ids[trust.role_arn]:
+            if budget.is_exhausted or value in self.own_ids[trust.role_arn]:
                 continue
             cell = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: value})
             if cell.decision.allowed and len(value) <= LONGEST_EXTERNAL_ID:
                 self.budget.left -= initial - budget.left
                 return cell
             if cell.failed:
-                undecided = replace(cell, decision=_undecided(cell, "whether such an external id can exist is not known"))
+                undecided = replace(cell, decision=_undecided(cell, "whether such an external ID can exist is not known"))
         self.budget.left -= initial - budget.left
         shapes = {
             c: each
@@ -477,8 +486,8 @@ class _Prover:
             if each in (NoPatterns.RELATION, NoPatterns.OTHER_OPERATOR)
         }
         cell = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
-        if budget.spent:
-            return replace(cell, decision=_undecided(cell, "searching its patterns of external ids takes too long"))
+        if budget.is_exhausted:
+            return replace(cell, decision=_undecided(cell, "searching its patterns of external IDs takes too long"))
         if undecided is None and shapes:
             relaxed = replace(target.role, trust=relax(target.trust, shapes.keys()))
             if Evaluator(Access({relaxed.arn: relaxed})).may_assume(cell.request).effect not in _DENIED:
@@ -572,5 +581,5 @@ def _external_id_patterns(
 
 def _account_and_role(arn: str) -> tuple[str, str]:
     """Account ID and role name of the ARN of a role or session."""
-    who = identity_of(arn)
-    return who.account_id, (who.role or "").rpartition("/")[2]
+    identity = identity_of(arn)
+    return identity.account_id, (identity.role or "").rpartition("/")[2]

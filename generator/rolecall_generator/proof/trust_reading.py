@@ -90,9 +90,9 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
     for account in sorted(delegated):
         accounts.setdefault(_literals([account]))
     for session in sessions:
-        who = identity_of(session)
-        accounts.setdefault(_literals([who.account_id]))
-        names.setdefault(_literals([(who.role or "").rpartition("/")[2]]))
+        identity = identity_of(session)
+        accounts.setdefault(_literals([identity.account_id]))
+        names.setdefault(_literals([(identity.role or "").rpartition("/")[2]]))
     of_providers = {
         condition
         for statement in trust.statements
@@ -189,12 +189,12 @@ def _is_open(statement: Statement) -> bool:
 def _sessions(trust: PolicyDocument) -> Iterator[str]:
     for statement in trust.statements:
         for principal in statement.principals:
-            who = identity_of(principal.identifier)
+            identity = identity_of(principal.identifier)
             if (
                 statement.effect == "Allow"
                 and principal.type == "AWS"
-                and who.kind is PrincipalKind.SESSION
-                and who.role is not None
+                and identity.kind is PrincipalKind.SESSION
+                and identity.role is not None
             ):
                 yield principal.identifier
 

@@ -43,7 +43,7 @@ class Budget:
     left: int
 
     @property
-    def spent(self) -> bool:
+    def is_exhausted(self) -> bool:
         """True if the search must stop."""
         return self.left < 0
 
@@ -107,7 +107,7 @@ def find_callers(views: CallerViews, partition: str, budget: Budget) -> Witnesse
             for cell, arn in _tails(heads, views, kind, budget, any_path=any_path):
                 if cell not in found.found:
                     found.found[cell] = _with_shorter_name(arn, cell, views)
-    found.complete = not budget.spent
+    found.complete = not budget.is_exhausted
     return found
 
 
@@ -150,7 +150,7 @@ def _accounts(views: CallerViews, prefix: str, budget: Budget) -> Iterator[tuple
             for character in _choices(distinguished, _DIGITS):
                 budget.left -= len(whole) + len(accounts) + 1
                 next_level.setdefault((_step(whole, arn, character), _step(accounts, account, character)), text + character)
-            if budget.spent:
+            if budget.is_exhausted:
                 return
         level = next_level
     for (arn, account), text in level.items():
@@ -199,7 +199,7 @@ def _tails(
         if state not in seen:
             seen.add(state)
             queue.append((state, f"{text}:{kind}/"))
-    while queue and not budget.spent:
+    while queue and not budget.is_exhausted:
         (arn, account, name, place), text = queue.popleft()
         if place is _Place.SEGMENT:
             answers = (
@@ -237,7 +237,7 @@ def find_external_ids(patterns: Sequence[Patterns], budget: Budget) -> Witnesses
     found = Witnesses()
     start = (0, tuple(automaton.start for automaton in automata))
     queue, seen = deque([(start, "")]), {start}
-    while queue and not budget.spent:
+    while queue and not budget.is_exhausted:
         (length, states), text = queue.popleft()
         if length >= SHORTEST_EXTERNAL_ID:
             answers = tuple(automaton.accepts(state) for automaton, state in zip(automata, states, strict=True))
@@ -248,7 +248,7 @@ def find_external_ids(patterns: Sequence[Patterns], budget: Budget) -> Witnesses
             if step not in seen:
                 seen.add(step)
                 queue.append((step, text + character))
-    found.complete = not budget.spent
+    found.complete = not budget.is_exhausted
     return found
 
 

@@ -7,22 +7,22 @@ from collections.abc import Callable, Iterator
 from rolecall_generator.findings import Severity
 from rolecall_generator.iam import Arn
 from rolecall_generator.iam.catalog import managed_policies as known
-from rolecall_generator.rules.rule import CheckContext, Hit, Judge, Owner, over_access, rule
+from rolecall_generator.rules.rule import CheckContext, Hit, Owner, RuleFunction, over_access, rule
 
 
-def over_attached(*, boundaries: bool = False) -> Callable[[Callable[[str, str], Hit | None]], Judge]:
+def over_attached(*, boundaries: bool = False) -> Callable[[Callable[[str, str], Hit | None]], RuleFunction]:
     """Call the function once for each attached AWS managed policy, with its ARN and name.
 
     `boundaries`: include permissions boundaries.
     """
 
-    def over(judge: Callable[[str, str], Hit | None]) -> Judge:
+    def over(function: Callable[[str, str], Hit | None]) -> RuleFunction:
         def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             hits: dict[str, Hit | None] = {}
             for owner, arn in _policy_arns(context, boundaries=boundaries):
                 if arn not in hits:
                     name = known.managed_policy_name(arn)
-                    hits[arn] = None if name is None else judge(arn, name)
+                    hits[arn] = None if name is None else function(arn, name)
                 if (hit := hits[arn]) is not None:
                     yield owner, hit
 

@@ -45,12 +45,12 @@ Declared = Callable[[Statement, str | None], str | None]
 """Returns FILE:LINE of a statement in the manifest, or of a string in it; None if no permission set declares it."""
 
 
-def undeclared(_statement: Statement, _text: str | None) -> str | None:
+def no_declaration(_statement: Statement, _text: str | None) -> str | None:
     """A `Declared` for access without a manifest."""
     return None
 
 
-def nowhere(_arn: str) -> tuple[str, int] | None:
+def no_location(_arn: str) -> tuple[str, int] | None:
     """A `Place` for access without files."""
     return None
 
@@ -71,8 +71,8 @@ class CheckContext:
     backend_roles: frozenset[str] = frozenset()
     external_ids: Mapping[str, str] = field(default_factory=dict)
     quotas: Quotas = field(default_factory=Quotas)
-    place: Place = nowhere
-    declared: Declared = undeclared
+    place: Place = no_location
+    declared: Declared = no_declaration
     documents: Mapping[PolicyDocument, tuple[Owner, ...]] = field(init=False, repr=False, compare=False)
     _sizes: dict[int, int] = field(init=False, repr=False, compare=False)
 
@@ -142,8 +142,8 @@ def _documents_with_owners(access: Access) -> Iterator[tuple[PolicyDocument, Own
 
 
 Check = Callable[[CheckContext], Iterable[Finding]]
-Judge = Callable[[CheckContext], Iterable[tuple[Owner, Hit]]]
-_Judge = TypeVar("_Judge")
+RuleFunction = Callable[[CheckContext], Iterable[tuple[Owner, Hit]]]
+_Function = TypeVar("_Function")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +154,16 @@ class Rule(FindingKind):
 
 
 def rule(
-    identifier: str, title: str, severity: Severity, over: Callable[[_Judge], Judge], *, hint: str
-) -> Callable[[_Judge], Rule]:
+    identifier: str, title: str, severity: Severity, over: Callable[[_Function], RuleFunction], *, hint: str
+) -> Callable[[_Function], Rule]:
     """Declare the decorated function as a rule. `over` determines its arguments, see for example `over_statements`.
 
     The function yields hits. The finding's message is the name of the document, such as `the trust policy of role/x in
     222222222222`, followed by the message of the hit. `severity` and `hint` are defaults for the hits.
     """
 
-    def declare(judge: _Judge) -> Rule:
-        over_context = over(judge)
+    def declare(function: _Function) -> Rule:
+        over_context = over(function)
 
         def check(context: CheckContext) -> Iterator[Finding]:
             return (context.finding(declared, owner, hit) for owner, hit in over_context(context))
@@ -174,17 +174,17 @@ def rule(
     return declare
 
 
-def over_access(judge: Judge) -> Judge:
+def over_access(function: RuleFunction) -> RuleFunction:
     """Call the function with the context; it yields hits with their owners."""
-    return judge
+    return function
 
 
-def over_statements(judge: Callable[[Statement], Iterable[Hit]]) -> Judge:
+def over_statements(function: Callable[[Statement], Iterable[Hit]]) -> RuleFunction:
     """Call the function with each statement of the permission documents. Equal documents are checked only once."""
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         for document, owners in context.documents.items():
-            hits = [_with_statement(statement, hit) for statement in document.statements for hit in judge(statement)]
+            hits = [_with_statement(statement, hit) for statement in document.statements for hit in function(statement)]
             yield from ((owner, hit) for owner in owners for hit in hits)
 
     return over_context
@@ -194,13 +194,13 @@ def _with_statement(statement: Statement, hit: Hit) -> Hit:
     return hit if hit.statement is not None else replace(hit, statement=statement)
 
 
-def over_trusts(judge: Callable[[CheckContext, Role, Statement], Iterable[Hit]]) -> Judge:
+def over_trusts(function: Callable[[CheckContext, Role, Statement], Iterable[Hit]]) -> RuleFunction:
     """Call the function with each statement of the trust policies, and its role."""
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         for role, trust in context.trusts():
             for statement in trust.statements:
-                yield from ((trust_owner(role), hit) for hit in judge(context, role, statement))
+                yield from ((trust_owner(role), hit) for hit in function(context, role, statement))
 
     return over_context
 
@@ -215,9 +215,9 @@ def named(statement: Statement) -> str:
     return f"statement {statement.sid}" if statement.sid else "a statement without Sid"
 
 
-def over_all_statements(judge: Callable[[Statement], Iterable[Hit]]) -> Judge:
+def over_all_statements(function: Callable[[Statement], Iterable[Hit]]) -> RuleFunction:
     """Call the function with each statement of the trust policies and the permission documents."""
-    in_documents, in_trusts = over_statements(judge), over_trusts(lambda _context, _role, statement: judge(statement))
+    in_documents, in_trusts = over_statements(function), over_trusts(lambda _context, _role, statement: function(statement))
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         yield from in_trusts(context)

@@ -143,7 +143,7 @@ def external_ids_of(statement: Statement) -> tuple[str, ...]:
 
 @rule(
     "RC103",
-    "Customer role without an external id",
+    "Customer role without an external ID",
     Severity.ERROR,
     over_trusts,
     hint="generate one for this customer and require it with StringEquals on sts:ExternalId",
@@ -156,15 +156,15 @@ def missing_external_id(context: CheckContext, role: Role, statement: Statement)
         return
     operator = next((c.operator for c in statement.conditions if c.key.lower() == _EXTERNAL_ID), None)
     reason = f"checks it with {operator}, which allows callers without one" if operator else "does not require one"
-    yield Hit(f"can be assumed without an external id: {named(statement)} {reason}")
+    yield Hit(f"can be assumed without an external ID: {named(statement)} {reason}")
 
 
 @rule(
     "RC104",
-    "External id shared by customers",
+    "External ID shared by customers",
     Severity.ERROR,
     over_access,
-    hint="generate a new external id for each of them",
+    hint="generate a new external ID for each of them",
 )
 def shared_external_ids(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """External IDs that more than one customer uses."""
@@ -177,7 +177,7 @@ def shared_external_ids(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             others = [other for other in role_by_subject if other != subject]
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
             yield (
-                Owner(arn, "the external id"),
+                Owner(arn, "the external ID"),
                 Hit(f"is also used by {others[0]}{more}: one customer can make the vendor act in the account of the other"),
             )
 
@@ -190,12 +190,12 @@ def _external_ids(context: CheckContext, arn: str) -> set[str]:
     return values
 
 
-@rule("RC105", "Short external id", Severity.WARNING, over_trusts, hint="let rolecall generate a random id of 32 characters")
+@rule("RC105", "Short external ID", Severity.WARNING, over_trusts, hint="let rolecall generate a random ID of 32 characters")
 def short_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
     """External IDs that are likely to be names or numbers."""
     for value in external_ids_of(statement):
         if len(value) < SHORT_EXTERNAL_ID_CHARACTERS:
-            yield Hit(f"requires an external id of {len(value)} characters, which is easily guessed or shared")
+            yield Hit(f"requires an external ID of {len(value)} characters, which is easily guessed or shared")
 
 
 @rule(
@@ -227,14 +227,14 @@ def not_principal(_context: CheckContext, _role: Role, statement: Statement) -> 
         yield Hit(f"uses NotPrincipal, which applies to everyone except the listed principals: {named(statement)}")
 
 
-@rule("RC108", "External id with a wildcard", Severity.ERROR, over_trusts, hint="require one external id with StringEquals")
+@rule("RC108", "External ID with a wildcard", Severity.ERROR, over_trusts, hint="require one external ID with StringEquals")
 def wildcard_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
     """External IDs with wildcards, in conditions whose operator interprets them."""
     for condition in statement.conditions:
         if condition.key.lower() != _EXTERNAL_ID or not condition.operator.lower().removesuffix("ifexists").endswith("like"):
             continue
         if patterns := [value for value in condition.values if "*" in value or "?" in value]:
-            yield Hit(f"accepts any external id like {patterns[0]} ({condition.operator}): {named(statement)}")
+            yield Hit(f"accepts any external ID like {patterns[0]} ({condition.operator}): {named(statement)}")
 
 
 @rule(
@@ -248,7 +248,7 @@ def deleted_principal(_context: CheckContext, _role: Role, statement: Statement)
     """Unique IDs as principals. AWS replaces the ARN of a deleted principal with its unique ID."""
     for principal in statement.principals:
         if principal.type == "AWS" and _PRINCIPAL_ID.match(principal.identifier):
-            yield Hit(f"names {principal.identifier}, the id of a deleted principal, which matches no one")
+            yield Hit(f"names {principal.identifier}, the ID of a deleted principal, which matches no one")
 
 
 @rule(
@@ -256,7 +256,7 @@ def deleted_principal(_context: CheckContext, _role: Role, statement: Statement)
     "MFA required of a role session",
     Severity.ERROR,
     over_trusts,
-    hint="remove the MFA condition; require the external id instead",
+    hint="remove the MFA condition; require the external ID instead",
 )
 def mfa_for_backend(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
     """MFA conditions on roles that the backend role assumes."""
@@ -266,12 +266,12 @@ def mfa_for_backend(context: CheckContext, role: Role, statement: Statement) -> 
 
 @rule(
     "RC111",
-    "External id on a role for the console",
+    "External ID on a role for the console",
     Severity.ERROR,
     over_trusts,
-    hint="remove the external id and require MFA; use another role for the backend",
+    hint="remove the external ID and require MFA; use another role for the backend",
 )
 def external_id_for_people(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
     """External IDs on roles that users switch to in the console."""
     if role.arn in context.switch_roles and _allows_assume_role(statement) and external_ids_of(statement):
-        yield Hit(f"requires an external id, which the console cannot send: {named(statement)}")
+        yield Hit(f"requires an external ID, which the console cannot send: {named(statement)}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from rolecall_generator.bundle import grants_of, revocation_ways
+from rolecall_generator.bundle import grants_of, revocation_methods
 from rolecall_generator.iam import Access, AccountLabel, Module, ModuleKind
 from rolecall_generator.planning import customer_path
 from rolecall_runner.inventory import Target
@@ -74,7 +74,7 @@ def _verified(target: Target, verdict: Verdict) -> Iterable[str]:
 def _granted(target: Target, access: Access) -> Iterable[str]:
     role = access.roles.get(target.role_arn)
     if role is not None:
-        yield from (str(grant.said) for grant in grants_of(role, access))
+        yield from (str(grant.sentence) for grant in grants_of(role, access))
 
 
 def _not_granted(verdict: Verdict) -> Iterable[str]:
@@ -86,10 +86,10 @@ def _not_granted(verdict: Verdict) -> Iterable[str]:
 def _revocation(target: Target, access: Access, sent: Sent) -> Iterable[str]:
     label = AccountLabel(target.name, target.account_id)
     module = Module(ModuleKind.CUSTOMER, customer_path(target.name), target.name, label, target.partition, access)
-    for way in revocation_ways(module):
-        folder = _BUNDLE_FOLDERS.get(way.when, "")
+    for method in revocation_methods(module):
+        folder = _BUNDLE_FOLDERS.get(method.label, "")
         if not folder or not sent.folders or folder in sent.folders:
-            yield f"{way.when}: {way.how}"
+            yield f"{method.label}: {method.steps}"
 
 
 def _newest_files(sent: Sent) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bundle_worlds import SWITCH_ROLE, bundles, write_manifest
 from manifests import customer
-from rolecall_generator.bundle.build import BundleOrder, CheckSettings, handover_proof, objections
+from rolecall_generator.bundle.build import BundleOrder, CheckSettings, blocking_findings, handover_proof
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam.model import ModuleKind
 from rolecall_generator.manifest.loader import load_manifest
@@ -32,9 +32,9 @@ def test_a_customer_without_external_id_is_written_and_named(tmp_path: Path) -> 
     manifest = write_manifest(tmp_path, customer(0), without_id(1))
     first, second = bundles(manifest), bundles(manifest)
 
-    assert {"customer1": ["RC103"]} == rules(first.objections) == rules(second.objections)
+    assert {"customer1": ["RC103"]} == rules(first.blocking_findings) == rules(second.blocking_findings)
     assert ("customer0", "customer1") == tuple(first.report.created) == tuple(second.report.unchanged)
-    (finding,) = first.objections["customer1"]
+    (finding,) = first.blocking_findings["customer1"]
     assert ("customer1", Severity.ERROR) == (finding.subject, finding.severity)
     assert "sts:ExternalId" in (finding.hint or "")
 
@@ -43,7 +43,7 @@ def test_many_are_judged_in_processes_as_few_are_in_one(tmp_path: Path) -> None:
     """The findings come back from the worker processes."""
     manifest = write_manifest(tmp_path, *(without_id(number) for number in range(4)))
 
-    assert {f"customer{number}": ["RC103"] for number in range(4)} == rules(bundles(manifest, processes=2).objections)
+    assert {f"customer{number}": ["RC103"] for number in range(4)} == rules(bundles(manifest, processes=2).blocking_findings)
 
 
 def test_what_the_manifest_suppresses_is_no_objection(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_what_the_manifest_suppresses_is_no_objection(tmp_path: Path) -> None:
     entry = {"rule": "RC103", "subject": "customer0", "reason": "a legacy tool cannot send one"}
     manifest = write_manifest(tmp_path, without_id(0), without_id(1), suppress=[entry])
 
-    assert {"customer1": ["RC103"]} == rules(bundles(manifest).objections)
+    assert {"customer1": ["RC103"]} == rules(bundles(manifest).blocking_findings)
 
 
 def test_the_side_of_a_switch_role_with_the_error_is_named(tmp_path: Path) -> None:
@@ -60,17 +60,17 @@ def test_the_side_of_a_switch_role_with_the_error_is_named(tmp_path: Path) -> No
     manifest = write_manifest(
         tmp_path, customer(0), permission_sets=sets, switch_roles=[{**SWITCH_ROLE, "permissions": ["all"]}]
     )
-    found = bundles(manifest).objections
+    found = bundles(manifest).blocking_findings
 
     assert {"switch-roles/ops/trusting": ["RC202"]} == rules(found)
     assert "ops" == found["switch-roles/ops/trusting"][0].subject
 
 
 def test_warnings_are_no_objection(tmp_path: Path) -> None:
-    """A short external id is for gen check to say: the bundle may be handed over."""
+    """A short external ID is for gen check to say: the bundle may be handed over."""
     manifest = write_manifest(tmp_path, {**customer(0), "external_id": "short-id"})
 
-    assert {} == rules(bundles(manifest).objections)
+    assert {} == rules(bundles(manifest).blocking_findings)
 
 
 def test_a_failed_proof_is_an_objection(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_failed_proof_is_an_objection(tmp_path: Path) -> None:
     trusting, trusted = modules[ModuleKind.TRUSTING], modules[ModuleKind.TRUSTED]
     order = BundleOrder(trusting, trusted, "here", "")
 
-    assert {} == objections([order], [handover_proof(trusting, trusted)], CheckSettings(Quotas()))
-    failed = objections([order], [handover_proof(trusting)], CheckSettings(Quotas()))
+    assert {} == blocking_findings([order], [handover_proof(trusting, trusted)], CheckSettings(Quotas()))
+    failed = blocking_findings([order], [handover_proof(trusting)], CheckSettings(Quotas()))
     assert ["here"] == list(failed)
     assert {("RC701", "ops")} == {(finding.rule, finding.subject) for finding in failed["here"]}

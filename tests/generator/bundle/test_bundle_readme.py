@@ -14,7 +14,7 @@ from rolecall_generator.bundle.build import bundle_files, readme_form
 from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
 
-WAYS = ["### With Terraform", "### With CloudFormation", "### With the AWS CLI", "### By hand in the console"]
+WAYS = ["### With Terraform", "### With CloudFormation", "### With the AWS CLI", "### In the AWS console"]
 
 
 def page(manifest: Manifest, path: str) -> str:
@@ -32,7 +32,7 @@ def sent_back(text: str) -> str:
 
 
 def test_a_customer_is_told_who_asks_for_what_on_which_condition() -> None:
-    """Backend role, own role, external id and session length stand at the top."""
+    """Backend role, own role, external ID and session length stand at the top."""
     top = page(manifest_of(0, customers=[customer(0, external_id="id-of-acme")]), "customer0").partition("\n## ")[0]
 
     for fact in ("arn:aws:iam::111111111111:role/backend_role", "role/vendor/VendorAccess", "id-of-acme", "3600 seconds"):

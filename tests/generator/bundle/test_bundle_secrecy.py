@@ -77,7 +77,7 @@ def all_bytes(files: dict[str, bytes]) -> bytes:
 @settings(max_examples=15, deadline=None)
 @given(st.tuples(OPTIONS, OPTIONS), st.sampled_from(["explicit", "fixed-role-name"]))
 def test_no_byte_of_a_bundle_is_about_another_customer(options: tuple[dict[str, Any], ...], grant: str) -> None:
-    """Ids, names, external ids, tags, permissions of one customer or switch role occur in its own bundles alone."""
+    """Ids, names, external IDs, tags, permissions of one customer or switch role occur in its own bundles alone."""
     customers = [customer(number, chosen) for number, chosen in enumerate(options)]
     if grant == "fixed-role-name":
         customers = [entry | {"role": "shared", "path": "/"} for entry in customers]

@@ -111,7 +111,7 @@ def test_a_second_run_touches_nothing(tmp_path: Path) -> None:
 
 
 def test_only_the_changed_customers_bundle_is_written_anew(tmp_path: Path) -> None:
-    """A changed external id changes one bundle."""
+    """A changed external ID changes one bundle."""
     bundles(world(tmp_path))
     changed = [customer(0), customer(1, external_id="another-one"), customer(2)]
     done = bundles(write_manifest(tmp_path, *changed))

@@ -199,7 +199,7 @@ def test_the_policies_are_laid_out_for_readers() -> None:
 
 
 def test_a_customers_scripts_speak_of_no_other_customer() -> None:
-    """Account, external id and name of customer 1 are in none of customer 0's files."""
+    """Account, external ID and name of customer 1 are in none of customer 0's files."""
     first, second = handed_over(manifest_of(2))
     text = script(first) + script(first, REMOVE)
 

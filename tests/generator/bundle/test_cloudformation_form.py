@@ -52,7 +52,7 @@ def test_a_rule_binds_the_template_to_its_account() -> None:
 
 
 def test_the_outputs_are_the_terraform_modules() -> None:
-    """Role and external id for the customer; account, link, group and users for the people's account."""
+    """Role and external ID for the customer; account, link, group and users for the people's account."""
     customer = template(notes("customers/account1"))["Outputs"]
     people = template(notes("switch-roles/reena-in-sumesh/trusted"))["Outputs"]
 
@@ -210,7 +210,7 @@ def test_the_same_handover_gives_the_same_bytes() -> None:
 
 
 def test_a_customers_files_speak_of_no_other_customer() -> None:
-    """Account, external id and name of customer 1 are in none of customer 0's files."""
+    """Account, external ID and name of customer 1 are in none of customer 0's files."""
     first, second = handed_over(manifest_of(2))
     text = b"".join(cloudformation_form(handover(first)).values()).decode()
 

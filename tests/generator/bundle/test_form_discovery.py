@@ -48,7 +48,7 @@ def test_form_from_outside_is_in_the_bundle_and_its_readme() -> None:
     assert "pulumi/index.ts" in read_sums(files["SHA256SUMS"])
     assert "### With Pulumi\n\nRun `pulumi up`.\n" in readme
     assert "\n- Pulumi: `pulumi destroy`.\n" in readme
-    assert readme.index("### By hand in the console") < readme.index("### With Pulumi")
+    assert readme.index("### In the AWS console") < readme.index("### With Pulumi")
 
 
 def test_forms_without_the_file_are_those_of_rolecall() -> None:

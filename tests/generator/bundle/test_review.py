@@ -15,7 +15,7 @@ from review_worlds import changed, handovers_of, notes, with_trust
 from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.bundle.forms.review import review_form, review_html, review_markdown
 from rolecall_generator.bundle.review.content import Review, review_of
-from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, say
+from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, format_phrase
 from rolecall_generator.iam.policy import PolicyDocument, Statement
 from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
@@ -44,7 +44,7 @@ def statement(**values: Any) -> dict[str, Any]:
 
 def fact(review: Review, label: str) -> str:
     """What the table says of a label."""
-    return next(str(fact.said) for fact in review.facts if fact.label == label)
+    return next(str(fact.value) for fact in review.facts if fact.label == label)
 
 
 class Page(HTMLParser):
@@ -73,7 +73,7 @@ def test_all_forms_have_the_same_bytes_every_time(pdf: bool) -> None:
 
 
 def test_the_page_says_who_may_assume_the_role_and_on_which_condition() -> None:
-    """For a customer of the notes: the role by ARN, the external id, the session's length."""
+    """For a customer of the notes: the role by ARN, the external ID, the session's length."""
     review = review_of(notes()[ACCOUNT1])
 
     assert "Access to account 222222222222 (account1)" == str(review.title)
@@ -153,14 +153,14 @@ def test_sweeping_grants_are_pointed_out(permissions: dict[str, Any], said: str)
     """What gives more than it seems to is marked, with the reason."""
     (grant,) = customer(permissions).grants
 
-    assert (True, said) == (grant.sweeping, str(grant.warnings[0]))
+    assert (True, said) == (grant.broad, str(grant.warnings[0]))
 
 
 def test_a_denial_is_never_a_warning() -> None:
     """Denying everything takes away: it is told as a denial, without a mark."""
     (grant,) = customer(statement(effect="Deny", actions=["*"])).grants
 
-    assert ("Denies every action of every service on every resource.", False) == (str(grant.said), grant.sweeping)
+    assert ("Denies every action of every service on every resource.", False) == (str(grant.sentence), grant.broad)
 
 
 def test_many_actions_are_counted_in_the_sentence_and_written_out_in_the_document() -> None:
@@ -168,7 +168,7 @@ def test_many_actions_are_counted_in_the_sentence_and_written_out_in_the_documen
     actions = [f"ec2:Describe{letter}*" for letter in "ABCDEFGHIJKL"]
     review = customer(statement(actions=actions))
 
-    assert "12 actions (ec2:DescribeA*, " in str(review.grants[0].said)
+    assert "12 actions (ec2:DescribeA*, " in str(review.grants[0].sentence)
     assert [] == [action for action in actions if action not in review.documents[-1].text]
 
 
@@ -177,8 +177,8 @@ def test_managed_policies_are_named_by_arn() -> None:
     other = "arn:aws:iam::222222222222:policy/own"
     theirs, aws = customer({"managed_policies": ["ReadOnlyAccess", other]}).grants
 
-    assert "arn:aws:iam::aws:policy/ReadOnlyAccess. AWS may change its content" in str(aws.said)
-    assert f"Everything in the policy {other} of account 222222222222; its content is not part" in str(theirs.said)
+    assert "arn:aws:iam::aws:policy/ReadOnlyAccess. AWS may change its content" in str(aws.sentence)
+    assert f"Everything in the policy {other} of account 222222222222; its content is not part" in str(theirs.sentence)
 
 
 @pytest.mark.parametrize("path", sorted(notes()))
@@ -197,7 +197,7 @@ def test_a_good_proof_is_told_case_by_case() -> None:
     """All requests as intended: counted, and each kind with what came out."""
     verdict = review_of(notes()[ACCOUNT1]).verdict
 
-    assert ("good", "Proven: 6 of 6 requests decided as intended.") == (verdict.standing, verdict.said)
+    assert ("good", "Proven: 6 of 6 requests decided as intended.") == (verdict.state, verdict.summary)
     assert ["allowed", *["refused"] * 5] == [str(row.outcome) for row in verdict.rows]
 
 
@@ -205,8 +205,8 @@ def test_what_the_account_decides_is_said_to_be_left_to_it() -> None:
     """Neither proven nor wrong: other people of a trusted account."""
     verdict = review_of(notes()["switch-roles/reena-in-sumesh/trusting"]).verdict
 
-    assert "Proven: 9 of 11 requests decided as intended; 2 are left to the caller's account, as intended." == verdict.said
-    assert {"left to account 078352025563"} == {str(row.outcome) for row in verdict.rows if row.standing == "delegated"}
+    assert "Proven: 9 of 11 requests decided as intended; 2 decided by the caller's account, as intended." == verdict.summary
+    assert {"decided by account 078352025563"} == {str(row.outcome) for row in verdict.rows if row.state == "delegated"}
 
 
 def test_a_failed_proof_shows_its_counterexamples() -> None:
@@ -214,10 +214,10 @@ def test_a_failed_proof_shows_its_counterexamples() -> None:
     open_door = replace(_trust_of(notes()[ACCOUNT1]), conditions=())
     review = review_of(with_trust(notes()[ACCOUNT1], open_door))
     said = (
-        "arn:aws:iam::111111111111:role/backend_role can assume arn:aws:iam::222222222222:role/role1 without an external id"
+        "arn:aws:iam::111111111111:role/backend_role can assume arn:aws:iam::222222222222:role/role1 without an external ID"
     )
 
-    assert "Not as intended: 2 of 6 requests had another result." == review.verdict.said
+    assert "Not as intended: 2 of 6 requests had a different result." == review.verdict.summary
     assert said in str(review.verdict.failures[0])
     assert said in review_markdown(review)
     assert ("header", {"class": "bad"}) in Page(review_html(review)).elements
@@ -225,19 +225,21 @@ def test_a_failed_proof_shows_its_counterexamples() -> None:
 
 def test_each_way_to_take_access_back_is_named() -> None:
     """Running sessions first, then the four ways by which it was given."""
-    ways = {way.when: str(way.how) for way in review_of(notes()[ACCOUNT1]).ways}
+    methods = {each.label: str(each.steps) for each in review_of(notes()[ACCOUNT1]).revocations}
 
-    assert ["Immediately", "Running sessions", "Terraform", "CloudFormation", "AWS CLI", "Console"] == list(ways)
-    assert "AWSRevokeOlderSessions" in ways["Immediately"]
-    assert "They end after 1 hour at the latest." in ways["Running sessions"]
+    assert ["Immediately", "Running sessions", "Terraform", "CloudFormation", "AWS CLI", "Console"] == list(methods)
+    assert "AWSRevokeOlderSessions" in methods["Immediately"]
+    assert "They end after 1 hour at the latest." in methods["Running sessions"]
 
 
 def test_people_can_be_taken_out_one_by_one() -> None:
     """Where the people are, the group is the place; their sessions are cut where the role is."""
-    ways = {way.when: str(way.how) for way in review_of(notes()["switch-roles/reena-in-sumesh/trusted"]).ways}
+    methods = {
+        each.label: str(each.steps) for each in review_of(notes()["switch-roles/reena-in-sumesh/trusted"]).revocations
+    }
 
-    assert "IAM console, User groups, reena-switchers, tab Users: remove the user from the group." == ways["One person"]
-    assert ways["Running sessions"].startswith("End them in account 507074252730: IAM console, Roles, reena-assumedRole")
+    assert "IAM console, User groups, reena-switchers, tab Users: remove the user from the group." == methods["One person"]
+    assert methods["Running sessions"].startswith("End them in account 507074252730: IAM console, Roles, reena-assumedRole")
 
 
 def test_a_module_that_makes_nothing_says_so() -> None:
@@ -249,18 +251,18 @@ def test_a_module_that_makes_nothing_says_so() -> None:
     review = review_of(changed(switch_roles=[switch])["switch-roles/s/trusted"])
 
     assert str(review.lead).startswith("Nothing is created in this account")
-    assert ((), ()) == (review.ways, review.grants)
+    assert ((), ()) == (review.revocations, review.grants)
 
 
 def test_a_value_never_equals_our_own_words() -> None:
     """What is remembered of a phrase of our own is never used for a value of the same text."""
-    assert Phrase(("a",)) != say("{}", "a")
-    assert "<code>a</code>" == say("{}", "a").__html__()
+    assert Phrase(("a",)) != format_phrase("{}", "a")
+    assert "<code>a</code>" == format_phrase("{}", "a").__html__()
 
 
 def test_values_are_code_in_markdown_and_html() -> None:
     """A hostile value is one code span in Markdown, and text in HTML."""
-    phrase = say("It is {}.", HOSTILE)
+    phrase = format_phrase("It is {}.", HOSTILE)
     (inline,) = [token for token in tokens_of(phrase.md) if token.type == "inline"]
 
     assert [HOSTILE] == [child.content for child in inline.children or () if child.type == "code_inline"]
@@ -289,7 +291,7 @@ def test_every_value_is_on_the_page(values: dict[str, Any]) -> None:
         review = review_of(handover)
         words = Page(review_html(review)).words
         flat = [child for token in tokens_of(review_markdown(review)) for child in (token, *(token.children or ()))]
-        said = [*(str(fact.said) for fact in review.facts), *(str(grant.said) for grant in review.grants)]
+        said = [*(str(fact.value) for fact in review.facts), *(str(grant.sentence) for grant in review.grants)]
 
         assert [] == [text for text in (*said, *(document.text for document in review.documents)) if text not in words]
         assert [] == [token.content for token in flat if token.type in {"html_inline", "html_block", "image", "link_open"}]
@@ -312,8 +314,8 @@ def _trust_of(handover: Handover) -> Statement:
 
 def test_a_phrase_needs_as_many_values_as_it_has_places() -> None:
     """A sentence with a hole is a mistake of ours, not a page with braces in it."""
-    with pytest.raises(ValueError, match="has 2 places for 1 values"):
-        say("{} and {}", "one")
+    with pytest.raises(ValueError, match="has 2 placeholders for 1 values"):
+        format_phrase("{} and {}", "one")
 
 
 def test_a_phrase_is_plain_text_too() -> None:
@@ -327,8 +329,8 @@ def test_lists_have_no_space_before_their_signs() -> None:
         statement(actions=["s3:GetObject"], resources=[f"arn:aws:s3:::bucket-{number}/*" for number in range(40)])
     )
 
-    assert "arn:aws:s3:::bucket-0/*, arn:aws:s3:::bucket-1/*" in str(long.grants[0].said)
-    assert [] == [text for text in (str(grant.said) for grant in long.grants) if " ," in text or " ;" in text]
+    assert "arn:aws:s3:::bucket-0/*, arn:aws:s3:::bucket-1/*" in str(long.grants[0].sentence)
+    assert [] == [text for text in (str(grant.sentence) for grant in long.grants) if " ," in text or " ;" in text]
 
 
 def test_an_existing_group_is_not_deleted_to_take_access_back() -> None:
@@ -340,7 +342,7 @@ def test_an_existing_group_is_not_deleted_to_take_access_back() -> None:
         "users": [{"name": "ann", "existing": True}],
     }  # fmt: skip
     review = review_of(changed(switch_roles=[entry])["switch-roles/s/trusted"])
-    (console,) = [str(way.how) for way in review.ways if way.when == "Console"]
+    (console,) = [str(method.steps) for method in review.revocations if method.label == "Console"]
 
     assert "staff, tab Permissions: remove assume-switched. The group itself existed before" in console
     assert "Delete" not in console

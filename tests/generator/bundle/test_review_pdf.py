@@ -17,7 +17,7 @@ from review_worlds import changed, handovers_of, notes, with_trust
 from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.bundle.review.content import Review, review_of
 from rolecall_generator.bundle.review.pdf import clipped, review_pdf, visible
-from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, say
+from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, format_phrase
 from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
 
@@ -81,7 +81,7 @@ def test_the_document_says_what_it_is() -> None:
 def test_each_section_has_a_bookmark_on_its_page() -> None:
     """The outline lists the sections in order, and each entry leads to the page that shows its heading."""
     sections = [
-        "Who can assume it, and on which condition", "Who reaches what", "What it allows", "Proof", "How to revoke it",
+        "Who can assume it, and on which condition", "Access graph", "What it allows", "Proof", "How to revoke it",
         "Policy documents",
     ]  # fmt: skip
     reader = reader_of(review_of(people(40, group_in="trusting")))
@@ -108,9 +108,9 @@ def test_every_word_can_be_read_back(values: dict[str, Any]) -> None:
         review = review_of(handover)
         words = words_of(review)
         said = [
-            *(fact.said for fact in review.facts),
-            *(grant.said for grant in review.grants),
-            *(w.how for w in review.ways),
+            *(fact.value for fact in review.facts),
+            *(grant.sentence for grant in review.grants),
+            *(method.steps for method in review.revocations),
         ]
 
         assert [] == [str(phrase) for phrase in said if squeezed(visible(str(phrase))) not in words]
@@ -156,7 +156,7 @@ def test_the_picture_is_drawn_as_vectors() -> None:
     assert marks is not None
     assert [] == list(page.images)
     assert b" c " in marks.get_data()
-    assert all(word in page.extract_text() for word in ("backend_role", "vendor · 111111111111", "external id"))
+    assert all(word in page.extract_text() for word in ("backend_role", "vendor · 111111111111", "external ID"))
 
 
 def test_what_is_wrong_is_red() -> None:
@@ -167,7 +167,7 @@ def test_what_is_wrong_is_red() -> None:
     review = review_of(with_trust(handover, replace(role.trust.statements[0], conditions=())))
     marks = review_pdf(review)
 
-    assert squeezed("without an external id, although this is not intended.") in words_of(review)
+    assert squeezed("without an external ID, although this is not intended.") in words_of(review)
     assert RED_LINE in marks
     assert RED_LINE not in review_pdf(review_of(handover))
 
@@ -178,7 +178,7 @@ def test_a_crowded_picture_becomes_sentences(count: int) -> None:
     review = review_of(people(count, group_in="trusting", trust="users" if count else "account"))
     words = words_of(review)
 
-    assert "Whoreacheswhat" in words
+    assert "Accessgraph" in words
     assert [] == [user for user in range(count) if f"person{user}" not in words]
 
 
@@ -204,16 +204,16 @@ MARKUP = (
 
 def hostile(text: str) -> Review:
     """A review in which every value is this text."""
-    review, value = review_of(notes()["customers/account1"]), say("{}", text)
+    review, value = review_of(notes()["customers/account1"]), format_phrase("{}", text)
     return replace(
         review,
         title=value,
         lead=value,
         source=text,
-        facts=tuple(replace(fact, said=value) for fact in review.facts),
-        grants=tuple(replace(grant, said=value, source=value, warnings=(value,)) for grant in review.grants),
-        verdict=replace(review.verdict, said=text, failures=(Phrase((PhraseValue(text, prose=True),)),)),
-        ways=tuple(replace(way, how=value) for way in review.ways),
+        facts=tuple(replace(fact, value=value) for fact in review.facts),
+        grants=tuple(replace(grant, sentence=value, source=value, warnings=(value,)) for grant in review.grants),
+        verdict=replace(review.verdict, summary=text, failures=(Phrase((PhraseValue(text, prose=True),)),)),
+        revocations=tuple(replace(method, steps=value) for method in review.revocations),
         documents=tuple(replace(document, title=value, text=text) for document in review.documents),
     )
 
@@ -223,7 +223,7 @@ def test_values_are_printed_as_they_are(text: str) -> None:
     """Reportlab's markup, long words, long lines and long documents: no image, no link, and no character is lost."""
     review = hostile(text)
     reader = reader_of(review)
-    values = 3 + len(review.facts) + 3 * len(review.grants) + 1 + len(review.ways) + 2 * len(review.documents)
+    values = 3 + len(review.facts) + 3 * len(review.grants) + 1 + len(review.revocations) + 2 * len(review.documents)
 
     assert values <= words_of(review).count(squeezed(visible(text)))
     assert [] == [page for page in reader.pages if list(page.images) or page.get("/Annots")]

@@ -25,7 +25,7 @@ def test_the_modules_files_are_handed_over_untouched() -> None:
 
 
 def test_the_tests_state_the_trust() -> None:
-    """Principal and external id stand in the conditions, so that a reader sees what was agreed."""
+    """Principal and external ID stand in the conditions, so that a reader sees what was agreed."""
     text = stated(manifest_of(0, customers=[customer(0, external_id="id-of-acme")]), "customer0")
 
     assert "AWS arn:aws:iam::111111111111:role/backend_role" in text

@@ -135,11 +135,11 @@ def test_a_longer_session_is_set_after_the_role_is_made(seconds: int, said: str)
     assert "set **Maximum session duration**" not in customer()
 
 
-def test_a_boundary_is_ticked_in_the_wizard() -> None:
+def test_a_boundary_is_selected_in_the_wizard() -> None:
     """With a permissions boundary the wizard's section is opened, without one it is left closed."""
     arn = "arn:aws:iam::aws:policy/PowerUserAccess"
 
-    assert f"tick `{arn}`" in customer(permissions_boundary=arn)
+    assert f"select `{arn}`" in customer(permissions_boundary=arn)
     assert "Set permissions boundary" not in customer()
 
 
@@ -174,7 +174,7 @@ def test_without_mfa_nothing_is_said_of_a_device() -> None:
 
 
 def test_a_partition_without_public_console_has_no_link() -> None:
-    """There people are told account id and role name."""
+    """There people are told account ID and role name."""
     text = switch("trusting", partition="aws-iso")
 
     assert "<https://" not in text
@@ -216,8 +216,8 @@ def test_what_existed_before_is_not_deleted_by_the_last_steps() -> None:
     text = switch("trusted", group={"name": "people", "existing": True}, users=[{"name": "ann", "existing": True}])
     removing = text.partition("## Remove\n")[2]
 
-    assert "**User groups**, `people`, tab **Users**, tick `ann`, **Remove**" in removing
-    assert "**User groups**, `people`, tab **Permissions**: search for and tick `assume-switched`, **Remove**" in removing
+    assert "**User groups**, `people`, tab **Users**, select `ann`, **Remove**" in removing
+    assert "**User groups**, `people`, tab **Permissions**: search for and select `assume-switched`, **Remove**" in removing
     assert "`people`, **Delete**" not in removing
     assert "`ann`, **Delete**" not in removing
 

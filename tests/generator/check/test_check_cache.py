@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from manifests import NOTES
 from rolecall_generator.check.manifest_check import CheckSummary, check_output
-from rolecall_generator.check.manifest_check import check_output as check_function
 from rolecall_generator.generate import generate
 from rolecall_generator.output import output_state
 from rolecall_generator.output.output_state import CACHE_NAME, load_state
@@ -157,10 +156,10 @@ def test_findings_of_unchanged_folder_come_from_cache(world: Path, monkeypatch: 
     """Neither the proof nor the rules run again."""
     first = checked(world)
 
-    def judge(*_arguments: object, **_options: object) -> None:
-        raise AssertionError("judged again")
+    def prove_again(*_arguments: object, **_options: object) -> None:
+        raise AssertionError("proven again")
 
-    monkeypatch.setitem(check_function.__globals__, "_judge", judge)
+    monkeypatch.setattr("rolecall_generator.check.manifest_check._prove_and_run_rules", prove_again)
     again = checked(world)
 
     assert 0 == again.read

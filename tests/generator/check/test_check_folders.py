@@ -141,7 +141,7 @@ def test_a_removed_switch_role_is_no_foreign_folder(generated: Path) -> None:
     gone = sorted(path.relative_to(output).as_posix() for path in output.glob("switch-roles/*/*"))
     (left,) = output.glob("switch-roles/*")
 
-    assert [(path, "gone") for path in gone] == [(item.path, item.state) for item in compare(manifest, output).modules]
+    assert [(path, "removed") for path in gone] == [(item.path, item.state) for item in compare(manifest, output).modules]
     unplanned = [finding for finding in found(generated) if finding.rule == "RC803"]
     assert gone == [finding.subject for finding in unplanned]
     assert all("--prune" in finding.hint for finding in unplanned)

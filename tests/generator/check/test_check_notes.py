@@ -59,7 +59,7 @@ def test_a_dropped_condition_is_a_failed_proof_with_its_counterexample(generated
     messages = [finding.message for finding in found(generated) if finding.rule == "RC701"]
 
     assert any(
-        message.startswith(f"no external id: Role {BACKEND} can assume arn:aws:iam::222222222222:role/role1 without")
+        message.startswith(f"no external ID: Role {BACKEND} can assume arn:aws:iam::222222222222:role/role1 without")
         and "statement TrustBackendRole" in message
         for message in messages
     )
@@ -111,7 +111,7 @@ def test_a_folder_sent_back_with_another_customers_external_id_fails_the_proof(g
     messages = [finding.message for finding in found(generated, sent_back=[str(back)]) if finding.rule == "RC701"]
 
     assert 1 == len(messages)
-    assert f"can assume arn:aws:iam::333333333333:role/role2 with another customer's external id {other}" in messages[0]
+    assert f"can assume arn:aws:iam::333333333333:role/role2 with another customer's external ID {other}" in messages[0]
 
 
 def test_returned_folder_without_guard_is_found_by_its_name(generated: Path, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_worker_processes_have_the_same_findings(generated: Path, monkeypatch: p
     edit(generated / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
     edit(generated / "output", "customers/account3", BACKEND, "*")
     alone = found(generated)
-    monkeypatch.setattr(fleet, "FEW", 2)
+    monkeypatch.setattr(fleet, "SEQUENTIAL_LIMIT", 2)
     together = found(generated, processes=2)
 
     assert alone == together

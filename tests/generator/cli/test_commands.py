@@ -111,7 +111,7 @@ def test_schema_is_a_json_schema(tmp_path: Path) -> None:
 
 
 def test_diff_shows_changes_of_access(generated: Path) -> None:
-    """A removed external id and an added permission are named; the exit code is 1."""
+    """A removed external ID and an added permission are named; the exit code is 1."""
     edit(generated, ', external_id: "c29d7e4183fa4b60b5d87a6e1f20c3d4"', "")
     other = 'external_id: "6b1e0a9f3c7d4e52a8f4d1c2b3a49586"'
     edit(generated, other, f"{other}, permissions: [ec2-read]")

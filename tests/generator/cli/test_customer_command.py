@@ -63,7 +63,7 @@ def test_a_customer_is_added_without_a_question(notes: Path) -> None:
     assert (0, "") == (done.code, done.err)
     assert f"\n    +{line}\n" in done.out
     assert "+ customers/acme (new)" in done.out
-    assert "widens acme/VendorAccess trusts backend/backend_role with external id agreed" in done.out
+    assert "widens acme/VendorAccess trusts backend/backend_role with external ID agreed" in done.out
     assert "gen bundle acme" in done.out
     assert [line] == [new for new in manifest(notes).splitlines() if new not in NOTES.read_text().splitlines()]
 
@@ -157,7 +157,7 @@ def test_fields_are_set_and_unset(notes: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("add", "acme", "--account-id", "12"), 3, 'accounts.yaml:28:30: account_id "12" is not an AWS account id'),
+        (("add", "acme", "--account-id", "12"), 3, 'accounts.yaml:28:30: account_id "12" is not an AWS account ID'),
         (("add", "account1", "--account-id", "999999999999"), 3, "has the name of another"),
         (("add", *ACME, "--permissions", "s3-raed"), 3, "write s3-read"),
         (("add", *ACME, "--tag", "gold"), 2, "--tag: gold is not KEY=VALUE"),

@@ -104,7 +104,7 @@ def test_all_broken_rows_are_named_and_nothing_is_imported(folder: Path) -> None
     ] == done.err.splitlines()
     done = import_table(folder, "--yes", text=BROKEN.replace("acme,12", "acme,12x"))
     assert [
-        'error: fleet.csv:2:2: account_id "12x" is not an AWS account id',
+        'error: fleet.csv:2:2: account_id "12x" is not an AWS account ID',
         "  hint: write the 12 digits in quotes, leading zeros kept",
         "fleet.csv:3:3: there is no permission set nope",
         "  hint: the manifest has: read, list",
@@ -142,7 +142,7 @@ def test_an_update_is_shown_as_a_difference(folder: Path) -> None:
 
     assert [
         "0 new, 0 changed, 0 unchanged, 1 that differ",
-        "x (222222222222) is customer account1; role differ: --update takes them over",
+        "x (222222222222) is customer account1; role differ: --update applies them",
         "No changes: use --update to apply the differences.",
     ] == kept.out.splitlines()
     assert "AWS cannot rename a role: VendorAccess is deleted and Auditor is created" in changed.out
@@ -211,7 +211,7 @@ def test_an_organizations_accounts_become_customers(folder: Path) -> None:
 
     assert 0 == done.code, done.err
     assert (["account1", "acme-corp"], {"ou": "Prod"}) == (list(found), found["acme-corp"].labels)
-    assert "left out: sandbox-7" in done.out
+    assert "skipped: sandbox-7" in done.out
 
 
 def test_without_credentials_an_organization_is_not_asked(folder: Path) -> None:
@@ -273,7 +273,7 @@ def test_a_rotation_says_what_comes_next(folder: Path) -> None:
         line.split("  ")[2] for line in done.out.splitlines() if line.startswith("    gen ") or "runner" in line[:12]
     ]
 
-    assert "account1/VendorAccess also accepts external id new-id" in done.out
+    assert "account1/VendorAccess also accepts external ID new-id" in done.out
     assert [
         "gen terraform --out there",
         "gen bundle account1 --out there",
@@ -294,7 +294,7 @@ def test_what_a_customer_gives_after_a_rotation_does_not_undo_it(folder: Path) -
     (folder / "account1.json").unlink()
 
     assert (0, before) == (done.code, contents(folder))
-    assert "account1 has the external id retired by its last rotation" in done.out
+    assert "account1 has the external ID retired by its last rotation" in done.out
 
 
 def test_rotations_under_way_are_listed(folder: Path) -> None:
@@ -314,9 +314,9 @@ def test_rotations_under_way_are_listed(folder: Path) -> None:
     assert [(0, "no rotation\n"), (0, "no rotation\n")] == [(none.code, none.out), (fresh.code, fresh.out)]
     assert (1, [("account1", "2026-01-01T00:00:00+00:00", None)]) == (
         old.code,
-        [(one["name"], one["started"], one["seen"]) for one in json.loads(old.out)],
+        [(one["name"], one["started"], one["accepted"]) for one in json.loads(old.out)],
     )
     assert re.fullmatch(
-        r"account1  for \d+ days: the new id was accepted: gen customer rotate-external-id account1 --finish\n", listed.out
+        r"account1  for \d+ days: the new ID was accepted: gen customer rotate-external-id account1 --finish\n", listed.out
     )
     assert elsewhere.out.endswith(f"account1 --finish --manifest {folder / 'accounts.yaml'}\n")

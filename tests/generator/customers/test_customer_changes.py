@@ -62,7 +62,7 @@ def test_labels_that_are_set_add_up(notes: Path) -> None:
     """A customer's mapping keeps what it has; the new values win."""
     out = notes.parent / "output"
     change_customer(notes, out, "account1", {"labels": {"tier": "gold", "desk": "1"}}).write()
-    change_customer(notes, out, "account1", {"labels": {"desk": "2"}}, drop=["permissions"]).write()
+    change_customer(notes, out, "account1", {"labels": {"desk": "2"}}, unset=["permissions"]).write()
 
     customer = load_manifest(notes).manifest.customers[0]
     assert ({"tier": "gold", "desk": "2"}, None) == (customer.labels, customer.permissions)
@@ -97,7 +97,7 @@ def test_a_renamed_switch_role_moves_both_sides(notes: Path) -> None:
 
 
 def test_the_record_of_a_rotation_follows_its_customer(notes: Path) -> None:
-    """A retired external id is still known as that of the customer under its new name."""
+    """A retired external ID is still known as that of the customer under its new name."""
     out = notes.parent / "output"
     others = {"account2": Rotation("2026-11-24T12:00:00+00:00")}
     mine = Rotation("2026-11-24T12:00:00+00:00", "2026-11-25T12:00:00+00:00", "retired-id")

@@ -34,7 +34,7 @@ def test_a_customer_who_goes_is_named_though_the_manifest_has_forgotten_the_name
     """Accounts are called by their names of before and after."""
     found = texts(manifest_of(2), manifest_of(1))
 
-    assert ("customers/customer1", "gone", ["customer1/vendor/VendorAccess is removed"]) == found[-1]
+    assert ("customers/customer1", "removed", ["customer1/vendor/VendorAccess is removed"]) == found[-1]
 
 
 def test_a_renamed_customer_moves_and_nothing_changes() -> None:

@@ -24,7 +24,7 @@ customers:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """Three customers, with labels, tags, and one without an external id."""
+    """Three customers, with labels, tags, and one without an external ID."""
     path = tmp_path / "accounts.yaml"
     path.write_text(MANIFEST)
     return path
@@ -86,12 +86,12 @@ def test_a_customer_is_shown_with_everything_resolved(manifest: Path) -> None:
     assert "arn:aws:iam::111111111111:policy/rolecall-assume-customers-backend_role-1" == shown.backend_policy
     assert f"{manifest}:7:5" == str(shown.place)
     assert ("read",) == shown.customer.permissions
-    assert "acme-eu/v/Auditor trusts backend/backend_role with external id two" in shown.access
+    assert "acme-eu/v/Auditor trusts backend/backend_role with external ID two" in shown.access
     assert (() , None) == (shown.files, shown.link)  # fmt: skip
 
 
 def test_the_link_is_there_where_the_console_can_switch(manifest: Path) -> None:
-    """The console sends no external id: only a role without one has a link."""
+    """The console sends no external ID: only a role without one has a link."""
     shown = show_customer(load_manifest(manifest), manifest.parent / "output", "zeta")
 
     assert (
@@ -138,7 +138,7 @@ def test_an_unknown_customer_is_refused_with_the_nearest(manifest: Path) -> None
 
 
 def test_an_account_id_is_answered_with_its_customer(manifest: Path) -> None:
-    """The list takes account ids, and people try them here as well."""
+    """The list takes account IDs, and people try them here as well."""
     with pytest.raises(SelectionError) as caught:
         show_customer(load_manifest(manifest), manifest.parent / "output", "222222222222")
 

@@ -101,7 +101,7 @@ def test_steps_stand_beside_their_reasons_where_there_is_room() -> None:
 
 
 def test_account_ids_stay_whole_in_a_narrow_table(manifest: Path) -> None:
-    """Eighty columns: an account id is never broken, and brackets in paths are text."""
+    """Eighty columns: an account ID is never broken, and brackets in paths are text."""
     console = terminal(io.StringIO(), width=80)
     print_customers(console, list_customers(manifest, manifest.parent / "output", ["c0*"]))
 
@@ -145,7 +145,7 @@ def test_no_customer_is_said() -> None:
 
 
 def test_a_customer_amid_a_rotation_is_shown_as_such(manifest: Path) -> None:
-    """Both ids, the boundary; a customer without an external id has a link instead."""
+    """Both ids, the boundary; a customer without an external ID has a link instead."""
     first, second = pipe(io.StringIO()), pipe(io.StringIO())
     print_customer(
         first, show_customer(load_manifest(manifest), manifest.parent / "output", "c00"), "[profile c00]\nregion = x\n"
@@ -153,9 +153,9 @@ def test_a_customer_amid_a_rotation_is_shown_as_such(manifest: Path) -> None:
     print_customer(second, show_customer(load_manifest(manifest), manifest.parent / "output", "c01"), "")
 
     lines = shown(first).splitlines()
-    assert "external id  new" in lines
+    assert "external ID  new" in lines
     assert "             old is also accepted: a rotation is under way" in lines
     assert "boundary     arn:aws:iam::aws:policy/P" in lines
     assert "    [profile c00]" in lines
-    assert "external id  none: the role can be assumed without one" in shown(second)
+    assert "external ID  none: the role can be assumed without one" in shown(second)
     assert "console      https://signin.aws.amazon.com/switchrole?account=000000000001" in shown(second)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rolecall_generator.customers.rotation import (
-    NotSeenError,
+    UnverifiedIdError,
     abort_rotation,
     finish_rotation,
     read_accepted_ids,
@@ -52,7 +52,7 @@ def started(manifest: Path, external_id: str = "new-id") -> Path:
 
 
 def seen(out: Path, external_id: str, name: str = "status.json") -> None:
-    """Let `runner verify` have seen an external id of acme's."""
+    """Let `runner verify` have seen an external ID of acme's."""
     entry = {"external_id_seen": {"sha256": hashlib.sha256(external_id.encode()).hexdigest(), "date": NOW.isoformat()}}
     out.mkdir(exist_ok=True)
     (out / name).write_text(json.dumps({"version": 1, "customers": {"acme": entry}}), "utf-8")
@@ -91,7 +91,7 @@ def test_the_difference_says_that_one_more_id_is_accepted(manifest: Path) -> Non
     """In the words of `gen diff`, of one module alone."""
     proposal = start_rotation(manifest, manifest.parent / "output", "acme", now=NOW, external_id="new-id")
 
-    assert [["customers/acme", ["acme/VendorAccess also accepts external id new-id"]]] == [
+    assert [["customers/acme", ["acme/VendorAccess also accepts external ID new-id"]]] == [
         [module.path, [change.text for change in module.changes]] for module in proposal.difference.modules
     ]
 
@@ -100,11 +100,11 @@ def test_the_difference_says_that_one_more_id_is_accepted(manifest: Path) -> Non
     ("name", "external_id", "error", "said"),
     [
         ("acne", None, SelectionError, "no customer acne"),
-        ("open", None, SelectionError, "has no external id to rotate"),
+        ("open", None, SelectionError, "has no external ID to rotate"),
         ("acme", "of-beta", EditedManifestError, "is the same as that of customer"),
         ("acme", "old-id", EditedManifestError, "previous_external_id is the same as external_id"),
-        ("acme", "has space", EditedManifestError, "is not a valid external id"),
-        ("acme", "", SelectionError, "the new external id is empty"),
+        ("acme", "has space", EditedManifestError, "is not a valid external ID"),
+        ("acme", "", SelectionError, "the new external ID is empty"),
     ],
 )
 def test_a_start_that_cannot_be_right_is_refused(
@@ -130,7 +130,7 @@ def test_one_rotation_at_a_time(manifest: Path) -> None:
 def test_there_must_be_a_rotation_to_end(manifest: Path, end: object) -> None:
     """Finish and abort name the command that starts one."""
     assert callable(end)
-    with pytest.raises(SelectionError, match="no rotation of acme's external id is in progress"):
+    with pytest.raises(SelectionError, match="no rotation of acme's external ID is in progress"):
         end(manifest, manifest.parent / "output", "acme", now=LATER)
 
 
@@ -144,7 +144,7 @@ def test_a_rotation_ends_only_when_the_new_id_was_seen(manifest: Path, what: str
         seen(out, "new-id", "status.sandbox.json")
     elif what == "another customer":
         (out / "status.json").write_text('{"version": 1, "customers": {"beta": {}}}', "utf-8")
-    with pytest.raises(NotSeenError, match="acme is not known to accept its new external id") as caught:
+    with pytest.raises(UnverifiedIdError, match="acme is not known to accept its new external ID") as caught:
         finish_rotation(manifest, out, "acme", now=LATER)
 
     assert "runner verify --limit acme" in str(caught.value.hint)
@@ -176,7 +176,7 @@ def test_a_forced_finish_carries_its_warning(manifest: Path) -> None:
     proposal = finish_rotation(manifest, out, "acme", now=LATER, force=True)
 
     assert [
-        "acme is not known to accept its new external id; its role may refuse access until the customer applies the module"
+        "acme is not known to accept its new external ID; its role may refuse access until the customer applies the module"
     ] == [*proposal.notes]
 
 

@@ -56,12 +56,12 @@ def allowing(*statements: Statement) -> Role:
          "account1/role1 also trusts 999999999999:root", True),
         (ROLE, trusting(TRUST, Statement("Allow", ("sts:AssumeRole",), principals=(Principal("*", "*"),))),
          "account1/role1 also trusts everyone", True),
-        (ROLE, trusting(replace(TRUST, conditions=())), "account1/role1 no longer requires external id 0f0c", True),
-        (trusting(replace(TRUST, conditions=())), ROLE, "account1/role1 now requires external id 0f0c", False),
+        (ROLE, trusting(replace(TRUST, conditions=())), "account1/role1 no longer requires external ID 0f0c", True),
+        (trusting(replace(TRUST, conditions=())), ROLE, "account1/role1 now requires external ID 0f0c", False),
         (ROLE, trusting(replace(TRUST, conditions=(replace(EXTERNAL_ID, values=("0f0c", "11aa")),))),
-         "account1/role1 also accepts external id 11aa", True),
+         "account1/role1 also accepts external ID 11aa", True),
         (ROLE, trusting(replace(TRUST, conditions=(replace(EXTERNAL_ID, values=("11aa",)),))),
-         "account1/role1 now requires external id 11aa instead of external id 0f0c", None),
+         "account1/role1 now requires external ID 11aa instead of external ID 0f0c", None),
         (trusting(replace(TRUST, conditions=(MFA,))),
          trusting(replace(TRUST, conditions=(replace(MFA, operator="BoolIfExists"),))),
          "account1/role1 now requires aws:MultiFactorAuthPresent BoolIfExists true instead of MFA", True),
@@ -102,7 +102,7 @@ def test_new_role_is_said_with_all_that_it_brings() -> None:
     assert [
         "account1/role1 is new",
         f"account1/role1 may s3:GetObject on arn:aws:s3:::example-bucket/*{MAIN}",
-        "account1/role1 trusts 111111111111/backend_role with external id 0f0c",
+        "account1/role1 trusts 111111111111/backend_role with external ID 0f0c",
     ] == [change.text for change in changes]
 
 

@@ -149,7 +149,7 @@ def test_another_encoding_can_be_named(tmp_path: Path) -> None:
 def test_columns_that_cannot_be_mapped_are_a_slip_of_the_command_line(
     tmp_path: Path, columns: list[str], where: str
 ) -> None:
-    """An unknown field, a header that is not there, a field or a column mapped twice, no column left for the account ids."""
+    """An unknown field, a header that is not there, a field or a column mapped twice, no column left for the account IDs."""
     with pytest.raises(SelectionError) as caught:
         accounts(tmp_path, "name,account_id\nacme,222222222222\n", *columns)
 

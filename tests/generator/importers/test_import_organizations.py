@@ -124,7 +124,7 @@ def test_accounts_that_are_not_active_are_left_out_and_named() -> None:
 
     assert ["on"] == [account.name for account in found.accounts]
     assert [("off", "suspended"), ("old", "pending closure"), ("sandbox", "excluded"), ("us", "the backend account")] == [
-        (one.name, one.why) for one in found.left_out
+        (one.name, one.reason) for one in found.skipped
     ]
 
 

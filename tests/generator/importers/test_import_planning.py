@@ -86,7 +86,7 @@ def test_a_known_account_stays_as_it_is() -> None:
     done = plan(found("new name", "200000000000", role="Other"))
 
     assert ((), ()) == (done.added, done.changed)
-    assert "is customer customer0; role differ: --update takes them over" == done.known[0].why
+    assert "is customer customer0; role differ: --update applies them" == done.known[0].reason
 
 
 def test_an_update_changes_what_differs_and_nothing_else() -> None:
@@ -101,14 +101,14 @@ def test_an_update_changes_what_differs_and_nothing_else() -> None:
 
 
 def test_an_update_never_takes_a_rotation_back() -> None:
-    """A customer that has yet to apply still has the previous external id in its outputs."""
+    """A customer that has yet to apply still has the previous external ID in its outputs."""
     manifest = manifest_of(0, customers=[customer(0, external_id="new", previous_external_id="old")])
 
     assert () == plan(found("x", "200000000000", external_id="old"), manifest=manifest, update=True).changed
 
 
 def test_what_one_customer_sends_does_not_change_the_entry_of_another() -> None:
-    """A file of customer0 with a role in customer1's account is a mistake, or an attempt at its external id."""
+    """A file of customer0 with a role in customer1's account is a mistake, or an attempt at its external ID."""
     foreign = found("customer0", "200000000001", external_id="chosen-by-customer0")
     manifest = manifest_of(2)
     with pytest.raises(ImportProblemsError, match=r"fleet\.csv:2:2: customer0 is a customer of account 200000000000, but"):
@@ -126,7 +126,7 @@ def from_customers(*accounts: ImportedAccount, manifest: Manifest | None = None,
 @pytest.mark.parametrize("name", ["customer0 (1)", "customer0", "Copy of customer0", "customer1", "anything"])
 @pytest.mark.parametrize("fields", [{"external_id": "chosen-by-customer0"}, {"role": "Other"}])
 def test_a_file_without_the_accounts_own_external_id_changes_nothing(name: str, fields: dict[str, Value]) -> None:
-    """Whoever sends it writes the account id; the external id is known to the vendor and to that customer."""
+    """Whoever sends it writes the account ID; the external ID is known to the vendor and to that customer."""
     known = found(name, "200000000001", role="VendorAccess", path="/")
     account = replace(known, fields={**known.fields, **fields})
 
@@ -173,7 +173,7 @@ def test_an_update_does_not_bring_a_retired_external_id_back() -> None:
 
     assert ((), False) == (done.changed, done.known[0].differs)
     assert (
-        "customer0 has the external id retired by its last rotation: the latest module is not applied yet",
+        "customer0 has the external ID retired by its last rotation: the latest module is not applied yet",
     ) == done.notes
 
 
@@ -197,9 +197,9 @@ def test_everything_wrong_is_named_at_once() -> None:
     manifest = manifest_of(1)
 
     assert [
-        'fleet.csv:2:2: account_id "12" is not an AWS account id',
+        'fleet.csv:2:2: account_id "12" is not an AWS account ID',
         "fleet.csv:3:1: max_session_seconds 10 is too small",
-        "fleet.csv:4:2: the account id is missing",
+        "fleet.csv:4:2: the account ID is missing",
         'fleet.csv:6:2: account_id "444444444444" is listed twice, first at fleet.csv:5',
         'fleet.csv:7:1: external_id "external-id-0" is the same as that of customer customer0',
         "fleet.csv:8:1: there is no permission set nope",

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.manifest.editing.manifest_edits import (
     AddCustomer,
-    DropField,
     Edit,
     RemoveEntry,
     RenameEntry,
     SetField,
+    UnsetField,
     apply_edits,
     write_edited,
 )
@@ -91,7 +91,7 @@ def edited(folder: Path, text: str, *edits: Edit) -> tuple[str, tuple[Customer, 
         ),
         pytest.param(
             "name,account_id,tag:x,tag:y\na,222222222222,1,2\n",
-            DropField("a", "tags"),
+            UnsetField("a", "tags"),
             "name,account_id,tag:x,tag:y\na,222222222222,,\n",
             id="a mapping is dropped in all its columns",
         ),

@@ -15,12 +15,12 @@ from manifest_dresses import FIELDS, Dressed, dressed, unique
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.manifest.editing.manifest_edits import (
     AddCustomer,
-    DropField,
     Edit,
     Edited,
     RemoveEntry,
     RenameEntry,
     SetField,
+    UnsetField,
     apply_edits,
     write_edited,
 )
@@ -126,7 +126,7 @@ def test_a_field_that_is_dropped_and_set_again_changes_no_other(data: st.DataObj
     before = data.draw(dressed(1))
     number = data.draw(st.integers(0, len(before.customers) - 1))
     field = data.draw(FIELD)
-    after, found, _ = edited(before, [DropField(f"c{number}", field)])
+    after, found, _ = edited(before, [UnsetField(f"c{number}", field)])
 
     wanted = [dict(customer) for customer in before.customers]
     dropped = wanted[number].pop(field, None)
@@ -214,7 +214,7 @@ EDITS: Sequence[Edit] = (
     RemoveEntry("c1"),
     RenameEntry("c0", "zz"),
     SetField("c1", "role", "R"),
-    DropField("c0", "role"),
+    UnsetField("c0", "role"),
     AddCustomer({"name": "zz", "account_id": "999999999999"}),
 )
 
@@ -260,7 +260,7 @@ def asked(entries: list[dict[str, Any]], edit: Edit) -> list[dict[str, Any]]:
             entry[old]["name"] = new
         case SetField(name, field, value):
             entry[name][field] = value
-        case DropField(name, field):
+        case UnsetField(name, field):
             entry[name].pop(field, None)
         case AddCustomer(values):
             entries.append(dict(values))

@@ -10,11 +10,11 @@ import pytest
 from rolecall_generator.errors import ManifestError, SelectionError
 from rolecall_generator.manifest.editing.manifest_edits import (
     AddCustomer,
-    DropField,
     Edit,
     RemoveEntry,
     RenameEntry,
     SetField,
+    UnsetField,
     apply_edits,
 )
 from rolecall_generator.manifest.editing.text_edits import EditedManifestError, EditError
@@ -118,7 +118,7 @@ FORMS: dict[str, tuple[str, Edit, str]] = {
     ),
     "the key in the dash's line leaves the dash": (
         'customers:\n  - tags: {a: b}\n    name: a\n    account_id: "222222222222"\n',
-        DropField("a", "tags"),
+        UnsetField("a", "tags"),
         f"customers:\n{A_BLOCK}",
     ),
     "a dash in a line of its own goes with its entry": (
@@ -221,14 +221,14 @@ REFUSED: dict[str, tuple[str, Edit, str, str, str]] = {
     ),
     "a comment in the dash's line": (
         'customers:\n  - tags: {a: b}   # see below\n    name: a\n    account_id: "222222222222"\n',
-        DropField("a", "tags"),
+        UnsetField("a", "tags"),
         "4:5",
         "tags shares its line with other parts of the entry",
         "in an editor",
     ),
     "keys with question marks": (
         'customers:\n  - ? name\n    : a\n    ? role\n    : r\n    ? account_id\n    : "222222222222"\n',
-        DropField("a", "role"),
+        UnsetField("a", "role"),
         "6:7",
         "role shares its line with other parts of the entry",
         "in an editor",
@@ -303,7 +303,7 @@ def test_an_edit_that_changes_nothing_leaves_the_file_out(tmp_path: Path) -> Non
     path = tmp_path / "accounts.yaml"
     path.write_text(MAIN + 'customers: [{name: a, account_id: "222222222222", role: x}]\n')
 
-    assert {} == apply_edits(path, [SetField("a", "role", "x"), DropField("a", "path")]).files
+    assert {} == apply_edits(path, [SetField("a", "role", "x"), UnsetField("a", "path")]).files
 
 
 WHOLE = """{

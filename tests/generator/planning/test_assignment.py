@@ -15,7 +15,7 @@ grants = st.lists(
         key=st.uuids().map(str),
         characters=st.integers(30, 120),
         shape=st.sampled_from(sorted(ROOM.statement)),
-        wanted_role=st.sampled_from([None, None, "one", "two"]),
+        required_role=st.sampled_from([None, None, "one", "two"]),
     ),
     max_size=60,
 )
@@ -71,11 +71,11 @@ def test_removing_one_grant_changes_one_policy(entries: list[PolicyGrant], data:
 
 
 @given(grants)
-def test_a_wanted_role_is_kept(entries: list[PolicyGrant]) -> None:
+def test_a_required_role_is_kept(entries: list[PolicyGrant]) -> None:
     """Whoever names a backend role hangs on that role alone."""
     made = assign(entries, ROLES, ROOM, {})
 
-    assert all(made.slots[e.key].role == e.wanted_role for e in entries if e.wanted_role and e.key in made.slots)
+    assert all(made.slots[e.key].role == e.required_role for e in entries if e.required_role and e.key in made.slots)
 
 
 @given(grants)

@@ -40,7 +40,7 @@ def modules(*entries: dict[str, Any]) -> dict[str, Module]:
 
 
 def targets(module: Module) -> list[str]:
-    """Account ids of the roles that the module's group may switch to."""
+    """Account IDs of the roles that the module's group may switch to."""
     return [
         arn.split(":")[4]
         for policy in module.access.policies.values()

@@ -84,7 +84,7 @@ HOLES = {
     "whole account": ([statement({"AWS": BACKEND}, "id-one")], {Case.OTHER_PRINCIPAL, Case.OTHER}),
     "everybody": (
         [statement("*", "id-one")],
-        {Case.OTHER_PRINCIPAL, Case.OTHER_ACCOUNT, Case.STRANGER, Case.OTHER},
+        {Case.OTHER_PRINCIPAL, Case.OTHER_ACCOUNT, Case.UNRELATED_ACCOUNT, Case.OTHER},
     ),
     "everybody from an address": (
         [ONE, statement("*", Condition={"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}})],

@@ -62,7 +62,7 @@ def test_matrix_has_failing_rows_first_and_counts_requests() -> None:
     matrix = summarize(proof)
 
     assert ["customer-2", "customer-0", "customer-1", "customer-3"] == [row.subject for row in matrix.rows]
-    assert (len(proof.cells), 2, 0) == (matrix.asked, matrix.failed, matrix.delegated)
+    assert (len(proof.cells), 2, 0) == (matrix.requests, matrix.failed, matrix.delegated)
     assert proof.failures == matrix.failing[0].failures
     assert Case.NO_MFA not in matrix.columns
 
@@ -72,19 +72,19 @@ def test_marks_say_failed_delegated_not_asked() -> None:
     _, proof = customers(1, {0: NO_ID})
     _, with_account = switching()
     both = summarize(Proof((*proof.cells, *with_account.cells)))
-    fine_row = dict(zip(both.columns, both.fine[0].marks, strict=True))
+    fine_row = dict(zip(both.columns, both.passing[0].marks, strict=True))
 
     assert (CellState.OK, CellState.FAILED) == (states(proof)[Case.INTENDED], states(proof)[Case.NO_EXTERNAL_ID])
-    assert CellState.NOT_ASKED is fine_row[Case.NO_EXTERNAL_ID].state
+    assert CellState.NOT_APPLICABLE is fine_row[Case.NO_EXTERNAL_ID].state
     assert CellState.DELEGATED is fine_row[Case.OTHER_PRINCIPAL].state
 
 
 def test_many_fine_rows_stand_as_one_number() -> None:
     """A table shows failing rows singly and counts the rest; a few fine rows are shown too."""
-    many, few = summarize(customers(50, {7: NO_ID})[1]), summarize(customers(3, {1: NO_ID})[1])
+    many, sequential_limit = summarize(customers(50, {7: NO_ID})[1]), summarize(customers(3, {1: NO_ID})[1])
 
-    assert (["customer-7"], 49) == ([row.subject for row in many.shown()[0]], many.shown()[1])
-    assert (3, 0) == (len(few.shown()[0]), few.shown()[1])
+    assert (["customer-7"], 49) == ([row.subject for row in many.rows_to_print()[0]], many.rows_to_print()[1])
+    assert (3, 0) == (len(sequential_limit.rows_to_print()[0]), sequential_limit.rows_to_print()[1])
 
 
 def test_equal_marks_are_one_object() -> None:
@@ -101,7 +101,7 @@ def test_json_carries_counterexamples() -> None:
     assert {"rows": 3, "cells": 18, "failed": 2, "delegated": 0, "undecided": 0} == body["counts"]
     assert ("customer-1", customer_arn(1)) == (row["subject"], row["role"])
     assert {
-        "case": "no external id",
+        "case": "no external ID",
         "ok": False,
         "delegated": False,
         "principal": BACKEND,
@@ -132,14 +132,14 @@ SENTENCES = {
     "open": (
         {0: NO_ID},
         (
-            f"Role {BACKEND} can assume {customer_arn(0)} without an external id, although this is not intended. "
+            f"Role {BACKEND} can assume {customer_arn(0)} without an external ID, although this is not intended. "
             f"The statement TrustBackend in the trust policy of {customer_arn(0)} allows it."
         ),
     ),
     "shut": (
         {0: {"Condition": {"StringEquals": {"sts:ExternalId": "other"}}}},
         (
-            f"Role {BACKEND} cannot assume {customer_arn(0)} with the external id id-0, although this is intended. "
+            f"Role {BACKEND} cannot assume {customer_arn(0)} with the external ID id-0, although this is intended. "
             f"No statement of the trust policy of {customer_arn(0)} allows it."
         ),
     ),
@@ -172,10 +172,10 @@ def test_undecided_cells_claim_nothing() -> None:
 
 
 WORDS = {
-    "StringEquals sts:ExternalId a": "external id",
-    "StringLike sts:ExternalId a*": "external id like a*",
-    "StringEqualsIfExists sts:externalid a": "external id, if sent",
-    "StringNotEquals sts:ExternalId a": "external id (StringNotEquals)",
+    "StringEquals sts:ExternalId a": "external ID",
+    "StringLike sts:ExternalId a*": "external ID like a*",
+    "StringEqualsIfExists sts:externalid a": "external ID, if sent",
+    "StringNotEquals sts:ExternalId a": "external ID (StringNotEquals)",
     "Bool aws:MultiFactorAuthPresent true": "MFA",
     "Bool aws:MultiFactorAuthPresent false": "MFA = false",
     "BoolIfExists aws:MultiFactorAuthPresent true": "MFA, if sent",
@@ -207,9 +207,9 @@ flowchart LR
   subgraph a3["backend #183; 111111111111"]
     n3["role backend_role"]
   end
-  n3 -->|"external id"| n1
+  n3 -->|"external ID"| n1
   n3 -->|"no condition"| n2
-  n3 ==>|"without an external id, with another#39;s external id"| n2
+  n3 ==>|"without an external ID, with another#39;s external ID"| n2
   linkStyle 2 stroke:#d1242f,stroke-width:3px,color:#d1242f
 """
 
@@ -220,8 +220,9 @@ def test_svg_says_the_same_in_words() -> None:
     texts = {child.tag.rpartition("}")[2]: child.text or "" for child in list(root)[:2]}
 
     assert "title desc" == " ".join(texts)
-    assert "Who reaches which role: 1 reach is not as intended" == texts["title"]
-    assert texts["desc"].startswith("role backend_role (111111111111) unintentionally reaches role Access")
+    assert "Who can assume which role: 1 result is not as intended" == texts["title"]
+    expected = "role backend_role (111111111111) can assume role Access (200000000001), although this is not intended"
+    assert texts["desc"].startswith(expected)
 
 
 def test_every_way_to_stand_is_told_apart() -> None:
@@ -229,8 +230,8 @@ def test_every_way_to_stand_is_told_apart() -> None:
     shut = {"Condition": {"StringEquals": {"sts:ExternalId": "other"}}}
     odd = {"Condition": {"NoSuchOperator": {"sts:ExternalId": "a"}}}
     access, proof = customers(4, {1: NO_ID, 2: shut, 3: odd})
-    found = {edge.standing for edge in access_graph(access, proof).edges} | {
-        edge.standing for edge in access_graph(*switching()).edges
+    found = {edge.state for edge in access_graph(access, proof).edges} | {
+        edge.state for edge in access_graph(*switching()).edges
     }
 
     assert set(EdgeState) - {EdgeState.TRUSTED} == found
@@ -245,9 +246,9 @@ def test_without_a_proof_the_trust_policies_speak() -> None:
     access, _ = customers(3, {1: root, 2: {"Principal": "*", "Condition": None}})
 
     assert [
-        "role backend_role (111111111111) reaches role Access (200000000000) on condition of external id",
-        "role backend_role (111111111111) reaches role Access (200000000001) on condition of external id",
-        "any principal reaches role Access (200000000002) without a condition",
+        "role backend_role (111111111111) can assume role Access (200000000000) (condition: external ID)",
+        "role backend_role (111111111111) can assume role Access (200000000001) (condition: external ID)",
+        "any principal can assume role Access (200000000002) (no condition)",
     ] == list(describe(access_graph(access)))
 
 
@@ -258,7 +259,7 @@ def test_many_customers_stand_as_one_and_failing_ones_singly() -> None:
 
     assert [customer_arn(7), customer_arn(9), "group 1"] == list(nodes)
     assert ("98 customer roles", 98) == (nodes["group 1"].name, nodes["group 1"].count)
-    assert "role backend_role (111111111111) reaches 98 customer roles (98 accounts) on condition of external id" in list(
+    assert "role backend_role (111111111111) can assume 98 customer roles (98 accounts) (condition: external ID)" in list(
         describe(graph)
     )
 
@@ -268,7 +269,7 @@ def test_a_picture_of_failures_alone_stays_small() -> None:
     graph = access_graph(*customers(300, dict.fromkeys(range(300), NO_ID)))
 
     assert "100 failing roles" == graph.roles[-1].nodes[0].name
-    assert {EdgeState.INTENDED, EdgeState.UNINTENDED} == {edge.standing for edge in graph.edges if edge.target == "group 1"}
+    assert {EdgeState.INTENDED, EdgeState.UNINTENDED} == {edge.state for edge in graph.edges if edge.target == "group 1"}
 
 
 WAYS = st.dictionaries(
@@ -298,8 +299,8 @@ def test_legend_explains_what_occurs_and_no_more() -> None:
     """Each kind of edge in the picture has its line in the legend."""
     plain, broken = (to_svg(access_graph(*customers(2, holes))) for holes in ({}, {1: NO_ID}))
 
-    assert ("intended, and proven" in plain, "not intended, but works" in plain) == (True, False)
-    assert "not intended, but works" in broken
+    assert ("intended, and proven" in plain, "not intended, but allowed" in plain) == (True, False)
+    assert "not intended, but allowed" in broken
 
 
 def test_nothing_asked_is_nothing_proven() -> None:
@@ -307,7 +308,7 @@ def test_nothing_asked_is_nothing_proven() -> None:
     picture = to_svg(access_graph(Access(), Proof(())))
     page = proof_html(Proof(()), title="t", picture_svg=picture, generated="g")
 
-    assert "No one reaches any role." == parsed(picture)[1].text
+    assert "No principal can assume any role." == parsed(picture)[1].text
     assert "Nothing to prove" in page
     assert "✓ Proven" not in page
 
@@ -316,9 +317,9 @@ def test_page_says_the_picture_in_words() -> None:
     """The sentences of the picture stand in the page, escaped."""
     access, proof = customers(1)
     words = describe(access_graph(access, proof, names={"111111111111": "<backend>"}))
-    page = proof_html(proof, title="t", picture_svg="<svg></svg>", generated="g", words=words)
+    page = proof_html(proof, title="t", picture_svg="<svg></svg>", generated="g", sentences=words)
 
-    assert "<li>role backend_role (&lt;backend&gt; · 111111111111) reaches role Access (200000000000) on" in page
+    assert "<li>role backend_role (&lt;backend&gt; · 111111111111) can assume role Access (200000000000) " in page
 
 
 def test_page_is_the_same_for_the_same_proof() -> None:

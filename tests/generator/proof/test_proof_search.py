@@ -29,7 +29,7 @@ def test_hostile_trust_is_never_proven(name: str) -> None:
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_harmless_trust_is_proven(name: str) -> None:
-    """A trust policy that lets in the backend role with its external id and no one else is proven in every cell."""
+    """A trust policy that lets in the backend role with its external ID and no one else is proven in every cell."""
     assert [] == [
         (cell.case, cell.request.principal.arn, cell.decision.reason) for cell in prove_role(HARMLESS[name]).failures
     ]

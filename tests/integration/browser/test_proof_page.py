@@ -64,8 +64,8 @@ def test_failures_come_first_with_their_counterexamples(opened: Callable[..., Pa
     page = opened(customers(5, {3: NO_ID}))
 
     assert ["customer-3", "customer-0", "customer-1", "customer-2", "customer-4"] == subjects(page)
-    assert f"Role {BACKEND} can assume {customer_arn(3)} without an external id, although this is not intended." == (
-        page.locator(".said").first.inner_text()
+    assert f"Role {BACKEND} can assume {customer_arn(3)} without an external ID, although this is not intended." == (
+        page.locator(".result").first.inner_text()
     )
     assert "✗ Not proven" == page.inner_text("#verdict")
 
@@ -135,7 +135,7 @@ def test_text_is_readable_in_both_schemes(scheme: str, watched: Watched, opened:
     page = opened(customers(3, {1: NO_ID}))
     contrasts = contrasts_of(page, [
         ".verdict", ".summary", "header .soft", "thead th", "tbody th b", "tbody th code", "td.ok", "td.failed i",
-        "article h3", ".said", "summary", "#status",
+        "article h3", ".result", "summary", "#status",
     ])  # fmt: skip
 
     assert {} == {name: ratio for name, ratio in contrasts.items() if ratio < 4.5}

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.browser
 
 READABLE = 4.5
 TEXTS = (".verdict", "h1", "h2", "header p", "header .soft", ".facts dt", ".facts dd", ".facts code", ".grants p", ".levels",
-         ".grants .soft", "td.ok", ".proof td", "thead th", "figcaption", ".documents pre", ".words summary")  # fmt: skip
+         ".grants .soft", "td.ok", ".proof td", "thead th", "figcaption",
+         ".documents pre", ".sentences summary")  # fmt: skip
 DELEGATED = ("td.delegated",)
 RED = (".bad .verdict", ".warning", ".failure", "td.failed")
 
@@ -65,14 +66,14 @@ def test_headings_lead_through_the_page(opened: Callable[[Handover], Page]) -> N
     assert ["Access to account 222222222222 (account1)"] == page.locator("main h1").all_inner_texts()
     assert "Security review: Access to account 222222222222 (account1)" == page.title()
     assert [
-        "Who can assume it, and on which condition", "Who reaches what", "What it allows", "Proof", "How to revoke it",
+        "Who can assume it, and on which condition", "Access graph", "What it allows", "Proof", "How to revoke it",
         "Policy documents",
     ] == page.locator("main h2").all_inner_texts()  # fmt: skip
 
 
 def test_the_picture_has_words_for_those_who_listen(opened: Callable[[Handover], Page]) -> None:
     """The picture is one image to a screen reader, named and described."""
-    picture = opened(notes()["customers/account1"]).get_by_role("img", name="Who reaches which role")
+    picture = opened(notes()["customers/account1"]).get_by_role("img", name="Who can assume which role")
 
     assert 1 == picture.count()
     assert "role backend_role" in (picture.locator("desc").text_content() or "")

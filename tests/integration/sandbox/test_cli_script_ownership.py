@@ -217,7 +217,7 @@ def test_a_role_that_is_not_as_the_script_made_it_stops_it(
 
 @pytest.mark.slow
 def test_a_new_version_of_the_same_vendor_is_brought_in(cli: Shell) -> None:
-    """Another external id, name of the customer and session length are an update, not a role of another owner."""
+    """Another external ID, name of the customer and session length are an update, not a role of another owner."""
     assert 0 == script(cli, "apply", CUSTOMER).returncode
     changed = {"name": "other", "external_id": "rotated", "max_session_seconds": 7200, "tags": {"managed-by": "rolecall"}}
     entry = {"account_id": ACCOUNT, "role": "role1", "path": "/", **changed}

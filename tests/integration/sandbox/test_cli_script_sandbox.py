@@ -71,7 +71,7 @@ def test_the_peoples_script_asks_for_the_first_password_once(cli: Shell) -> None
 
     second = apply(cli, PEOPLE)
     assert (0, "") == (second.returncode, second.stdout), second.stderr
-    assert "has a console password, which was left alone" in second.stderr
+    assert "already has a console password, which is not changed" in second.stderr
     assert () == changes(cli, PEOPLE)
 
     assert PASSWORD not in f"{first}{second}{cli.rig.lines}"
@@ -204,7 +204,7 @@ def test_something_else_of_the_same_name_is_left_alone(cli: Shell) -> None:
     before = read_access(cli.rig.sandbox.url, ACCOUNT)
 
     for done in (apply(cli, CUSTOMER), remove(cli, CUSTOMER, "--yes")):
-        assert (1, True) == (done.returncode, f"{ARN}:role/theirs/role1 is in the way" in done.stderr), done.stderr
+        assert (1, True) == (done.returncode, f"{ARN}:role/theirs/role1 has the same name as" in done.stderr), done.stderr
     assert before == read_access(cli.rig.sandbox.url, ACCOUNT)
     iam.delete_role(RoleName="role1")
 

@@ -97,7 +97,7 @@ def test_the_wrong_account_stops_at_plan_and_names_both(endpoint: str, aws_provi
 
 
 def test_the_outputs_are_what_a_person_needs_next(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
-    """The customer's outputs are role ARN and external id."""
+    """The customer's outputs are role ARN and external ID."""
     module = next(m for m in make_plan(notes_manifest()).modules if m.path == "customers/account2").build()
     root = workspace(tmp_path, render_module(module, "accounts.yaml"), "333333333333", endpoint, aws_provider)
 

@@ -87,7 +87,7 @@ EXISTING = {"group": {"name": "switchers", "existing": True}, "users": [{"name":
     [
         pytest.param(one_customer(), "customer0", id="customer"),
         pytest.param(one_customer(**FULL), "customer0", id="customer with everything"),
-        pytest.param(one_customer(external_id=None), "customer0", id="customer without external id"),
+        pytest.param(one_customer(external_id=None), "customer0", id="customer without external ID"),
         pytest.param(one_customer(account_id="000000000000"), "customer0", id="account of noughts"),
         pytest.param(switch(), "switch-roles/ops/trusting", id="trusting"),
         pytest.param(switch(), "switch-roles/ops/trusted", id="trusted"),
@@ -152,7 +152,7 @@ ALTERED_OTHERWISE = [
 def test_an_altered_module_fails_its_tests(
     full: Workspace, of_a_group: Workspace, bundle: str, before: str, after: str
 ) -> None:
-    """Another principal, external id, condition, action, name, limit, policy, or a guard that lets all in, is noticed."""
+    """Another principal, external ID, condition, action, name, limit, policy, or a guard that lets all in, is noticed."""
     found = {"full": full, "of_a_group": of_a_group}[bundle]
     main = found.folder / "main.tf"
     text = main.read_text()

@@ -270,7 +270,7 @@ def test_tags_of_a_play_are_those_of_its_tasks_too(folder: Path) -> None:
     assert ("a:b", frozenset("xyz")) == (play.hosts, play.tasks[0].tags)
 
 
-@pytest.mark.parametrize("name", ["audit.yaml", "roll-call.yaml"])
+@pytest.mark.parametrize("name", ["audit.yaml", "verify-batches.yaml"])
 def test_the_examples_are_read(name: str) -> None:
     """Plays that ship as examples are good ones."""
     assert load_plays(Path(__file__).resolve().parents[3] / "examples" / "plays" / name)

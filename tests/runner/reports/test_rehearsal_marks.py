@@ -38,7 +38,7 @@ def marked(verdicts: list[Verdict]) -> list[Verdict]:
 
 
 @pytest.mark.parametrize("rehearsal", [True, False])
-def test_every_report_of_a_roll_call_says_it(rehearsal: bool) -> None:
+def test_every_verify_report_is_marked_as_rehearsal(rehearsal: bool) -> None:
     """Recap, JSON, JSONL, JUnit, HTML; a live run is marked nowhere."""
     info = replace(INFO, rehearsal=rehearsal)
     verdicts = [replace(each, rehearsal=rehearsal) for each in mixed()]

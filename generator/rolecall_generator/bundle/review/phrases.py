@@ -1,4 +1,4 @@
-"""Sentences of the security review: the type `Phrase`, trust policies in words, and how to revoke access.
+"""Sentences of the security review: the type `Phrase`, trust policies as sentences, and how to revoke access.
 
 A `Phrase` keeps fixed text and values apart, so that Markdown, HTML and PDF can each escape the values, which are untrusted:
 they can contain anything that a manifest contains.
@@ -69,18 +69,18 @@ def _element(part: str | PhraseValue) -> str:
     return _html(part)
 
 
-def say(pattern: str, *values: str | Phrase) -> Phrase:
+def format_phrase(pattern: str, *values: str | Phrase) -> Phrase:
     """Make a phrase from a pattern in which each `{}` is replaced by a value or by the parts of another phrase."""
-    words = _split(pattern)
-    if len(words) != len(values) + 1:
-        raise ValueError(f"{pattern!r} has {len(words) - 1} places for {len(values)} values")
-    parts: list[str | PhraseValue] = [words[0]]
-    for value, word in zip(values, words[1:], strict=True):
+    strings = _split(pattern)
+    if len(strings) != len(values) + 1:
+        raise ValueError(f"{pattern!r} has {len(strings) - 1} placeholders for {len(values)} values")
+    parts: list[str | PhraseValue] = [strings[0]]
+    for value, string in zip(values, strings[1:], strict=True):
         if isinstance(value, Phrase):
             parts += value.parts
         else:
             parts.append(PhraseValue(value))
-        parts.append(word)
+        parts.append(string)
     return Phrase(tuple(part for part in parts if part))
 
 
@@ -89,21 +89,21 @@ def _split(pattern: str) -> tuple[str, ...]:
     return tuple(pattern.split("{}"))
 
 
-def listed(values: Iterable[str | Phrase], last: str = "and") -> Phrase:
+def join_phrases(values: Iterable[str | Phrase], last: str = "and") -> Phrase:
     """Join values: `a`, `b` and `c`. `last` is the conjunction, or a character that separates all values."""
     items = list(values)
     if not items:
         return Phrase(())
     separators = ["", *[", "] * (len(items) - 2), f" {last} " if last.isalpha() else f"{last} "][: len(items)]
-    return say("".join(f"{separator}{{}}" for separator in separators), *items)
+    return format_phrase("".join(f"{separator}{{}}" for separator in separators), *items)
 
 
-def sentence(phrases: Sequence[Phrase]) -> Phrase:
+def join_sentences(phrases: Sequence[Phrase]) -> Phrase:
     """Join phrases with spaces."""
-    return say(" ".join(["{}"] * len(phrases)), *phrases)
+    return format_phrase(" ".join(["{}"] * len(phrases)), *phrases)
 
 
-def capital(phrase: Phrase) -> Phrase:
+def capitalize(phrase: Phrase) -> Phrase:
     """Capitalize the phrase, unless it starts with a value."""
     first = phrase.parts[0] if phrase.parts else ""
     if not first or isinstance(first, PhraseValue):
@@ -123,17 +123,17 @@ def document_text(document: PolicyDocument) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class RevocationWay:
-    """A way to revoke access: a label and instructions."""
+class RevocationMethod:
+    """A method to revoke access: a label and instructions."""
 
-    when: str
-    how: Phrase
+    label: str
+    steps: Phrase
 
 
 _REMOVE = (
-    RevocationWay("Terraform", say("Run {} in the folder where it was applied.", "terraform destroy")),
-    RevocationWay("CloudFormation", Phrase(("Delete the stack.",))),
-    RevocationWay("AWS CLI", say("Run {}.", "aws-cli/remove.sh")),
+    RevocationMethod("Terraform", format_phrase("Run {} in the folder where it was applied.", "terraform destroy")),
+    RevocationMethod("CloudFormation", Phrase(("Delete the stack.",))),
+    RevocationMethod("AWS CLI", format_phrase("Run {}.", "aws-cli/remove.sh")),
 )
 
 
@@ -143,12 +143,12 @@ def name_of(arn: str) -> str:
     return parsed.name if parsed is not None else arn
 
 
-def revocation_ways(module: Module) -> tuple[RevocationWay, ...]:
-    """All ways to revoke what the module creates; empty for a module that creates nothing."""
-    made = module.access.roles or module.access.groups or module.access.users or module.access.policies
-    if not made:
+def revocation_methods(module: Module) -> tuple[RevocationMethod, ...]:
+    """All methods to revoke what the module creates; empty for a module that creates nothing."""
+    created = module.access.roles or module.access.groups or module.access.users or module.access.policies
+    if not created:
         return ()
-    roles = tuple(way for role in module.access.roles.values() for way in _role(role))
+    roles = tuple(method for role in module.access.roles.values() for method in _role(role))
     return (*roles, *_people(module), *_REMOVE, *_console(module))
 
 
@@ -162,47 +162,49 @@ _RUNNING = (
 )
 
 
-def _role(role: Role) -> tuple[RevocationWay, ...]:
+def _role(role: Role) -> tuple[RevocationMethod, ...]:
     longest = Phrase((duration(role.max_session_seconds),))
     return (
-        RevocationWay("Immediately", say(_REVOKE, name_of(role.arn), "AWSRevokeOlderSessions")),
-        RevocationWay("Running sessions", say(_RUNNING, longest)),
+        RevocationMethod("Immediately", format_phrase(_REVOKE, name_of(role.arn), "AWSRevokeOlderSessions")),
+        RevocationMethod("Running sessions", format_phrase(_RUNNING, longest)),
     )
 
 
-def _people(module: Module) -> tuple[RevocationWay, ...]:
+def _people(module: Module) -> tuple[RevocationMethod, ...]:
     """How to remove one user from the group."""
     if not module.access.groups:
         return ()
     group = name_of(next(iter(module.access.groups)))
-    person = RevocationWay(
-        "One person", say("IAM console, User groups, {}, tab Users: remove the user from the group.", group)
+    person = RevocationMethod(
+        "One person", format_phrase("IAM console, User groups, {}, tab Users: remove the user from the group.", group)
     )
     if module.access.roles or module.switch_role is None:
         return (person,)
     target = module.switch_role.role
-    there = Arn.parse(target.arn)
-    account = there.account_id if there is not None else ""
-    running = say("End them in account {}: IAM console, Roles, {}, tab Revoke sessions.", account, name_of(target.arn))
-    return (person, RevocationWay("Running sessions", running))
+    parsed = Arn.parse(target.arn)
+    account = parsed.account_id if parsed is not None else ""
+    running = format_phrase(
+        "End them in account {}: IAM console, Roles, {}, tab Revoke sessions.", account, name_of(target.arn)
+    )
+    return (person, RevocationMethod("Running sessions", running))
 
 
-def _console(module: Module) -> tuple[RevocationWay, ...]:
+def _console(module: Module) -> tuple[RevocationMethod, ...]:
     group = next(iter(module.access.groups.values()), None)
     if module.access.roles or group is None or not group.existing:
         name = next((name_of(arn) for arn in (*module.access.roles, *module.access.groups)), "")
         where = "Roles" if module.access.roles else "User groups"
-        return (RevocationWay("Console", say(f"IAM console, {where}, {{}}, Delete.", name)),)
-    policies = listed(name_of(arn) for arn in sorted(group.attached & module.access.policies.keys()))
+        return (RevocationMethod("Console", format_phrase(f"IAM console, {where}, {{}}, Delete.", name)),)
+    policies = join_phrases(name_of(arn) for arn in sorted(group.attached & module.access.policies.keys()))
     kept = "IAM console, User groups, {}, tab Permissions: remove {}. The group itself existed before and is kept."
-    return (RevocationWay("Console", say(kept, name_of(group.arn), policies)),)
+    return (RevocationMethod("Console", format_phrase(kept, name_of(group.arn), policies)),)
 
 
 _PRINCIPAL_ARN = "aws:principalarn"
 _EXTERNAL_ID = "sts:externalid"
 _MFA = "aws:multifactorauthpresent"
 
-_EXTRAS = {
+_SESSION_ACTIONS = {
     "sts:TagSession": "pass session tags ({})",
     "sts:SetSourceIdentity": "set a source identity ({})",
 }
@@ -213,12 +215,12 @@ def statements_of(role: Role) -> tuple[Statement, ...]:
     return role.trust.statements if role.trust is not None else ()
 
 
-def who_assumes(role: Role) -> Phrase:
+def trusted_principals(role: Role) -> Phrase:
     """All callers that the trust policy allows: by condition on `aws:PrincipalArn` if there is one, else by principal."""
-    named = [who for statement in statements_of(role) if statement.effect == "Allow" for who in _callers(statement)]
+    named = [caller for statement in statements_of(role) if statement.effect == "Allow" for caller in _callers(statement)]
     if not named:
         return Phrase(("No one.",))
-    return capital(say("{}, and no one else.", listed(dict.fromkeys(named))))
+    return capitalize(format_phrase("{}, and no one else.", join_phrases(dict.fromkeys(named))))
 
 
 def _callers(statement: Statement) -> list[Phrase]:
@@ -233,45 +235,47 @@ def _principal(principal: Principal) -> Phrase:
     if text == "*":
         return Phrase(("any principal",))
     if principal.type == "AWS":
-        return say("principals that account {} allows", text) if text.isdigit() else _arn(text)
-    return say("the service {}", text)
+        return format_phrase("principals that account {} allows", text) if text.isdigit() else _arn(text)
+    return format_phrase("the service {}", text)
 
 
 def _arn(text: str) -> Phrase:
     parsed = Arn.parse(text)
     if parsed is not None and parsed.resource == "root":
-        return say("principals that account {} allows", parsed.account_id)
-    return say(f"the {parsed.kind if parsed is not None and parsed.kind in {'role', 'user'} else 'principal'} {{}}", text)
+        return format_phrase("principals that account {} allows", parsed.account_id)
+    return format_phrase(
+        f"the {parsed.kind if parsed is not None and parsed.kind in {'role', 'user'} else 'principal'} {{}}", text
+    )
 
 
-def on_condition(role: Role) -> Phrase:
+def trust_conditions(role: Role) -> Phrase:
     """The conditions of the trust policy, without repetitions."""
-    asked = dict.fromkeys(_asks(statement) for statement in statements_of(role) if statement.effect == "Allow")
-    return sentence(list(asked)) if asked else Phrase(("None.",))
+    conditions = dict.fromkeys(_requirement(statement) for statement in statements_of(role) if statement.effect == "Allow")
+    return join_sentences(list(conditions)) if conditions else Phrase(("None.",))
 
 
-def _asks(statement: Statement) -> Phrase:
+def _requirement(statement: Statement) -> Phrase:
     conditions = [item for item in statement.conditions if item.key.lower() != _PRINCIPAL_ARN]
     if not conditions:
         return Phrase(("No condition: neither an external ID nor MFA is required.",))
-    return capital(say("{}.", listed(_condition(item) for item in conditions)))
+    return capitalize(format_phrase("{}.", join_phrases(_condition(item) for item in conditions)))
 
 
 def _condition(condition: Condition) -> Phrase:
     key, values = condition.key.lower(), condition.values
     if key == _EXTERNAL_ID and condition.operator == "StringEquals":
         more = "" if len(values) == 1 else " (both are valid while the ID is rotated)"
-        return say(f"the external ID {{}} is presented{more}", listed(values, "or"))
+        return format_phrase(f"the external ID {{}} is presented{more}", join_phrases(values, "or"))
     if key == _MFA and condition.operator == "Bool" and values == ("true",):
         return Phrase(("the caller has signed in with MFA",))
-    return say("{} {} {}", condition.key, condition.operator, listed(values, "or"))
+    return format_phrase("{} {} {}", condition.key, condition.operator, join_phrases(values, "or"))
 
 
-def allowed_besides(role: Role) -> Phrase | None:
-    """What the trust policy allows besides assuming the role; None if nothing."""
+def session_actions(role: Role) -> Phrase | None:
+    """What the trust policy allows in addition to assuming the role; None if nothing."""
     actions = dict.fromkeys(action for statement in statements_of(role) for action in statement.actions)
-    extras = [say(_EXTRAS[action], action) for action in actions if action in _EXTRAS]
-    return say("The caller may also {}.", listed(extras)) if extras else None
+    permissions = [format_phrase(_SESSION_ACTIONS[action], action) for action in actions if action in _SESSION_ACTIONS]
+    return format_phrase("The caller may also {}.", join_phrases(permissions)) if permissions else None
 
 
 def session(role: Role, callers: Iterable[str] = ()) -> Phrase:
@@ -279,4 +283,4 @@ def session(role: Role, callers: Iterable[str] = ()) -> Phrase:
     longest = role.max_session_seconds
     chained = longest > quotas.CHAINED_SESSION_SECONDS and any(":role/" in arn for arn in callers)
     limit = " A role that assumes this one gets 1 hour at most (role chaining)." if chained else ""
-    return say(f"At most {duration(longest)} ({{}} seconds).{limit}", str(longest))
+    return format_phrase(f"At most {duration(longest)} ({{}} seconds).{limit}", str(longest))

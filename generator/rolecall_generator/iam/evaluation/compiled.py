@@ -71,7 +71,7 @@ class CompiledStatement:
             self.refusal = str(error)
             self._resources, self._not_resources = PolicyVariables(("*",)), _NO_NAMES
 
-    def concerns(self, action: str, resource: str, context: Context) -> bool:
+    def applies_to(self, action: str, resource: str, context: Context) -> bool:
         """Whether action (lower case) and resource match the statement."""
         if self._actions.any:
             if not self._actions.match(action, context):
@@ -254,13 +254,13 @@ def scan_documents(
     resource: str,
     context: Context,
     *,
-    who: Identity | None = None,
+    requester: Identity | None = None,
     free: bool = False,
 ) -> ScanResult:
     """The deciding statement of the documents for a request.
 
-    With `who` the documents are trust policies, and the most direct Allow counts. `free`: keys that the context does not
-    state are assumed in favor of the caller.
+    With `requester` the documents are trust policies, and the most direct Allow counts. `free`: keys that the context does
+    not state are assumed in favor of the caller.
 
     "An explicit deny overrides an explicit allow." (How AWS enforcement code logic evaluates requests to allow or deny
     access)
@@ -271,11 +271,13 @@ def scan_documents(
             if (
                 best.outcome is PolicyOutcome.ALLOW
                 and statement.allow
-                and (who is None or best.reach is PrincipalReach.DIRECT)
+                and (requester is None or best.reach is PrincipalReach.DIRECT)
             ):
                 break
-            reach = PrincipalReach.DIRECT if who is None or statement.refusal else statement.principals.reach(who)
-            if reach is PrincipalReach.NONE or not statement.concerns(action, resource, context):
+            reach = (
+                PrincipalReach.DIRECT if requester is None or statement.refusal else statement.principals.reach(requester)
+            )
+            if reach is PrincipalReach.NONE or not statement.applies_to(action, resource, context):
                 continue
             assumed: list[str] | None = [] if free else None
             truth = Truth.UNDECIDED if statement.refusal else statement.holds(context, assumed)

@@ -106,11 +106,11 @@ class Evaluator:
         taken with assumed roles)
         """
         profile = self._callers.profile(request.principal)
-        if profile.who.role_path_known:
+        if profile.requester.role_path_known:
             return self._may_assume(request, profile)
         decisions = [self._may_assume(request, each) for each in self._with_role_path(profile, request.resource)]
         if len({decision.effect for decision in decisions}) > 1:
-            reason = f"refused: {profile.who.arn} can be a session of several roles with that name"
+            reason = f"refused: {profile.requester.arn} can be a session of several roles with that name"
             return Decision(Effect.REFUSED, reason, request.action)
         return decisions[0]
 
@@ -150,12 +150,14 @@ class Evaluator:
         """
         profile = self._callers.profile(Caller(caller_arn, IdentitySide.ALLOWS_ALL))
         documents = self._trust(role_arn)
-        known = profile.who.role_path_known
-        for who in (profile.who,) if known else [each.who for each in self._with_role_path(profile, role_arn)]:
+        known = profile.requester.role_path_known
+        for requester in (
+            (profile.requester,) if known else [each.requester for each in self._with_role_path(profile, role_arn)]
+        ):
             for _, document in documents:
                 for statement in document.statements:
                     if statement.refusal is not None or (
-                        statement.allow and statement.principals.reach(who) is not PrincipalReach.NONE
+                        statement.allow and statement.principals.reach(requester) is not PrincipalReach.NONE
                     ):
                         return True
         return not documents
@@ -167,8 +169,8 @@ class Evaluator:
         policy names a role with that name, the session is one of that role, and its ARN is the one for Principal and
         aws:PrincipalArn. If it names none, the role is assumed to have no path.
         """
-        who = profile.who
-        name = (who.account_id, (who.role or "").rpartition("/")[2])
+        requester = profile.requester
+        name = (requester.account_id, (requester.role or "").rpartition("/")[2])
         arns: set[str] = set()
         for _, document in self._trust(role_arn):
             for statement in document.statements:
@@ -176,19 +178,25 @@ class Evaluator:
         if not arns:
             return [profile]
         return [
-            replace(profile, who=replace(who, role=arn, role_path_known=True), context={**profile.context, _ARN: (arn,)})
+            replace(
+                profile,
+                requester=replace(requester, role=arn, role_path_known=True),
+                context={**profile.context, _ARN: (arn,)},
+            )
             for arn in sorted(arns)
         ]
 
     def _decide(self, request: Request, profile: Profile, context: Mapping[str, tuple[str, ...]], action: str) -> Decision:
         """Decide in the documented order: explicit denies in any policy, the trust policy, then the identity side."""
-        who = profile.who
-        if unable := unable_to_assume(who):
+        requester = profile.requester
+        if unable := unable_to_assume(requester):
             return Decision(Effect.IMPLICIT_DENY, unable, action)
         trust_documents = self._trust(request.resource)
         if not trust_documents:
             return Decision(Effect.REFUSED, f"refused: the trust policy of {request.resource} is not known", action)
-        trust = scan_documents(trust_documents, action.lower(), request.resource, context, who=who, free=request.free)
+        trust = scan_documents(
+            trust_documents, action.lower(), request.resource, context, requester=requester, free=request.free
+        )
         limits = _scan_identity(profile, request, action, context)
         if denial := _explicit_denial(profile, action, (trust, *limits.results)):
             return denial
@@ -197,7 +205,7 @@ class Evaluator:
             # access for principals." (Policy evaluation logic)
             return _unallowed(profile, action, trust, f"no statement of the trust policy of {request.resource} allows it")
         _, partition, _, _, account_id, _ = request.resource.split(":", 5)
-        if who.kind is not PrincipalKind.EXTERNAL and partition != who.partition:
+        if requester.kind is not PrincipalKind.EXTERNAL and partition != requester.partition:
             # "IAM roles and resource-based policies delegate access across accounts only within a single partition." (Cross
             # account resource access in IAM)
             return Decision(Effect.IMPLICIT_DENY, "caller and role are in different partitions", action)
@@ -254,11 +262,11 @@ def _identity_denial(profile: Profile, action: str, account_id: str, trust: Scan
     assuming the role and in the role trust policy of the target role. Otherwise, the assume role operation will fail."
     (Monitor and control actions taken with assumed roles)
     """
-    who = profile.who
-    if who.kind is PrincipalKind.EXTERNAL:
+    requester = profile.requester
+    if requester.kind is PrincipalKind.EXTERNAL:
         return None
-    chained_identity = who.role is not None and action.lower() == SET_SOURCE_IDENTITY.lower()
-    if who.account_id == account_id and trust.reach >= PrincipalReach.ROLE and not chained_identity:
+    chained_identity = requester.role is not None and action.lower() == SET_SOURCE_IDENTITY.lower()
+    if requester.account_id == account_id and trust.reach >= PrincipalReach.ROLE and not chained_identity:
         return _same_account_denial(profile, action, trust, limits)
     decision = _identity_side(profile, action, limits)
     return None if decision.allowed else decision
@@ -276,7 +284,7 @@ def _same_account_denial(profile: Profile, action: str, trust: ScanResult, limit
     """
     if trust.reach is PrincipalReach.ROLE or profile.unknown_boundary:
         return _bounded(profile, action, limits)
-    if profile.who.kind is not PrincipalKind.USER or (denial := _bounded(profile, action, limits)) is None:
+    if profile.requester.kind is not PrincipalKind.USER or (denial := _bounded(profile, action, limits)) is None:
         return None
     reason = f"refused: {denial.reason.removeprefix('refused: ')}, and AWS does not document whether it must"
     return replace(denial, effect=Effect.REFUSED, reason=reason)
@@ -299,7 +307,7 @@ def _identity_side(profile: Profile, action: str, limits: _Limits) -> Decision:
     logic).
     """
     if limits.identity.outcome is not PolicyOutcome.ALLOW:
-        return _unallowed(profile, action, limits.identity, f"no identity policy of {profile.who.arn} allows it")
+        return _unallowed(profile, action, limits.identity, f"no identity policy of {profile.requester.arn} allows it")
     return _bounded(profile, action, limits) or _allowed(profile, action, limits.identity)
 
 
@@ -311,7 +319,7 @@ def _bounded(profile: Profile, action: str, limits: _Limits) -> Decision | None:
     for result, what in ((limits.boundary, "the permissions boundary"), (limits.session, "no session policy")):
         if result is not None and result.outcome is not PolicyOutcome.ALLOW:
             does = "allows" if what.startswith("no ") else "does not allow"
-            return _unallowed(profile, action, result, f"{what} of {profile.who.arn} {does} it")
+            return _unallowed(profile, action, result, f"{what} of {profile.requester.arn} {does} it")
     return None
 
 

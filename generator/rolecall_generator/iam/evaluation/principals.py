@@ -121,18 +121,21 @@ class Principals:
             if parsed.kind == "role":
                 self.roles.setdefault((parsed.account_id, parsed.name), set()).add(text)
 
-    def reach(self, who: Identity) -> PrincipalReach:
+    def reach(self, requester: Identity) -> PrincipalReach:
         """How directly these principals name the caller. For a session, the path of its role must be known."""
         if self.everyone:
             # "For IAM users and role principals within your account, no other permissions are required."
             return PrincipalReach.DIRECT
-        if who.kind is PrincipalKind.EXTERNAL:
-            return PrincipalReach.DIRECT if who.arn in self._external else PrincipalReach.NONE
-        if who.arn in self._arns and who.kind is not PrincipalKind.ROLE:
+        if requester.kind is PrincipalKind.EXTERNAL:
+            return PrincipalReach.DIRECT if requester.arn in self._external else PrincipalReach.NONE
+        if requester.arn in self._arns and requester.kind is not PrincipalKind.ROLE:
             return PrincipalReach.DIRECT
-        if who.role is not None and who.role in self._arns:
+        if requester.role is not None and requester.role in self._arns:
             return PrincipalReach.ROLE
         # "Using the account ARN in the Principal element does not limit permissions to only the root user of the account."
-        if (who.partition, who.account_id) in self._accounts or ("", who.account_id) in self._accounts:
+        if (requester.partition, requester.account_id) in self._accounts or (
+            "",
+            requester.account_id,
+        ) in self._accounts:
             return PrincipalReach.ACCOUNT
         return PrincipalReach.NONE

@@ -77,7 +77,7 @@ class Profile:
     tags of a role, which session tags override ("Pass session tags in AWS STS").
     """
 
-    who: Identity
+    requester: Identity
     context: Mapping[str, tuple[str, ...]]
     policies: tuple[NamedDocument, ...]
     boundary: tuple[NamedDocument, ...] | None = None
@@ -121,29 +121,38 @@ class CallerProfiles:
         return replace(profile, session=placed)
 
     def _make_profile(self, caller: Caller) -> Profile:
-        who = identity_of(caller.arn)
-        if who.role and not who.role_path_known:
-            name = who.role.rpartition("/")[2]
-            known = self._roles_by_name.get((who.account_id, name))
-            if known is None and caller.role is not None and _names_role(caller.role, who.account_id, name):
+        requester = identity_of(caller.arn)
+        if requester.role and not requester.role_path_known:
+            name = requester.role.rpartition("/")[2]
+            known = self._roles_by_name.get((requester.account_id, name))
+            if known is None and caller.role is not None and _names_role(caller.role, requester.account_id, name):
                 known = caller.role
             if known is not None:
-                who = Identity(who.arn, who.kind, who.account_id, who.partition, who.name, known)
-        principal: Role | User | None = self._access.roles.get(who.role or "") or self._access.users.get(who.arn)
-        context = principal_context(who, principal.tags if principal else {}, known=caller.identity is IdentitySide.KNOWN)
-        fixed = frozenset(
-            key for key in context if who.kind is PrincipalKind.USER or not key.startswith("aws:principaltag/")
+                requester = Identity(
+                    requester.arn,
+                    requester.kind,
+                    requester.account_id,
+                    requester.partition,
+                    requester.name,
+                    known,
+                )
+        principal: Role | User | None = self._access.roles.get(requester.role or "") or self._access.users.get(requester.arn)
+        context = principal_context(
+            requester, principal.tags if principal else {}, known=caller.identity is IdentitySide.KNOWN
         )
-        if caller.identity is IdentitySide.ALLOWS_ALL or who.kind is PrincipalKind.EXTERNAL:
+        fixed = frozenset(
+            key for key in context if requester.kind is PrincipalKind.USER or not key.startswith("aws:principaltag/")
+        )
+        if caller.identity is IdentitySide.ALLOWS_ALL or requester.kind is PrincipalKind.EXTERNAL:
             everything = self._compiler.compile(_ALL, PolicyType.IDENTITY)
             policies: tuple[NamedDocument, ...] = ((f"assumed policy of {caller.arn} that allows everything", everything),)
             everywhere = scan_documents(policies, "sts:assumerole", caller.arn, {})
-            return Profile(who, context, policies, everything=everywhere, fixed=fixed)
+            return Profile(requester, context, policies, everything=everywhere, fixed=fixed)
         if principal is None:
-            return Profile(who, context, (), fixed=fixed)
+            return Profile(requester, context, (), fixed=fixed)
         policies, unknown = self._identity_policies(principal)
         boundary, unknown_boundary = self._boundary(principal)
-        return Profile(who, context, policies, boundary, unknown, unknown_boundary, fixed=fixed)
+        return Profile(requester, context, policies, boundary, unknown, unknown_boundary, fixed=fixed)
 
     def _identity_policies(self, principal: Role | User) -> tuple[tuple[NamedDocument, ...], tuple[str, ...]]:
         """Inline and attached policies, and "For an IAM user, these include user policies and policies from groups to which
@@ -200,22 +209,25 @@ def _names_role(arn: str, account_id: str, name: str) -> bool:
     return parsed is not None and (parsed.account_id, parsed.kind, parsed.name) == (account_id, "role", name)
 
 
-def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) -> dict[str, tuple[str, ...]]:
+def principal_context(requester: Identity, tags: Mapping[str, str], *, known: bool) -> dict[str, tuple[str, ...]]:
     """Context keys determined by the caller (AWS global condition context keys).
 
     `known`: `tags` are complete except for session tags, which only a request can state.
     """
-    if who.kind is PrincipalKind.EXTERNAL:
+    if requester.kind is PrincipalKind.EXTERNAL:
         absent = ("aws:principalarn", "aws:principalaccount", "aws:username", "aws:multifactorauthpresent")
-        return {"aws:principalisawsservice": (str(".amazonaws." in who.arn).lower(),), **dict.fromkeys(absent, ())}
+        return {
+            "aws:principalisawsservice": (str(".amazonaws." in requester.arn).lower(),),
+            **dict.fromkeys(absent, ()),
+        }
     context: dict[str, tuple[str, ...]] = {
         # "For IAM roles, the request context returns the ARN of the role, not the ARN of the user that assumed the role."
-        "aws:principalarn": (who.role or who.arn,),
-        "aws:principalaccount": (who.account_id,),
-        "aws:principaltype": (_principal_type(who),),
+        "aws:principalarn": (requester.role or requester.arn,),
+        "aws:principalaccount": (requester.account_id,),
+        "aws:principaltype": (_principal_type(requester),),
         # "This key is always included in the request context for IAM users. Anonymous requests and requests that are made
         # using the AWS account root user or IAM roles do not include this key." (AWS global condition context keys)
-        "aws:username": (who.name,) if who.kind is PrincipalKind.USER else (),
+        "aws:username": (requester.name,) if requester.kind is PrincipalKind.USER else (),
         "aws:principalisawsservice": ("false",),
     }
     if known:
@@ -223,13 +235,13 @@ def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) ->
     return context
 
 
-def _principal_type(who: Identity) -> str:
+def _principal_type(requester: Identity) -> str:
     """The value of aws:PrincipalType by the table "Principal key values" (IAM policy elements: Variables and tags)."""
-    if who.kind is PrincipalKind.USER:
+    if requester.kind is PrincipalKind.USER:
         return "User"
-    if who.kind is PrincipalKind.ROOT:
+    if requester.kind is PrincipalKind.ROOT:
         return "Account"
-    return "AssumedRole" if who.role else "FederatedUser"
+    return "AssumedRole" if requester.role else "FederatedUser"
 
 
 TAG_SESSION = "sts:TagSession"
@@ -291,16 +303,16 @@ def _with_stated(
     return context
 
 
-def unable_to_assume(who: Identity) -> str:
+def unable_to_assume(requester: Identity) -> str:
     """Why a caller of this kind cannot assume any role, whatever the policies; empty if it can.
 
     "IAM user or IAM role with existing temporary security credentials" may call AssumeRole; those of GetFederationToken
     "Cannot call AWS STS operations except GetCallerIdentity." (Compare AWS STS credentials) "you can't use the temporary
     credentials to assume a role, which means that role chaining is not possible." (Pass session tags in AWS STS)
     """
-    if who.kind is PrincipalKind.ROOT:
+    if requester.kind is PrincipalKind.ROOT:
         return "the root user cannot assume roles"
-    if who.kind is PrincipalKind.SESSION and who.role is None:
+    if requester.kind is PrincipalKind.SESSION and requester.role is None:
         return "a federated user's session cannot assume roles"
     return ""
 

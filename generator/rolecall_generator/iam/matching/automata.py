@@ -33,12 +33,12 @@ Patterns = frozenset[Pattern]
 
 def literal(text: str) -> Pattern:
     """The pattern that matches only `text`."""
-    return tuple(Token(letter) for letter in text)
+    return tuple(Token(character) for character in text)
 
 
 def ignoring_case(text: str) -> Pattern:
     """The pattern that matches `text` ignoring case, for ASCII characters."""
-    return tuple(Token(letter + letter.upper() if letter.isascii() else letter) for letter in text.lower())
+    return tuple(Token(character + character.upper() if character.isascii() else character) for character in text.lower())
 
 
 def glob(parts: Iterable[str], wild: str = ANY) -> Pattern:
@@ -110,8 +110,8 @@ class Automaton:
         elif token.takes == NO_COLON:
             self._no_colon |= bit
         else:
-            for letter in token.takes:
-                self._letters[letter] = self._letters.get(letter, 0) | bit
+            for character in token.takes:
+                self._letters[character] = self._letters.get(character, 0) | bit
 
     def _close(self, state: int) -> int:
         """Add the positions after stars, which are reachable without reading a character."""
@@ -120,22 +120,22 @@ class Automaton:
             state, reached = reached, reached | (reached & self._stars) << 1
         return EVERYTHING if state & self._universal else state
 
-    def step(self, state: int, letter: str) -> int:
+    def step(self, state: int, character: str) -> int:
         """The state after one more character."""
         if state in (0, EVERYTHING):
             return state
-        found = self._next.get((state, letter))
+        found = self._next.get((state, character))
         if found is None:
-            colon = letter == ":"
-            moves = self._letters.get(letter, 0) | self._any | (0 if colon else self._no_colon)
+            colon = character == ":"
+            moves = self._letters.get(character, 0) | self._any | (0 if colon else self._no_colon)
             found = self._close(((state & moves) << 1) | (state & (self._stay_colon if colon else self._stay)))
-            self._next[state, letter] = found
+            self._next[state, character] = found
         return found
 
     def run(self, state: int, text: str) -> int:
         """The state after the text."""
-        for letter in text:
-            state = self.step(state, letter)
+        for character in text:
+            state = self.step(state, character)
         return state
 
     def accepts(self, state: int) -> bool:
@@ -149,7 +149,7 @@ class Automaton:
         found = self._relevant.get(state)
         if found is None:
             colon = {":"} if state & (self._no_colon | (self._stay & ~self._stay_colon)) else set()
-            found = frozenset(colon.union(letter for letter, bits in self._letters.items() if bits & state))
+            found = frozenset(colon.union(character for character, bits in self._letters.items() if bits & state))
             self._relevant[state] = found
         return found
 

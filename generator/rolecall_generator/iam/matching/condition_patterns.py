@@ -78,7 +78,7 @@ def _plain(match: TextMatch, value: str) -> Pattern:
 
 
 def _tokens(value: str) -> list[str]:
-    return [letter if letter in "*?" else "\0" + letter for letter in value]
+    return [character if character in "*?" else "\0" + character for character in value]
 
 
 def _filled(match: TextMatch, value: str, stated: Context) -> Pattern | None:

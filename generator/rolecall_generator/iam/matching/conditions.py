@@ -170,12 +170,12 @@ def arn_components(text: str) -> list[str]:
 
 def _null(key: str, values: tuple[str, ...]) -> Callable[[Context], Truth]:
     """Null: "use either true (the key doesn't exist — it is null) or false (the key exists and its value is not null)"."""
-    wanted = {value.lower() for value in values}
-    if not wanted <= {"true", "false"}:
+    expected = {value.lower() for value in values}
+    if not expected <= {"true", "false"}:
         raise UnsupportedError('Null only supports the values "true" and "false"')
 
     def run(context: Context) -> Truth:
         present = any(context.get(key, ()))
-        return Truth(("false" if present else "true") in wanted)
+        return Truth(("false" if present else "true") in expected)
 
     return run

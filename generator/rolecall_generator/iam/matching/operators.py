@@ -160,8 +160,8 @@ def _any(matchers: tuple[Compare, ...]) -> Compare:
 
 
 def _ignoring_case(values: tuple[str, ...]) -> Compare:
-    wanted = frozenset(value.lower() for value in values)
-    return lambda value: value.lower() in wanted
+    expected = frozenset(value.lower() for value in values)
+    return lambda value: value.lower() in expected
 
 
 def _bool(values: tuple[str, ...]) -> Compare:
@@ -195,13 +195,13 @@ def _binary(values: tuple[str, ...]) -> Compare:
     the binary value in the policy." The request's value is base-64 too.
     """
     try:
-        wanted = frozenset(base64.b64decode(value, validate=True) for value in values)
+        expected = frozenset(base64.b64decode(value, validate=True) for value in values)
     except ValueError as error:
         raise UnsupportedError(f"BinaryEquals needs base-64: {error}") from error
 
     def match(value: str) -> bool:
         try:
-            return base64.b64decode(value, validate=True) in wanted
+            return base64.b64decode(value, validate=True) in expected
         except ValueError:
             return False
 
@@ -210,14 +210,14 @@ def _binary(values: tuple[str, ...]) -> Compare:
 
 def _ordered(order: str, read: Callable[[str], Any], values: tuple[str, ...]) -> Compare:
     """A comparison of numbers or dates; a request value that `read` cannot parse does not match."""
-    wanted = tuple(read(value) for value in values)
-    if any(want is None for want in wanted):
+    expected = tuple(read(value) for value in values)
+    if any(want is None for want in expected):
         raise UnsupportedError(f"{values[0]!r} is not a valid number or date for the operator")
     holds = _ORDER[order]
 
     def match(value: str) -> bool:
         have = read(value)
-        return have is not None and any(holds(have, want) for want in wanted)
+        return have is not None and any(holds(have, want) for want in expected)
 
     return match
 

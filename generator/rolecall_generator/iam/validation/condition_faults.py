@@ -136,7 +136,7 @@ def _meaning(name: str, operator: Operator, value: str, key: ConditionKey | None
     if lower == "aws:requestedregion":
         return _region(value, partition)
     if lower in _ACCOUNT_KEYS and not _ACCOUNT.fullmatch(value):
-        return ConditionFault(f'{name} "{value}" is not an account id', "write its 12 digits", value, refused=False)
+        return ConditionFault(f'{name} "{value}" is not an account ID', "write its 12 digits", value, refused=False)
     return _arn(value, key.name, partition) if key is not None and key.value_type == "ARN" else None
 
 

@@ -16,7 +16,7 @@ from rolecall_generator.iam.catalog import find_key, is_federated, key_with_plac
 _ESCAPES = frozenset("*?$")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _DEFAULT = re.compile(r"^([^,'\s]+)\s*(?:,\s*'([^']*)')?$")
-_FILL = "write the value itself; AWS fills only its own variables, as in ${aws:username}"
+_FILL = "write the value itself; AWS replaces only its own variables, as in ${aws:username}"
 
 _TEMPLATES: tuple[re.Pattern[str], ...] = (
     re.compile(r"\$\([^()]*\)|\$\[[^\[\]]*\]"),
@@ -76,7 +76,7 @@ def find_placeholder(text: str) -> Placeholder | None:
     for pattern in _TEMPLATES:
         for match in pattern.finditer(rest):
             if not _is_no_placeholder(match[0]):
-                return Placeholder(match[0], f"nothing fills in {match[0]}", _FILL)
+                return Placeholder(match[0], f"{match[0]} is never replaced", _FILL)
     if suspect := _SUGGESTIVE.search(rest):
         return Placeholder(suspect[0], f"{suspect[0]} looks like a placeholder", "write the value itself", certain=False)
     return None
@@ -122,4 +122,4 @@ def _unknown_key(written: str, name: str) -> Placeholder:
     hint = f"write ${{{nearest}}}, or the value itself" if nearest else _FILL
     # A new service-specific key may be missing in the catalog; a name without a prefix is never a key.
     service_key = re.fullmatch(r"[a-z0-9-]+:[^:]+", name) is not None and not name.startswith("aws:")
-    return Placeholder(written, f"nothing fills in {written}: AWS has no such variable", hint, certain=not service_key)
+    return Placeholder(written, f"{written} is never replaced: AWS has no such variable", hint, certain=not service_key)

@@ -110,12 +110,12 @@ def _as_arn(text: str, partition: str) -> str:
     return "write an ARN, or * for all"
 
 
-def _partition(its: str, wanted: str, text: str) -> Iterator[ResourceFault]:
-    if its == wanted or (_WILD.search(its) and name_matcher(its)(wanted)):
+def _partition(actual: str, expected: str, text: str) -> Iterator[ResourceFault]:
+    if actual == expected or (_WILD.search(actual) and name_matcher(actual)(expected)):
         return
     rest = text.split(":", 2)[2] if text.count(":") > 1 else ""
-    what = f"is in partition {its}" if its in PARTITIONS else f'names "{its}", which is not a partition of AWS'
-    yield ResourceFault(f"{what}, and the role is in {wanted}", f"write arn:{wanted}:{rest}")
+    what = f"is in partition {actual}" if actual in PARTITIONS else f'names "{actual}", which is not a partition of AWS'
+    yield ResourceFault(f"{what}, and the role is in {expected}", f"write arn:{expected}:{rest}")
 
 
 def _service(service: str) -> Iterator[ResourceFault]:
@@ -168,7 +168,7 @@ def _region(service: str, region: str, partition: str, text: str) -> Iterator[Re
 def _account(account: str, text: str) -> Iterator[ResourceFault]:
     if account and not _ACCOUNT.fullmatch(account) and account not in _NAMED_OWNERS and not _WILD.search(account):
         digits = account.isascii() and account.isdigit()
-        what = f"names an account of {len(account)} digits" if digits else f'names "{account}", which is not an account id'
+        what = f"names an account of {len(account)} digits" if digits else f'names "{account}", which is not an account ID'
         yield ResourceFault(what, f"write the account's 12 digits, or *: {_without(text, 4, _ANY)}")
 
 

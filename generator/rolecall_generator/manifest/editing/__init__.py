@@ -2,13 +2,13 @@
 
 from rolecall_generator.manifest.editing.manifest_edits import (
     AddCustomer,
-    DropField,
     Edit,
     Edited,
     RemoveEntry,
     RenameEntry,
     Section,
     SetField,
+    UnsetField,
     apply_edits,
     write_edited,
 )
@@ -16,13 +16,13 @@ from rolecall_generator.manifest.editing.text_edits import Value
 
 __all__ = [
     "AddCustomer",
-    "DropField",
     "Edit",
     "Edited",
     "RemoveEntry",
     "RenameEntry",
     "Section",
     "SetField",
+    "UnsetField",
     "Value",
     "apply_edits",
     "write_edited",

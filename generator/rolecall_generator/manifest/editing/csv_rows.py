@@ -59,7 +59,7 @@ class CsvRowEditor:
         for column, text in _flat({field: value}).items():
             _put(cells, self._column(column), text, quoted=self._all_quoted)
 
-    def drop(self, _section: str, index: int, field: str, /) -> None:
+    def unset(self, _section: str, index: int, field: str, /) -> None:
         """Clear the cells of a customer's field."""
         cells = self._raw(index)
         for number, column in enumerate(self._columns):

@@ -74,7 +74,7 @@ class SetField:
 
 
 @dataclass(frozen=True, slots=True)
-class DropField:
+class UnsetField:
     """Remove a field of an entry, if it has it."""
 
     name: str
@@ -82,7 +82,7 @@ class DropField:
     section: Section = "customers"
 
 
-Edit = AddCustomer | RemoveEntry | RenameEntry | SetField | DropField
+Edit = AddCustomer | RemoveEntry | RenameEntry | SetField | UnsetField
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +152,9 @@ class _Files:
             case SetField():
                 file, index = self._find(edit.section, edit.name)
                 file.set(edit.section, index, edit.field, edit.value)
-            case DropField():
+            case UnsetField():
                 file, index = self._find(edit.section, edit.name)
-                file.drop(edit.section, index, edit.field)
+                file.unset(edit.section, index, edit.field)
 
     def finished(self) -> dict[Path, EditedFile]:
         done = {path: EditedFile(file.before, file.finished()) for path, file in self._open.items()}
@@ -180,14 +180,14 @@ class _Files:
         has_own_file = last.stem == customers[-1].name and len(self._opened(last).names("customers")) == 1
         return last.with_name(f"{name}{last.suffix}") if has_own_file and last != self._loaded.files[0] else last
 
-    def _named(self, wanted: Path) -> Path:
+    def _named(self, requested: Path) -> Path:
         """The file for an explicit path: one of the manifest's files, or a new one below its folder."""
         folder = self._loaded.files[0].parent.resolve()
-        target = wanted.resolve()
+        target = requested.resolve()
         for path in (*self._loaded.files, *self._open):
             if path.resolve() == target:
                 return path
-        where, hint = str(wanted), "use one of the manifest's files, or a new file"
+        where, hint = str(requested), "use one of the manifest's files, or a new file"
         if not target.is_relative_to(folder) or target.suffix.lower() not in INCLUDE_SUFFIXES:
             what = (
                 f"a file of customers must be below {self._loaded.files[0].parent} and end in {', '.join(INCLUDE_SUFFIXES)}"
@@ -283,11 +283,11 @@ class FileUnderEdit:
             self._editor.set(section, index, field, value)
             entry[field] = _plain(value)
 
-    def drop(self, section: str, index: int, field: str) -> None:
+    def unset(self, section: str, index: int, field: str) -> None:
         """Remove a field, if the entry has it."""
         entry = self._tree[section][index]
         if field in entry:
-            self._editor.drop(section, index, field)
+            self._editor.unset(section, index, field)
             del entry[field]
 
     def finished(self) -> bytes:
@@ -383,8 +383,8 @@ class _Ready:
 
 
 def _unchanged(path: Path, before: bytes | None) -> None:
-    gone = before is not None and not path.is_file()  # reading a pipe would wait
-    if gone or (path.read_bytes() if path.exists() else None) != before:
+    missing = before is not None and not path.is_file()  # reading a pipe would wait
+    if missing or (path.read_bytes() if path.exists() else None) != before:
         raise OutputError("the file has changed since it was read; nothing was written", where=str(path), hint=_CHANGED)
     # A rename only needs write permission on the folder, and root may write everywhere: check the mode as well.
     if before is not None and not (os.access(path, os.W_OK) and path.stat().st_mode & _ANY_WRITE_BIT):

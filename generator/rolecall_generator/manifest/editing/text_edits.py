@@ -246,7 +246,7 @@ class Style:
 
 
 def style_of(entry: YamlNode) -> Style:
-    """The style of an entry: the quotes of its account id, and whether its first key is quoted."""
+    """The style of an entry: the quotes of its account ID, and whether its first key is quoted."""
     pair = entry.pair("account_id")
     quote = "'" if pair is not None and pair[1].style == "'" else '"'
     return Style(quote, everything=bool(entry.children) and entry.children[0].style in _QUOTES)

@@ -47,9 +47,9 @@ class YamlText:
         """Set a field of an entry. Raises EditError."""
         set_field(self._splices, entry_node(self._splices, section, index), field, value, _ORDER[section])
 
-    def drop(self, section: str, index: int, field: str, /) -> None:
+    def unset(self, section: str, index: int, field: str, /) -> None:
         """Remove a field of an entry. Raises EditError."""
-        drop_field(self._splices, entry_node(self._splices, section, index), field)
+        unset_field(self._splices, entry_node(self._splices, section, index), field)
 
     def result(self) -> str:
         """The text with all edits applied. Raises EditError."""
@@ -95,7 +95,7 @@ def set_field(splices: Splices, entry: YamlNode, field: str, value: Value, order
         _replace_block(splices, key, old, new)
 
 
-def drop_field(splices: Splices, entry: YamlNode, field: str) -> None:
+def unset_field(splices: Splices, entry: YamlNode, field: str) -> None:
     """Remove an existing field, with the comment on its line."""
     number = next(number for number, (key, _) in enumerate(entry.pairs) if key.value == field)
     key, value = entry.pairs[number]

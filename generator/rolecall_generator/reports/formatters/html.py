@@ -15,7 +15,7 @@ _CellView = tuple[str, str, str, str, str]
 """Style, sign, visible count, label for screen readers and case."""
 
 
-def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, words: Iterable[str] = ()) -> str:
+def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, sentences: Iterable[str] = ()) -> str:
     """Render the page with failing rows first.
 
     Args:
@@ -23,10 +23,10 @@ def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, wo
         title: Heading of the page.
         picture_svg: The graph as `to_svg` returns it; the page has no graph if it is empty.
         generated: What was proven, for example "as planned".
-        words: The graph in sentences, for screen readers.
+        sentences: The graph in sentences, for screen readers.
     """
     matrix = summarize(proof)
-    state = ("bad" if matrix.failed else "good") if matrix.asked else "none"
+    state = ("bad" if matrix.failed else "good") if matrix.requests else "none"
     view = {
         "title": title,
         "verdict": {
@@ -39,20 +39,20 @@ def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, wo
         "columns": [case.value for case in matrix.columns],
         "rows": _rows(matrix),
     }
-    return html_page("proof", view, svg=picture_svg, sentences=words)
+    return html_page("proof", view, svg=picture_svg, sentences=sentences)
 
 
 def _summary(matrix: Matrix) -> str:
-    if not matrix.asked:
+    if not matrix.requests:
         return "No principal can assume any role."
     roles = len({row.role_arn for row in matrix.rows})
     noun = "role" if roles == 1 else "roles"
     if matrix.failed:
         failing = len({row.role_arn for row in matrix.failing})
-        wrong = f"{matrix.failed:,} of {matrix.asked:,} requests"
+        wrong = f"{matrix.failed:,} of {matrix.requests:,} requests"
         text = f"{wrong} did not have the intended result, on {failing:,} of {roles:,} {noun}."
     else:
-        sure = matrix.asked - matrix.delegated
+        sure = matrix.requests - matrix.delegated
         text = f"{sure:,} requests on {roles:,} {noun} had the intended result: only the intended callers are allowed."
     if matrix.delegated:
         text += f" {matrix.delegated:,} more are decided by the account that the role trusts, as intended (○)."
@@ -69,18 +69,18 @@ def _rows(matrix: Matrix) -> Iterator[tuple[str, str, Sequence[_CellView], Seque
 
 
 def _html_cell(mark: CellMark, case: Case) -> _CellView:
-    several = mark.asked > 1
+    several = mark.requests > 1
     match mark.state:
-        case CellState.NOT_ASKED:
-            return "none", "·", "", "not asked", case.value
+        case CellState.NOT_APPLICABLE:
+            return "none", "·", "", "not applicable", case.value
         case CellState.OK:
-            return "ok", "✓", f"{mark.asked}" if several else "", f"{mark.asked} as intended", case.value
+            return "ok", "✓", f"{mark.requests}" if several else "", f"{mark.requests} as intended", case.value
         case CellState.DELEGATED:
-            label = f"{mark.delegated} of {mark.asked} decided by the caller's account"
-            return "delegated", "○", f"{mark.asked}" if several else "", label, case.value
+            label = f"{mark.delegated} of {mark.requests} decided by the caller's account"
+            return "delegated", "○", f"{mark.requests}" if several else "", label, case.value
         case CellState.FAILED:
-            count = f"{mark.failed}/{mark.asked}" if several else ""
-            return "failed", "✗", count, f"{mark.failed} of {mark.asked} failed", case.value
+            count = f"{mark.failed}/{mark.requests}" if several else ""
+            return "failed", "✗", count, f"{mark.failed} of {mark.requests} failed", case.value
 
 
 def _failure(cell: Cell) -> Mapping[str, Any]:
@@ -111,7 +111,7 @@ def _proof(report: ProofReport) -> str:
         title=f"Who can assume what: {report.title}",
         picture_svg=to_svg(graph),
         generated="as planned" if report.proven.planned else "as written",
-        words=tuple(describe(graph)),
+        sentences=tuple(describe(graph)),
     )
 
 

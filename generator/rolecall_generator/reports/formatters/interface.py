@@ -38,7 +38,7 @@ class ProofReport:
     title: str
 
     def graph(self) -> Graph:
-        """The graph of who reaches which role."""
+        """The graph of who can assume which role."""
         return access_graph(self.proven.access, self.proven.proof, self.proven.names)
 
 

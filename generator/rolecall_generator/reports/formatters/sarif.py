@@ -37,7 +37,7 @@ def to_sarif(
     """The report as one SARIF run.
 
     Suppressed findings are left out, because GitHub would raise alerts for them. GitHub drops results beyond
-    `GITHUB_RESULTS`, so only the most severe ones are written; the property `leftOut` counts the rest.
+    `GITHUB_RESULTS`, so only the most severe ones are written; the property `omitted` counts the rest.
 
     Args:
         report: The findings.
@@ -54,7 +54,7 @@ def to_sarif(
         "tool": {"driver": {"name": "rolecall", "version": __version__, "rules": descriptors}},
         "columnKind": "unicodeCodePoints",
         "results": [_result(finding, index, default_file, root) for finding in shown],
-        "properties": {"suppressed": len(report.suppressed), "leftOut": len(active) - len(shown)},
+        "properties": {"suppressed": len(report.suppressed), "omitted": len(active) - len(shown)},
     }
     return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 

@@ -65,7 +65,7 @@ _FAILING_ROWS = 40
 _MARKS = {
     CellState.OK: ("✓", "green"),
     CellState.FAILED: ("✗", "bold red"),
-    CellState.NOT_ASKED: ("", ""),
+    CellState.NOT_APPLICABLE: ("", ""),
     CellState.DELEGATED: ("○", "cyan"),
 }
 
@@ -73,7 +73,7 @@ _MARKS = {
 def print_proof(console: Console, proven: ManifestProof) -> None:
     """Print the matrix with its legend, the counterexample of each failure, and a summary line."""
     matrix = summarize(proven.proof)
-    rows, as_intended = matrix.shown()
+    rows, as_intended = matrix.rows_to_print()
     table = Table(title="who can assume what", title_justify="left", title_style="bold")
     for heading in ("subject", "role"):
         table.add_column(heading, overflow="fold")
@@ -88,8 +88,8 @@ def print_proof(console: Console, proven: ManifestProof) -> None:
     if as_intended:
         console.print(f"{as_intended:,} {'more ' if rows else ''}rows as intended")
     for number, case in enumerate(matrix.columns, start=1):
-        wanted = "allowed" if number == 1 else "refused"
-        console.print(f"  {number:>2}  {case.value}: {wanted}", style="dim", markup=False)
+        expected = "allowed" if number == 1 else "refused"
+        console.print(f"  {number:>2}  {case.value}: {expected}", style="dim", markup=False)
     for row in rows[:_FAILING_ROWS]:
         for cell in row.failures:
             console.print(f"✗ {row.subject}: ", style="bold red", end="", markup=False)
@@ -101,11 +101,11 @@ def print_proof(console: Console, proven: ManifestProof) -> None:
 
 def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> None:
     delegated = len(proven.proof.delegated)
-    proven_cells = matrix.asked - matrix.failed - delegated
+    proven_cells = matrix.requests - matrix.failed - delegated
     what = "as planned" if proven.planned else "as written"
-    text = f"{proven_cells:,} of {matrix.asked:,} access checks passed, {what}"
+    text = f"{proven_cells:,} of {matrix.requests:,} access checks passed, {what}"
     if delegated:
-        text += f"; {delegated:,} left to the trusted account, as intended (○)"
+        text += f"; {delegated:,} decided by the trusted account, as intended (○)"
     if matrix.failed:
         text += f"; {matrix.failed:,} failed"
     if proven.findings:

@@ -72,13 +72,13 @@ def lay_out(graph: Graph) -> GraphLayout:
     heights = {key: max(NODE, sum(_room(edge) for edge in edges) + PAD) for key, edges in incoming.items()}
     roles = _column(graph.roles, MARGIN + BOX_WIDTH + MIDDLE, heights, {})
     centres = {node.key: shape.y + shape.height / 2 for box in roles for node, shape in box.nodes}
-    wishes: dict[str, float] = {}
+    preferred: dict[str, float] = {}
     for account in graph.callers:
         keys = {node.key for node in account.nodes}
         reached = [centres[edge.target] for edge in graph.edges if edge.source in keys]
-        wishes[account.account_id] = sum(reached) / len(reached) if reached else 0.0
-    ordered = sorted(graph.callers, key=lambda account: wishes[account.account_id])
-    callers = _column(ordered, MARGIN, {}, wishes)
+        preferred[account.account_id] = sum(reached) / len(reached) if reached else 0.0
+    ordered = sorted(graph.callers, key=lambda account: preferred[account.account_id])
+    callers = _column(ordered, MARGIN, {}, preferred)
     bottom = max((box.shape.y + box.shape.height for box in (*callers, *roles)), default=TOP + NODE)
     legend = _legend(graph, bottom + LEGEND)
     height = max((y for _, _, y in legend), default=bottom) + LEGEND - 4
@@ -87,8 +87,8 @@ def lay_out(graph: Graph) -> GraphLayout:
 
 def _legend(graph: Graph, top: float) -> tuple[tuple[EdgeState, float, float], ...]:
     """The legend, with three kinds of edge per row."""
-    seen = {edge.standing for edge in graph.edges}
-    kinds = [standing for standing in EdgeState if standing in seen]
+    seen = {edge.state for edge in graph.edges}
+    kinds = [state for state in EdgeState if state in seen]
     step = (WIDTH - 2 * MARGIN) / 3
     return tuple((kind, MARGIN + step * (at % 3), top + LEGEND * (at // 3)) for at, kind in enumerate(kinds))
 
@@ -99,12 +99,12 @@ def _room(edge: Edge) -> float:
 
 
 def _column(
-    accounts: Sequence[GraphAccount], x: float, heights: Mapping[str, float], wishes: Mapping[str, float]
+    accounts: Sequence[GraphAccount], x: float, heights: Mapping[str, float], preferred: Mapping[str, float]
 ) -> tuple[Box, ...]:
-    """Boxes one below the other, each as close to its wanted centre as the boxes above allow."""
+    """Boxes one below the other, each as close to its preferred center as the boxes above allow."""
     total = [HEADER + sum(heights.get(node.key, NODE) + PAD for node in account.nodes) for account in accounts]
     tops = [
-        max(TOP, wishes.get(account.account_id, 0) - height / 2) for account, height in zip(accounts, total, strict=True)
+        max(TOP, preferred.get(account.account_id, 0) - height / 2) for account, height in zip(accounts, total, strict=True)
     ]
     for index in range(1, len(tops)):
         tops[index] = max(tops[index], tops[index - 1] + total[index - 1] + GAP)

@@ -1,4 +1,4 @@
-"""The graph of who reaches which role, made from an access and its proof; similar roles are drawn as one node."""
+"""The graph of who can assume which role, made from an access and its proof; similar roles are drawn as one node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rolecall_generator.iam import Access, Statement
 from rolecall_generator.iam.evaluation import Effect, identity_of
 from rolecall_generator.proof import (
     OTHER_PREFIX,
-    STRANGER_PREFIX,
+    UNRELATED_PREFIX,
     Case,
     Cell,
     Proof,
@@ -59,20 +59,20 @@ class GraphAccount:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An edge from a caller's key to a role's key, with the conditions in words."""
+    """An edge from a caller's key to a role's key, with the conditions as short phrases."""
 
     source: str
     target: str
     conditions: tuple[str, ...]
-    standing: EdgeState
+    state: EdgeState
 
     @property
     def label(self) -> tuple[str, ...]:
         """Lines of the label: the conditions, or that there are none."""
-        if self.standing in {EdgeState.BROKEN, EdgeState.UNDECIDED}:
-            return (self.standing.value,)
-        if self.standing is EdgeState.DELEGATED:
-            return (*self.conditions, self.standing.value)
+        if self.state in {EdgeState.BROKEN, EdgeState.UNDECIDED}:
+            return (self.state.value,)
+        if self.state is EdgeState.DELEGATED:
+            return (*self.conditions, self.state.value)
         return self.conditions or ("no condition",)
 
 
@@ -87,62 +87,63 @@ class Graph:
     @property
     def failed(self) -> bool:
         """Whether any edge is not as intended."""
-        return any(edge.standing.failed for edge in self.edges)
+        return any(edge.state.failed for edge in self.edges)
 
 
 def describe(graph: Graph) -> Iterator[str]:
-    """The graph in sentences, failed edges first: `role backend_role (111111111111) reaches role role1 (222222222222)
-    on condition of external id`.
+    """The graph in sentences, failed edges first: `role backend_role (111111111111) can assume role role1
+    (222222222222) (condition: external ID)`.
     """
     callers, roles = (
-        {node.key: _called(account, node) for account in side for node in account.nodes}
+        {node.key: _node_label(account, node) for account in side for node in account.nodes}
         for side in (graph.callers, graph.roles)
     )
-    for edge in sorted(graph.edges, key=lambda edge: not edge.standing.failed):
-        yield f"{callers[edge.source]} {_reaches(edge)} {roles[edge.target]}{_how(edge)}"
+    for edge in sorted(graph.edges, key=lambda edge: not edge.state.failed):
+        yield f"{callers[edge.source]} {_verb(edge)} {roles[edge.target]}{_qualifier(edge)}"
 
 
-def _called(account: GraphAccount, node: GraphNode) -> str:
+def _node_label(account: GraphAccount, node: GraphNode) -> str:
     where = f" ({account.title})" if account.title else ""
     return f"{node.name}{where}" if node.count > 1 else f"{node.kind} {node.name}{where}".lstrip()
 
 
-def _reaches(edge: Edge) -> str:
-    verbs = {
-        EdgeState.BROKEN: "should reach but cannot reach",
-        EdgeState.UNDECIDED: "may or may not reach",
-        EdgeState.UNINTENDED: "unintentionally reaches",
-        EdgeState.DELEGATED: "reaches, if its account allows it,",
-    }
-    return verbs.get(edge.standing, "reaches")
+def _verb(edge: Edge) -> str:
+    verbs = {EdgeState.BROKEN: "cannot assume", EdgeState.UNDECIDED: "may be able to assume"}
+    return verbs.get(edge.state, "can assume")
 
 
-def _how(edge: Edge) -> str:
-    if edge.standing in {EdgeState.BROKEN, EdgeState.UNDECIDED}:
-        return ""
-    if edge.standing is EdgeState.UNINTENDED:
-        return f" ({', '.join(edge.label)})"
-    return f" on condition of {' and '.join(edge.conditions)}" if edge.conditions else " without a condition"
+def _qualifier(edge: Edge) -> str:
+    match edge.state:
+        case EdgeState.BROKEN:
+            return ", although this is intended"
+        case EdgeState.UNDECIDED:
+            return " (undecided)"
+        case EdgeState.UNINTENDED:
+            return f", although this is not intended ({', '.join(edge.label)})"
+        case _:
+            prefix = ", if its account allows it" if edge.state is EdgeState.DELEGATED else ""
+            noun = "condition" if len(edge.conditions) == 1 else "conditions"
+            return f"{prefix} ({noun}: {', '.join(edge.conditions)})" if edge.conditions else f"{prefix} (no condition)"
 
 
-_SHORT = {Case.OTHER_EXTERNAL_ID: "with another's external id"}
+_SHORT = {Case.OTHER_EXTERNAL_ID: "with another's external ID"}
 """Shorter labels for edges than in sentences."""
 
 
 @dataclass(slots=True)
 class EdgeCollector:
-    """Edges between ARNs, one per caller, role and state; the subject of each role; the ID of the invented account."""
+    """Edges between ARNs, one per caller, role and state; the subject of each role; the ID of the unrelated account."""
 
     edges: dict[tuple[str, str, EdgeState], Edge] = field(default_factory=dict)
     subjects: dict[str, str] = field(default_factory=dict)
-    stranger_account: str = ""
+    unrelated_account: str = ""
 
     def add(self, edge: Edge) -> None:
         """Add an edge; an edge of the same caller, role and state gets the conditions of both."""
-        key = edge.source, edge.target, edge.standing
+        key = edge.source, edge.target, edge.state
         known = self.edges.get(key)
         if known is not None and known.conditions != edge.conditions:
-            edge = Edge(*key[:2], tuple(dict.fromkeys((*known.conditions, *edge.conditions))), edge.standing)
+            edge = Edge(*key[:2], tuple(dict.fromkeys((*known.conditions, *edge.conditions))), edge.state)
         self.edges[key] = edge
 
 
@@ -152,16 +153,16 @@ def from_proof(proof: Proof) -> EdgeCollector:
     for cell in proof.cells:
         role = cell.request.resource
         found.subjects.setdefault(role, cell.subject)
-        if cell.case is Case.STRANGER and not found.stranger_account:
-            found.stranger_account = cell.request.principal.arn.split(":")[4]
-        standing = _standing(cell)
-        if standing is not None:
-            conditions = _conditions(cell, standing)
-            found.add(Edge(cell.request.principal.arn, role, conditions, standing))
+        if cell.case is Case.UNRELATED_ACCOUNT and not found.unrelated_account:
+            found.unrelated_account = cell.request.principal.arn.split(":")[4]
+        state = _edge_state(cell)
+        if state is not None:
+            conditions = _conditions(cell, state)
+            found.add(Edge(cell.request.principal.arn, role, conditions, state))
     return found
 
 
-def _standing(cell: Cell) -> EdgeState | None:
+def _edge_state(cell: Cell) -> EdgeState | None:
     if cell.delegated:
         return EdgeState.DELEGATED
     if cell.ok:
@@ -171,9 +172,9 @@ def _standing(cell: Cell) -> EdgeState | None:
     return EdgeState.BROKEN if cell.expected else EdgeState.UNINTENDED
 
 
-def _conditions(cell: Cell, standing: EdgeState) -> tuple[str, ...]:
-    if standing is EdgeState.UNINTENDED and (words := _SHORT.get(cell.case) or case_description(cell.case)):
-        return (words,)
+def _conditions(cell: Cell, state: EdgeState) -> tuple[str, ...]:
+    if state is EdgeState.UNINTENDED and (description := _SHORT.get(cell.case) or case_description(cell.case)):
+        return (description,)
     return condition_names(cell.decision.statement) if cell.decision.statement is not None else ()
 
 
@@ -202,17 +203,17 @@ def _callers(statement: Statement, role_arn: str) -> Iterator[str]:
         yield "*"
 
 
-SINGLY = 40
+SEPARATE_ROLES = 40
 """Up to this number, each role is drawn; beyond it, roles with the same edges are drawn as one node."""
 
-FAILING_SINGLY = 200
+SEPARATE_FAILING_ROLES = 200
 """Maximum number of failing roles that are drawn separately."""
 
-_PLACEHOLDERS = {OTHER_PREFIX: "any other", STRANGER_PREFIX: "any"}
+_PLACEHOLDERS = {OTHER_PREFIX: "any other", UNRELATED_PREFIX: "any"}
 
 
 def access_graph(access: Access, proof: Proof | None = None, names: Mapping[str, str] | None = None) -> Graph:
-    """Make the graph of who reaches which role.
+    """Make the graph of who can assume which role.
 
     With a proof, the edges are intended access, refused intended access, and unintended access. Without one, they are
     the principals in the trust policies of `access`. `names` are account names by ID.
@@ -224,57 +225,57 @@ def access_graph(access: Access, proof: Proof | None = None, names: Mapping[str,
     single, groups = _grouped(by_role)
     edges = [edge for role in single for edge in by_role[role]]
     nodes = {role: GraphNode(role, *_named(role), found.subjects.get(role, "")) for role in single}
-    roles = _accounts(nodes.values(), names or {}, found.stranger_account)
+    roles = _accounts(nodes.values(), names or {}, found.unrelated_account)
     for number, members in enumerate(groups, 1):
-        node, ways = _group(f"group {number}", members, by_role)
+        node, group_edges = _group(f"group {number}", members, by_role)
         accounts = len({identity_of(role).account_id for role in members})
         roles += (GraphAccount("", "one account" if accounts == 1 else f"{accounts:,} accounts", (node,)),)
-        edges += ways
+        edges += group_edges
     callers = (GraphNode(arn, *_named(arn)) for arn in dict.fromkeys(edge.source for edge in edges))
-    return Graph(_accounts(callers, names or {}, found.stranger_account), roles, tuple(edges))
+    return Graph(_accounts(callers, names or {}, found.unrelated_account), roles, tuple(edges))
 
 
 def _grouped(by_role: Mapping[str, list[Edge]]) -> tuple[list[str], list[list[str]]]:
     """Roles to draw separately, and groups of roles with the same edges."""
-    if len(by_role) <= SINGLY:
+    if len(by_role) <= SEPARATE_ROLES:
         return list(by_role), []
-    failing = [role for role, edges in by_role.items() if any(edge.standing.failed for edge in edges)]
-    single = dict.fromkeys(failing[:FAILING_SINGLY])
+    failing = [role for role, edges in by_role.items() if any(edge.state.failed for edge in edges)]
+    single = dict.fromkeys(failing[:SEPARATE_FAILING_ROLES])
     alike: dict[frozenset[tuple[object, ...]], list[str]] = {}
     for role, edges in by_role.items():
         if role not in single:
-            way = frozenset((edge.source, edge.conditions, edge.standing) for edge in edges)
-            alike.setdefault(way, []).append(role)
+            shape = frozenset((edge.source, edge.conditions, edge.state) for edge in edges)
+            alike.setdefault(shape, []).append(role)
     groups = [roles for roles in alike.values() if len(roles) > 1]
     single.update(dict.fromkeys(roles[0] for roles in alike.values() if len(roles) == 1))
     return list(single), groups
 
 
 def _group(key: str, roles: list[str], by_role: Mapping[str, list[Edge]]) -> tuple[GraphNode, list[Edge]]:
-    ways = [Edge(edge.source, key, edge.conditions, edge.standing) for edge in by_role[roles[0]]]
-    customers = any("external id" in edge.conditions for edge in ways)
-    failing = "failing " if any(edge.standing.failed for edge in ways) else ""
+    edges = [Edge(edge.source, key, edge.conditions, edge.state) for edge in by_role[roles[0]]]
+    customers = any("external ID" in edge.conditions for edge in edges)
+    failing = "failing " if any(edge.state.failed for edge in edges) else ""
     name = f"{len(roles):,} {failing}{'customer ' if customers else ''}roles"
-    return GraphNode(key, name, "", "" if failing else "each as intended", len(roles)), ways
+    return GraphNode(key, name, "", "" if failing else "each as intended", len(roles)), edges
 
 
 def _named(arn: str) -> tuple[str, str]:
     """A principal's name and kind for display."""
-    who, kind = identity_of(arn), principal_kind_name(arn)
+    identity, kind = identity_of(arn), principal_kind_name(arn)
     if arn == "*":
         return "any principal", ""
-    for stem, words in _PLACEHOLDERS.items():
+    for stem, determiner in _PLACEHOLDERS.items():
         if is_generated_name(arn, stem):
-            return f"{words} {kind}", ""
-    return ("the whole account", "") if kind == "account" else (who.name, kind)
+            return f"{determiner} {kind}", ""
+    return ("the whole account", "") if kind == "account" else (identity.name, kind)
 
 
-def _accounts(nodes: Iterable[GraphNode], names: Mapping[str, str], stranger: str) -> tuple[GraphAccount, ...]:
+def _accounts(nodes: Iterable[GraphNode], names: Mapping[str, str], unrelated: str) -> tuple[GraphAccount, ...]:
     """Boxes with their nodes, in order of first occurrence, titled with the account's name, if it is known, and ID."""
     boxes: dict[str, list[GraphNode]] = {}
     for node in nodes:
         boxes.setdefault(identity_of(node.key).account_id, []).append(node)
     titles = {account: f"{names[account]} · {account}" if names.get(account) else account for account in boxes}
-    if stranger:
-        titles[stranger] = "any other account"
-    return tuple(GraphAccount(account, titles[account], tuple(held)) for account, held in boxes.items())
+    if unrelated:
+        titles[unrelated] = "any other account"
+    return tuple(GraphAccount(account, titles[account], tuple(members)) for account, members in boxes.items())

@@ -48,12 +48,12 @@ def _accounts(graph: Graph) -> list[tuple[str, dict[str, GraphNode]]]:
 def _edges(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
     styled: dict[EdgeState, list[str]] = {}
     for number, edge in enumerate(graph.edges):
-        arrow = _ARROWS.get(edge.standing, "-->")
+        arrow = _ARROWS.get(edge.state, "-->")
         yield f'{ids[edge.source]} {arrow}|"{_text(", ".join(edge.label))}"| {ids[edge.target]}'
-        styled.setdefault(edge.standing, []).append(str(number))
-    for standing, numbers in styled.items():
-        if standing in _STYLES:
-            yield f"linkStyle {','.join(numbers)} {_STYLES[standing]}"
+        styled.setdefault(edge.state, []).append(str(number))
+    for state, numbers in styled.items():
+        if state in _STYLES:
+            yield f"linkStyle {','.join(numbers)} {_STYLES[state]}"
 
 
 def _text(text: str) -> str:

@@ -41,29 +41,29 @@ _CLASSES = {
 }
 _LEGENDS = {
     EdgeState.INTENDED: "intended, and proven",
-    EdgeState.DELEGATED: "left to the account, as intended",
+    EdgeState.DELEGATED: "decided by the account, as intended",
     EdgeState.TRUSTED: "trusted by the role",
-    EdgeState.UNINTENDED: "not intended, but works",
+    EdgeState.UNINTENDED: "not intended, but allowed",
     EdgeState.BROKEN: "intended, but refused",
     EdgeState.UNDECIDED: "could not be decided",
 }
 
 
 def to_svg(graph: Graph) -> str:
-    """The SVG element, with the graph in words in `title` and `desc`. Ends with a newline."""
+    """The SVG element, with the graph as text in `title` and `desc`. Ends with a newline."""
     layout = lay_out(graph)
     size = f'width="{layout.width:g}" height="{layout.height:g}" viewBox="0 0 {layout.width:g} {layout.height:g}"'
     # Failed edges are drawn last, so that nothing covers them.
-    curves = sorted(layout.curves, key=lambda curve: curve.edge.standing.failed)
-    failed = {key for edge in graph.edges if edge.standing.failed for key in (edge.source, edge.target)}
+    curves = sorted(layout.curves, key=lambda curve: curve.edge.state.failed)
+    failed = {key for edge in graph.edges if edge.state.failed for key in (edge.source, edge.target)}
     parts = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rc-picture" role="img" aria-labelledby="rc-title rc-desc" {size}>',
         f'<title id="rc-title">{escape(_title(graph))}</title>',
-        f'<desc id="rc-desc">{escape(_words(graph))}</desc>',
+        f'<desc id="rc-desc">{escape(_description(graph))}</desc>',
         f"<style>{asset('graph.css')}</style>",
         f'<rect class="rc-paper" width="{layout.width:g}" height="{layout.height:g}"/>',
-        f'<text class="rc-head" x="{MARGIN}" y="20">WHO</text>',
-        f'<text class="rc-head" x="{MARGIN + BOX_WIDTH + MIDDLE}" y="20">REACHES WHICH ROLE</text>',
+        f'<text class="rc-head" x="{MARGIN}" y="20">CALLER</text>',
+        f'<text class="rc-head" x="{MARGIN + BOX_WIDTH + MIDDLE}" y="20">ROLE</text>',
         *(part for box in (*layout.callers, *layout.roles) for part in _frame(box)),
         *(_curve(curve) for curve in curves),
         *(part for box in (*layout.callers, *layout.roles) for part in _nodes(box, failed)),
@@ -75,16 +75,16 @@ def to_svg(graph: Graph) -> str:
 
 
 def _title(graph: Graph) -> str:
-    wrong = sum(edge.standing.failed for edge in graph.edges)
+    wrong = sum(edge.state.failed for edge in graph.edges)
     if not wrong:
-        return "Who reaches which role"
-    return f"Who reaches which role: {wrong:,} {'reach is' if wrong == 1 else 'reaches are'} not as intended"
+        return "Who can assume which role"
+    return f"Who can assume which role: {wrong:,} {'result is' if wrong == 1 else 'results are'} not as intended"
 
 
-def _words(graph: Graph) -> str:
+def _description(graph: Graph) -> str:
     sentences = [f"{sentence}." for sentence in islice(describe(graph), SENTENCES)]
     left = len(graph.edges) - len(sentences)
-    return " ".join([*sentences, f"And {left:,} more."] if left else sentences) or "No one reaches any role."
+    return " ".join([*sentences, f"And {left:,} more."] if left else sentences) or "No principal can assume any role."
 
 
 def _frame(box: Box) -> Iterator[str]:
@@ -145,14 +145,14 @@ def _label_width(lines: list[str]) -> float:
 
 
 def _class(curve: Curve) -> str:
-    name = _CLASSES.get(curve.edge.standing)
+    name = _CLASSES.get(curve.edge.state)
     return f' class="{name}"' if name else ""
 
 
 def _legend(layout: GraphLayout) -> Iterator[str]:
-    for standing, x, y in layout.legend:
-        yield f'<g class="{_CLASSES.get(standing, "rc-good")}"><path class="rc-edge" d="M{x:g} {y:g}h26"/></g>'
-        yield f'<text class="rc-soft" x="{x + 34:g}" y="{y + 4:g}">{_LEGENDS[standing]}</text>'
+    for state, x, y in layout.legend:
+        yield f'<g class="{_CLASSES.get(state, "rc-good")}"><path class="rc-edge" d="M{x:g} {y:g}h26"/></g>'
+        yield f'<text class="rc-soft" x="{x + 34:g}" y="{y + 4:g}">{_LEGENDS[state]}</text>'
 
 
 def _rect(shape: Rect) -> str:

@@ -40,18 +40,18 @@ from rolecall_generator.terraform.parser.values import (
 _SEQUENCES = ("list", "set")
 
 
-def convert(value: Value, want: Type) -> Value:
+def convert(value: Value, target: Type) -> Value:
     """Convert a value. Raises TerraformError if Terraform has no such conversion, Unresolvable if the result is unknown."""
-    if want == STRING and type(value) is str:
+    if target == STRING and type(value) is str:
         return value
-    if want == DYNAMIC:
+    if target == DYNAMIC:
         return value
     have = type_of(value)
-    if have == without_optional(want):
+    if have == without_optional(target):
         return value
-    if not convertible(have, want):
-        raise TerraformError(f"{describe(want)} is required, not {describe(have)}")
-    return _convert(value, want)
+    if not convertible(have, target):
+        raise TerraformError(f"{describe(target)} is required, not {describe(have)}")
+    return _convert(value, target)
 
 
 def describe(of: Type) -> str:
@@ -63,45 +63,45 @@ def describe(of: Type) -> str:
     return "a tuple" if isinstance(of, TupleType) else "an object"
 
 
-def _convert(value: Value, want: Type) -> Value:  # noqa: PLR0911 - one way out per type
-    if want == DYNAMIC:
+def _convert(value: Value, target: Type) -> Value:  # noqa: PLR0911 - one way out per type
+    if target == DYNAMIC:
         return value
     if is_null(value):
-        return Null(_replaced(type_of(value), without_optional(want)))
-    if isinstance(want, Primitive):
-        return _primitive(value, want)
+        return Null(_replaced(type_of(value), without_optional(target)))
+    if isinstance(target, Primitive):
+        return _primitive(value, target)
     if isinstance(value, (ObjectValue, MapValue)):
-        return _object(value, want) if isinstance(want, ObjectType) else _map(value, want)
+        return _object(value, target) if isinstance(target, ObjectType) else _map(value, target)
     if not isinstance(value, (TupleValue, ListValue, SetValue)):
         raise Unresolvable("a whole resource cannot be used as a value here")
-    if isinstance(want, TupleType):
-        return TupleValue([_element(item, of) for item, of in zip(value, want.elements, strict=True)])
-    if not isinstance(want, Collection):
-        raise TerraformError(f"{describe(want)} is required, not {describe(type_of(value))}")
-    if want.kind == "set":
+    if isinstance(target, TupleType):
+        return TupleValue([_element(item, of) for item, of in zip(value, target.elements, strict=True)])
+    if not isinstance(target, Collection):
+        raise TerraformError(f"{describe(target)} is required, not {describe(type_of(value))}")
+    if target.kind == "set":
         # A set does not keep the order of the source, which may be undefined.
-        element, items = _same_type(value, type_of(value), want.element)
+        element, items = _same_type(value, type_of(value), target.element)
         return set_of(element, items)
-    return ListValue(*_same_type(elements(value), type_of(value), want.element))
+    return ListValue(*_same_type(elements(value), type_of(value), target.element))
 
 
-def _element(value: Value, want: Type) -> Value:
+def _element(value: Value, target: Type) -> Value:
     have = type_of(value)
-    return value if have == without_optional(want) else _convert_checked(value, have, want)
+    return value if have == without_optional(target) else _convert_checked(value, have, target)
 
 
-def _convert_checked(value: Value, have: Type, want: Type) -> Value:
-    if not convertible(have, want):
-        raise TerraformError(f"{describe(want)} is required, not {describe(have)}")
-    return _convert(value, want)
+def _convert_checked(value: Value, have: Type, target: Type) -> Value:
+    if not convertible(have, target):
+        raise TerraformError(f"{describe(target)} is required, not {describe(have)}")
+    return _convert(value, target)
 
 
-def _primitive(value: Value, want: Primitive) -> Value:
-    if want == STRING:
+def _primitive(value: Value, target: Primitive) -> Value:
+    if target == STRING:
         return text(value)
     if isinstance(value, Document):
         raise Unresolvable("the JSON of a policy document, which differs between versions of the provider")
-    if want == NUMBER:
+    if target == NUMBER:
         return parse_number(value) if isinstance(value, str) else value
     if value in ("true", "1"):
         return True
@@ -127,93 +127,93 @@ def text(value: Value) -> Value:
     raise Unresolvable("a string is required here")
 
 
-def _same_type(items: Sequence[Value], have: Type, want: Type) -> tuple[Type, list[Value]]:
+def _same_type(items: Sequence[Value], have: Type, target: Type) -> tuple[Type, list[Value]]:
     """Convert elements to one type; returns them and the type. Raises Unresolvable."""
     if not items:
-        empty = have.element if want == DYNAMIC and isinstance(have, Collection) else want
+        empty = have.element if target == DYNAMIC and isinstance(have, Collection) else target
         return without_optional(empty), []
-    if want == DYNAMIC:
+    if target == DYNAMIC:
         types = list(dict.fromkeys(map(type_of, items)))
         if len(types) == 1:
             return types[0], list(items)
         unified = unify(types)
         if unified is None:
             raise TerraformError("all elements must have the same type")
-        want = unified
-    converted = [_element(item, want) for item in items]
-    if not has_dynamic(want):
-        return without_optional(want), converted
+        target = unified
+    converted = [_element(item, target) for item in items]
+    if not has_dynamic(target):
+        return without_optional(target), converted
     types = list(dict.fromkeys(map(type_of, converted)))
     if len(types) == 1:
         return types[0], converted
     raise Unresolvable("elements with different nested types")
 
 
-def _map(value: ObjectValue | MapValue, want: Collection | TupleType) -> MapValue:
-    if isinstance(want, TupleType):
+def _map(value: ObjectValue | MapValue, target: Collection | TupleType) -> MapValue:
+    if isinstance(target, TupleType):
         raise TerraformError(f"a tuple is required, not {describe(type_of(value))}")
     names = sorted(value)
-    element, items = _same_type([value[name] for name in names], type_of(value), want.element)
+    element, items = _same_type([value[name] for name in names], type_of(value), target.element)
     return MapValue(element, dict(zip(names, items, strict=True)))
 
 
-def _object(value: ObjectValue | MapValue, want: ObjectType) -> ObjectValue:
+def _object(value: ObjectValue | MapValue, target: ObjectType) -> ObjectValue:
     result = ObjectValue()
-    for name, of in want.attributes:
+    for name, of in target.attributes:
         if name in value:
             result[name] = _element(value[name], of)
-        elif name in want.optional:
+        elif name in target.optional:
             result[name] = Null(without_optional(of))
         else:
             raise TerraformError(f"the attribute {name} is required")
     return result
 
 
-def _replaced(have: Type, want: Type) -> Type:
+def _replaced(have: Type, target: Type) -> Type:
     """The type of a converted null."""
-    if not has_dynamic(want) or have == DYNAMIC:
-        return want
-    if want == DYNAMIC:
+    if not has_dynamic(target) or have == DYNAMIC:
+        return target
+    if target == DYNAMIC:
         return have
     raise Unresolvable("a null of an unknown type")
 
 
-def convertible(have: Type, want: Type) -> bool:  # noqa: PLR0911 - one way out per pair of kinds
+def convertible(have: Type, target: Type) -> bool:  # noqa: PLR0911 - one way out per pair of kinds
     """True if Terraform has a conversion, which may fail for some values."""
-    if have == want or DYNAMIC in (have, want):
+    if have == target or DYNAMIC in (have, target):
         return True
-    if isinstance(have, Primitive) or isinstance(want, Primitive):
-        return isinstance(have, Primitive) and isinstance(want, Primitive) and STRING in (have, want)
-    if isinstance(want, TupleType):
+    if isinstance(have, Primitive) or isinstance(target, Primitive):
+        return isinstance(have, Primitive) and isinstance(target, Primitive) and STRING in (have, target)
+    if isinstance(target, TupleType):
         return (
             isinstance(have, TupleType)
-            and len(have.elements) == len(want.elements)
-            and all(map(convertible, have.elements, want.elements))
+            and len(have.elements) == len(target.elements)
+            and all(map(convertible, have.elements, target.elements))
         )
-    if isinstance(want, ObjectType):
-        return _convertible_to_object(have, want)
+    if isinstance(target, ObjectType):
+        return _convertible_to_object(have, target)
     if isinstance(have, Collection):
-        same_kind = have.kind == want.kind or (have.kind in _SEQUENCES and want.kind in _SEQUENCES)
-        return same_kind and convertible(have.element, want.element)
+        same_kind = have.kind == target.kind or (have.kind in _SEQUENCES and target.kind in _SEQUENCES)
+        return same_kind and convertible(have.element, target.element)
     if isinstance(have, TupleType):
-        return want.kind in _SEQUENCES and _convertible_to_one(have.elements, want.element)
-    return want.kind == "map" and _convertible_to_one([of for _, of in have.attributes], want.element)
+        return target.kind in _SEQUENCES and _convertible_to_one(have.elements, target.element)
+    return target.kind == "map" and _convertible_to_one([of for _, of in have.attributes], target.element)
 
 
-def _convertible_to_one(have: Iterable[Type], want: Type) -> bool:
+def _convertible_to_one(have: Iterable[Type], target: Type) -> bool:
     types = list(dict.fromkeys(have))
-    if want != DYNAMIC or len(types) <= 1:
-        return all(convertible(of, want) for of in types)
+    if target != DYNAMIC or len(types) <= 1:
+        return all(convertible(of, target) for of in types)
     return unify(types) is not None
 
 
-def _convertible_to_object(have: Type, want: ObjectType) -> bool:
+def _convertible_to_object(have: Type, target: ObjectType) -> bool:
     if isinstance(have, Collection) and have.kind == "map":
-        return all(name in want.optional or convertible(have.element, of) for name, of in want.attributes)
+        return all(name in target.optional or convertible(have.element, of) for name, of in target.attributes)
     if not isinstance(have, ObjectType):
         return False
     own = dict(have.attributes)
-    return all(convertible(own[name], of) if name in own else name in want.optional for name, of in want.attributes)
+    return all(convertible(own[name], of) if name in own else name in target.optional for name, of in target.attributes)
 
 
 def unify(types: Sequence[Type]) -> Type | None:  # noqa: PLR0911 - one way out per kind of types

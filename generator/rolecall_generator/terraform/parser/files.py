@@ -49,7 +49,7 @@ def load(files: Mapping[str, bytes], report: r.ParseFindings, *, returned: bool 
     _check_companions(files, report, returned=returned)
     names = [name for name in files if is_configuration(name) or is_values(name)]
     if not any(map(is_configuration, names)):
-        report.add(r.UNREADABLE, "module", "the folder holds no Terraform file")
+        report.add(r.UNREADABLE, "module", "the folder contains no Terraform file")
     # A file has at most as many tokens as bytes, so small modules need no counting.
     counted = sum(len(files[name]) for name in names) > MAXIMUM_TOKENS
     tokens = 0
@@ -63,7 +63,9 @@ def load(files: Mapping[str, bytes], report: r.ParseFindings, *, returned: bool 
         if body is None:
             continue
         if is_values(name):
-            report.add(r.OVERRIDE, name, "a file of values changes the module's variables", name, 1, Severity.WARNING)
+            report.add(
+                r.OVERRIDE, name, "a variable definitions file changes the module's variables", name, 1, Severity.WARNING
+            )
             _check_values(name, body, report)
             values.update({key: (attribute, name) for key, attribute in body.attributes.items()})
             continue
@@ -101,9 +103,9 @@ def _count_tokens(name: str, content: bytes) -> int:
 
 
 def _check_values(name: str, body: s.Body, report: r.ParseFindings) -> None:
-    """Report what Terraform rejects in a file of values."""
+    """Report what Terraform rejects in a variable definitions file."""
     for block in body.blocks:
-        report.add(r.UNREADABLE, name, f"a file of values holds the block {block.type}", name, block.line)
+        report.add(r.UNREADABLE, name, f"a variable definitions file contains the block {block.type}", name, block.line)
     for argument, line in body.repeated:
         report.add(r.DUPLICATE, name, f"the value {argument} is given twice", name, line)
 

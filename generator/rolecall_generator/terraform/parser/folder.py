@@ -106,11 +106,11 @@ class _Walk:
     _bytes: int = 0
 
     def read(self) -> dict[str, bytes]:
-        wanted: list[str] = []
+        to_read: list[str] = []
         for entry in self._listed(self.folder):
-            wanted.extend(self._entry(entry))
+            to_read.extend(self._entry(entry))
         # After the listing, so that a folder that is too large is rejected before its files are read.
-        for name in wanted:
+        for name in to_read:
             # One byte too many shows that the file is too large. O_NONBLOCK: a pipe created meanwhile must not block.
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             with open(os.open(f"{self.folder}/{name}", flags), "rb") as stream:  # noqa: PTH123 - a descriptor
@@ -137,7 +137,7 @@ class _Walk:
 
     def _too_large(self, what: str) -> ModuleError:
         return ModuleError(
-            f"the module folder holds {what}", where=self.folder, hint="send only the files that belong to the module"
+            f"the module folder contains {what}", where=self.folder, hint="send only the files that belong to the module"
         )
 
     def _say(self, name: str, message: str, severity: Severity = Severity.ERROR) -> None:

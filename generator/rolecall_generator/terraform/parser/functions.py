@@ -88,12 +88,12 @@ def result_type(name: str) -> Type | None:
 
 def _fitted(function: Function, arguments: Sequence[Value]) -> list[Value]:
     """Convert arguments to the types of their parameters. Raises Unresolvable."""
-    wanted = len(function.parameters)
-    if len(arguments) < wanted or (function.rest is None and len(arguments) > wanted):
+    required = len(function.parameters)
+    if len(arguments) < required or (function.rest is None and len(arguments) > required):
         raise TerraformError("wrong number of arguments")
     fitted = []
     for position, argument in enumerate(arguments):
-        of = function.parameters[position] if position < wanted else function.rest or DYNAMIC
+        of = function.parameters[position] if position < required else function.rest or DYNAMIC
         value = convert(argument, of)
         null = is_null(value)
         if null and not function.null:

@@ -296,7 +296,7 @@ class NoNames:
 
     def root(self, name: str, line: int) -> Value:
         """Raise Unresolvable."""
-        raise Unresolvable(f"{name} cannot be used in a file of values", line)
+        raise Unresolvable(f"{name} cannot be used in a variable definitions file", line)
 
 
 def _reader(module: ModuleScope, instance: Instance) -> Callable[[str], Value]:

@@ -120,7 +120,7 @@ UNREADABLE = FindingKind(
 )
 FOREIGN = FindingKind(
     "RC904",
-    "Provider, module or program of someone else",
+    "Third-party provider, module or program",
     Severity.ERROR,
     "remove it: a module of this kind needs no provider, provisioner or module of its own",
 )

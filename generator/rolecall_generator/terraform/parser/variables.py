@@ -60,9 +60,9 @@ def variable_value(
     given: Callable[[], Value] | None,
     evaluate: Callable[[s.Attribute], Value],
 ) -> Value:
-    """The value of a variable, from a file of values or its default. Raises Unresolvable.
+    """The value of a variable, from a variable definitions file or its default. Raises Unresolvable.
 
-    `given` evaluates the value in a file of values (None: there is none), `evaluate` an argument of the block.
+    `given` evaluates the value in a variable definitions file (None: there is none), `evaluate` an argument of the block.
     """
     arguments = block.body.attributes
     unknown = sorted(set(arguments) - _ARGUMENTS)

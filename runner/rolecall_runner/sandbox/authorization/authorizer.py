@@ -283,9 +283,9 @@ def _matches(
 def _applies(statement: CompiledStatement, action: str, resource: str | None, context: ContextValues) -> str | None:
     """None: the statement does not apply to the call; empty: it does; otherwise why this is not certain."""
     source = statement.source
-    if resource is not None and statement.concerns(action.lower(), resource, context):
+    if resource is not None and statement.applies_to(action.lower(), resource, context):
         return ""
-    if not _widened(replace(source, conditions=())).concerns(action.lower(), "*", context):
+    if not _widened(replace(source, conditions=())).applies_to(action.lower(), "*", context):
         return None
     if resource is None:
         return "" if "*" in source.resources else "the resource is not known from the request"

@@ -273,7 +273,7 @@ def test_all_forms_of_a_role_have_the_same_access(name: str) -> None:
 
 
 def test_account_comes_from_guard_if_not_given() -> None:
-    """Without an account id the module's own guard decides what the ARNs are."""
+    """Without an account ID the module's own guard decides what the ARNs are."""
     parsed = parse_files({"main.tf": (GUARD + TRUST_DATA + role(DATA) + REST).encode()}, account_id=None)
 
     assert expected() == parsed.access.canonical()
