@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 # Timings are not asserted, and a busy machine takes its time.
 settings.register_profile("rolecall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("rolecall")
+settings.register_profile("quick", parent=settings.get_profile("rolecall"), max_examples=40)
 
 _IN_ID = re.compile(r"\[.*\b(aws-\d+\.\d+\.\d+)\b.*\]$")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of tests that are quick enough, or matter enough, to run with every provider by default."""
+    """Declare the marker of tests that are quick enough, or matter enough, to run with every provider by default.
+
+    A run without the slow tests takes 40 examples of a property where CI takes 100.
+    """
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "rolecall")
     config.addinivalue_line("markers", "every_provider: with every AWS provider here, also outside the slow tests")
 
 
