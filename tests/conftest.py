@@ -1,16 +1,19 @@
-"""What tests of several folders share: the AWS providers of this machine as a parameter."""
+"""What tests of several folders share: the example accounts, and the AWS providers of this machine as a parameter."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from manifests import NOTES
 from terraform_providers import Provider, missing, providers
 
 if TYPE_CHECKING:
@@ -43,6 +46,13 @@ def aws_variables() -> Iterator[None]:
         del os.environ[name]
     yield
     assert {} == _aws_variables()
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the manifest of the example accounts."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    return tmp_path
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
