@@ -42,6 +42,7 @@ def planned_counts(workspace: Workspace, *, warn: bool = False) -> tuple[int, ..
     return tuple(map(int, found.groups())) if found else (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_renamed_root_module_has_nothing_to_do(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
     """New files over the old state: no resource knows the customer's name. Another name of the role replaces the role."""
     place = prepared(tmp_path / "customers", endpoint, aws_provider)
@@ -101,6 +102,7 @@ def people_module(user: str) -> Mapping[str, str]:
     return render_module(planned.build(), "accounts.yaml")
 
 
+@pytest.mark.slow
 def test_a_renamed_person_is_kept_by_a_moved_block_beside_the_module(
     tmp_path: Path, endpoint: str, aws_provider: Provider
 ) -> None:
