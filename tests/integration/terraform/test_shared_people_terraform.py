@@ -18,7 +18,7 @@ from rolecall_runner.rehearsal.terraform_cli import provider_block
 from terraform_providers import Provider
 from terraform_rig import Workspace, put
 
-pytestmark = pytest.mark.terraform
+pytestmark = [pytest.mark.terraform, pytest.mark.slow]
 
 HUB = "310000000033"
 
@@ -103,7 +103,6 @@ def test_an_access_comes_and_goes_in_place(tmp_path: Path, endpoint: str, aws_pr
     holder.destroy()
 
 
-@pytest.mark.slow
 def test_the_access_that_created_the_group_goes(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
     """What the next one then holds exists already; with the state moved, group and user are its own."""
     first = prepared(tmp_path / "prod", endpoint, aws_provider)
@@ -133,7 +132,6 @@ def test_the_access_that_created_the_group_goes(tmp_path: Path, endpoint: str, a
     second.destroy()
 
 
-@pytest.mark.slow
 def test_people_who_exist_stay_in_the_group(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
     """Group and user are nobody's: of two accesses that add the same person, one module holds the membership."""
     iam = iam_client(endpoint, HUB)
