@@ -23,7 +23,7 @@ PYTHON = Path(sys.executable)
 # The longest pages: two minutes of CPU time together, and each of their commands has tests of its own.
 SLOW = {
     "dask.md", "how-to/mfa.md", "how-to/partitions.md", "how-to/pre-commit.md", "how-to/python.md", "how-to/quota.md",
-    "index.md", "onboarding.md", "plays.md", "rotation.md",
+    "index.md", "onboarding.md", "plays.md", "query.md", "rotation.md",
 }  # fmt: skip
 PAGES = [
     path
