@@ -1,16 +1,19 @@
-"""What tests of several folders share: the AWS providers of this machine as a parameter."""
+"""What tests of several folders share: the example accounts, and the AWS providers of this machine as a parameter."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from manifests import NOTES
 from terraform_providers import Provider, missing, providers
 
 if TYPE_CHECKING:
@@ -18,13 +21,17 @@ if TYPE_CHECKING:
 
 # Timings are not asserted, and a busy machine takes its time.
 settings.register_profile("rolecall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("rolecall")
+settings.register_profile("quick", parent=settings.get_profile("rolecall"), max_examples=40)
 
 _IN_ID = re.compile(r"\[.*\b(aws-\d+\.\d+\.\d+)\b.*\]$")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of tests that are quick enough, or matter enough, to run with every provider by default."""
+    """Declare the marker of tests that are quick enough, or matter enough, to run with every provider by default.
+
+    A run without the slow tests takes 40 examples of a property where CI takes 100.
+    """
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "rolecall")
     config.addinivalue_line("markers", "every_provider: with every AWS provider here, also outside the slow tests")
 
 
@@ -39,6 +46,13 @@ def aws_variables() -> Iterator[None]:
         del os.environ[name]
     yield
     assert {} == _aws_variables()
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the manifest of the example accounts."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    return tmp_path
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

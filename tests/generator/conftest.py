@@ -1,4 +1,4 @@
-"""The example accounts as fixtures: their manifest in a folder of the test, with or without the generated modules."""
+"""The generated modules of the example accounts, in a folder to read or in a folder of the test."""
 
 from __future__ import annotations
 
@@ -9,13 +9,6 @@ import pytest
 
 from manifests import NOTES
 from rolecall_generator.generate import generate
-
-
-@pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    """A folder with the manifest of the example accounts."""
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
-    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -8,20 +8,14 @@ from typing import Any
 
 import pytest
 
-from manifests import manifest_of
+from manifests import manifest_of, switch_role
 from rolecall_generator.errors import OutputError
 from rolecall_generator.generate import generate
 
 
 def access(name: str, number: int, *, creates: bool) -> dict[str, Any]:
-    return {
-        "name": name,
-        "trusting": {"name": name, "account_id": f"22222222222{number}"},
-        "trusted": {"name": "hub", "account_id": "333333333333"},
-        "role": "ops",
-        "group": "ops" if creates else {"name": "ops", "existing": True},
-        "users": [{"name": "ann", "existing": not creates}],
-    }
+    people = {"group": {"name": "ops", "existing": not creates}, "users": [{"name": "ann", "existing": not creates}]}
+    return switch_role(name, f"22222222222{number}", "333333333333", **people)
 
 
 def run(folder: Path, *entries: dict[str, Any]) -> tuple[str, ...]:

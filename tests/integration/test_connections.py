@@ -88,13 +88,6 @@ def connections(program: str, *lines: str, cwd: Path, environ: Mapping[str, str]
     return {line.split(" ", 1)[1] for line in record.read_text().splitlines()}
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with the example accounts."""
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def world() -> Iterator[InProcessSandbox]:
     """A sandbox with the example accounts."""
@@ -102,46 +95,46 @@ def world() -> Iterator[InProcessSandbox]:
         yield found
 
 
-def test_the_generator_opens_no_connection(folder: Path) -> None:
+def test_the_generator_opens_no_connection(notes: Path) -> None:
     """Generating, checking, proving, comparing and bundling need neither a network nor credentials."""
-    assert set() == connections("gen", *COMMANDS, cwd=folder)
+    assert set() == connections("gen", *COMMANDS, cwd=notes)
 
 
-def test_nothing_in_a_returned_folder_is_run(folder: Path) -> None:
+def test_nothing_in_a_returned_folder_is_run(notes: Path) -> None:
     """A data source that runs a program, a provisioner, a test: findings, and neither a program nor a connection."""
-    connections("gen", "terraform", cwd=folder)
-    returned = folder / "returned"
-    shutil.copytree(folder / "output" / "customers" / "account1", returned)
-    touch = f"touch {folder / 'ran'}"
+    connections("gen", "terraform", cwd=notes)
+    returned = notes / "returned"
+    shutil.copytree(notes / "output" / "customers" / "account1", returned)
+    touch = f"touch {notes / 'ran'}"
     (returned / "more.tf").write_text(
         f'data "external" "it" {{\n  program = ["sh", "-c", "{touch}"]\n}}\n'
         f'resource "terraform_data" "it" {{\n  provisioner "local-exec" {{\n    command = "{touch}"\n  }}\n}}\n'
         'module "other" {\n  source = "git::http://127.0.0.1:9/other"\n}\n'
     )
 
-    assert set() == connections("gen", "check --path account1=returned", cwd=folder, code=1)
-    assert not (folder / "ran").exists()
+    assert set() == connections("gen", "check --path account1=returned", cwd=notes, code=1)
+    assert not (notes / "ran").exists()
 
 
-def test_the_runner_connects_to_aws_only(world: InProcessSandbox, folder: Path) -> None:
+def test_the_runner_connects_to_aws_only(world: InProcessSandbox, notes: Path) -> None:
     """A whole verification reaches the endpoint that stands for AWS, and nothing else: no telemetry, no update check."""
     environment = actor_environment(world.sandbox, world.backend)
     url = urlsplit(world.sandbox.url)
 
-    assert {f"{url.hostname} {url.port}"} == connections("runner", "verify", cwd=folder, environ=environment)
+    assert {f"{url.hostname} {url.port}"} == connections("runner", "verify", cwd=notes, environ=environment)
 
 
-def test_the_hook_sees_a_connection(folder: Path) -> None:
+def test_the_hook_sees_a_connection(notes: Path) -> None:
     """The check has teeth: an attempt to connect is noted, whether it succeeds or not."""
     code = "import socket; s = socket.socket(); s.settimeout(1); s.connect_ex(('127.0.0.1', 9))"
-    (folder / "sitecustomize.py").write_text(HOOK)
-    environment = {**os.environ, "PYTHONPATH": str(folder), "CONNECTIONS": str(folder / "seen")}
+    (notes / "sitecustomize.py").write_text(HOOK)
+    environment = {**os.environ, "PYTHONPATH": str(notes), "CONNECTIONS": str(notes / "seen")}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
-    assert "socket.connect 127.0.0.1 9\n" == (folder / "seen").read_text()
+    assert "socket.connect 127.0.0.1 9\n" == (notes / "seen").read_text()
 
 
-def test_only_roles_of_the_manifest_are_assumed(world: InProcessSandbox, folder: Path) -> None:
+def test_only_roles_of_the_manifest_are_assumed(world: InProcessSandbox, notes: Path) -> None:
     """Every AssumeRole that leaves names a role of a customer in the manifest, also those that must be refused."""
     assumed: set[str] = set()
     send = Transport.send
@@ -154,7 +147,7 @@ def test_only_roles_of_the_manifest_are_assumed(world: InProcessSandbox, folder:
         return send(self, request, **event)
 
     with mock.patch.object(Transport, "send", record):
-        done = runner("verify", "--format", "json", cwd=folder, environ=actor_environment(world.sandbox, world.backend))
+        done = runner("verify", "--format", "json", cwd=notes, environ=actor_environment(world.sandbox, world.backend))
 
     manifest = load_manifest(NOTES).manifest
     known = {customer_role_arn(manifest.partition, customer) for customer in resolve_customers(manifest)}

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from tools.app_tree import loaded_commands
 
-from command_lines import PROGRAMS, loaded_commands
+from command_lines import PROGRAMS
 from command_rig import Ended, gen, runner
 from hostile_aws import hostile_aws
 from hostile_text import HOSTILE, leaks

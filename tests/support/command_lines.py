@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
+from tools.app_tree import loaded_commands
 
 from rolecall_generator.cli.main import app as gen_app
 from rolecall_runner.cli.main import app as runner_app
@@ -19,13 +20,6 @@ _INLINE = re.compile(r"`([^`\n]+)`")
 _NESTED = re.compile(r"\$\(([^()]+)\)")
 _REMARK = re.compile(r"\S {3,}.*$")
 _OPERATORS = frozenset("();<>|&")
-
-
-def loaded_commands(command: Any) -> dict[str, Any]:
-    """The subcommands of a command, their modules imported."""
-    for name in getattr(command, "modules", {}):
-        command.load(name)
-    return getattr(command, "commands", {})
 
 
 def of_markdown(text: str) -> Iterator[list[str]]:

@@ -67,7 +67,9 @@ def run_page(page: Page, folder: Path) -> list[Printed]:
 
 def _script(steps: tuple[Typed | Saved, ...], record: Path) -> str:
     """One script for a page: all commands in one shell, as a reader has it, each one's output in a file."""
-    lines = ["trap 'runner sandbox down --quiet >/dev/null 2>&1' EXIT", "exec 3>&1", "ended=0"]
+    lines = ["exec 3>&1", "ended=0"]
+    if any(isinstance(step, Typed) and "sandbox up" in step.command for step in steps):
+        lines.insert(0, "trap 'runner sandbox down --quiet >/dev/null 2>&1' EXIT")
     number = 0
     for step in steps:
         if isinstance(step, Saved):

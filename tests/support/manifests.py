@@ -42,6 +42,18 @@ def customer(number: int, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def switch_role(name: str, trusting: str, trusted: str, /, **changes: Any) -> dict[str, Any]:
+    """A switch role between two accounts; its group and its one user are created in the trusted one."""
+    return {
+        "name": name,
+        "trusting": {"name": name, "account_id": trusting},
+        "trusted": {"name": "hub", "account_id": trusted},
+        "role": "ops",
+        "group": "ops",
+        "users": [{"name": "ann"}],
+    } | changes
+
+
 def rendered(plan: Plan) -> dict[str, str]:
     """All files of a plan by their path below the output folder."""
     return {

@@ -90,11 +90,11 @@ def _concerns(statement: Mapping[str, Any], resource: str | None, context: Conte
     """Whether action, resource and conditions fit sts:AssumeRole on the resource."""
     action = "sts:assumerole"
     if "Action" in statement:
-        if not any(_matches(pattern.lower(), action) for pattern in _list(statement["Action"])):
+        if not any(matches(pattern.lower(), action) for pattern in _list(statement["Action"])):
             return False
-    elif any(_matches(pattern.lower(), action) for pattern in _list(statement["NotAction"])):
+    elif any(matches(pattern.lower(), action) for pattern in _list(statement["NotAction"])):
         return False
-    if resource is not None and not any(_matches(pattern, resource) for pattern in _list(statement["Resource"])):
+    if resource is not None and not any(matches(pattern, resource) for pattern in _list(statement["Resource"])):
         return False
     return all(
         _holds(operator, key.lower(), _list(values), context)
@@ -129,10 +129,10 @@ def _compare(operator: str, want: str, have: str) -> bool:
     if operator == "StringEqualsIgnoreCase":
         return want.lower() == have.lower()
     if operator == "StringLike":
-        return _matches(want, have)
+        return matches(want, have)
     if operator in {"ArnLike", "ArnEquals"}:
         wants, haves = want.split(":", 5), have.split(":", 5)
-        return len(haves) == 6 and all(_matches(w, h) for w, h in zip(wants, haves, strict=True))
+        return len(haves) == 6 and all(matches(w, h) for w, h in zip(wants, haves, strict=True))
     if operator == "Bool":
         return want.lower() == have.lower()
     if operator.startswith("Numeric"):
@@ -147,12 +147,12 @@ def _compare(operator: str, want: str, have: str) -> bool:
     raise AssertionError(operator)
 
 
-def _matches(pattern: str, text: str) -> bool:
+def matches(pattern: str, text: str) -> bool:
     if not pattern:
         return not text
     if pattern[0] == "*":
-        return any(_matches(pattern[1:], text[place:]) for place in range(len(text) + 1))
-    return bool(text) and pattern[0] in ("?", text[0]) and _matches(pattern[1:], text[1:])
+        return any(matches(pattern[1:], text[place:]) for place in range(len(text) + 1))
+    return bool(text) and pattern[0] in ("?", text[0]) and matches(pattern[1:], text[1:])
 
 
 def _list(value: Any) -> list[str]:

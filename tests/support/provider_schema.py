@@ -27,7 +27,7 @@ DEPRECATED_IN_6 = frozenset(
     }
 )
 META_ARGUMENTS = frozenset({"connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioners"})
-_FOLDERS = ("iam", "sts", "meta_data_sources", "s3", "organizations")
+_FOLDERS = ("iam", "sts", "meta_data_sources")
 _DOCS = re.compile(r"aws/6\.\d+\.\d+/docs/(resources|data-sources)/(\w+)#")
 
 

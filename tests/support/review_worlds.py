@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from manifests import notes_manifest
+from manifests import manifest_of, notes_manifest
 from rolecall_generator.bundle.build import handover_proof
 from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.iam.model import Module, ModuleKind
@@ -42,14 +42,8 @@ def notes() -> Mapping[str, Handover]:
 
 def changed(**changes: Any) -> dict[str, Handover]:
     """Handovers of a manifest of plain values: one customer `a`, with top-level keys replaced."""
-    values: dict[str, Any] = {
-        "version": 1,
-        "backend": {"account_id": "111111111111"},
-        "permission_sets": {"read": {"statements": [{"actions": ["s3:GetObject"], "resources": ["*"]}]}},
-        "defaults": {"permissions": ["read"]},
-        "customers": [{"name": "a", "account_id": "222222222222", "external_id": "id-1"}],
-    }
-    return handovers_of(Manifest.model_validate(values | changes))
+    customers = [{"name": "a", "account_id": "222222222222", "external_id": "id-1"}]
+    return handovers_of(manifest_of(**{"customers": customers} | changes))
 
 
 def with_trust(handover: Handover, *statements: Statement) -> Handover:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rolecall_generator.iam.model import Access, Role
-from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.aws.clients import Clients, ClientSettings
-from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Credentials, Sessions
+from rolecall_runner.aws.credentials import Assumer, Credentials, Sessions
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from rolecall_runner.verify.context import VerifyContext, VerifySpec
+from roll_rig import BACKEND, caller_of, document
 from sandbox_rig import REGION, Rig, allow, service_trust
 
-BACKEND = "111111111111"
 CUSTOMER = "222222222222"
 BACKEND_ROLE = f"arn:aws:iam::{BACKEND}:role/backend_role"
 EXTERNAL_ID = "the-customers-own-id"
@@ -76,24 +73,12 @@ class Stage:
         self.context = replace(self.context, options=replace(self.context.options, **options))
 
 
-def document(body: Mapping[str, Any]) -> PolicyDocument:
-    """AWS's JSON as the model's value."""
-    return PolicyDocument.from_json(json.loads(json.dumps(body)))
-
-
 @contextmanager
 def staged(rig: Rig, run_id: str = "test-run") -> Iterator[Stage]:
     """A run's context over a running sandbox; waits between retries take no time."""
     rig.role(BACKEND, "backend_role", service_trust(), main=["sts:AssumeRole"])
-    own: SandboxCredentials = rig.sandbox.instance_credentials(BACKEND_ROLE)
-    caller = CallerIdentity(
-        Credentials(own.access_key, own.secret, own.session_token, rig.clock.now),
-        f"arn:aws:sts::{BACKEND}:assumed-role/backend_role/i-0123456789abcdef0",
-        BACKEND,
-        REGION,
-    )
     clients = Clients(ClientSettings(endpoint_url=rig.sandbox.url, max_attempts=1))
-    assumer = Assumer(clients, caller, run_id)
+    assumer = Assumer(clients, caller_of(rig, BACKEND_ROLE), run_id)
     context = VerifyContext(
         assumer,
         Sessions(assumer, clock=rig.clock),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import typer
@@ -53,8 +54,9 @@ class Command:
             yield from child.walk()
 
 
+@cache
 def loaded_commands(command: Any) -> dict[str, Any]:
-    """The subcommands of a command, their modules imported."""
+    """Import the subcommands of a command, once per command: Typer builds a command from its function each time."""
     for name in getattr(command, "modules", {}):
         command.load(name)
     return getattr(command, "commands", {})

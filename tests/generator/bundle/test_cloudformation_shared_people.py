@@ -12,7 +12,7 @@ import pytest
 
 from cloudformation_reader import as_cloudformation_says, read_template
 from form_handovers import handover, template_of
-from manifests import manifest_of
+from manifests import manifest_of, switch_role
 from rolecall_generator.bundle.forms.cloudformation import cloudformation_form
 from rolecall_generator.iam.model import Access, Module
 from rolecall_generator.planning.planner import make_plan
@@ -30,14 +30,9 @@ REPLACED_BY = {
 
 def access(number: int, *users: str, **changes: Any) -> dict[str, Any]:
     """A switch role into an account of its own; the first creates the group, each one the users that it names."""
-    return {
-        "name": f"acct{number}",
-        "trusting": {"name": f"acct{number}", "account_id": f"22222222222{number}"},
-        "trusted": {"name": "hub", "account_id": HUB},
-        "role": "ops",
-        "group": "ops" if number == 0 else {"name": "ops", "existing": True},
-        "users": [{"name": name} for name in users],
-    } | changes
+    group = "ops" if number == 0 else {"name": "ops", "existing": True}
+    people = {"group": group, "users": [{"name": name} for name in users]}
+    return switch_role(f"acct{number}", f"22222222222{number}", HUB, **people | changes)
 
 
 def hub(*entries: dict[str, Any]) -> Module:

@@ -129,17 +129,10 @@ def test_files_on_disk_are_held_against_what_was_written(manifest: Path) -> None
     assert "outdated" == later["versions.tf"]
 
 
-def test_an_unknown_customer_is_refused_with_the_nearest(manifest: Path) -> None:
-    """A slip of the pen is told which name was near."""
+@pytest.mark.parametrize(("name", "hint"), [("zet", "write zeta"), ("222222222222", "use acme")])
+def test_an_unknown_customer_is_refused_with_the_nearest(manifest: Path, name: str, hint: str) -> None:
+    """The hint is the nearest name, or the customer with the account id."""
     with pytest.raises(SelectionError) as caught:
-        show_customer(load_manifest(manifest), manifest.parent / "output", "zet")
+        show_customer(load_manifest(manifest), manifest.parent / "output", name)
 
-    assert "write zeta" == caught.value.hint
-
-
-def test_an_account_id_is_answered_with_its_customer(manifest: Path) -> None:
-    """The list takes account IDs, and people try them here as well."""
-    with pytest.raises(SelectionError) as caught:
-        show_customer(load_manifest(manifest), manifest.parent / "output", "222222222222")
-
-    assert "use acme" == caught.value.hint
+    assert hint == caught.value.hint

@@ -141,19 +141,6 @@ def test_group_managed_and_built_in_policies_count() -> None:
         assert Effect.ALLOW is Evaluator(Access.of(*parts)).may_assume(Request(Caller(USER), ROLE)).effect
 
 
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [({}, Effect.IMPLICIT_DENY), ({"aws:PrincipalTag/TEAM": "blue"}, Effect.ALLOW)],
-    ids=["role", "session"],
-)
-def test_session_tags_override_the_tags_of_the_role(said: dict[str, str], expected: Effect) -> None:
-    """A session's tag takes the place of the role's, whatever the case of its key (Pass session tags in AWS STS)."""
-    asked = document(trust(AWS_CALLER, Condition={"StringEquals": {"aws:PrincipalTag/team": "blue"}}))
-    access = Access.of(Role(ROLE, asked), Role(CALLER, None, {"p": document(grant())}, tags={"Team": "red"}))
-
-    assert expected is Evaluator(access).may_assume(Request(Caller(SESSION), ROLE, context=said)).effect
-
-
 def test_unknown_managed_policies_grant_nothing_and_are_named() -> None:
     """An unknown policy allows nothing, and the decision lists it."""
     unknown = "arn:aws:iam::aws:policy/SomethingElse"

@@ -68,19 +68,21 @@ def test_a_request_cannot_tag_the_role_it_asks_for() -> None:
     )
 
 
-@pytest.mark.parametrize(("arn", "expected"), [(USER, NO), (CALLER, ALLOW), (SESSION, ALLOW)])
-def test_session_tags_take_the_place_of_a_roles_tags_only(arn: str, expected: Effect) -> None:
-    """A user's tags are what they are; a session can carry tags of its own."""
+BLUE = {"aws:PrincipalTag/TEAM": "blue"}
+
+
+@pytest.mark.parametrize(
+    ("arn", "said", "expected"), [(USER, BLUE, NO), (CALLER, BLUE, ALLOW), (SESSION, BLUE, ALLOW), (SESSION, {}, NO)]
+)
+def test_session_tags_take_the_place_of_a_roles_tags_only(arn: str, said: dict[str, str], expected: Effect) -> None:
+    """A user's tags are what they are; a session's tag replaces the role's, whatever the case of its key."""
     body = document(trust("*", Condition={"StringEquals": {"aws:PrincipalTag/team": "blue"}}))
     policy = {"p": document(grant())}
     access = Access.of(
         Role(ROLE, body), Role(CALLER, None, policy, tags={"Team": "red"}), User(USER, inline=policy, tags={"Team": "red"})
     )
 
-    assert (
-        expected
-        is Evaluator(access).may_assume(Request(Caller(arn), ROLE, context={"aws:PrincipalTag/team": "blue"})).effect
-    )
+    assert expected is Evaluator(access).may_assume(Request(Caller(arn), ROLE, context=said)).effect
 
 
 SESSION_OF_A_PATH: dict[str, tuple[list[Mapping[str, Any]], Effect]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from manifests import manifest_of
+from manifests import manifest_of, switch_role
 from rolecall_generator.errors import ManifestError, PlanError
 from rolecall_generator.iam.model import Access, Module
 from rolecall_generator.iam.quotas import GROUP_MANAGED_POLICIES, MANAGED_POLICY_CHARACTERS
@@ -23,16 +23,10 @@ ANN = f"arn:aws:iam::{HUB}:user/ann"
 
 def access(number: int, **changes: Any) -> dict[str, Any]:
     """A switch role into one account; the first creates group and user, the others say that they exist."""
-    made = number == 0
-    return {
-        "name": f"acct{number:02}",
-        "trusting": {"name": f"acct{number:02}", "account_id": f"22222222{number:04}"},
-        "trusted": {"name": "hub", "account_id": HUB},
-        "role": "OperationsReadOnly",
-        "policy": f"assume-acct{number:02}",
-        "group": "ops" if made else {"name": "ops", "existing": True},
-        "users": [{"name": "ann", "existing": not made}],
-    } | changes
+    name, existing = f"acct{number:02}", number > 0
+    names = {"role": "OperationsReadOnly", "policy": f"assume-{name}", "group": {"name": "ops", "existing": existing}}
+    people = {"users": [{"name": "ann", "existing": existing}]}
+    return switch_role(name, f"22222222{number:04}", HUB, **names | people | changes)
 
 
 def modules(*entries: dict[str, Any]) -> dict[str, Module]:

@@ -26,7 +26,6 @@ def accounts_of(cases: Iterable[Case]) -> list[str]:
     return sorted({case.module().account.account_id for case in cases})
 
 
-@pytest.mark.every_provider
 def test_terraform_makes_exactly_the_intended_access(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
     """init, validate, plan, apply, IAM read back equal to the intended access, a clean second plan, destroy, nothing left.
 
@@ -96,6 +95,7 @@ def test_the_wrong_account_stops_at_plan_and_names_both(endpoint: str, aws_provi
     assert Access() == read_access(endpoint, "999999999999")
 
 
+@pytest.mark.slow
 def test_the_outputs_are_what_a_person_needs_next(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
     """The customer's outputs are role ARN and external ID."""
     module = next(m for m in make_plan(notes_manifest()).modules if m.path == "customers/account2").build()

@@ -18,6 +18,7 @@ from terraform_rig import Workspace
 
 pytestmark = pytest.mark.terraform
 
+SLOW = pytest.mark.slow
 PGP_KEY = (Path(__file__).parent / "test-key.base64").read_text().strip()
 SETS = {
     "read": {
@@ -85,15 +86,17 @@ EXISTING = {"group": {"name": "switchers", "existing": True}, "users": [{"name":
 @pytest.mark.parametrize(
     ("manifest", "path"),
     [
-        pytest.param(one_customer(), "customer0", id="customer"),
+        pytest.param(one_customer(), "customer0", id="customer", marks=SLOW),
         pytest.param(one_customer(**FULL), "customer0", id="customer with everything"),
-        pytest.param(one_customer(external_id=None), "customer0", id="customer without external ID"),
-        pytest.param(one_customer(account_id="000000000000"), "customer0", id="account of noughts"),
+        pytest.param(one_customer(external_id=None), "customer0", id="customer without external ID", marks=SLOW),
+        pytest.param(one_customer(account_id="000000000000"), "customer0", id="account of noughts", marks=SLOW),
         pytest.param(switch(), "switch-roles/ops/trusting", id="trusting"),
         pytest.param(switch(), "switch-roles/ops/trusted", id="trusted"),
-        pytest.param(switch(group_in="trusting", trust="users"), "switch-roles/ops/trusting", id="people in trusting"),
-        pytest.param(switch(group_in="trusting"), "switch-roles/ops/trusted", id="nothing in trusted"),
-        pytest.param(switch(**EXISTING), "switch-roles/ops/trusted", id="existing group and user"),
+        pytest.param(
+            switch(group_in="trusting", trust="users"), "switch-roles/ops/trusting", id="people in trusting", marks=SLOW
+        ),
+        pytest.param(switch(group_in="trusting"), "switch-roles/ops/trusted", id="nothing in trusted", marks=SLOW),
+        pytest.param(switch(**EXISTING), "switch-roles/ops/trusted", id="existing group and user", marks=SLOW),
         pytest.param(shared(), "switch-roles/ops/trusted", id="shared group"),
     ],
 )

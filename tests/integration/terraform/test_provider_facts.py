@@ -13,7 +13,7 @@ from rolecall_generator.iam.policy import PolicyDocument
 from terraform_providers import Provider
 from terraform_rig import Workspace, put
 
-pytestmark = [pytest.mark.terraform, pytest.mark.every_provider]
+pytestmark = pytest.mark.terraform
 
 ROOT = """
 provider "aws" {

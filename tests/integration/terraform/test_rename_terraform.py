@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests import customer, manifest_of
+from manifests import customer, manifest_of, switch_role
 from rolecall_generator.customers.edits import moved_block
 from rolecall_generator.planning.planner import make_plan
 from rolecall_generator.terraform.render import render_module
@@ -42,6 +42,7 @@ def planned_counts(workspace: Workspace, *, warn: bool = False) -> tuple[int, ..
     return tuple(map(int, found.groups())) if found else (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_renamed_root_module_has_nothing_to_do(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
     """New files over the old state: no resource knows the customer's name. Another name of the role replaces the role."""
     place = prepared(tmp_path / "customers", endpoint, aws_provider)
@@ -88,19 +89,13 @@ def test_a_renamed_child_module_is_kept_by_the_moved_block(tmp_path: Path, endpo
 
 def people_module(user: str) -> Mapping[str, str]:
     """The files of the module that has a switch role's group and its one user."""
-    entry = {
-        "name": "s",
-        "trusting": {"name": "one", "account_id": "310000000002"},
-        "trusted": {"name": "two", "account_id": ACCOUNT},
-        "role": "switched",
-        "group": "renamed-people",
-        "users": [{"name": user}],
-    }
+    entry = switch_role("s", "310000000002", ACCOUNT, group="renamed-people", users=[{"name": user}])
     plan = make_plan(manifest_of(switch_roles=[entry]))
     (planned,) = (module for module in plan.modules if module.path == "switch-roles/s/trusted")
     return render_module(planned.build(), "accounts.yaml")
 
 
+@pytest.mark.slow
 def test_a_renamed_person_is_kept_by_a_moved_block_beside_the_module(
     tmp_path: Path, endpoint: str, aws_provider: Provider
 ) -> None:

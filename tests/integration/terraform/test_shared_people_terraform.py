@@ -11,29 +11,21 @@ from typing import Any
 import pytest
 
 from live_iam import iam_client
-from manifests import manifest_of
+from manifests import manifest_of, switch_role
 from rolecall_generator.planning.planner import make_plan
 from rolecall_generator.terraform.render import render_module
 from rolecall_runner.rehearsal.terraform_cli import provider_block
 from terraform_providers import Provider
 from terraform_rig import Workspace, put
 
-pytestmark = pytest.mark.terraform
+pytestmark = [pytest.mark.terraform, pytest.mark.slow]
 
 HUB = "310000000033"
 
 
 def access(name: str, number: int, **changes: Any) -> dict[str, Any]:
     """A switch role into an account of its own; the people are in the hub."""
-    return {
-        "name": name,
-        "trusting": {"name": name, "account_id": f"3100000000{number}"},
-        "trusted": {"name": "hub", "account_id": HUB},
-        "role": "ops",
-        "policy": f"assume-{name}",
-        "group": "ops",
-        "users": [{"name": "ann"}],
-    } | changes
+    return switch_role(name, f"3100000000{number}", HUB, policy=f"assume-{name}", **changes)
 
 
 PROD = access("prod", 41)

@@ -181,7 +181,9 @@ def test_a_session_that_ends_in_mid_run_is_renewed_once_a_call(every: int, renew
     assert renewals == own.renewals
 
 
-def every_answer_is_the_accounts_own(accounts: int) -> None:
+@pytest.mark.parametrize("accounts", [300, pytest.param(3_334, marks=pytest.mark.slow)])
+def test_no_call_is_signed_as_another_account(accounts: int) -> None:
+    """64 threads, 3 calls per account on shared clients: keys, tokens, signatures and answers belong to the account."""
     with FastStub(options=Options(verify=True)) as stub:
         task = AskStub(MakeSessions(stub.url, stub.ca_bundle, connections=64))
         results = list(run(task, stub_targets(accounts), settings=EngineSettings(workers=64)))
@@ -192,17 +194,6 @@ def every_answer_is_the_accounts_own(accounts: int) -> None:
     assert {Status.OK} == {result.status for result in results}
     assert 0 == counts["violations"]
     assert 3 * accounts == counts["requests"]
-
-
-def test_no_call_is_signed_as_another_account() -> None:
-    """64 threads, 900 calls on shared clients: keys, tokens and signatures belong to the account, and so do the answers."""
-    every_answer_is_the_accounts_own(300)
-
-
-@pytest.mark.slow
-def test_no_call_of_ten_thousand_is_signed_as_another_account() -> None:
-    """The same with 10,000 calls."""
-    every_answer_is_the_accounts_own(3_334)
 
 
 def test_no_call_is_sent_after_the_deadline(clients: Clients, stub: FastStub) -> None:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from rolecall_runner.aws.clients import Clients
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity
+from rolecall_runner.inventory.targets import Target
 from stub_fleet import stub_target
 
 CALLER = CallerIdentity(
@@ -76,19 +77,15 @@ def test_what_is_heard_when_neither_id_lets_in(codes: dict[str, str], heard: tup
     assert heard == (error["Code"], error["Message"], fake.sent)
 
 
-def test_a_customer_that_is_not_rotating_is_asked_once() -> None:
-    """Without a previous id a refusal is final: the hot path has no second call."""
+@pytest.mark.parametrize(
+    ("target", "parameters"),
+    [(replace(ROTATING, previous_external_id=None), {}), (ROTATING, {"external_id": "new"})],
+    ids=["no rotation", "a probe"],
+)
+def test_a_refusal_without_rotation_or_of_a_probe_is_final(target: Target, parameters: dict[str, Any]) -> None:
+    """A customer without a previous id costs no second call, and a probe of one id never sends another."""
     fake = FakeSts(new="AccessDenied")
     with pytest.raises(ClientError):
-        assumer(fake).assume(replace(ROTATING, previous_external_id=None))
-
-    assert ["new"] == fake.sent
-
-
-def test_a_probe_never_falls_back() -> None:
-    """The ladder sends an id to see it refused: the previous one must not stand in for it."""
-    fake = FakeSts(new="AccessDenied")
-    with pytest.raises(ClientError):
-        assumer(fake).assume(ROTATING, external_id="new")
+        assumer(fake).assume(target, **parameters)
 
     assert ["new"] == fake.sent

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -143,14 +142,13 @@ def shut(account_id: str, role: str, url: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_roll_call_on_a_cluster_gives_the_verdicts_of_threads(tmp_path: Path) -> None:
+def test_the_roll_call_on_a_cluster_gives_the_verdicts_of_threads(notes: Path) -> None:
     """The notes' accounts in a sandbox, one role of which trusts no one any more."""
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
     with in_process_sandbox(NOTES, Path("nowhere")) as world:
         shut("444444444444", "role3", world.sandbox.url)
         environ = actor_environment(world.sandbox, world.backend)
         options = ("verify", "--limit", "account*", "--actions", "none", "--no-drift", "--format", "json")
-        done = [runner(*options, "--engine", engine, cwd=tmp_path, environ=environ) for engine in ("threads", "dask")]
+        done = [runner(*options, "--engine", engine, cwd=notes, environ=environ) for engine in ("threads", "dask")]
 
     assert (1, 1) == (done[0].code, done[1].code)
     assert ["ok", "ok", "failed"] == [each["checks"][0]["mark"] for each in verdicts(done[0])]
@@ -162,22 +160,21 @@ def test_the_roll_call_on_a_cluster_gives_the_verdicts_of_threads(tmp_path: Path
     [("Version: 0.0.1\n", "worker tcp://127.0.0.1:{} has rolecall 0.0.1, this machine"), ("", "has no rolecall")],
     ids=["another version", "none"],
 )
-def test_workers_of_another_version_are_refused(stub: FastStub, tmp_path: Path, version: str, said: str) -> None:
+def test_workers_of_another_version_are_refused(stub: FastStub, notes: Path, version: str, said: str) -> None:
     """A tool's exit code, who has what, what to do, and no account is asked."""
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
-    installed = tmp_path / "installed" / "rolecall-0.0.1.dist-info"
+    installed = notes / "installed" / "rolecall-0.0.1.dist-info"
     installed.mkdir(parents=True)
     (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: rolecall\n{version}", "utf-8")
     path = os.pathsep.join(map(str, (installed.parent, *ROOTS)))
     assumed = stub.counts()["AssumeRole"]
-    with deployed(1, {"PYTHONPATH": path}, tmp_path / "log") as relay:
+    with deployed(1, {"PYTHONPATH": path}, notes / "log") as relay:
         cluster = ("--engine", "dask", "--scheduler", f"tcp://127.0.0.1:{relay.port}")
         environ = caller(stub) | {"AWS_ENDPOINT_URL": stub.url}
-        done = runner("query", "ec2", "describe_instances", *cluster, cwd=tmp_path, environ=environ)
+        done = runner("query", "ec2", "describe_instances", *cluster, cwd=notes, environ=environ)
 
     assert 7 == done.code
     assert all(part in done.err for part in said.split("{}")), done.err
     assert "install the same rolecall, Dask and Python 3.x on this machine, the scheduler and all workers" in done.err
     assert "Traceback" not in done.err
     assert ("", assumed) == (done.out, stub.counts()["AssumeRole"])
-    assert [] == list_runs(tmp_path / RUNS)
+    assert [] == list_runs(notes / RUNS)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from command_rig import runner
-from manifests import NOTES
 from rolecall_generator.errors import SelectionError
 from rolecall_runner.data import ANSWER_FORMATS
 from rolecall_runner.reports import PLAY_FORMATS, ROW_FORMATS, VERDICT_FORMATS, formatters
@@ -52,10 +50,8 @@ def test_unknown_format_is_reported_with_the_known_ones() -> None:
 
 
 @pytest.mark.usefixtures("markdown")
-def test_a_module_in_the_folder_adds_a_format_to_the_command(tmp_path: Path) -> None:
-    shutil.copy(NOTES, tmp_path / "accounts.yaml")
-
-    done = runner("verify", "--sandbox", "--actions", "none", "--no-drift", "--format", "markdown", cwd=tmp_path)
+def test_a_module_in_the_folder_adds_a_format_to_the_command(notes: Path) -> None:
+    done = runner("verify", "--sandbox", "--actions", "none", "--no-drift", "--format", "markdown", cwd=notes)
 
     assert 0 == done.code, done.err
     assert [f"- account{number}: ok" for number in (1, 2, 3)] == done.out.splitlines()[:3]

@@ -202,7 +202,7 @@ def server() -> Iterator[Server]:
         yield Server(rig, keys)
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_server_and_evaluator_decide_alike(server: Server, count: int) -> None:
     """In every configuration, of which a good part lets in and a good part refuses."""
     random = Random(count)  # noqa: S311 - a draw of cases that comes out the same every time

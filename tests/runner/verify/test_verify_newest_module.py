@@ -13,8 +13,9 @@ from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory,
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict
 from rolecall_runner.verify.verify_run import verify
+from roll_rig import document
 from sandbox_rig import allow
-from verify_rig import BACKEND_ROLE, EXTERNAL_ID, TRUST, Stage, document
+from verify_rig import BACKEND_ROLE, EXTERNAL_ID, TRUST, Stage
 
 READ_ITSELF = ("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies")
 EC2_READ = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"

@@ -54,29 +54,21 @@ def test_stored_results_match_terraform(tmp_path: Path) -> None:
 
 
 @pytest.mark.terraform
-@pytest.mark.parametrize("seed", range(3))
-def test_random_expressions_are_evaluated_as_by_terraform(seed: int, tmp_path: Path) -> None:
-    """A few hundred random expressions; `tests/tools/fuzz_expressions.py` compares any number."""
-    expressions = batch(seed, 150)
+@pytest.mark.parametrize(
+    ("seed", "count"), [(0, 150), (1, 150), *(pytest.param(seed, 500, marks=pytest.mark.slow) for seed in range(1000, 1045))]
+)
+def test_many_random_expressions_are_evaluated_as_by_terraform(seed: int, count: int, tmp_path: Path) -> None:
+    """300 random expressions, 22,500 with the slow ones; `tests/tools/fuzz_expressions.py` compares any number."""
+    expressions = batch(seed, count)
 
     assert [] == differences(expressions, ours(expressions), Terraform(tmp_path, terraform_command()).outcomes(expressions))
 
 
 @pytest.mark.terraform
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1000, 1045))
-def test_many_random_expressions_are_evaluated_as_by_terraform(seed: int, tmp_path: Path) -> None:
-    """22,500 random expressions."""
-    expressions = batch(seed, 500)
-
-    assert [] == differences(expressions, ours(expressions), Terraform(tmp_path, terraform_command()).outcomes(expressions))
-
-
-@pytest.mark.terraform
-@pytest.mark.parametrize("seed", range(2))
-def test_variables_are_converted_as_by_terraform(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "count"), [(0, 40), pytest.param(1, 200, marks=pytest.mark.slow)])
+def test_variables_are_converted_as_by_terraform(seed: int, count: int) -> None:
     """Random types with `optional()`, and defaults that mostly fit them."""
-    parts = declarations(seed, 100)
+    parts = declarations(seed, count)
     texts = [" = ".join(part) for part in parts]
 
     assert [] == differences(texts, ours_declared(parts), judged_declared(parts, terraform_command()))

@@ -18,6 +18,7 @@ from rolecall_generator.terraform.parser.schema import EXTRA_FILE, UNREADABLE
 
 ACCOUNT = "222222222222"
 MAIN = 'variable "name" {\n  default = "from-default"\n}\nresource "aws_iam_group" "a" {\n  name = var.name\n}\n'
+GROUP = 'resource "aws_iam_group" "b" {\n  name = "b"\n}\n'
 
 # What Terraform 1.11.4 made of `name = "..."` in a file of this name.
 LOADED_VALUES = (
@@ -30,17 +31,8 @@ NOT_LOADED_VALUES = (
 # What Terraform 1.11.4 made of a resource in a file of this name.
 LOADED_CONFIGURATION = ("x.tf", "#x.tf", "~x.tf", "x.auto.tf", " .tf")
 NOT_LOADED_CONFIGURATION = (
-    ".x.tf",
-    "x.tf~",
-    "#x.tf#",
-    ".tf",
-    "x.TF",
-    "tf",
-    ".#x.tf",
-    "x.tf.bak",
-    ".x.tf.json",
-    "x.auto.tfvars~",
-)
+    ".x.tf", "x.tf~", "#x.tf#", ".tf", "x.TF", "tf", ".#x.tf", "x.tf.bak", ".x.tf.json", "x.auto.tfvars~",
+)  # fmt: skip
 
 ERRORS = (
     "terraform.tfstate", "terraform.tfstate.backup", "errored.tfstate", ".terraform.tfstate.lock.info", "x.tfplan", "tfplan",
@@ -81,34 +73,27 @@ def test_values_that_terraform_loads_are_read(name: str, tmp_path: Path) -> None
     assert "RC906" in {finding.rule for finding in parsed.findings}
 
 
-@pytest.mark.parametrize("name", NOT_LOADED_VALUES)
-def test_values_that_terraform_does_not_load_are_an_error(name: str, tmp_path: Path) -> None:
-    """They change nothing by themselves, and everything with -var-file or on another file system."""
-    parsed = parse_module(module(tmp_path, **{name: 'name = "changed"\n'}), account_id=ACCOUNT)
+@pytest.mark.parametrize(
+    ("name", "content", "severity"),
+    [
+        *((name, 'name = "changed"\n', Severity.ERROR) for name in NOT_LOADED_VALUES),
+        *((name, GROUP, Severity.WARNING) for name in NOT_LOADED_CONFIGURATION),
+    ],
+)
+def test_what_terraform_does_not_load_is_a_finding(name: str, content: str, severity: Severity, tmp_path: Path) -> None:
+    """It is not read. Values are an error: they count with -var-file, or on another file system."""
+    parsed = parse_module(module(tmp_path, **{name: content}), account_id=ACCOUNT)
 
     assert ["from-default"] == names(parsed)
-    assert [Severity.ERROR] == severities(parsed)
+    assert [severity] == severities(parsed)
 
 
 @pytest.mark.parametrize("name", LOADED_CONFIGURATION)
 def test_configuration_that_terraform_loads_is_read(name: str, tmp_path: Path) -> None:
     """Only hidden files and backups are left out."""
-    parsed = parse_module(
-        module(tmp_path, **{name: 'resource "aws_iam_group" "b" {\n  name = "b"\n}\n'}), account_id=ACCOUNT
-    )
+    parsed = parse_module(module(tmp_path, **{name: GROUP}), account_id=ACCOUNT)
 
     assert ["b", "from-default"] == names(parsed)
-
-
-@pytest.mark.parametrize("name", NOT_LOADED_CONFIGURATION)
-def test_configuration_that_terraform_does_not_load_is_a_warning(name: str, tmp_path: Path) -> None:
-    """It is not read, and it is reported."""
-    parsed = parse_module(
-        module(tmp_path, **{name: 'resource "aws_iam_group" "b" {\n  name = "b"\n}\n'}), account_id=ACCOUNT
-    )
-
-    assert ["from-default"] == names(parsed)
-    assert [Severity.WARNING] == severities(parsed)
 
 
 @pytest.mark.parametrize(

@@ -35,15 +35,14 @@ SAMPLES = {
 
 
 @pytest.fixture(scope="module")
-def built() -> Lark:
-    return grammar.build()
-
-
-@pytest.fixture(scope="module")
 def cache_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("tables") / grammar.CACHE_NAME
-    grammar.build(str(file))
-    return file
+    return tmp_path_factory.mktemp("tables") / grammar.CACHE_NAME
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built(cache_file: Path) -> Lark:
+    """A parser with new tables, which are now in the cache file."""
+    return grammar.build(str(cache_file))
 
 
 @pytest.fixture
@@ -136,14 +135,22 @@ class Exploit:
         return Path.touch, (self.target,)
 
 
-@pytest.mark.parametrize("mode", [0o750, 0o707, 0o720])
-def test_folder_that_others_can_use_is_not_read(mode: int, folder: Path, tmp_path: Path) -> None:
+def test_folder_that_others_can_use_is_not_read(folder: Path, tmp_path: Path) -> None:
     """A pickle in a folder with permissions for others is not loaded, though Lark would load it."""
     (folder / grammar.CACHE_NAME).write_bytes(b"hash\n" + pickle.dumps(Exploit(tmp_path / "loaded")))
-    folder.chmod(mode)
+    folder.chmod(0o707)
 
     assert outcome(grammar.parser(), "a = 1\n")
     assert not (tmp_path / "loaded").exists()
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o707, 0o720])
+def test_folder_that_others_can_use_is_not_safe(mode: int, folder: Path, caches: list[str | None]) -> None:
+    folder.chmod(mode)
+
+    grammar.parser()
+
+    assert [None] == caches
 
 
 def test_folder_above_that_others_can_write_is_not_safe(folder: Path) -> None:
