@@ -18,7 +18,7 @@ from rolecall_runner.cli.play import play
 from rolecall_runner.cli.query import query
 from rolecall_runner.cli.verify import verify
 from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names, register
-from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Result, Runtime, Task
 from rolecall_runner.execution.journal import JournalError, RunRecord
 from rolecall_runner.inventory.selection import Selection
 from rolecall_runner.inventory.targets import Target
@@ -164,10 +164,10 @@ def test_a_query_file_cannot_set_what_belongs_to_a_run(key: str) -> None:
 def test_an_engine_registers_itself() -> None:
     """One definition and one call make an engine available to the command line and the Python API."""
 
-    def backwards(task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside) -> Iterator[Result]:
+    def backwards(task: Task, targets: Iterable[Target], settings: EngineSettings, runtime: Runtime) -> Iterator[Result]:
         del settings
         for target in reversed(list(targets)):
-            yield Result(target.name, task.name, Status.OK, outside.now(), kind=target.kind)
+            yield Result(target.name, task.name, Status.OK, runtime.now(), kind=target.kind)
 
     class Nothing:
         name = "nothing"

@@ -1,8 +1,8 @@
 """CloudFormation for tests: ministack in a process of its own, deployed to with boto3 and read by the runner's own reader.
 
 ministack 1.5.33 has no AWS::IAM::Group and no AWS::IAM::UserToGroupAddition, does not return permissions boundaries, and
-does not escape descriptions and carriage returns in its replies. Templates with these are checked by cfn-lint and read back by
-`cloudformation_reader`.
+does not escape descriptions and carriage returns in its replies. Templates with these are checked by cfn-lint and read back
+by `cloudformation_reader`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import fast_stub
 from rolecall_runner.aws.aws_errors import Status
-from rolecall_runner.execution.interface import Outcome, PerProcess
+from rolecall_runner.execution.interface import Outcome, ProcessLocal
 from rolecall_runner.inventory.targets import Target
 
 REGION = "us-east-1"
@@ -62,7 +62,7 @@ class AskStub:
     name = "ask"
 
     def __init__(self, make: MakeSessions) -> None:
-        self._made = PerProcess(make)
+        self._made = ProcessLocal(make)
 
     def warm_up(self) -> None:
         """Make the clients in this process before the first target."""

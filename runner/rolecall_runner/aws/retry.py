@@ -19,7 +19,7 @@ Clock = Callable[[], float]
 _ends: ContextVar[tuple[float, Clock] | None] = ContextVar("rolecall_deadline", default=None)
 
 
-class TimeIsUpError(Exception):
+class DeadlineExceededError(Exception):
     """The target's time is up; the call was not made."""
 
 
@@ -34,14 +34,14 @@ def deadline(end: float, clock: Clock = time.monotonic) -> Iterator[None]:
 
 
 def seconds_left() -> float | None:
-    """Seconds until the deadline, None without one. Raises TimeIsUpError when it has passed."""
+    """Seconds until the deadline, None without one. Raises DeadlineExceededError when it has passed."""
     current = _ends.get()
     if current is None:
         return None
     end, clock = current
     left = end - clock()
     if left <= 0:
-        raise TimeIsUpError("the target's time is up")
+        raise DeadlineExceededError("the target's time is up")
     return left
 
 
@@ -90,6 +90,6 @@ def with_retries(
 def _is_time_for(pause: float) -> bool:
     try:
         left = seconds_left()
-    except TimeIsUpError:
+    except DeadlineExceededError:
         return False
     return left is None or left > pause

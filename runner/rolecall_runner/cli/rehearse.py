@@ -130,22 +130,22 @@ def print_rehearsal(console: Console, done: Rehearsal) -> None:
     for account in done.accounts:
         for change in account.differences:
             console.print(f"✗ {account.account_id}: {change.text}", style="bold red", markup=False)
-        for change in account.left:
+        for change in account.leftovers:
             console.print(f"✗ {account.account_id}: left after the destroy: {change.text}", style="bold red", markup=False)
         if account.problem:
             console.print(f"✗ {account.account_id}: {account.problem}", style="bold red", markup=False)
-    console.print(done.why, markup=False)
+    console.print(done.reason, markup=False)
     console.print(_summary(done), style="green" if done.passed else "bold red", markup=False)
 
 
 def _summary(done: Rehearsal) -> str:
     applied = sum(module.outcome == "applied" for module in done.modules)
     skipped = sum(module.outcome == "skipped" for module in done.modules)
-    text = f"{applied:,} of {len(done.modules):,} modules applied by {done.how} in {done.seconds:.0f} s"
+    text = f"{applied:,} of {len(done.modules):,} modules applied by {done.method} in {done.seconds:.0f} s"
     if skipped:
         text += f", {skipped:,} skipped"
     changed = sum(len(account.differences) for account in done.accounts)
-    left = sum(len(account.left) for account in done.accounts)
+    left = sum(len(account.leftovers) for account in done.accounts)
     comparison = "the result is as planned" if not changed else f"{changed:,} differences from the plan"
     return f"{text}; {comparison}; {'nothing is left' if not left else f'{left:,} objects are left'}"
 

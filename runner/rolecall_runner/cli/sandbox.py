@@ -173,7 +173,7 @@ def down(home: HomeOption = DEFAULT_HOME, quiet: QuietOption = False) -> None:
 def _print_running(running: RunningSandbox, headline: str) -> None:
     console = stdout()
     console.print(headline, style="bold", markup=False)
-    console.print(f"{len(running.accounts):,} accounts, {running.how}", markup=False)
+    console.print(f"{len(running.accounts):,} accounts, {running.origin}", markup=False)
     if running.actors:
         console.print(
             f"roles and users: {', '.join(f'{actor.name} ({actor.kind})' for actor in running.actors)}", markup=False

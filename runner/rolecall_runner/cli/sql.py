@@ -30,7 +30,7 @@ from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports import TextOutput
 
 if TYPE_CHECKING:
-    from rolecall_runner.data import AnswerFormat, Catalog, SqlAnswer
+    from rolecall_runner.data import Catalog, SqlFormat, SqlResult
 
 
 EXAMPLES = """Examples:
@@ -66,7 +66,7 @@ def sql(
 ) -> None:
     """Query the rows of earlier queries in SQL, without AWS calls. Each table holds the last run of its query.
 
-    The first columns are account, account_id, region, asked_at, run_id and rehearsal. More tables: `runs`, `errors` and
+    The first columns are account, account_id, region, queried_at, run_id and rehearsal. More tables: `runs`, `errors` and
     `play_results`.
     """
     _check_options(statement, tables=tables, changes=changes, key=key, output_format=output_format, output=output)
@@ -95,7 +95,7 @@ def _check_options(
         raise SqlError(f"{format_} needs a file", where=format_, hint="add --output FILE to a statement")
 
 
-def _write_answer(catalog: Catalog, statement: str, form: AnswerFormat, output: Path | None, *, quiet: bool) -> None:
+def _write_answer(catalog: Catalog, statement: str, form: SqlFormat, output: Path | None, *, quiet: bool) -> None:
     with open_database(catalog, statement, output and temporary_path(output)) as database:
         answer = database.ask(statement)
         if not quiet:
@@ -105,7 +105,7 @@ def _write_answer(catalog: Catalog, statement: str, form: AnswerFormat, output: 
 
 
 def _write_changes(
-    catalog: Catalog, table: str, key: str | None, form: AnswerFormat, output: Path | None, *, quiet: bool
+    catalog: Catalog, table: str, key: str | None, form: SqlFormat, output: Path | None, *, quiet: bool
 ) -> None:
     keys = [name.strip() for name in (key or "").split(",") if name.strip()]
     with compare_runs(catalog, table, keys, output and temporary_path(output)) as found:
@@ -120,7 +120,7 @@ def _write_changes(
         _write(found.answer, form, output)
 
 
-def _write(answer: SqlAnswer, form: AnswerFormat, output: Path | None) -> None:
+def _write(answer: SqlResult, form: SqlFormat, output: Path | None) -> None:
     if output is not None:
         write_file(answer, form, output)
     elif form.text is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rolecall_runner.data.catalog import PREVIOUS, Catalog, SqlError
 from rolecall_runner.data.column_types import Scalar, quote_name
-from rolecall_runner.data.database import Database, SqlAnswer, empty_database, quote_text
+from rolecall_runner.data.database import Database, SqlResult, empty_database, quote_text
 from rolecall_runner.data.run_rows import RecordedQuery, TableLayout, layout_of, read_answers, read_rows, survey_rows
 from rolecall_runner.query import Reason
 
@@ -29,7 +29,7 @@ class RunChanges:
     `not_compared`: number of accounts and Regions left out because they did not answer in both runs.
     """
 
-    answer: SqlAnswer
+    answer: SqlResult
     key: tuple[str, ...]
     not_compared: int
     before: RecordedQuery
@@ -47,7 +47,7 @@ def compare_runs(catalog: Catalog, name: str, keys: Sequence[str] = (), output: 
 
     The answer has a row for each changed column and for each added or removed row. Its columns: change (new, gone,
     changed), account, account_id, region, the key, column_name, value_before, value_after (JSON), rehearsal. `output`: the
-    file that `SqlAnswer.write_parquet` may write.
+    file that `SqlResult.write_parquet` may write.
 
     Raises SqlError unless the table has two runs and `keys` identifies rows, JournalError, ToolError.
     """

@@ -69,10 +69,10 @@ _ERROR_TYPES: Sequence[tuple[str, Type]] = [
 _PLAY_TYPES: Sequence[tuple[str, Type]] = [
     *(
         (name, Scalar.STRING)
-        for name in ("run_id", "play_file", "account", "account_id", "kind", "step", "task", "ending", "code", "message")
+        for name in ("run_id", "play_file", "account", "account_id", "kind", "step", "task", "status", "code", "message")
     ),
     ("registered", Scalar.JSON),
-    ("asked_at", Scalar.TIMESTAMP),
+    ("queried_at", Scalar.TIMESTAMP),
     ("seconds", Scalar.DOUBLE),
     ("rehearsal", Scalar.BOOLEAN),
 ]
@@ -151,7 +151,7 @@ def escape_pattern(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class SqlAnswer:
+class SqlResult:
     """The result of a statement: columns with their SQL types, and rows, which can be read once.
 
     Duplicate column names are numbered. `fetch` returns the next rows as tuples; an empty sequence at the end.
@@ -238,7 +238,7 @@ class Database:
         self._connection.execute("set lock_configuration = true")
         self._connection.execute("begin transaction read only")
 
-    def ask(self, sql: str) -> SqlAnswer:
+    def ask(self, sql: str) -> SqlResult:
         """Execute a single read statement. Raises SqlError for any other statement and for errors of DuckDB."""
         duckdb = load_duckdb()
         with self._errors():
@@ -263,7 +263,7 @@ class Database:
                     relation = self._connection.sql(f"from ({query}\n) as answer({', '.join(map(quote_name, names))})")
                 relation.write_parquet(str(path), compression="zstd", row_group_size=ROW_GROUP_ROWS, use_tmp_file=False)
 
-        return SqlAnswer(columns, fetch, write_parquet)
+        return SqlResult(columns, fetch, write_parquet)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -326,7 +326,7 @@ def empty_database(catalog: Catalog) -> Iterator[Database]:
 def open_database(catalog: Catalog, sql: str, output: Path | None = None) -> Iterator[Database]:
     """Open a locked database with the tables that a statement names, `runs`, `errors` and `play_results`.
 
-    `output`: the file that `SqlAnswer.write_parquet` may write. Raises ToolError if DuckDB is missing, JournalError.
+    `output`: the file that `SqlResult.write_parquet` may write. Raises ToolError if DuckDB is missing, JournalError.
     """
     with empty_database(catalog) as database:
         tables = list(named_tables(sql, catalog))
@@ -394,7 +394,7 @@ def _play_rows(runs: Path, plays: Iterable[tuple[RunRecord, str]]) -> Iterator[t
 
 def _play_row(result: Result) -> tuple[Any, ...]:
     body: Mapping[str, Any] = result.data if isinstance(result.data, Mapping) else {}
-    outcome = (body.get("ending", str(result.status)), result.code or None, result.error or None)
+    outcome = (body.get("task_status", str(result.status)), result.code or None, result.error or None)
     account = (result.target, body.get("account_id"), result.kind)
     return (
         *account,

@@ -58,7 +58,7 @@ class UnsafeRunError(JournalError):
     """The folder of a run or one of its files belongs to another user, or is writable by others."""
 
 
-class NoSuchRunError(JournalError):
+class RunNotFoundError(JournalError):
     """The name of a run matches no run, or several."""
 
     exit_code = ExitCode.USAGE
@@ -235,12 +235,12 @@ def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
 def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
     """Find a run by `last`, `previous`, its id, the random part of its id, or a prefix of either.
 
-    Raises NoSuchRunError if no run or several runs match.
+    Raises RunNotFoundError if no run or several runs match.
     """
     known = list_runs(runs, task=task)
     if not known:
         of = f" of {task}" if task else ""
-        raise NoSuchRunError(
+        raise RunNotFoundError(
             f"there are no runs{of} yet", where=str(runs), hint="start one, or set their folder with --runs"
         )
     positions = {"last": 0, "latest": 0, "previous": 1}
@@ -251,7 +251,7 @@ def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
         found = exact or [record for record in known if record.run_id.startswith(name) or record.short_id.startswith(name)]
     if len(found) != 1 or not name:
         what = f"there is no run {name}" if not found else f"{name} matches {len(found)} runs"
-        raise NoSuchRunError(what, where=str(runs), hint="`runner history` lists the runs; `last` is the latest")
+        raise RunNotFoundError(what, where=str(runs), hint="`runner history` lists the runs; `last` is the latest")
     return found[0]
 
 

@@ -81,7 +81,7 @@ class Expression:
             raise TemplateError(message, where=f"{{{{ {self.text} }}}}", hint=_hint(message)) from None
         return found
 
-    def true(self, variables: Mapping[str, Any]) -> bool:
+    def is_true(self, variables: Mapping[str, Any]) -> bool:
         """Whether the value is truthy. Raises TemplateError."""
         return bool(self.value(variables))
 
@@ -92,7 +92,7 @@ def _hint(message: str) -> str:
     return "fix the expression"
 
 
-def expression(text: str) -> Expression:
+def compile_expression(text: str) -> Expression:
     """Compile an expression, as in `when`. Raises TemplateError."""
     if "{{" in text or "{%" in text:
         raise TemplateError("an expression stands here without {{ }}", hint="write the expression alone")
@@ -132,11 +132,11 @@ class Value:
         return _render(self.body, variables, escape)
 
 
-NOTHING = Value(None, frozenset())
+EMPTY_VALUE = Value(None, frozenset())
 """The value null; also in place of an invalid value."""
 
 
-def value(tree: Any) -> Value:
+def compile_value(tree: Any) -> Value:
     """Compile the expressions in all strings of a tree. Raises TemplateError."""
     body = _compile_tree(tree)
     return Value(body, frozenset(name for text in _templates(body) for name in _names(text)))

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from rolecall_runner.query.answers import compiled
+from rolecall_runner.query.answers import compile_jmespath
 from rolecall_runner.query.operations import Operation, find_operation, read_regions
 from rolecall_runner.query.parameters import Deferred, check_names, read_parameters, type_parameters
 from rolecall_runner.query.spec import FILE_KEYS, FollowUp, QueryError, QuerySpec
@@ -30,7 +30,7 @@ def validate_query(spec: QuerySpec, arguments: Iterable[str] = ()) -> QuerySpec:
     parameters = type_parameters(operation, given)
     check_names(parameters, where=f"parameters of {operation.method}")
     for expression in filter(None, (spec.select, spec.where)):
-        compiled(expression)
+        compile_jmespath(expression)
     follow_ups = tuple(_validate_follow_up(each) for each in spec.for_each)
     return replace(spec, operation=operation.name, parameters=parameters, for_each=follow_ups)
 
@@ -158,7 +158,7 @@ def _validate_follow_up(spec: FollowUp) -> FollowUp:
     parameters = type_parameters(operation, spec.parameters)
     check_names(parameters, where=f"parameters of {operation.method}", items=True)
     if spec.select is not None:
-        compiled(spec.select)
+        compile_jmespath(spec.select)
     return replace(spec, operation=operation.name, parameters=parameters)
 
 

@@ -205,7 +205,7 @@ def _compare(context: _Context, results: Mapping[str, ModuleRehearsal]) -> tuple
 def _with_leftovers(account: AccountRehearsal, before: _Reading, now: _Reading) -> AccountRehearsal:
     account_id = account.account_id
     if account_id in before.accounts and account_id in now.accounts:
-        return replace(account, left=differences(before.accounts[account_id], now.accounts[account_id]))
+        return replace(account, leftovers=differences(before.accounts[account_id], now.accounts[account_id]))
     return replace(account, problem=account.problem or now.problems.get(account_id))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rolecall_generator.text import json_text, sanitize_line
-from rolecall_runner.query import Count, Forecast, Preview, QueryAnswer, Row
+from rolecall_runner.query import Count, Forecast, Preview, QueryResult, Row
 
 PLACE_COLUMNS = ("account", "account_id", "region", "time")
 """The first columns of every row."""
@@ -57,7 +57,7 @@ _SHOWN = 10
 
 def preview_lines(found: Preview) -> Iterator[str]:
     """Each call with its action and access level, the number of calls, and the accounts that cannot answer."""
-    first, *further = found.judged
+    first, *further = found.access_levels
     with_what = f" with {json.dumps(found.parameters)}" if found.parameters else ""
     yield f"{first.service} {first.operation}{with_what}"
     yield f"  action {first.action}, access level {first.level}{_refused(first.reads)}"
@@ -81,7 +81,7 @@ def _who(what: str, forecasts: tuple[Forecast, ...]) -> Iterator[str]:
     if forecasts:
         yield f"{what}: {len(forecasts):,}"
     for each in forecasts[:_SHOWN]:
-        yield f"  {each.account}: {each.why}"
+        yield f"  {each.account}: {each.reason}"
     if len(forecasts) > _SHOWN:
         yield f"  and {len(forecasts) - _SHOWN:,} more (use --format json for all)"
 
@@ -91,13 +91,13 @@ _GROUPS = 50
 
 
 @dataclass(slots=True)
-class MissingAnswers:
+class MissingResults:
     """Counts answers, and groups missing ones by reason and error code with a few names each, in constant memory."""
 
     count: Count = field(default_factory=Count)
     _groups: dict[tuple[str, str], tuple[int, list[str], str]] = field(default_factory=dict)
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Count the answer of one account."""
         self.count.add(answer)
         for each in answer.errors():

@@ -50,14 +50,14 @@ class Tally:
         self.marks[verdict.mark] += 1
 
     @property
-    def asked(self) -> int:
+    def count(self) -> int:
         """Number of verdicts so far."""
         return self.marks.total()
 
     @property
     def total(self) -> int:
         """Number of selected accounts."""
-        return max(self.targets, self.asked)
+        return max(self.targets, self.count)
 
     @property
     def good(self) -> bool:
@@ -77,7 +77,7 @@ class Tally:
     def rest(self) -> str:
         """Accounts that did not pass, the worst mark first: `1 failed, 2 unreachable, 5 not verified`; else empty."""
         parts = [f"{self.marks[mark]:,} {mark}" for mark in (*Mark.problems(), Mark.SKIPPED) if self.marks[mark]]
-        if left := self.total - self.asked:
+        if left := self.total - self.count:
             parts.append(f"{left:,} not verified")
         return ", ".join(parts)
 
@@ -187,7 +187,7 @@ class _Remarks:
         """Rotations that wait for the customer, those that wait for you, and unseen modules, with the next commands."""
         if waiting := self.rotations.get(RotationState.WAITING):
             yield f"rotation: {_listed(waiting)} accepted only the previous external id: the new module is not applied"
-        seen = [*self.rotations.get(RotationState.BOTH, ()), *self.rotations.get(RotationState.NEW_ALONE, ())]
+        seen = [*self.rotations.get(RotationState.BOTH, ()), *self.rotations.get(RotationState.NEW_ONLY, ())]
         if seen:
             finish = command(f"gen customer rotate-external-id {shlex.quote(seen[0])} --finish")
             yield f"rotation: {_listed(seen)} accepted the new external id: finish with {finish}"
@@ -205,11 +205,11 @@ def _collect(info: RunInfo, verdicts: Iterable[Verdict], remarks: _Remarks) -> t
     for verdict in verdicts:
         counted.add(verdict)
         remarks.add(verdict)
-        if counted.asked <= ALL_SHOWN:
+        if counted.count <= ALL_SHOWN:
             first.append(verdict)
         elif verdict.mark is not Mark.OK:
             later.append(verdict)
-    if counted.asked <= ALL_SHOWN:
+    if counted.count <= ALL_SHOWN:
         return counted, first, 0
     held = [verdict for verdict in chain(first, later) if verdict.mark is not Mark.OK]
     return counted, held, counted.marks[Mark.OK]

@@ -61,7 +61,7 @@ def serve(home: StateDir, ended: threading.Event) -> None:
             sandbox.url,
             sandbox.region,
             datetime.now(UTC).isoformat(timespec="seconds"),
-            sandbox_seed.how if sandbox_seed else "empty",
+            sandbox_seed.origin if sandbox_seed else "empty",
             found.accounts if found else tuple(sorted(sandbox.accounts)),
             actors,
         )

@@ -25,7 +25,7 @@ from rolecall_runner.verify import EarlierModule, ModuleHistory, decode_access
 
 
 @dataclass(frozen=True, slots=True)
-class HandedOver:
+class HandoverRecord:
     """The last hand-over: its date, and the digests of bundle and module (empty if there was none)."""
 
     date: str
@@ -92,7 +92,7 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class Confirmation:
     """A user's statement that this module is applied (`runner status NAME --applied`)."""
 
     date: str
@@ -117,15 +117,15 @@ class StatusEntry:
     """
 
     role_arn: str
-    handed_over: HandedOver | None = None
+    handed_over: HandoverRecord | None = None
     applied: str | None = None
     verified: VerifiedEntry | None = None
     failed: LastProblem | None = None
     drifting: LastProblem | None = None
     external_id_seen: SeenId | None = None
-    asked: LastRun | None = None
+    last_run: LastRun | None = None
     pending: Pending | None = None
-    confirmed: Confirmed | None = None
+    confirmed: Confirmation | None = None
     form: str | None = None
     versions: tuple[ModuleVersion, ...] = ()
 
@@ -194,14 +194,14 @@ def _date(where: str, value: Any) -> str:
 
 
 _PARTS: Mapping[str, type] = {
-    "handed_over": HandedOver,
+    "handed_over": HandoverRecord,
     "verified": VerifiedEntry,
     "failed": LastProblem,
     "drifting": LastProblem,
     "external_id_seen": SeenId,
-    "asked": LastRun,
+    "last_run": LastRun,
     "pending": Pending,
-    "confirmed": Confirmed,
+    "confirmed": Confirmation,
 }
 _LIST_FIELDS, _DATE_FIELDS = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
 

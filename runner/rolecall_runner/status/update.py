@@ -19,8 +19,8 @@ from rolecall_generator.records import SUMS_NAME, TERRAFORM, bundle_path, extern
 from rolecall_runner.inventory import Target, TargetKind
 from rolecall_runner.redact import redact
 from rolecall_runner.status.status_file import (
-    Confirmed,
-    HandedOver,
+    Confirmation,
+    HandoverRecord,
     LastProblem,
     LastRun,
     ModuleVersion,
@@ -162,7 +162,7 @@ def store_confirmation(out: Path, targets: Iterable[Target], *, now: datetime, r
 
     def change(entry: StatusEntry, target: Target) -> StatusEntry:
         pending = None if entry.pending is not None and entry.pending.unseen else entry.pending
-        return replace(entry, confirmed=Confirmed(stamp(now), found.module(target)), pending=pending)
+        return replace(entry, confirmed=Confirmation(stamp(now), found.module(target)), pending=pending)
 
     return _change_each(out, targets, change, rehearsal=rehearsal)
 
@@ -200,7 +200,7 @@ def _handed_over(
     versions = entry.versions
     if granted is not None and module:
         versions = with_version(versions, ModuleVersion(module, date, encode_access(granted)))
-    return replace(entry, handed_over=HandedOver(date, bundle, module), versions=versions)
+    return replace(entry, handed_over=HandoverRecord(date, bundle, module), versions=versions)
 
 
 _MAX_WHAT_LENGTH = 300
@@ -241,7 +241,7 @@ def apply_verdict(
     """
     if verdict.mark is Mark.SKIPPED:
         return entry
-    after = replace(entry, asked=LastRun(date, run, str(verdict.mark)))
+    after = replace(entry, last_run=LastRun(date, run, str(verdict.mark)))
     if verdict.current_id_accepted:
         after = mark_applied(after, target, date)
     waiting = verdict.rotation is RotationState.WAITING

@@ -30,7 +30,7 @@ from rolecall_runner.inventory import Target
 from rolecall_runner.live import document_of
 from rolecall_runner.verify.agreed_access import before_applying
 from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.probe_call import CallResult, ask
+from rolecall_runner.verify.probe_call import CallResult, execute_call
 from rolecall_runner.verify.verdict import (
     CURRENT,
     PREVIOUS,
@@ -89,7 +89,7 @@ def _after_assume(target: Target, opening: Check, credentials: Credentials, cont
 def _assume(target: Target, external_id: str | None, context: VerifyContext) -> CallResult[Credentials]:
     """Assume with this external ID only; the assumer would try the previous one too during a rotation."""
     seconds = context.assumer.session_seconds
-    return ask(lambda: context.assumer.assume(target, external_id=external_id, seconds=seconds), context)
+    return execute_call(lambda: context.assumer.assume(target, external_id=external_id, seconds=seconds), context)
 
 
 def _waiting_checks(current: CallResult[Credentials], previous: CallResult[Credentials]) -> tuple[Check, Check]:
@@ -112,7 +112,7 @@ def _previous_id_check(current: Mark, answer: CallResult[Credentials]) -> Check:
         mark, what = Mark.OK, "The previous external ID is accepted; whether the new one is accepted is not known."
     elif answer.mark is Mark.REFUSED and current is Mark.OK:
         mark, what = Mark.REFUSED, "The previous external ID is already refused: the rotation can be finished."
-        found[ROTATION] = RotationState.NEW_ALONE.value
+        found[ROTATION] = RotationState.NEW_ONLY.value
     elif answer.mark is Mark.REFUSED:
         mark, what = Mark.SKIPPED, "The previous external ID is refused as well, which proves nothing."
     else:
@@ -148,7 +148,7 @@ def _identity(credentials: Credentials, target: Target, context: VerifyContext) 
             reply = context.clients.client("sts", context.assumer.caller.region).get_caller_identity()
         return str(reply["Arn"])
 
-    answer = ask(session_arn, context)
+    answer = execute_call(session_arn, context)
     if answer.value is None:
         # GetCallerIdentity cannot be denied (its API reference): a refusal does not come from STS.
         mark = Mark.INCONCLUSIVE if answer.mark is Mark.REFUSED else answer.mark
@@ -181,7 +181,7 @@ def _refusals(target: Target, context: VerifyContext) -> Iterator[Check]:
     made_up = "".join(_HEX[int(context.random() * len(_HEX))] for _ in range(_MADE_UP_CHARACTERS))
     yield _must_be_refused(Step.MADE_UP_EXTERNAL_ID, "with a made-up external ID", made_up, target, context)
     if (retired := target.retired_external_id) is not None:
-        yield _retired_id_check(ask(lambda: context.assumer.assume(target, external_id=retired), context))
+        yield _retired_id_check(execute_call(lambda: context.assumer.assume(target, external_id=retired), context))
 
 
 def _no_id_agreed(target: Target, context: VerifyContext) -> Check:
@@ -193,7 +193,7 @@ def _no_id_agreed(target: Target, context: VerifyContext) -> Check:
 
 
 def _must_be_refused(step: Step, how: str, external_id: str | None, target: Target, context: VerifyContext) -> Check:
-    answer = ask(lambda: context.assumer.assume(target, external_id=external_id), context)
+    answer = execute_call(lambda: context.assumer.assume(target, external_id=external_id), context)
     if answer.mark is Mark.OK:
         return _check(step, Mark.FAILED, f"The role can be assumed {how}; {_ADVICE}.", answer)
     if answer.mark is Mark.REFUSED:
@@ -256,7 +256,7 @@ def check_trust_scope(target: Target, credentials: SigningCredentials, context: 
     Decided by the trust policy where the role may read itself (iam:GetRole), else by a second principal of the backend's
     account, which proves a failure if it can assume the role. SKIPPED without either.
     """
-    answer = ask(lambda: _read_trust(target, credentials, context), context)
+    answer = execute_call(lambda: _read_trust(target, credentials, context), context)
     if answer.value is not None:
         return judge_trust(target, answer.value)
     if context.second_caller is not None:
@@ -315,7 +315,7 @@ def _read_trust(target: Target, credentials: SigningCredentials, context: Verify
 
 def _try_second(target: Target, second: Assumer, context: VerifyContext) -> Check:
     """A refusal of the second caller proves nothing: its own policies may be the cause."""
-    answer = ask(lambda: second.assume(target), context)
+    answer = execute_call(lambda: second.assume(target), context)
     if answer.mark is Mark.OK:
         what = f"{second.caller.arn} can assume the role too: it trusts more than the backend role."
         return Check(Step.CONFIGURATION, Mark.FAILED, what, evidence={"trusts": WHOLE_ACCOUNT})

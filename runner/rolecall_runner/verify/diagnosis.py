@@ -23,7 +23,7 @@ from rolecall_runner.verify.causes import CAUSES, diagnosis_of
 from rolecall_runner.verify.checks import ANY_ACCOUNT
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.denials import Denial, cause_of_refused_assume, cause_of_refused_call, denial_of
-from rolecall_runner.verify.probe_call import ask
+from rolecall_runner.verify.probe_call import execute_call
 from rolecall_runner.verify.verdict import WHICH, Check, Mark, RotationState, Step, Verdict
 
 Found = Iterator[tuple[str, str]]
@@ -326,7 +326,7 @@ def _can_assume_others(target: Target, context: VerifyContext) -> bool | None:
 
 def _can_assume(target: Target, context: VerifyContext) -> bool | None:
     """Whether the target's role can be assumed with its own external ID; None if not known."""
-    answer = ask(lambda: context.assumer.assume(target), context)
+    answer = execute_call(lambda: context.assumer.assume(target), context)
     return {Mark.OK: True, Mark.REFUSED: False}.get(answer.mark)
 
 
@@ -346,6 +346,6 @@ def _working_region(context: VerifyContext) -> str | None:
             return context.clients.client("sts", region).get_caller_identity()
 
     for region in _OTHER_REGIONS:
-        if region != caller.region and ask(lambda region=region: call(region), context).mark is Mark.OK:  # type: ignore[misc]
+        if region != caller.region and execute_call(lambda region=region: call(region), context).mark is Mark.OK:  # type: ignore[misc]
             return region
     return None

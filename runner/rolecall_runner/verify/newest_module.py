@@ -25,7 +25,7 @@ from rolecall_runner.verify.module_changes import (
     trust_answers,
     trust_changed,
 )
-from rolecall_runner.verify.probe_call import ProbeVerdict, Tried, try_call
+from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, try_call
 from rolecall_runner.verify.verdict import OLDER_MODULE, UNSEEN, Check, Mark, Step, read_in_full
 
 _NAMED = 3
@@ -33,7 +33,7 @@ _FOREIGN_POLICIES = frozenset({"service control policy", "resource control polic
 
 
 @dataclass(slots=True)
-class Newest:
+class NewestModule:
     """Collects what the checks of one target show about its newest module. Call the methods in their order."""
 
     target: Target
@@ -96,7 +96,7 @@ class Newest:
         }
         return tuple(found.values())
 
-    def _check(self, probe: Probe, tried: Tried, *, explained: bool) -> Check:
+    def _check(self, probe: Probe, tried: ProbeResult, *, explained: bool) -> Check:
         mark, what = _outcome(probe, tried.answer, explained=explained)
         evidence = dict(tried.evidence)
         if mark is Mark.FAILED and explained and not _limited(tried.message):

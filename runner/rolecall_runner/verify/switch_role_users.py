@@ -13,7 +13,7 @@ from typing import Any
 from rolecall_generator.iam import Access, Group, ManagedPolicy, User
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, IdentitySide, Request
-from rolecall_runner.aws import Status, TimeIsUpError, account
+from rolecall_runner.aws import DeadlineExceededError, Status, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import (
     GONE,
@@ -59,7 +59,7 @@ def check_switch_role(target: Target, context: VerifyContext) -> Iterator[Check]
         return
     try:
         live = _read(target, intended, context)
-    except TimeIsUpError as error:
+    except DeadlineExceededError as error:
         yield Check(Step.CONFIGURATION, Mark.INCONCLUSIVE, f"the configuration could not be read this time: {error}")
         return
     yield _role_check(target, intended, live)

@@ -85,7 +85,7 @@ class RotationState(StrEnum):
 
     WAITING = "waiting"
     BOTH = "both"
-    NEW_ALONE = "new-alone"
+    NEW_ONLY = "new-only"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryRig]:
 
 def test_bound_clients_sign_as_their_account_in_any_thread(rig: QueryRig) -> None:
     """Two accounts side by side, from a thread that knows of neither: clients, paginators, pages."""
-    clients, sessions = rig.means.get()
+    clients, sessions = rig.connections.get()
     bound = [AccountClients(clients, sessions.of(target), target) for target in rig.targets]
     found: list[list[str]] = []
 
@@ -44,7 +44,7 @@ def test_bound_clients_sign_as_their_account_in_any_thread(rig: QueryRig) -> Non
 
 def test_an_unbound_client_stays_refusing(rig: QueryRig) -> None:
     """Binding leaves the shared client as it was: outside an account it signs nothing."""
-    clients, sessions = rig.means.get()
+    clients, sessions = rig.connections.get()
     target = rig.targets[0]
     AccountClients(clients, sessions.of(target), target).client("ec2").describe_vpcs()
 
@@ -54,7 +54,7 @@ def test_an_unbound_client_stays_refusing(rig: QueryRig) -> None:
 
 def test_exceptions_and_plain_members_pass_through(rig: QueryRig) -> None:
     """`client.exceptions.X` can be caught, and no repr shows credentials."""
-    clients, sessions = rig.means.get()
+    clients, sessions = rig.connections.get()
     target = rig.targets[0]
     session = AccountClients(clients, sessions.of(target), target)
     client = session.client("dynamodb")

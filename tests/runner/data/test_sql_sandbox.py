@@ -41,7 +41,7 @@ def ask(rig: QueryRig, runs: Path, run_id: str, question: QuerySpec) -> None:
     moment = MOMENT.isoformat()
     text = json.dumps(describe(question))
     record = RunRecord(run_id, "query", "accounts.yaml", "f", "all", len(rig.targets), moment, text, "0", moment)
-    task = QueryTask(question, rig.means, now=lambda: MOMENT)
+    task = QueryTask(question, rig.connections, now=lambda: MOMENT)
     with Journal.start(runs, record) as journal:
         for _ in record_results(run(task, rig.targets, engine="serial"), journal):
             pass

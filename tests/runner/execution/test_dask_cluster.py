@@ -131,16 +131,16 @@ from pathlib import Path
 from dask_rig import QUICK, Every, targets
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.execution.dask import DaskEngine
-from rolecall_runner.execution.interface import Outside
+from rolecall_runner.execution.interface import Runtime
 from rolecall_runner.execution.threads import stops_on_ctrl_c
 from rolecall_runner.execution.execution_options import run
 
 if __name__ == "__main__":
-    outside = Outside()
+    runtime = Runtime()
     task = Every(Path(sys.argv[1]), slow=0.02)
     try:
-        with stops_on_ctrl_c(outside.stop):
-            for result in run(task, targets(100_000), engine=DaskEngine(), settings=QUICK, outside=outside):
+        with stops_on_ctrl_c(runtime.stop):
+            for result in run(task, targets(100_000), engine=DaskEngine(), settings=QUICK, runtime=runtime):
                 print(result.target, flush=True)
     except InterruptedRunError:
         print("interrupted", flush=True)

@@ -17,7 +17,7 @@ from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.dask import ClusterError, DaskCluster, DaskEngine, connected
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings, Outside, Result
+from rolecall_runner.execution.interface import EngineSettings, Result, Runtime
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +57,15 @@ def test_a_lost_worker_loses_no_result(engine: DaskEngine, tmp_path: Path) -> No
 
 def test_a_stopped_run_hands_out_what_is_done_and_stops_the_workers(engine: DaskEngine, tmp_path: Path) -> None:
     """After the sign to stop no target is begun; results so far come once each, then InterruptedRunError."""
-    outside = Outside()
+    runtime = Runtime()
     task = Every(tmp_path, slow=0.005)
     results: list[Result] = []
 
     def collect() -> None:
-        for result in run(task, targets(100_000), engine=engine, settings=QUICK, outside=outside):
+        for result in run(task, targets(100_000), engine=engine, settings=QUICK, runtime=runtime):
             results.append(result)
             if len(results) == 50:
-                outside.stop.set()
+                runtime.stop.set()
 
     with pytest.raises(InterruptedRunError):
         collect()

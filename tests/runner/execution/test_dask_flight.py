@@ -12,8 +12,8 @@ import pytest
 
 from dask_rig import QUICK, Every, targets
 from rolecall_runner.aws.aws_errors import Status
-from rolecall_runner.execution.dask import Answers, ClusterError, DaskCluster, Flight
-from rolecall_runner.execution.interface import Outside, Result
+from rolecall_runner.execution.dask import ChunkResult, ClusterError, DaskCluster, Flight
+from rolecall_runner.execution.interface import Result, Runtime
 
 
 class KilledWorker(Exception):  # noqa: N818 - as Dask calls it
@@ -49,8 +49,8 @@ class Cluster:
         self.sent.append(names)
         if self.deadly in (*names, "all"):
             return Future(key, self.error)
-        found = [Result(name, "every", Status.OK, Outside().now()) for name in names]
-        return Future(key, pickle.dumps(Answers(tuple(found), whole=True)))
+        found = [Result(name, "every", Status.OK, Runtime().now()) for name in names]
+        return Future(key, pickle.dumps(ChunkResult(tuple(found), whole=True)))
 
     def nthreads(self) -> dict[str, int]:
         return {"tcp://w": 2}
@@ -60,7 +60,7 @@ class Cluster:
 
 
 def flight(cluster: Cluster, folder: Path) -> Flight:
-    return Flight(cluster, DaskCluster("tcp://s"), Every(folder), QUICK, Outside())
+    return Flight(cluster, DaskCluster("tcp://s"), Every(folder), QUICK, Runtime())
 
 
 def test_only_the_guilty_target_is_given_up(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def task(*lines: str) -> str:
 
 
 LIST = "query: {service: ec2, operation: describe_vpcs}"
-BAD = {
+FAILED_STATUSES = {
     "empty": Bad("", 1, 1, "the file is empty", "- hosts: all"),
     "only a comment": Bad("# later\n", 1, 1, "the file is empty", "gen init"),
     "no list": Bad("hosts: all\ntasks: []\n", 1, 1, "a file of plays is a list", "- hosts: all"),
@@ -220,7 +220,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("bad", FAILED_STATUSES.values(), ids=FAILED_STATUSES)
 def test_what_is_wrong_is_said_with_its_place_and_mend(bad: Bad, folder: Path) -> None:
     """Each mistake is one problem with line, column, words and a hint."""
     with pytest.raises(PlayFileError) as raised:

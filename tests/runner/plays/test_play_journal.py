@@ -253,7 +253,7 @@ def test_sql_sees_what_tasks_came_to(world: World) -> None:
     """A row for each task in each account, with what was registered as JSON; the run is among the runs."""
     world.play("hint.yaml", "--limit", "one")
     asked = (
-        "select r.query, p.account, p.account_id, p.step, p.task, p.ending, p.registered->>'$.data.text' as text "
+        "select r.query, p.account, p.account_id, p.step, p.task, p.status, p.registered->>'$.data.text' as text "
         "from play_results p join runs r using (run_id) order by step"
     )
     done = runner("sql", asked, "--format", "json", "--runs", str(world.runs), cwd=world.folder)
@@ -265,7 +265,7 @@ def test_sql_sees_what_tasks_came_to(world: World) -> None:
         ("hint.yaml", "one", "0.tasks.1", "Second", "changed", "first of one of one"),
         ("hint.yaml", "one", "1.tasks.0", "All were fixed", "ok", None),
     ] == [
-        tuple(row[name] for name in ("query", "account", "step", "task", "ending", "text"))
+        tuple(row[name] for name in ("query", "account", "step", "task", "status", "text"))
         for row in json.loads(done.out)["rows"]
     ]
     assert all(re.fullmatch(r"\d{12}", row["account_id"]) for row in json.loads(done.out)["rows"])

@@ -55,7 +55,7 @@ def test_a_dry_run_sends_nothing(folder: Path) -> None:
     assert (3, 3, True, ["denied"]) == (
         body["accounts"],
         body["places"],
-        body["once_an_account"],
+        body["once_per_account"],
         [each["account"] for each in body["cannot_answer"]],
     )
     assert ["ListUsers", "GetLoginProfile", "ListMFADevices"] == [each["operation"] for each in body["calls"]]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.operations import find_operation
-from rolecall_runner.query.parameters import Filling, check_targets, fill, read_parameters, type_parameters
+from rolecall_runner.query.parameters import FillContext, check_targets, fill, read_parameters, type_parameters
 from rolecall_runner.query.spec import QueryError, QuerySpec
 from rolecall_runner.query.validate import parameters_json, validate_query
 
@@ -25,7 +25,7 @@ TARGET = Target(
     variables={"count": "7", "odd": '"},{"Name":"x{name}'},
     tags={"team": "a"},
 )
-FILLING = Filling(TARGET, MOMENT, "eu-west-1")
+FILLING = FillContext(TARGET, MOMENT, "eu-west-1")
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ def test_the_notes_accounts_from_apply_to_destroy(
     done = rehearse(example_manifest(tmp_path, aws_provider), tool=tool, url=sandbox.url, after_apply=look)
 
     assert [] == [module for module in done.modules if module.outcome is not ModuleOutcome.APPLIED or not module.destroyed]
-    assert [] == [account for account in done.accounts if account.differences or account.left or account.problem]
-    assert (True, RehearsalMethod.TERRAFORM, aws_provider.text) == (done.passed, done.how, done.provider_version)
+    assert [] == [account for account in done.accounts if account.differences or account.leftovers or account.problem]
+    assert (True, RehearsalMethod.TERRAFORM, aws_provider.text) == (done.passed, done.method, done.provider_version)
     assert {
         "111111111111": ["backend_role"],
         "222222222222": ["role1"],
@@ -99,4 +99,4 @@ def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: Terraform
     assert (ModuleOutcome.FAILED, True) == (failed.outcome, failed.destroyed)
     assert str(failed.error).startswith("Error: ")
     assert "VendorAccess" in str(failed.error)
-    assert [] == [account for account in done.accounts if account.left or account.differences]
+    assert [] == [account for account in done.accounts if account.leftovers or account.differences]

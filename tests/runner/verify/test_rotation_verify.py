@@ -37,7 +37,7 @@ def summary(verdict: Verdict) -> tuple[Mark, RotationState | None, bool, list[st
     [
         ((OLD,), (Mark.OK, RotationState.WAITING, False, ["rotation-not-applied"])),
         ((NEW, OLD), (Mark.OK, RotationState.BOTH, True, [])),
-        ((NEW,), (Mark.OK, RotationState.NEW_ALONE, True, [])),
+        ((NEW,), (Mark.OK, RotationState.NEW_ONLY, True, [])),
     ],
 )
 def test_each_state_of_a_rotation_is_good_and_said(

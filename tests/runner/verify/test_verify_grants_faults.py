@@ -15,7 +15,7 @@ from rolecall_runner.sandbox.protocol.faults import (
     Throttle,
 )
 from rolecall_runner.verify.grants import try_grants, try_outside
-from rolecall_runner.verify.probe_call import ProbeVerdict, answer_of
+from rolecall_runner.verify.probe_call import ProbeVerdict, verdict_of_failure
 from rolecall_runner.verify.verdict import Mark
 from sandbox_rig import running
 from verify_rig import staged
@@ -95,4 +95,4 @@ def test_a_role_that_can_no_longer_be_assumed_has_refused_no_action() -> None:
 )
 def test_an_error_proves_only_what_its_code_says(code: str, status: Status, message: str, answer: ProbeVerdict) -> None:
     """Errors that come after authorization allow, refusals refuse, everything else claims nothing."""
-    assert answer == answer_of(Failure(status, code, message))
+    assert answer == verdict_of_failure(Failure(status, code, message))

@@ -99,7 +99,7 @@ def _choices(counted: Tally) -> list[tuple[str, str]]:
     """Marks to show, separated by spaces (empty: all), and the label of each choice."""
     not_ok = sum(counted.marks[mark] for mark in Mark.problems())
     return [
-        ("", f"all ({counted.asked:,})"),
+        ("", f"all ({counted.count:,})"),
         (" ".join(Mark.problems()), f"not ok ({not_ok:,})"),
         *((mark.value, f"{mark} ({counted.marks[mark]:,})") for mark in _ORDER if counted.marks[mark]),
     ]

@@ -23,7 +23,7 @@ from rolecall_runner.reports import formatters
 if TYPE_CHECKING:
     from rolecall_runner.execution import RunRecord
     from rolecall_runner.plays import Event, Recap
-    from rolecall_runner.query import QueryAnswer, QuerySpec
+    from rolecall_runner.query import QueryResult, QuerySpec
     from rolecall_runner.verify import RunInfo, Verdict
 
 DEFAULT_FORMAT = "table"
@@ -94,7 +94,7 @@ class VerdictFormat:
 class RowWriter(Protocol):
     """Writes the rows of a query as accounts answer."""
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Write the rows of one account."""
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rolecall_generator.text import sanitize_line
-from rolecall_runner.query import QueryAnswer
+from rolecall_runner.query import QueryResult
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.formatters.registry import (
     PLAY_FORMATS,
@@ -49,7 +49,7 @@ class TableRows:
         self._unseen: set[str] = set()
         self._printed = False
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Add the rows of one account; print when there are enough."""
         self._waiting.extend(record_of(row) for row in answer.rows())
         if self._widths or len(self._waiting) >= self._first_rows:

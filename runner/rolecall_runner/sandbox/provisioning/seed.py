@@ -74,10 +74,10 @@ def placeholder_note(placeholders: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSeed:
-    """The modules to seed a sandbox with; `how` is a phrase with their source."""
+    """The modules to seed a sandbox with; `origin` is a phrase with their source."""
 
     found: ManifestAccess
-    how: str
+    origin: str
 
     @property
     def limits(self) -> Limits:
@@ -248,7 +248,7 @@ class InProcessSandbox:
     sandbox: Sandbox = field(repr=False)
     backend: Actor
     actors: tuple[Actor, ...]
-    how: str
+    origin: str
 
 
 @contextmanager
@@ -280,4 +280,4 @@ def in_process_sandbox(
                 where=str(manifest),
                 hint=f"use one of {names}" if names else "add customers and a backend to the manifest",
             )
-        yield InProcessSandbox(sandbox, chosen[0], seeded.actors, sandbox_seed.how)
+        yield InProcessSandbox(sandbox, chosen[0], seeded.actors, sandbox_seed.origin)

@@ -145,7 +145,7 @@ def read_call(request: HttpRequest, request_id: str = NO_REQUEST_ID) -> ApiCall 
     """The AWS call of a request, or the error reply, in the probable protocol of the request.
 
     Operations that no service model has, or without an IAM action, are rejected. `resources` of the call contain the
-    placeholders `${Partition}` and `${Account}` (see `filled`); an empty tuple means that they are unknown.
+    placeholders `${Partition}` and `${Account}` (see `fill_placeholders`); an empty tuple means that they are unknown.
     """
     moto_request = to_moto(request)
     scope = credential_scope(request) or _unsigned_sts(moto_request)

@@ -88,13 +88,13 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class RunningSandbox:
-    """A running sandbox process; `how` is the source of its accounts."""
+    """A running sandbox process; `origin` is the source of its accounts."""
 
     pid: int
     url: str
     region: str
     started: str
-    how: str
+    origin: str
     accounts: tuple[str, ...]
     actors: tuple[Actor, ...]
 
