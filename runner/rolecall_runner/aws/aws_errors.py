@@ -94,7 +94,7 @@ def failure_of(error: BaseException) -> Failure:
         http = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return Failure(Status.from_code(code, http), code, _text(str(error)))
     if isinstance(error, DeadlineExceededError):
-        return Failure(Status.INCONCLUSIVE, "", "the time for this account was up")
+        return Failure(Status.INCONCLUSIVE, "", "the time limit for this account was exceeded")
     if isinstance(error, RolecallError):
         return Failure(Status.FAILED, "", _text(str(error)))
     return Failure(_status_of_exception(error), "", _text(f"{type(error).__name__}: {error}"))

@@ -394,7 +394,7 @@ def _sign_as_account(request: Any, signature_version: Any, **_event: object) -> 
     if signature_version == "bearer" or "identity_cache" in signing:
         raise OutsideAccountError(
             f"a call that would be signed with the client's own {signature_version} credentials was not sent",
-            hint="unset AWS_BEARER_TOKEN_... in the environment, or leave this operation out",
+            hint="unset AWS_BEARER_TOKEN_... in the environment, or omit this operation",
         )
     # A copy: an account's credentials must not get into a mapping that another call might share.
     request.context["signing"] = {**signing, "request_credentials": credentials}

@@ -41,7 +41,7 @@ def seconds_left() -> float | None:
     end, clock = current
     left = end - clock()
     if left <= 0:
-        raise DeadlineExceededError("the target's time is up")
+        raise DeadlineExceededError("the time limit of the target was exceeded")
     return left
 
 

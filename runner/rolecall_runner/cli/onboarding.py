@@ -108,7 +108,7 @@ def onboard(
     place = StatusPlace(manifest, out, ended.rehearsal, sandbox)
     if runtime.stop.is_set() and not ended.verified:
         hint = f"{place.command(f'runner onboard {shlex.quote(name)}')} continues the wait; recorded results are kept"
-        raise InterruptedRunError(f"interrupted; of {name}: {ended.last.what}", hint=hint)
+        raise InterruptedRunError(f"interrupted; last result of {name}: {ended.last.what}", hint=hint)
     _report(ended, place, output_format, quiet=quiet)
 
 
@@ -169,7 +169,7 @@ def status(
     handed_over: Annotated[bool, typer.Option("--handed-over", help="Record that the current bundles were sent.")] = False,
     applied: Annotated[
         bool,
-        typer.Option("--applied", help="Record that the newest module is applied, for changes that no call can show."),
+        typer.Option("--applied", help="Record that the newest module is applied, for changes that no AWS call can detect."),
     ] = False,
     form: FormOption = None,
     sandbox: Annotated[
@@ -191,7 +191,7 @@ def status(
     now = datetime.now(UTC)
     record_options = {"--handed-over": handed_over, "--applied": applied, "--form": form is not None}
     if not (names or label) and (first := next((option for option, given in record_options.items() if given), None)):
-        raise SelectionError("no accounts are named", where=first, hint="name accounts; `all` selects every account")
+        raise SelectionError("no accounts given", where=first, hint="specify accounts; `all` selects every account")
     if handed_over:
         record_handover(place, targets, now, form or "")
     elif form is not None:

@@ -56,11 +56,11 @@ runner play audit.yaml --list-tasks                              the tasks, with
 
 runner play audit.yaml --limit 'tier=gold:!acme' --forks 32      patterns as in Ansible
 
-runner play fix.yaml  --check                                    runs only what reads
+runner play fix.yaml  --check                                    runs only read operations
 
 runner play audit.yaml --tags inventory --start-at-task 'List volumes'
 
-runner play --retry last                                         that play again for accounts that failed
+runner play --retry last                                         the same play for accounts that failed
 
 runner play --resume last                                        the rest of an interrupted run"""
 
@@ -68,14 +68,18 @@ runner play --resume last                                        the rest of an 
 def play(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="File of plays. With --retry and --resume: that of the run.")
+        Path | None, typer.Argument(metavar="FILE", help="Play file. Omit it with --retry and --resume.")
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     limit: Annotated[
         str,
         typer.Option(
-            "--limit", "-l", metavar="PATTERN", autocompletion=complete_targets, help="Accounts, within the plays' hosts."
+            "--limit",
+            "-l",
+            metavar="PATTERN",
+            autocompletion=complete_targets,
+            help="Limit the accounts of the plays further, by host pattern.",
         ),
     ] = "all",
     tags: Annotated[list[str] | None, typer.Option("--tags", "-t", help="Only tasks with one of these tags.")] = None,
@@ -85,12 +89,12 @@ def play(
     ] = None,
     retry: Annotated[
         str | None,
-        typer.Option("--retry", metavar="RUN", help="Run that run's play again for accounts that failed."),
+        typer.Option("--retry", metavar="RUN", help="Rerun the play of that run for accounts that failed."),
     ] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Continue a run that was interrupted.")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", "-C", help="Skip scripts and everything that writes.")] = False,
+    check: Annotated[bool, typer.Option("--check", "-C", help="Skip scripts and all tasks that may write.")] = False,
     list_tasks: Annotated[bool, typer.Option("--list-tasks", help="List the tasks without running them.")] = False,
     list_hosts: Annotated[bool, typer.Option("--list-hosts", help="List the accounts without running tasks.")] = False,
     allow_write: Annotated[

@@ -70,7 +70,7 @@ runner query ec2 describe_instances --regions enabled --select 'Reservations[].I
 
 runner query ec2 describe_volumes --param 'Filters=[{"Name":"status","Values":["available"]}]' --format csv
 
-runner query s3 list_buckets --limit tier=gold --dry-run          planned calls, and accounts that cannot answer
+runner query s3 list_buckets --limit tier=gold --dry-run          planned calls, and accounts without permission
 
 runner query --list                                               the queries that ship with rolecall
 
@@ -101,8 +101,8 @@ def query(
     select: Annotated[str | None, option(QuerySpec, "select", "--select", "-s")] = None,
     where: Annotated[str | None, option(QuerySpec, "where", "--where")] = None,
     columns: Annotated[str | None, option(QuerySpec, "columns", "--columns")] = None,
-    named: Annotated[str | None, typer.Option("--named", metavar="NAME", help="A query that ships with rolecall.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", help="Your own query, as YAML.")] = None,
+    named: Annotated[str | None, typer.Option("--named", metavar="NAME", help="Query that ships with rolecall.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Query file in YAML.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the queries that ship with rolecall.")] = False,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
@@ -115,10 +115,10 @@ def query(
     page_size: Annotated[int | None, option(QuerySpec, "page_size", "--page-size")] = None,
     reveal: Annotated[bool, option(QuerySpec, "reveal", "--reveal")] = False,
     allow_write: Annotated[
-        bool, typer.Option("--allow-write", help="Allow operations that change something, after a confirmation.")
+        bool, typer.Option("--allow-write", help="Allow write operations, after a confirmation.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation of --allow-write.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be called; send no request.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the planned calls without sending requests.")] = False,
     forks: ForksOption = DEFAULT_WORKERS,
     engine: EngineOption = "threads",
     scheduler: SchedulerOption = None,
@@ -163,7 +163,7 @@ def query(
     )
     if options.reach == "cluster" and not all(each.reads for each in access_levels):
         raise SelectionError(
-            "a cluster may process an account twice", where=f"--engine {engine}", hint="write with --engine threads"
+            "a cluster may process an account twice", where=f"--engine {engine}", hint="use --engine threads"
         )
     _confirm(access_levels, targets, yes=yes)
     with ExitStack() as stack:
@@ -214,7 +214,7 @@ def _warn_about_forecast(expected: Iterator[Forecast], accounts: int) -> None:
     """Warn about accounts without permission by the manifest. They are queried anyway, since deployed roles may differ."""
     unable = [each for each in expected if each.is_unable]
     if unable:
-        text = f"{len(unable):,} of {accounts:,} accounts have no permission for this by the manifest, for example "
+        text = f"{len(unable):,} of {accounts:,} accounts have no permission for this in the manifest, for example "
         stderr().print(f"{text}{unable[0].account}: {unable[0].reason}", style="yellow", markup=False)
 
 
@@ -225,7 +225,7 @@ def _confirm(access_levels: tuple[OperationAccess, ...], chosen: QueryTargets, *
     operations = ", ".join(f"{each.service} {each.operation} ({each.level})" for each in writing)
     if not sys.stdin.isatty():
         raise QueryError(
-            f"{operations} changes {len(chosen.targets):,} accounts, and there is no terminal for a confirmation",
+            f"{operations} changes {len(chosen.targets):,} accounts, and there is no terminal for the confirmation",
             where="--allow-write",
             hint="add --yes to confirm",
         )

@@ -47,7 +47,7 @@ runner sql "from ec2_instances" --format parquet --output instances.parquet"""
 
 
 def sql(
-    statement: Annotated[str | None, typer.Argument(metavar="[SQL]", help="A statement in DuckDB's SQL.")] = None,
+    statement: Annotated[str | None, typer.Argument(metavar="[SQL]", help="SQL statement for DuckDB.")] = None,
     tables: Annotated[bool, typer.Option("--tables", help="List the tables with their columns and rows.")] = False,
     changes: Annotated[
         str | None, typer.Option("--changes", metavar="TABLE", help="Show changes since the previous run of the query.")
@@ -86,13 +86,13 @@ def _check_options(
 ) -> None:
     actions = sum((statement is not None, tables, changes is not None))
     if actions != 1:
-        what = "no statement" if not actions else "SQL, --tables and --changes exclude each other"
+        what = "no statement given" if not actions else "SQL, --tables and --changes are mutually exclusive"
         raise SqlError(what, where="sql", hint='runner sql "select ...", or --tables, or --changes TABLE')
     if key is not None and changes is None:
-        raise SqlError("--key needs --changes", where="--key", hint="add --changes TABLE")
+        raise SqlError("--key requires --changes", where="--key", hint="add --changes TABLE")
     if ANSWER_FORMATS.find(output_format).text is None and (output is None or tables):
         format_ = f"--format {output_format}"
-        raise SqlError(f"{format_} needs a file", where=format_, hint="add --output FILE to a statement")
+        raise SqlError(f"{format_} requires a file", where=format_, hint="add --output FILE to a statement")
 
 
 def _write_answer(catalog: Catalog, statement: str, form: SqlFormat, output: Path | None, *, quiet: bool) -> None:

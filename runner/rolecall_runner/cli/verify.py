@@ -179,7 +179,7 @@ def _readers(arguments: Sequence[str]) -> tuple[tuple[str, str], ...]:
         raise SelectionError(
             f"{wrong[0]} is not ACCOUNT_ID=PROFILE",
             where="--reader",
-            hint="write --reader 507074252730=my-profile",
+            hint="use --reader 507074252730=my-profile",
         )
     return tuple(pairs)
 

@@ -76,11 +76,11 @@ def _two_runs(catalog: Catalog, name: str) -> tuple[RecordedQuery, RecordedQuery
             raise SqlError(
                 f"{name} has only one run",
                 where=str(catalog.runs),
-                hint="repeat the same query, or name two runs: --run ID --run last",
+                hint="run the query again, or specify two runs: --run ID --run last",
             )
         queries = (*queries, *earlier.queries)
     if len(queries) != 2:  # noqa: PLR2004 - two sides
-        raise SqlError(f"{name} has {len(queries)} runs here", where="--run", hint="name the two runs to compare")
+        raise SqlError(f"{name} has {len(queries)} runs", where="--run", hint="specify the two runs to compare")
     return queries[1], queries[0]
 
 
@@ -113,7 +113,7 @@ def _validate_key(database: Database, layout: TableLayout, keys: Sequence[str]) 
         raise SqlError(
             f"{', '.join(key)} is null or not unique in an account and Region",
             where="--key",
-            hint="name more columns, separated by commas",
+            hint="specify more columns, separated by commas",
         )
     return key
 

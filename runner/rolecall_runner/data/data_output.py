@@ -219,9 +219,9 @@ def check_dataset_folder(into: Path | None) -> Path:
     """
     load_duckdb()
     if into is None:
-        raise DatasetError("--format parquet needs a folder", where="--format parquet", hint="add --output DIR")
+        raise DatasetError("--format parquet requires a folder", where="--format parquet", hint="add --output DIR")
     if into.exists() and not into.is_dir():
-        raise OutputError("the dataset folder is a file", where=str(into), hint="name a folder with --output")
+        raise OutputError("the dataset folder is a file", where=str(into), hint="specify a folder with --output")
     return into
 
 

@@ -285,7 +285,7 @@ class Database:
 
 def _check_statement(duckdb: Any, statements: Sequence[Any]) -> None:
     if len(statements) != 1:
-        what = f"{len(statements)} statements at once" if statements else "the statement is empty"
+        what = f"{len(statements)} statements given" if statements else "the statement is empty"
         raise SqlError(what, where="sql", hint="pass one statement")
     if statements[0].type not in {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}:
         raise SqlError(

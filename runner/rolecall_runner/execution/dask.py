@@ -141,7 +141,9 @@ def _distributed() -> Any:
     try:
         import distributed  # noqa: PLC0415 - optional, and takes a second to import
     except ImportError:
-        raise ToolError("the engine dask needs Dask, which is not installed", hint="pip install 'rolecall[dask]'") from None
+        raise ToolError(
+            "the engine dask requires Dask, which is not installed", hint="pip install 'rolecall[dask]'"
+        ) from None
     return distributed
 
 
@@ -154,7 +156,7 @@ def _security(distributed: Any, cluster: DaskCluster) -> Any:
             return distributed.Security.temporary()
         except ImportError:
             raise ToolError(
-                "a Dask cluster on this machine needs the package cryptography", hint="pip install cryptography"
+                "a Dask cluster on this machine requires the package cryptography", hint="pip install cryptography"
             ) from None
     if not given:
         return None
@@ -162,11 +164,11 @@ def _security(distributed: Any, cluster: DaskCluster) -> Any:
         raise ClusterError(
             f"of CA, certificate and key only {' and '.join(name.removeprefix('tls_') for name in given)} is given",
             where=cluster.place,
-            hint="give all three PEM files, or none",
+            hint="specify all three PEM files, or none",
         )
     for path in files.values():
         if not Path(str(path)).is_file():
-            raise ClusterError("there is no such file", where=str(path), hint="give the PEM files of the cluster's TLS")
+            raise ClusterError("file not found", where=str(path), hint="specify the PEM files of the cluster")
     return distributed.Security(
         tls_ca_file=str(cluster.tls_ca),
         tls_client_cert=str(cluster.tls_cert),
@@ -188,7 +190,7 @@ def _client(distributed: Any, cluster: DaskCluster, address: str, security: Any)
         raise ClusterError(
             f"the scheduler cannot be reached: {error}",
             where=cluster.place,
-            hint="look at the address, at the firewall, and whether it wants TLS (tls:// and three PEM files)",
+            hint="check the address, the firewall, and whether the scheduler requires TLS (tls:// and three PEM files)",
         ) from error
     with client:
         try:
@@ -202,9 +204,9 @@ def _client(distributed: Any, cluster: DaskCluster, address: str, security: Any)
 def no_workers(cluster: DaskCluster) -> ClusterError:
     """The error for a cluster without workers."""
     return ClusterError(
-        f"no worker has come within {cluster.wait_seconds:g} s",
+        f"no worker connected within {cluster.wait_seconds:g} s",
         where=cluster.place,
-        hint="start workers under the backend role (docs/dask.md), and see in their logs why they ended",
+        hint="start workers with the backend role (docs/dask.md), or check the logs of those that exited",
     )
 
 
@@ -274,7 +276,7 @@ class Flight:
         if self._runtime.stop.is_set() and (
             self._in_progress or self._to_retry or self._incomplete or next(source, None) is not None
         ):
-            raise InterruptedRunError("interrupted; what was done stays")
+            raise InterruptedRunError("interrupted; completed results are kept")
 
     def _feed(self, source: Iterator[Target]) -> None:
         self._count_workers()
@@ -342,11 +344,11 @@ class Flight:
             raise ClusterError(
                 "the connection to the scheduler was lost",
                 where=self._cluster.place,
-                hint="what was done stays; look at the scheduler's log, then resume the run",
+                hint="completed results are kept; check the scheduler's log, then resume the run",
             )
         if type(error).__name__ != "KilledWorker":
             raise ClusterError(
-                f"a worker cannot run what was sent: {redact(f'{type(error).__name__}: {error}')}",
+                f"a worker could not run the task: {redact(f'{type(error).__name__}: {error}')}",
                 where=self._cluster.place,
                 hint=_VERSIONS_HINT,
             )
@@ -356,11 +358,13 @@ class Flight:
         self._losses += 1
         if self._losses >= _MAX_CONSECUTIVE_LOSSES:
             raise ClusterError(
-                "the workers end by themselves, whatever they ask",
+                "the workers keep exiting unexpectedly, whichever account they process",
                 where=self._cluster.place,
-                hint="look in their logs for memory limits or a preload that fails",
+                hint="check their logs for memory limits or a failing preload",
             )
-        yield inconclusive(self._task, chunk[0], self._runtime.now(), "every worker that asked it ended")
+        yield inconclusive(
+            self._task, chunk[0], self._runtime.now(), "every worker that processed the account exited unexpectedly"
+        )
 
     def _wind_down(self) -> bool:
         """Stop the run in the workers on the first call. Returns whether the grace period is over."""

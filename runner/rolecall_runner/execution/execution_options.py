@@ -81,7 +81,7 @@ def engine_names() -> tuple[str, ...]:
 def find_engine(name: str) -> RegisteredEngine:
     """The engine of this name. Raises SelectionError."""
     if name not in _ENGINES and name not in (known := engine_names()):
-        raise SelectionError(f"unknown engine {name!r}", where="--engine", hint=f"engines are {', '.join(known)}")
+        raise SelectionError(f"unknown engine {name!r}", where="--engine", hint=f"available engines: {', '.join(known)}")
     return _ENGINES[name]
 
 

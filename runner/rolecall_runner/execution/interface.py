@@ -125,7 +125,7 @@ class EngineSettings:
         metadata={"description": "Number of accounts processed concurrently, per process.", "ge": 1, "le": 256},
     )
     timeout_seconds: float | None = field(
-        default=300.0, metadata={"description": "Seconds for one account, with all retries.", "ge": 1}
+        default=300.0, metadata={"description": "Time limit for one account, including retries.", "ge": 1}
     )
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     grace_seconds: float = 5.0

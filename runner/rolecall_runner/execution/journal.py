@@ -148,9 +148,9 @@ class Journal:
             )
         if what is not None and record.what != what:
             raise JournalError(
-                f"run {run_id} has other options: {record.what}",
+                f"run {run_id} has different options: {record.what}",
                 where=str(folder),
-                hint="repeat its options, or start a new run",
+                hint="use the same options, or start a new run",
             )
         try:
             descriptor = _open(folder)
@@ -241,7 +241,7 @@ def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
     if not known:
         of = f" of {task}" if task else ""
         raise RunNotFoundError(
-            f"there are no runs{of} yet", where=str(runs), hint="start one, or set their folder with --runs"
+            f"no runs{of} found", where=str(runs), hint="start a run, or specify the folder of runs with --runs"
         )
     positions = {"last": 0, "latest": 0, "previous": 1}
     if name in positions:
@@ -250,8 +250,8 @@ def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
         exact = [record for record in known if name in (record.run_id, record.short_id)]
         found = exact or [record for record in known if record.run_id.startswith(name) or record.short_id.startswith(name)]
     if len(found) != 1 or not name:
-        what = f"there is no run {name}" if not found else f"{name} matches {len(found)} runs"
-        raise RunNotFoundError(what, where=str(runs), hint="`runner history` lists the runs; `last` is the latest")
+        what = f"no such run: {name}" if not found else f"{name} matches {len(found)} runs"
+        raise RunNotFoundError(what, where=str(runs), hint="`runner history` lists the runs; `last` is the latest one")
     return found[0]
 
 
@@ -259,7 +259,7 @@ def read_record(runs: Path, run_id: str) -> RunRecord:
     """Read the record of a run. Raises JournalError."""
     path = runs / run_id / _RECORD
     if not _RUN_ID.fullmatch(run_id):
-        raise JournalError(f"{run_id} is not a run id", where=str(runs), hint="`runner history` lists the runs")
+        raise JournalError(f"{run_id} is not a valid run ID", where=str(runs), hint="`runner history` lists the runs")
     try:
         with _checked():
             check_private_folder(path.parent)
@@ -267,11 +267,15 @@ def read_record(runs: Path, run_id: str) -> RunRecord:
         newer = body["version"] > JOURNAL_VERSION
         record = RunRecord(**body) if not newer else None
     except FileNotFoundError as error:
-        raise JournalError(f"there is no run {run_id}", where=str(runs), hint="`runner history` lists the runs") from error
+        raise JournalError(f"no such run: {run_id}", where=str(runs), hint="`runner history` lists the runs") from error
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise JournalError("the run's record cannot be read", where=str(path), hint="start a new run") from error
     if record is None:
-        raise JournalError("the run was written by a newer rolecall", where=str(path), hint="install the newer rolecall")
+        raise JournalError(
+            "the run was recorded by a newer version of rolecall",
+            where=str(path),
+            hint="install a newer version of rolecall",
+        )
     return record
 
 
@@ -317,7 +321,7 @@ def _result(line: bytes, path: Path, number: int) -> Result:
         return result_from_json(read_json(line))
     except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
-            "the line is not a result", where=f"{path}:{number}", hint="restore the file, or delete the line"
+            "the line is not a valid result", where=f"{path}:{number}", hint="restore the file, or delete the line"
         ) from error
 
 

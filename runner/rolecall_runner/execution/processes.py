@@ -77,7 +77,7 @@ class ProcessEngine:
                 except KeyboardInterrupt:
                     runtime.stop.set()
             if runtime.stop.is_set():
-                raise InterruptedRunError("interrupted; what was done stays")
+                raise InterruptedRunError("interrupted; completed results are kept")
         finally:
             self._shut_down()
 
@@ -126,11 +126,11 @@ class ProcessEngine:
         self._losses += 1
         if self._losses > self.processes * _MAX_LOSSES_PER_PROCESS:
             raise WorkerProcessError(
-                f"worker processes keep ending unexpectedly (exit code {member.process.exitcode})",
-                hint="check memory limits and what may kill them, or use --engine threads",
+                f"worker processes keep exiting unexpectedly (exit code {member.process.exitcode})",
+                hint="check memory limits and whether something kills them, or use --engine threads",
             )
         _send_targets(self._start_worker(task, settings), unfinished[in_progress:])
-        text = f"its worker process ended (exit code {member.process.exitcode})"
+        text = f"the worker process exited unexpectedly (exit code {member.process.exitcode})"
         for target in unfinished[:in_progress]:
             yield inconclusive(task, target, runtime.now(), text)
 

@@ -18,11 +18,11 @@ def run_serial(task: Task, targets: Iterable[Target], settings: EngineSettings, 
     """An `Engine`. The timeout of a target is checked between its calls; a call in progress is not interrupted."""
     for target in targets:
         if runtime.stop.is_set():
-            raise InterruptedRunError("interrupted; what was done stays")
+            raise InterruptedRunError("interrupted; completed results are kept")
         try:
             result = run_target(task, target, settings, runtime)
         except KeyboardInterrupt:
-            raise InterruptedRunError("interrupted; what was done stays") from None
+            raise InterruptedRunError("interrupted; completed results are kept") from None
         yield result
 
 

@@ -72,7 +72,7 @@ def run_threads(
     finally:
         workers.shut_down()
     if runtime.stop.is_set() and not (complete and not workers.outstanding and not workers.discarded):
-        raise InterruptedRunError("interrupted; what was done stays")
+        raise InterruptedRunError("interrupted; completed results are kept")
 
 
 class _WorkerThreads:
@@ -171,7 +171,7 @@ class _WorkerThreads:
         self.outstanding.discard(running.job.number)
         self._workers -= 1
         self._start_worker()
-        text = f"no answer within {timeout:g} s"
+        text = f"not completed within {timeout:g} s"
         return inconclusive(self._task, running.job.target, running.started, text, now - running.start)
 
     def _start_worker(self) -> None:

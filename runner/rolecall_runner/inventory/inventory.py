@@ -118,4 +118,4 @@ def find_target(inventory: Inventory, name: str, kind: TargetKind | None = None)
     names = [target.name for target in inventory.targets if kind in (None, target.kind)]
     near = get_close_matches(name, names, n=1)
     what = f"{name} is a customer and a switch role" if found else f"there is no {kind or 'customer or switch role'} {name}"
-    raise SelectionError(what, hint=f"did you mean {near[0]}?" if near and not found else "name one of the manifest")
+    raise SelectionError(what, hint=f"did you mean {near[0]}?" if near and not found else "use a name from the manifest")

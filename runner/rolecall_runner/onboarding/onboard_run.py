@@ -47,10 +47,11 @@ def _outdated_file(target: Target, context: VerifyContext, found: OutputDigests)
     name = shlex.quote(target.name)
     if written_trust_policy_allows(target, context) is False:
         return (
-            f"the written module does not have the manifest's external ID: run gen terraform and gen bundle {name}, send it"
+            "the generated module does not have the manifest's external ID: "
+            f"run gen terraform and gen bundle {name}, then send the bundle"
         )
     if found.bundle_is_old(target):
-        return f"the bundle is older than the module: run gen bundle {name}, send it"
+        return f"the bundle is older than the module: run gen bundle {name}, then send the bundle"
     return ""
 
 
@@ -149,7 +150,7 @@ def _customer(inventory: Inventory, name: str) -> Target:
     customers = {target.name for target in inventory.targets if target.kind is TargetKind.CUSTOMER}
     if name in switch_roles - customers:
         hint = f"runner verify --limit {name} checks both of its accounts"
-        raise SelectionError(f"{name} is a switch role, which only people can use", where="NAME", hint=hint)
+        raise SelectionError(f"{name} is a switch role, which only users can assume", where="NAME", hint=hint)
     return find_target(inventory, name, TargetKind.CUSTOMER)
 
 

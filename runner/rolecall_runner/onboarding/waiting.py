@@ -15,7 +15,7 @@ def describe(verdict: Verdict) -> str:
     """Why the role cannot be assumed, as in `AWS refuses: the role does not exist`; the most likely cause first."""
     causes = [diagnosis.cause for diagnosis in verdict.diagnoses]
     if not causes:
-        return "AWS refuses" if verdict.mark is Mark.FAILED else "no clear answer"
+        return "AWS refuses" if verdict.mark is Mark.FAILED else "inconclusive"
     found = ", or ".join(CAUSES[cause].while_waiting or cause.replace("-", " ") for cause in causes[:_MAX_CAUSES])
     return f"AWS refuses: {found}" if verdict.mark is Mark.FAILED else found
 

@@ -75,19 +75,23 @@ class Fields:
             if key not in names:
                 self.report.add(
                     self.node.marks[key][0],
-                    f"{self.owner} has no key {key}",
-                    suggest(key, names, "remove it; known here"),
+                    f"{key} is not a valid key of {self.owner}",
+                    suggest(key, names, "remove it; valid keys"),
                 )
 
     def string(self, key: str, default: str = "") -> str:
         """A non-empty string."""
         return self._validated(
-            key, default, lambda found: isinstance(found, str) and bool(found.strip()), "text", "write text"
+            key,
+            default,
+            lambda found: isinstance(found, str) and bool(found.strip()),
+            "a string",
+            "use a string that is not empty",
         )
 
     def flag(self, key: str, default: bool = False) -> bool:
         """A Boolean."""
-        return self._validated(key, default, lambda found: isinstance(found, bool), "true or false", "write true or false")
+        return self._validated(key, default, lambda found: isinstance(found, bool), "a Boolean", "use true or false")
 
     def count(self, key: str, default: int, least: int = 0) -> int:
         """An integer of at least `least`."""
@@ -95,24 +99,26 @@ class Fields:
         def is_valid(found: Any) -> bool:
             return isinstance(found, int) and not isinstance(found, bool) and found >= least
 
-        return self._validated(key, default, is_valid, f"a whole number from {least}", f"write a number, {least} or more")
+        return self._validated(
+            key, default, is_valid, f"an integer of at least {least}", f"use an integer of {least} or more"
+        )
 
     def number(self, key: str, default: float, most: float | None = None) -> float:
         """A number from 0 to `most`; None: no upper limit."""
-        limit = f" to {most:g}" if most is not None else ""
+        limit = f"from 0 to {most:g}" if most is not None else "of at least 0"
 
         def is_valid(found: Any) -> bool:
             number = isinstance(found, int | float) and not isinstance(found, bool)
             return number and found >= 0 and (most is None or found <= most)
 
-        return float(self._validated(key, default, is_valid, f"a number from 0{limit}", f"write a number from 0{limit}"))
+        return float(self._validated(key, default, is_valid, f"a number {limit}", f"use a number {limit}"))
 
     def choice(self, key: str, default: str, choices: tuple[str, ...]) -> str:
         """One of `choices`."""
         found = self.string(key, default)
         if found in choices:
             return found
-        self.add_problem(key, f"{key} of {self.owner} is {found!r}", suggest(found, choices, "write one of"))
+        self.add_problem(key, f"{key} of {self.owner} is {found!r}", suggest(found, choices, "use one of"))
         return default
 
     def strings(self, key: str) -> tuple[str, ...]:
@@ -123,7 +129,7 @@ class Fields:
         if isinstance(found, ListNode) and all(isinstance(item, str) and item.strip() for item in found):
             return tuple(found)
         if key in self.node:
-            self.add_problem(key, f"{key} of {self.owner} is not a list of texts", f"write {key}: [one, two]")
+            self.add_problem(key, f"{key} of {self.owner} is not a list of strings", f"use a list, as in {key}: [one, two]")
         return ()
 
     def maps(self, key: str) -> list[MapNode]:
@@ -132,13 +138,11 @@ class Fields:
         if key not in self.node:
             return []
         if not isinstance(found, ListNode):
-            self.add_problem(key, f"{key} of {self.owner} is not a list", "start each entry with `- `")
+            self.add_problem(key, f"{key} of {self.owner} is not a list", "start each item with `- `")
             return []
         for index, item in enumerate(found):
             if not isinstance(item, MapNode):
-                self.report.add(
-                    found.marks[index], f"an entry of {key} is not a mapping", "write `- name: ...` and its keys"
-                )
+                self.report.add(found.marks[index], f"an item of {key} is not a mapping", "start it with `- name: ...`")
         return [item for item in found if isinstance(item, MapNode)]
 
     def map(self, key: str) -> MapNode:
@@ -147,7 +151,7 @@ class Fields:
         if isinstance(found, MapNode):
             return found
         if found is not None:
-            self.add_problem(key, f"{key} of {self.owner} is not a mapping", "write `KEY: VALUE` lines below it")
+            self.add_problem(key, f"{key} of {self.owner} is not a mapping", "use `KEY: VALUE` lines")
         return MapNode(self.mark(key))
 
     def conditions(self, key: str) -> tuple[Expression, ...]:
@@ -163,7 +167,11 @@ class Fields:
             elif isinstance(item, str) and item.strip():
                 compiled.append(self._compiled(mark, partial(compile_expression, item), compile_expression("false")))
             else:
-                self.report.add(mark, f"{key} of {self.owner} is no expression", f"write {key}: found.rows | length == 0")
+                self.report.add(
+                    mark,
+                    f"{key} of {self.owner} is not an expression",
+                    f"use an expression, as in {key}: found.rows | length == 0",
+                )
                 compiled.append(compile_expression("false"))
         return tuple(compiled)
 
@@ -268,7 +276,7 @@ class ExpressionNames:
         known = own | set(self.variables) | set(self.registered) | self.more
         for name in sorted({name for each in values for name in each.names} - known - FUNCTIONS):
             if name == _LOOP:
-                self.report.add(mark, "item is known in a loop alone", "add loop: with a list")
+                self.report.add(mark, "item is defined only in a loop", "add loop: with a list")
             else:
-                hint = suggest(name, sorted(known), "add it to vars, or register it in an earlier task; known are")
-                self.report.add(mark, f"nothing is called {name}", hint)
+                hint = suggest(name, sorted(known), "add it to vars, or register it in an earlier task; defined variables")
+                self.report.add(mark, f"{name} is undefined", hint)

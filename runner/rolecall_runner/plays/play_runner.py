@@ -36,7 +36,7 @@ from rolecall_runner.redact import redact
 
 _FAILURES = (Status.FAILED, Status.REFUSED, Status.UNREACHABLE, Status.INCONCLUSIVE)
 """Most severe first."""
-NOT_IN_CHECK = "not run under --check"
+NOT_IN_CHECK = "not run in check mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class AccountTask:
             skipped = self._skipped(variables) if self.task.when else None
             return skipped if skipped is not None and skipped.status is Status.SKIPPED else _failed(error)
         if not isinstance(items, list | tuple):
-            what = f"loop gave {type(items).__name__}, not a list"
-            return _failed(TemplateError(what, where="loop", hint="give a list"))
+            what = f"loop returned {type(items).__name__}, not a list"
+            return _failed(TemplateError(what, where="loop", hint="use a list, or an expression that returns one"))
         done = [(item, self._run_item(target, {**variables, "item": item})) for item in items]
         return _combine(done)
 
@@ -103,7 +103,7 @@ class AccountTask:
                 break
             self.runtime.wait(self.task.delay)
         conditions = " and ".join(each.text for each in self.task.until)
-        message = f"still not true after {attempt} tries: {conditions}"
+        message = f"conditions not met after {attempt} attempts: {conditions}"
         error = f"{message}; {outcome.error}" if outcome.error else message
         status = Status.FAILED if outcome.status is Status.OK else outcome.status
         return replace(outcome, status=status, error=error, data={**outcome.data, "failed": True, "error": error})
@@ -238,7 +238,9 @@ class Runner:
         CallerError, SandboxError, and JournalError before the first task starts, InterruptedRunError if the run is stopped.
         """
         if self.fleet.execution.reach != "process":
-            raise PlayError("plays run in one process", where="--engine", hint="use threads or serial")
+            raise PlayError(
+                "plays require an engine with one process", where="--engine", hint="use --engine threads or serial"
+            )
         chosen = [(play, accounts_of(play, self.fleet)) for play in plays]
         action_handlers = {
             id(task): self.handlers.create(task)
@@ -266,7 +268,7 @@ class Runner:
             remaining = [target for target in accounts if _key(target) not in self._failed]
             yield PlayStart(play, len(remaining))
             if accounts and not remaining:
-                yield PlayStop(play, "no account is left")
+                yield PlayStop(play, "no accounts left")
                 return
             for batch in batches(remaining, play.serial):
                 why = yield from self._batch(_Batch(play, len(batch), {_key(each): each for each in batch}), action_handlers)
@@ -381,4 +383,4 @@ def _key(target: Target) -> Key:
 
 
 def _unexpected(target: Target, variables: Mapping[str, Any]) -> NoReturn:
-    raise AssertionError(f"what is not run under --check was run: {target.name}, {len(variables)} variables")
+    raise AssertionError(f"a task that check mode skips was run: {target.name}, {len(variables)} variables")

@@ -82,7 +82,7 @@ def select_tasks(plays: Sequence[Play], task_filter: TaskFilter) -> tuple[Play, 
     known = {tag for task in all_tasks for tag in task.tags}
     for option, tags in (("--tags", task_filter.tags), ("--skip-tags", task_filter.skip_tags)):
         for tag in sorted(tags - known - _SPECIAL):
-            raise PlayError(f"no task has the tag {tag}", where=option, hint=suggest(tag, sorted(known), "tags are"))
+            raise PlayError(f"no task has the tag {tag}", where=option, hint=suggest(tag, sorted(known), "available tags"))
     chosen = plays if task_filter.start_at is None else _starting_at(plays, task_filter.start_at)
     return tuple(
         replace(play, tasks=tuple(task for task in play.tasks if is_selected(task.tags, task_filter))) for play in chosen
@@ -95,8 +95,8 @@ def _starting_at(plays: Sequence[Play], start: str) -> tuple[Play, ...]:
             if task.name == start or fnmatchcase(task.name, start):
                 return (replace(play, tasks=play.tasks[index:]), *plays[number + 1 :])
     names = [task.name for play in plays for task in play.tasks]
-    hint = suggest(start, names, "tasks are")
-    raise PlayError(f"no task is called {start}", where="--start-at-task", hint=hint)
+    hint = suggest(start, names, "available tasks")
+    raise PlayError(f"no task is named {start}", where="--start-at-task", hint=hint)
 
 
 TASK = "play"
@@ -148,7 +148,7 @@ def from_record(record: RunRecord) -> PlaySpec:
         return PlaySpec(**{**body, "file": Path(body["file"]), "task_filter": task_filter})
     except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
-            f"run {record.run_id} does not say what it played", where=record.manifest, hint="start a new run"
+            f"the record of run {record.run_id} has no valid play settings", where=record.manifest, hint="start a new run"
         ) from error
 
 
@@ -204,7 +204,7 @@ class RunFolder:
         body = _body(found)
         if body.get("hidden"):
             raise JournalError(
-                f"{found.target} registered a secret in {found.task!r}, which run {self.run_id} has not kept",
+                f"task {found.task!r} registered a secret for {found.target}, which run {self.run_id} does not store",
                 where=str(self.spec.file),
                 hint="start a new run: later tasks may need it",
             )
@@ -248,7 +248,7 @@ def _without_secrets(event: TaskResult) -> dict[str, Any]:
 def _body(result: Result) -> Mapping[str, Any]:
     if isinstance(result.data, Mapping) and {"at", "status", "registered"} <= result.data.keys():
         return result.data
-    raise JournalError(f"a result of {result.target} is none of a play", where="results.jsonl", hint="start a new run")
+    raise JournalError(f"the result of {result.target} is not from a play", where="results.jsonl", hint="start a new run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,10 @@ def prepare_play_run(
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
 ) -> RunFolder:
-    """The run to start or resume. Raises PlayError for missing and conflicting options, JournalError, RunNotFoundError."""
+    """Select the run to start or resume.
+
+    Raises PlayError for missing and conflicting options, JournalError and RunNotFoundError.
+    """
     new_id = new_run_id(clock(), token)
     if options.resume is not None:
         _check_exclusive(
@@ -279,9 +282,9 @@ def prepare_play_run(
         earlier = from_record(record)
         if digest_of(earlier.file) != earlier.digest:
             raise JournalError(
-                f"the play has changed since run {record.run_id}: what was done belongs to another play",
+                f"the play file has changed since run {record.run_id}",
                 where=str(earlier.file),
-                hint=f"start a new run, or `runner play --retry {record.run_id}` for those who did not end well",
+                hint=f"start a new run, or `runner play --retry {record.run_id}` for the accounts that failed",
             )
         return RunFolder(earlier, record.run_id, resumed=True)
     if options.retry is not None:
@@ -291,7 +294,7 @@ def prepare_play_run(
         limit = earlier.limit if options.limit == ALL_TARGETS else options.limit
         return RunFolder(replace(earlier, digest=digest_of(earlier.file), limit=limit, retry=record.run_id), new_id)
     if options.file is None:
-        raise PlayError("no play is named", where="FILE", hint="runner play audit.yaml")
+        raise PlayError("no play file given", where="FILE", hint="runner play audit.yaml")
     return RunFolder(
         PlaySpec(options.file, digest_of(options.file), options.limit, options.task_filter, options.check), new_id
     )
@@ -300,7 +303,7 @@ def prepare_play_run(
 def _check_exclusive(options: PlayOptions, option: str, name: str, *, exclusive: bool) -> None:
     if not exclusive or options.file is not None or options.task_filter != TaskFilter() or options.check:
         raise PlayError(
-            f"{option} plays what run {name} played; nothing else can be played with it",
+            f"{option} repeats the play of run {name} and cannot be combined with other options",
             where=option,
-            hint=f"runner play {option} {name}, or leave out {option}",
+            hint=f"runner play {option} {name}, or omit {option}",
         )

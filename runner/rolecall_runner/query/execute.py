@@ -69,7 +69,7 @@ def query_region(spec: QuerySpec, client_of: Any, context: FillContext) -> Regio
         # A row with an unknown column is kept, because the filter cannot be evaluated.
         if spec.where is None or not is_complete or search(spec.where, complete_row):
             rows.append(complete_row)
-    messages = tuple(f"{call} for {count:,} of the rows: the column is empty" for call, count in notes.items())
+    messages = tuple(f"{call} for {count:,} rows: the column is empty" for call, count in notes.items())
     return RegionRows(tuple(rows), messages)
 
 

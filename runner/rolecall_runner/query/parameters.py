@@ -25,7 +25,7 @@ from rolecall_runner.query.spec import QueryError
 
 _NUMBERS = {"float", "double"}
 TYPE_NAMES = {
-    "integer": "a whole number", "long": "a whole number", "float": "a number", "double": "a number",
+    "integer": "an integer", "long": "an integer", "float": "a number", "double": "a number",
     "boolean": "true or false", "list": "a JSON list", "structure": "a JSON object", "map": "a JSON object",
     "string": "a string", "timestamp": "a time, as in 2026-11-24T09:00:00Z", "blob": "a string",
 }  # fmt: skip
@@ -51,7 +51,7 @@ def invalid_value(name: str, kind: str, value: Any) -> QueryError:
     """Return the error for a value that does not have the type of its parameter."""
     formatted = value if isinstance(value, str) else json.dumps(value, default=str)
     return QueryError(
-        f"{formatted!r} is not {TYPE_NAMES[kind]}", where=f"parameter {name} ({kind})", hint=f"write {TYPE_NAMES[kind]}"
+        f"{formatted!r} is not {TYPE_NAMES[kind]}", where=f"parameter {name} ({kind})", hint=f"use {TYPE_NAMES[kind]}"
     )
 
 
@@ -200,7 +200,7 @@ def read_parameters(operation: Operation, arguments: Iterable[str], *, complete:
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if not equals:
-            raise QueryError(f"{argument!r} is not NAME=VALUE", where="--param", hint="write --param 'Filters=[...]'")
+            raise QueryError(f"{argument!r} is not NAME=VALUE", where="--param", hint="use --param 'Filters=[...]'")
         shape = _members(operation).get(name)
         if shape is None:
             raise _unknown(name, _members(operation), operation.method)
@@ -219,7 +219,7 @@ def type_parameters(operation: Operation, values: Mapping[str, Any]) -> dict[str
     shape = operation.model.input_shape
     if shape is None:
         if values:
-            raise QueryError(f"{operation.method} takes no parameters", where=next(iter(values)), hint="leave it out")
+            raise QueryError(f"{operation.method} takes no parameters", where=next(iter(values)), hint="remove it")
         return {}
     return _structure(values, shape, operation.method, top=True)
 
@@ -250,7 +250,7 @@ def _json(text: str, name: str, shape: Any) -> Any:
         raise QueryError(
             f"the value is not valid JSON: {error.msg} (column {error.colno})",
             where=f"parameter {name}",
-            hint=f"write {TYPE_NAMES[shape.type_name]}, quoted for the shell",
+            hint=f"use {TYPE_NAMES[shape.type_name]}, quoted for the shell",
         ) from None
 
 

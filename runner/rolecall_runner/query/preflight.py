@@ -143,7 +143,9 @@ def _permission(
     decision = decide("*")
     where = f"{action} in {region}" if region else action
     if decision.allowed:
-        return (PermissionStatus.MAYBE, f"{where}: under conditions") if decision.assumed else (PermissionStatus.YES, "")
+        return (
+            (PermissionStatus.MAYBE, f"{where}: only under conditions") if decision.assumed else (PermissionStatus.YES, "")
+        )
     if decision.effect is Effect.REFUSED:
         return PermissionStatus.MAYBE, f"{where}: {decision.reason}"
     if decision.effect is Effect.EXPLICIT_DENY:
@@ -210,8 +212,8 @@ class Preview:
             "places": self.places,
             "accounts_with_unknown_regions": self.unknown_places,
             "once_per_account": self.once,
-            "cannot_answer": [_forecast_json(each) for each in self.unable],
-            "may_answer": [_forecast_json(each) for each in self.uncertain],
+            "without_permission": [_forecast_json(each) for each in self.unable],
+            "uncertain": [_forecast_json(each) for each in self.uncertain],
         }
 
 

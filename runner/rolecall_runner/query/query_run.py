@@ -82,7 +82,7 @@ def _check_replay(selection: Selection, resume: str | None, *, has_query: bool) 
             f"{option} repeats the query of run {name} and cannot be combined with another query"
             + ("" if resume is None else " or selection"),
             where=option,
-            hint=f"runner query {option} {name}, or leave out {option}",
+            hint=f"runner query {option} {name}, or omit {option}",
         )
 
 

@@ -56,7 +56,7 @@ def _comparable(access: Access) -> Access:
     return replace(access, users=users, roles=roles, groups=groups)
 
 
-NO_TERRAFORM = "no terraform or tofu is on PATH"
+NO_TERRAFORM = "neither terraform nor tofu is on PATH"
 
 
 @dataclass(frozen=True, slots=True)

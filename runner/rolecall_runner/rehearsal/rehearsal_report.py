@@ -112,7 +112,7 @@ class Stage(StrEnum):
     COMPARE = "compare"
     AFTER_APPLY = "after apply"
     DESTROY = "destroy"
-    CHECK = "check that nothing is left"
+    CHECK = "check for leftovers"
 
 
 @dataclass(frozen=True, slots=True)

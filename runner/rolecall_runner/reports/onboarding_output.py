@@ -71,7 +71,7 @@ class WaitDisplay:
         return Group(self._spinner, Text(f"  {self._times()}; Ctrl-C ends the wait", style="dim", no_wrap=True))
 
     def _line(self) -> Text:
-        what = "checking for the first time" if self._last is None else attempt_text(self._last)
+        what = "first attempt" if self._last is None else attempt_text(self._last)
         return Text(f"{self._name}: {what}")
 
     def _times(self) -> str:

@@ -68,8 +68,8 @@ def preview_lines(found: Preview) -> Iterator[str]:
     yield f"{found.accounts:,} accounts, {found.places:,} first calls ({where}), plus one for each further page"
     if found.unknown_places:
         yield f"and calls in the enabled Regions of {found.unknown_places:,} accounts, which are listed first"
-    yield from _who("cannot answer", found.unable)
-    yield from _who("may or may not answer", found.uncertain)
+    yield from _who("no permission", found.unable)
+    yield from _who("permission uncertain", found.uncertain)
     yield "no request was sent"
 
 

@@ -81,7 +81,7 @@ def _table(rows: Sequence[StatusRow], now: datetime) -> Table:
     table.add_column("account", overflow="fold", max_width=28)
     table.add_column("state", no_wrap=True)
     table.add_column("for", no_wrap=True, justify="right")
-    table.add_column("what is known", overflow="fold", ratio=1)
+    table.add_column("details", overflow="fold", ratio=1)
     for row in rows:
         style, sign, _, _ = _SHOWN[row.state]
         state = Text(f"{sign} {state_label(row.state)}", style=style)

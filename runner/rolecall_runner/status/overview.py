@@ -159,7 +159,7 @@ def _handed_over(entry: StatusEntry, present: CurrentDigests) -> _Finding | None
     if entry.applied is not None:
         return CustomerState.APPLIED, parse_date(entry.applied), "the role can be assumed; not verified yet"
     same = _may_be_same(handed.bundle, present.bundle) or present.bundle_is_old
-    rewritten = "" if same else "; the bundle was written again since, with the same module"
+    rewritten = "" if same else "; the bundle was rebuilt since, with the same module"
     return CustomerState.HANDED_OVER, parse_date(handed.date), f"waiting for its apply{rewritten}"
 
 
@@ -189,7 +189,7 @@ def _confirmed(entry: StatusEntry, present: CurrentDigests) -> _Finding | None:
 def _outdated(entry: StatusEntry, present: CurrentDigests) -> _Finding | None:
     """The customer had a module, and the current one is not confirmed to be applied."""
     if (pending := _pending(entry, present)) is not None:
-        ahead = "" if pending.module else " (the manifest is newer than the written module)"
+        ahead = "" if pending.module else " (the manifest is newer than the generated module)"
         return CustomerState.OUTDATED, parse_date(pending.since), f"{pending.what}{ahead}"
     events = [
         (known.date, how) for known, how in ((entry.verified, "verified"), (entry.handed_over, "handed over")) if known
@@ -197,16 +197,16 @@ def _outdated(entry: StatusEntry, present: CurrentDigests) -> _Finding | None:
     if not events:
         return None
     date, how = max(events)
-    what = f"the module was written again after it was {how}: the newer one has not been applied yet"
+    what = f"the module was generated again after it was {how}; the newer one has not been applied yet"
     return CustomerState.OUTDATED, parse_date(date), what
 
 
 def _not_verified(entry: StatusEntry, present: CurrentDigests) -> _Finding:
     if entry.applied is not None:
         return CustomerState.APPLIED, parse_date(entry.applied), "the role can be assumed; not verified yet"
-    what = "its module is written" if present.module else "nothing is written"
+    what = "module generated" if present.module else "no module generated"
     if present.bundle:
-        what = "its bundle is older than its module" if present.bundle_is_old else "its bundle is written"
+        what = "the bundle is older than the module" if present.bundle_is_old else "bundle generated"
     return CustomerState.NOT_HANDED_OVER, None, what
 
 
@@ -233,7 +233,7 @@ def _id_note(target: Target, entry: StatusEntry) -> str:
             else "as agreed; the new external ID is not accepted yet"
         )
     if entry.external_id_seen is not None and not seen:
-        return "as agreed, with another external ID than that of the manifest"
+        return "as agreed, with an external ID other than that of the manifest"
     return ""
 
 
@@ -283,7 +283,7 @@ def select_targets(place: StatusPlace, names: Sequence[str], labels: Sequence[st
     Raises ManifestError, PlanError, OutputError and SelectionError.
     """
     if wrong := [text for text in labels if "=" not in text]:
-        raise SelectionError(f"{wrong[0]} is not a label", where="--label", hint="use key=value, as in tier=gold")
+        raise SelectionError(f"{wrong[0]} is not a label", where="--label", hint="use key=value, for example tier=gold")
     targets = read_inventory(place.manifest, out=place.out).targets
     pattern = ":".join([*(names or ("all",)), *(f"&{text}" for text in labels)])
     try:
@@ -302,7 +302,7 @@ def record_handover(place: StatusPlace, targets: Sequence[Target], now: datetime
     missing = [target.name for target in targets if not (found.bundle(target) or found.module(target))]
     if missing:
         rest = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-        what = f"nothing to hand over is written for {missing[0]}{rest}"
+        what = f"no module or bundle has been generated for {missing[0]}{rest}"
         raise SelectionError(what, where=str(place.out), hint=f"run gen terraform, then gen bundle {missing[0]}")
     if old := [target.name for target in targets if found.bundle_is_old(target)]:
         rest = f" and {len(old) - 1:,} more" if len(old) > 1 else ""
@@ -323,7 +323,7 @@ def confirm_applied(place: StatusPlace, targets: Sequence[Target], now: datetime
     """Record that the targets' modules are applied. Raises SelectionError if one has no written module."""
     found = read_output_digests(place.out)
     if missing := [target.name for target in targets if not found.module(target)]:
-        what = f"no module is written for {missing[0]}"
+        what = f"no module has been generated for {missing[0]}"
         raise SelectionError(what, where=str(place.out), hint=place.command("gen terraform"))
     store_confirmation(place.out, targets, now=now, rehearsal=place.rehearsal)
 

@@ -266,8 +266,8 @@ def read_status(path: Path) -> StatusFile:
     if not isinstance(body, dict) or type(body.get("version")) is not int:
         raise _damaged_error(path, "it has no version")
     if body["version"] > STATUS_VERSION:
-        what = f"the status file has version {body['version']}; this rolecall supports {STATUS_VERSION}"
-        raise StatusError(what, where=str(path), hint="install a newer rolecall")
+        what = f"the status file has version {body['version']}; this version of rolecall supports {STATUS_VERSION}"
+        raise StatusError(what, where=str(path), hint="install a newer version of rolecall")
     return StatusFile(dict(_entries(path, body)))
 
 
@@ -302,7 +302,7 @@ def _read_checked(path: Path) -> bytes:
             what = f"it is world-writable (mode {stat.S_IMODE(status.st_mode):04o})"
         else:
             return file.read()
-    hint = "check where it comes from; if it is yours: chown it to yourself and chmod 600 it, else delete it"
+    hint = "check its origin; if it is yours, run chown and chmod 600 on it, otherwise delete it"
     raise StatusError(f"refusing to read the status file: {what}", where=str(path), hint=hint)
 
 

@@ -205,7 +205,8 @@ def _handed_over(
 
 _MAX_WHAT_LENGTH = 300
 _UNKNOWN = (
-    "whether the newest module is applied is not known: the status file does not have the access of the earlier module"
+    "whether the newest module is applied could not be determined: "
+    "the status file does not have the access of the earlier module"
 )
 
 Snapshot = Mapping[str, Any]

@@ -109,14 +109,20 @@ def _previous_id_check(current: Mark, answer: CallResult[Credentials]) -> Check:
         mark, what = Mark.OK, "The previous external ID is accepted too: the rotation can be finished."
         found[ROTATION] = RotationState.BOTH.value
     elif answer.mark is Mark.OK:
-        mark, what = Mark.OK, "The previous external ID is accepted; whether the new one is accepted is not known."
+        mark, what = (
+            Mark.OK,
+            "The previous external ID is accepted; whether the new one is accepted could not be determined.",
+        )
     elif answer.mark is Mark.REFUSED and current is Mark.OK:
         mark, what = Mark.REFUSED, "The previous external ID is already refused: the rotation can be finished."
         found[ROTATION] = RotationState.NEW_ONLY.value
     elif answer.mark is Mark.REFUSED:
-        mark, what = Mark.SKIPPED, "The previous external ID is refused as well, which proves nothing."
+        mark, what = Mark.SKIPPED, "The previous external ID is refused as well, which is not conclusive."
     else:
-        mark, what = _unless_failed(answer.mark), "Whether the previous external ID is still accepted is not known."
+        mark, what = (
+            _unless_failed(answer.mark),
+            "Whether the previous external ID is still accepted could not be determined.",
+        )
     return _check(Step.ASSUME, mark, what, answer, found)
 
 
@@ -128,7 +134,7 @@ def _retired_id_check(answer: CallResult[Credentials]) -> Check:
         mark, what = Mark.REFUSED, "Refused with the external ID that the last rotation retired, as intended."
     else:
         mark = _unless_failed(answer.mark)
-        what = "Whether the external ID that the last rotation retired is refused is not known."
+        what = "Whether the external ID that the last rotation retired is refused could not be determined."
     return _check(Step.OTHER_EXTERNAL_ID, mark, what, answer, {WHICH: RETIRED})
 
 
@@ -138,7 +144,7 @@ def _assumed(answer: CallResult[Credentials], target: Target) -> Check:
         Mark.OK: f"The role was assumed {how}.",
         Mark.REFUSED: f"The role could not be assumed {how}: AWS refused.",
         Mark.FAILED: "AWS rejected the AssumeRole request as invalid.",
-    }.get(answer.mark, "Whether the role can be assumed is not known.")
+    }.get(answer.mark, "Whether the role can be assumed could not be determined.")
     return _check(Step.ASSUME, Mark.FAILED if answer.mark is Mark.REFUSED else answer.mark, what, answer)
 
 
@@ -198,7 +204,7 @@ def _must_be_refused(step: Step, how: str, external_id: str | None, target: Targ
         return _check(step, Mark.FAILED, f"The role can be assumed {how}; {_ADVICE}.", answer)
     if answer.mark is Mark.REFUSED:
         return _check(step, Mark.REFUSED, f"Refused {how}, as intended.", answer)
-    return _check(step, _unless_failed(answer.mark), f"Whether it is refused {how} is not known.", answer)
+    return _check(step, _unless_failed(answer.mark), f"Whether it is refused {how} could not be determined.", answer)
 
 
 def _unless_failed(mark: Mark) -> Mark:
@@ -210,9 +216,9 @@ def _again(answer: CallResult[Credentials]) -> Check:
     if answer.mark is Mark.OK:
         return _check(Step.ASSUME_AGAIN, Mark.OK, "The role was assumed again with the right external ID.", answer)
     if answer.mark is Mark.REFUSED:
-        what = "The external ID that was accepted before is now refused: the refusals in between prove nothing."
+        what = "The external ID that was accepted before is now refused: the refusals in between are not conclusive."
         return _check(Step.ASSUME_AGAIN, Mark.FAILED, what, answer)
-    what = "Whether the role can still be assumed is not known: the refusals before prove nothing."
+    what = "Whether the role can still be assumed could not be determined: the earlier refusals are not conclusive."
     return _check(Step.ASSUME_AGAIN, answer.mark, what, answer)
 
 
@@ -228,7 +234,7 @@ def _skipped(first: Mark) -> Iterator[Check]:
     why = "was not assumed" if first in {Mark.REFUSED, Mark.FAILED} else "could not be reached"
     yield Check(Step.IDENTITY, Mark.SKIPPED, f"The role {why}: there is no session.")
     for step in (Step.NO_EXTERNAL_ID, Step.OTHER_EXTERNAL_ID, Step.MADE_UP_EXTERNAL_ID, Step.ASSUME_AGAIN):
-        yield Check(step, Mark.SKIPPED, f"The role {why} with the right external ID: a refusal would prove nothing.")
+        yield Check(step, Mark.SKIPPED, f"The role {why} with the right external ID: a refusal would not be conclusive.")
 
 
 def _check(

@@ -139,7 +139,7 @@ def _granted_check(tried: ProbeResult) -> Check:
         case ProbeVerdict.NOT_OFFERED:
             mark, what = Mark.SKIPPED, f"{where}: {tried.not_rehearsed}"
         case _:
-            mark, what = Mark.INCONCLUSIVE, f"whether {where} works is not known"
+            mark, what = Mark.INCONCLUSIVE, f"whether {where} works could not be determined"
     return Check(Step.GRANTED, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)
 
 
@@ -217,5 +217,5 @@ def _outside_check(tried: ProbeResult) -> Check:
         case ProbeVerdict.NOT_OFFERED:
             mark, what = Mark.SKIPPED, f"{action}: {tried.not_rehearsed}"
         case _:
-            mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused is not known"
+            mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused could not be determined"
     return Check(Step.OUTSIDE, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)

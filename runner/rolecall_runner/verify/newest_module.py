@@ -152,10 +152,10 @@ class NewestModule:
         if not has_session:
             return
         if unseen := list(dict.fromkeys(self._unseen(checks))):
-            what = f"whether the newest module is applied is not known: no call can show these changes: {_listed(unseen)}"
+            what = f"no AWS call can detect whether these changes of the newest module are applied: {_listed(unseen)}"
             yield Check(Step.MODULE, Mark.SKIPPED, what, evidence={UNSEEN: unseen})
         else:
-            yield Check(Step.MODULE, Mark.OK, "the newest module is applied: each of its changes was seen")
+            yield Check(Step.MODULE, Mark.OK, "the newest module is applied: each of its changes was detected")
 
     def _unseen(self, checks: Sequence[Check]) -> Iterator[str]:
         if read_in_full(checks):
@@ -196,7 +196,7 @@ def _outcome(probe: Probe, answer: ProbeVerdict, *, explained: bool) -> tuple[Ma
     elif answer is ProbeVerdict.ALLOWED:
         when = "an earlier module granted it, the newest one does not"
         return Mark.FAILED, f"{action} still works: {when}" if explained else f"{action} works again: {when}"
-    return Mark.INCONCLUSIVE, f"whether {action} {'works' if probe.allowed else 'is refused'} is not known"
+    return Mark.INCONCLUSIVE, f"whether {action} {'works' if probe.allowed else 'is refused'} could not be determined"
 
 
 def _limited(message: str) -> bool:

@@ -22,7 +22,7 @@ from rolecall_generator.iam.catalog import SERVICE_PREFIXES, action_of, find_act
 from rolecall_generator.iam.matching import name_matcher
 
 NEVER: Mapping[str, tuple[str, ...]] = {
-    "hands out credentials or secrets": (
+    "returns credentials or secrets": (
         "*:get*token", "*:get*credentials*", "*:get*password*", "*:get*secretvalue", "*:batchgetsecret*", "kms:decrypt",
         "kms:get*", "sts:*", "sso:get*", "signin:*", "cognito-identity:*", "ssm:getparameter*", "iam:getcredentialreport",
         "lambda:getfunction", "lambda:getlayerversion*", "ecr:getdownload*", "ecr:batchget*", "codeartifact:get*",

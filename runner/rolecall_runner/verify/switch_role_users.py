@@ -51,7 +51,7 @@ def check_switch_role(target: Target, context: VerifyContext) -> Iterator[Check]
     yield Check(
         Step.CONFIGURATION,
         Mark.SKIPPED,
-        "switching is not checkable: only a person can sign in to the console and switch",
+        "switching is not checkable: only a user can sign in to the console and switch roles",
     )
     intended = context.intended.get(target.role_arn)
     if intended is None or target.role_arn not in intended.roles:

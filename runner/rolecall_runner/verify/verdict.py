@@ -47,8 +47,8 @@ _SIGNS_AND_MEANINGS: Mapping[Mark, tuple[str, str]] = {
     Mark.OK: ("✓", "as intended"),
     Mark.REFUSED: ("⊘", "refused, as intended"),
     Mark.SKIPPED: ("-", "not tried"),
-    Mark.INCONCLUSIVE: ("?", "no clear answer, even after retries"),
-    Mark.UNREACHABLE: ("!", "no answer"),
+    Mark.INCONCLUSIVE: ("?", "inconclusive, even after retries"),
+    Mark.UNREACHABLE: ("!", "no response"),
     Mark.FAILED: ("✗", "not as intended"),
 }
 

@@ -197,10 +197,10 @@ def test_what_needs_a_proxy_is_left_to_botocore() -> None:
 
 
 def test_a_deadline_ends_the_call_at_once(waits: list[float]) -> None:
-    """No retry: the target's time is up."""
+    """No retry: the time limit of the target was exceeded."""
 
     def late(_request: Any) -> AWSResponse:
-        raise DeadlineExceededError("the target's time is up")
+        raise DeadlineExceededError("the time limit of the target was exceeded")
 
     script = Script([late])
     with pytest.raises(DeadlineExceededError):

@@ -85,7 +85,7 @@ def test_mistakes_are_named_with_their_mend(stage: Stage) -> None:
     """A time that is none, a name that is not there, another role on AWS."""
     cases = {
         ("account1", "--every", "0s"): "--every: '0s' is not a valid duration",
-        ("account1", "--timeout", "soon"): "write 30s, 15m, 2h, 7d or 1h30m",
+        ("account1", "--timeout", "soon"): "use a duration such as 30s, 15m, 2h, 7d or 1h30m",
         ("acount1",): "did you mean account1?",
         ("reena-in-sumesh",): "reena-in-sumesh is a switch role",
         ("account1", "--as", "backend_role"): "--as: --as requires a sandbox",

@@ -261,7 +261,7 @@ def test_rehearsal_without_terraform_reports_its_backend(notes: Path) -> None:
     machine = json.loads(runner("rehearse", "--only", "account1", "--format", "json", cwd=notes, environ=without).out)
 
     assert 0 == done.code, done.out + done.err
-    assert "no terraform or tofu is on PATH" in done.out
+    assert "neither terraform nor tofu is on PATH" in done.out
     assert "6 of 6 modules applied by parsed modules" in done.out
     assert ("parsed modules", ["customers/account1"], True) == (
         machine["origin"],

@@ -80,7 +80,7 @@ def test_a_late_target_is_inconclusive_and_the_others_go_on(engine: DaskEngine, 
     settings = EngineSettings(workers=8, timeout_seconds=0.05, retry=RetryPolicy(1))
     results = list(run(Every(tmp_path, slow=1.0), targets(8), engine=engine, settings=settings))
 
-    assert {f"c{number}": (Status.INCONCLUSIVE, "no answer within 0.05 s") for number in range(8)} == {
+    assert {f"c{number}": (Status.INCONCLUSIVE, "not completed within 0.05 s") for number in range(8)} == {
         result.target: (result.status, result.error) for result in results
     }
 
@@ -110,7 +110,10 @@ def test_a_target_that_ends_every_worker_is_inconclusive(engine: DaskEngine, tmp
     found = {result.target: result for result in run(task, targets(60), engine=engine, settings=QUICK)}
 
     assert 60 == len(found)
-    assert (Status.INCONCLUSIVE, "every worker that asked it ended") == (found["c17"].status, found["c17"].error)
+    assert (Status.INCONCLUSIVE, "every worker that processed the account exited unexpectedly") == (
+        found["c17"].status,
+        found["c17"].error,
+    )
     assert ["c17"] == [name for name, result in found.items() if result.status is Status.INCONCLUSIVE]
 
 

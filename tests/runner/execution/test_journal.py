@@ -89,7 +89,7 @@ def test_wherever_a_kill_tears_the_file_it_resumes(tmp_path: Path, cut: int) -> 
     ("changes", "said"),
     [
         ({"fingerprint": "beef"}, "the manifest has changed since run"),
-        ({"what": "verify --sample 3"}, "has other options"),
+        ({"what": "verify --sample 3"}, "has different options"),
         ({"rehearsal": True}, "used AWS and cannot be resumed with a sandbox"),
     ],
 )
@@ -163,7 +163,7 @@ def test_a_run_is_found_by_what_people_type(tmp_path: Path, name: str, short_id:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("0", "2 runs"), ("xyz", "there is no run xyz"), ("previous", "no runs of query yet")]
+    ("name", "said"), [("0", "2 runs"), ("xyz", "no such run: xyz"), ("previous", "no runs of query found")]
 )
 def test_a_name_that_means_no_single_run_is_said(tmp_path: Path, name: str, said: str) -> None:
     """With the command that lists them."""
@@ -210,7 +210,7 @@ def test_a_whole_line_that_is_no_result_is_said_with_its_number(tmp_path: Path) 
     with (tmp_path / RECORD.run_id / "results.jsonl").open("a") as file:
         file.write("{}\n")
 
-    with pytest.raises(JournalError, match=r"results\.jsonl:2: the line is not a result"):
+    with pytest.raises(JournalError, match=r"results\.jsonl:2: the line is not a valid result"):
         list(read_results(tmp_path, RECORD.run_id))
 
 

@@ -221,9 +221,12 @@ def test_a_module_or_bundle_that_is_older_than_the_manifest_is_warned_of(stage: 
 
     assert ([], []) == (fresh, warnings_of(stage, folder))
     assert [
-        "the written module does not have the manifest's external ID: run gen terraform and gen bundle account1, send it"
+        (
+            "the generated module does not have the manifest's external ID: "
+            "run gen terraform and gen bundle account1, then send the bundle"
+        )
     ] == changed
-    assert ["the bundle is older than the module: run gen bundle account1, send it"] == written
+    assert ["the bundle is older than the module: run gen bundle account1, then send the bundle"] == written
     assert "account1.zip" not in ended.message
 
 

@@ -118,9 +118,7 @@ def test_what_is_seen_is_said_in_words() -> None:
     ) == describe(not_there())
     assert "AWS cannot be reached" == describe(with_causes("network", mark=Mark.UNREACHABLE))
     assert "AWS refuses: identity differs" == describe(with_causes("identity-differs"))
-    assert ["AWS refuses", "no clear answer"] == [
-        describe(with_causes(mark=mark)) for mark in (Mark.FAILED, Mark.INCONCLUSIVE)
-    ]
+    assert ["AWS refuses", "inconclusive"] == [describe(with_causes(mark=mark)) for mark in (Mark.FAILED, Mark.INCONCLUSIVE)]
 
 
 def test_without_a_terminal_each_change_is_a_line() -> None:
@@ -178,7 +176,8 @@ def test_times_are_spelt(seconds: float, words: str) -> None:
 def test_a_warning_stays_above_the_wait_and_breaks_between_words() -> None:
     """On a terminal of 80 columns; through a pipe it is one line."""
     sentence = (
-        "the written module does not have the manifest's external ID: run gen terraform and gen bundle account1, send it"
+        "the generated module does not have the manifest's external ID: "
+        "run gen terraform and gen bundle account1, then send the bundle"
     )
     shown, piped = io.StringIO(), io.StringIO()
     with WaitDisplay(terminal(shown, width=80), "account1") as display:

@@ -90,7 +90,7 @@ def test_a_retry_asks_those_who_did_not_answer(folder: Path) -> None:
     assert (9, {"account1", "account3"}) == (first.code, accounts(first.out)), first.err
     assert (0, {"account2"}) == (again.code, accounts(again.out)), again.err
     assert all(set(json.loads(line)) >= {"region", "vpc"} for line in again.out.splitlines())
-    assert (2, True) == (nothing_left.code, "nothing of it is left to be asked again" in nothing_left.err)
+    assert (2, True) == (nothing_left.code, "all of its accounts succeeded" in nothing_left.err)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_retry_asks_those_who_did_not_answer(folder: Path) -> None:
         (("--resume", "last", "--limit", "account1"), "--resume repeats the query of run last"),
         (("--resume", "last", "--retry", "last"), "--resume repeats the query of run last"),
         (("--retry", "last", "--where", "vpc"), "--retry repeats the query of run last"),
-        (("--retry", "last"), "there are no runs of query yet"),
+        (("--retry", "last"), "no runs of query found"),
     ],
 )
 def test_an_earlier_run_is_asked_as_it_was(folder: Path, arguments: tuple[str, ...], words: str) -> None:

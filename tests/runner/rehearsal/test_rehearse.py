@@ -87,7 +87,7 @@ def outcomes(rehearsal: Rehearsal) -> dict[str, ModuleOutcome]:
 
 
 def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_says_so(sandbox: Sandbox) -> None:
-    """The example accounts are as intended, `after_apply` finds their roles, and nothing is left after the destroy.
+    """The example accounts are as intended, `after_apply` finds their roles, and nothing is still exists after the destroy.
 
     The report has method and reason.
     """
@@ -101,7 +101,7 @@ def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_say
     done = rehearse(NOTES, tool=NO_TOOL, url=sandbox.url, after_apply=look)
 
     assert RehearsalMethod.PARSED is done.method
-    assert done.reason.startswith("no terraform or tofu is on PATH")
+    assert done.reason.startswith("neither terraform nor tofu is on PATH")
     assert done.passed
     assert [module.path for module in make_plan(notes_manifest()).modules] == [module.path for module in done.modules]
     assert {"111111111111", "222222222222", "333333333333", "444444444444", "507074252730", "078352025563"} == set(

@@ -53,7 +53,7 @@ def example_manifest(folder: Path, provider: Provider) -> Path:
 def test_the_notes_accounts_from_apply_to_destroy(
     sandbox: Sandbox, tool: TerraformTool, aws_provider: Provider, tmp_path: Path
 ) -> None:
-    """All six modules are applied backend first, are exactly as intended, and nothing is left after the destroy."""
+    """All six modules are applied backend first, are exactly as intended, and nothing is still exists after the destroy."""
     standing: dict[str, list[str]] = {}
 
     def look(applied: AppliedModules) -> None:

@@ -240,7 +240,7 @@ def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:
     """A rolecall that does not know its form must not write it anew."""
     path_of(tmp_path).write_text('{"version": 3, "fleet": {}}')
 
-    with pytest.raises(StatusError, match="has version 3; this rolecall supports 2"):
+    with pytest.raises(StatusError, match="has version 3; this version of rolecall supports 2"):
         read_status(path_of(tmp_path))
 
 

@@ -182,7 +182,7 @@ def test_a_bundle_that_is_older_than_its_module_is_said() -> None:
     """It is not called written, and the next step is to make it anew."""
     found = row(StatusEntry(target().role_arn), bundle="b", bundle_is_old=True)
 
-    assert (CustomerState.NOT_HANDED_OVER, "its bundle is older than its module", False, True) == (
+    assert (CustomerState.NOT_HANDED_OVER, "the bundle is older than the module", False, True) == (
         found.state,
         found.what,
         found.bundled,

@@ -49,7 +49,7 @@ def test_nothing_is_known() -> None:
     """What is written is said: nothing, the module, or the bundle too."""
     said = [row(None, present).what for present in (CurrentDigests(), CurrentDigests(NEW), CurrentDigests(NEW, "b"))]
 
-    assert ["nothing is written", "its module is written", "its bundle is written"] == said
+    assert ["no module generated", "module generated", "bundle generated"] == said
     assert (CustomerState.NOT_HANDED_OVER, None) == (row(None).state, row(None).since)
 
 
@@ -109,7 +109,7 @@ def test_a_module_written_anew_is_noticed(entry: StatusEntry, how: str) -> None:
     """The customer has the older one; nothing is claimed where no module is written here."""
     found = row(entry)
 
-    assert (CustomerState.OUTDATED, True) == (found.state, f"written again after it was {how}" in found.what)
+    assert (CustomerState.OUTDATED, True) == (found.state, f"generated again after it was {how}" in found.what)
     assert CustomerState.OUTDATED != row(entry, CurrentDigests()).state
 
 
@@ -131,7 +131,7 @@ def test_a_bundle_written_anew_with_the_same_module_is_a_note() -> None:
 
     assert (CustomerState.HANDED_OVER, True) == (
         found.state,
-        "the bundle was written again since, with the same module" in found.what,
+        "the bundle was rebuilt since, with the same module" in found.what,
     )
 
 
@@ -154,7 +154,7 @@ def test_rotations_are_said() -> None:
     assert [
         "as agreed; the new external ID is accepted: the rotation can be finished",
         "as agreed; the new external ID is not accepted yet",
-        "as agreed, with another external ID than that of the manifest",
+        "as agreed, with an external ID other than that of the manifest",
     ] == [row(entry, who=who).what for who in (rotating, not_yet, changed)]
 
 

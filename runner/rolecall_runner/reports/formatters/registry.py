@@ -56,7 +56,7 @@ class FormatRegistry(Generic[Format]):
         """The format of this name. Raises SelectionError."""
         if name not in self.names():
             raise SelectionError(
-                f"there is no format {name!r}", where="--format", hint=f"formats are {', '.join(self.names())}"
+                f"unknown format {name!r}", where="--format", hint=f"available formats: {', '.join(self.names())}"
             )
         return self._formats[name]
 

@@ -289,12 +289,12 @@ def _applies(statement: CompiledStatement, action: str, resource: str | None, co
     if not _widened(replace(source, conditions=())).concerns(action.lower(), "*", context):
         return None
     if resource is None:
-        return "" if "*" in source.resources else "the resource is not known from the request"
+        return "" if "*" in source.resources else "the request does not determine the resource"
     if resource.endswith("??????"):
         # A secret named without the six characters that AWS appends to its name.
         stem = resource.removesuffix("??????")
         if any(pattern.startswith(stem) for pattern in (*source.resources, *source.not_resources)):
-            return "the full ARN of the secret is not known from the request"
+            return "the request does not determine the full ARN of the secret"
     return None
 
 

@@ -116,7 +116,7 @@ def read_seed(manifest: Path, out: Path) -> SandboxSeed:
             where=f"{first.file}:{first.line or 1}" if first.file else str(out),
             hint="list all findings with gen check, or run gen terraform",
         )
-    how = f"as planned from {manifest}" if planned else f"as written in {out}"
+    how = f"as planned from {manifest}" if planned else f"as generated in {out}"
     return SandboxSeed(found, how + placeholder_note(tuple(placeholder_policies(found.accesses).policies)))
 
 

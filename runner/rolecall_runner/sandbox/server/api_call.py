@@ -161,11 +161,11 @@ def read_call(request: HttpRequest, request_id: str = NO_REQUEST_ID) -> ApiCall 
     if found is None:
         named = moto_request.headers.get("X-Amz-Target") or moto_request.values.get("Action")
         target = named or f"{request.method} {request.path}"
-        text = f"The sandbox does not know an operation of {scope.service} for {target}."
+        text = f"The sandbox does not recognize an operation of {scope.service} for {target}."
         return category_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
     action = action_of(found.service, found.operation)
     if find_action(action) is None:
-        text = f"The sandbox does not know the IAM action for {found.service} {found.operation}."
+        text = f"The sandbox has no IAM action for {found.service} {found.operation}."
         return category_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
     return ApiCall(
         service=scope.service,

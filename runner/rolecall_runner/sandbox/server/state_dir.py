@@ -199,7 +199,9 @@ def start_sandbox(
         _report_progress(home, waiting)
         time.sleep(_POLL_SECONDS)
     child.terminate()
-    raise SandboxError(f"the sandbox did not start within {timeout_seconds:.0f} s", where=str(home.log), hint="read its log")
+    raise SandboxError(
+        f"the sandbox did not start within {timeout_seconds:.0f} s", where=str(home.log), hint="check its log"
+    )
 
 
 @contextmanager
@@ -322,7 +324,7 @@ def _start_error(home: StateDir) -> RolecallError:
         error.exit_code = ExitCode(body["exit_code"])  # of the original error, such as a manifest error
         return error
     except (OSError, ValueError, KeyError):
-        return SandboxError("the sandbox ended before it was ready", where=str(home.log), hint="read its log")
+        return SandboxError("the sandbox exited before it was ready", where=str(home.log), hint="check its log")
 
 
 def _report_progress(home: StateDir, waiting: Callable[[int, int], None]) -> None:
