@@ -67,7 +67,7 @@ def open_session(
     run_id = new_run_id(datetime.now(UTC), secrets.token_hex).rpartition("-")[2]
     try:
         cache = DiskSessionCache(session_cache, utc_now) if session_cache is not None else None
-        credentials = Sessions(Assumer(clients, caller, run_id), cache=cache).of(target).get_frozen_credentials()
+        credentials = Sessions(Assumer(clients, caller, run_id), cache=cache).session(target).get_frozen_credentials()
     except ClientError as error:
         code = error.response["Error"]["Code"]
         raise CallerError(

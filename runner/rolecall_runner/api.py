@@ -164,7 +164,7 @@ class FunctionTask:
     def __call__(self, target: Target) -> Outcome:
         """Call the function for one target. Raises the errors of AssumeRole and of the function."""
         clients, sessions = self.connections.get()
-        session = sessions.of(target)
+        session = sessions.session(target)
         session.get_frozen_credentials()  # raises here, before the function runs, if the role cannot be assumed
         value = self.function(AccountClients(clients, session, target), target)
         if isinstance(value, Outcome):

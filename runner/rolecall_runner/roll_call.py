@@ -69,7 +69,7 @@ class VerifyRun:
     journal: Journal
     task: VerifyTask
     runtime: Runtime
-    written: OutputDigests
+    output_digests: OutputDigests
     """Digests of the modules in the output folder when the run started."""
     clock: Callable[[], datetime] = utc_now
     _rehearsed: bool = False
@@ -166,7 +166,7 @@ def prepare_verify_run(
             selection.summary,
             len(targets),
             clock().isoformat(),
-            json.dumps({"choice": asdict(selection), "options": asdict(start.options)}),
+            json.dumps({"selection": asdict(selection), "options": asdict(start.options)}),
             __version__,
             rehearsal=caller.rehearsal,
         )
@@ -183,12 +183,12 @@ def prepare_verify_run(
 def options_from_record(record: RunRecord) -> tuple[Selection, VerifySpec]:
     """Return the selection and options in the record of a run. Raises JournalError."""
     try:
-        body = json.loads(record.what)
+        body = json.loads(record.options)
         options = body["options"]
         if "probe_actions" in options:  # older records have two flags instead of `actions`
             probed, every_action = options.pop("probe_actions"), options.pop("all_actions")
             options["actions"] = ("all" if every_action else "sample") if probed else "none"
-        return build(Selection, body["choice"]), build(VerifySpec, options)
+        return build(Selection, body["selection"]), build(VerifySpec, options)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise JournalError(
             f"the record of run {record.run_id} does not contain its options", where=record.manifest, hint="start a new run"

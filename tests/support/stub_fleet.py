@@ -80,7 +80,7 @@ class AskStub:
         clients, sessions = self._made.get()
         assert isinstance(clients, Clients)
         assert isinstance(sessions, Sessions)
-        with account(sessions.of(target)):
+        with account(sessions.session(target)):
             identity = clients.client("sts", REGION).get_caller_identity()
             found = clients.client("ec2", REGION).describe_instances(
                 Filters=[{"Name": "owner-id", "Values": [target.account_id]}]

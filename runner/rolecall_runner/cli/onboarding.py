@@ -90,7 +90,7 @@ def onboard(
 
     Exit code 0 if the customer is verified, 1 if a check failed, 9 if the result is inconclusive.
     """
-    pace = PollOptions(every.total_seconds(), timeout.total_seconds(), once)
+    poll_options = PollOptions(every.total_seconds(), timeout.total_seconds(), once)
     runtime = Runtime()
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
@@ -103,7 +103,14 @@ def onboard(
         display = stack.enter_context(WaitDisplay(stderr(), name, quiet=quiet or output_format == "json"))
         warn = (lambda _sentence: None) if quiet else display.warn
         ended = run_onboard(
-            start, name, pace=pace, options=options, runtime=runtime, on_attempt=display.update, warn=warn, form=form or ""
+            start,
+            name,
+            poll_options=poll_options,
+            options=options,
+            runtime=runtime,
+            on_attempt=display.update,
+            warn=warn,
+            form=form or "",
         )
     place = StatusPlace(manifest, out, ended.rehearsal, sandbox)
     if runtime.stop.is_set() and not ended.verified:

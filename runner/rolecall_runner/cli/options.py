@@ -132,7 +132,7 @@ HOW_AND_WHERE = frozenset(
 """Parameters to repeat when a run is resumed; the others are stored in its record."""
 
 
-def repeated(context: typer.Context, words: str, names: Collection[str] = HOW_AND_WHERE) -> str:
+def repeat_command(context: typer.Context, words: str, names: Collection[str] = HOW_AND_WHERE) -> str:
     """The command `words` with those parameters in `names` that were given on the command line, quoted for a shell."""
     return " ".join([words, *(shlex.quote(part) for part in _given(context, names))])
 

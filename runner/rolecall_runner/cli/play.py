@@ -23,7 +23,7 @@ from rolecall_runner.cli.options import (
     SandboxOption,
     TimeoutOption,
     format_option,
-    repeated,
+    repeat_command,
 )
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, keys_to_retry, stops_on_ctrl_c
 from rolecall_runner.plays import (
@@ -141,7 +141,7 @@ def play(
         stack.callback(folder.close)
         handlers = HandlerFactory(fleet, spec.file.parent, plugins, allow_write)
         runner = Runner(fleet, handlers, spec.check, settings, record=folder)
-        resume_by = repeated(context, f"runner play --resume {folder.run_id}")
+        resume_by = repeat_command(context, f"runner play --resume {folder.run_id}")
         recap = _run(runner, plays, PLAY_FORMATS.find(output_format)(_output(quiet=quiet)), resume_by, fleet)
     _exit_with_code(recap)
 

@@ -36,7 +36,7 @@ from rolecall_runner.cli.options import (
     TlsOption,
     format_option,
     option,
-    repeated,
+    repeat_command,
 )
 from rolecall_runner.data import ParquetRows, check_dataset_folder
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
@@ -175,7 +175,7 @@ def query(
         done = prepare(spec, access_levels, targets, aws=aws, options=options)
         text = TextOutput(partial(emit, end=""), stdout(), on_terminal=sys.stdout.isatty())
         writer = form.make(RowOutput(text, spec, done.record, runs, output))
-        resume_by = repeated(context, f"runner query --resume {done.record.run_id}")
+        resume_by = repeat_command(context, f"runner query --resume {done.record.run_id}")
         count = _write_rows(done, writer, resume_by, expected, quiet=quiet or output_format == "table")
     _exit_with_code(count, quiet=quiet)
 

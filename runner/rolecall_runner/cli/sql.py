@@ -97,7 +97,7 @@ def _check_options(
 
 def _write_answer(catalog: Catalog, statement: str, form: SqlFormat, output: Path | None, *, quiet: bool) -> None:
     with open_database(catalog, statement, output and temporary_path(output)) as database:
-        answer = database.ask(statement)
+        answer = database.execute(statement)
         if not quiet:
             for table in named_tables(statement, catalog):
                 stderr().print(f"{table.name}: {table.origin}", style="dim", markup=False)

@@ -39,7 +39,7 @@ from rolecall_runner.cli.options import (
     TlsOption,
     format_option,
     option,
-    repeated,
+    repeat_command,
 )
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions
 from rolecall_runner.inventory import ALL_TARGETS, Selection
@@ -137,7 +137,7 @@ def verify(
     if interrupted is not None:
         raise InterruptedRunError(
             f"interrupted; {len(list(call.verdicts())):,} of {call.record.total:,} accounts are done",
-            hint=repeated(context, f"runner verify --resume {call.record.run_id}"),
+            hint=repeat_command(context, f"runner verify --resume {call.record.run_id}"),
         )
     _exit_with_code(call)
 
@@ -153,7 +153,7 @@ def _record_status(call: VerifyRun, start: RunConfig) -> None:
             run=call.record.run_id,
             rehearsal=call.rehearsal,
             context=call.task.context.get(),
-            modules=call.written,
+            modules=call.output_digests,
         )
     except RolecallError as error:
         print_error(f"warning: {error}", style="yellow")

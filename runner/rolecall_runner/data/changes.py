@@ -64,7 +64,7 @@ def compare_runs(catalog: Catalog, name: str, keys: Sequence[str] = (), output: 
         database.lock(output)
         rehearsal = before.record.rehearsal or after.record.rehearsal
         sql = (_KEYED_SQL if key else _WHOLE_SQL).format(rehearsal=str(rehearsal).lower())
-        yield RunChanges(database.ask(sql), key, not_compared, before, after)
+        yield RunChanges(database.execute(sql), key, not_compared, before, after)
 
 
 def _two_runs(catalog: Catalog, name: str) -> tuple[RecordedQuery, RecordedQuery]:
@@ -140,7 +140,7 @@ def _is_unique(database: Database, key: tuple[str, ...]) -> bool:
     columns = ", ".join(quote_name(name) for name in (*_PLACE, *key))
     present = " and ".join(f"{quote_name(name)} is not null" for name in key)
     once = f"count(*) = count(distinct ({columns})) filter ({present})"
-    return all(database.fact(f"{side}_run", once) for side in _SIDES)
+    return all(database.fetch_value(f"{side}_run", once) for side in _SIDES)
 
 
 def _create_views(database: Database, key: tuple[str, ...], values: Sequence[str]) -> None:

@@ -226,7 +226,7 @@ class Database:
         """Create a view of SQL expressions over a table. Never pass user input."""
         self._connection.table(source).project(columns).create_view(name)
 
-    def fact(self, source: str, expression: str) -> Any:
+    def fetch_value(self, source: str, expression: str) -> Any:
         """Return the value of an aggregate over a table. Never pass user input."""
         return self._connection.table(source).aggregate(expression).fetchall()[0][0]
 
@@ -238,7 +238,7 @@ class Database:
         self._connection.execute("set lock_configuration = true")
         self._connection.execute("begin transaction read only")
 
-    def ask(self, sql: str) -> SqlResult:
+    def execute(self, sql: str) -> SqlResult:
         """Execute a single read statement. Raises SqlError for any other statement and for errors of DuckDB."""
         duckdb = load_duckdb()
         with self._errors():
@@ -381,7 +381,7 @@ def _recorded_plays(runs: Path) -> Iterator[tuple[RunRecord, str]]:
     """Yield the runs of plays, the latest first, each with the name of its play file."""
     for record in list_runs(runs, task=_PLAY_TASK):
         try:
-            yield record, str(json.loads(record.what)["file"])
+            yield record, str(json.loads(record.options)["file"])
         except (ValueError, TypeError, KeyError):
             continue  # an invalid record must not hide the other runs
 

@@ -90,7 +90,7 @@ def recorded_query(record: RunRecord) -> RecordedQuery | None:
     if record.task != QUERY_TASK:
         return None
     try:
-        body = read_json(record.what.encode())
+        body = read_json(record.options.encode())
         service, operation, title = str(body["service"]), str(body["operation"]), str(body["query"])
     except (ValueError, TypeError, KeyError):
         return None

@@ -68,7 +68,7 @@ class RunNotFoundError(JournalError):
 class RunRecord:
     """The record of a run. Times are ISO 8601 with a time zone; `ended` is "" if the run has not ended.
 
-    `fingerprint`: of the manifest (`inventory.fingerprint`). `what`: all other inputs of the results, such as the query.
+    `fingerprint`: of the manifest (`inventory.fingerprint`). `options`: all other inputs of the results, such as the query.
     `selection`: the pattern. `total`: number of selected targets. `rehearsal`: whether a sandbox was used instead of AWS.
     """
 
@@ -79,7 +79,7 @@ class RunRecord:
     selection: str
     total: int
     started: str
-    what: str = ""
+    options: str = ""
     rolecall: str = ""
     ended: str = ""
     rehearsal: bool = False
@@ -124,12 +124,12 @@ class Journal:
 
     @classmethod
     def resume(
-        cls, runs: Path, run_id: str, *, fingerprint: str, what: str | None = None, rehearsal: bool | None = None
+        cls, runs: Path, run_id: str, *, fingerprint: str, options: str | None = None, rehearsal: bool | None = None
     ) -> Self:
         """Open a run to continue it; `done` then has the keys (kind and name) of the targets with a result.
 
-        Raises JournalError if the manifest, `what`, or `rehearsal` differs from the record, and if the run is in progress in
-        another process.
+        Raises JournalError if the manifest, `options`, or `rehearsal` differs from the record, and if the run is in progress
+        in another process.
         """
         record = read_record(runs, run_id)
         folder = runs / run_id
@@ -146,9 +146,9 @@ class Journal:
                 where=record.manifest,
                 hint="start a new run, or restore the manifest of that run",
             )
-        if what is not None and record.what != what:
+        if options is not None and record.options != options:
             raise JournalError(
-                f"run {run_id} has different options: {record.what}",
+                f"run {run_id} has different options: {record.options}",
                 where=str(folder),
                 hint="use the same options, or start a new run",
             )

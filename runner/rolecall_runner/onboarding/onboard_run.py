@@ -96,7 +96,7 @@ def onboard(
     start: RunConfig,
     name: str,
     *,
-    pace: PollOptions,
+    poll_options: PollOptions,
     options: ExecutionOptions,
     runtime: Runtime,
     on_attempt: Callable[[PollAttempt], None],
@@ -119,7 +119,7 @@ def onboard(
         [target],
         now=runtime.now(),
         rehearsal=rehearsal,
-        access=lambda each: context.written.get(each.role_arn),
+        access=lambda each: context.output_access.get(each.role_arn),
         form=form,
     )
     context = replace(context, history=read_module_history(status, [target]))
@@ -128,18 +128,18 @@ def onboard(
     )
     if outdated := _outdated_file(target, context, read_output_digests(start.out)):
         warn(outdated)
-    last = wait_for_role(lambda: _try_assume(target, context), pace, runtime, on_attempt)
+    last = wait_for_role(lambda: _try_assume(target, context), poll_options, runtime, on_attempt)
     verdict, run = last.verdict, ""
     if last.can_assume:
-        for verdict, run in _full_runs(start, inventory, target, options, context, pace, runtime):
+        for verdict, run in _full_runs(start, inventory, target, options, context, poll_options, runtime):
             record([verdict], now=runtime.now(), run=run)
             if verdict.mark is not Mark.OK:
-                on_attempt(replace(last, verdict=verdict, pause_seconds=pace.every_seconds))
+                on_attempt(replace(last, verdict=verdict, pause_seconds=poll_options.every_seconds))
     elif verdict.mark is Mark.SKIPPED:
         raise CallerError(verdict.checks[0].what, where=target.role_arn, hint="run it with that role, or use --profile")
     elif verdict.mark is not Mark.OK:  # during a rotation, OK can come from the previous ID and does not prove an apply
         record([verdict], now=runtime.now(), run="")
-    entry = read_status(status).of(target)
+    entry = read_status(status).entry(target)
     sent = _sent(target, start.out, entry, newest=not outdated)
     result = OnboardingResult(target, last, verdict, run, "", entry)
     return result if result.unseen else replace(result, message=_message(target, verdict, run, context, sent, runtime))
@@ -166,15 +166,15 @@ def _full_runs(
     target: Target,
     options: ExecutionOptions,
     context: VerifyContext,
-    pace: PollOptions,
+    poll_options: PollOptions,
     runtime: Runtime,
 ) -> Iterator[tuple[Verdict, str]]:
     """Yield verdicts and run IDs of full verify runs until one is OK, at most VERIFY_ATTEMPTS, or until Ctrl-C."""
     ambiguous = sum(target.name in (each.name, each.account_id) for each in inventory.targets) > 1
     selection = Selection(f"~{re.escape(target.name)}$:&kind=customer" if ambiguous else target.name)
-    for number in range(1 if pace.once else VERIFY_ATTEMPTS):
+    for number in range(1 if poll_options.once else VERIFY_ATTEMPTS):
         if number:
-            runtime.wait(pace.every_seconds)
+            runtime.wait(poll_options.every_seconds)
         if runtime.stop.is_set():
             return
         verify_run = prepare_verify_run(start, selection, options, runtime=Runtime(stop=runtime.stop))

@@ -57,11 +57,12 @@ class PollAttempt:
 
 
 def wait_for_role(
-    try_once: Callable[[], Verdict], pace: PollOptions, runtime: Runtime, on_attempt: Callable[[PollAttempt], None]
+    try_once: Callable[[], Verdict], poll_options: PollOptions, runtime: Runtime, on_attempt: Callable[[PollAttempt], None]
 ) -> PollAttempt:
     """Try until the role can be assumed, the timeout expires, `runtime.stop` is set, or waiting cannot help.
 
-    Pauses grow from 5 seconds to `pace.every_seconds`, and further while results are inconclusive, with a jitter of ±10 %.
+    Pauses grow from 5 seconds to `poll_options.every_seconds`, and further while results are inconclusive, with a jitter of
+    ±10 %.
     `on_attempt` is called with every attempt; returns the last one.
     """
     started = runtime.clock()
@@ -72,21 +73,21 @@ def wait_for_role(
         verdict = try_once()
         attempt = PollAttempt(verdict, number, runtime.clock() - started)
         unclear = unclear + 1 if verdict.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE} else 0
-        remaining = pace.timeout_seconds - attempt.waited_seconds
-        if attempt.can_assume or pace.once or remaining <= 0 or _is_permanent(verdict):
+        remaining = poll_options.timeout_seconds - attempt.waited_seconds
+        if attempt.can_assume or poll_options.once or remaining <= 0 or _is_permanent(verdict):
             on_attempt(attempt)
             return attempt
-        pause = min(remaining, pause_seconds(number, unclear, pace, runtime.random()))
+        pause = min(remaining, pause_seconds(number, unclear, poll_options, runtime.random()))
         on_attempt(PollAttempt(verdict, number, attempt.waited_seconds, pause))
         runtime.wait(pause)
         if runtime.stop.is_set():
             return attempt
 
 
-def pause_seconds(number: int, unclear: int, pace: PollOptions, jitter: float) -> float:
+def pause_seconds(number: int, unclear: int, poll_options: PollOptions, jitter: float) -> float:
     """Seconds to wait after `number` attempts, the last `unclear` of them inconclusive. `jitter`: random, 0 to 1."""
-    base = min(pace.every_seconds, FIRST_PAUSE_SECONDS * _GROWTH ** min(number - 1, 50))
-    grown = min(max(pace.every_seconds, LONGEST_PAUSE_SECONDS), base * 2.0 ** min(unclear, _MAX_DOUBLINGS))
+    base = min(poll_options.every_seconds, FIRST_PAUSE_SECONDS * _GROWTH ** min(number - 1, 50))
+    grown = min(max(poll_options.every_seconds, LONGEST_PAUSE_SECONDS), base * 2.0 ** min(unclear, _MAX_DOUBLINGS))
     return grown * (1 + _JITTER * (jitter - 0.5))
 
 

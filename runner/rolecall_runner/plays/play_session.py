@@ -128,7 +128,7 @@ def digest_of(file: Path) -> str:
 
 
 def to_record(spec: PlaySpec) -> str:
-    """The `what` of a run record: the settings as JSON."""
+    """The `options` of a run record: the settings as JSON."""
     task_filter = {
         **asdict(spec.task_filter),
         "tags": sorted(spec.task_filter.tags),
@@ -140,7 +140,7 @@ def to_record(spec: PlaySpec) -> str:
 def from_record(record: RunRecord) -> PlaySpec:
     """Read the settings of an earlier run. Raises JournalError if its record does not contain them."""
     try:
-        body = json.loads(record.what)
+        body = json.loads(record.options)
         task_filter = body["task_filter"]
         task_filter = TaskFilter(
             frozenset(task_filter["tags"]), frozenset(task_filter["skip_tags"]), task_filter["start_at"]

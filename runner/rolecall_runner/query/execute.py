@@ -184,7 +184,7 @@ class QueryTask:
     def __call__(self, target: Target) -> Outcome:
         """Execute the query in one target. Raises the errors of assuming its role; other errors are in the outcome."""
         clients, sessions = self.connections.get()
-        session = sessions.of(target)
+        session = sessions.session(target)
         session.get_frozen_credentials()  # fail once, not once per Region, if the role cannot be assumed
         with account(session):
             regions = planned_regions(self.spec, target)

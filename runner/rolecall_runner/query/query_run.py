@@ -51,24 +51,24 @@ TASK = "query"
 
 
 def to_record(spec: QuerySpec, access_levels: tuple[OperationAccess, ...], selection: Selection) -> str:
-    """The `what` of a run record: a readable description, and the query and selection for a replay, as JSON."""
+    """The `options` of a run record: a readable description, and the query and selection for a replay, as JSON."""
     settings = {
         **asdict(spec),
         "parameters": parameters_json(spec.parameters),
         "for_each": [{**asdict(each), "parameters": parameters_json(each.parameters)} for each in spec.for_each],
     }
     body = describe(spec) | {"levels": [each.level for each in access_levels]}
-    return json.dumps(body | {"choice": asdict(selection), "wanted": settings})
+    return json.dumps(body | {"selection": asdict(selection), "settings": settings})
 
 
 def from_record(record: RunRecord) -> tuple[Selection, QuerySpec]:
     """Read the selection and the query of an earlier run, and validate them. Raises JournalError if that fails."""
     try:
-        body = json.loads(record.what)
-        settings = body["wanted"]
+        body = json.loads(record.options)
+        settings = body["settings"]
         if "follow_ups" in settings:  # name of `for_each` in records of earlier versions
             settings["for_each"] = settings.pop("follow_ups")
-        return build(Selection, body["choice"]), validate_query(build(QuerySpec, settings))
+        return build(Selection, body["selection"]), validate_query(build(QuerySpec, settings))
     except (ValueError, TypeError, KeyError, AttributeError, QueryError) as error:
         raise JournalError(
             f"the record of run {record.run_id} does not contain its query", where=record.manifest, hint="start a new run"

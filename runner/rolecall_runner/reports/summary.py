@@ -60,7 +60,7 @@ class Tally:
         return max(self.targets, self.count)
 
     @property
-    def good(self) -> bool:
+    def passed(self) -> bool:
         """Whether all selected accounts passed or were skipped, and at least one passed."""
         return bool(self.marks[Mark.OK]) and self.total == self.marks[Mark.OK] + self.marks[Mark.SKIPPED]
 
@@ -133,7 +133,7 @@ def print_summary(console: Console, info: RunInfo, verdicts: Iterable[Verdict], 
         console.print(sanitize_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
     if remarks.missing:
         _print(console, Text(not_rehearsed_line(remarks.missing), style=STYLES[Mark.SKIPPED]))
-    style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
+    style = STYLES[Mark.OK] if counted.passed else STYLES[Mark.FAILED]
     console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)
 
 

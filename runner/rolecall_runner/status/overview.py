@@ -75,7 +75,7 @@ def overview(
     stale_after: timedelta,
 ) -> list[StatusRow]:
     """One row per target, in their order. `present` is called once per target."""
-    return [_row(target, status.of(target), present(target), now, stale_after) for target in targets]
+    return [_row(target, status.entry(target), present(target), now, stale_after) for target in targets]
 
 
 def counts(rows: Iterable[StatusRow]) -> dict[CustomerState, int]:

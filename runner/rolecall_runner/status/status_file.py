@@ -237,7 +237,7 @@ class StatusFile:
 
     entries: Mapping[StatusKey, StatusEntry] = field(default_factory=dict)
 
-    def of(self, target: Target) -> StatusEntry:
+    def entry(self, target: Target) -> StatusEntry:
         """The entry of a target; an empty one if there is none, or if it has another role."""
         found = self.entries.get(key_of(target))
         return found if found is not None and found.role_arn == target.role_arn else StatusEntry(target.role_arn)
@@ -277,7 +277,7 @@ def read_module_history(path: Path, targets: Iterable[Target]) -> ModuleHistory:
     earlier: dict[StatusKey, tuple[EarlierModule, ...]] = {}
     forms: dict[StatusKey, str] = {}
     for target in targets:
-        entry = status.of(target)
+        entry = status.entry(target)
         try:
             found = tuple(EarlierModule(decode_access(each.access), bool(each.gone)) for each in entry.versions)
         except ValueError as error:

@@ -178,7 +178,7 @@ def _change_each(
     """Update the entries of these targets in one write."""
     return change_status(
         status_path(out, rehearsal=rehearsal),
-        lambda before: {key_of(target): change(before.of(target), target) for target in targets},
+        lambda before: {key_of(target): change(before.entry(target), target) for target in targets},
     )
 
 
@@ -375,12 +375,12 @@ def record_verdicts(
             key = (verdict.kind, verdict.name)
             target = by_key[key]
             found[key] = apply_verdict(
-                before.of(target),
+                before.entry(target),
                 target,
                 verdict,
                 date=date,
                 run=run,
-                module=modules.module(target) if context.written_is_current(target) else "",
+                module=modules.module(target) if context.output_is_current(target) else "",
                 access=lambda target=target: _snapshot(target, context),  # type: ignore[misc]
             )
         return found

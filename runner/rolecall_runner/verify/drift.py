@@ -90,7 +90,7 @@ def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
     wanted = _part(intended, role_arn)
     if reading.missing:
         return Drift(differences(wanted, Access()), gone=True)
-    found = _without_unmanaged_documents(reading.over(wanted, role_arn), wanted)
+    found = _without_unmanaged_documents(reading.merged_with(wanted, role_arn), wanted)
     stale = _stale(reading)
     plain = Access(  # with the agreed tags and descriptions, so that only access differs
         roles={arn: _labelled(role, wanted.roles.get(arn)) for arn, role in found.roles.items()},

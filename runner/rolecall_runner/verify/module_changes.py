@@ -119,11 +119,11 @@ class _Comparison:
 
     def _differs(self, before: ModuleSide, after: ModuleSide, action: str, resource: str, *, both: bool) -> bool:
         region = self._regions[0]
-        if not before.perhaps(action, resource, region):
+        if not before.possibly_allows(action, resource, region):
             return False
-        if both and after.perhaps(action, resource, region):
-            return before.always(action, resource) != after.always(action, resource)
-        return not after.always(action, resource)
+        if both and after.possibly_allows(action, resource, region):
+            return before.always_allows(action, resource) != after.always_allows(action, resource)
+        return not after.always_allows(action, resource)
 
     def _denies(self) -> Iterator[ChangedPart]:
         allows = (*self._then.allows, *self._now.allows, *self._then.managed, *self._now.managed)
@@ -181,11 +181,11 @@ class _Comparison:
                 continue
             conclusive = not call.absent or (
                 # Without s3:ListBucket S3 returns 403 for a key that does not exist, even with s3:GetObject.
-                before.surely("s3:ListBucket", call.resource.partition("/")[0], region)
-                and after.surely("s3:ListBucket", call.resource.partition("/")[0], region)
+                before.certainly_allows("s3:ListBucket", call.resource.partition("/")[0], region)
+                and after.certainly_allows("s3:ListBucket", call.resource.partition("/")[0], region)
             )
-            surely = before.surely(call.action, call.resource, region)
-            if conclusive and surely and not after.perhaps(call.action, call.resource, region):
+            surely = before.certainly_allows(call.action, call.resource, region)
+            if conclusive and surely and not after.possibly_allows(call.action, call.resource, region):
                 return Probe(call, region, allowed)
         return None
 
@@ -239,15 +239,15 @@ class ModuleSide:
             for each in self.allows
         )
 
-    def always(self, action: str, resource: str) -> bool:
+    def always_allows(self, action: str, resource: str) -> bool:
         """Whether the action is always allowed: conditional Allow statements are ignored, all Deny statements apply."""
         return self._strict.may(Request(self._caller, resource, action)).allowed
 
-    def surely(self, action: str, resource: str, region: str) -> bool:
+    def certainly_allows(self, action: str, resource: str, region: str) -> bool:
         """Whether the call is allowed whatever the unknown policies contain."""
         return self._least.may(self._request(action, resource, region, free=False)).allowed
 
-    def perhaps(self, action: str, resource: str, region: str) -> bool:
+    def possibly_allows(self, action: str, resource: str, region: str) -> bool:
         """Whether the call may be allowed, by an unknown policy or with an unknown condition key."""
         if self.bounds.unknown:
             return True

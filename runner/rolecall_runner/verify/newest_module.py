@@ -112,9 +112,9 @@ class NewestModule:
             return check
         resource = str(check.evidence.get("resource", "*"))
         if check.step is Step.OUTSIDE:
-            explained = any(side.perhaps(action, resource, region) for side in self._sides)
+            explained = any(side.possibly_allows(action, resource, region) for side in self._sides)
         else:
-            explained = any(not side.surely(action, resource, region) for side in self._sides)
+            explained = any(not side.certainly_allows(action, resource, region) for side in self._sides)
         if not explained:
             return check
         self._older.append(f"{action} {'still works' if check.step is Step.OUTSIDE else 'does not work yet'}")

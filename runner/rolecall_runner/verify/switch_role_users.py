@@ -110,7 +110,7 @@ def _without_mfa(target: Target, intended: Access, reading: RoleReading) -> str:
     """The problem if the deployed trust policy allows an assume without the required MFA; empty otherwise."""
     if not target.require_mfa or not isinstance(reading.settings, RoleSettings) or reading.missing:
         return ""
-    evaluator = Evaluator(reading.over(intended, target.role_arn))
+    evaluator = Evaluator(reading.merged_with(intended, target.role_arn))
     for arn in (*sorted(intended.users), target.backend_role_arn):
         request = Request(Caller(arn, IdentitySide.ALLOWS_ALL), target.role_arn, context={MFA: ()})
         if evaluator.may_assume(request).allowed:
@@ -168,7 +168,7 @@ def _is_note(change: Change, found: User, wanted: User) -> bool:
 def _cannot_switch(target: Target, intended: Access, live: _Live, user: User) -> Iterator[str]:
     """The problem if the user may not switch, with unread parts as agreed."""
     groups = {**intended.groups, **{arn: group for arn, group in live.groups.items() if isinstance(group, Group)}}
-    own = live.role.over(intended, target.role_arn) if live.role is not None else intended
+    own = live.role.merged_with(intended, target.role_arn) if live.role is not None else intended
     read = {arn: policy for arn, policy in live.policies.items() if isinstance(policy, ManagedPolicy)}
     policies = {**intended.policies, **own.policies, **read}
     access = Access(roles=own.roles, policies=policies, groups=groups, users={user.arn: user})

@@ -209,7 +209,7 @@ def test_second_start_is_refused_while_the_first_one_starts(
     with pytest.raises(SandboxError, match="another sandbox is starting or running in this folder"):
         start_sandbox(home, SandboxRequest(None, str(tmp_path)))
 
-    assert (None, False) == (starting.poll(), home.wanted.exists())
+    assert (None, False) == (starting.poll(), home.request.exists())
 
 
 def test_down_stops_a_sandbox_that_is_still_starting(home: StateDir, starting: subprocess.Popen[bytes]) -> None:

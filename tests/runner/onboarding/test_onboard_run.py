@@ -61,7 +61,7 @@ def run(
     stage: Stage,
     folder: Path,
     day: Day,
-    pace: PollOptions | None = None,
+    poll_options: PollOptions | None = None,
     runtime: Runtime | None = None,
     *,
     name: str = "account1",
@@ -75,7 +75,7 @@ def run(
     ended = onboard(
         start,
         name,
-        pace=pace or PollOptions(),
+        poll_options=poll_options or PollOptions(),
         options=ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs"),
         runtime=runtime or day.runtime(),
         on_attempt=heard.append,

@@ -26,12 +26,14 @@ def with_causes(*causes: str, mark: Mark = Mark.FAILED) -> Verdict:
     return replace(verdict(), checks=(check,), diagnoses=tuple(Diagnosis(cause, "", "") for cause in causes))
 
 
-def waited(looks: Iterable[Verdict], pace: PollOptions, day: Day | None = None) -> tuple[list[PollAttempt], list[float]]:
+def waited(
+    looks: Iterable[Verdict], poll_options: PollOptions, day: Day | None = None
+) -> tuple[list[PollAttempt], list[float]]:
     """What was heard, and the pauses."""
     left = iter(looks)
     heard: list[PollAttempt] = []
     here = day or Day()
-    last = wait_for_role(lambda: next(left), pace, here.runtime(), heard.append)
+    last = wait_for_role(lambda: next(left), poll_options, here.runtime(), heard.append)
 
     assert last == heard[-1] or here.runtime().stop.is_set()
     return heard, here.pauses
@@ -73,8 +75,8 @@ def test_once_is_one_look() -> None:
 def test_what_gives_no_clear_answer_is_asked_less_and_less() -> None:
     """Up to five minutes, and back to the usual pause with the first clear answer."""
     unclear = with_causes("throttled", mark=Mark.INCONCLUSIVE)
-    pace = PollOptions(every_seconds=30)
-    _, pauses = waited([*[not_there()] * 6, *[unclear] * 5, not_there(), verdict()], pace)
+    poll_options = PollOptions(every_seconds=30)
+    _, pauses = waited([*[not_there()] * 6, *[unclear] * 5, not_there(), verdict()], poll_options)
 
     assert [60, 120, 240, 300, 300, 30] == pauses[6:]
     assert 600 == pause_seconds(9, 9, PollOptions(every_seconds=600), 0.5)

@@ -51,16 +51,18 @@ def test_a_run_keeps_its_question_to_the_letter(question: QuerySpec) -> None:
     """What is read back from a record is the question that was asked, and the choice of whom."""
     choice = Selection("tier=gold", 5, 7, "20261123-191500-0a1b2c")
 
-    record = replace(RECORD, what=to_record(question, check_reads(question), choice))
+    record = replace(RECORD, options=to_record(question, check_reads(question), choice))
 
     assert (choice, question) == from_record(record)
 
 
-@pytest.mark.parametrize("what", ["", "[]", '{"query": "ec2 DescribeVpcs"}', '{"choice": {}, "wanted": {"service": "x"}}'])
+@pytest.mark.parametrize(
+    "what", ["", "[]", '{"query": "ec2 DescribeVpcs"}', '{"selection": {}, "settings": {"service": "x"}}']
+)
 def test_a_record_without_its_question_is_told(what: str) -> None:
     """A record that another program wrote, or no one, is an error with the run's name."""
     with pytest.raises(JournalError, match="run 20261124-191500-0a1b2c does not contain its query"):
-        from_record(replace(RECORD, what=what))
+        from_record(replace(RECORD, options=what))
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_rows_go_to_stdout_and_what_did_not_answer_to_stderr(folder: Path) -> No
     (kept,) = (folder / ".rolecall" / "runs").iterdir()
     assert ("query", "ec2 DescribeVpcs") == (
         json.loads((kept / "run.json").read_text())["task"],
-        json.loads(json.loads((kept / "run.json").read_text())["what"])["query"],
+        json.loads(json.loads((kept / "run.json").read_text())["options"])["query"],
     )
 
 

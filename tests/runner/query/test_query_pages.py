@@ -123,10 +123,10 @@ class FakeSession:
 
 class FakeSessions(Sessions):
     def __init__(self) -> None:
-        self.session = FakeSession()
+        self.only = FakeSession()
 
-    def of(self, target: Target) -> Any:  # noqa: ARG002 - one account a test
-        return self.session
+    def session(self, target: Target) -> Any:  # noqa: ARG002 - one account a test
+        return self.only
 
 
 def task(question: QuerySpec, **by_region: Any) -> QueryTask:

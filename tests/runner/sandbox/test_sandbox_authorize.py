@@ -359,7 +359,7 @@ def test_a_dry_run_says_whether_the_call_would_be_allowed() -> None:
 
     def answer(statement: Statement) -> tuple[int, bool] | None:
         access = Access.of(User(USER, inline={"u": document(statement)}))
-        reply = Authorization(lambda: (access, Evaluator(access)), lambda: NOW).answer(call, session, "id")
+        reply = Authorization(lambda: (access, Evaluator(access)), lambda: NOW).handle(call, session, "id")
         return (reply.status, b"DryRunOperation" in reply.body) if reply else None
 
     assert [(412, True), (403, False)] == [answer(allow("ec2:*")), answer(allow("s3:*"))]
@@ -376,7 +376,7 @@ def test_decisions_follow_the_access_of_the_moment() -> None:
         return access, Evaluator(access)
 
     authorization = Authorization(everything, lambda: NOW)
-    replies = [authorization.answer(read(INSTANCES), session, "id") for _ in range(3)]
+    replies = [authorization.handle(read(INSTANCES), session, "id") for _ in range(3)]
 
     assert [None, None, 403] == [reply and reply.status for reply in replies]
 

@@ -148,7 +148,7 @@ def test_the_form_is_the_documented_one(tmp_path: Path) -> None:
 def test_no_file_is_an_empty_status(tmp_path: Path) -> None:
     """So is a folder that is not there."""
     assert StatusFile() == read_status(path_of(tmp_path / "nowhere"))
-    assert StatusEntry(target().role_arn) == StatusFile().of(target())
+    assert StatusEntry(target().role_arn) == StatusFile().entry(target())
 
 
 def test_a_switch_role_and_a_customer_of_one_name_are_two(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_switch_role_and_a_customer_of_one_name_are_two(tmp_path: Path) -> Non
     )
     after_all = change_status(path_of(tmp_path), lambda _b: {("customer", "same"): one, ("switch-role", "same"): other})
 
-    assert (one, other) == (after_all.of(target("same")), after_all.of(switch_role("same")))
+    assert (one, other) == (after_all.entry(target("same")), after_all.entry(switch_role("same")))
     assert after_all == read_status(path_of(tmp_path))
 
 

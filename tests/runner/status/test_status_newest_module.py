@@ -197,7 +197,7 @@ def test_the_history_comes_back_from_the_file(tmp_path: Path) -> None:
     change_status(path, lambda _before: {("customer", "account1"): entry})
     history = read_module_history(path, [target()])
 
-    assert entry == read_status(path).of(target())
+    assert entry == read_status(path).entry(target())
     assert [True, False] == [each.gone for each in history.earlier["customer", "account1"]]
     assert "cloudformation" == history.forms["customer", "account1"]
     assert {} == read_module_history(path, [target(role_arn="arn:aws:iam::333333333333:role/role1")]).earlier

@@ -54,7 +54,7 @@ def test_a_session_that_ended_is_renewed_and_the_call_repeated() -> None:
     """Expired credentials are assumed anew where the run's own session is at hand."""
     with running(plan(ExpiredToken, at_most=1)) as rig, staged(rig) as stage:
         target = stage.role("busy", "sqs:ListQueues")
-        session = stage.context.sessions.of(target)
+        session = stage.context.sessions.session(target)
         (check,) = try_grants(target, session, stage.agreed(target, "sqs:ListQueues"))
 
     assert Mark.OK == check.mark
@@ -67,7 +67,7 @@ def test_a_role_that_can_no_longer_be_assumed_has_refused_no_action() -> None:
         target = stage.role("gone", "sqs:ListQueues")
         rig.administrator(target.account_id).delete_role_policy(RoleName="gone", PolicyName="main")
         rig.administrator(target.account_id).delete_role(RoleName="gone")
-        (check,) = try_grants(target, stage.context.sessions.of(target), stage.agreed(target, "sqs:ListQueues"))
+        (check,) = try_grants(target, stage.context.sessions.session(target), stage.agreed(target, "sqs:ListQueues"))
 
     assert Mark.INCONCLUSIVE == check.mark
     assert "no credentials for the call" in check.message

@@ -32,7 +32,7 @@ def run_json(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
     counted = tally(held, info.targets)
     body = {
         "run": info.to_json(),
-        "ok": counted.good,
+        "ok": counted.passed,
         "accounts": {str(mark): counted.marks[mark] for mark in Mark},
         "rehearsal": info.rehearsal,
         "verdicts": [verdict_body(verdict) for verdict in held],

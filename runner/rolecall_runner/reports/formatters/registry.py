@@ -74,13 +74,13 @@ class TextOutput:
 class VerdictOutput:
     """What a format of a verify run can use.
 
-    `command` adds the options of this run to a command line that is shown as a hint. `picture` returns the access graph as
+    `command` adds the options of this run to a command line that is shown as a hint. `graph` returns the access graph as
     SVG and the sentences that describe it.
     """
 
     text: TextOutput
     command: Callable[[str], str]
-    picture: Callable[[], tuple[str, tuple[str, ...]]]
+    graph: Callable[[], tuple[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)

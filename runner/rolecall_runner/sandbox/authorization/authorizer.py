@@ -148,7 +148,7 @@ class Authorization:
         self._clock = clock
         self._prepared: tuple[Access, Authorizer] | None = None
 
-    def answer(self, call: ApiCall, session: SessionInfo, request_id: str) -> HttpReply | None:
+    def handle(self, call: ApiCall, session: SessionInfo, request_id: str) -> HttpReply | None:
         """The refusal of a call or the reply to a dry run; None to run it."""
         access, evaluator = self._everything()
         # Read once: another thread may replace it, by an equivalent one.

@@ -124,7 +124,7 @@ class StateDir:
         return self.folder / "environments.json"
 
     @property
-    def wanted(self) -> Path:
+    def request(self) -> Path:
         """The settings (see `SandboxRequest`)."""
         return self.folder / "wanted.json"
 
@@ -188,7 +188,7 @@ def start_sandbox(
     with _locked(home) as lock:
         for stale in (home.record, home.failure, home.environments, home.progress):
             stale.unlink(missing_ok=True)
-        write_record(home.wanted, asdict(wanted))
+        write_record(home.request, asdict(wanted))
         child = _spawn(home, lock)
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
