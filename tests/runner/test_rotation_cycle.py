@@ -91,7 +91,7 @@ def test_a_whole_rotation(stage: Stage) -> None:
 
     applied(stage)
     between = verify(stage)
-    said = "rotation: account1 accepted the new external id: finish with gen customer rotate-external-id account1 --finish"
+    said = "rotation: account1 accepted the new external ID: finish with gen customer rotate-external-id account1 --finish"
     assert (0, True) == (between.code, said in between.out), between.out
     assert works(stage)
 

@@ -97,7 +97,7 @@ class _Own(Enum):
 
 
 OWN = _Own.OWN
-"""The target's own external id."""
+"""The target's own external ID."""
 
 
 class SessionCache(Protocol):

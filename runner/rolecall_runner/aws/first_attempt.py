@@ -2,7 +2,7 @@
 
 Between serializing a request and parsing the reply, botocore 1.44.5 spends more time on events, header objects and a second
 preparation of the request than on sending it. With 64 workers at 50 ms latency this module saves 21 to 46 % of the CPU time
-of a call (`tests/benchmarks/bench_runner.py`, against "plain"; below 20 % it should go).
+of a call (`benchmarks/bench_runner.py`, against "plain"; remove it if that falls below 20 %).
 
 botocore's event `before-call` lets a handler answer the call. The handler receives the finished request (endpoint, body,
 user agent and parameter validation are botocore's), signs it with botocore's signer, sends it and parses the reply with the

@@ -1,7 +1,7 @@
 """The deadline of one target, and the retry loop for targets and single calls.
 
-A thread cannot be stopped from outside. When a target's time is up, the engine records its result and continues with
-another thread; the late thread is refused its next call.
+A thread cannot be stopped from outside. When a target exceeds its time limit, the engine records its result and continues
+with another thread; the next call of the late thread raises DeadlineExceededError.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ends: ContextVar[tuple[float, Clock] | None] = ContextVar("rolecall_deadline", 
 
 
 class DeadlineExceededError(Exception):
-    """The target's time is up; the call was not made."""
+    """The target's time limit is exceeded; the call was not made."""
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def rehearse(
     """Apply the modules in a sandbox with Terraform, compare the result with the plan, and destroy it again.
 
     Without terraform or tofu on PATH, or without an AWS provider, the modules are parsed and provisioned instead; the report
-    names the method. Exit code 1 if anything differs from the plan, or is still exists after the destroy.
+    names the method. Exit code 1 if anything differs from the plan, or still exists after the destroy.
     """
     if plugin_dir is not None and not plugin_dir.is_dir():
         raise SelectionError(

@@ -64,7 +64,7 @@ def sql(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Query the rows of earlier queries in SQL, without AWS calls. Each table holds the last run of its query.
+    """Query the rows of earlier queries in SQL, without AWS calls. Each table contains the last run of its query.
 
     The first columns are account, account_id, region, queried_at, run_id and rehearsal. More tables: `runs`, `errors` and
     `play_results`.

@@ -171,7 +171,7 @@ def _check_resume(*, limit: str, sample: int | None, retry: str | None, resume: 
 
 
 def _readers(arguments: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Parse values of --reader to pairs of account id and profile. Raises SelectionError."""
+    """Parse values of --reader to pairs of account ID and profile. Raises SelectionError."""
     pairs = [(account_id, profile) for account_id, _, profile in (text.partition("=") for text in arguments)]
     if wrong := [
         text for text, (account_id, profile) in zip(arguments, pairs, strict=True) if not (account_id.isdigit() and profile)

@@ -92,7 +92,7 @@ class RunRecord:
 
 
 def new_run_id(now: datetime, token: Callable[[int], str]) -> str:
-    """Create a run id such as `20261124-191500-0a1b2c`: UTC time and three random bytes (`token`: `secrets.token_hex`)."""
+    """Create a run ID such as `20261124-191500-0a1b2c`: UTC time and three random bytes (`token`: `secrets.token_hex`)."""
     return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{token(3)}"
 
 

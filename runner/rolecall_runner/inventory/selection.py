@@ -2,7 +2,7 @@
 
     all                 every target                     tier=gold     a label or tag; wildcards in the value
     acme                a name                           region=eu-*   also region, permission and kind of the target
-    acme-*, a?me        names with wildcards             222222222222  an account id
+    acme-*, a?me        names with wildcards             222222222222  an account ID
     ~ac(me|ne)          a regular expression, from the start of the name
     @names.txt          a file of terms, one per line; `#` starts a comment
 

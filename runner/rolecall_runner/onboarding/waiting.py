@@ -38,7 +38,7 @@ class PollOptions:
 
 @dataclass(frozen=True, slots=True)
 class PollAttempt:
-    """One attempt. `number`: counted, from 1. `waited_seconds`: since the start. `pause_seconds`: until the next."""
+    """One attempt. `number`: counted from 1. `waited_seconds`: since the start. `pause_seconds`: until the next."""
 
     verdict: Verdict
     number: int

@@ -211,7 +211,7 @@ class TaskResult:
 
 @dataclass(frozen=True, slots=True)
 class PlayStop:
-    """The run stops; `reason`: why."""
+    """The run stops for this reason."""
 
     play: Play
     reason: str

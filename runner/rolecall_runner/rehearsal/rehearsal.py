@@ -117,7 +117,7 @@ def rehearse(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The access of accounts by account id, and the errors of those that could not be read."""
+    """The access of accounts by account ID, and the errors of those that could not be read."""
 
     accounts: Mapping[str, Access]
     problems: Mapping[str, str]

@@ -56,7 +56,7 @@ class WaitDisplay:
             self._live.stop()
 
     def update(self, attempt: PollAttempt) -> None:
-        """Show a attempt."""
+        """Show an attempt."""
         before = self._last
         self._last, self._updated = attempt, self._clock()
         if self._live is None and not self._quiet and (before is None or attempt_text(before) != attempt_text(attempt)):
@@ -163,7 +163,7 @@ def onboarding_json(ended: OnboardingResult) -> str:
     """The result as indented JSON with a trailing newline.
 
     `rehearsal`: the result comes from a sandbox. `verified`: all checks passed. `can_assume`: the role was assumed.
-    `unseen`: changes of the newest module that no call can show. `run`: the ID of the verify run, null if there was none.
+    `unseen`: changes of the newest module that no AWS call can detect. `run`: ID of the verify run, null if there was none.
     `verdict`: see `Verdict.to_json`. `entry`: the customer's entry of the status file. `message`: the message to send.
     """
     body = {

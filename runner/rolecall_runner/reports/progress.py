@@ -86,7 +86,7 @@ class VerifyProgress:
 
 
 def counts_text(tally: Tally) -> Text:
-    """For example `ok 12  failed 1`, in colours; marks other than ok only if they occur."""
+    """For example `ok 12  failed 1`, in colors; marks other than ok only if they occur."""
     text = Text.assemble((f"ok {tally.marks[Mark.OK]:,}", STYLES[Mark.OK]))
     for mark in (*Mark.problems(), Mark.SKIPPED):
         if tally.marks[mark]:

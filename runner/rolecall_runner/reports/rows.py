@@ -56,7 +56,7 @@ _SHOWN = 10
 
 
 def preview_lines(found: Preview) -> Iterator[str]:
-    """Each call with its action and access level, the number of calls, and the accounts that cannot answer."""
+    """Each call with its action and access level, the number of calls, and the accounts without permission."""
     first, *further = found.access_levels
     with_what = f" with {json.dumps(found.parameters)}" if found.parameters else ""
     yield f"{first.service} {first.operation}{with_what}"

@@ -1,7 +1,4 @@
-"""The fleet on a terminal: counts first, then who needs someone, then what to do about it.
-
-The fleet's state for machines.
-"""
+"""Output of `runner status`: counts, the accounts that need attention, and the next commands; or JSON."""
 
 from __future__ import annotations
 

@@ -166,10 +166,11 @@ def not_rehearsed_line(missing: Mapping[str, int]) -> str:
 
 @dataclass(slots=True)
 class _Remarks:
-    """What the summary names besides the marks.
+    """Remarks at the end of the summary.
 
     `rotations`: customers whose external ID is being rotated, by the state of the rotation. `unseen`: accounts that passed
-    although no call can show whether their newest module is applied. `missing`: actions that the sandbox does not simulate.
+    although no AWS call can detect whether their newest module is applied. `missing`: actions that the sandbox does not
+    simulate.
     """
 
     rotations: dict[RotationState, list[str]] = field(default_factory=dict)
@@ -186,11 +187,11 @@ class _Remarks:
     def lines(self, command: Callable[[str], str]) -> Iterator[str]:
         """Rotations that wait for the customer, those that wait for you, and unseen modules, with the next commands."""
         if waiting := self.rotations.get(RotationState.WAITING):
-            yield f"rotation: {_listed(waiting)} accepted only the previous external id: the new module is not applied"
+            yield f"rotation: {_listed(waiting)} accepted only the previous external ID: the new module is not applied"
         seen = [*self.rotations.get(RotationState.BOTH, ()), *self.rotations.get(RotationState.NEW_ONLY, ())]
         if seen:
             finish = command(f"gen customer rotate-external-id {shlex.quote(seen[0])} --finish")
-            yield f"rotation: {_listed(seen)} accepted the new external id: finish with {finish}"
+            yield f"rotation: {_listed(seen)} accepted the new external ID: finish with {finish}"
         if self.unseen:
             confirm = command(f"runner status {shlex.quote(self.unseen[0])} --applied")
             named = _listed(self.unseen)

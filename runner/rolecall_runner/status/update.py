@@ -286,7 +286,7 @@ def apply_verdict(
 
 
 def _unknown_before(entry: StatusEntry, module: str) -> bool:
-    """Whether the customer may have another module of which only the digest is known (an entry of an older rolecall)."""
+    """Whether the customer may have another module of which only the digest is known (an entry without `versions`)."""
     if entry.versions:
         return False
     verified, handover = entry.verified, entry.handed_over

@@ -127,7 +127,7 @@ class VerifyContext:
 
     @property
     def rehearsal(self) -> bool:
-        """Whether a sandbox answers instead of AWS."""
+        """Whether a sandbox is used instead of AWS."""
         return self.assumer.caller.rehearsal or self.clients.rehearsal
 
     def earlier(self, target: Target) -> tuple[EarlierModule, ...]:

@@ -1,9 +1,9 @@
 """Bounds of the agreed access where documents of AWS managed policies are not known.
 
 A manifest names AWS managed policies without their documents. If the role may read them, the deployed document is used. Else
-`data/well_known_policies.json` has bounds for some: `allows` has a few actions that the policy surely allows, `services` all
-services that it covers; `reads_except` adds all `reads` except the listed ones. There are no documents, since AWS changes
-them, mostly by adding to them. A test checks the table against moto's policy documents.
+`data/well_known_policies.json` has bounds for some: `allows` has a few actions that the policy certainly allows, `services`
+all services that it covers; `reads_except` adds all `reads` except the listed ones. There are no documents, since AWS
+changes them, mostly by adding to them. A test checks the table against moto's policy documents.
 """
 
 from __future__ import annotations

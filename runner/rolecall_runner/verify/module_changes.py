@@ -1,8 +1,8 @@
 """Changes between the newest module and an earlier one, and the calls that show which of the two is applied.
 
 A run proves that the newest module is applied only if it sees every change: each withdrawn permission refused, each new one
-allowed, the new trust policy in force. Changes that no safe call can show (a write action, a session duration, a tag) are
-named and reported as unseen.
+allowed, the new trust policy in force. Changes that no safe call can detect (a write action, a session duration, a tag)
+are reported as unseen.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class _Comparison:
     def _part(
         self, what: str, actions: list[str], resource: str, before: ModuleSide, after: ModuleSide, allowed: bool
     ) -> ChangedPart:
-        """The change with calls that `before` surely allows and `after` surely does not."""
+        """The change with calls that `before` certainly allows and `after` certainly does not."""
         probes: list[Probe] = []
         for action in actions:
             if len(probes) >= CALLS_PER_PART:
@@ -191,7 +191,7 @@ class _Comparison:
 
 
 class ModuleSide:
-    """One module of a comparison: its statements, and whether it surely or perhaps allows a call."""
+    """One module of a comparison: its statements, and whether it certainly or possibly allows a call."""
 
     def __init__(self, target: Target, bounds: Bounds) -> None:
         self.bounds = bounds
@@ -266,7 +266,7 @@ def trust_changed(then: Access, now: Access, target: Target) -> bool:
 
 
 def trust_answers(then: Access, target: Target, checks: tuple[Check, ...]) -> Iterator[tuple[Check, bool]]:
-    """Checks of assumes that the earlier trust policy surely decides, each with whether AWS decided the same.
+    """Checks of assumes that the earlier trust policy certainly decides, each with whether AWS decided the same.
 
     False shows that the earlier trust policy is no longer in force.
     """

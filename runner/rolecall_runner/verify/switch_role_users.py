@@ -1,6 +1,6 @@
-"""Checks of switch roles: whether people can switch, and whether the trust policy enforces MFA.
+"""Checks of switch roles: whether users can switch, and whether the trust policy enforces MFA.
 
-A run cannot switch in place of a person. So the configuration is read in both accounts, where the run has credentials that
+A run cannot switch roles in place of a user. The configuration is read in both accounts, where the run has credentials that
 may read IAM, and the evaluator decides on it.
 """
 

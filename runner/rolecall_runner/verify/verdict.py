@@ -116,7 +116,7 @@ class Check:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Under Step.MODULE: the changes of the newest module that no call could show."""
+        """Under Step.MODULE: the changes of the newest module that no call could detect."""
         return tuple(str(each) for each in self.evidence.get(UNSEEN, ()))
 
     @property
@@ -143,7 +143,7 @@ class Diagnosis:
 class Verdict:
     """The checks and diagnoses of one customer (`kind` customer) or switch role (`kind` switch-role).
 
-    `rehearsal`: a sandbox answered instead of AWS, so nothing is known about the live account. `form`: how the customer
+    `rehearsal`: a sandbox was used instead of AWS, so nothing is known about the live account. `form`: how the customer
     applies modules, a value of `update_message.Form`; empty if not known.
     """
 

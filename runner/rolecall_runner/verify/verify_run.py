@@ -27,7 +27,7 @@ class RunInfo:
     """One verify run, for reports.
 
     `manifest` and `selection` are as the user gave them; `started` and `ended` have a time zone; `version` is rolecall's.
-    `targets`: number of selected targets; 0: as many as there are verdicts. `rehearsal`: a sandbox answered instead of AWS.
+    `targets`: number of selected targets; 0: as many as there are verdicts. `rehearsal`: a sandbox was used instead of AWS.
     """
 
     run_id: str

@@ -40,8 +40,8 @@ def test_the_recap_says_who_has_yet_to_apply_and_whose_rotation_can_end() -> Non
     )
 
     assert [
-        "rotation: acme accepted only the previous external id: the new module is not applied",
-        "rotation: beta, gamma accepted the new external id: finish with gen customer rotate-external-id beta --finish",
+        "rotation: acme accepted only the previous external ID: the new module is not applied",
+        "rotation: beta, gamma accepted the new external ID: finish with gen customer rotate-external-id beta --finish",
     ] == rotation_lines(text)
 
 

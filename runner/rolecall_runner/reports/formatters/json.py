@@ -41,7 +41,7 @@ def run_json(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
 
 
 def verdict_body(verdict: Verdict) -> dict[str, Any]:
-    """A verdict that was prepared by `shown`, with the message to the customer."""
+    """A redacted verdict as JSON values, with the message to the customer."""
     return {**verdict.to_json(), "message": customer_message(verdict)}
 
 

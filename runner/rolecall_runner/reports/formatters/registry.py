@@ -1,6 +1,6 @@
 """The registries of output formats: one each for verify runs, rows of queries and plays.
 
-A format is a module of this folder. It registers what it offers under its name:
+A format is a module of this folder. It registers its writers under its name:
 
     ROW_FORMATS.add("csv", RowFormat(lambda output: CsvRowWriter(output.text.write, output.spec.columns)))
 """
@@ -63,7 +63,7 @@ class FormatRegistry(Generic[Format]):
 
 @dataclass(frozen=True, slots=True)
 class TextOutput:
-    """Where text goes: `write` for programs, `console` for people. `on_terminal`: `write` ends on a terminal."""
+    """Text output of a command: `write` for data, `console` for tables. `on_terminal`: `write` writes to a terminal."""
 
     write: Write
     console: Console
@@ -72,7 +72,7 @@ class TextOutput:
 
 @dataclass(frozen=True, slots=True)
 class VerdictOutput:
-    """What a format of a verify run can use.
+    """The input of a format of verdicts.
 
     `command` adds the options of this run to a command line that is shown as a hint. `graph` returns the access graph as
     SVG and the sentences that describe it.
@@ -98,12 +98,12 @@ class RowWriter(Protocol):
         """Write the rows of one account."""
 
     def close(self) -> None:
-        """Write what is left; nothing is written afterwards."""
+        """Write the remaining output. No other method is called afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowOutput:
-    """What a format of rows can use. `runs` holds the journal of the run `record`; `folder` is the option `--output`."""
+    """The input of a format of rows. `runs`: folder of the run `record`. `folder`: the option `--output`."""
 
     text: TextOutput
     spec: QuerySpec
@@ -124,15 +124,15 @@ class PlayWriter(Protocol):
     """Writes a run of plays."""
 
     def add(self, event: Event) -> None:
-        """Take one event."""
+        """Handle one event."""
 
     def close(self, recap: Recap) -> None:
-        """Write what is left, and the counts."""
+        """Write the remaining output and the recap."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayOutput:
-    """Where a run of plays goes. `line` writes a line in a style of rich ("" for none), if it is to be shown."""
+    """The output of a run of plays. `line` writes a line in a rich style ("" for none), unless --quiet is set."""
 
     write: Write
     line: Callable[[str, str], object]

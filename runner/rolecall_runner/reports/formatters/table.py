@@ -36,7 +36,7 @@ _WIDEST = 60
 class TableRows:
     """Prints a table in parts as accounts answer; wide cells are folded.
 
-    `columns` are the selected ones; account id and time are shown only if selected. Further columns of later rows are named
+    `columns` are the selected ones; account ID and time are shown only if selected. Further columns of later rows are named
     below the table.
     """
 

@@ -117,7 +117,7 @@ class MotoBackends:
                 yield account_id, "aws" if partition == "global" else partition, backend
 
     def backends(self, service: str) -> dict[str, dict[str, Any]]:
-        """A service's backends by account id and Region, or partition."""
+        """A service's backends by account ID and Region, or partition."""
         return {account_id: dict(regions) for account_id, regions in self._service(service).items()}
 
     def put_backends(self, service: str, found: dict[str, dict[str, Any]]) -> None:

@@ -44,7 +44,7 @@ def placeholder_policies(accesses: Iterable[Access]) -> Access:
 
     IAM refuses roles that name missing policies, and the content of these is not known. A placeholder boundary allows
     everything, so that the role's own policies decide; an attached placeholder allows only sts:GetCallerIdentity, which
-    needs no permission. The effect of the real policies is not rehearsed, which `note_on` reports.
+    needs no permission. The effect of the real policies is not rehearsed, which `placeholder_note` reports.
     """
     whole = Access.union(accesses)
     boundaries = {one.boundary for kind in (whole.roles, whole.users) for one in kind.values() if one.boundary}

@@ -115,7 +115,7 @@ class StateDir:
 
     @property
     def record(self) -> Path:
-        """Address and actors of the running sandbox (see `Running`)."""
+        """Address and actors of the running sandbox (see `RunningSandbox`)."""
         return self.folder / "sandbox.json"
 
     @property

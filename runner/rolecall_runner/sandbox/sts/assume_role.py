@@ -51,7 +51,7 @@ class AssumeRoleRequest:
 
     @property
     def account_id(self) -> str:
-        """The account id of the role."""
+        """The account ID of the role."""
         return self.role_arn.split(":")[4]
 
     @property
