@@ -60,7 +60,7 @@ def test_a_rotation_of_a_fleet_is_summed_up() -> None:
     """Of many customers the first few are named, and the rest counted."""
     text = recap(*(amid(f"c{number}", RotationState.WAITING) for number in range(60)))
 
-    assert "c0, c1, c2, c3, c4 and 55 more accepted only the previous external id" in rotation_lines(text)[0]
+    assert "c0, c1, c2, c3, c4 and 55 more accepted only the previous external ID" in rotation_lines(text)[0]
 
 
 def test_without_a_rotation_nothing_is_said_of_one() -> None:
