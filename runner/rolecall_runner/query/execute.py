@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from botocore.paginate import Paginator
 
+from rolecall_generator.text import pluralize
 from rolecall_runner.aws import AccountSession, Clients, DeadlineExceededError, Sessions, Status, account, utc_now
 from rolecall_runner.execution import Outcome, ProcessLocal
 from rolecall_runner.inventory import Target
@@ -69,7 +70,7 @@ def query_region(spec: QuerySpec, client_of: Any, context: FillContext) -> Regio
         # A row with an unknown column is kept, because the filter cannot be evaluated.
         if spec.where is None or not is_complete or search(spec.where, complete_row):
             rows.append(complete_row)
-    messages = tuple(f"{call} for {count:,} rows: the column is empty" for call, count in notes.items())
+    messages = tuple(f"{call} for {pluralize(count, 'row')}: the column is empty" for call, count in notes.items())
     return RegionRows(tuple(rows), messages)
 
 

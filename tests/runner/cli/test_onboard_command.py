@@ -107,7 +107,7 @@ def test_ctrl_c_ends_the_wait_and_says_how_to_go_on(stage: Stage) -> None:
 
     assert first.startswith("account1: not yet: AWS refuses: the role does not exist")
     assert (130, "") == (child.returncode, out), err
-    assert "interrupted; of account1: AWS refuses" in err
+    assert "interrupted; last result of account1: AWS refuses" in err
     assert "hint: runner onboard account1 continues the wait; recorded results are kept" in err
     assert "Traceback" not in err
     assert json.loads((stage.folder / "output" / "status.sandbox.json").read_text())["customers"]["account1"]["handed_over"]

@@ -264,7 +264,7 @@ def test_rehearsal_without_terraform_reports_its_backend(notes: Path) -> None:
     assert "neither terraform nor tofu is on PATH" in done.out
     assert "6 of 6 modules applied by parsed modules" in done.out
     assert ("parsed modules", ["customers/account1"], True) == (
-        machine["origin"],
+        machine["method"],
         [module["path"] for module in machine["modules"]],
         machine["passed"],
     )
