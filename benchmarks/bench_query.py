@@ -54,8 +54,8 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     """With rolecall's task: how many rows are those of their account and Region."""
     from rolecall_runner.aws.aws_config import AwsConfig, connect  # noqa: PLC0415
     from rolecall_runner.execution.execution_options import run  # noqa: PLC0415
-    from rolecall_runner.execution.interface import EngineSettings, PerProcess  # noqa: PLC0415
-    from rolecall_runner.query.answers import QueryAnswer  # noqa: PLC0415
+    from rolecall_runner.execution.interface import EngineSettings, ProcessLocal  # noqa: PLC0415
+    from rolecall_runner.query.answers import QueryResult  # noqa: PLC0415
     from rolecall_runner.query.execute import QueryTask  # noqa: PLC0415
     from rolecall_runner.query.spec import QuerySpec  # noqa: PLC0415
     from rolecall_runner.query.validate import validate_query  # noqa: PLC0415
@@ -63,11 +63,13 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     # Every process finds the caller by itself, as in a real run.
     os.environ |= {"AWS_ACCESS_KEY_ID": SOURCE_KEY, "AWS_SECRET_ACCESS_KEY": secret_of(SOURCE_KEY)}
     os.environ |= {"AWS_CA_BUNDLE": ca_bundle, "AWS_REGION": REGIONS[0]}
-    means = PerProcess(partial(connect, AwsConfig(endpoint_url=url, workers=WORKERS), "0a1b2c3d"))
-    task = QueryTask(validate_query(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]")), means)
+    connections = ProcessLocal(partial(connect, AwsConfig(endpoint_url=url, workers=WORKERS), "0a1b2c3d"))
+    task = QueryTask(
+        validate_query(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]")), connections
+    )
     right = 0
     for result in run(task, fleet(accounts), engine=_engine(engine), settings=EngineSettings(WORKERS)):
-        for row in QueryAnswer.from_result(result).rows():
+        for row in QueryResult.from_result(result).rows():
             first()
             right += row.values["InstanceId"] == instance_of(row.account_id) and row.region in REGIONS
     return right

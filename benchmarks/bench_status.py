@@ -88,7 +88,7 @@ def seconds_of_noting(folder: Path, inventory: Inventory) -> tuple[float, float]
     found = verdicts(inventory, folder / "runs")
     written_now = read_output_digests(folder / "out")
     planned = access_by_role(read_access(folder / "accounts.yaml", folder / "out", planned=True))
-    context: Any = SimpleNamespace(intended=planned, written=planned, written_is_current=lambda _target: True)
+    context: Any = SimpleNamespace(intended=planned, output_access=planned, output_is_current=lambda _target: True)
     record_verdicts(
         folder / "out", inventory.targets, found, now=NOW, run=RUN, rehearsal=False, context=context, modules=written_now
     )

@@ -67,7 +67,7 @@ def open_session(
     run_id = new_run_id(datetime.now(UTC), secrets.token_hex).rpartition("-")[2]
     try:
         cache = DiskSessionCache(session_cache, utc_now) if session_cache is not None else None
-        credentials = Sessions(Assumer(clients, caller, run_id), cache=cache).of(target).get_frozen_credentials()
+        credentials = Sessions(Assumer(clients, caller, run_id), cache=cache).session(target).get_frozen_credentials()
     except ClientError as error:
         code = error.response["Error"]["Code"]
         raise CallerError(
@@ -128,7 +128,7 @@ def run_as(command: Sequence[str], environment: Mapping[str, str]) -> int:
         completed = subprocess.run(list(command), env=dict(environment), check=False)  # noqa: S603 - the user's command
     except OSError as error:
         raise ToolError(
-            f"{command[0]} cannot be started: {error.strerror}", hint="give a program that is on PATH"
+            f"{command[0]} cannot be started: {error.strerror}", hint="specify a program that is on PATH"
         ) from error
     return completed.returncode if completed.returncode >= 0 else 128 - completed.returncode
 
@@ -173,7 +173,7 @@ def console_url(credentials: Credentials, *, partition: str, fetch: Fetch, desti
     return f"{endpoint}?{query}"
 
 
-_HINT = "try again; sessions of the sandbox have no console"
+_HINT = "try again; sandbox sessions have no console"
 
 
 def _console_home(host: str) -> str:

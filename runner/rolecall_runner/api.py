@@ -34,15 +34,15 @@ from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.records import rehearsing, status_path
 from rolecall_runner import sandbox as aws_sandbox  # imports moto lazily
 from rolecall_runner.aws import AwsConfig, Clients, Sessions, SigningCredentials, account, connect, endpoint_from_environment
-from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, Outside, PerProcess, Result, Task
+from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, ProcessLocal, Result, Runtime, Task
 from rolecall_runner.inventory import Selection, Target, select_keys
 from rolecall_runner.query import (
-    QueryAnswer,
+    QueryResult,
     QuerySpec,
     QueryTargets,
     Row,
     check_reads,
-    choose_targets,
+    load_targets,
     override,
     prepare,
     validate_query,
@@ -81,7 +81,7 @@ def execution_context(
         os.environ.update(aws_sandbox.actor_environment(world.sandbox, world.backend))
         os.environ[aws_sandbox.OPERATOR_VARIABLE] = world.sandbox.operator_credentials().secret
         try:
-            yield f"in a sandbox, {world.how}"
+            yield f"in a sandbox, {world.origin}"
         finally:
             os.environ.clear()
             os.environ.update(saved)
@@ -158,13 +158,13 @@ class FunctionTask:
     """A task that calls a function. The data is converted to JSON values: times in ISO 8601, secrets in replies hidden."""
 
     function: Function
-    means: PerProcess[tuple[Clients, Sessions]]
+    connections: ProcessLocal[tuple[Clients, Sessions]]
     name: str = "function"
 
     def __call__(self, target: Target) -> Outcome:
         """Call the function for one target. Raises the errors of AssumeRole and of the function."""
-        clients, sessions = self.means.get()
-        session = sessions.of(target)
+        clients, sessions = self.connections.get()
+        session = sessions.session(target)
         session.get_frozen_credentials()  # raises here, before the function runs, if the role cannot be assumed
         value = self.function(AccountClients(clients, session, target), target)
         if isinstance(value, Outcome):
@@ -173,9 +173,9 @@ class FunctionTask:
 
 
 class Rows:
-    """The rows of a query, as accounts complete. `errors`: the failures so far, as in `QueryAnswer.errors`."""
+    """The rows of a query, as accounts complete. `errors`: the failures so far, as in `QueryResult.errors`."""
 
-    def __init__(self, answers: Iterable[QueryAnswer]) -> None:
+    def __init__(self, answers: Iterable[QueryResult]) -> None:
         self._answers = answers
         self.errors: list[dict[str, str]] = []
 
@@ -219,9 +219,9 @@ class Fleet:
         self._faults = faults
         self._stack = ExitStack()
         self._opened = False
-        self._chosen: QueryTargets | None = None
+        self._query_targets: QueryTargets | None = None
         self._short_id = session_name or secrets.token_hex(_RUN_ID_BYTES)
-        self._means: PerProcess[tuple[Clients, Sessions]] | None = None
+        self._connections: ProcessLocal[tuple[Clients, Sessions]] | None = None
         self._clients: Clients | None = None
 
     def __enter__(self) -> Self:
@@ -236,36 +236,38 @@ class Fleet:
             self._clients.close()
         self._stack.close()
         self._opened = False
-        self._means = self._clients = None
+        self._connections = self._clients = None
 
     @property
-    def chosen(self) -> QueryTargets:
+    def query_targets(self) -> QueryTargets:
         """Inventory and selected targets, loaded once. Raises ManifestError, PlanError, OutputError, SelectionError."""
-        if self._chosen is None:
-            self._chosen = choose_targets(self.manifest, self.out, Selection(self.limit))
-        return self._chosen
+        if self._query_targets is None:
+            self._query_targets = load_targets(self.manifest, self.out, Selection(self.limit))
+        return self._query_targets
 
     @property
     def rehearsal(self) -> bool:
         """Whether calls go to a sandbox instead of AWS; False before the first call."""
-        return self._means is not None and self._means.made and self._means.get()[0].rehearsal
+        return self._connections is not None and self._connections.is_created and self._connections.get()[0].rehearsal
 
     def narrow(self, keys: frozenset[tuple[str, str]], run_id: str) -> None:
         """Limit the selection to these keys (kind and name) of an earlier run. Raises SelectionError if none remains."""
-        self._chosen = replace(self.chosen, targets=tuple(select_keys(self.chosen.targets, keys, run_id)))
+        self._query_targets = replace(
+            self.query_targets, targets=tuple(select_keys(self.query_targets.targets, keys, run_id))
+        )
 
     @property
     def accounts(self) -> tuple[Target, ...]:
         """The selected targets, in manifest order."""
-        return self.chosen.targets
+        return self.query_targets.targets
 
     @property
-    def means(self) -> PerProcess[tuple[Clients, Sessions]]:
+    def connections(self) -> ProcessLocal[tuple[Clients, Sessions]]:
         """Clients and sessions, created once per process. Raises SandboxError; the first `get` raises CallerError."""
         self._open()
-        if self._means is None:
-            self._means = PerProcess(partial(connect, self._aws(), self._short_id))
-        return self._means
+        if self._connections is None:
+            self._connections = ProcessLocal(partial(connect, self._aws(), self._short_id))
+        return self._connections
 
     def run(
         self,
@@ -273,21 +275,21 @@ class Fleet:
         accounts: Iterable[Target] | None = None,
         *,
         settings: EngineSettings | None = None,
-        outside: Outside | None = None,
+        runtime: Runtime | None = None,
     ) -> Iterator[Result]:
         """Run a task, or a function `(session, account) -> data`, over the accounts; yields results as they complete.
 
         `accounts` defaults to all selected ones. Engines with several processes require a module-level function.
         """
-        means = self.means
+        connections = self.connections
         if self._clients is None:
-            self._clients, _ = means.get()
+            self._clients, _ = connections.get()
         work: Any = task
         if not isinstance(getattr(task, "name", None), str):
-            work = FunctionTask(work, means, getattr(task, "__name__", "function"))
+            work = FunctionTask(work, connections, getattr(task, "__name__", "function"))
         chosen = self.accounts if accounts is None else accounts
         options = self.execution if settings is None else replace(self.execution, settings=settings)
-        return options.run(work, chosen, outside)
+        return options.run(work, chosen, runtime)
 
     def query(
         self,
@@ -306,19 +308,19 @@ class Fleet:
         """
         spec = override(
             QuerySpec(service, operation),
-            partition=self.chosen.inventory.manifest.partition,
+            partition=self.query_targets.inventory.manifest.partition,
             parameters=parameters,
             select=select,
             where=where,
             regions=tuple(regions),
         )
-        return Rows(self.ask(validate_query(spec), allow_write=allow_write))
+        return Rows(self.execute(validate_query(spec), allow_write=allow_write))
 
-    def ask(self, spec: QuerySpec, *, allow_write: bool = False) -> Iterator[QueryAnswer]:
+    def execute(self, spec: QuerySpec, *, allow_write: bool = False) -> Iterator[QueryResult]:
         """Execute a validated query and record the run; yields one answer per account. Raises QueryError, CallerError."""
-        judged = check_reads(spec, allow_write=allow_write)
+        access_levels = check_reads(spec, allow_write=allow_write)
         self._open()
-        return iter(prepare(spec, judged, self.chosen, aws=self._aws(), options=self.execution))
+        return iter(prepare(spec, access_levels, self.query_targets, aws=self._aws(), options=self.execution))
 
     def verify(self, options: VerifySpec | None = None) -> Iterator[Verdict]:
         """Verify the accounts and record the run; yields verdicts as they complete. Main thread only."""
@@ -335,7 +337,7 @@ class Fleet:
         with suppress(StatusError):  # optional: without it, an older module is not recognized as such
             status = status_path(self.out, rehearsal=rehearsing(os.environ))
             start = replace(start, history=read_module_history(status, self.accounts))
-        return VerifyTask(PerProcess(partial(make_context, start)))
+        return VerifyTask(ProcessLocal(partial(make_context, start)))
 
     def _start(self, options: VerifySpec | None, run_id: str = "") -> RunConfig:
         return RunConfig(self.manifest, self.out, run_id, self._aws(), options or VerifySpec())

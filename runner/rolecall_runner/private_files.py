@@ -19,7 +19,7 @@ from rolecall_generator.errors import ExitCode, RolecallError
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-_HINT = "check where it comes from; if it is yours: chown it to yourself and chmod go-w it, else delete it"
+_HINT = "check its origin; if it is yours, run chown and chmod go-w on it, otherwise delete it"
 
 
 class UnsafeFileError(RolecallError):
@@ -76,7 +76,7 @@ def open_private_file(path: Path, *, flags: int = os.O_RDONLY, user_id: Callable
     Raises UnsafeFileError if it belongs to another user, is writable by others, or is a link; and OSError.
     """
     if path.is_symlink():
-        raise UnsafeFileError("refusing to use a link in place of a private file", where=str(path), hint=_HINT)
+        raise UnsafeFileError("refusing to use a symbolic link as a private file", where=str(path), hint=_HINT)
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         _check(os.fstat(descriptor), path, stat.S_ISREG, user_id())
@@ -112,11 +112,11 @@ def check_private_folder(folder: Path, *, user_id: Callable[[], int] = os.geteui
 
 def _check(status: os.stat_result, path: Path, is_expected_type: Callable[[int], Any], user_id: int) -> None:
     if not is_expected_type(status.st_mode):
-        what = "a link, or not the kind of file that it should be"
+        what = "it is a symbolic link or has the wrong file type"
     elif status.st_uid != user_id:
         what = f"it belongs to another user (uid {status.st_uid})"
     elif status.st_mode & _WRITABLE_BY_OTHERS:
-        what = f"others may write it (mode {stat.S_IMODE(status.st_mode):04o})"
+        what = f"other users can write to it (mode {stat.S_IMODE(status.st_mode):04o})"
     else:
         return
-    raise UnsafeFileError(f"refusing to read what may not be yours: {what}", where=str(path), hint=_HINT)
+    raise UnsafeFileError(f"refusing to read files that may not be yours: {what}", where=str(path), hint=_HINT)

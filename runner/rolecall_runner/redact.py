@@ -1,8 +1,8 @@
 """Remove secrets from messages, log records, and replies, and convert replies to JSON values.
 
-Secrets are recognized by their format or by the name before them. Formats: access key ids start with AKIA, ASIA, or ABIA
+Secrets are recognized by their format or by the name before them. Formats: access key IDs start with AKIA, ASIA, or ABIA
 (IAM User Guide, "Unique identifiers", November 2026); secret keys have 40 characters of base64; session tokens are base64
-of several hundred characters. Unique ids of roles and users (AROA, AIDA) and external ids are not secrets and are kept.
+of several hundred characters. Unique ids of roles and users (AROA, AIDA) and external IDs are not secrets and are kept.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TOKEN = re.compile(r"(?<![A-Za-z0-9/+=%])[A-Za-z0-9/+=%_-]{120,}")
 
 
 def redact(text: str) -> str:
-    """Hide secret keys, session tokens, signatures, passwords, and all but four characters at each end of access key ids."""
+    """Hide secret keys, session tokens, signatures, passwords, and all but four characters at each end of access key IDs."""
     text = _NAMED.sub(rf"\g<1>{HIDDEN}", text)
     text = _TOKEN.sub(HIDDEN, text)
     text = _SECRET.sub(HIDDEN, text)

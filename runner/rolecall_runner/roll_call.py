@@ -18,10 +18,10 @@ from rolecall_runner.execution import (
     ExecutionOptions,
     Journal,
     JournalError,
-    Outside,
-    PerProcess,
+    ProcessLocal,
     Result,
     RunRecord,
+    Runtime,
     find_run,
     keys_to_retry,
     new_run_id,
@@ -68,8 +68,8 @@ class VerifyRun:
     execution: ExecutionOptions
     journal: Journal
     task: VerifyTask
-    outside: Outside
-    written: OutputDigests
+    runtime: Runtime
+    output_digests: OutputDigests
     """Digests of the modules in the output folder when the run started."""
     clock: Callable[[], datetime] = utc_now
     _rehearsed: bool = False
@@ -77,8 +77,8 @@ class VerifyRun:
     def __iter__(self) -> Iterator[Verdict]:
         """Verify the waiting targets; each verdict is recorded, then yielded. Raises InterruptedRunError."""
         by_key = {(str(target.kind), target.name): target for target in self.waiting}
-        results = self.execution.run(self.task, self.waiting, self.outside)
-        with stops_on_ctrl_c(self.outside.stop), self.journal as journal:
+        results = self.execution.run(self.task, self.waiting, self.runtime)
+        with stops_on_ctrl_c(self.runtime.stop), self.journal as journal:
             for result in record_results(results, journal):
                 verdict = verdict_of(result, by_key[result.key], rehearsal=self.record.rehearsal)
                 self._rehearsed = self._rehearsed or verdict.rehearsal
@@ -138,7 +138,7 @@ def prepare_verify_run(
     resume: str | None = None,
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
-    outside: Outside | None = None,
+    runtime: Runtime | None = None,
 ) -> VerifyRun:
     """Select the targets, find the caller and open the journal, without calls to the accounts.
 
@@ -166,7 +166,7 @@ def prepare_verify_run(
             selection.summary,
             len(targets),
             clock().isoformat(),
-            json.dumps({"choice": asdict(selection), "options": asdict(start.options)}),
+            json.dumps({"selection": asdict(selection), "options": asdict(start.options)}),
             __version__,
             rehearsal=caller.rehearsal,
         )
@@ -175,20 +175,20 @@ def prepare_verify_run(
     history = ModuleHistory()
     with suppress(StatusError):  # not required for the run; `record_verdicts` reports a damaged file
         history = read_module_history(status_path(start.out, rehearsal=caller.rehearsal), targets)
-    task = VerifyTask(PerProcess(partial(make_context, replace(start, run_id=journal.record.short_id, history=history))))
+    task = VerifyTask(ProcessLocal(partial(make_context, replace(start, run_id=journal.record.short_id, history=history))))
     found = read_output_digests(start.out)
-    return VerifyRun(journal.record, caller, targets, waiting, execution, journal, task, outside or Outside(), found, clock)
+    return VerifyRun(journal.record, caller, targets, waiting, execution, journal, task, runtime or Runtime(), found, clock)
 
 
 def options_from_record(record: RunRecord) -> tuple[Selection, VerifySpec]:
     """Return the selection and options in the record of a run. Raises JournalError."""
     try:
-        body = json.loads(record.what)
+        body = json.loads(record.options)
         options = body["options"]
         if "probe_actions" in options:  # older records have two flags instead of `actions`
             probed, every_action = options.pop("probe_actions"), options.pop("all_actions")
             options["actions"] = ("all" if every_action else "sample") if probed else "none"
-        return build(Selection, body["choice"]), build(VerifySpec, options)
+        return build(Selection, body["selection"]), build(VerifySpec, options)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise JournalError(
             f"the record of run {record.run_id} does not contain its options", where=record.manifest, hint="start a new run"

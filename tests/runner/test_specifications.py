@@ -18,7 +18,7 @@ from rolecall_runner.cli.play import play
 from rolecall_runner.cli.query import query
 from rolecall_runner.cli.verify import verify
 from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names, register
-from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Result, Runtime, Task
 from rolecall_runner.execution.journal import JournalError, RunRecord
 from rolecall_runner.inventory.selection import Selection
 from rolecall_runner.inventory.targets import Target
@@ -95,33 +95,33 @@ def test_a_record_has_the_fields_of_its_specification() -> None:
     spec = validate_query(USERS)
     body = json.loads(to_record(spec, check_reads(spec), Selection("acme")))
 
-    assert names(QuerySpec) == set(body["wanted"])
-    assert names(Selection) == set(body["choice"])
-    assert names(FollowUp) == set(body["wanted"]["for_each"][0])
+    assert names(QuerySpec) == set(body["settings"])
+    assert names(Selection) == set(body["selection"])
+    assert names(FollowUp) == set(body["settings"]["for_each"][0])
 
 
 def test_records_of_earlier_versions_are_read() -> None:
     """`for_each` was `follow_ups`; `actions` of a verify run were two flags."""
     spec = validate_query(USERS)
     body = json.loads(to_record(spec, check_reads(spec), Selection("acme", 5)))
-    body["wanted"]["follow_ups"] = body["wanted"].pop("for_each")
+    body["settings"]["follow_ups"] = body["settings"].pop("for_each")
     retry = {"attempts": 5, "base_seconds": 0.2, "cap_seconds": 5.0}
     rest = {"drift": False, "all_regions": False, "actions_per_service": 3, "outside_actions": 5, "retry": retry}
     flags = {(True, True): "all", (True, False): "sample", (False, False): "none"}
 
-    assert (Selection("acme", 5), spec) == from_record(replace(RECORD, what=json.dumps(body)))
+    assert (Selection("acme", 5), spec) == from_record(replace(RECORD, options=json.dumps(body)))
     for (probe, everything), actions in flags.items():
         options = {"probe_actions": probe, "all_actions": everything, **rest}
-        what = json.dumps({"choice": {"limit": "all", "sample": None, "seed": 0, "retry": None}, "options": options})
-        assert (Selection(), VerifySpec(actions, drift=False)) == options_from_record(replace(RECORD, what=what))  # type: ignore[arg-type]
+        what = json.dumps({"selection": {"limit": "all", "sample": None, "seed": 0, "retry": None}, "options": options})
+        assert (Selection(), VerifySpec(actions, drift=False)) == options_from_record(replace(RECORD, options=what))  # type: ignore[arg-type]
 
 
 def test_a_verify_record_with_unknown_options_is_refused() -> None:
     """A run of which not all options are understood is not resumed with other ones."""
-    what = json.dumps({"choice": {}, "options": {"actions": "none", "depth": 2}})
+    what = json.dumps({"selection": {}, "options": {"actions": "none", "depth": 2}})
 
     with pytest.raises(JournalError):
-        options_from_record(replace(RECORD, what=what))
+        options_from_record(replace(RECORD, options=what))
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,10 @@ def test_a_query_file_cannot_set_what_belongs_to_a_run(key: str) -> None:
 def test_an_engine_registers_itself() -> None:
     """One definition and one call make an engine available to the command line and the Python API."""
 
-    def backwards(task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside) -> Iterator[Result]:
+    def backwards(task: Task, targets: Iterable[Target], settings: EngineSettings, runtime: Runtime) -> Iterator[Result]:
         del settings
         for target in reversed(list(targets)):
-            yield Result(target.name, task.name, Status.OK, outside.now(), kind=target.kind)
+            yield Result(target.name, task.name, Status.OK, runtime.now(), kind=target.kind)
 
     class Nothing:
         name = "nothing"

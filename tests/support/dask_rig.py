@@ -15,7 +15,7 @@ import distributed
 
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy
-from rolecall_runner.execution.interface import EngineSettings, Outcome, PerProcess
+from rolecall_runner.execution.interface import EngineSettings, Outcome, ProcessLocal
 from rolecall_runner.inventory.targets import Target
 
 LOCAL_CLUSTER: Any = distributed.LocalCluster
@@ -38,7 +38,7 @@ class Every:
         self._deadly = deadly
         self._times = times
         self._slow = slow
-        self._where = PerProcess(os.getpid)
+        self._where = ProcessLocal(os.getpid)
 
     def __call__(self, target: Target) -> Outcome:
         with (self._folder / "asked").open("a", encoding="utf-8") as log:

@@ -1,4 +1,4 @@
-"""A customer whose role comes and goes in a sandbox, and the world outside an onboarding: a clock, and pauses that act."""
+"""A customer whose role comes and goes in a sandbox, and the runtime of an onboarding: a clock, and pauses that act."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rolecall_generator.generate import generate
-from rolecall_runner.execution.interface import Outside
+from rolecall_runner.execution.interface import Runtime
 from rolecall_runner.sandbox.provisioning.provision import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import InProcessSandbox, actor_environment, in_process_sandbox
 
@@ -82,12 +82,12 @@ class Day:
     in_pauses: list[Callable[[], None]] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
 
-    def outside(self) -> Outside:
+    def runtime(self) -> Runtime:
         """The world of an onboarding."""
-        return Outside(
+        return Runtime(
             clock=lambda: sum(self.pauses),
             now=lambda: START + timedelta(seconds=sum(self.pauses)),
-            chance=lambda: 0.5,
+            random=lambda: 0.5,
             sleep=self._sleep,
         )
 

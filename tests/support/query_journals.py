@@ -12,7 +12,7 @@ from typing import Any
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import Journal, RunRecord
-from rolecall_runner.query.answers import Reason, RegionAnswer, outcome_of
+from rolecall_runner.query.answers import Reason, RegionResult, outcome_of
 
 BEGIN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
@@ -59,10 +59,10 @@ def write_run(  # noqa: PLR0913 - each has a default, and its test
         moment.isoformat(),
         rehearsal,
     )
-    by_account: dict[str, list[RegionAnswer]] = {}
+    by_account: dict[str, list[RegionResult]] = {}
     for each in whole:
         code = "" if each.reason is Reason.OK else "AccessDenied"
-        place = RegionAnswer(each.region, each.reason, moment.isoformat(), tuple(each.rows), code, each.error)
+        place = RegionResult(each.region, each.reason, moment.isoformat(), tuple(each.rows), code, each.error)
         by_account.setdefault(each.account, []).append(place)
     with Journal.start(runs, record) as journal:
         for index, (account, places) in enumerate(by_account.items()):

@@ -20,10 +20,10 @@ from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings, Outside, PerProcess
+from rolecall_runner.execution.interface import EngineSettings, ProcessLocal, Runtime
 from rolecall_runner.inventory.inventory import read_inventory
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.query.answers import QueryAnswer
+from rolecall_runner.query.answers import QueryResult
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
@@ -70,7 +70,7 @@ class QueryRig:
 
     sandbox: Sandbox
     targets: tuple[Target, ...]
-    means: PerProcess[tuple[Clients, Sessions]]
+    connections: ProcessLocal[tuple[Clients, Sessions]]
     manifest: Path
     lines: list[str]
     operator: AdminClient
@@ -79,15 +79,15 @@ class QueryRig:
     def target(self, name: str) -> Target:
         return next(target for target in self.targets if target.name == name)
 
-    def ask(self, question: QuerySpec, *, engine: Any = "serial", attempts: int = 3, workers: int = 4) -> list[QueryAnswer]:
+    def ask(self, question: QuerySpec, *, engine: Any = "serial", attempts: int = 3, workers: int = 4) -> list[QueryResult]:
         """The answers of all targets, in the targets' order."""
-        task = QueryTask(question, self.means, now=lambda: MOMENT)
+        task = QueryTask(question, self.connections, now=lambda: MOMENT)
         settings = EngineSettings(workers=workers, retry=RetryPolicy(attempts))
-        outside = Outside(sleep=lambda _seconds: None)
+        runtime = Runtime(sleep=lambda _seconds: None)
         results = {
-            result.target: result for result in run(task, self.targets, engine=engine, settings=settings, outside=outside)
+            result.target: result for result in run(task, self.targets, engine=engine, settings=settings, runtime=runtime)
         }
-        return [QueryAnswer.from_result(results[target.name], target.account_id) for target in self.targets]
+        return [QueryResult.from_result(results[target.name], target.account_id) for target in self.targets]
 
     def boto3_client(self, target: Target, service: str, region: str) -> Any:
         """A client as anybody makes it: under an administrator's session of the account, with many retries."""
@@ -151,8 +151,8 @@ def seeded(folder: Path, names: Sequence[str], faults: FaultPlan | None = None) 
         arn = "arn:aws:sts::111111111111:assumed-role/backend_role/i-0123456789abcdef0"
         sessions = Sessions(Assumer(clients, CallerIdentity(source, arn, "111111111111", "us-east-1"), "0a1b2c3d"))
         targets = read_inventory(manifest).targets
-        means = PerProcess(lambda: (clients, sessions))
-        rig = QueryRig(sandbox, targets, means, manifest, lines, AdminClient(sandbox.url))
+        connections = ProcessLocal(lambda: (clients, sessions))
+        rig = QueryRig(sandbox, targets, connections, manifest, lines, AdminClient(sandbox.url))
         try:
             yield rig
         finally:

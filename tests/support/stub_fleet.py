@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import fast_stub
 from rolecall_runner.aws.aws_errors import Status
-from rolecall_runner.execution.interface import Outcome, PerProcess
+from rolecall_runner.execution.interface import Outcome, ProcessLocal
 from rolecall_runner.inventory.targets import Target
 
 REGION = "us-east-1"
@@ -62,7 +62,7 @@ class AskStub:
     name = "ask"
 
     def __init__(self, make: MakeSessions) -> None:
-        self._made = PerProcess(make)
+        self._made = ProcessLocal(make)
 
     def warm_up(self) -> None:
         """Make the clients in this process before the first target."""
@@ -80,7 +80,7 @@ class AskStub:
         clients, sessions = self._made.get()
         assert isinstance(clients, Clients)
         assert isinstance(sessions, Sessions)
-        with account(sessions.of(target)):
+        with account(sessions.session(target)):
             identity = clients.client("sts", REGION).get_caller_identity()
             found = clients.client("ec2", REGION).describe_instances(
                 Filters=[{"Name": "owner-id", "Values": [target.account_id]}]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         allowed_name,
         utc_now,
     )
-    from rolecall_runner.aws.retry import RetryPolicy, TimeIsUpError, deadline, with_retries
+    from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline, with_retries
     from rolecall_runner.aws.session_cache import DiskSessionCache
 
 __all__ = [
@@ -29,13 +29,13 @@ __all__ = [
     "ClientSettings",
     "Clients",
     "Credentials",
+    "DeadlineExceededError",
     "DiskSessionCache",
     "Failure",
     "RetryPolicy",
     "Sessions",
     "SigningCredentials",
     "Status",
-    "TimeIsUpError",
     "account",
     "allowed_name",
     "connect",
@@ -55,7 +55,7 @@ __getattr__ = lazy_getattr(
         "aws_errors": ("ACCESS_DENIED", "Failure", "Status", "failure_of"),
         "clients": ("ClientSettings", "Clients", "SigningCredentials", "account"),
         "credentials": ("AccountSession", "Assumer", "CallerIdentity", "Credentials", "Sessions", "allowed_name", "utc_now"),
-        "retry": ("RetryPolicy", "TimeIsUpError", "deadline", "with_retries"),
+        "retry": ("RetryPolicy", "DeadlineExceededError", "deadline", "with_retries"),
         "session_cache": ("DiskSessionCache",),
     },
 )

@@ -21,7 +21,7 @@ from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_runner.aws.aws_errors import EXPIRED_CODES, failure_of
 from rolecall_runner.aws.clients import DEFAULT_CONNECTIONS, Clients, ClientSettings, SigningCredentials, account
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions
-from rolecall_runner.aws.retry import TimeIsUpError, deadline
+from rolecall_runner.aws.retry import DeadlineExceededError, deadline
 
 DEFAULT_REGION = "us-east-1"
 IDENTITY_SECONDS = 20.0
@@ -67,7 +67,7 @@ def identify(
         # An endpoint that accepts connections and never replies must not block the command for minutes.
         with deadline(time.monotonic() + seconds), account(credentials):
             who = clients.client("sts", region).get_caller_identity()
-    except (ClientError, BotoCoreError, TimeIsUpError) as error:
+    except (ClientError, BotoCoreError, DeadlineExceededError) as error:
         failure = failure_of(error)
         if not failure.code:
             raise CallerError(
@@ -108,7 +108,7 @@ class AwsConfig:
     workers: int = DEFAULT_CONNECTIONS
 
 
-class SharingClients(Clients):
+class SharedLoaderClients(Clients):
     """`Clients` that load service models with `loader`, so that each is in memory only once per process.
 
     EC2's model takes 35 MiB of resident memory (botocore 1.44.5).
@@ -127,7 +127,7 @@ def model_loader() -> Any:
 
 def connect(config: AwsConfig, short_id: str) -> tuple[Clients, Sessions]:
     """Clients and sessions for one process; `short_id` is the random part of the run's id. Raises CallerError."""
-    clients = SharingClients(ClientSettings(endpoint_url=config.endpoint_url, connections=config.workers))
+    clients = SharedLoaderClients(ClientSettings(endpoint_url=config.endpoint_url, connections=config.workers))
     caller = find_caller(clients, profile=config.profile, region=config.region)
     return clients, Sessions(Assumer(clients, caller, short_id))
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from rolecall_generator.errors import RolecallError
-from rolecall_runner.aws.retry import TimeIsUpError
+from rolecall_runner.aws.retry import DeadlineExceededError
 from rolecall_runner.redact import redact
 
 ACCESS_DENIED = "AccessDenied"
@@ -93,8 +93,8 @@ def failure_of(error: BaseException) -> Failure:
         code = str(response["Error"].get("Code", ""))
         http = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return Failure(Status.from_code(code, http), code, _text(str(error)))
-    if isinstance(error, TimeIsUpError):
-        return Failure(Status.INCONCLUSIVE, "", "the time for this account was up")
+    if isinstance(error, DeadlineExceededError):
+        return Failure(Status.INCONCLUSIVE, "", "the time limit for this account was exceeded")
     if isinstance(error, RolecallError):
         return Failure(Status.FAILED, "", _text(str(error)))
     return Failure(_status_of_exception(error), "", _text(f"{type(error).__name__}: {error}"))

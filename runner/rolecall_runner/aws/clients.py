@@ -60,7 +60,7 @@ from rolecall_generator.workers import collection_paused
 from rolecall_runner.aws.aws_errors import EXPIRED_CODES
 from rolecall_runner.aws.first_attempt import FirstAttempt, FrozenCredentials
 from rolecall_runner.aws.reply_parser import ReplyParserFactory
-from rolecall_runner.aws.retry import TimeIsUpError, seconds_left
+from rolecall_runner.aws.retry import DeadlineExceededError, seconds_left
 
 _NO_RETRIES = urllib3.Retry(False)  # botocore retries, with a new signature each time
 
@@ -121,7 +121,7 @@ class Transport:
     def send(self, request: Any, **_event: object) -> AWSResponse | None:
         """Handle botocore's `before-send`: send the request, or return None to leave it to botocore.
 
-        Raises TimeIsUpError and botocore's own connection errors, which its retries recognize.
+        Raises DeadlineExceededError and botocore's own connection errors, which its retries recognize.
         """
         origin, path = _split(request.url)
         pool, proxied = self._by_origin.get(origin) or self._pool(origin)
@@ -144,7 +144,7 @@ class Transport:
             answer = AWSResponse(request.url, response.status, response.headers, response)
             if not request.stream_output:
                 _ = answer.content  # read now, so that the connection returns to its pool
-        except TimeIsUpError:
+        except DeadlineExceededError:
             raise
         except Exception as error:
             raise _as_botocore(error, request) from error
@@ -380,7 +380,7 @@ def _renew_when_expired(response: Any, request_dict: Any, **_event: object) -> f
 
 
 def _signing_now() -> SigningCredentials:
-    """The credentials for the current call. Raises OutsideAccountError and TimeIsUpError."""
+    """The credentials for the current call. Raises OutsideAccountError and DeadlineExceededError."""
     credentials = _account.get()
     if credentials is None:
         raise _outside()
@@ -394,7 +394,7 @@ def _sign_as_account(request: Any, signature_version: Any, **_event: object) -> 
     if signature_version == "bearer" or "identity_cache" in signing:
         raise OutsideAccountError(
             f"a call that would be signed with the client's own {signature_version} credentials was not sent",
-            hint="unset AWS_BEARER_TOKEN_... in the environment, or leave this operation out",
+            hint="unset AWS_BEARER_TOKEN_... in the environment, or omit this operation",
         )
     # A copy: an account's credentials must not get into a mapping that another call might share.
     request.context["signing"] = {**signing, "request_credentials": credentials}

@@ -97,7 +97,7 @@ class _Own(Enum):
 
 
 OWN = _Own.OWN
-"""The target's own external id."""
+"""The target's own external ID."""
 
 
 class SessionCache(Protocol):
@@ -246,7 +246,7 @@ class Sessions:
         self._lock = threading.Lock()
         self._sessions: WeakValueDictionary[tuple[str, str | None], AccountSession] = WeakValueDictionary()
 
-    def of(self, target: Target) -> AccountSession:
+    def session(self, target: Target) -> AccountSession:
         """The target's session, for `with account(...)`; concurrent users of a target share one."""
         identity = (target.role_arn, target.external_id)
         with self._lock:

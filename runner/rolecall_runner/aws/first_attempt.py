@@ -2,7 +2,7 @@
 
 Between serializing a request and parsing the reply, botocore 1.44.5 spends more time on events, header objects and a second
 preparation of the request than on sending it. With 64 workers at 50 ms latency this module saves 21 to 46 % of the CPU time
-of a call (`tests/benchmarks/bench_runner.py`, against "plain"; below 20 % it should go).
+of a call (`benchmarks/bench_runner.py`, against "plain"; remove it if that falls below 20 %).
 
 botocore's event `before-call` lets a handler answer the call. The handler receives the finished request (endpoint, body,
 user agent and parameter validation are botocore's), signs it with botocore's signer, sends it and parses the reply with the
@@ -31,7 +31,7 @@ from botocore.auth import AUTH_TYPE_MAPS
 from botocore.awsrequest import AWSResponse
 from botocore.parsers import ResponseParserError, ResponseParserFactory
 
-from rolecall_runner.aws.retry import TimeIsUpError
+from rolecall_runner.aws.retry import DeadlineExceededError
 
 # Errors without fields of their own that are never retried. All others go to botocore.
 _FINAL_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "DryRunOperation"})
@@ -52,7 +52,7 @@ class FrozenCredentials(Protocol):
 
 
 Send = Callable[[Any], AWSResponse | None]
-"""Sends a signed request; None leaves it to botocore. Raises botocore's connection errors and TimeIsUpError."""
+"""Sends a signed request; None leaves it to botocore. Raises botocore's connection errors and DeadlineExceededError."""
 
 
 class _Request:
@@ -113,7 +113,7 @@ class FirstAttempt:
     ) -> tuple[AWSResponse, dict[str, Any]] | None:
         """Handle botocore's `before-call`: return response and parsed reply when they are final, else None.
 
-        Raises TimeIsUpError, and what `credentials` raises.
+        Raises DeadlineExceededError, and what `credentials` raises.
         """
         scope = _signing_scope(params, request_signer, context)
         if scope is None or self._max_attempts == 1 or not _is_plain_form(model):
@@ -126,7 +126,7 @@ class FirstAttempt:
         request.headers["amz-sdk-request"] = f"attempt=1; max={self._max_attempts}"
         try:
             answer = self._send(request)
-        except TimeIsUpError:
+        except DeadlineExceededError:
             raise
         except Exception as error:  # botocore decides whether to raise or to retry
             self._hand_over(invocation, _Outcome(error=error), context)
@@ -143,7 +143,7 @@ class FirstAttempt:
         """Handle botocore's `before-send`: return the outcome of the call's first attempt if there is one, else send.
 
         botocore calls every handler of this event, so no other may send. Raises botocore's connection errors and
-        TimeIsUpError.
+        DeadlineExceededError.
         """
         outcome = self._pop_outcome(request) if self._outcomes else None
         if outcome is None:

@@ -1,7 +1,7 @@
 """The deadline of one target, and the retry loop for targets and single calls.
 
-A thread cannot be stopped from outside. When a target's time is up, the engine records its result and continues with
-another thread; the late thread is refused its next call.
+A thread cannot be stopped from outside. When a target exceeds its time limit, the engine records its result and continues
+with another thread; the next call of the late thread raises DeadlineExceededError.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Clock = Callable[[], float]
 _ends: ContextVar[tuple[float, Clock] | None] = ContextVar("rolecall_deadline", default=None)
 
 
-class TimeIsUpError(Exception):
-    """The target's time is up; the call was not made."""
+class DeadlineExceededError(Exception):
+    """The target's time limit is exceeded; the call was not made."""
 
 
 @contextmanager
@@ -34,14 +34,14 @@ def deadline(end: float, clock: Clock = time.monotonic) -> Iterator[None]:
 
 
 def seconds_left() -> float | None:
-    """Seconds until the deadline, None without one. Raises TimeIsUpError when it has passed."""
+    """Seconds until the deadline, None without one. Raises DeadlineExceededError when it has passed."""
     current = _ends.get()
     if current is None:
         return None
     end, clock = current
     left = end - clock()
     if left <= 0:
-        raise TimeIsUpError("the target's time is up")
+        raise DeadlineExceededError("the time limit of the target was exceeded")
     return left
 
 
@@ -90,6 +90,6 @@ def with_retries(
 def _is_time_for(pause: float) -> bool:
     try:
         left = seconds_left()
-    except TimeIsUpError:
+    except DeadlineExceededError:
         return False
     return left is None or left > pause

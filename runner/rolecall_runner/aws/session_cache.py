@@ -108,7 +108,7 @@ class DiskSessionCache:
     def _check(self, status: os.stat_result, path: Path, *, directory: bool) -> None:
         right_kind = stat.S_ISDIR(status.st_mode) if directory else stat.S_ISREG(status.st_mode)
         if not right_kind or status.st_uid != self._user_id():
-            what = "it belongs to another user" if right_kind else "it is a link or a special file"
+            what = "it belongs to another user" if right_kind else "it is a symbolic link or a special file"
         elif status.st_mode & _OTHERS:
             what = f"other users can access it (mode {stat.S_IMODE(status.st_mode):04o})"
         else:

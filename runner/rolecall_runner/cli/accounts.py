@@ -32,7 +32,7 @@ def switch_url(
     name: Annotated[str, typer.Argument(autocompletion=complete_switch_roles, help="A switch role of the manifest.")],
     manifest: ManifestOption = DEFAULT_MANIFEST,
 ) -> None:
-    """Print a link to the switch-role page of the console, filled in. It contains no secret."""
+    """Print a prefilled link to the switch-role page of the console. It contains no secret."""
     loaded = load_manifest(manifest).manifest
     entry = next((entry for entry in loaded.switch_roles if entry.name == name), None)
     if entry is None:
@@ -123,7 +123,7 @@ def history(
     output_format: FormatOption = "table",
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of runs.")] = 20,
 ) -> None:
-    """List the runs, the latest first, with their results and whether they can be resumed."""
+    """List runs, latest first, with their results and whether they can be resumed."""
     found = [(record, _counts(runs, record.run_id)) for record in list_runs(runs)[:count]]
     if output_format == "json":
         emit_json([{**asdict(record), "counts": counts} for record, counts in found])

@@ -28,12 +28,12 @@ COMMANDS = {
     ),
     "sql": CommandModule(
         "rolecall_runner.cli.sql",
-        "Query the rows of earlier queries in SQL, without AWS calls. Each table holds the last run of its query.",
+        "Query the rows of earlier queries in SQL, without AWS calls. Each table contains the last run of its query.",
     ),
     "play": CommandModule("rolecall_runner.cli.play", "Run the tasks of a play in accounts: query, verify, assert, script."),
     "switch-url": CommandModule(
         "rolecall_runner.cli.accounts",
-        "Print a link to the switch-role page of the console, filled in. It contains no secret.",
+        "Print a prefilled link to the switch-role page of the console. It contains no secret.",
     ),
     "console": CommandModule(
         "rolecall_runner.cli.accounts",
@@ -45,7 +45,7 @@ COMMANDS = {
     ),
     "history": CommandModule(
         "rolecall_runner.cli.accounts",
-        "List the runs, the latest first, with their results and whether they can be resumed.",
+        "List runs, latest first, with their results and whether they can be resumed.",
     ),
     "onboard": CommandModule(
         "rolecall_runner.cli.onboarding",

@@ -26,7 +26,7 @@ from rolecall_runner.cli.options import (
     SandboxOption,
     duration_of,
 )
-from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, Outside, stops_on_ctrl_c
+from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, Runtime, stops_on_ctrl_c
 from rolecall_runner.onboarding import PollOptions
 from rolecall_runner.onboarding import onboard as run_onboard
 from rolecall_runner.reports import WaitDisplay, onboarding_json, print_onboarding, print_status, status_json
@@ -42,7 +42,7 @@ from rolecall_runner.status import (
 from rolecall_runner.verify import Mark, RunConfig
 
 if TYPE_CHECKING:
-    from rolecall_runner.onboarding import Onboarded
+    from rolecall_runner.onboarding import OnboardingResult
 
 
 ONBOARD_EXAMPLES = """Examples:
@@ -90,8 +90,8 @@ def onboard(
 
     Exit code 0 if the customer is verified, 1 if a check failed, 9 if the result is inconclusive.
     """
-    pace = PollOptions(every.total_seconds(), timeout.total_seconds(), once)
-    outside = Outside()
+    poll_options = PollOptions(every.total_seconds(), timeout.total_seconds(), once)
+    runtime = Runtime()
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults="", bar=bar, role=role))
@@ -99,20 +99,27 @@ def onboard(
             manifest, out, aws=AwsConfig(profile, region, endpoint_from_environment(), workers=1), sandbox=sandbox
         )
         options = ExecutionOptions(settings=EngineSettings(workers=1), runs=runs)
-        stack.enter_context(stops_on_ctrl_c(outside.stop))
+        stack.enter_context(stops_on_ctrl_c(runtime.stop))
         display = stack.enter_context(WaitDisplay(stderr(), name, quiet=quiet or output_format == "json"))
         warn = (lambda _sentence: None) if quiet else display.warn
         ended = run_onboard(
-            start, name, pace=pace, options=options, outside=outside, hear=display.hear, warn=warn, form=form or ""
+            start,
+            name,
+            poll_options=poll_options,
+            options=options,
+            runtime=runtime,
+            on_attempt=display.update,
+            warn=warn,
+            form=form or "",
         )
     place = StatusPlace(manifest, out, ended.rehearsal, sandbox)
-    if outside.stop.is_set() and not ended.verified:
+    if runtime.stop.is_set() and not ended.verified:
         hint = f"{place.command(f'runner onboard {shlex.quote(name)}')} continues the wait; recorded results are kept"
-        raise InterruptedRunError(f"interrupted; of {name}: {ended.last.what}", hint=hint)
+        raise InterruptedRunError(f"interrupted; last result of {name}: {ended.last.what}", hint=hint)
     _report(ended, place, output_format, quiet=quiet)
 
 
-def _report(result: Onboarded, place: StatusPlace, output_format: str, *, quiet: bool) -> None:
+def _report(result: OnboardingResult, place: StatusPlace, output_format: str, *, quiet: bool) -> None:
     if output_format == "json":
         emit(onboarding_json(result), end="")
     elif not quiet:
@@ -169,7 +176,7 @@ def status(
     handed_over: Annotated[bool, typer.Option("--handed-over", help="Record that the current bundles were sent.")] = False,
     applied: Annotated[
         bool,
-        typer.Option("--applied", help="Record that the newest module is applied, for changes that no call can show."),
+        typer.Option("--applied", help="Record that the newest module is applied, for changes that no AWS call can detect."),
     ] = False,
     form: FormOption = None,
     sandbox: Annotated[
@@ -191,7 +198,7 @@ def status(
     now = datetime.now(UTC)
     record_options = {"--handed-over": handed_over, "--applied": applied, "--form": form is not None}
     if not (names or label) and (first := next((option for option, given in record_options.items() if given), None)):
-        raise SelectionError("no accounts are named", where=first, hint="name accounts; `all` selects every account")
+        raise SelectionError("no accounts given", where=first, hint="specify accounts; `all` selects every account")
     if handed_over:
         record_handover(place, targets, now, form or "")
     elif form is not None:

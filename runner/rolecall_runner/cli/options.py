@@ -99,7 +99,7 @@ RoleOption = Annotated[
 ]
 FormOption = Annotated[
     Literal["terraform", "cloudformation", "aws-cli", "console"] | None,
-    typer.Option("--form", help="How the customer applies modules; later messages to the customer describe this way."),
+    typer.Option("--form", help="How the customer applies modules; later messages to the customer describe this method."),
 ]
 
 
@@ -117,7 +117,9 @@ def duration_of(option: str) -> Callable[[str | timedelta], timedelta]:
         parts = _DURATION_PART.findall(text)
         found = timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
         if "".join(number + unit for number, unit in parts) != text or not timedelta(0) < found <= _MAX_DURATION:
-            raise SelectionError(f"{text!r} is not a valid duration", where=option, hint="write 30s, 15m, 2h, 7d or 1h30m")
+            raise SelectionError(
+                f"{text!r} is not a valid duration", where=option, hint="use a duration such as 30s, 15m, 2h, 7d or 1h30m"
+            )
         return found
 
     return duration
@@ -130,7 +132,7 @@ HOW_AND_WHERE = frozenset(
 """Parameters to repeat when a run is resumed; the others are stored in its record."""
 
 
-def repeated(context: typer.Context, words: str, names: Collection[str] = HOW_AND_WHERE) -> str:
+def repeat_command(context: typer.Context, words: str, names: Collection[str] = HOW_AND_WHERE) -> str:
     """The command `words` with those parameters in `names` that were given on the command line, quoted for a shell."""
     return " ".join([words, *(shlex.quote(part) for part in _given(context, names))])
 

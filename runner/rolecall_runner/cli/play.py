@@ -23,22 +23,22 @@ from rolecall_runner.cli.options import (
     SandboxOption,
     TimeoutOption,
     format_option,
-    repeated,
+    repeat_command,
 )
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, keys_to_retry, stops_on_ctrl_c
 from rolecall_runner.plays import (
     HandlerFactory,
     PlayOptions,
-    PlayStops,
+    PlayStop,
     Recap,
     Runner,
-    TaskEnded,
-    TaskEnding,
     TaskFilter,
-    choose_tasks,
+    TaskResult,
+    TaskStatus,
     installed_tasks,
     load_plays,
-    played_of,
+    prepare_play_run,
+    select_tasks,
     tags_of,
 )
 from rolecall_runner.reports import PLAY_FORMATS, PlayOutput, list_plays, play_list_lines
@@ -56,11 +56,11 @@ runner play audit.yaml --list-tasks                              the tasks, with
 
 runner play audit.yaml --limit 'tier=gold:!acme' --forks 32      patterns as in Ansible
 
-runner play fix.yaml  --check                                    runs only what reads
+runner play fix.yaml  --check                                    runs only read operations
 
 runner play audit.yaml --tags inventory --start-at-task 'List volumes'
 
-runner play --retry last                                         that play again for accounts that failed
+runner play --retry last                                         the same play for accounts that failed
 
 runner play --resume last                                        the rest of an interrupted run"""
 
@@ -68,14 +68,18 @@ runner play --resume last                                        the rest of an 
 def play(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="File of plays. With --retry and --resume: that of the run.")
+        Path | None, typer.Argument(metavar="FILE", help="Play file. Omit it with --retry and --resume.")
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     limit: Annotated[
         str,
         typer.Option(
-            "--limit", "-l", metavar="PATTERN", autocompletion=complete_targets, help="Accounts, within the plays' hosts."
+            "--limit",
+            "-l",
+            metavar="PATTERN",
+            autocompletion=complete_targets,
+            help="Limit the accounts of the plays further, by host pattern.",
         ),
     ] = "all",
     tags: Annotated[list[str] | None, typer.Option("--tags", "-t", help="Only tasks with one of these tags.")] = None,
@@ -85,12 +89,12 @@ def play(
     ] = None,
     retry: Annotated[
         str | None,
-        typer.Option("--retry", metavar="RUN", help="Run that run's play again for accounts that failed."),
+        typer.Option("--retry", metavar="RUN", help="Rerun the play of that run for accounts that failed."),
     ] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Continue a run that was interrupted.")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", "-C", help="Skip scripts and everything that writes.")] = False,
+    check: Annotated[bool, typer.Option("--check", "-C", help="Skip scripts and all tasks that may write.")] = False,
     list_tasks: Annotated[bool, typer.Option("--list-tasks", help="List the tasks without running them.")] = False,
     list_hosts: Annotated[bool, typer.Option("--list-hosts", help="List the accounts without running tasks.")] = False,
     allow_write: Annotated[
@@ -111,22 +115,22 @@ def play(
     Exit code 0 if all tasks passed, 1 if a task failed in an account, 9 if some accounts could not be reached.
     """
     task_filter = TaskFilter(tags_of(tags or ()), tags_of(skip_tags or ()), start_at)
-    folder = played_of(PlayOptions(file, limit, task_filter, check=check, retry=retry, resume=resume), runs)
-    played = folder.played
+    folder = prepare_play_run(PlayOptions(file, limit, task_filter, check=check, retry=retry, resume=resume), runs)
+    spec = folder.spec
     plugins = installed_tasks()
-    plays = choose_tasks(load_plays(played.file, plugins), played.wish)
+    plays = select_tasks(load_plays(spec.file, plugins), spec.task_filter)
     settings = EngineSettings(workers=forks, timeout_seconds=timeout)
     fleet = Fleet(
         manifest,
-        limit=played.limit,
+        limit=spec.limit,
         out=out,
         profile=profile,
         region=region,
         execution=ExecutionOptions(settings=settings, runs=runs),
         session_name=folder.short_id,
     )
-    if played.retry is not None:
-        fleet.narrow(keys_to_retry(runs, played.retry), played.retry)
+    if spec.retry is not None:
+        fleet.narrow(keys_to_retry(runs, spec.retry), spec.retry)
     if list_tasks or list_hosts:
         _print_list(plays, fleet, output_format, tasks=list_tasks, hosts=list_hosts)
         return
@@ -135,9 +139,9 @@ def play(
             stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
         stack.callback(fleet.close)
         stack.callback(folder.close)
-        handlers = HandlerFactory(fleet, played.file.parent, plugins, allow_write)
-        runner = Runner(fleet, handlers, played.check, settings, record=folder)
-        resume_by = repeated(context, f"runner play --resume {folder.run_id}")
+        handlers = HandlerFactory(fleet, spec.file.parent, plugins, allow_write)
+        runner = Runner(fleet, handlers, spec.check, settings, record=folder)
+        resume_by = repeat_command(context, f"runner play --resume {folder.run_id}")
         recap = _run(runner, plays, PLAY_FORMATS.find(output_format)(_output(quiet=quiet)), resume_by, fleet)
     _exit_with_code(recap)
 
@@ -145,13 +149,13 @@ def play(
 def _run(runner: Runner, plays: tuple[Play, ...], writer: PlayWriter, resume_by: str, fleet: Fleet) -> Recap:
     recap = Recap()
     try:
-        with stops_on_ctrl_c(runner.outside.stop):
+        with stops_on_ctrl_c(runner.runtime.stop):
             for event in runner.run(plays):
                 writer.add(event)
-                if isinstance(event, TaskEnded):
+                if isinstance(event, TaskResult):
                     recap.add(event)
-                elif isinstance(event, PlayStops):
-                    recap.stopped = event.why
+                elif isinstance(event, PlayStop):
+                    recap.stopped = event.reason
     except InterruptedRunError as error:
         recap.rehearsal = fleet.rehearsal
         writer.close(recap)
@@ -182,9 +186,9 @@ def _print_list(plays: tuple[Play, ...], fleet: Fleet, form: str, *, tasks: bool
 
 
 def _exit_with_code(recap: Recap) -> None:
-    if recap.any(frozenset({TaskEnding.FAILED})):
+    if recap.any(frozenset({TaskStatus.FAILED})):
         raise typer.Exit(int(ExitCode.FINDINGS))
-    if recap.any(frozenset({TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE})):
+    if recap.any(frozenset({TaskStatus.UNREACHABLE, TaskStatus.INCONCLUSIVE})):
         raise typer.Exit(int(ExitCode.INCONCLUSIVE))
 
 

@@ -36,7 +36,7 @@ from rolecall_runner.cli.options import (
     TlsOption,
     format_option,
     option,
-    repeated,
+    repeat_command,
 )
 from rolecall_runner.data import ParquetRows, check_dataset_folder
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
@@ -47,8 +47,8 @@ from rolecall_runner.query import (
     Reason,
     base_query,
     check_reads,
-    choose_targets,
-    forecast_answers,
+    load_forecasts,
+    load_targets,
     override,
     prepare,
     preview,
@@ -56,11 +56,11 @@ from rolecall_runner.query import (
     shipped_queries,
     validate_query,
 )
-from rolecall_runner.reports import ROW_FORMATS, MissingAnswers, RowFormat, RowOutput, TextOutput, preview_lines
+from rolecall_runner.reports import ROW_FORMATS, MissingResults, RowFormat, RowOutput, TextOutput, preview_lines
 
 if TYPE_CHECKING:
     from rolecall_runner.data import DatasetSummary
-    from rolecall_runner.query import Count, Forecast, Judgement, QueryRun, QueryTargets
+    from rolecall_runner.query import Count, Forecast, OperationAccess, QueryRun, QueryTargets
     from rolecall_runner.reports import RowWriter
 
 
@@ -70,7 +70,7 @@ runner query ec2 describe_instances --regions enabled --select 'Reservations[].I
 
 runner query ec2 describe_volumes --param 'Filters=[{"Name":"status","Values":["available"]}]' --format csv
 
-runner query s3 list_buckets --limit tier=gold --dry-run          planned calls, and accounts that cannot answer
+runner query s3 list_buckets --limit tier=gold --dry-run          planned calls, and accounts without permission
 
 runner query --list                                               the queries that ship with rolecall
 
@@ -101,8 +101,8 @@ def query(
     select: Annotated[str | None, option(QuerySpec, "select", "--select", "-s")] = None,
     where: Annotated[str | None, option(QuerySpec, "where", "--where")] = None,
     columns: Annotated[str | None, option(QuerySpec, "columns", "--columns")] = None,
-    named: Annotated[str | None, typer.Option("--named", metavar="NAME", help="A query that ships with rolecall.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", help="Your own query, as YAML.")] = None,
+    named: Annotated[str | None, typer.Option("--named", metavar="NAME", help="Query that ships with rolecall.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Query file in YAML.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the queries that ship with rolecall.")] = False,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
@@ -115,10 +115,10 @@ def query(
     page_size: Annotated[int | None, option(QuerySpec, "page_size", "--page-size")] = None,
     reveal: Annotated[bool, option(QuerySpec, "reveal", "--reveal")] = False,
     allow_write: Annotated[
-        bool, typer.Option("--allow-write", help="Allow operations that change something, after a confirmation.")
+        bool, typer.Option("--allow-write", help="Allow write operations, after a confirmation.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation of --allow-write.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be called; send no request.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the planned calls without sending requests.")] = False,
     forks: ForksOption = DEFAULT_WORKERS,
     engine: EngineOption = "threads",
     scheduler: SchedulerOption = None,
@@ -146,36 +146,36 @@ def query(
     settings = {"regions": regions or None, "select": select, "where": where, "columns": columns, "limit": rows}
     settings |= {"page_size": page_size, "reveal": reveal or None}
     if resume is None and retry is None:
-        targets = choose_targets(manifest, out, Selection(limit, sample, seed))
+        targets = load_targets(manifest, out, Selection(limit, sample, seed))
         partition = targets.inventory.manifest.partition
         spec = validate_query(override(base(), partition=partition, **settings), param or ())
     else:
         has_query = any(each is not None for each in (service, operation, named, file, param or None, *settings.values()))
         selection = Selection(limit, sample, seed, retry)
         spec, targets = replay(selection, manifest, out, resume=resume, runs=runs, has_query=has_query)
-    judged = check_reads(spec, allow_write=allow_write or dry_run)
+    access_levels = check_reads(spec, allow_write=allow_write or dry_run)
     if dry_run:
-        _dry_run(spec, judged, targets, output_format)
+        _dry_run(spec, access_levels, targets, output_format)
         return
-    expected = iter(()) if quiet else forecast_answers(spec, targets)
+    expected = iter(()) if quiet else load_forecasts(spec, targets)
     options = ExecutionOptions(
         engine, settings=EngineSettings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
     )
-    if options.reach == "cluster" and not all(each.reads for each in judged):
+    if options.reach == "cluster" and not all(each.reads for each in access_levels):
         raise SelectionError(
-            "a cluster may process an account twice", where=f"--engine {engine}", hint="write with --engine threads"
+            "a cluster may process an account twice", where=f"--engine {engine}", hint="use --engine threads"
         )
-    _confirm(judged, targets, yes=yes)
+    _confirm(access_levels, targets, yes=yes)
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
         aws = AwsConfig(profile, region, endpoint_from_environment(), forks)
         form = ROW_FORMATS.find(output_format)
         form.check(output)
-        done = prepare(spec, judged, targets, aws=aws, options=options)
+        done = prepare(spec, access_levels, targets, aws=aws, options=options)
         text = TextOutput(partial(emit, end=""), stdout(), on_terminal=sys.stdout.isatty())
         writer = form.make(RowOutput(text, spec, done.record, runs, output))
-        resume_by = repeated(context, f"runner query --resume {done.record.run_id}")
+        resume_by = repeat_command(context, f"runner query --resume {done.record.run_id}")
         count = _write_rows(done, writer, resume_by, expected, quiet=quiet or output_format == "table")
     _exit_with_code(count, quiet=quiet)
 
@@ -185,9 +185,9 @@ def _write_rows(done: QueryRun, writer: RowWriter, resume_by: str, expected: Ite
 
     `resume_by`: the command line that resumes the run. `expected`: the forecast for each account, from the manifest.
     """
-    errors = MissingAnswers()
+    errors = MissingResults()
     interrupted = False
-    with progress_bar("accounts", quiet=quiet) as (started, progress), stops_on_ctrl_c(done.outside.stop):
+    with progress_bar("accounts", quiet=quiet) as (started, progress), stops_on_ctrl_c(done.runtime.stop):
         started(len(done.targets))
         try:
             for answer in done:
@@ -214,18 +214,18 @@ def _warn_about_forecast(expected: Iterator[Forecast], accounts: int) -> None:
     """Warn about accounts without permission by the manifest. They are queried anyway, since deployed roles may differ."""
     unable = [each for each in expected if each.is_unable]
     if unable:
-        text = f"{len(unable):,} of {accounts:,} accounts have no permission for this by the manifest, for example "
-        stderr().print(f"{text}{unable[0].account}: {unable[0].why}", style="yellow", markup=False)
+        text = f"{len(unable):,} of {accounts:,} accounts have no permission for this in the manifest, for example "
+        stderr().print(f"{text}{unable[0].account}: {unable[0].reason}", style="yellow", markup=False)
 
 
-def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) -> None:
-    writing = [each for each in judged if not each.reads]
+def _confirm(access_levels: tuple[OperationAccess, ...], chosen: QueryTargets, *, yes: bool) -> None:
+    writing = [each for each in access_levels if not each.reads]
     if not writing or yes:
         return
     operations = ", ".join(f"{each.service} {each.operation} ({each.level})" for each in writing)
     if not sys.stdin.isatty():
         raise QueryError(
-            f"{operations} changes {len(chosen.targets):,} accounts, and there is no terminal for a confirmation",
+            f"{operations} changes {len(chosen.targets):,} accounts, and there is no terminal for the confirmation",
             where="--allow-write",
             hint="add --yes to confirm",
         )
@@ -233,8 +233,8 @@ def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) 
         raise typer.Exit(int(ExitCode.OK))
 
 
-def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets, form: str) -> None:
-    found = preview(spec, judged, chosen)
+def _dry_run(spec: QuerySpec, access_levels: tuple[OperationAccess, ...], chosen: QueryTargets, form: str) -> None:
+    found = preview(spec, access_levels, chosen)
     if form == "table":
         for line in preview_lines(found):
             stdout().print(line, markup=False)

@@ -52,7 +52,8 @@ def rehearse(
     sample: Annotated[int | None, typer.Option("--sample", min=1, help="Random sample of this size.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random sample.")] = 0,
     plugin_dir: Annotated[
-        Path | None, typer.Option("--plugin-dir", help="Folder of unpacked Terraform providers, instead of the network.")
+        Path | None,
+        typer.Option("--plugin-dir", help="Folder of unpacked Terraform providers, used instead of the network."),
     ] = None,
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=16, help="Number of modules applied concurrently.")] = 2,
     no_terraform: Annotated[
@@ -64,11 +65,11 @@ def rehearse(
     """Apply the modules in a sandbox with Terraform, compare the result with the plan, and destroy it again.
 
     Without terraform or tofu on PATH, or without an AWS provider, the modules are parsed and provisioned instead; the report
-    names the method. Exit code 1 if anything differs from the plan, or is left after the destroy.
+    names the method. Exit code 1 if anything differs from the plan, or still exists after the destroy.
     """
     if plugin_dir is not None and not plugin_dir.is_dir():
         raise SelectionError(
-            "folder not found", where=f"--plugin-dir {plugin_dir}", hint="name a folder with unpacked providers"
+            "folder not found", where=f"--plugin-dir {plugin_dir}", hint="specify a folder of unpacked providers"
         )
     loaded = load_manifest(manifest).manifest
     region = PARTITIONS[loaded.partition].default_region
@@ -130,24 +131,26 @@ def print_rehearsal(console: Console, done: Rehearsal) -> None:
     for account in done.accounts:
         for change in account.differences:
             console.print(f"✗ {account.account_id}: {change.text}", style="bold red", markup=False)
-        for change in account.left:
-            console.print(f"✗ {account.account_id}: left after the destroy: {change.text}", style="bold red", markup=False)
+        for change in account.leftovers:
+            console.print(
+                f"✗ {account.account_id}: still exists after the destroy: {change.text}", style="bold red", markup=False
+            )
         if account.problem:
             console.print(f"✗ {account.account_id}: {account.problem}", style="bold red", markup=False)
-    console.print(done.why, markup=False)
+    console.print(done.reason, markup=False)
     console.print(_summary(done), style="green" if done.passed else "bold red", markup=False)
 
 
 def _summary(done: Rehearsal) -> str:
     applied = sum(module.outcome == "applied" for module in done.modules)
     skipped = sum(module.outcome == "skipped" for module in done.modules)
-    text = f"{applied:,} of {len(done.modules):,} modules applied by {done.how} in {done.seconds:.0f} s"
+    text = f"{applied:,} of {len(done.modules):,} modules applied by {done.method} in {done.seconds:.0f} s"
     if skipped:
         text += f", {skipped:,} skipped"
     changed = sum(len(account.differences) for account in done.accounts)
-    left = sum(len(account.left) for account in done.accounts)
-    comparison = "the result is as planned" if not changed else f"{changed:,} differences from the plan"
-    return f"{text}; {comparison}; {'nothing is left' if not left else f'{left:,} objects are left'}"
+    left = sum(len(account.leftovers) for account in done.accounts)
+    comparison = "no differences from the plan" if not changed else f"{changed:,} differences from the plan"
+    return f"{text}; {comparison}; {'no objects are left' if not left else f'{left:,} objects are left'}"
 
 
 app = typer.Typer()

@@ -55,7 +55,7 @@ def up(
     region: Annotated[
         str | None, typer.Option("--region", help="Region. Default: the main one of the manifest's partition.")
     ] = None,
-    keep_state: Annotated[bool, typer.Option("--keep-state", help="Keep the accounts from one start to the next.")] = False,
+    keep_state: Annotated[bool, typer.Option("--keep-state", help="Keep the accounts across restarts.")] = False,
     faults: FaultsOption = "",
     quiet: QuietOption = False,
 ) -> None:
@@ -85,7 +85,7 @@ _ENV_EXAMPLES = """Examples:
 
 eval "$(runner sandbox env)"                      act as the backend role
 
-eval "$(runner sandbox env --as reena)"           act as a person who switches roles, signed in with MFA
+eval "$(runner sandbox env --as reena)"           act as a user who switches roles, signed in with MFA
 
 runner sandbox env --format json"""
 
@@ -107,11 +107,11 @@ def env(
     name = actor or next(iter(found))
     if actor is None and name == OPERATOR and len(found) == 1:
         raise SelectionError(
-            "this sandbox has no backend role and no people",
+            "this sandbox has no backend role and no users",
             hint="start it with a manifest: runner sandbox up accounts.yaml, or act as its operator: --as operator",
         )
     if name not in found:
-        raise SelectionError(f"there is no {name} in the sandbox", where="--as", hint=f"name one of {', '.join(found)}")
+        raise SelectionError(f"there is no {name} in the sandbox", where="--as", hint=f"use one of {', '.join(found)}")
     if output_format == "json":
         emit_json(found[name])
         return
@@ -133,7 +133,7 @@ def status(home: HomeOption = DEFAULT_HOME, output_format: FormatOption = "table
     elif running is None:
         stdout().print("no sandbox is running; start one with runner sandbox up", markup=False)
     else:
-        _print_running(running, f"the sandbox is running at {running.url} since {running.started}, process {running.pid})")
+        _print_running(running, f"the sandbox is running at {running.url} since {running.started}, process {running.pid}")
     if running is None:
         raise typer.Exit(int(ExitCode.FINDINGS))
 
@@ -141,9 +141,11 @@ def status(home: HomeOption = DEFAULT_HOME, output_format: FormatOption = "table
 @app.command(epilog="Example:  runner sandbox logs --follow")
 def logs(
     home: HomeOption = DEFAULT_HOME,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Number of last lines.")] = 50,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="Number of lines to show from the end of the log.")
+    ] = 50,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Continue until Ctrl-C or until the sandbox stops.")
+        bool, typer.Option("--follow", "-f", help="Follow the log until Ctrl-C or until the sandbox stops.")
     ] = False,
 ) -> None:
     """Print the log: one line per call, with caller, action, Region and status."""
@@ -173,7 +175,7 @@ def down(home: HomeOption = DEFAULT_HOME, quiet: QuietOption = False) -> None:
 def _print_running(running: RunningSandbox, headline: str) -> None:
     console = stdout()
     console.print(headline, style="bold", markup=False)
-    console.print(f"{len(running.accounts):,} accounts, {running.how}", markup=False)
+    console.print(f"{len(running.accounts):,} accounts, {running.origin}", markup=False)
     if running.actors:
         console.print(
             f"roles and users: {', '.join(f'{actor.name} ({actor.kind})' for actor in running.actors)}", markup=False

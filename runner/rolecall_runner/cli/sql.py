@@ -30,7 +30,7 @@ from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports import TextOutput
 
 if TYPE_CHECKING:
-    from rolecall_runner.data import AnswerFormat, Catalog, SqlAnswer
+    from rolecall_runner.data import Catalog, SqlFormat, SqlResult
 
 
 EXAMPLES = """Examples:
@@ -47,7 +47,7 @@ runner sql "from ec2_instances" --format parquet --output instances.parquet"""
 
 
 def sql(
-    statement: Annotated[str | None, typer.Argument(metavar="[SQL]", help="A statement in DuckDB's SQL.")] = None,
+    statement: Annotated[str | None, typer.Argument(metavar="[SQL]", help="SQL statement for DuckDB.")] = None,
     tables: Annotated[bool, typer.Option("--tables", help="List the tables with their columns and rows.")] = False,
     changes: Annotated[
         str | None, typer.Option("--changes", metavar="TABLE", help="Show changes since the previous run of the query.")
@@ -64,9 +64,9 @@ def sql(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Query the rows of earlier queries in SQL, without AWS calls. Each table holds the last run of its query.
+    """Query the rows of earlier queries in SQL, without AWS calls. Each table contains the last run of its query.
 
-    The first columns are account, account_id, region, asked_at, run_id and rehearsal. More tables: `runs`, `errors` and
+    The first columns are account, account_id, region, queried_at, run_id and rehearsal. More tables: `runs`, `errors` and
     `play_results`.
     """
     _check_options(statement, tables=tables, changes=changes, key=key, output_format=output_format, output=output)
@@ -86,18 +86,18 @@ def _check_options(
 ) -> None:
     actions = sum((statement is not None, tables, changes is not None))
     if actions != 1:
-        what = "no statement" if not actions else "SQL, --tables and --changes exclude each other"
+        what = "no statement given" if not actions else "SQL, --tables and --changes are mutually exclusive"
         raise SqlError(what, where="sql", hint='runner sql "select ...", or --tables, or --changes TABLE')
     if key is not None and changes is None:
-        raise SqlError("--key needs --changes", where="--key", hint="add --changes TABLE")
+        raise SqlError("--key requires --changes", where="--key", hint="add --changes TABLE")
     if ANSWER_FORMATS.find(output_format).text is None and (output is None or tables):
         format_ = f"--format {output_format}"
-        raise SqlError(f"{format_} needs a file", where=format_, hint="add --output FILE to a statement")
+        raise SqlError(f"{format_} requires a file", where=format_, hint="add --output FILE to a statement")
 
 
-def _write_answer(catalog: Catalog, statement: str, form: AnswerFormat, output: Path | None, *, quiet: bool) -> None:
+def _write_answer(catalog: Catalog, statement: str, form: SqlFormat, output: Path | None, *, quiet: bool) -> None:
     with open_database(catalog, statement, output and temporary_path(output)) as database:
-        answer = database.ask(statement)
+        answer = database.execute(statement)
         if not quiet:
             for table in named_tables(statement, catalog):
                 stderr().print(f"{table.name}: {table.origin}", style="dim", markup=False)
@@ -105,7 +105,7 @@ def _write_answer(catalog: Catalog, statement: str, form: AnswerFormat, output: 
 
 
 def _write_changes(
-    catalog: Catalog, table: str, key: str | None, form: AnswerFormat, output: Path | None, *, quiet: bool
+    catalog: Catalog, table: str, key: str | None, form: SqlFormat, output: Path | None, *, quiet: bool
 ) -> None:
     keys = [name.strip() for name in (key or "").split(",") if name.strip()]
     with compare_runs(catalog, table, keys, output and temporary_path(output)) as found:
@@ -120,7 +120,7 @@ def _write_changes(
         _write(found.answer, form, output)
 
 
-def _write(answer: SqlAnswer, form: AnswerFormat, output: Path | None) -> None:
+def _write(answer: SqlResult, form: SqlFormat, output: Path | None) -> None:
     if output is not None:
         write_file(answer, form, output)
     elif form.text is not None:

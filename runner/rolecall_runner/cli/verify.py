@@ -39,7 +39,7 @@ from rolecall_runner.cli.options import (
     TlsOption,
     format_option,
     option,
-    repeated,
+    repeat_command,
 )
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions
 from rolecall_runner.inventory import ALL_TARGETS, Selection
@@ -137,7 +137,7 @@ def verify(
     if interrupted is not None:
         raise InterruptedRunError(
             f"interrupted; {len(list(call.verdicts())):,} of {call.record.total:,} accounts are done",
-            hint=repeated(context, f"runner verify --resume {call.record.run_id}"),
+            hint=repeat_command(context, f"runner verify --resume {call.record.run_id}"),
         )
     _exit_with_code(call)
 
@@ -153,7 +153,7 @@ def _record_status(call: VerifyRun, start: RunConfig) -> None:
             run=call.record.run_id,
             rehearsal=call.rehearsal,
             context=call.task.context.get(),
-            modules=call.written,
+            modules=call.output_digests,
         )
     except RolecallError as error:
         print_error(f"warning: {error}", style="yellow")
@@ -171,7 +171,7 @@ def _check_resume(*, limit: str, sample: int | None, retry: str | None, resume: 
 
 
 def _readers(arguments: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Parse values of --reader to pairs of account id and profile. Raises SelectionError."""
+    """Parse values of --reader to pairs of account ID and profile. Raises SelectionError."""
     pairs = [(account_id, profile) for account_id, _, profile in (text.partition("=") for text in arguments)]
     if wrong := [
         text for text, (account_id, profile) in zip(arguments, pairs, strict=True) if not (account_id.isdigit() and profile)
@@ -179,7 +179,7 @@ def _readers(arguments: Sequence[str]) -> tuple[tuple[str, str], ...]:
         raise SelectionError(
             f"{wrong[0]} is not ACCOUNT_ID=PROFILE",
             where="--reader",
-            hint="write --reader 507074252730=my-profile",
+            hint="use --reader 507074252730=my-profile",
         )
     return tuple(pairs)
 

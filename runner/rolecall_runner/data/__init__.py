@@ -4,24 +4,24 @@ from rolecall_runner.data.catalog import Catalog, SqlError, list_tables, named_t
 from rolecall_runner.data.changes import compare_runs
 from rolecall_runner.data.data_output import (
     ANSWER_FORMATS,
-    AnswerFormat,
     DatasetSummary,
     ParquetRows,
+    SqlFormat,
     check_dataset_folder,
     print_table,
     temporary_path,
     write_file,
 )
-from rolecall_runner.data.database import SqlAnswer, open_database
+from rolecall_runner.data.database import SqlResult, open_database
 
 __all__ = [
     "ANSWER_FORMATS",
-    "AnswerFormat",
     "Catalog",
     "DatasetSummary",
     "ParquetRows",
-    "SqlAnswer",
     "SqlError",
+    "SqlFormat",
+    "SqlResult",
     "check_dataset_folder",
     "compare_runs",
     "list_tables",

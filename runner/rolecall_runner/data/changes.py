@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rolecall_runner.data.catalog import PREVIOUS, Catalog, SqlError
 from rolecall_runner.data.column_types import Scalar, quote_name
-from rolecall_runner.data.database import Database, SqlAnswer, empty_database, quote_text
+from rolecall_runner.data.database import Database, SqlResult, empty_database, quote_text
 from rolecall_runner.data.run_rows import RecordedQuery, TableLayout, layout_of, read_answers, read_rows, survey_rows
 from rolecall_runner.query import Reason
 
@@ -29,7 +29,7 @@ class RunChanges:
     `not_compared`: number of accounts and Regions left out because they did not answer in both runs.
     """
 
-    answer: SqlAnswer
+    answer: SqlResult
     key: tuple[str, ...]
     not_compared: int
     before: RecordedQuery
@@ -47,7 +47,7 @@ def compare_runs(catalog: Catalog, name: str, keys: Sequence[str] = (), output: 
 
     The answer has a row for each changed column and for each added or removed row. Its columns: change (new, gone,
     changed), account, account_id, region, the key, column_name, value_before, value_after (JSON), rehearsal. `output`: the
-    file that `SqlAnswer.write_parquet` may write.
+    file that `SqlResult.write_parquet` may write.
 
     Raises SqlError unless the table has two runs and `keys` identifies rows, JournalError, ToolError.
     """
@@ -64,7 +64,7 @@ def compare_runs(catalog: Catalog, name: str, keys: Sequence[str] = (), output: 
         database.lock(output)
         rehearsal = before.record.rehearsal or after.record.rehearsal
         sql = (_KEYED_SQL if key else _WHOLE_SQL).format(rehearsal=str(rehearsal).lower())
-        yield RunChanges(database.ask(sql), key, not_compared, before, after)
+        yield RunChanges(database.execute(sql), key, not_compared, before, after)
 
 
 def _two_runs(catalog: Catalog, name: str) -> tuple[RecordedQuery, RecordedQuery]:
@@ -76,11 +76,11 @@ def _two_runs(catalog: Catalog, name: str) -> tuple[RecordedQuery, RecordedQuery
             raise SqlError(
                 f"{name} has only one run",
                 where=str(catalog.runs),
-                hint="repeat the same query, or name two runs: --run ID --run last",
+                hint="run the query again, or specify two runs: --run ID --run last",
             )
         queries = (*queries, *earlier.queries)
     if len(queries) != 2:  # noqa: PLR2004 - two sides
-        raise SqlError(f"{name} has {len(queries)} runs here", where="--run", hint="name the two runs to compare")
+        raise SqlError(f"{name} has {len(queries)} runs", where="--run", hint="specify the two runs to compare")
     return queries[1], queries[0]
 
 
@@ -113,7 +113,7 @@ def _validate_key(database: Database, layout: TableLayout, keys: Sequence[str]) 
         raise SqlError(
             f"{', '.join(key)} is null or not unique in an account and Region",
             where="--key",
-            hint="name more columns, separated by commas",
+            hint="specify more columns, separated by commas",
         )
     return key
 
@@ -140,7 +140,7 @@ def _is_unique(database: Database, key: tuple[str, ...]) -> bool:
     columns = ", ".join(quote_name(name) for name in (*_PLACE, *key))
     present = " and ".join(f"{quote_name(name)} is not null" for name in key)
     once = f"count(*) = count(distinct ({columns})) filter ({present})"
-    return all(database.fact(f"{side}_run", once) for side in _SIDES)
+    return all(database.fetch_value(f"{side}_run", once) for side in _SIDES)
 
 
 def _create_views(database: Database, key: tuple[str, ...], values: Sequence[str]) -> None:

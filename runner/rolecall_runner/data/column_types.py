@@ -19,7 +19,7 @@ from typing import Any
 
 from rolecall_runner.query import VALUE, QueryError, reply_model
 
-MOST_FIELDS = 300
+MAX_FIELDS = 300
 """Maximum number of fields of an object type that is widened by values. Objects with more fields are stored as JSON."""
 _MAXIMUM_EXACT = 2**53
 _INT64_LIMIT = 2**63
@@ -137,7 +137,7 @@ def _widen_object(known: Type, value: Mapping[str, Any]) -> Type:
         if after is before:
             return before
         grown = len(after.fields) > len(before.fields)
-        return Scalar.JSON if grown and (len(after.fields) > MOST_FIELDS or not _valid_field_names(after.fields)) else after
+        return Scalar.JSON if grown and (len(after.fields) > MAX_FIELDS or not _valid_field_names(after.fields)) else after
     return Scalar.JSON
 
 

@@ -32,7 +32,7 @@ from rolecall_runner.data.column_types import Struct, duckdb_type, quote_name, t
 from rolecall_runner.data.database import (
     ROW_GROUP_ROWS,
     Feed,
-    SqlAnswer,
+    SqlResult,
     connect_duckdb,
     escape_pattern,
     load_duckdb,
@@ -51,7 +51,7 @@ from rolecall_runner.data.run_rows import (
 from rolecall_runner.execution import RunRecord
 from rolecall_runner.inventory import TargetKind
 from rolecall_runner.private_files import create_private_file, make_private_folder
-from rolecall_runner.query import QueryAnswer
+from rolecall_runner.query import QueryResult
 from rolecall_runner.reports import FormatRegistry, TextOutput, cell_of, csv_line
 
 TABLE_ROWS = 1000
@@ -59,14 +59,14 @@ TABLE_ROWS = 1000
 FILE_WIDTH = 200
 """Width of a table in a file, in characters."""
 PATH_COLUMNS = ("service", "query", "account")
-FILE_COLUMNS = ("account_id", "region", "asked_at", "run_id", "rehearsal")
+FILE_COLUMNS = ("account_id", "region", "queried_at", "run_id", "rehearsal")
 SCHEMA_FILE = "_common_metadata"
 _UNLIMITED_WIDTH = 1_000_000
 _METADATA_KEY = "rolecall.types"
 _PARQUET_OPTIONS = f"format parquet, compression zstd, row_group_size {ROW_GROUP_ROWS}, use_tmp_file false"
 
 
-def write_json(answer: SqlAnswer, output: TextOutput) -> None:
+def write_json(answer: SqlResult, output: TextOutput) -> None:
     """Write one object, `{"columns": [{"name", "type"}], "rows": [{...}]}`. Rows are streamed."""
     write = output.write
     columns = [{"name": name, "type": kind} for name, kind in answer.columns]
@@ -78,13 +78,13 @@ def write_json(answer: SqlAnswer, output: TextOutput) -> None:
     write("]\n}\n" if first else "\n  ]\n}\n")
 
 
-def write_json_lines(answer: SqlAnswer, output: TextOutput) -> None:
+def write_json_lines(answer: SqlResult, output: TextOutput) -> None:
     """Write one line of ASCII JSON per row."""
     for row in answer.rows():
         output.write(json_text(row, separators=(",", ":")) + "\n")
 
 
-def write_csv(answer: SqlAnswer, output: TextOutput) -> None:
+def write_csv(answer: SqlResult, output: TextOutput) -> None:
     """Write CSV with a header; on a terminal, each row on one line."""
     output.write(csv_line(answer.names, on_terminal=output.on_terminal))
     for row in answer.rows():
@@ -92,14 +92,14 @@ def write_csv(answer: SqlAnswer, output: TextOutput) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerFormat:
+class SqlFormat:
     """A format of SQL answers. Either `text`, which writes strings, or `file`, which writes a new file, is set."""
 
-    text: Callable[[SqlAnswer, TextOutput], None] | None = None
-    file: Callable[[SqlAnswer, Path], None] | None = None
+    text: Callable[[SqlResult, TextOutput], None] | None = None
+    file: Callable[[SqlResult, Path], None] | None = None
 
 
-def write_file(answer: SqlAnswer, form: AnswerFormat, path: Path) -> None:
+def write_file(answer: SqlResult, form: SqlFormat, path: Path) -> None:
     """Write the answer to a file with mode 0600, replaced atomically. Raises OutputError, SqlError."""
     try:
         with _replacing(path) as temporary:
@@ -135,7 +135,7 @@ def _replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_table(answer: SqlAnswer, output: TextOutput) -> None:
+def write_table(answer: SqlResult, output: TextOutput) -> None:
     """Write the first rows as a table, and the number of omitted rows."""
     console = output.console
     rows = answer.rows()
@@ -158,13 +158,13 @@ def print_table(console: Console, names: tuple[str, ...], rows: list[Mapping[str
     console.print(table, width=width, crop=False)
 
 
-ANSWER_FORMATS: FormatRegistry[AnswerFormat] = FormatRegistry()
+ANSWER_FORMATS: FormatRegistry[SqlFormat] = FormatRegistry()
 """Formats of `runner sql`."""
-ANSWER_FORMATS.add("table", AnswerFormat(write_table))
-ANSWER_FORMATS.add("json", AnswerFormat(write_json))
-ANSWER_FORMATS.add("jsonl", AnswerFormat(write_json_lines))
-ANSWER_FORMATS.add("csv", AnswerFormat(write_csv))
-ANSWER_FORMATS.add("parquet", AnswerFormat(file=lambda answer, path: answer.write_parquet(path)))
+ANSWER_FORMATS.add("table", SqlFormat(write_table))
+ANSWER_FORMATS.add("json", SqlFormat(write_json))
+ANSWER_FORMATS.add("jsonl", SqlFormat(write_json_lines))
+ANSWER_FORMATS.add("csv", SqlFormat(write_csv))
+ANSWER_FORMATS.add("parquet", SqlFormat(file=lambda answer, path: answer.write_parquet(path)))
 
 
 def _full_width(console: Console, table: Table) -> int:
@@ -204,7 +204,7 @@ class ParquetRows:
         self._query = query
         self._report = report
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Do nothing: the answer is in the journal."""
 
     def close(self) -> None:
@@ -219,9 +219,9 @@ def check_dataset_folder(into: Path | None) -> Path:
     """
     load_duckdb()
     if into is None:
-        raise DatasetError("--format parquet needs a folder", where="--format parquet", hint="add --output DIR")
+        raise DatasetError("--format parquet requires a folder", where="--format parquet", hint="add --output DIR")
     if into.exists() and not into.is_dir():
-        raise OutputError("the dataset folder is a file", where=str(into), hint="name a folder with --output")
+        raise OutputError("the dataset folder is a file", where=str(into), hint="specify a folder with --output")
     return into
 
 

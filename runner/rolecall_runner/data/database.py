@@ -69,10 +69,10 @@ _ERROR_TYPES: Sequence[tuple[str, Type]] = [
 _PLAY_TYPES: Sequence[tuple[str, Type]] = [
     *(
         (name, Scalar.STRING)
-        for name in ("run_id", "play_file", "account", "account_id", "kind", "step", "task", "ending", "code", "message")
+        for name in ("run_id", "play_file", "account", "account_id", "kind", "step", "task", "status", "code", "message")
     ),
     ("registered", Scalar.JSON),
-    ("asked_at", Scalar.TIMESTAMP),
+    ("queried_at", Scalar.TIMESTAMP),
     ("seconds", Scalar.DOUBLE),
     ("rehearsal", Scalar.BOOLEAN),
 ]
@@ -151,7 +151,7 @@ def escape_pattern(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class SqlAnswer:
+class SqlResult:
     """The result of a statement: columns with their SQL types, and rows, which can be read once.
 
     Duplicate column names are numbered. `fetch` returns the next rows as tuples; an empty sequence at the end.
@@ -226,7 +226,7 @@ class Database:
         """Create a view of SQL expressions over a table. Never pass user input."""
         self._connection.table(source).project(columns).create_view(name)
 
-    def fact(self, source: str, expression: str) -> Any:
+    def fetch_value(self, source: str, expression: str) -> Any:
         """Return the value of an aggregate over a table. Never pass user input."""
         return self._connection.table(source).aggregate(expression).fetchall()[0][0]
 
@@ -238,7 +238,7 @@ class Database:
         self._connection.execute("set lock_configuration = true")
         self._connection.execute("begin transaction read only")
 
-    def ask(self, sql: str) -> SqlAnswer:
+    def execute(self, sql: str) -> SqlResult:
         """Execute a single read statement. Raises SqlError for any other statement and for errors of DuckDB."""
         duckdb = load_duckdb()
         with self._errors():
@@ -263,7 +263,7 @@ class Database:
                     relation = self._connection.sql(f"from ({query}\n) as answer({', '.join(map(quote_name, names))})")
                 relation.write_parquet(str(path), compression="zstd", row_group_size=ROW_GROUP_ROWS, use_tmp_file=False)
 
-        return SqlAnswer(columns, fetch, write_parquet)
+        return SqlResult(columns, fetch, write_parquet)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -285,7 +285,7 @@ class Database:
 
 def _check_statement(duckdb: Any, statements: Sequence[Any]) -> None:
     if len(statements) != 1:
-        what = f"{len(statements)} statements at once" if statements else "the statement is empty"
+        what = f"{len(statements)} statements given" if statements else "the statement is empty"
         raise SqlError(what, where="sql", hint="pass one statement")
     if statements[0].type not in {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}:
         raise SqlError(
@@ -326,7 +326,7 @@ def empty_database(catalog: Catalog) -> Iterator[Database]:
 def open_database(catalog: Catalog, sql: str, output: Path | None = None) -> Iterator[Database]:
     """Open a locked database with the tables that a statement names, `runs`, `errors` and `play_results`.
 
-    `output`: the file that `SqlAnswer.write_parquet` may write. Raises ToolError if DuckDB is missing, JournalError.
+    `output`: the file that `SqlResult.write_parquet` may write. Raises ToolError if DuckDB is missing, JournalError.
     """
     with empty_database(catalog) as database:
         tables = list(named_tables(sql, catalog))
@@ -381,7 +381,7 @@ def _recorded_plays(runs: Path) -> Iterator[tuple[RunRecord, str]]:
     """Yield the runs of plays, the latest first, each with the name of its play file."""
     for record in list_runs(runs, task=_PLAY_TASK):
         try:
-            yield record, str(json.loads(record.what)["file"])
+            yield record, str(json.loads(record.options)["file"])
         except (ValueError, TypeError, KeyError):
             continue  # an invalid record must not hide the other runs
 
@@ -394,7 +394,7 @@ def _play_rows(runs: Path, plays: Iterable[tuple[RunRecord, str]]) -> Iterator[t
 
 def _play_row(result: Result) -> tuple[Any, ...]:
     body: Mapping[str, Any] = result.data if isinstance(result.data, Mapping) else {}
-    outcome = (body.get("ending", str(result.status)), result.code or None, result.error or None)
+    outcome = (body.get("task_status", str(result.status)), result.code or None, result.error or None)
     account = (result.target, body.get("account_id"), result.kind)
     return (
         *account,

@@ -16,7 +16,7 @@ from botocore import xform_name
 
 from rolecall_runner.data.column_types import ListOf, Scalar, Struct, Type, merge_structs, row_type, widen_row
 from rolecall_runner.execution import RunRecord, read_json, read_results
-from rolecall_runner.query import QueryAnswer
+from rolecall_runner.query import QueryResult
 
 QUERY_TASK = "query"
 RESERVED_NAMES = frozenset({"runs", "errors", "play_results"})
@@ -25,7 +25,7 @@ PLACE_TYPES: Mapping[str, Scalar] = {
     "account": Scalar.STRING,
     "account_id": Scalar.STRING,
     "region": Scalar.STRING,
-    "asked_at": Scalar.TIMESTAMP,
+    "queried_at": Scalar.TIMESTAMP,
     "run_id": Scalar.STRING,
     "rehearsal": Scalar.BOOLEAN,
 }
@@ -90,7 +90,7 @@ def recorded_query(record: RunRecord) -> RecordedQuery | None:
     if record.task != QUERY_TASK:
         return None
     try:
-        body = read_json(record.what.encode())
+        body = read_json(record.options.encode())
         service, operation, title = str(body["service"]), str(body["operation"]), str(body["query"])
     except (ValueError, TypeError, KeyError):
         return None
@@ -109,18 +109,18 @@ def table_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One row with its origin. The first fields are those of PLACE_TYPES. `asked_at`: time of the call, in ISO 8601."""
+    """One row with its origin. The first fields are those of PLACE_TYPES. `queried_at`: time of the call, in ISO 8601."""
 
     account: str
     account_id: str
     region: str
-    asked_at: str
+    queried_at: str
     run_id: str
     rehearsal: bool
     values: Mapping[str, Any]
 
 
-def read_answers(runs: Path, query: RecordedQuery) -> Iterator[tuple[str, QueryAnswer]]:
+def read_answers(runs: Path, query: RecordedQuery) -> Iterator[tuple[str, QueryResult]]:
     """Yield the target kind and the answer of each account of a run. If an account has several, only the last is included.
 
     Raises JournalError.
@@ -129,10 +129,10 @@ def read_answers(runs: Path, query: RecordedQuery) -> Iterator[tuple[str, QueryA
     last = {result.key: number for number, result in enumerate(read_results(runs, run_id))}
     for number, result in enumerate(read_results(runs, run_id)):
         if last.get(result.key) == number:
-            yield result.kind, QueryAnswer.from_result(result)
+            yield result.kind, QueryResult.from_result(result)
 
 
-def answer_rows(answer: QueryAnswer, query: RecordedQuery, unnest: str | None) -> Iterator[RunRow]:
+def answer_rows(answer: QueryResult, query: RecordedQuery, unnest: str | None) -> Iterator[RunRow]:
     """Yield the rows of one answer. `unnest`: see `RecordedQuery.model`."""
     record = query.record
     for row in answer.rows():

@@ -9,8 +9,8 @@ worker (`allowed-failures`, three times by default). Then its targets are retrie
 A target that ends every worker is inconclusive. A target can therefore be processed more than once, but has one result.
 
 A worker process runs the targets of a chunk in threads. It unpickles a task once per run, so that its clients and sessions
-are created once (see `PerProcess`). Tasks, targets, and results are sent as bytes, which the scheduler never unpickles. The
-worker processes of an embedded cluster load this module as a `preload`.
+are created once (see `ProcessLocal`). Tasks, targets, and results are sent as bytes, which the scheduler never unpickles.
+The worker processes of an embedded cluster load this module as a `preload`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import Any
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, ToolError
 from rolecall_runner.execution.execution_options import ExecutionOptions, register
-from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task, inconclusive
+from rolecall_runner.execution.interface import EngineSettings, Result, Runtime, Task, inconclusive
 from rolecall_runner.execution.threads import AHEAD, run_threads
 from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
@@ -141,7 +141,9 @@ def _distributed() -> Any:
     try:
         import distributed  # noqa: PLC0415 - optional, and takes a second to import
     except ImportError:
-        raise ToolError("the engine dask needs Dask, which is not installed", hint="pip install 'rolecall[dask]'") from None
+        raise ToolError(
+            "the engine dask requires Dask, which is not installed", hint="pip install 'rolecall[dask]'"
+        ) from None
     return distributed
 
 
@@ -154,7 +156,7 @@ def _security(distributed: Any, cluster: DaskCluster) -> Any:
             return distributed.Security.temporary()
         except ImportError:
             raise ToolError(
-                "a Dask cluster on this machine needs the package cryptography", hint="pip install cryptography"
+                "a Dask cluster on this machine requires the package cryptography", hint="pip install cryptography"
             ) from None
     if not given:
         return None
@@ -162,11 +164,11 @@ def _security(distributed: Any, cluster: DaskCluster) -> Any:
         raise ClusterError(
             f"of CA, certificate and key only {' and '.join(name.removeprefix('tls_') for name in given)} is given",
             where=cluster.place,
-            hint="give all three PEM files, or none",
+            hint="specify all three PEM files, or none",
         )
     for path in files.values():
         if not Path(str(path)).is_file():
-            raise ClusterError("there is no such file", where=str(path), hint="give the PEM files of the cluster's TLS")
+            raise ClusterError("file not found", where=str(path), hint="specify the PEM files of the cluster")
     return distributed.Security(
         tls_ca_file=str(cluster.tls_ca),
         tls_client_cert=str(cluster.tls_cert),
@@ -188,7 +190,7 @@ def _client(distributed: Any, cluster: DaskCluster, address: str, security: Any)
         raise ClusterError(
             f"the scheduler cannot be reached: {error}",
             where=cluster.place,
-            hint="look at the address, at the firewall, and whether it wants TLS (tls:// and three PEM files)",
+            hint="check the address, the firewall, and whether the scheduler requires TLS (tls:// and three PEM files)",
         ) from error
     with client:
         try:
@@ -202,9 +204,9 @@ def _client(distributed: Any, cluster: DaskCluster, address: str, security: Any)
 def no_workers(cluster: DaskCluster) -> ClusterError:
     """The error for a cluster without workers."""
     return ClusterError(
-        f"no worker has come within {cluster.wait_seconds:g} s",
+        f"no worker connected within {cluster.wait_seconds:g} s",
         where=cluster.place,
-        hint="start workers under the backend role (docs/dask.md), and see in their logs why they ended",
+        hint="start workers with the backend role (docs/dask.md), or check the logs of those that exited",
     )
 
 
@@ -223,23 +225,23 @@ class DaskEngine:
     cluster: DaskCluster = field(default_factory=DaskCluster)
 
     def __call__(
-        self, task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside
+        self, task: Task, targets: Iterable[Target], settings: EngineSettings, runtime: Runtime
     ) -> Iterator[Result]:
         """Run a picklable task; see `Engine`. Also raises ToolError and ClusterError."""
         with connected(self.cluster) as client:
-            yield from Flight(client, self.cluster, task, settings, outside).results(targets)
+            yield from Flight(client, self.cluster, task, settings, runtime).results(targets)
 
 
 class Flight:
     """One run on a cluster. `client`: a `distributed.Client`, or an object with its interface. Not thread-safe."""
 
-    def __init__(self, client: Any, cluster: DaskCluster, task: Task, settings: EngineSettings, outside: Outside) -> None:
+    def __init__(self, client: Any, cluster: DaskCluster, task: Task, settings: EngineSettings, runtime: Runtime) -> None:
         self._client = client
         self._cluster = cluster
         self._task = task
         self._packed_task = pickle.dumps(task)
         self._settings = settings
-        self._outside = outside
+        self._runtime = runtime
         self._run_id = secrets.token_hex(8)
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._in_progress: dict[str, tuple[Any, tuple[Target, ...]]] = {}  # future and targets, by key
@@ -248,7 +250,7 @@ class Flight:
         self._losses = 0
         self._capacity = 0
         self._counted_at = float("-inf")
-        self._workers_seen_at = outside.clock()
+        self._workers_seen_at = runtime.clock()
         self._stop_by: float | None = None
         self._incomplete = False
 
@@ -257,12 +259,12 @@ class Flight:
         source = iter(targets)
         try:
             while True:
-                if self._outside.stop.is_set():
+                if self._runtime.stop.is_set():
                     if self._wind_down():
                         break
                 else:
                     self._feed(source)
-                if not self._in_progress and (not self._to_retry or self._outside.stop.is_set()):
+                if not self._in_progress and (not self._to_retry or self._runtime.stop.is_set()):
                     break
                 try:
                     yield from self._receive()
@@ -271,10 +273,10 @@ class Flight:
         finally:
             if self._in_progress:
                 self._client.cancel([future for future, _ in self._in_progress.values()])
-        if self._outside.stop.is_set() and (
+        if self._runtime.stop.is_set() and (
             self._in_progress or self._to_retry or self._incomplete or next(source, None) is not None
         ):
-            raise InterruptedRunError("interrupted; what was done stays")
+            raise InterruptedRunError("interrupted; completed results are kept")
 
     def _feed(self, source: Iterator[Target]) -> None:
         self._count_workers()
@@ -296,12 +298,12 @@ class Flight:
         self._sent += 1
         key = f"rolecall-{self._run_id}-{self._sent}"
         packed = pickle.dumps((chunk, self._settings))
-        future = self._client.submit(ask_chunk, self._run_id, self._packed_task, packed, key=key, pure=False)
+        future = self._client.submit(run_chunk, self._run_id, self._packed_task, packed, key=key, pure=False)
         self._in_progress[key] = future, chunk
         future.add_done_callback(self._done.put)
 
     def _count_workers(self) -> None:
-        now = self._outside.clock()
+        now = self._runtime.clock()
         if now - self._counted_at < _WORKER_COUNT_SECONDS:
             return
         self._counted_at = now
@@ -319,9 +321,9 @@ class Flight:
             return
         _, chunk = self._in_progress.pop(future.key)
         try:
-            answers: Answers = pickle.loads(future.result())  # noqa: S301 - workers are trusted, they have credentials
+            answers: ChunkResult = pickle.loads(future.result())  # noqa: S301 - workers are trusted, they have credentials
         except (Exception, CancelledError) as error:  # from a worker or from the connection
-            if self._outside.stop.is_set():
+            if self._runtime.stop.is_set():
                 self._incomplete = True
             else:
                 yield from self._handle_failure(error, chunk)
@@ -331,9 +333,9 @@ class Flight:
         yield from answers.results
 
     def _interrupt(self) -> None:
-        if self._outside.stop.is_set():
-            self._stop_by = self._outside.clock()  # the second Ctrl-C
-        self._outside.stop.set()
+        if self._runtime.stop.is_set():
+            self._stop_by = self._runtime.clock()  # the second Ctrl-C
+        self._runtime.stop.set()
         self._incomplete = True
 
     def _handle_failure(self, error: BaseException, chunk: tuple[Target, ...]) -> Iterator[Result]:
@@ -342,11 +344,11 @@ class Flight:
             raise ClusterError(
                 "the connection to the scheduler was lost",
                 where=self._cluster.place,
-                hint="what was done stays; look at the scheduler's log, then resume the run",
+                hint="completed results are kept; check the scheduler's log, then resume the run",
             )
         if type(error).__name__ != "KilledWorker":
             raise ClusterError(
-                f"a worker cannot run what was sent: {redact(f'{type(error).__name__}: {error}')}",
+                f"a worker could not run the task: {redact(f'{type(error).__name__}: {error}')}",
                 where=self._cluster.place,
                 hint=_VERSIONS_HINT,
             )
@@ -356,19 +358,21 @@ class Flight:
         self._losses += 1
         if self._losses >= _MAX_CONSECUTIVE_LOSSES:
             raise ClusterError(
-                "the workers end by themselves, whatever they ask",
+                "the workers keep exiting unexpectedly, whichever account they process",
                 where=self._cluster.place,
-                hint="look in their logs for memory limits or a preload that fails",
+                hint="check their logs for memory limits or a failing preload",
             )
-        yield inconclusive(self._task, chunk[0], self._outside.now(), "every worker that asked it ended")
+        yield inconclusive(
+            self._task, chunk[0], self._runtime.now(), "every worker that processed the account exited unexpectedly"
+        )
 
     def _wind_down(self) -> bool:
         """Stop the run in the workers on the first call. Returns whether the grace period is over."""
         if self._stop_by is None:
-            self._stop_by = self._outside.clock() + self._settings.grace_seconds + _SHUTDOWN_SECONDS
+            self._stop_by = self._runtime.clock() + self._settings.grace_seconds + _SHUTDOWN_SECONDS
             # In a thread, since a hanging worker would block forever.
             threading.Thread(target=self._stop_workers, daemon=True).start()
-        return self._outside.clock() >= self._stop_by
+        return self._runtime.clock() >= self._stop_by
 
     def _stop_workers(self) -> None:
         with suppress(Exception):  # best effort; the connection may be gone
@@ -387,7 +391,7 @@ _RUNS_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class ChunkResult:
     """The results of a chunk. `whole`: False if the run was stopped before all targets were processed."""
 
     results: tuple[Result, ...]
@@ -418,10 +422,10 @@ def _task_of(run: _Run, task: bytes) -> Task:
         return run.task
 
 
-def ask_chunk(run_id: str, task: bytes, chunk: bytes) -> bytes:
+def run_chunk(run_id: str, task: bytes, chunk: bytes) -> bytes:
     """Process a chunk of targets in the threads of a Dask worker process, until all are done or the run is stopped.
 
-    `task`, `chunk`: pickled, as is the returned `Answers`. Errors of a task are in its results. Concurrent chunks of a
+    `task`, `chunk`: pickled, as is the returned `ChunkResult`. Errors of a task are in its results. Concurrent chunks of a
     process share the settings' number of threads.
     """
     targets, settings = pickle.loads(chunk)  # noqa: S301 - as for the task
@@ -429,10 +433,10 @@ def ask_chunk(run_id: str, task: bytes, chunk: bytes) -> bytes:
     run = _run_of(run_id)
     results: list[Result] = []
     try:
-        results.extend(run_threads(_task_of(run, task), targets, share, Outside(stop=run.stop)))
+        results.extend(run_threads(_task_of(run, task), targets, share, Runtime(stop=run.stop)))
     except InterruptedRunError:
-        return pickle.dumps(Answers(tuple(results), whole=False))
-    return pickle.dumps(Answers(tuple(results), whole=True))
+        return pickle.dumps(ChunkResult(tuple(results), whole=False))
+    return pickle.dumps(ChunkResult(tuple(results), whole=True))
 
 
 def stop_run(run_id: str) -> None:

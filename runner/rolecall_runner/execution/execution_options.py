@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.execution.interface import Engine, EngineSettings, Outside, Result, Task
+from rolecall_runner.execution.interface import Engine, EngineSettings, Result, Runtime, Task
 from rolecall_runner.execution.journal import RUNS
 from rolecall_runner.inventory import Target
 
@@ -48,9 +48,9 @@ class ExecutionOptions:
         """Where the engine runs tasks. A cluster may process a target twice, if a worker is lost."""
         return find_engine(self.engine).reach
 
-    def run(self, task: Task, targets: Iterable[Target], outside: Outside | None = None) -> Iterator[Result]:
+    def run(self, task: Task, targets: Iterable[Target], runtime: Runtime | None = None) -> Iterator[Result]:
         """Run a task over targets; see `run`."""
-        return find_engine(self.engine).make(self)(task, targets, self.settings, outside or Outside())
+        return find_engine(self.engine).make(self)(task, targets, self.settings, runtime or Runtime())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def engine_names() -> tuple[str, ...]:
 def find_engine(name: str) -> RegisteredEngine:
     """The engine of this name. Raises SelectionError."""
     if name not in _ENGINES and name not in (known := engine_names()):
-        raise SelectionError(f"unknown engine {name!r}", where="--engine", hint=f"engines are {', '.join(known)}")
+        raise SelectionError(f"unknown engine {name!r}", where="--engine", hint=f"available engines: {', '.join(known)}")
     return _ENGINES[name]
 
 
@@ -91,14 +91,14 @@ def run(
     *,
     engine: str | Engine = "threads",
     settings: EngineSettings | None = None,
-    outside: Outside | None = None,
+    runtime: Runtime | None = None,
 ) -> Iterator[Result]:
     """Run a task over targets; yields one result per target, as they complete. An error of one target is in its result.
 
     `targets` is consumed lazily and may be infinite; memory use does not grow with it. Kind and name of a target must be
-    unique. To stop, set `outside.stop` or press Ctrl-C: targets in progress have `settings.grace_seconds` to complete, and
+    unique. To stop, set `runtime.stop` or press Ctrl-C: targets in progress have `settings.grace_seconds` to complete, and
     InterruptedRunError is raised after the last result.
     """
     if isinstance(engine, str):
-        return ExecutionOptions(engine, settings=settings or EngineSettings()).run(task, targets, outside)
-    return engine(task, targets, settings or EngineSettings(), outside or Outside())
+        return ExecutionOptions(engine, settings=settings or EngineSettings()).run(task, targets, runtime)
+    return engine(task, targets, settings or EngineSettings(), runtime or Runtime())

@@ -92,12 +92,12 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class Runtime:
     """External inputs of an engine: clocks, random numbers, sleep, and the event that stops the run (Ctrl-C)."""
 
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    chance: Callable[[], float] = random.random
+    random: Callable[[], float] = random.random
     stop: threading.Event = field(default_factory=threading.Event)
     sleep: Callable[[float], object] | None = None
 
@@ -125,7 +125,7 @@ class EngineSettings:
         metadata={"description": "Number of accounts processed concurrently, per process.", "ge": 1, "le": 256},
     )
     timeout_seconds: float | None = field(
-        default=300.0, metadata={"description": "Seconds for one account, with all retries.", "ge": 1}
+        default=300.0, metadata={"description": "Time limit for one account, including retries.", "ge": 1}
     )
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     grace_seconds: float = 5.0
@@ -135,7 +135,7 @@ class Engine(Protocol):
     """Runs a task over targets."""
 
     def __call__(
-        self, task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside
+        self, task: Task, targets: Iterable[Target], settings: EngineSettings, runtime: Runtime
     ) -> Iterator[Result]:
         """Yield one result per target, as they complete. Targets are consumed only as fast as results.
 
@@ -146,7 +146,7 @@ class Engine(Protocol):
 T = TypeVar("T")
 
 
-class PerProcess(Generic[T]):
+class ProcessLocal(Generic[T]):
     """A value that is created lazily, once per process. Pickling includes only `make`, never the value and its secrets.
 
     To be pickled, `make` must be a module-level function, or a `functools.partial` of one.
@@ -155,20 +155,20 @@ class PerProcess(Generic[T]):
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._made: list[T] = []
+        self._values: list[T] = []
 
     @property
-    def made(self) -> bool:
+    def is_created(self) -> bool:
         """Whether the value has been created."""
-        return bool(self._made)
+        return bool(self._values)
 
     def get(self) -> T:
         """Return the value. Raises the errors of `make`; then the next call tries again."""
-        if not self._made:
+        if not self._values:
             with self._lock:
-                if not self._made:
-                    self._made.append(self._make())
-        return self._made[0]
+                if not self._values:
+                    self._values.append(self._make())
+        return self._values[0]
 
-    def __reduce__(self) -> tuple[type[PerProcess[T]], tuple[Callable[[], T]]]:
+    def __reduce__(self) -> tuple[type[ProcessLocal[T]], tuple[Callable[[], T]]]:
         return type(self), (self._make,)

@@ -58,7 +58,7 @@ class UnsafeRunError(JournalError):
     """The folder of a run or one of its files belongs to another user, or is writable by others."""
 
 
-class NoSuchRunError(JournalError):
+class RunNotFoundError(JournalError):
     """The name of a run matches no run, or several."""
 
     exit_code = ExitCode.USAGE
@@ -68,7 +68,7 @@ class NoSuchRunError(JournalError):
 class RunRecord:
     """The record of a run. Times are ISO 8601 with a time zone; `ended` is "" if the run has not ended.
 
-    `fingerprint`: of the manifest (`inventory.fingerprint`). `what`: all other inputs of the results, such as the query.
+    `fingerprint`: of the manifest (`inventory.fingerprint`). `options`: all other inputs of the results, such as the query.
     `selection`: the pattern. `total`: number of selected targets. `rehearsal`: whether a sandbox was used instead of AWS.
     """
 
@@ -79,7 +79,7 @@ class RunRecord:
     selection: str
     total: int
     started: str
-    what: str = ""
+    options: str = ""
     rolecall: str = ""
     ended: str = ""
     rehearsal: bool = False
@@ -92,7 +92,7 @@ class RunRecord:
 
 
 def new_run_id(now: datetime, token: Callable[[int], str]) -> str:
-    """Create a run id such as `20261124-191500-0a1b2c`: UTC time and three random bytes (`token`: `secrets.token_hex`)."""
+    """Create a run ID such as `20261124-191500-0a1b2c`: UTC time and three random bytes (`token`: `secrets.token_hex`)."""
     return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{token(3)}"
 
 
@@ -124,12 +124,12 @@ class Journal:
 
     @classmethod
     def resume(
-        cls, runs: Path, run_id: str, *, fingerprint: str, what: str | None = None, rehearsal: bool | None = None
+        cls, runs: Path, run_id: str, *, fingerprint: str, options: str | None = None, rehearsal: bool | None = None
     ) -> Self:
         """Open a run to continue it; `done` then has the keys (kind and name) of the targets with a result.
 
-        Raises JournalError if the manifest, `what`, or `rehearsal` differs from the record, and if the run is in progress in
-        another process.
+        Raises JournalError if the manifest, `options`, or `rehearsal` differs from the record, and if the run is in progress
+        in another process.
         """
         record = read_record(runs, run_id)
         folder = runs / run_id
@@ -146,11 +146,11 @@ class Journal:
                 where=record.manifest,
                 hint="start a new run, or restore the manifest of that run",
             )
-        if what is not None and record.what != what:
+        if options is not None and record.options != options:
             raise JournalError(
-                f"run {run_id} has other options: {record.what}",
+                f"run {run_id} has different options: {record.options}",
                 where=str(folder),
-                hint="repeat its options, or start a new run",
+                hint="use the same options, or start a new run",
             )
         try:
             descriptor = _open(folder)
@@ -235,13 +235,13 @@ def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
 def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
     """Find a run by `last`, `previous`, its id, the random part of its id, or a prefix of either.
 
-    Raises NoSuchRunError if no run or several runs match.
+    Raises RunNotFoundError if no run or several runs match.
     """
     known = list_runs(runs, task=task)
     if not known:
         of = f" of {task}" if task else ""
-        raise NoSuchRunError(
-            f"there are no runs{of} yet", where=str(runs), hint="start one, or set their folder with --runs"
+        raise RunNotFoundError(
+            f"no runs{of} found", where=str(runs), hint="start a run, or specify the folder of runs with --runs"
         )
     positions = {"last": 0, "latest": 0, "previous": 1}
     if name in positions:
@@ -250,8 +250,8 @@ def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
         exact = [record for record in known if name in (record.run_id, record.short_id)]
         found = exact or [record for record in known if record.run_id.startswith(name) or record.short_id.startswith(name)]
     if len(found) != 1 or not name:
-        what = f"there is no run {name}" if not found else f"{name} matches {len(found)} runs"
-        raise NoSuchRunError(what, where=str(runs), hint="`runner history` lists the runs; `last` is the latest")
+        what = f"no such run: {name}" if not found else f"{name} matches {len(found)} runs"
+        raise RunNotFoundError(what, where=str(runs), hint="`runner history` lists the runs; `last` is the latest one")
     return found[0]
 
 
@@ -259,7 +259,7 @@ def read_record(runs: Path, run_id: str) -> RunRecord:
     """Read the record of a run. Raises JournalError."""
     path = runs / run_id / _RECORD
     if not _RUN_ID.fullmatch(run_id):
-        raise JournalError(f"{run_id} is not a run id", where=str(runs), hint="`runner history` lists the runs")
+        raise JournalError(f"{run_id} is not a valid run ID", where=str(runs), hint="`runner history` lists the runs")
     try:
         with _checked():
             check_private_folder(path.parent)
@@ -267,11 +267,15 @@ def read_record(runs: Path, run_id: str) -> RunRecord:
         newer = body["version"] > JOURNAL_VERSION
         record = RunRecord(**body) if not newer else None
     except FileNotFoundError as error:
-        raise JournalError(f"there is no run {run_id}", where=str(runs), hint="`runner history` lists the runs") from error
+        raise JournalError(f"no such run: {run_id}", where=str(runs), hint="`runner history` lists the runs") from error
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise JournalError("the run's record cannot be read", where=str(path), hint="start a new run") from error
     if record is None:
-        raise JournalError("the run was written by a newer rolecall", where=str(path), hint="install the newer rolecall")
+        raise JournalError(
+            "the run was recorded by a newer version of rolecall",
+            where=str(path),
+            hint="install a newer version of rolecall",
+        )
     return record
 
 
@@ -317,7 +321,7 @@ def _result(line: bytes, path: Path, number: int) -> Result:
         return result_from_json(read_json(line))
     except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
-            "the line is not a result", where=f"{path}:{number}", hint="restore the file, or delete the line"
+            "the line is not a valid result", where=f"{path}:{number}", hint="restore the file, or delete the line"
         ) from error
 
 

@@ -1,8 +1,8 @@
 """The engine with several processes, each with threads, for machines with several cores.
 
 Targets are sent in chunks, and results are returned in batches. Each process unpickles the task and creates its own clients
-(see `PerProcess`); credentials are never sent. If a process ends unexpectedly, its targets in progress are inconclusive, and
-a new process continues with the others.
+(see `ProcessLocal`); credentials are never sent. If a process ends unexpectedly, its targets in progress are inconclusive,
+and a new process continues with the others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from multiprocessing.context import SpawnProcess
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
 from rolecall_generator.workers import interrupts_blocked
 from rolecall_runner.execution.execution_options import DEFAULT_PROCESSES, register
-from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task, inconclusive
+from rolecall_runner.execution.interface import EngineSettings, Result, Runtime, Task, inconclusive
 from rolecall_runner.execution.threads import AHEAD, run_threads
 from rolecall_runner.inventory import Target
 
@@ -55,7 +55,7 @@ class ProcessEngine:
     _losses: int = 0
 
     def __call__(
-        self, task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside
+        self, task: Task, targets: Iterable[Target], settings: EngineSettings, runtime: Runtime
     ) -> Iterator[Result]:
         """Run a picklable task; see `Engine`."""
         source = iter(targets)
@@ -66,18 +66,18 @@ class ProcessEngine:
             for first in islice(iter(lambda: list(islice(source, chunk)), []), self.processes):
                 _send_targets(self._start_worker(task, settings), first)
             while any(member.open for member in self._members):
-                if outside.stop.is_set():
-                    stop_by = stop_by or self._stop(outside.clock() + settings.grace_seconds + _SHUTDOWN_SECONDS)
-                    if outside.clock() >= stop_by:
+                if runtime.stop.is_set():
+                    stop_by = stop_by or self._stop(runtime.clock() + settings.grace_seconds + _SHUTDOWN_SECONDS)
+                    if runtime.clock() >= stop_by:
                         break
                 else:
                     self._feed(source, chunk)
                 try:
-                    yield from self._receive(task, settings, outside)
+                    yield from self._receive(task, settings, runtime)
                 except KeyboardInterrupt:
-                    outside.stop.set()
-            if outside.stop.is_set():
-                raise InterruptedRunError("interrupted; what was done stays")
+                    runtime.stop.set()
+            if runtime.stop.is_set():
+                raise InterruptedRunError("interrupted; completed results are kept")
         finally:
             self._shut_down()
 
@@ -102,37 +102,37 @@ class ProcessEngine:
                     _send(member, None)
                     member.is_ending = True
 
-    def _receive(self, task: Task, settings: EngineSettings, outside: Outside) -> Iterator[Result]:
+    def _receive(self, task: Task, settings: EngineSettings, runtime: Runtime) -> Iterator[Result]:
         ready = wait([member.connection for member in self._members], timeout=_POLL_SECONDS)
         for member in [member for member in self._members if member.connection in ready]:
             try:
                 batch: list[Result] = member.connection.recv()
             except (EOFError, OSError):
-                yield from self._handle_loss(member, task, settings, outside)
+                yield from self._handle_loss(member, task, settings, runtime)
                 continue
             for result in batch:
                 if member.open.pop(result.key, None) is not None:
                     yield result
 
-    def _handle_loss(self, member: _Worker, task: Task, settings: EngineSettings, outside: Outside) -> Iterator[Result]:
+    def _handle_loss(self, member: _Worker, task: Task, settings: EngineSettings, runtime: Runtime) -> Iterator[Result]:
         """Handle a process that has ended. Targets that it had started are inconclusive; a new process gets the others."""
         self._members.remove(member)
         member.process.join()
         member.connection.close()
         in_progress = min(len(member.open), settings.workers)
         unfinished = list(member.open.values())
-        if not unfinished or outside.stop.is_set():
+        if not unfinished or runtime.stop.is_set():
             return
         self._losses += 1
         if self._losses > self.processes * _MAX_LOSSES_PER_PROCESS:
             raise WorkerProcessError(
-                f"worker processes keep ending unexpectedly (exit code {member.process.exitcode})",
-                hint="check memory limits and what may kill them, or use --engine threads",
+                f"worker processes keep exiting unexpectedly (exit code {member.process.exitcode})",
+                hint="check memory limits and whether something kills them, or use --engine threads",
             )
         _send_targets(self._start_worker(task, settings), unfinished[in_progress:])
-        text = f"its worker process ended (exit code {member.process.exitcode})"
+        text = f"the worker process exited unexpectedly (exit code {member.process.exitcode})"
         for target in unfinished[:in_progress]:
-            yield inconclusive(task, target, outside.now(), text)
+            yield inconclusive(task, target, runtime.now(), text)
 
     def _stop(self, by: float) -> float:
         for member in self._members:
@@ -178,12 +178,12 @@ def serve(task: Task, settings: EngineSettings, connection: Connection) -> None:
     """Process targets in a worker process until there are no more, the run is stopped, or the parent exits."""
     # A terminal sends SIGINT to all processes of the group; only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    outside = Outside()
+    runtime = Runtime()
     incoming: queue.SimpleQueue[list[Target] | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, incoming, outside.stop), daemon=True).start()
+    threading.Thread(target=_listen, args=(connection, incoming, runtime.stop), daemon=True).start()
     batch = _Batch(connection)
     try:
-        for result in run_threads(task, _targets(incoming, batch), settings, outside, idle=batch.flush):
+        for result in run_threads(task, _targets(incoming, batch), settings, runtime, idle=batch.flush):
             batch.add(result)
     except InterruptedRunError:
         pass

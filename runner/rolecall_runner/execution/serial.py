@@ -9,45 +9,45 @@ from dataclasses import replace
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.aws import deadline, failure_of, with_retries
 from rolecall_runner.execution.execution_options import register
-from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Outcome, Result, Runtime, Task
 from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
 
 
-def run_serial(task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside) -> Iterator[Result]:
+def run_serial(task: Task, targets: Iterable[Target], settings: EngineSettings, runtime: Runtime) -> Iterator[Result]:
     """An `Engine`. The timeout of a target is checked between its calls; a call in progress is not interrupted."""
     for target in targets:
-        if outside.stop.is_set():
-            raise InterruptedRunError("interrupted; what was done stays")
+        if runtime.stop.is_set():
+            raise InterruptedRunError("interrupted; completed results are kept")
         try:
-            result = ask(task, target, settings, outside)
+            result = run_target(task, target, settings, runtime)
         except KeyboardInterrupt:
-            raise InterruptedRunError("interrupted; what was done stays") from None
+            raise InterruptedRunError("interrupted; completed results are kept") from None
         yield result
 
 
 register("serial", lambda _options: run_serial)
 
 
-def ask(task: Task, target: Target, settings: EngineSettings, outside: Outside) -> Result:
+def run_target(task: Task, target: Target, settings: EngineSettings, runtime: Runtime) -> Result:
     """Run the task for one target, with retries while it is inconclusive. An Exception of the task is in the result."""
-    start, started = outside.clock(), outside.now()
+    start, started = runtime.clock(), runtime.now()
     timeout = settings.timeout_seconds
-    with deadline(start + timeout, outside.clock) if timeout is not None else nullcontext():
+    with deadline(start + timeout, runtime.clock) if timeout is not None else nullcontext():
         outcome, attempts = with_retries(
             lambda: _once(task, target),
             settings.retry,
             inconclusive=lambda outcome: outcome.status.is_transient,
-            random=outside.chance,
-            sleep=outside.wait,
-            stopped=outside.stop.is_set,
+            random=runtime.random,
+            sleep=runtime.wait,
+            stopped=runtime.stop.is_set,
         )
     return Result(
         target.name,
         task.name,
         outcome.status,
         started,
-        outside.clock() - start,
+        runtime.clock() - start,
         attempts,
         outcome.data,
         outcome.error,

@@ -17,8 +17,8 @@ from types import FrameType
 
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.execution.execution_options import register
-from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task, inconclusive
-from rolecall_runner.execution.serial import ask
+from rolecall_runner.execution.interface import EngineSettings, Result, Runtime, Task, inconclusive
+from rolecall_runner.execution.serial import run_target
 from rolecall_runner.inventory import Target
 
 AHEAD = 2
@@ -44,17 +44,17 @@ def run_threads(
     task: Task,
     targets: Iterable[Target],
     settings: EngineSettings,
-    outside: Outside,
+    runtime: Runtime,
     *,
     idle: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
     """An `Engine`. `idle` is called if no result has arrived within _POLL_SECONDS."""
-    workers = _WorkerThreads(task, settings, outside)
+    workers = _WorkerThreads(task, settings, runtime)
     source = iter(targets)
     complete = False
     try:
         while True:
-            while not complete and not outside.stop.is_set() and workers.has_capacity:
+            while not complete and not runtime.stop.is_set() and workers.has_capacity:
                 target = next(source, None)
                 if target is None:
                     complete = True
@@ -71,17 +71,17 @@ def run_threads(
                 idle()
     finally:
         workers.shut_down()
-    if outside.stop.is_set() and not (complete and not workers.outstanding and not workers.discarded):
-        raise InterruptedRunError("interrupted; what was done stays")
+    if runtime.stop.is_set() and not (complete and not workers.outstanding and not workers.discarded):
+        raise InterruptedRunError("interrupted; completed results are kept")
 
 
 class _WorkerThreads:
     """The worker threads with their jobs and results. Not thread-safe, except for `_work`."""
 
-    def __init__(self, task: Task, settings: EngineSettings, outside: Outside) -> None:
+    def __init__(self, task: Task, settings: EngineSettings, runtime: Runtime) -> None:
         self._task = task
         self._settings = settings
-        self._outside = outside
+        self._runtime = runtime
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[_Job, Result]] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -113,9 +113,9 @@ class _WorkerThreads:
         try:
             return self._next()
         except KeyboardInterrupt:
-            if self._outside.stop.is_set():
+            if self._runtime.stop.is_set():
                 self.gave_up = True  # the second Ctrl-C
-            self._outside.stop.set()
+            self._runtime.stop.set()
             return None
 
     def shut_down(self) -> None:
@@ -125,7 +125,7 @@ class _WorkerThreads:
             self._jobs.put(None)
 
     def _next(self) -> Result | None:
-        if self._outside.stop.is_set():
+        if self._runtime.stop.is_set():
             self._wind_down()
         overdue = self._timed_out()
         if overdue is not None:
@@ -138,7 +138,7 @@ class _WorkerThreads:
         return result
 
     def _wind_down(self) -> None:
-        now = self._outside.clock()
+        now = self._runtime.clock()
         if self._stop_by is None:
             self._stop_by = now + self._settings.grace_seconds
         self._discard_queued()
@@ -161,7 +161,7 @@ class _WorkerThreads:
         timeout = self._settings.timeout_seconds
         if timeout is None:
             return None
-        now = self._outside.clock()
+        now = self._runtime.clock()
         with self._lock:
             # Wait a little longer: if the task itself ends at its deadline, its error is more precise.
             overdue = next((w for w, r in self._running.items() if now - r.start > timeout + _POLL_SECONDS), None)
@@ -171,7 +171,7 @@ class _WorkerThreads:
         self.outstanding.discard(running.job.number)
         self._workers -= 1
         self._start_worker()
-        text = f"no answer within {timeout:g} s"
+        text = f"not completed within {timeout:g} s"
         return inconclusive(self._task, running.job.target, running.started, text, now - running.start)
 
     def _start_worker(self) -> None:
@@ -183,12 +183,12 @@ class _WorkerThreads:
 
     def _work(self, worker: int) -> None:
         while (job := self._jobs.get()) is not None:
-            if self._outside.stop.is_set():
+            if self._runtime.stop.is_set():
                 self._jobs.put(job)  # for `_discard_queued`: no target is started after a stop
                 return
             with self._lock:
-                self._running[worker] = _Running(job, self._outside.clock(), self._outside.now())
-            result = ask(self._task, job.target, self._settings, self._outside)
+                self._running[worker] = _Running(job, self._runtime.clock(), self._runtime.now())
+            result = run_target(self._task, job.target, self._settings, self._runtime)
             with self._lock:
                 if self._running.pop(worker, None) is None:
                     return  # abandoned: the result was reported already

@@ -44,7 +44,7 @@ def inventory_of(
 ) -> Inventory:
     """The targets of a loaded manifest. Raises PlanError.
 
-    `previous`: the assignment of the last `gen terraform`. `rotations`: the last rotations of external ids, by customer.
+    `previous`: the assignment of the last `gen terraform`. `rotations`: the last rotations of external IDs, by customer.
     """
     customers = resolve_customers(manifest)
     slots = assign_customers(manifest, customers, previous or {}).slots
@@ -56,7 +56,7 @@ def inventory_of(
 
 
 def _with_retired_id(target: Target, rotations: Mapping[str, Rotation]) -> Target:
-    """Add the external id that the last rotation retired, unless it is in use again."""
+    """Add the external ID that the last rotation retired, unless it is in use again."""
     rotation = rotations.get(target.name)
     retired = rotation.retired if rotation is not None else ""
     if not retired or retired in {target.external_id, target.previous_external_id}:
@@ -118,4 +118,4 @@ def find_target(inventory: Inventory, name: str, kind: TargetKind | None = None)
     names = [target.name for target in inventory.targets if kind in (None, target.kind)]
     near = get_close_matches(name, names, n=1)
     what = f"{name} is a customer and a switch role" if found else f"there is no {kind or 'customer or switch role'} {name}"
-    raise SelectionError(what, hint=f"did you mean {near[0]}?" if near and not found else "name one of the manifest")
+    raise SelectionError(what, hint=f"did you mean {near[0]}?" if near and not found else "use a name from the manifest")

@@ -2,7 +2,7 @@
 
     all                 every target                     tier=gold     a label or tag; wildcards in the value
     acme                a name                           region=eu-*   also region, permission and kind of the target
-    acme-*, a?me        names with wildcards             222222222222  an account id
+    acme-*, a?me        names with wildcards             222222222222  an account ID
     ~ac(me|ne)          a regular expression, from the start of the name
     @names.txt          a file of terms, one per line; `#` starts a comment
 
@@ -38,9 +38,7 @@ class Selection:
         default=None, metadata={"description": "Random sample of this size, see --seed.", "ge": 1, "strict": True}
     )
     seed: int = field(default=0, metadata={"description": "Seed of the random sample."})
-    retry: str | None = field(
-        default=None, metadata={"description": "Only the accounts for which that run did not succeed."}
-    )
+    retry: str | None = field(default=None, metadata={"description": "Only accounts that did not succeed in that run."})
 
     @property
     def summary(self) -> str:
@@ -65,10 +63,10 @@ def select(targets: Sequence[Target], pattern: str, *, read: Callable[[str], str
     a pattern without terms, and if no target remains.
     """
     if not targets:
-        raise SelectionError("the manifest has no customer and no switch role", hint="add one, or name another manifest")
+        raise SelectionError("the manifest has no customer and no switch role", hint="add one, or use another manifest")
     terms = list(_terms(pattern))
     if not terms:
-        raise SelectionError("an empty pattern selects no account", where="--limit", hint="write all for every account")
+        raise SelectionError("an empty pattern selects no account", where="--limit", hint="use `all` for every account")
     selected: set[int] = set()
     for term in [text for sign, text in terms if not sign] or [ALL_TARGETS]:
         selected |= _matches(targets, term, read)
@@ -78,9 +76,9 @@ def select(targets: Sequence[Target], pattern: str, *, read: Callable[[str], str
         selected -= _matches(targets, term, read)
     if not selected:
         raise SelectionError(
-            "the terms together select no account",
+            "the terms combined select no account",
             where=pattern,
-            hint="leave out a term, or look at their overlap one by one",
+            hint="remove a term, or check the terms one by one",
         )
     return tuple(target for index, target in enumerate(targets) if index in selected)
 
@@ -91,7 +89,7 @@ def sample(targets: Sequence[Target], count: int, seed: int) -> tuple[Target, ..
     Raises SelectionError for a size below 1.
     """
     if count < 1:
-        raise SelectionError(f"a sample of {count} selects no account", hint="ask for a sample of 1 or more")
+        raise SelectionError(f"a sample of {count} selects no account", hint="use a sample size of 1 or more")
     picked = random.Random(seed).sample(range(len(targets)), min(count, len(targets)))  # noqa: S311 - not a secret
     return tuple(targets[index] for index in sorted(picked))
 
@@ -103,8 +101,8 @@ def select_keys(targets: Iterable[Target], keys: Collection[tuple[str, str]], ru
     """
     found = tuple(target for target in targets if (str(target.kind), target.name) in keys)
     if not found:
-        why = "no target of it is in the manifest any more" if keys else "nothing of it is left to be asked again"
-        raise SelectionError(why, where=f"run {run}", hint="name another run, or leave out --retry")
+        why = "none of its accounts is in the manifest any more" if keys else "all of its accounts succeeded"
+        raise SelectionError(why, where=f"run {run}", hint="use another run, or omit --retry")
     return found
 
 
@@ -153,14 +151,18 @@ def _lines(path: str, read: Callable[[str], str]) -> list[str]:
     try:
         text = read(path)
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise SelectionError(f"the file cannot be read: {reason}", where=path, hint="name a file of terms") from error
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise SelectionError(
+            f"the file cannot be read: {reason}", where=path, hint="specify a text file of terms"
+        ) from error
     lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     terms = [line for line in lines if line]
     if not terms:
-        raise SelectionError("the file names no account", where=path, hint="write names, one a line")
+        raise SelectionError("the file contains no terms", where=path, hint="write one term per line")
     if nested := [line for line in terms if line.startswith("@")]:
-        raise SelectionError(f"{nested[0]}: a file of terms names no further files", where=path, hint="write its lines here")
+        raise SelectionError(
+            f"{nested[0]}: a file of terms cannot include other files", where=path, hint="copy its lines here"
+        )
     return terms
 
 
@@ -200,4 +202,4 @@ def _suggestion(targets: Sequence[Target], text: str) -> str:
     else:
         known = {target.name for target in targets}
     near = get_close_matches(text.lstrip("~"), known, n=1)
-    return f"did you mean {near[0]}?" if near else "name a customer, switch role, label=value, account id or @file"
+    return f"did you mean {near[0]}?" if near else "use a customer, switch role, label=value, account ID or @file"

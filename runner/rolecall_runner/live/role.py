@@ -73,7 +73,7 @@ class RoleReading:
         """Whether the role does not exist."""
         return isinstance(self.settings, NotCheckable) and self.settings.code == "NoSuchEntity"
 
-    def over(self, intended: Access, arn: str) -> Access:
+    def merged_with(self, intended: Access, arn: str) -> Access:
         """Return the intended role and its policies, updated with everything that was read; empty if the role is missing.
 
         The difference from `intended` is the drift that could be detected. Parts that could not be read stay as intended,

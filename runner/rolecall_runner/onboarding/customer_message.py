@@ -19,7 +19,7 @@ _BUNDLE_FOLDERS = {"Terraform": "terraform", "CloudFormation": "cloudformation",
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentBundle:
     """The bundle that was sent to the customer: its folders, file name and date; each is empty if not known."""
 
     folders: frozenset[str] = frozenset()
@@ -27,7 +27,7 @@ class Sent:
     date: str = ""
 
 
-def verified_letter(target: Target, verdict: Verdict, access: Access, sent: Sent, *, now: datetime, run: str) -> str:
+def success_message(target: Target, verdict: Verdict, access: Access, sent: SentBundle, *, now: datetime, run: str) -> str:
     """The message if all checks passed: what was verified, what the vendor can and cannot do, how to revoke the access."""
     found = verdict.redacted()
     parts = [
@@ -41,7 +41,7 @@ def verified_letter(target: Target, verdict: Verdict, access: Access, sent: Sent
     return join_message(parts, rehearsal=verdict.rehearsal)
 
 
-def failed_letter(verdict: Verdict, sent: Sent) -> str:
+def failure_message(verdict: Verdict, sent: SentBundle) -> str:
     """The message if checks failed: everything that the customer has to do; empty if there is nothing to do."""
     return customer_message(verdict.redacted(), [_newest_files(sent)])
 
@@ -83,7 +83,7 @@ def _not_granted(verdict: Verdict) -> Iterable[str]:
         yield f"We tried {refused}: AWS refused, as intended."
 
 
-def _revocation(target: Target, access: Access, sent: Sent) -> Iterable[str]:
+def _revocation(target: Target, access: Access, sent: SentBundle) -> Iterable[str]:
     label = AccountLabel(target.name, target.account_id)
     module = Module(ModuleKind.CUSTOMER, customer_path(target.name), target.name, label, target.partition, access)
     for method in revocation_methods(module):
@@ -92,7 +92,7 @@ def _revocation(target: Target, access: Access, sent: Sent) -> Iterable[str]:
             yield f"{method.label}: {method.steps}"
 
 
-def _newest_files(sent: Sent) -> str:
+def _newest_files(sent: SentBundle) -> str:
     """A sentence that names the newest files; empty if they are not known."""
     if not sent.file:
         return ""

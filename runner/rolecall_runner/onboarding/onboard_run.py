@@ -14,9 +14,9 @@ from rolecall_generator.errors import CallerError, InterruptedRunError, Selectio
 from rolecall_generator.iam import Access
 from rolecall_generator.records import status_path
 from rolecall_runner.aws import RetryPolicy, Sessions
-from rolecall_runner.execution import ExecutionOptions, Outside, PerProcess
+from rolecall_runner.execution import ExecutionOptions, ProcessLocal, Runtime
 from rolecall_runner.inventory import Inventory, Selection, Target, TargetKind, find_target, read_inventory
-from rolecall_runner.onboarding.customer_message import Sent, failed_letter, verified_letter
+from rolecall_runner.onboarding.customer_message import SentBundle, failure_message, success_message
 from rolecall_runner.onboarding.waiting import PollAttempt, PollOptions, wait_for_role
 from rolecall_runner.roll_call import prepare_verify_run
 from rolecall_runner.status import (
@@ -47,10 +47,11 @@ def _outdated_file(target: Target, context: VerifyContext, found: OutputDigests)
     name = shlex.quote(target.name)
     if written_trust_policy_allows(target, context) is False:
         return (
-            f"the written module does not have the manifest's external ID: run gen terraform and gen bundle {name}, send it"
+            "the generated module does not have the manifest's external ID: "
+            f"run gen terraform and gen bundle {name}, then send the bundle"
         )
     if found.bundle_is_old(target):
-        return f"the bundle is older than the module: run gen bundle {name}, send it"
+        return f"the bundle is older than the module: run gen bundle {name}, then send the bundle"
     return ""
 
 
@@ -61,17 +62,17 @@ _RUN_ID_BYTES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Onboarded:
+class OnboardingResult:
     """The result. `verdict`: that of the last full run, or of the last attempt to assume the role (then `run` is empty).
 
-    `letter`: the message to the customer; empty if the customer has nothing to do, and if there are `unseen` changes.
+    `message`: the message to the customer; empty if the customer has nothing to do, and if there are `unseen` changes.
     """
 
     target: Target
     last: PollAttempt
     verdict: Verdict
     run: str
-    letter: str
+    message: str
     entry: StatusEntry = field(repr=False)
 
     @property
@@ -95,14 +96,14 @@ def onboard(
     start: RunConfig,
     name: str,
     *,
-    pace: PollOptions,
+    poll_options: PollOptions,
     options: ExecutionOptions,
-    outside: Outside,
-    hear: Callable[[PollAttempt], None],
+    runtime: Runtime,
+    on_attempt: Callable[[PollAttempt], None],
     warn: Callable[[str], None] = lambda _sentence: None,
     form: str = "",
-) -> Onboarded:
-    """Onboard one customer. `hear` is called with every attempt to assume the role; `outside.stop` ends the wait.
+) -> OnboardingResult:
+    """Onboard one customer. `on_attempt` is called with every attempt to assume the role; `runtime.stop` ends the wait.
 
     `warn` is called with a message if the customer's files are outdated, so that waiting cannot help. `form`: how the
     customer applies modules; empty keeps the recorded form. Raises ManifestError, PlanError, OutputError, SelectionError,
@@ -116,9 +117,9 @@ def onboard(
     store_handover(
         start.out,
         [target],
-        now=outside.now(),
+        now=runtime.now(),
         rehearsal=rehearsal,
-        access=lambda each: context.written.get(each.role_arn),
+        access=lambda each: context.output_access.get(each.role_arn),
         form=form,
     )
     context = replace(context, history=read_module_history(status, [target]))
@@ -127,21 +128,21 @@ def onboard(
     )
     if outdated := _outdated_file(target, context, read_output_digests(start.out)):
         warn(outdated)
-    last = wait_for_role(lambda: _try_assume(target, context), pace, outside, hear)
+    last = wait_for_role(lambda: _try_assume(target, context), poll_options, runtime, on_attempt)
     verdict, run = last.verdict, ""
-    if last.let_in:
-        for verdict, run in _full_runs(start, inventory, target, options, context, pace, outside):
-            record([verdict], now=outside.now(), run=run)
+    if last.can_assume:
+        for verdict, run in _full_runs(start, inventory, target, options, context, poll_options, runtime):
+            record([verdict], now=runtime.now(), run=run)
             if verdict.mark is not Mark.OK:
-                hear(replace(last, verdict=verdict, pause_seconds=pace.every_seconds))
+                on_attempt(replace(last, verdict=verdict, pause_seconds=poll_options.every_seconds))
     elif verdict.mark is Mark.SKIPPED:
         raise CallerError(verdict.checks[0].what, where=target.role_arn, hint="run it with that role, or use --profile")
     elif verdict.mark is not Mark.OK:  # during a rotation, OK can come from the previous ID and does not prove an apply
-        record([verdict], now=outside.now(), run="")
-    entry = read_status(status).of(target)
+        record([verdict], now=runtime.now(), run="")
+    entry = read_status(status).entry(target)
     sent = _sent(target, start.out, entry, newest=not outdated)
-    result = Onboarded(target, last, verdict, run, "", entry)
-    return result if result.unseen else replace(result, letter=_letter(target, verdict, run, context, sent, outside))
+    result = OnboardingResult(target, last, verdict, run, "", entry)
+    return result if result.unseen else replace(result, message=_message(target, verdict, run, context, sent, runtime))
 
 
 def _customer(inventory: Inventory, name: str) -> Target:
@@ -149,7 +150,7 @@ def _customer(inventory: Inventory, name: str) -> Target:
     customers = {target.name for target in inventory.targets if target.kind is TargetKind.CUSTOMER}
     if name in switch_roles - customers:
         hint = f"runner verify --limit {name} checks both of its accounts"
-        raise SelectionError(f"{name} is a switch role, which only people can use", where="NAME", hint=hint)
+        raise SelectionError(f"{name} is a switch role, which only users can assume", where="NAME", hint=hint)
     return find_target(inventory, name, TargetKind.CUSTOMER)
 
 
@@ -165,21 +166,21 @@ def _full_runs(
     target: Target,
     options: ExecutionOptions,
     context: VerifyContext,
-    pace: PollOptions,
-    outside: Outside,
+    poll_options: PollOptions,
+    runtime: Runtime,
 ) -> Iterator[tuple[Verdict, str]]:
     """Yield verdicts and run IDs of full verify runs until one is OK, at most VERIFY_ATTEMPTS, or until Ctrl-C."""
     ambiguous = sum(target.name in (each.name, each.account_id) for each in inventory.targets) > 1
     selection = Selection(f"~{re.escape(target.name)}$:&kind=customer" if ambiguous else target.name)
-    for number in range(1 if pace.once else VERIFY_ATTEMPTS):
+    for number in range(1 if poll_options.once else VERIFY_ATTEMPTS):
         if number:
-            outside.wait(pace.every_seconds)
-        if outside.stop.is_set():
+            runtime.wait(poll_options.every_seconds)
+        if runtime.stop.is_set():
             return
-        verify_run = prepare_verify_run(start, selection, options, outside=Outside(stop=outside.stop))
+        verify_run = prepare_verify_run(start, selection, options, runtime=Runtime(stop=runtime.stop))
         assumer = replace(context.assumer, run_id=verify_run.record.short_id)
         run_context = replace(context, assumer=assumer, sessions=Sessions(assumer), memory=CallMemo())
-        verify_run.task = VerifyTask(PerProcess(partial(_same_context, run_context)))
+        verify_run.task = VerifyTask(ProcessLocal(partial(_same_context, run_context)))
         try:
             (verdict,) = tuple(verify_run)
         except InterruptedRunError:
@@ -194,19 +195,19 @@ def _same_context(context: VerifyContext) -> VerifyContext:
     return context
 
 
-def _letter(target: Target, verdict: Verdict, run: str, context: VerifyContext, sent: Sent, outside: Outside) -> str:
+def _message(target: Target, verdict: Verdict, run: str, context: VerifyContext, sent: SentBundle, runtime: Runtime) -> str:
     if run and verdict.mark is Mark.OK:
         access = context.intended.get(target.role_arn, Access())
-        return verified_letter(target, verdict, access, sent, now=outside.now(), run=run)
-    return failed_letter(verdict, sent)
+        return success_message(target, verdict, access, sent, now=runtime.now(), run=run)
+    return failure_message(verdict, sent)
 
 
-def _sent(target: Target, out: Path, entry: StatusEntry, *, newest: bool) -> Sent:
+def _sent(target: Target, out: Path, entry: StatusEntry, *, newest: bool) -> SentBundle:
     """The customer's bundle according to output folder and status file. `newest`: whether it is up to date."""
     (folder,) = bundle_folders(out, target)
     date = entry.handed_over.date if entry.handed_over is not None else ""
     if not folder.is_dir():
-        return Sent(date=date)
-    return Sent(
+        return SentBundle(date=date)
+    return SentBundle(
         frozenset(each.name for each in folder.iterdir() if each.is_dir()), f"{target.name}.zip" if newest else "", date
     )

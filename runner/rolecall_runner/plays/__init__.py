@@ -2,13 +2,13 @@
 
 from rolecall_runner.plays.action_handlers import HandlerFactory
 from rolecall_runner.plays.play_file import load_plays
-from rolecall_runner.plays.play_model import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, TaskEnding
+from rolecall_runner.plays.play_model import Event, Play, PlayStart, PlayStop, Recap, TaskResult, TaskStart, TaskStatus
 from rolecall_runner.plays.play_runner import Runner, accounts_of
 from rolecall_runner.plays.play_session import (
     PlayOptions,
     TaskFilter,
-    choose_tasks,
-    played_of,
+    prepare_play_run,
+    select_tasks,
     tags_of,
 )
 from rolecall_runner.plays.scripts import installed_tasks
@@ -17,19 +17,19 @@ __all__ = [
     "Event",
     "HandlerFactory",
     "Play",
-    "PlayBegins",
     "PlayOptions",
-    "PlayStops",
+    "PlayStart",
+    "PlayStop",
     "Recap",
     "Runner",
-    "TaskBegins",
-    "TaskEnded",
-    "TaskEnding",
     "TaskFilter",
+    "TaskResult",
+    "TaskStart",
+    "TaskStatus",
     "accounts_of",
-    "choose_tasks",
     "installed_tasks",
     "load_plays",
-    "played_of",
+    "prepare_play_run",
+    "select_tasks",
     "tags_of",
 ]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from rolecall_generator.errors import RolecallError
 from rolecall_runner.api import Fleet, FunctionTask
 from rolecall_runner.aws import Clients, Sessions, Status
-from rolecall_runner.execution import Outcome, PerProcess, Task
+from rolecall_runner.execution import Outcome, ProcessLocal, Task
 from rolecall_runner.inventory import Target
 from rolecall_runner.plays.play_file import spec_of
 from rolecall_runner.plays.play_model import (
@@ -26,10 +26,10 @@ from rolecall_runner.plays.play_model import (
     VerifyAction,
 )
 from rolecall_runner.plays.scripts import load_factory, load_function
-from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, escaped, validate_query
+from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, escape_placeholders, validate_query
 
 _CACHED_QUERIES = 64
-Means = PerProcess[tuple[Clients, Sessions]]
+Connections = ProcessLocal[tuple[Clients, Sessions]]
 
 
 class ActionHandler(Protocol):
@@ -44,7 +44,7 @@ class Query:
     """Runs a query; registers `rows` (each with its `region`) and `errors`."""
 
     action: QueryAction
-    means: Means
+    connections: Connections
     _tasks: dict[str, QueryTask] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -54,7 +54,7 @@ class Query:
         rendered = arguments.render(variables)
         if "parameters" in rendered:
             part = replace(arguments, body=arguments.body["parameters"])
-            rendered["parameters"] = part.render(variables, escaped)
+            rendered["parameters"] = part.render(variables, escape_placeholders)
         task = self._task(rendered)
         task.check_target(target)
         outcome = task(target)
@@ -73,7 +73,7 @@ class Query:
             if key not in self._tasks:
                 if len(self._tasks) >= _CACHED_QUERIES:  # limits memory if the query differs by account
                     self._tasks.clear()
-                self._tasks[key] = QueryTask(self._spec(rendered), self.means)
+                self._tasks[key] = QueryTask(self._spec(rendered), self.connections)
             return self._tasks[key]
 
     def _spec(self, rendered: Mapping[str, Any]) -> QuerySpec:
@@ -110,7 +110,7 @@ class Assert:
         """Evaluate the conditions. Raises TemplateError, also for undefined variables."""
         del target
         for condition in self.action.that:
-            if not condition.true(variables):
+            if not condition.is_true(variables):
                 message = self.action.fail_msg.render(variables) if self.action.fail_msg else "Assertion failed"
                 return Outcome(Status.FAILED, {"assertion": condition.text}, f"{message} ({condition.text})")
         message = self.action.success_msg.render(variables) if self.action.success_msg else "All assertions passed"
@@ -123,7 +123,7 @@ class Script:
 
     action: ScriptAction
     function: Callable[..., Any]
-    means: Means
+    connections: Connections
 
     def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
         """Call the function. Raises its errors and those of assuming the role."""
@@ -132,7 +132,7 @@ class Script:
         def call(session: Any, account: Target) -> Any:
             return self.function(session, account, **arguments)
 
-        return _with_change(FunctionTask(call, self.means)(target))
+        return _with_change(FunctionTask(call, self.connections)(target))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +141,14 @@ class Plugin:
 
     action: PluginAction
     factory: Callable[[Any], Any]
-    means: Means
+    connections: Connections
 
     def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
         """Create and run the task. Raises the errors of its factory and of the task."""
         task = self.factory(self.action.arguments.render(variables))
         if isinstance(getattr(task, "name", None), str):
             return _with_change(task(target))
-        return _with_change(FunctionTask(task, self.means)(target))
+        return _with_change(FunctionTask(task, self.connections)(target))
 
 
 def _with_change(outcome: Outcome) -> Outcome:
@@ -172,15 +172,15 @@ class HandlerFactory:
             return Assert(action)
         if isinstance(action, VerifyAction):
             return Verify(self.fleet.verify_task(action.spec))
-        means = self.fleet.means
+        connections = self.fleet.connections
         if isinstance(action, ScriptAction):
-            return Script(action, self._load(task, lambda: load_function(action.function, self.folder)), means)
+            return Script(action, self._load(task, lambda: load_function(action.function, self.folder)), connections)
         if isinstance(action, PluginAction):
-            return Plugin(action, self._load(task, lambda: load_factory(self.plugins[action.name])), means)
+            return Plugin(action, self._load(task, lambda: load_factory(self.plugins[action.name])), connections)
         if action.writes and not self.allow_write:
             text = f'the task "{task.name}" writes'
             raise PlayError(text, where=str(task.place), hint="add --allow-write, or try it with --check")
-        return Query(action, means)
+        return Query(action, connections)
 
     def _load(self, task: PlayTask, load: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
         try:

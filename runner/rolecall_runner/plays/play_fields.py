@@ -14,7 +14,15 @@ from rolecall_generator.errors import Problem
 from rolecall_generator.manifest.yaml_source import ListNode, MapNode, Place, YamlMark, place_at
 from rolecall_generator.text import suggest
 from rolecall_runner.inventory import Target
-from rolecall_runner.plays.templating import FUNCTIONS, NOTHING, Expression, TemplateError, Value, expression, value
+from rolecall_runner.plays.templating import (
+    EMPTY_VALUE,
+    FUNCTIONS,
+    Expression,
+    TemplateError,
+    Value,
+    compile_expression,
+    compile_value,
+)
 
 T = TypeVar("T")
 
@@ -47,7 +55,7 @@ class Fields:
         self.report = report
         self.owner = owner
 
-    def bad(self, key: str, what: str, hint: str) -> None:
+    def add_problem(self, key: str, what: str, hint: str) -> None:
         """Report a problem at the value of a key."""
         self.report.add(self.mark(key), what, hint)
 
@@ -60,26 +68,30 @@ class Fields:
         found = self.node.get(key)
         return list(found.marks) if isinstance(found, ListNode) else [self.mark(key)]
 
-    def known(self, keys: Iterable[str]) -> None:
+    def check_keys(self, keys: Iterable[str]) -> None:
         """Report every key that is not in `keys`, with the nearest valid key as the hint."""
         names = list(keys)
         for key in self.node:
             if key not in names:
                 self.report.add(
                     self.node.marks[key][0],
-                    f"{self.owner} has no key {key}",
-                    suggest(key, names, "remove it; known here"),
+                    f"{key} is not a valid key of {self.owner}",
+                    suggest(key, names, "remove it; valid keys"),
                 )
 
-    def text(self, key: str, default: str = "") -> str:
+    def string(self, key: str, default: str = "") -> str:
         """A non-empty string."""
         return self._validated(
-            key, default, lambda found: isinstance(found, str) and bool(found.strip()), "text", "write text"
+            key,
+            default,
+            lambda found: isinstance(found, str) and bool(found.strip()),
+            "a string",
+            "use a string that is not empty",
         )
 
     def flag(self, key: str, default: bool = False) -> bool:
         """A Boolean."""
-        return self._validated(key, default, lambda found: isinstance(found, bool), "true or false", "write true or false")
+        return self._validated(key, default, lambda found: isinstance(found, bool), "a Boolean", "use true or false")
 
     def count(self, key: str, default: int, least: int = 0) -> int:
         """An integer of at least `least`."""
@@ -87,24 +99,26 @@ class Fields:
         def is_valid(found: Any) -> bool:
             return isinstance(found, int) and not isinstance(found, bool) and found >= least
 
-        return self._validated(key, default, is_valid, f"a whole number from {least}", f"write a number, {least} or more")
+        return self._validated(
+            key, default, is_valid, f"an integer of at least {least}", f"use an integer of {least} or more"
+        )
 
     def number(self, key: str, default: float, most: float | None = None) -> float:
         """A number from 0 to `most`; None: no upper limit."""
-        limit = f" to {most:g}" if most is not None else ""
+        limit = f"from 0 to {most:g}" if most is not None else "of at least 0"
 
         def is_valid(found: Any) -> bool:
             number = isinstance(found, int | float) and not isinstance(found, bool)
             return number and found >= 0 and (most is None or found <= most)
 
-        return float(self._validated(key, default, is_valid, f"a number from 0{limit}", f"write a number from 0{limit}"))
+        return float(self._validated(key, default, is_valid, f"a number {limit}", f"use a number {limit}"))
 
     def choice(self, key: str, default: str, choices: tuple[str, ...]) -> str:
         """One of `choices`."""
-        found = self.text(key, default)
+        found = self.string(key, default)
         if found in choices:
             return found
-        self.bad(key, f"{key} of {self.owner} is {found!r}", suggest(found, choices, "write one of"))
+        self.add_problem(key, f"{key} of {self.owner} is {found!r}", suggest(found, choices, "use one of"))
         return default
 
     def strings(self, key: str) -> tuple[str, ...]:
@@ -115,7 +129,7 @@ class Fields:
         if isinstance(found, ListNode) and all(isinstance(item, str) and item.strip() for item in found):
             return tuple(found)
         if key in self.node:
-            self.bad(key, f"{key} of {self.owner} is not a list of texts", f"write {key}: [one, two]")
+            self.add_problem(key, f"{key} of {self.owner} is not a list of strings", f"use a list, as in {key}: [one, two]")
         return ()
 
     def maps(self, key: str) -> list[MapNode]:
@@ -124,13 +138,11 @@ class Fields:
         if key not in self.node:
             return []
         if not isinstance(found, ListNode):
-            self.bad(key, f"{key} of {self.owner} is not a list", "start each entry with `- `")
+            self.add_problem(key, f"{key} of {self.owner} is not a list", "start each item with `- `")
             return []
         for index, item in enumerate(found):
             if not isinstance(item, MapNode):
-                self.report.add(
-                    found.marks[index], f"an entry of {key} is not a mapping", "write `- name: ...` and its keys"
-                )
+                self.report.add(found.marks[index], f"an item of {key} is not a mapping", "start it with `- name: ...`")
         return [item for item in found if isinstance(item, MapNode)]
 
     def map(self, key: str) -> MapNode:
@@ -139,7 +151,7 @@ class Fields:
         if isinstance(found, MapNode):
             return found
         if found is not None:
-            self.bad(key, f"{key} of {self.owner} is not a mapping", "write `KEY: VALUE` lines below it")
+            self.add_problem(key, f"{key} of {self.owner} is not a mapping", "use `KEY: VALUE` lines")
         return MapNode(self.mark(key))
 
     def conditions(self, key: str) -> tuple[Expression, ...]:
@@ -151,22 +163,26 @@ class Fields:
         compiled = []
         for item, mark in zip(items, self.places(key), strict=True):
             if isinstance(item, bool):
-                compiled.append(expression(str(item).lower()))
+                compiled.append(compile_expression(str(item).lower()))
             elif isinstance(item, str) and item.strip():
-                compiled.append(self._compiled(mark, partial(expression, item), expression("false")))
+                compiled.append(self._compiled(mark, partial(compile_expression, item), compile_expression("false")))
             else:
-                self.report.add(mark, f"{key} of {self.owner} is no expression", f"write {key}: found.rows | length == 0")
-                compiled.append(expression("false"))
+                self.report.add(
+                    mark,
+                    f"{key} of {self.owner} is not an expression",
+                    f"use an expression, as in {key}: found.rows | length == 0",
+                )
+                compiled.append(compile_expression("false"))
         return tuple(compiled)
 
     def value(self, key: str) -> Value | None:
-        """A value of any type, with its expressions compiled; None if the key is missing, NOTHING if it is invalid."""
+        """A value of any type, with its expressions compiled; None if the key is missing, EMPTY_VALUE if it is invalid."""
         if key not in self.node:
             return None
         problems = len(self.report.problems)
         for text, mark in strings_in(self.node[key], self.mark(key)):
-            self._compiled(mark, partial(value, text), NOTHING)
-        return value(self.node[key]) if problems == len(self.report.problems) else NOTHING
+            self._compiled(mark, partial(compile_value, text), EMPTY_VALUE)
+        return compile_value(self.node[key]) if problems == len(self.report.problems) else EMPTY_VALUE
 
     def _compiled(self, mark: YamlMark, make: Callable[[], T], fallback: T) -> T:
         try:
@@ -182,7 +198,7 @@ class Fields:
         if is_valid(found):
             return found  # type: ignore[no-any-return]
         suffix = "" if isinstance(found, MapNode | ListNode) else f" ({found!r})"
-        self.bad(key, f"{key} of {self.owner} is not {what}{suffix}", hint)
+        self.add_problem(key, f"{key} of {self.owner} is not {what}{suffix}", hint)
         return default
 
 
@@ -198,7 +214,7 @@ def strings_in(tree: Any, mark: YamlMark) -> Iterator[tuple[str, YamlMark]]:
             yield from strings_in(item, at)
 
 
-ACCOUNT = frozenset(
+RESERVED_VARIABLES = frozenset(
     {
         "name", "account_id", "partition", "role_arn", "regions", "labels", "tags", "variables", "kind", "check_mode",
         "item", "result",
@@ -233,9 +249,9 @@ class ExpressionNames:
     report: PlayProblems
     more: frozenset[str] = frozenset()
 
-    def inside(self, *, looping: bool) -> ExpressionNames:
-        """The names inside a task. `looping` adds `item`."""
-        return replace(self, more=self.more | {_LOOP}) if looping else self
+    def in_task(self, *, has_loop: bool) -> ExpressionNames:
+        """The names inside a task. `has_loop` adds `item`."""
+        return replace(self, more=self.more | {_LOOP}) if has_loop else self
 
     def with_result(self) -> ExpressionNames:
         """The names in conditions on the result of a task. Adds `result`."""
@@ -245,7 +261,7 @@ class ExpressionNames:
         """Report undefined names in the strings of a tree, each at the position of its string."""
         for text, at in strings_in(tree, mark):
             try:
-                self.check(at, value(text))
+                self.check(at, compile_value(text))
             except TemplateError:
                 continue  # reported where it was compiled
 
@@ -256,11 +272,11 @@ class ExpressionNames:
 
     def check(self, mark: YamlMark, *values: Value | Expression) -> None:
         """Report undefined names in values and expressions."""
-        own = ACCOUNT - {_LOOP, _RESULT}
+        own = RESERVED_VARIABLES - {_LOOP, _RESULT}
         known = own | set(self.variables) | set(self.registered) | self.more
         for name in sorted({name for each in values for name in each.names} - known - FUNCTIONS):
             if name == _LOOP:
-                self.report.add(mark, "item is known in a loop alone", "add loop: with a list")
+                self.report.add(mark, "item is defined only in a loop", "add loop: with a list")
             else:
-                hint = suggest(name, sorted(known), "add it to vars, or register it in an earlier task; known are")
-                self.report.add(mark, f"nothing is called {name}", hint)
+                hint = suggest(name, sorted(known), "add it to vars, or register it in an earlier task; defined variables")
+                self.report.add(mark, f"{name} is undefined", hint)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_args
 from rolecall_generator.errors import Problem, RolecallError
 from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, YamlMark, parse_source, read_text
 from rolecall_generator.text import suggest
-from rolecall_runner.plays.play_fields import ACCOUNT, ExpressionNames, Fields, PlayProblems
+from rolecall_runner.plays.play_fields import RESERVED_VARIABLES, ExpressionNames, Fields, PlayProblems
 from rolecall_runner.plays.play_model import (
     DEFAULT_DELAY_SECONDS,
     DEFAULT_RETRIES,
@@ -31,7 +31,7 @@ from rolecall_runner.plays.play_model import (
     VerifyAction,
 )
 from rolecall_runner.plays.scripts import validate_function
-from rolecall_runner.plays.templating import NOTHING, Value
+from rolecall_runner.plays.templating import EMPTY_VALUE, Value
 from rolecall_runner.query import QuerySpec, base_query, check_reads, override, validate_query
 from rolecall_runner.specification import build
 from rolecall_runner.verify import Actions, VerifySpec
@@ -67,7 +67,7 @@ def steps_of(fields: Fields) -> tuple[PlayStep, ...]:
     items = found if isinstance(found, ListNode) else [found]
     marks = found.marks if isinstance(found, ListNode) else [fields.mark("serial")]
     if not items:
-        fields.bad("serial", "serial is an empty list", "write a number, a share as 30%, or a list of them")
+        fields.add_problem("serial", "serial is an empty list", "use a number, a percentage such as 30%, or a list of these")
     return tuple(_read_step(item, mark, fields) for item, mark in zip(items, marks, strict=True))
 
 
@@ -77,7 +77,7 @@ def _read_step(item: Any, mark: YamlMark, fields: Fields) -> PlayStep:
     match = _PERCENT.fullmatch(item) if isinstance(item, str) else None
     if match and 0 < float(match[1]) <= _ALL_PERCENT:
         return PlayStep(float(match[1]), percent=True)
-    fields.report.add(mark, f"serial {item!r} is no number of accounts", "write a number from 1, or a share from 1% to 100%")
+    fields.report.add(mark, f"serial {item!r} is not a batch size", "use an integer from 1, or a percentage such as 30%")
     return PlayStep(1)
 
 
@@ -100,8 +100,8 @@ def action_of(kind: str, fields: Fields, folder: Path, names: ExpressionNames) -
 
 def _query(fields: Fields, folder: Path, names: ExpressionNames) -> Action:
     inner = Fields(fields.map("query"), fields.report, "query")
-    inner.known(QUERY_KEYS)
-    arguments = fields.value("query") or NOTHING
+    inner.check_keys(QUERY_KEYS)
+    arguments = fields.value("query") or EMPTY_VALUE
     names.check_tree(fields.node["query"], fields.mark("query"))
     body = dict(arguments.body) if isinstance(arguments.body, dict) else {}
     allow_write = inner.flag("allow_write")
@@ -110,8 +110,8 @@ def _query(fields: Fields, folder: Path, names: ExpressionNames) -> Action:
         body["file"] = str(folder / body["file"])
     for key in _CONSTANT_KEYS:
         if key in body and not isinstance(body[key], str):
-            inner.bad(key, f"{key} of a query is no plain text", "write it out: it is the same for every account")
-            return QueryAction(NOTHING)
+            inner.add_problem(key, f"{key} of a query is not a constant string", "use a string without expressions")
+            return QueryAction(EMPTY_VALUE)
     return _validate_query_action(QueryAction(replace(arguments, body=body), allow_write=allow_write), inner)
 
 
@@ -150,7 +150,7 @@ def spec_of(arguments: Mapping[str, Any]) -> QuerySpec:
 
 def _verify(fields: Fields, _folder: Path, _names: ExpressionNames) -> Action:
     inner = Fields(fields.map("verify"), fields.report, "verify")
-    inner.known(VERIFY_KEYS)
+    inner.check_keys(VERIFY_KEYS)
     default = VerifySpec()
     actions = inner.choice("actions", default.actions, get_args(Actions))
     return VerifyAction(build(VerifySpec, {"actions": actions, "drift": inner.flag("drift", default=default.drift)}))
@@ -158,9 +158,9 @@ def _verify(fields: Fields, _folder: Path, _names: ExpressionNames) -> Action:
 
 def _assert(fields: Fields, _folder: Path, names: ExpressionNames) -> Action:
     inner = Fields(fields.map("assert"), fields.report, "assert")
-    inner.known(("that", "fail_msg", "success_msg"))
+    inner.check_keys(("that", "fail_msg", "success_msg"))
     if "that" not in inner.node:
-        fields.report.add(inner.node.mark, "assert has no that", "add that: with a condition, or a list of them")
+        fields.report.add(inner.node.mark, "assert has no key that", "add that: with a condition or a list of conditions")
     that = inner.conditions("that")
     messages = inner.value("fail_msg"), inner.value("success_msg")
     names.check_each(inner.places("that"), that)
@@ -174,16 +174,16 @@ def _script(fields: Fields, folder: Path, names: ExpressionNames) -> Action:
     arguments: Value | None = None
     if isinstance(found, MapNode):
         inner = Fields(found, fields.report, "script")
-        inner.known(("function", "arguments"))
+        inner.check_keys(("function", "arguments"))
         if "function" not in found:
-            fields.report.add(found.mark, "script has no function", "add function: module:function, or file.py:function")
-        function = inner.text("function")
+            fields.report.add(found.mark, "script has no key function", "add function: module:function, or file.py:function")
+        function = inner.string("function")
         inner.map("arguments")
         arguments = inner.value("arguments")
         mark = inner.mark("function")
         names.check_tree(found.get("arguments"), inner.mark("arguments"))
     else:
-        function, mark = fields.text("script"), fields.mark("script")
+        function, mark = fields.string("script"), fields.mark("script")
     if function:
         for what, hint in validate_function(function, folder):
             fields.report.add(mark, what, hint)
@@ -193,7 +193,7 @@ def _script(fields: Fields, folder: Path, names: ExpressionNames) -> Action:
 def _plugin(kind: str, fields: Fields, names: ExpressionNames) -> Action:
     found = fields.node[kind]
     if found is not None and not isinstance(found, MapNode):
-        fields.bad(kind, f"{kind} takes arguments by name", "write `KEY: VALUE` lines below it")
+        fields.add_problem(kind, f"the arguments of {kind} are not a mapping", "use `KEY: VALUE` lines")
     arguments = fields.value(kind)
     names.check_tree(found, fields.mark(kind))
     return PluginAction(kind, arguments if isinstance(found, MapNode) and arguments else Value({}, frozenset()))
@@ -230,7 +230,7 @@ def load_plays(path: Path, plugins: Collection[str] = ()) -> tuple[Play, ...]:
     """Read a play file. `plugins`: names of third-party tasks. Raises PlayFileError with all problems."""
     text = read_text(path, str(path))
     if isinstance(text, Problem):
-        hint = "name a file of plays" if text.what == "there is no such file" else text.hint
+        hint = text.hint if path.exists() else "specify a play file"
         raise PlayFileError([Problem(text.file, text.line, text.column, text.what, hint)])
     return parse_plays(text, str(path), path.parent, plugins)
 
@@ -239,7 +239,7 @@ def parse_plays(text: str, file: str, folder: Path, plugins: Collection[str] = (
     """Parse the content of a play file. `file`: its name in messages. `folder`: where scripts are. Raises PlayFileError."""
     report = PlayProblems(file)
     if not text.strip():
-        raise PlayFileError([Problem(file, 1, 1, "the file is empty", f"write {_START}")])
+        raise PlayFileError([Problem(file, 1, 1, "the file is empty", f"start with {_START}")])
     source = parse_source(text, file)
     if source.problems:
         raise PlayFileError(source.problems)
@@ -252,23 +252,23 @@ def parse_plays(text: str, file: str, folder: Path, plugins: Collection[str] = (
 
 def _plays(tree: Any, state: _ParseState) -> Iterator[Play]:
     if not isinstance(tree, ListNode) or not tree:
-        state.report.add(getattr(tree, "mark", START), "a file of plays is a list", f"start with {_START}")
+        state.report.add(getattr(tree, "mark", START), "a play file must contain a list", f"start with {_START}")
         return
     for item, mark in zip(tree, tree.marks, strict=True):
         if isinstance(item, MapNode):
             yield _play(item, state)
         else:
-            state.report.add(mark, "a play is a mapping", f"write {_START}")
+            state.report.add(mark, "a play must be a mapping", f"use {_START}")
 
 
 def _play(node: MapNode, state: _ParseState) -> Play:
     fields = Fields(node, state.report, "a play")
-    fields.known(PLAY_KEYS)
-    hosts = ":".join(fields.strings("hosts")) if isinstance(node.get("hosts"), ListNode) else fields.text("hosts")
+    fields.check_keys(PLAY_KEYS)
+    hosts = ":".join(fields.strings("hosts")) if isinstance(node.get("hosts"), ListNode) else fields.string("hosts")
     if "hosts" not in node:
-        state.report.add(node.mark, "a play has no hosts", "add hosts: all, or a pattern as of --limit")
+        state.report.add(node.mark, "a play has no key hosts", "add hosts: all, or a host pattern as for --limit")
     if "tasks" not in node:
-        state.report.add(node.mark, "a play has no tasks", "add tasks: and a list of them")
+        state.report.add(node.mark, "a play has no key tasks", "add tasks: with a list of tasks")
     tags = frozenset(fields.strings("tags"))
     variables = _variables(fields.map("vars"), state)
     names = ExpressionNames(frozenset(variables), state.registered, state.report)
@@ -279,7 +279,7 @@ def _play(node: MapNode, state: _ParseState) -> Play:
     percentage = fields.number("max_fail_percentage", 100, most=100) if "max_fail_percentage" in node else None
     place = state.report.place(node.mark)
     steps = steps_of(fields)
-    return Play(fields.text("name", hosts), place, hosts, variables, steps, percentage, tasks, handlers)
+    return Play(fields.string("name", hosts), place, hosts, variables, steps, percentage, tasks, handlers)
 
 
 def _variables(node: MapNode, state: _ParseState) -> dict[str, Value]:
@@ -287,9 +287,11 @@ def _variables(node: MapNode, state: _ParseState) -> dict[str, Value]:
     variables: dict[str, Value] = {}
     for key in node:
         found = fields.value(key)
-        if not key.isidentifier() or key in ACCOUNT:
-            why = "is the account's own" if key in ACCOUNT else "is no name for an expression"
-            state.report.add(node.marks[key][0], f"the variable {key} {why}", "choose a name of letters, digits and _")
+        if not key.isidentifier() or key in RESERVED_VARIABLES:
+            why = "is reserved" if key in RESERVED_VARIABLES else "is not a valid identifier"
+            state.report.add(
+                node.marks[key][0], f"the variable name {key} {why}", "use another name of letters, digits and _"
+            )
         if found is not None:
             variables[key] = found
     return variables
@@ -309,17 +311,17 @@ def _task(node: MapNode, state: _ParseState, names: ExpressionNames, tags: froze
     kinds = [key for key in node if key in ACTIONS or key in state.plugins]
     name = node.get("name")
     fields = Fields(node, state.report, f'the task "{name}"' if isinstance(name, str) else "a task")
-    fields.known((*ACTIONS, *TASK_KEYS, *state.plugins))
+    fields.check_keys((*ACTIONS, *TASK_KEYS, *state.plugins))
     if len(kinds) != 1:
-        what = f"does two things: {' and '.join(kinds)}" if kinds else "does nothing"
-        hint = "make a task of each" if kinds else f"add one of {', '.join((*ACTIONS, *sorted(state.plugins)))}"
+        what = f"has several actions: {', '.join(kinds)}" if kinds else "has no action"
+        hint = "use one task per action" if kinds else f"add one of {', '.join((*ACTIONS, *sorted(state.plugins)))}"
         state.report.add(node.mark, f"{fields.owner} {what}", hint)
     kind = kinds[0] if kinds else "assert"
-    inside = names.inside(looping="loop" in node)
+    inside = names.in_task(has_loop="loop" in node)
     action = action_of(kind, fields, state.folder, inside) if kinds else AssertAction(())
     register = _register(fields, state)
     return PlayTask(
-        name=fields.text("name", kind),
+        name=fields.string("name", kind),
         place=state.report.place(node.mark),
         action=action,
         tags=tags | frozenset(fields.strings("tags")),
@@ -337,12 +339,14 @@ def _conditions(fields: Fields, names: ExpressionNames) -> dict[str, Any]:
     node = fields.node
     loop = fields.value("loop")
     if loop is not None and not isinstance(loop.body, list) and loop.constant:
-        fields.bad("loop", f"loop of {fields.owner} is not a list", "write a list, or {{ an expression that gives one }}")
+        fields.add_problem(
+            "loop", f"loop of {fields.owner} is not a list", "use a list, or an {{ expression }} that returns a list"
+        )
     names.check_tree(node.get("loop"), fields.mark("loop"))
     for key in ("retries", "delay"):
         if key in node and "until" not in node:
-            fields.report.add(node.marks[key][0], f"{key} of {fields.owner} has no until", "add until: with a condition")
-    inside = names.inside(looping=loop is not None)
+            fields.report.add(node.marks[key][0], f"{key} of {fields.owner} requires until", "add until: with a condition")
+    inside = names.in_task(has_loop=loop is not None)
     found = {key: fields.conditions(key) for key in ("when", "until", "changed_when", "failed_when")}
     for key, conditions in found.items():
         here = inside if key == "when" else inside.with_result()
@@ -352,11 +356,15 @@ def _conditions(fields: Fields, names: ExpressionNames) -> dict[str, Any]:
 
 
 def _register(fields: Fields, state: _ParseState) -> str | None:
-    register = fields.text("register") or None
+    register = fields.string("register") or None
     if register is None:
         return None
-    if not register.isidentifier() or register in ACCOUNT:
-        fields.bad("register", f"register {register!r} is no free name for an expression", "use letters, digits and _")
+    if not register.isidentifier() or register in RESERVED_VARIABLES:
+        fields.add_problem(
+            "register",
+            f"register {register!r} is reserved or not a valid identifier",
+            "use another name of letters, digits and _",
+        )
     state.registered.add(register)
     return register
 
@@ -368,4 +376,4 @@ def _check_handlers(fields: Fields, tasks: tuple[PlayTask, ...], handlers: tuple
         for name in task.notify:
             if name not in known:
                 mark = node.marks["notify"][1]
-                fields.report.add(mark, f"no handler is called {name}", suggest(name, known, "add it below handlers"))
+                fields.report.add(mark, f"no handler is named {name}", suggest(name, known, "add it below handlers"))

@@ -25,7 +25,7 @@ class PlayFileError(PlayError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         noun = "problem" if len(self.problems) == 1 else "problems"
-        super().__init__(f"{len(self.problems)} {noun} in the play")
+        super().__init__(f"{len(self.problems)} {noun} in the play file")
 
     def __str__(self) -> str:
         return "\n".join([*(str(problem) for problem in self.problems), self.what])
@@ -141,7 +141,7 @@ class PlayTask:
         return frozenset(name for each in own for name in each.names) | self.action.names
 
     @property
-    def acts(self) -> bool:
+    def may_write(self) -> bool:
         """Whether the task may change something; such tasks are not run with --check."""
         return self.action.kind in {"script", "plugin"} or (isinstance(self.action, QueryAction) and self.action.writes)
 
@@ -163,7 +163,7 @@ class Play:
 JsonObject = dict[str, Any]
 
 
-class TaskEnding(StrEnum):
+class TaskStatus(StrEnum):
     """Result of a task in one account."""
 
     OK = "ok"
@@ -175,12 +175,12 @@ class TaskEnding(StrEnum):
     IGNORED = "ignored"
 
 
-BAD = frozenset({TaskEnding.FAILED, TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE})
+FAILED_STATUSES = frozenset({TaskStatus.FAILED, TaskStatus.UNREACHABLE, TaskStatus.INCONCLUSIVE})
 """Results after which the account is excluded from further tasks."""
 
 
 @dataclass(frozen=True, slots=True)
-class PlayBegins:
+class PlayStart:
     """A play starts. `accounts`: their number; 0: the play is skipped."""
 
     play: Play
@@ -188,7 +188,7 @@ class PlayBegins:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskBegins:
+class TaskStart:
     """A task or handler starts for the accounts of a batch."""
 
     task: PlayTask
@@ -196,13 +196,13 @@ class TaskBegins:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskEnded:
+class TaskResult:
     """A task ended in one account. `data` is registered; `seconds` covers all attempts."""
 
     account: str
     account_id: str
     task: PlayTask
-    ending: TaskEnding
+    status: TaskStatus
     data: JsonObject
     error: str = ""
     code: str = ""
@@ -210,31 +210,31 @@ class TaskEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class PlayStops:
-    """The run stops; `why` is the reason."""
+class PlayStop:
+    """The run stops for this reason."""
 
     play: Play
-    why: str
+    reason: str
 
 
 @dataclass(slots=True)
 class Recap:
     """Number of results by account, in order of appearance. `rehearsal`: the run used a sandbox instead of AWS."""
 
-    counts: dict[str, dict[TaskEnding, int]] = field(default_factory=dict)
+    counts: dict[str, dict[TaskStatus, int]] = field(default_factory=dict)
     stopped: str = ""
     rehearsal: bool = False
 
-    def add(self, event: TaskEnded) -> None:
+    def add(self, event: TaskResult) -> None:
         """Count one result."""
-        own = self.counts.setdefault(event.account, dict.fromkeys(TaskEnding, 0))
-        own[event.ending] += 1
-        if event.ending is TaskEnding.CHANGED:  # as in Ansible, changed also counts as ok
-            own[TaskEnding.OK] += 1
+        own = self.counts.setdefault(event.account, dict.fromkeys(TaskStatus, 0))
+        own[event.status] += 1
+        if event.status is TaskStatus.CHANGED:  # as in Ansible, changed also counts as ok
+            own[TaskStatus.OK] += 1
 
-    def any(self, endings: frozenset[TaskEnding]) -> bool:
+    def any(self, statuses: frozenset[TaskStatus]) -> bool:
         """Whether any account has one of these results."""
-        return any(count[ending] for count in self.counts.values() for ending in endings)
+        return any(count[status] for count in self.counts.values() for status in statuses)
 
 
-Event = PlayBegins | TaskBegins | TaskEnded | PlayStops
+Event = PlayStart | TaskStart | TaskResult | PlayStop

@@ -12,23 +12,23 @@ from typing import Any, NoReturn
 from rolecall_generator.errors import SelectionError
 from rolecall_runner.api import Fleet
 from rolecall_runner.aws import RetryPolicy, Status, failure_of
-from rolecall_runner.execution import EngineSettings, Outcome, Outside, Result
+from rolecall_runner.execution import EngineSettings, Outcome, Result, Runtime
 from rolecall_runner.inventory import Target, TargetKind, select
 from rolecall_runner.plays.action_handlers import ActionHandler, HandlerFactory
 from rolecall_runner.plays.play_fields import account_variables
 from rolecall_runner.plays.play_file import batches
 from rolecall_runner.plays.play_model import (
-    BAD,
+    FAILED_STATUSES,
     Event,
     JsonObject,
     Play,
-    PlayBegins,
     PlayError,
-    PlayStops,
+    PlayStart,
+    PlayStop,
     PlayTask,
-    TaskBegins,
-    TaskEnded,
-    TaskEnding,
+    TaskResult,
+    TaskStart,
+    TaskStatus,
 )
 from rolecall_runner.plays.play_session import Key, RunFolder
 from rolecall_runner.plays.templating import TemplateError
@@ -36,18 +36,18 @@ from rolecall_runner.redact import redact
 
 _FAILURES = (Status.FAILED, Status.REFUSED, Status.UNREACHABLE, Status.INCONCLUSIVE)
 """Most severe first."""
-NOT_IN_CHECK = "not run under --check"
+NOT_IN_CHECK = "not run in check mode"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountTask:
-    """A play task as the Task interface of the engines. The data of its outcome is the return value of `registered`."""
+    """A play task as the Task interface of the engines. The data of its outcome is the return value of `register_value`."""
 
     task: PlayTask
     action_handler: ActionHandler
     variables: Mapping[tuple[str, str], Mapping[str, Any]]
     """Variables of every account in the batch, by kind and name."""
-    outside: Outside
+    runtime: Runtime
     check: bool = False
 
     @property
@@ -67,20 +67,20 @@ class AccountTask:
             skipped = self._skipped(variables) if self.task.when else None
             return skipped if skipped is not None and skipped.status is Status.SKIPPED else _failed(error)
         if not isinstance(items, list | tuple):
-            what = f"loop gave {type(items).__name__}, not a list"
-            return _failed(TemplateError(what, where="loop", hint="give a list"))
+            what = f"loop returned {type(items).__name__}, not a list"
+            return _failed(TemplateError(what, where="loop", hint="use a list, or an expression that returns one"))
         done = [(item, self._run_item(target, {**variables, "item": item})) for item in items]
         return _combine(done)
 
     def _skipped(self, variables: Mapping[str, Any]) -> Outcome | None:
         try:
             for condition in self.task.when:
-                if not condition.true(variables):
-                    return Outcome(Status.SKIPPED, registered(Outcome(Status.SKIPPED)), f"when: {condition.text}")
+                if not condition.is_true(variables):
+                    return Outcome(Status.SKIPPED, register_value(Outcome(Status.SKIPPED)), f"when: {condition.text}")
         except TemplateError as error:
             return _failed(error)
-        if self.check and self.task.acts:
-            return Outcome(Status.SKIPPED, registered(Outcome(Status.SKIPPED)), NOT_IN_CHECK)
+        if self.check and self.task.may_write:
+            return Outcome(Status.SKIPPED, register_value(Outcome(Status.SKIPPED)), NOT_IN_CHECK)
         return None
 
     def _run_item(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
@@ -93,17 +93,17 @@ class AccountTask:
             if not self.task.until:
                 return outcome
             try:
-                if all(each.true(self._with_result(variables, outcome)) for each in self.task.until):
+                if all(each.is_true(self._with_result(variables, outcome)) for each in self.task.until):
                     return outcome
             except TemplateError as template_error:
                 # After a failed attempt, the result may lack what the condition uses, so the task is retried.
                 if outcome.status is Status.OK:
                     return _failed(template_error)
-            if self.outside.stop.is_set() or attempt == attempts:
+            if self.runtime.stop.is_set() or attempt == attempts:
                 break
-            self.outside.wait(self.task.delay)
+            self.runtime.wait(self.task.delay)
         conditions = " and ".join(each.text for each in self.task.until)
-        message = f"still not true after {attempt} tries: {conditions}"
+        message = f"conditions not met after {attempt} attempts: {conditions}"
         error = f"{message}; {outcome.error}" if outcome.error else message
         status = Status.FAILED if outcome.status is Status.OK else outcome.status
         return replace(outcome, status=status, error=error, data={**outcome.data, "failed": True, "error": error})
@@ -114,7 +114,7 @@ class AccountTask:
         except Exception as error:  # an exception in one account must not stop the play
             failure = failure_of(error)
             outcome = Outcome(failure.status, None, failure.message, failure.code)
-        outcome = replace(outcome, data={**registered(outcome), "attempts": attempt})
+        outcome = replace(outcome, data={**register_value(outcome), "attempts": attempt})
         try:
             return self._apply_conditions(outcome, variables)
         except TemplateError as error:
@@ -124,13 +124,13 @@ class AccountTask:
         """Apply `failed_when` and `changed_when` to the outcome."""
         task, data = self.task, dict(outcome.data)
         if task.failed_when is not None:
-            failed = any(each.true(self._with_result(variables, outcome)) for each in task.failed_when)
+            failed = any(each.is_true(self._with_result(variables, outcome)) for each in task.failed_when)
             message = outcome.error or f"failed_when: {' or '.join(each.text for each in task.failed_when)}"
             status = (Status.FAILED if outcome.status is Status.OK else outcome.status) if failed else Status.OK
             data |= {"failed": failed, "status": str(status), "error": message if failed else ""}
             outcome = replace(outcome, status=status, error=message if failed else "", data=data)
         if task.changed_when is not None and outcome.status is Status.OK:  # does not apply to failed tasks
-            changed = all(each.true(self._with_result(variables, outcome)) for each in task.changed_when)
+            changed = all(each.is_true(self._with_result(variables, outcome)) for each in task.changed_when)
             outcome = replace(outcome, data={**data, "changed": changed})
         return outcome
 
@@ -139,7 +139,7 @@ class AccountTask:
         return {**variables, **own, "result": outcome.data}
 
 
-def registered(outcome: Outcome) -> JsonObject:
+def register_value(outcome: Outcome) -> JsonObject:
     """The value that `register` stores: status, changed, failed, skipped, error, code, and keys of the action (rows)."""
     body: JsonObject = {
         "status": str(outcome.status),
@@ -154,7 +154,7 @@ def registered(outcome: Outcome) -> JsonObject:
 
 def _failed(error: TemplateError) -> Outcome:
     outcome = Outcome(Status.FAILED, None, str(error))
-    return replace(outcome, data=registered(outcome))
+    return replace(outcome, data=register_value(outcome))
 
 
 def _combine(done: list[tuple[Any, Outcome]]) -> Outcome:
@@ -168,7 +168,7 @@ def _combine(done: list[tuple[Any, Outcome]]) -> Outcome:
         status = Status.SKIPPED if all(outcome.status is Status.SKIPPED for _, outcome in done) else Status.OK
     error = failures[0].error if failures else "no items" if not done else ""
     combined = Outcome(status, None, error, failures[0].code if failures else "")
-    data = registered(combined) | {"results": results, "changed": any(each["changed"] for each in results)}
+    data = register_value(combined) | {"results": results, "changed": any(each["changed"] for each in results)}
     return replace(combined, data=data)
 
 
@@ -176,13 +176,13 @@ PlayTargets = Sequence[tuple[Play, tuple[Target, ...]]]
 """Plays, each with its accounts."""
 
 _ALL_PERCENT = 100
-_ENDINGS = {
-    Status.OK: TaskEnding.OK,
-    Status.SKIPPED: TaskEnding.SKIPPED,
-    Status.FAILED: TaskEnding.FAILED,
-    Status.REFUSED: TaskEnding.FAILED,
-    Status.UNREACHABLE: TaskEnding.UNREACHABLE,
-    Status.INCONCLUSIVE: TaskEnding.INCONCLUSIVE,
+_STATUSES = {
+    Status.OK: TaskStatus.OK,
+    Status.SKIPPED: TaskStatus.SKIPPED,
+    Status.FAILED: TaskStatus.FAILED,
+    Status.REFUSED: TaskStatus.FAILED,
+    Status.UNREACHABLE: TaskStatus.UNREACHABLE,
+    Status.INCONCLUSIVE: TaskStatus.INCONCLUSIVE,
 }
 
 
@@ -192,7 +192,7 @@ def accounts_of(play: Play, fleet: Fleet) -> tuple[Target, ...]:
     Raises PlayError for an invalid pattern.
     """
     try:
-        found = select(fleet.chosen.inventory.targets, play.hosts)
+        found = select(fleet.query_targets.inventory.targets, play.hosts)
     except SelectionError as error:
         raise PlayError(error.what, where=f"{play.place}: hosts", hint=error.hint) from error
     if play.hosts == "all":
@@ -223,7 +223,7 @@ class Runner:
     handlers: HandlerFactory
     check: bool = False
     settings: EngineSettings = field(default_factory=EngineSettings)
-    outside: Outside = field(default_factory=Outside)
+    runtime: Runtime = field(default_factory=Runtime)
     record: RunFolder | None = None
     _failed: set[Key] = field(default_factory=set)
     _registered: dict[Key, dict[str, Any]] = field(default_factory=dict)
@@ -238,13 +238,15 @@ class Runner:
         CallerError, SandboxError, and JournalError before the first task starts, InterruptedRunError if the run is stopped.
         """
         if self.fleet.execution.reach != "process":
-            raise PlayError("plays run in one process", where="--engine", hint="use threads or serial")
+            raise PlayError(
+                "plays require an engine with one process", where="--engine", hint="use --engine threads or serial"
+            )
         chosen = [(play, accounts_of(play, self.fleet)) for play in plays]
         action_handlers = {
             id(task): self.handlers.create(task)
             for play, accounts in chosen
             for task in (*play.tasks, *play.handlers)
-            if accounts and not (self.check and task.acts)
+            if accounts and not (self.check and task.may_write)
         }
         self._positions = {
             id(task): f"{number}.{part}.{index}"
@@ -254,7 +256,7 @@ class Runner:
         }
         keys = {_key(target) for _, accounts in chosen for target in accounts}
         if keys:
-            self.fleet.means.get()  # before the record, so that a run without a caller leaves no record
+            self.fleet.connections.get()  # before the record, so that a run without a caller leaves no record
         if self.record is not None:
             self.record.begin(self.fleet, len(keys))
         yield from self._plays(chosen, action_handlers)
@@ -264,14 +266,14 @@ class Runner:
     def _plays(self, chosen: PlayTargets, action_handlers: dict[int, ActionHandler]) -> Iterator[Event]:
         for play, accounts in chosen:
             remaining = [target for target in accounts if _key(target) not in self._failed]
-            yield PlayBegins(play, len(remaining))
+            yield PlayStart(play, len(remaining))
             if accounts and not remaining:
-                yield PlayStops(play, "no account is left")
+                yield PlayStop(play, "no accounts left")
                 return
             for batch in batches(remaining, play.serial):
                 why = yield from self._batch(_Batch(play, len(batch), {_key(each): each for each in batch}), action_handlers)
                 if why:
-                    yield PlayStops(play, why)
+                    yield PlayStop(play, why)
                     return
 
     def _batch(self, batch: _Batch, action_handlers: dict[int, ActionHandler]) -> Generator[Event, None, str]:
@@ -300,7 +302,7 @@ class Runner:
         *,
         handler: bool = False,
     ) -> Iterator[Event]:
-        yield TaskBegins(task, handler)
+        yield TaskStart(task, handler)
         at = self._positions[id(task)]
         variables, waiting = {}, {}
         for target in accounts:
@@ -316,43 +318,43 @@ class Runner:
                 yield self._fail(at, task, batch, target, error)
         if not waiting:
             return
-        account_task = AccountTask(task, action_handler or _unexpected, variables, self.outside, self.check)
-        results = self.fleet.run(account_task, waiting.values(), settings=self._settings(task), outside=self.outside)
+        account_task = AccountTask(task, action_handler or _unexpected, variables, self.runtime, self.check)
+        results = self.fleet.run(account_task, waiting.values(), settings=self._settings(task), runtime=self.runtime)
         for result in results:
             event = self._apply_result(task, batch, waiting[result.key], result)
             if self.record is not None:
                 self.record.add(at, result, event)
             yield event
 
-    def _fail(self, at: str, task: PlayTask, batch: _Batch, target: Target, error: TemplateError) -> TaskEnded:
+    def _fail(self, at: str, task: PlayTask, batch: _Batch, target: Target, error: TemplateError) -> TaskResult:
         """Fail an account whose variables cannot be rendered. The task is not started there."""
         key = _key(target)
         batch.active.pop(key)
         self._failed.add(key)
         data = {"failed": True, "error": str(error)}
-        event = TaskEnded(target.name, target.account_id, task, TaskEnding.FAILED, data, redact(str(error)))
-        result = Result(target.name, task.name, Status.FAILED, self.outside.now(), error=event.error, kind=key[0])
+        event = TaskResult(target.name, target.account_id, task, TaskStatus.FAILED, data, redact(str(error)))
+        result = Result(target.name, task.name, Status.FAILED, self.runtime.now(), error=event.error, kind=key[0])
         if self.record is not None:
             self.record.add(at, result, event)
         return event
 
-    def _apply_result(self, task: PlayTask, batch: _Batch, target: Target, result: Result) -> TaskEnded:
+    def _apply_result(self, task: PlayTask, batch: _Batch, target: Target, result: Result) -> TaskResult:
         """Register the result, notify handlers, and exclude a failed account from the batch."""
         data = result.data if isinstance(result.data, dict) else {"failed": True, "error": result.error}
         if task.register:
             self._registered.setdefault(result.key, {})[task.register] = data
-        ending = _ENDINGS[result.status]
-        if ending in BAD and task.ignore_errors and ending is TaskEnding.FAILED:
-            ending = TaskEnding.IGNORED
-        elif ending is TaskEnding.OK and data.get("changed") is True:
-            ending = TaskEnding.CHANGED
+        status = _STATUSES[result.status]
+        if status in FAILED_STATUSES and task.ignore_errors and status is TaskStatus.FAILED:
+            status = TaskStatus.IGNORED
+        elif status is TaskStatus.OK and data.get("changed") is True:
+            status = TaskStatus.CHANGED
             for name in task.notify:
                 batch.notified.setdefault(name, set()).add(result.key)
-        if ending in BAD:
+        if status in FAILED_STATUSES:
             batch.active.pop(result.key, None)
             self._failed.add(result.key)
         account = target.name if target.kind is TargetKind.CUSTOMER else f"{target.name} ({target.kind})"
-        return TaskEnded(account, target.account_id, task, ending, data, redact(result.error), result.code, result.seconds)
+        return TaskResult(account, target.account_id, task, status, data, redact(result.error), result.code, result.seconds)
 
     def _variables(self, play: Play, task: PlayTask, target: Target) -> dict[str, Any]:
         """Account variables, registered results, and the variables of the play that the task uses. Raises TemplateError."""
@@ -373,7 +375,7 @@ class Runner:
         if settings.timeout_seconds is not None:
             delays = task.delay * (attempts - 1)
             settings = replace(settings, timeout_seconds=settings.timeout_seconds * attempts + delays)
-        return replace(settings, retry=RetryPolicy(1)) if task.acts or task.until else settings
+        return replace(settings, retry=RetryPolicy(1)) if task.may_write or task.until else settings
 
 
 def _key(target: Target) -> Key:
@@ -381,4 +383,4 @@ def _key(target: Target) -> Key:
 
 
 def _unexpected(target: Target, variables: Mapping[str, Any]) -> NoReturn:
-    raise AssertionError(f"what is not run under --check was run: {target.name}, {len(variables)} variables")
+    raise AssertionError(f"a task that check mode skips was run: {target.name}, {len(variables)} variables")

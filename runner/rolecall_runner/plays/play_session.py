@@ -1,7 +1,7 @@
 """The run of a play: its options, the selection of tasks by tags, and its journal.
 
 The journal has one line per completed task and account, with the position of the task in the plays (`at`), its result
-(`ending`), and the registered values without secrets. A resumed run reads these lines and skips the completed tasks. A task
+(`status`), and the registered values without secrets. A resumed run reads these lines and skips the completed tasks. A task
 that was in progress when the run was interrupted has no line and runs again.
 """
 
@@ -31,7 +31,7 @@ from rolecall_runner.execution import (
     read_results,
 )
 from rolecall_runner.inventory import ALL_TARGETS, Selection
-from rolecall_runner.plays.play_model import Play, PlayError, TaskEnded, TaskEnding
+from rolecall_runner.plays.play_model import Play, PlayError, TaskResult, TaskStatus
 from rolecall_runner.redact import redact_json, to_json_values
 
 ALL, TAGGED, UNTAGGED, ALWAYS, NEVER = "all", "tagged", "untagged", "always", "never"
@@ -55,7 +55,7 @@ def tags_of(values: Iterable[str]) -> frozenset[str]:
     return frozenset(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
-def wanted(own: Collection[str], task_filter: TaskFilter) -> bool:
+def is_selected(own: Collection[str], task_filter: TaskFilter) -> bool:
     """Whether a task with the tags `own` runs, by Ansible's rules.
 
     `--tags` selects the tasks with one of these tags and those tagged `always`; `all`, `tagged`, and `untagged` are special
@@ -76,16 +76,16 @@ def wanted(own: Collection[str], task_filter: TaskFilter) -> bool:
     return run and not task_tags & skip and not (TAGGED in skip and UNTAGGED not in task_tags)
 
 
-def choose_tasks(plays: Sequence[Play], task_filter: TaskFilter) -> tuple[Play, ...]:
+def select_tasks(plays: Sequence[Play], task_filter: TaskFilter) -> tuple[Play, ...]:
     """The plays with only the selected tasks, and with all handlers. Raises PlayError for an unknown tag or task name."""
     all_tasks = [task for play in plays for task in (*play.tasks, *play.handlers)]
     known = {tag for task in all_tasks for tag in task.tags}
     for option, tags in (("--tags", task_filter.tags), ("--skip-tags", task_filter.skip_tags)):
         for tag in sorted(tags - known - _SPECIAL):
-            raise PlayError(f"no task has the tag {tag}", where=option, hint=suggest(tag, sorted(known), "tags are"))
+            raise PlayError(f"no task has the tag {tag}", where=option, hint=suggest(tag, sorted(known), "available tags"))
     chosen = plays if task_filter.start_at is None else _starting_at(plays, task_filter.start_at)
     return tuple(
-        replace(play, tasks=tuple(task for task in play.tasks if wanted(task.tags, task_filter))) for play in chosen
+        replace(play, tasks=tuple(task for task in play.tasks if is_selected(task.tags, task_filter))) for play in chosen
     )
 
 
@@ -95,8 +95,8 @@ def _starting_at(plays: Sequence[Play], start: str) -> tuple[Play, ...]:
             if task.name == start or fnmatchcase(task.name, start):
                 return (replace(play, tasks=play.tasks[index:]), *plays[number + 1 :])
     names = [task.name for play in plays for task in play.tasks]
-    hint = suggest(start, names, "tasks are")
-    raise PlayError(f"no task is called {start}", where="--start-at-task", hint=hint)
+    hint = suggest(start, names, "available tasks")
+    raise PlayError(f"no task is named {start}", where="--start-at-task", hint=hint)
 
 
 TASK = "play"
@@ -105,7 +105,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlaySpec:
     """Settings of a run: the play file and its digest, the host pattern, the selected tasks, and whether `--check` is set.
 
     `retry`: ID of an earlier run; only accounts that did not succeed in it are included.
@@ -114,7 +114,7 @@ class Played:
     file: Path
     digest: str
     limit: str = ALL_TARGETS
-    wish: TaskFilter = field(default_factory=TaskFilter)
+    task_filter: TaskFilter = field(default_factory=TaskFilter)
     check: bool = False
     retry: str | None = None
 
@@ -127,22 +127,28 @@ def digest_of(file: Path) -> str:
         return ""
 
 
-def to_record(played: Played) -> str:
-    """The `what` of a run record: the settings as JSON."""
-    wish = {**asdict(played.wish), "tags": sorted(played.wish.tags), "skip_tags": sorted(played.wish.skip_tags)}
-    return json.dumps({**asdict(played), "file": str(played.file), "wish": wish})
+def to_record(spec: PlaySpec) -> str:
+    """The `options` of a run record: the settings as JSON."""
+    task_filter = {
+        **asdict(spec.task_filter),
+        "tags": sorted(spec.task_filter.tags),
+        "skip_tags": sorted(spec.task_filter.skip_tags),
+    }
+    return json.dumps({**asdict(spec), "file": str(spec.file), "task_filter": task_filter})
 
 
-def from_record(record: RunRecord) -> Played:
+def from_record(record: RunRecord) -> PlaySpec:
     """Read the settings of an earlier run. Raises JournalError if its record does not contain them."""
     try:
-        body = json.loads(record.what)
-        wish = body["wish"]
-        task_filter = TaskFilter(frozenset(wish["tags"]), frozenset(wish["skip_tags"]), wish["start_at"])
-        return Played(**{**body, "file": Path(body["file"]), "wish": task_filter})
+        body = json.loads(record.options)
+        task_filter = body["task_filter"]
+        task_filter = TaskFilter(
+            frozenset(task_filter["tags"]), frozenset(task_filter["skip_tags"]), task_filter["start_at"]
+        )
+        return PlaySpec(**{**body, "file": Path(body["file"]), "task_filter": task_filter})
     except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
-            f"run {record.run_id} does not say what it played", where=record.manifest, hint="start a new run"
+            f"the record of run {record.run_id} has no valid play settings", where=record.manifest, hint="start a new run"
         ) from error
 
 
@@ -153,7 +159,7 @@ class RunFolder:
     `resumed`: the run continues an interrupted one.
     """
 
-    played: Played
+    spec: PlaySpec
     run_id: str
     resumed: bool = False
     clock: Callable[[], datetime] = utc_now
@@ -167,7 +173,7 @@ class RunFolder:
 
     def begin(self, fleet: Fleet, accounts: int) -> None:
         """Create the record in the fleet's folder of runs, or open it and read the completed tasks. Raises JournalError."""
-        runs, fingerprint = fleet.execution.runs, fleet.chosen.inventory.fingerprint
+        runs, fingerprint = fleet.execution.runs, fleet.query_targets.inventory.fingerprint
         if self.resumed:
             rehearsal = fleet.rehearsal if accounts else None  # without accounts, no caller was looked up
             self._journal = Journal.resume(runs, self.run_id, fingerprint=fingerprint, rehearsal=rehearsal)
@@ -178,10 +184,10 @@ class RunFolder:
             TASK,
             str(fleet.manifest),
             fingerprint,
-            Selection(self.played.limit, retry=self.played.retry).summary,
+            Selection(self.spec.limit, retry=self.spec.retry).summary,
             accounts,
             self.clock().isoformat(),
-            to_record(self.played),
+            to_record(self.spec),
             __version__,
             rehearsal=fleet.rehearsal,
         )
@@ -198,13 +204,13 @@ class RunFolder:
         body = _body(found)
         if body.get("hidden"):
             raise JournalError(
-                f"{found.target} registered a secret in {found.task!r}, which run {self.run_id} has not kept",
-                where=str(self.played.file),
+                f"task {found.task!r} registered a secret for {found.target}, which run {self.run_id} does not store",
+                where=str(self.spec.file),
                 hint="start a new run: later tasks may need it",
             )
         return replace(found, status=Status(body["status"]), data=body["registered"])
 
-    def add(self, at: str, result: Result, event: TaskEnded) -> None:
+    def add(self, at: str, result: Result, event: TaskResult) -> None:
         """Write a result to the journal. An ignored failure has the status OK there. Raises JournalError."""
         if self._journal is None:
             return
@@ -212,13 +218,13 @@ class RunFolder:
         body: dict[str, Any] = {
             "at": at,
             "account_id": event.account_id,
-            "ending": str(event.ending),
+            "task_status": str(event.status),
             "status": str(result.status),
             "registered": safe,
         }
         if event.task.register and safe != to_json_values(event.data, reveal=True):
             body["hidden"] = True
-        status = Status.OK if event.ending is TaskEnding.IGNORED else result.status
+        status = Status.OK if event.status is TaskStatus.IGNORED else result.status
         self._journal.add(replace(result, task=event.task.name, status=status, data=body, error=event.error))
 
     def end(self) -> None:
@@ -232,7 +238,7 @@ class RunFolder:
             self._journal.close()
 
 
-def _without_secrets(event: TaskEnded) -> dict[str, Any]:
+def _without_secrets(event: TaskResult) -> dict[str, Any]:
     """The registered values for the journal: query rows as in the journal of `runner query`, other strings redacted."""
     rows = {"rows", "results"} if event.task.action.kind == "query" else set()
     safe: dict[str, Any] = to_json_values(event.data)
@@ -242,7 +248,7 @@ def _without_secrets(event: TaskEnded) -> dict[str, Any]:
 def _body(result: Result) -> Mapping[str, Any]:
     if isinstance(result.data, Mapping) and {"at", "status", "registered"} <= result.data.keys():
         return result.data
-    raise JournalError(f"a result of {result.target} is none of a play", where="results.jsonl", hint="start a new run")
+    raise JournalError(f"the result of {result.target} is not from a play", where="results.jsonl", hint="start a new run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,19 +257,22 @@ class PlayOptions:
 
     file: Path | None = None
     limit: str = ALL_TARGETS
-    wish: TaskFilter = field(default_factory=TaskFilter)
+    task_filter: TaskFilter = field(default_factory=TaskFilter)
     check: bool = False
     retry: str | None = None
     resume: str | None = None
 
 
-def played_of(
+def prepare_play_run(
     options: PlayOptions,
     runs: Path,
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
 ) -> RunFolder:
-    """The run to start or resume. Raises PlayError for missing and conflicting options, JournalError, NoSuchRunError."""
+    """Select the run to start or resume.
+
+    Raises PlayError for missing and conflicting options, JournalError and RunNotFoundError.
+    """
     new_id = new_run_id(clock(), token)
     if options.resume is not None:
         _check_exclusive(
@@ -273,9 +282,9 @@ def played_of(
         earlier = from_record(record)
         if digest_of(earlier.file) != earlier.digest:
             raise JournalError(
-                f"the play has changed since run {record.run_id}: what was done belongs to another play",
+                f"the play file has changed since run {record.run_id}",
                 where=str(earlier.file),
-                hint=f"start a new run, or `runner play --retry {record.run_id}` for those who did not end well",
+                hint=f"start a new run, or `runner play --retry {record.run_id}` for the accounts that failed",
             )
         return RunFolder(earlier, record.run_id, resumed=True)
     if options.retry is not None:
@@ -285,14 +294,16 @@ def played_of(
         limit = earlier.limit if options.limit == ALL_TARGETS else options.limit
         return RunFolder(replace(earlier, digest=digest_of(earlier.file), limit=limit, retry=record.run_id), new_id)
     if options.file is None:
-        raise PlayError("no play is named", where="FILE", hint="runner play audit.yaml")
-    return RunFolder(Played(options.file, digest_of(options.file), options.limit, options.wish, options.check), new_id)
+        raise PlayError("no play file given", where="FILE", hint="runner play audit.yaml")
+    return RunFolder(
+        PlaySpec(options.file, digest_of(options.file), options.limit, options.task_filter, options.check), new_id
+    )
 
 
 def _check_exclusive(options: PlayOptions, option: str, name: str, *, exclusive: bool) -> None:
-    if not exclusive or options.file is not None or options.wish != TaskFilter() or options.check:
+    if not exclusive or options.file is not None or options.task_filter != TaskFilter() or options.check:
         raise PlayError(
-            f"{option} plays what run {name} played; nothing else can be played with it",
+            f"{option} repeats the play of run {name} and cannot be combined with other options",
             where=option,
-            hint=f"runner play {option} {name}, or leave out {option}",
+            hint=f"runner play {option} {name}, or omit {option}",
         )

@@ -18,7 +18,7 @@ GROUP = "rolecall.tasks"
 """Entry point group of third-party tasks. Each entry point is a factory that receives the arguments of the task (a mapping)
 and returns a Task or a function `(session, account)`."""
 _FORM = re.compile(r"(?P<file>[^:]+\.py)|(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
-_HINT = "write module:function, or file.py:function next to the play"
+_HINT = "use module:function, or file.py:function next to the play"
 
 
 def validate_function(function: str, folder: Path) -> Iterator[tuple[str, str]]:
@@ -26,7 +26,7 @@ def validate_function(function: str, folder: Path) -> Iterator[tuple[str, str]]:
     where, colon, name = function.rpartition(":")
     form = _FORM.fullmatch(where)
     if not colon or form is None or not name.isidentifier():
-        yield f"{function!r} names no function", _HINT
+        yield f"{function!r} is not a function reference", _HINT
     elif form["file"]:
         yield from _validate_file(folder / where, where, name)
 
@@ -35,16 +35,16 @@ def _validate_file(path: Path, file: str, name: str) -> Iterator[tuple[str, str]
     try:
         tree = ast.parse(path.read_text("utf-8"))
     except OSError as error:
-        yield f"{file} cannot be read: {error.strerror}", "the file is looked for next to the play"
+        yield f"{file} cannot be read: {error.strerror}", "the path is relative to the folder of the play file"
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        yield f"{file} is no Python: {getattr(error, 'msg', error)}", f"fix line {line}" if line else "fix the file"
+        yield f"{file} is not valid Python: {getattr(error, 'msg', error)}", f"fix line {line}" if line else "fix the file"
     else:
         functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         variables = {target.id for node in tree.body if isinstance(node, ast.Assign | ast.ImportFrom | ast.Import)
                  for target in _bound_names(node)}  # fmt: skip
         if name not in functions and name not in variables:
-            yield f"{file} has no function {name}", suggest(name, functions, "write it, or name one of")
+            yield f"{file} has no function {name}", suggest(name, functions, "define it, or use one of")
 
 
 def _bound_names(node: ast.Assign | ast.ImportFrom | ast.Import) -> Iterator[ast.Name]:
@@ -63,9 +63,9 @@ def load_function(function: str, folder: Path) -> Callable[..., Any]:
         found = getattr(module, name)
     except Exception as error:  # a third-party module may raise anything on import
         text = f"{function} cannot be loaded: {type(error).__name__}: {error}"
-        raise PlayError(text, where="script", hint="fix the module, or install what it needs") from error
+        raise PlayError(text, where="script", hint="fix the module, or install its dependencies") from error
     if not callable(found):
-        raise PlayError(f"{function} is no function", where="script", hint=_HINT)
+        raise PlayError(f"{function} is not callable", where="script", hint=_HINT)
     return found  # type: ignore[no-any-return]
 
 
@@ -91,7 +91,11 @@ def load_factory(entry: EntryPoint) -> Callable[[Any], Any]:
     except Exception as error:  # a third-party package may raise anything on import
         owner = entry.dist.name if entry.dist is not None else entry.value
         text = f"the task {entry.name} cannot be loaded: {type(error).__name__}: {error}"
-        raise PlayError(text, where=owner, hint="install the package again, or leave the task out") from error
+        raise PlayError(text, where=owner, hint="reinstall the package, or remove the task") from error
     if not callable(found):
-        raise PlayError(f"the task {entry.name} is no factory", where=entry.value, hint="tell its makers")
+        raise PlayError(
+            f"the entry point of the task {entry.name} is not callable",
+            where=entry.value,
+            hint="report this to the authors of the package",
+        )
     return found  # type: ignore[no-any-return]

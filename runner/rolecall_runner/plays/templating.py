@@ -42,11 +42,11 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "**" and not (isinstance(right, int | float) and abs(right) <= MAXIMUM_EXPONENT):
-            raise SecurityError(f"an exponent above {MAXIMUM_EXPONENT:,}")
+            raise SecurityError(f"the exponent is greater than {MAXIMUM_EXPONENT:,}")
         if operator == "*":
             for many, count in ((left, right), (right, left)):
                 if isinstance(many, str | list | tuple) and isinstance(count, int) and len(many) * count > MAXIMUM_REPEATED:
-                    raise SecurityError(f"a text or list of more than {MAXIMUM_REPEATED:,} parts")
+                    raise SecurityError(f"the string or list has more than {MAXIMUM_REPEATED:,} items")
         return super().call_binop(context, operator, left, right)
 
 
@@ -81,25 +81,25 @@ class Expression:
             raise TemplateError(message, where=f"{{{{ {self.text} }}}}", hint=_hint(message)) from None
         return found
 
-    def true(self, variables: Mapping[str, Any]) -> bool:
+    def is_true(self, variables: Mapping[str, Any]) -> bool:
         """Whether the value is truthy. Raises TemplateError."""
         return bool(self.value(variables))
 
 
 def _hint(message: str) -> str:
     if "undefined" in message or "has no attribute" in message:
-        return "use `is defined` or `| default(...)`, or see to it that the task which registers it has run"
+        return "use `is defined` or `| default(...)`, or make sure that the task that registers it has run"
     return "fix the expression"
 
 
-def expression(text: str) -> Expression:
+def compile_expression(text: str) -> Expression:
     """Compile an expression, as in `when`. Raises TemplateError."""
     if "{{" in text or "{%" in text:
-        raise TemplateError("an expression stands here without {{ }}", hint="write the expression alone")
+        raise TemplateError("expressions have no {{ }} here", hint="remove the {{ }}")
     tree = _parse("{{ " + text + "\n}}", text)
     found = list(_parts(tree, text))
     if len(found) != 1 or isinstance(found[0], str):
-        raise TemplateError(f"{text!r} is not one expression", hint="write one expression")
+        raise TemplateError(f"{text!r} is not a single expression", hint="use a single expression")
     return _compiled(found[0], text)
 
 
@@ -132,11 +132,11 @@ class Value:
         return _render(self.body, variables, escape)
 
 
-NOTHING = Value(None, frozenset())
+EMPTY_VALUE = Value(None, frozenset())
 """The value null; also in place of an invalid value."""
 
 
-def value(tree: Any) -> Value:
+def compile_value(tree: Any) -> Value:
     """Compile the expressions in all strings of a tree. Raises TemplateError."""
     body = _compile_tree(tree)
     return Value(body, frozenset(name for text in _templates(body) for name in _names(text)))
@@ -154,13 +154,15 @@ def _parse(source: str, text: str) -> nodes.Template:
     try:
         return _JINJA.parse(source)
     except TemplateSyntaxError as error:
-        raise TemplateError(f"{text!r} is no expression: {error.message}", hint="see Jinja's expressions") from None
+        raise TemplateError(
+            f"{text!r} is not a valid expression: {error.message}", hint="see the Jinja documentation"
+        ) from None
 
 
 def _parts(tree: nodes.Template, text: str) -> Iterator[str | nodes.Expr]:
     for node in tree.body:
         if not isinstance(node, nodes.Output):
-            raise TemplateError(f"{text!r} holds a statement", hint="write expressions in {{ }} alone")
+            raise TemplateError(f"{text!r} contains a statement", hint="use only {{ expressions }}")
         for part in node.nodes:
             yield part.data if isinstance(part, nodes.TemplateData) else part
 
@@ -171,7 +173,9 @@ def _compiled(node: nodes.Expr, text: str) -> Expression:
         names = find_undeclared_variables(_as_template(nodes.Output([node], lineno=1)))
         template = _JINJA.from_string(_as_template(nodes.Assign(nodes.Name(_RESULT, "store"), node, lineno=1)))
     except JinjaError as error:  # an unknown filter or test
-        raise TemplateError(f"{shown!r} is no expression: {error.message}", hint="see Jinja's filters and tests") from None
+        raise TemplateError(
+            f"{shown!r} is not a valid expression: {error.message}", hint="see Jinja's filters and tests"
+        ) from None
     return Expression(shown, frozenset(names), template)
 
 

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.query.answers import VALUE, Count, QueryAnswer, Reason, Row
+    from rolecall_runner.query.answers import VALUE, Count, QueryResult, Reason, Row
     from rolecall_runner.query.execute import QueryTask, reply_model
-    from rolecall_runner.query.parameters import escaped
-    from rolecall_runner.query.preflight import Forecast, Judgement, Preview, check_reads
+    from rolecall_runner.query.parameters import escape_placeholders
+    from rolecall_runner.query.preflight import Forecast, OperationAccess, Preview, check_reads
     from rolecall_runner.query.query_run import (
         QueryRun,
         QueryTargets,
-        choose_targets,
-        forecast_answers,
+        load_forecasts,
+        load_targets,
         prepare,
         preview,
         replay,
@@ -25,10 +25,10 @@ __all__ = [
     "VALUE",
     "Count",
     "Forecast",
-    "Judgement",
+    "OperationAccess",
     "Preview",
-    "QueryAnswer",
     "QueryError",
+    "QueryResult",
     "QueryRun",
     "QuerySpec",
     "QueryTargets",
@@ -37,10 +37,10 @@ __all__ = [
     "Row",
     "base_query",
     "check_reads",
-    "choose_targets",
     "describe",
-    "escaped",
-    "forecast_answers",
+    "escape_placeholders",
+    "load_forecasts",
+    "load_targets",
     "override",
     "prepare",
     "preview",
@@ -53,11 +53,11 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
-        "answers": ("VALUE", "Count", "QueryAnswer", "Reason", "Row"),
+        "answers": ("VALUE", "Count", "QueryResult", "Reason", "Row"),
         "execute": ("QueryTask", "reply_model"),
-        "parameters": ("escaped",),
-        "preflight": ("Forecast", "Judgement", "Preview", "check_reads"),
-        "query_run": ("QueryRun", "QueryTargets", "choose_targets", "forecast_answers", "prepare", "preview", "replay"),
+        "parameters": ("escape_placeholders",),
+        "preflight": ("Forecast", "OperationAccess", "Preview", "check_reads"),
+        "query_run": ("QueryRun", "QueryTargets", "load_targets", "load_forecasts", "prepare", "preview", "replay"),
         "spec": ("QueryError", "QuerySpec"),
         "validate": ("base_query", "describe", "override", "shipped_queries", "validate_query"),
     },

@@ -24,7 +24,7 @@ VALUE = "value"
 
 
 @lru_cache(maxsize=256)
-def compiled(expression: str) -> Any:
+def compile_jmespath(expression: str) -> Any:
     """Compile a JMESPath expression. Raises QueryError with the position of a syntax error."""
     invalid = f"{expression!r} is not a valid JMESPath expression"
     try:
@@ -54,7 +54,7 @@ def _functions(node: Any) -> Iterator[str]:
 def search(expression: str, value: Any) -> Any:
     """Apply an expression to a JSON value. Raises QueryError for invalid types, such as a number instead of a string."""
     try:
-        return compiled(expression).search(value)
+        return compile_jmespath(expression).search(value)
     except JMESPathError as error:
         message = f"{expression!r} cannot be applied to the reply: {error}"
         raise QueryError(message, where="select", hint="run the query without --select to see a whole reply") from None
@@ -67,7 +67,7 @@ def distributes(expression: str, keys: Sequence[str]) -> bool:
     (`Reservations[].Instances[].InstanceId`). False for a slice, an index, a pipe, or a function at the top level.
     """
     roots = [jmespath.compile(key).parsed for key in keys]
-    return _distributes(compiled(expression).parsed, roots)
+    return _distributes(compile_jmespath(expression).parsed, roots)
 
 
 def _distributes(node: Mapping[str, Any], roots: Sequence[Any]) -> bool:
@@ -138,7 +138,7 @@ _SEVERITY = (Status.OK, Status.SKIPPED, Status.REFUSED, Status.INCONCLUSIVE, Sta
 
 
 @dataclass(frozen=True, slots=True)
-class RegionAnswer:
+class RegionResult:
     """The answer of one account and Region. `time`: of the call (ISO 8601). `rows`: JSON objects; empty on failure.
 
     `code` and `error`: from AWS. `notes`: further calls that were denied for some rows.
@@ -172,7 +172,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class QueryAnswer:
+class QueryResult:
     """The answer of one account. `reason`, `code`, and `error` apply only if `places` is empty: no call could be made.
 
     `rehearsal`: the answer comes from a sandbox, not from AWS.
@@ -180,18 +180,18 @@ class QueryAnswer:
 
     account: str
     account_id: str
-    places: tuple[RegionAnswer, ...] = ()
+    places: tuple[RegionResult, ...] = ()
     reason: Reason = Reason.OK
     code: str = ""
     error: str = ""
     rehearsal: bool = False
 
     @classmethod
-    def from_result(cls, result: Result, account_id: str = "") -> QueryAnswer:
+    def from_result(cls, result: Result, account_id: str = "") -> QueryResult:
         """Read the result of a `QueryTask`. `account_id`: used if the task failed without an answer."""
         body: Any = result.data if isinstance(result.data, Mapping) else {}
         places = tuple(
-            RegionAnswer(
+            RegionResult(
                 each["region"],
                 Reason(each["reason"]),
                 each["time"],
@@ -241,7 +241,7 @@ class Count:
     reasons: dict[Reason, int] = field(default_factory=dict)
     rehearsal: bool = False
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Add the answer of one account."""
         self.accounts += 1
         self.rehearsal = self.rehearsal or answer.rehearsal
@@ -273,7 +273,7 @@ def reason_of(error: BaseException, *, listed: bool = True) -> tuple[Reason, str
     return reason, failure.code, failure.message
 
 
-def outcome_of(account_id: str, places: list[RegionAnswer]) -> Outcome:
+def outcome_of(account_id: str, places: list[RegionResult]) -> Outcome:
     """The outcome of a task, with the most severe status of its Regions. Facts about the account count as OK."""
     statuses = [_STATUS.get(place.reason, Status.OK) for place in places]
     worst = max(statuses, key=_SEVERITY.index, default=Status.OK)

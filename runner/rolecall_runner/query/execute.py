@@ -10,14 +10,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 from botocore.paginate import Paginator
 
-from rolecall_runner.aws import AccountSession, Clients, Sessions, Status, TimeIsUpError, account, utc_now
-from rolecall_runner.execution import Outcome, PerProcess
+from rolecall_generator.text import pluralize
+from rolecall_runner.aws import AccountSession, Clients, DeadlineExceededError, Sessions, Status, account, utc_now
+from rolecall_runner.execution import Outcome, ProcessLocal
 from rolecall_runner.inventory import Target
 from rolecall_runner.query.answers import (
     GLOBAL,
     Reason,
-    RegionAnswer,
-    compiled,
+    RegionResult,
+    compile_jmespath,
     distributes,
     outcome_of,
     reason_of,
@@ -32,7 +33,7 @@ from rolecall_runner.query.operations import (
     known_regions,
     planned_regions,
 )
-from rolecall_runner.query.parameters import Filling, check_targets, fill
+from rolecall_runner.query.parameters import FillContext, check_targets, fill
 from rolecall_runner.query.spec import FollowUp, QuerySpec
 from rolecall_runner.redact import to_json_values
 
@@ -51,25 +52,25 @@ class RegionRows:
     notes: tuple[str, ...] = ()
 
 
-def query_region(spec: QuerySpec, client_of: Any, filling: Filling) -> RegionRows:
+def query_region(spec: QuerySpec, client_of: Any, context: FillContext) -> RegionRows:
     """Execute the query in one account and Region; `client_of(service)` returns the client of a service there.
 
     Raises the errors of the first call. A further call that is denied becomes a note; its other errors are raised, except
     those in `FollowUp.missing`.
     """
     operation = find_operation(spec.service, spec.operation)
-    found = _rows(spec, operation, client_of(spec.service), fill(spec.parameters, filling))
+    found = _rows(spec, operation, client_of(spec.service), fill(spec.parameters, context))
     notes: dict[str, int] = {}
     rows: list[Mapping[str, Any]] = []
     for row in found:
         if len(rows) == spec.limit:
             break
         complete_row = dict(row)
-        is_complete = _add_columns(spec, client_of, filling, complete_row, notes)
+        is_complete = _add_columns(spec, client_of, context, complete_row, notes)
         # A row with an unknown column is kept, because the filter cannot be evaluated.
         if spec.where is None or not is_complete or search(spec.where, complete_row):
             rows.append(complete_row)
-    messages = tuple(f"{call} for {count:,} of the rows: the column is empty" for call, count in notes.items())
+    messages = tuple(f"{call} for {pluralize(count, 'row')}: the column is empty" for call, count in notes.items())
     return RegionRows(tuple(rows), messages)
 
 
@@ -96,7 +97,7 @@ def reply_model(service: str, operation: str, select: str | None) -> tuple[Any, 
     """
     found = find_operation(service, operation)
     chosen = select or default_select(found)
-    return found.model.output_shape, None if chosen is None else compiled(chosen).parsed
+    return found.model.output_shape, None if chosen is None else compile_jmespath(chosen).parsed
 
 
 def _replies(
@@ -129,11 +130,11 @@ def _with_first_reply(reply: Mapping[str, Any], method: Any) -> Any:
     return lambda **parameters: replies.pop() if replies else method(**parameters)
 
 
-def _add_columns(spec: QuerySpec, client_of: Any, filling: Filling, row: dict[str, Any], notes: dict[str, int]) -> bool:
+def _add_columns(spec: QuerySpec, client_of: Any, context: FillContext, row: dict[str, Any], notes: dict[str, int]) -> bool:
     """Add the columns of further calls to a row. Returns False if a call was denied, so that its column is unknown."""
     is_complete = True
     for follow_up in spec.for_each:
-        item = Filling(filling.target, filling.moment, filling.region, row)
+        item = FillContext(context.target, context.moment, context.region, row)
         try:
             value = _call_follow_up(follow_up, client_of(follow_up.service), item, spec)
         except ClientError as error:
@@ -148,9 +149,9 @@ def _add_columns(spec: QuerySpec, client_of: Any, filling: Filling, row: dict[st
     return is_complete
 
 
-def _call_follow_up(follow_up: FollowUp, client: Client, filling: Filling, spec: QuerySpec) -> Any:
+def _call_follow_up(follow_up: FollowUp, client: Client, context: FillContext, spec: QuerySpec) -> Any:
     operation = find_operation(follow_up.service, follow_up.operation)
-    parameters = fill(follow_up.parameters, filling)
+    parameters = fill(follow_up.parameters, context)
     follow_up_spec = QuerySpec(follow_up.service, follow_up.operation, page_size=spec.page_size)
     reply = next(iter(_replies(operation, client, parameters, follow_up_spec, None)))
     value = to_json_values(reply, operation.model.output_shape, reveal=spec.reveal)
@@ -165,13 +166,14 @@ _RETRYABLE = frozenset({Reason.INCONCLUSIVE, Reason.UNREACHABLE})
 
 @dataclass(frozen=True)
 class QueryTask:
-    """Executes a query in a target; `QueryAnswer.from_result` reads its result.
+    """Executes a query in a target; `QueryResult.from_result` reads its result.
 
-    `means`: creates clients and sessions, once per process. `now`: the clock for the time of rows and for relative dates.
+    `connections`: creates clients and sessions, once per process. `now`: the clock for the time of rows and for relative
+    dates.
     """
 
     spec: QuerySpec
-    means: PerProcess[tuple[Clients, Sessions]]
+    connections: ProcessLocal[tuple[Clients, Sessions]]
     now: Callable[[], datetime] = utc_now
     name: str = "query"
     _absent: set[tuple[str, str]] = field(default_factory=set, repr=False, compare=False)
@@ -182,8 +184,8 @@ class QueryTask:
 
     def __call__(self, target: Target) -> Outcome:
         """Execute the query in one target. Raises the errors of assuming its role; other errors are in the outcome."""
-        clients, sessions = self.means.get()
-        session = sessions.of(target)
+        clients, sessions = self.connections.get()
+        session = sessions.session(target)
         session.get_frozen_credentials()  # fail once, not once per Region, if the role cannot be assumed
         with account(session):
             regions = planned_regions(self.spec, target)
@@ -194,12 +196,12 @@ class QueryTask:
                     reason, code, message = reason_of(error)
                     message = f"the enabled Regions could not be listed: {message}"
                     return outcome_of(
-                        target.account_id, [RegionAnswer("", reason, self.now().isoformat(), code=code, error=message)]
+                        target.account_id, [RegionResult("", reason, self.now().isoformat(), code=code, error=message)]
                     )
             places = [self._query_region(clients, session, target, region) for region in regions]
         return outcome_of(target.account_id, places)
 
-    def _query_region(self, clients: Clients, session: AccountSession, target: Target, region: str) -> RegionAnswer:
+    def _query_region(self, clients: Clients, session: AccountSession, target: Target, region: str) -> RegionResult:
         reported_region = GLOBAL if is_global(self.spec, target) else region
         for attempt in range(1, ATTEMPTS + 1):
             moment = self.now()
@@ -209,24 +211,24 @@ class QueryTask:
                 found = query_region(
                     self.spec,
                     lambda service: clients.client(service, region),
-                    Filling(target, moment, region),
+                    FillContext(target, moment, region),
                 )
             except Exception as error:  # a failure in one Region does not affect the others
                 place = self._failure(error, target, region, reported_region, moment)
-                if place.reason not in _RETRYABLE or attempt == ATTEMPTS or isinstance(error, TimeIsUpError):
+                if place.reason not in _RETRYABLE or attempt == ATTEMPTS or isinstance(error, DeadlineExceededError):
                     return place
                 if place.code.startswith("ExpiredToken"):
                     session.renew()
             else:
-                return RegionAnswer(reported_region, Reason.OK, moment.isoformat(), found.rows, notes=found.notes)
+                return RegionResult(reported_region, Reason.OK, moment.isoformat(), found.rows, notes=found.notes)
         message = f"{self.spec.service} is not offered in {region}"
-        return RegionAnswer(reported_region, Reason.ABSENT, self.now().isoformat(), error=message)
+        return RegionResult(reported_region, Reason.ABSENT, self.now().isoformat(), error=message)
 
     def _failure(
         self, error: BaseException, target: Target, region: str, reported_region: str, moment: datetime
-    ) -> RegionAnswer:
+    ) -> RegionResult:
         listed = region in known_regions(self.spec.service, target.partition) or reported_region == GLOBAL
         reason, code, message = reason_of(error, listed=listed)
         if reason is Reason.ABSENT:
             self._absent.add((self.spec.service, region))  # applies to all accounts
-        return RegionAnswer(reported_region, reason, moment.isoformat(), code=code, error=message)
+        return RegionResult(reported_region, reason, moment.isoformat(), code=code, error=message)

@@ -229,7 +229,7 @@ def read_regions(values: tuple[str, ...], partition: str | None = "aws") -> tupl
             raise QueryError(
                 f"{name!r} is not a Region" + (f" of the partition {partition}" if partition else ""),
                 where="--regions",
-                hint="give Regions separated by commas, `manifest`, or `enabled`",
+                hint="use Regions separated by commas, `manifest`, or `enabled`",
             )
     return tuple(dict.fromkeys(names))
 

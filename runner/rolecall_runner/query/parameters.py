@@ -25,7 +25,7 @@ from rolecall_runner.query.spec import QueryError
 
 _NUMBERS = {"float", "double"}
 TYPE_NAMES = {
-    "integer": "a whole number", "long": "a whole number", "float": "a number", "double": "a number",
+    "integer": "an integer", "long": "an integer", "float": "a number", "double": "a number",
     "boolean": "true or false", "list": "a JSON list", "structure": "a JSON object", "map": "a JSON object",
     "string": "a string", "timestamp": "a time, as in 2026-11-24T09:00:00Z", "blob": "a string",
 }  # fmt: skip
@@ -33,7 +33,7 @@ TYPE_NAMES = {
 _BOOLEANS = {"true": True, "false": False}
 
 
-def scalar(text: str, type_name: str, name: str) -> Any:
+def parse_scalar(text: str, type_name: str, name: str) -> Any:
     """Convert a string to a scalar type of the model. Raises QueryError for an invalid value."""
     try:
         if type_name in {"integer", "long"}:
@@ -43,15 +43,15 @@ def scalar(text: str, type_name: str, name: str) -> Any:
         if type_name == "boolean":
             return _BOOLEANS[text.strip().lower()]
     except (ValueError, KeyError):
-        raise wrong(name, type_name, text) from None
+        raise invalid_value(name, type_name, text) from None
     return text
 
 
-def wrong(name: str, kind: str, value: Any) -> QueryError:
+def invalid_value(name: str, kind: str, value: Any) -> QueryError:
     """Return the error for a value that does not have the type of its parameter."""
     formatted = value if isinstance(value, str) else json.dumps(value, default=str)
     return QueryError(
-        f"{formatted!r} is not {TYPE_NAMES[kind]}", where=f"parameter {name} ({kind})", hint=f"write {TYPE_NAMES[kind]}"
+        f"{formatted!r} is not {TYPE_NAMES[kind]}", where=f"parameter {name} ({kind})", hint=f"use {TYPE_NAMES[kind]}"
     )
 
 
@@ -74,7 +74,7 @@ class Deferred:
 
 
 @dataclass(frozen=True, slots=True)
-class Filling:
+class FillContext:
     """Sources of placeholder values for one call. `moment`: the current time, with a time zone. `item`: the row."""
 
     target: Target
@@ -95,13 +95,13 @@ def placeholders(value: Any) -> Iterator[str]:
         yield from (name for item in value for name in placeholders(item))
 
 
-def escaped(value: Any) -> Any:
+def escape_placeholders(value: Any) -> Any:
     """Escape all placeholders in a value, at any depth, so that `fill` returns the original value."""
     if isinstance(value, str):
         return _PLACEHOLDER.sub(lambda match: f"{{{match[0]}}}", value)
     if isinstance(value, Mapping):
-        return {key: escaped(item) for key, item in value.items()}
-    return [escaped(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: escape_placeholders(item) for key, item in value.items()}
+    return [escape_placeholders(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def is_placeholder(text: str) -> bool:
@@ -139,33 +139,33 @@ def check_targets(value: Any, targets: Iterable[Target]) -> None:
         )
 
 
-def fill(value: Any, filling: Filling) -> Any:
+def fill(value: Any, context: FillContext) -> Any:
     """Return a copy of the value with all placeholders replaced. Raises QueryError for a placeholder without a value."""
     if isinstance(value, str):
         return _PLACEHOLDER.sub(
-            lambda match: f"{{{match[1]}}}" if match[1] else _placeholder_value(match[2], filling), value
+            lambda match: f"{{{match[1]}}}" if match[1] else _placeholder_value(match[2], context), value
         )
     if isinstance(value, Deferred):
-        return scalar(fill(value.text, filling), value.type_name, value.text)
+        return parse_scalar(fill(value.text, context), value.type_name, value.text)
     if isinstance(value, Mapping):
-        return {key: fill(item, filling) for key, item in value.items()}
+        return {key: fill(item, context) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [fill(item, filling) for item in value]
+        return [fill(item, context) for item in value]
     return value
 
 
-def _placeholder_value(name: str, filling: Filling) -> str:
+def _placeholder_value(name: str, context: FillContext) -> str:
     head, _, rest = name.partition(".")
     if name == "region":
-        return filling.region
+        return context.region
     if name in _PLAIN:
-        return str(getattr(filling.target, name))
-    found = _format_time(name, filling.moment)
+        return str(getattr(context.target, name))
+    found = _format_time(name, context.moment)
     if found is not None:
         return found
-    known: Mapping[str, Any] = filling.item if head == "item" else getattr(filling.target, head)
+    known: Mapping[str, Any] = context.item if head == "item" else getattr(context.target, head)
     if known.get(rest) is None:
-        raise QueryError(f"{{{name}}} has no value", where=filling.target.name, hint=f"set {name}")
+        raise QueryError(f"{{{name}}} has no value", where=context.target.name, hint=f"set {name}")
     return str(known[rest])
 
 
@@ -200,7 +200,7 @@ def read_parameters(operation: Operation, arguments: Iterable[str], *, complete:
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if not equals:
-            raise QueryError(f"{argument!r} is not NAME=VALUE", where="--param", hint="write --param 'Filters=[...]'")
+            raise QueryError(f"{argument!r} is not NAME=VALUE", where="--param", hint="use --param 'Filters=[...]'")
         shape = _members(operation).get(name)
         if shape is None:
             raise _unknown(name, _members(operation), operation.method)
@@ -219,7 +219,7 @@ def type_parameters(operation: Operation, values: Mapping[str, Any]) -> dict[str
     shape = operation.model.input_shape
     if shape is None:
         if values:
-            raise QueryError(f"{operation.method} takes no parameters", where=next(iter(values)), hint="leave it out")
+            raise QueryError(f"{operation.method} takes no parameters", where=next(iter(values)), hint="remove it")
         return {}
     return _structure(values, shape, operation.method, top=True)
 
@@ -239,7 +239,7 @@ def _parse_argument(text: str, shape: Any, name: str) -> Any:
             return _json(text, name, shape)
         if shape.type_name == "list" and shape.member.type_name not in {"list", "structure", "map"}:
             return [part for part in text.split(",") if part]
-        raise wrong(name, shape.type_name, text)
+        raise invalid_value(name, shape.type_name, text)
     return text
 
 
@@ -250,7 +250,7 @@ def _json(text: str, name: str, shape: Any) -> Any:
         raise QueryError(
             f"the value is not valid JSON: {error.msg} (column {error.colno})",
             where=f"parameter {name}",
-            hint=f"write {TYPE_NAMES[shape.type_name]}, quoted for the shell",
+            hint=f"use {TYPE_NAMES[shape.type_name]}, quoted for the shell",
         ) from None
 
 
@@ -262,11 +262,11 @@ def _typed(value: Any, shape: Any, name: str) -> Any:
         return _structure(value, shape, name)
     if kind == "map":
         if not isinstance(value, Mapping):
-            raise wrong(name, kind, value)
+            raise invalid_value(name, kind, value)
         return {str(key): _typed(item, shape.value, f"{name}.{key}") for key, item in value.items()}
     if kind == "list":
         if not isinstance(value, list | tuple):
-            raise wrong(name, kind, value)
+            raise invalid_value(name, kind, value)
         return [_typed(item, shape.member, f"{name}[{index}]") for index, item in enumerate(value)]
     return _scalar(value, kind, name)
 
@@ -275,9 +275,9 @@ def _scalar(value: Any, kind: str, name: str) -> Any:
     if isinstance(value, str):
         if kind not in {"string", "timestamp", "blob"} and any(placeholders(value)):
             if not is_placeholder(value):
-                raise wrong(name, kind, value)
+                raise invalid_value(name, kind, value)
             return Deferred(value, kind)
-        return scalar(value, kind, name)
+        return parse_scalar(value, kind, name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if (kind == "boolean" and isinstance(value, bool)) or (kind in {"float", "double"} and is_number):
         return value
@@ -285,12 +285,12 @@ def _scalar(value: Any, kind: str, name: str) -> Any:
         return int(value)
     if kind in {"timestamp", "string"} and isinstance(value, date):  # the YAML loader parses dates
         return value.isoformat()
-    raise wrong(name, kind, value)
+    raise invalid_value(name, kind, value)
 
 
 def _structure(value: Any, shape: Any, name: str, *, top: bool = False) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise wrong(name, "structure", value)
+        raise invalid_value(name, "structure", value)
     typed: dict[str, Any] = {}
     for key, item in value.items():
         if key not in shape.members:

@@ -21,7 +21,7 @@ READING = frozenset({"Read", "List"})
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class OperationAccess:
     """The IAM action of an operation. `levels`: access levels from the Service Authorization Reference; empty if unknown."""
 
     service: str
@@ -40,20 +40,20 @@ class Judgement:
         return ", ".join(sorted(self.levels)) or "unknown"
 
 
-def judge(service: str, operation: str) -> Judgement:
+def classify_operation(service: str, operation: str) -> OperationAccess:
     """Determine the access levels of an operation. Both names are as in the service model."""
     action = action_of(service, operation)
     found = find_action(action)
-    return Judgement(service, operation, str(found) if found else action, found.levels if found else frozenset())
+    return OperationAccess(service, operation, str(found) if found else action, found.levels if found else frozenset())
 
 
-def check_reads(spec: QuerySpec, *, allow_write: bool = False) -> tuple[Judgement, ...]:
+def check_reads(spec: QuerySpec, *, allow_write: bool = False) -> tuple[OperationAccess, ...]:
     """Determine the access levels of every call of a query, in order.
 
     Raises QueryError for a call that is not a read operation, unless `allow_write` is set.
     """
-    judged = tuple(judge(service, operation) for service, operation in spec.calls)
-    write_call = next((each for each in judged if not each.reads), None)
+    access_levels = tuple(classify_operation(service, operation) for service, operation in spec.calls)
+    write_call = next((each for each in access_levels if not each.reads), None)
     if write_call is not None and not allow_write:
         call, action = f"{write_call.service} {write_call.operation}", write_call.action
         what = f"{call} is not a read operation: the access level of {action} is {write_call.level}"
@@ -62,14 +62,14 @@ def check_reads(spec: QuerySpec, *, allow_write: bool = False) -> tuple[Judgemen
         raise QueryError(
             what, where="Service Authorization Reference", hint="add --allow-write to run it, after a confirmation"
         )
-    return judged
+    return access_levels
 
 
 _REGION_LISTS = ("ec2:DescribeRegions", "account:ListRegions")
 _KINDS = {TargetKind.CUSTOMER: ModuleKind.CUSTOMER, TargetKind.SWITCH_ROLE: ModuleKind.TRUSTING}
 
 
-class Ability(StrEnum):
+class PermissionStatus(StrEnum):
     """Whether the granted permissions allow a call. MAYBE: for some resources, under conditions, or if unknown."""
 
     YES = "yes"
@@ -77,62 +77,64 @@ class Ability(StrEnum):
     NO = "no"
 
 
-_ORDER = (Ability.YES, Ability.MAYBE, Ability.NO)
+_ORDER = (PermissionStatus.YES, PermissionStatus.MAYBE, PermissionStatus.NO)
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The lowest ability of one account over all calls and Regions. `why`: the reason if it is not YES."""
+    """The lowest permission of one account over all calls and Regions. `reason`: the reason if it is not YES."""
 
     account: str
     account_id: str
-    ability: Ability
-    why: str = ""
+    permission: PermissionStatus
+    reason: str = ""
 
     @property
     def is_unable(self) -> bool:
         """Whether the granted permissions do not allow the query."""
-        return self.ability is Ability.NO
+        return self.permission is PermissionStatus.NO
 
 
-def forecasts(spec: QuerySpec, targets: Iterable[Target], plan: Plan) -> Iterator[Forecast]:
+def forecast_permissions(spec: QuerySpec, targets: Iterable[Target], plan: Plan) -> Iterator[Forecast]:
     """Yield whether the access in the plan allows the query, for each target in order. Sends no request."""
     modules = {(each.kind, each.subject): each for each in plan.modules}
     for target in targets:
         module = modules.get((_KINDS[target.kind], target.name))
-        yield forecast(spec, target, module.build().access if module is not None else Access())
+        yield forecast_permission(spec, target, module.build().access if module is not None else Access())
 
 
-def forecast(spec: QuerySpec, target: Target, access: Access) -> Forecast:
+def forecast_permission(spec: QuerySpec, target: Target, access: Access) -> Forecast:
     """Whether the access of its role allows a target to answer the query."""
     if target.role_arn not in access.roles:
-        return Forecast(target.name, target.account_id, Ability.MAYBE, "its permissions are not in the plan")
+        return Forecast(target.name, target.account_id, PermissionStatus.MAYBE, "its permissions are not in the plan")
     evaluator = Evaluator(access)
     regions: tuple[str, ...] = planned_regions(spec, target) or ("",)
-    found: list[tuple[Ability, str]] = []
+    found: list[tuple[PermissionStatus, str]] = []
     if spec.regions is RegionChoice.ENABLED and regions == ("",):
-        found.append(min((_ability(evaluator, access, target, action, "") for action in _REGION_LISTS), key=_rank))
+        found.append(min((_permission(evaluator, access, target, action, "") for action in _REGION_LISTS), key=_rank))
     for service, operation in spec.calls:
         action = _action(service, operation)
         if action is None:
-            found.append((Ability.MAYBE, f"the action of {service} {operation} is not in AWS's list"))
+            found.append((PermissionStatus.MAYBE, f"the action of {service} {operation} is not in AWS's list"))
         else:
-            found += [_ability(evaluator, access, target, action, region) for region in regions]
-    ability, why = max(found, key=_rank)
-    return Forecast(target.name, target.account_id, ability, why)
+            found += [_permission(evaluator, access, target, action, region) for region in regions]
+    permission, reason = max(found, key=_rank)
+    return Forecast(target.name, target.account_id, permission, reason)
 
 
-def _rank(item: tuple[Ability, str]) -> int:
+def _rank(item: tuple[PermissionStatus, str]) -> int:
     return _ORDER.index(item[0])
 
 
 @lru_cache(maxsize=256)
 def _action(service: str, operation: str) -> str | None:
-    judged = judge(service, operation)
-    return judged.action if judged.levels else None
+    access_levels = classify_operation(service, operation)
+    return access_levels.action if access_levels.levels else None
 
 
-def _ability(evaluator: Evaluator, access: Access, target: Target, action: str, region: str) -> tuple[Ability, str]:
+def _permission(
+    evaluator: Evaluator, access: Access, target: Target, action: str, region: str
+) -> tuple[PermissionStatus, str]:
     context = {"aws:RequestedRegion": region} if region else {}
 
     def decide(resource: str) -> Decision:
@@ -141,17 +143,19 @@ def _ability(evaluator: Evaluator, access: Access, target: Target, action: str, 
     decision = decide("*")
     where = f"{action} in {region}" if region else action
     if decision.allowed:
-        return (Ability.MAYBE, f"{where}: under conditions") if decision.assumed else (Ability.YES, "")
+        return (
+            (PermissionStatus.MAYBE, f"{where}: only under conditions") if decision.assumed else (PermissionStatus.YES, "")
+        )
     if decision.effect is Effect.REFUSED:
-        return Ability.MAYBE, f"{where}: {decision.reason}"
+        return PermissionStatus.MAYBE, f"{where}: {decision.reason}"
     if decision.effect is Effect.EXPLICIT_DENY:
-        return Ability.NO, f"{where}: {decision.reason}"
+        return PermissionStatus.NO, f"{where}: {decision.reason}"
     if decision.unknown_policies:
-        return Ability.MAYBE, f"{where}: the content of {', '.join(decision.unknown_policies)} is unknown"
+        return PermissionStatus.MAYBE, f"{where}: the content of {', '.join(decision.unknown_policies)} is unknown"
     for resource in _resources(access, target.role_arn):
         if decide(resource).allowed:
-            return Ability.MAYBE, f"{where}: only on some resources, such as {resource}"
-    return Ability.NO, f"{where}: {decision.reason}"
+            return PermissionStatus.MAYBE, f"{where}: only on some resources, such as {resource}"
+    return PermissionStatus.NO, f"{where}: {decision.reason}"
 
 
 def _resources(access: Access, role_arn: str) -> tuple[str, ...]:
@@ -172,7 +176,7 @@ class Preview:
     """
 
     spec: QuerySpec
-    judged: tuple[Judgement, ...]
+    access_levels: tuple[OperationAccess, ...]
     accounts: int
     places: int
     unknown_places: int
@@ -192,13 +196,13 @@ class Preview:
     @property
     def uncertain(self) -> tuple[Forecast, ...]:
         """Accounts whose permissions may or may not allow the query."""
-        return tuple(each for each in self.forecasts if each.ability is Ability.MAYBE)
+        return tuple(each for each in self.forecasts if each.permission is PermissionStatus.MAYBE)
 
     def to_json(self) -> dict[str, Any]:
         """The preview as JSON values."""
         calls = [
             {"service": each.service, "operation": each.operation, "action": each.action, "level": each.level}
-            for each in self.judged
+            for each in self.access_levels
         ]
         return {
             "query": self.spec.title,
@@ -207,14 +211,14 @@ class Preview:
             "accounts": self.accounts,
             "places": self.places,
             "accounts_with_unknown_regions": self.unknown_places,
-            "once_an_account": self.once,
-            "cannot_answer": [_forecast_json(each) for each in self.unable],
-            "may_answer": [_forecast_json(each) for each in self.uncertain],
+            "once_per_account": self.once,
+            "without_permission": [_forecast_json(each) for each in self.unable],
+            "uncertain": [_forecast_json(each) for each in self.uncertain],
         }
 
 
 def count_calls(
-    spec: QuerySpec, judged: tuple[Judgement, ...], targets: Iterable[Target], forecasts: Iterable[Forecast]
+    spec: QuerySpec, access_levels: tuple[OperationAccess, ...], targets: Iterable[Target], forecasts: Iterable[Forecast]
 ) -> Preview:
     """Count the calls of a query. Sends no request."""
     accounts = places = unknown = 0
@@ -225,8 +229,8 @@ def count_calls(
         once = once or is_global(spec, target)
         places += len(regions or ())
         unknown += regions is None
-    return Preview(spec, judged, accounts, places, unknown, once, tuple(forecasts))
+    return Preview(spec, access_levels, accounts, places, unknown, once, tuple(forecasts))
 
 
 def _forecast_json(each: Forecast) -> dict[str, str]:
-    return {"account": each.account, "account_id": each.account_id, "why": each.why}
+    return {"account": each.account, "account_id": each.account_id, "reason": each.reason}

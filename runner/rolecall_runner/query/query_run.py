@@ -19,9 +19,9 @@ from rolecall_runner.execution import (
     ExecutionOptions,
     Journal,
     JournalError,
-    Outside,
-    PerProcess,
+    ProcessLocal,
     RunRecord,
+    Runtime,
     find_run,
     keys_to_retry,
     new_run_id,
@@ -39,10 +39,10 @@ from rolecall_runner.inventory import (
     select,
     select_keys,
 )
-from rolecall_runner.query.answers import QueryAnswer
+from rolecall_runner.query.answers import QueryResult
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.parameters import check_targets
-from rolecall_runner.query.preflight import Forecast, Judgement, Preview, count_calls, forecasts
+from rolecall_runner.query.preflight import Forecast, OperationAccess, Preview, count_calls, forecast_permissions
 from rolecall_runner.query.spec import QueryError, QuerySpec
 from rolecall_runner.query.validate import describe, parameters_json, validate_query
 from rolecall_runner.specification import build
@@ -50,25 +50,25 @@ from rolecall_runner.specification import build
 TASK = "query"
 
 
-def to_record(spec: QuerySpec, judged: tuple[Judgement, ...], selection: Selection) -> str:
-    """The `what` of a run record: a readable description, and the query and selection for a replay, as JSON."""
+def to_record(spec: QuerySpec, access_levels: tuple[OperationAccess, ...], selection: Selection) -> str:
+    """The `options` of a run record: a readable description, and the query and selection for a replay, as JSON."""
     settings = {
         **asdict(spec),
         "parameters": parameters_json(spec.parameters),
         "for_each": [{**asdict(each), "parameters": parameters_json(each.parameters)} for each in spec.for_each],
     }
-    body = describe(spec) | {"levels": [each.level for each in judged]}
-    return json.dumps(body | {"choice": asdict(selection), "wanted": settings})
+    body = describe(spec) | {"levels": [each.level for each in access_levels]}
+    return json.dumps(body | {"selection": asdict(selection), "settings": settings})
 
 
 def from_record(record: RunRecord) -> tuple[Selection, QuerySpec]:
     """Read the selection and the query of an earlier run, and validate them. Raises JournalError if that fails."""
     try:
-        body = json.loads(record.what)
-        settings = body["wanted"]
+        body = json.loads(record.options)
+        settings = body["settings"]
         if "follow_ups" in settings:  # name of `for_each` in records of earlier versions
             settings["for_each"] = settings.pop("follow_ups")
-        return build(Selection, body["choice"]), validate_query(build(QuerySpec, settings))
+        return build(Selection, body["selection"]), validate_query(build(QuerySpec, settings))
     except (ValueError, TypeError, KeyError, AttributeError, QueryError) as error:
         raise JournalError(
             f"the record of run {record.run_id} does not contain its query", where=record.manifest, hint="start a new run"
@@ -82,7 +82,7 @@ def _check_replay(selection: Selection, resume: str | None, *, has_query: bool) 
             f"{option} repeats the query of run {name} and cannot be combined with another query"
             + ("" if resume is None else " or selection"),
             where=option,
-            hint=f"runner query {option} {name}, or leave out {option}",
+            hint=f"runner query {option} {name}, or omit {option}",
         )
 
 
@@ -112,32 +112,32 @@ class QueryRun:
     task: QueryTask
     options: ExecutionOptions
     journal: Journal
-    outside: Outside
+    runtime: Runtime
     clock: Callable[[], datetime] = utc_now
 
     @property
     def rehearsal(self) -> bool:
         """Whether any call so far went to a sandbox instead of AWS."""
-        means = self.task.means
-        return self.record.rehearsal or (means.made and means.get()[0].rehearsal)
+        connections = self.task.connections
+        return self.record.rehearsal or (connections.is_created and connections.get()[0].rehearsal)
 
-    def __iter__(self) -> Iterator[QueryAnswer]:
+    def __iter__(self) -> Iterator[QueryResult]:
         """Execute the query for the waiting targets. Each answer is written to the journal before it is yielded.
 
-        Raises InterruptedRunError if `outside.stop` is set, after completing the targets in progress.
+        Raises InterruptedRunError if `runtime.stop` is set, after completing the targets in progress.
         """
         accounts = {_key(target): target.account_id for target in self.targets}
         for result in read_results(self.options.runs, self.record.run_id):
-            yield replace(QueryAnswer.from_result(result, accounts.get(result.key, "")), rehearsal=self.record.rehearsal)
-        results = self.options.run(self.task, self.waiting, self.outside)
+            yield replace(QueryResult.from_result(result, accounts.get(result.key, "")), rehearsal=self.record.rehearsal)
+        results = self.options.run(self.task, self.waiting, self.runtime)
         with self.journal as journal:
             for result in record_results(results, journal):
-                yield replace(QueryAnswer.from_result(result, accounts[result.key]), rehearsal=self.rehearsal)
+                yield replace(QueryResult.from_result(result, accounts[result.key]), rehearsal=self.rehearsal)
             journal.end(self.clock())
             self.record = journal.record
 
 
-def choose_targets(manifest: Path, out: Path, selection: Selection, *, runs: Path = RUNS) -> QueryTargets:
+def load_targets(manifest: Path, out: Path, selection: Selection, *, runs: Path = RUNS) -> QueryTargets:
     """Select the targets of a query. The pattern `all` selects only customers, if there are any, and no switch roles.
 
     `runs`: the folder of the run in `selection.retry`. Raises ManifestError, PlanError, OutputError, SelectionError,
@@ -167,41 +167,43 @@ def replay(
     """The query of an earlier run, and the targets to query. The run is `resume` or `selection.retry`, as in `find_run`.
 
     `resume` continues the run with its own selection; a retry queries the accounts of `selection` that did not succeed.
-    Raises QueryError for `has_query`, or `resume` with a selection; also the errors of `find_run` and `choose_targets`.
+    Raises QueryError for `has_query`, or `resume` with a selection; also the errors of `find_run` and `load_targets`.
     """
     _check_replay(selection, resume, has_query=has_query)
     record = find_run(runs, resume or str(selection.retry), task=TASK)
     recorded_selection, spec = from_record(record)
     new_selection = recorded_selection if resume else replace(selection, retry=record.run_id)
-    targets = choose_targets(manifest, out, new_selection, runs=runs)
+    targets = load_targets(manifest, out, new_selection, runs=runs)
     return spec, replace(targets, resume=record.run_id if resume else None)
 
 
-def forecast_answers(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast]:
+def load_forecasts(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast]:
     """Yield whether each account can answer, based on the permissions in the manifest. Sends no request.
 
     Raises PlanError, OutputError.
     """
-    return forecasts(spec, chosen.targets, make_plan(chosen.inventory.manifest, previous_slots(read_lock(chosen.out))))
+    return forecast_permissions(
+        spec, chosen.targets, make_plan(chosen.inventory.manifest, previous_slots(read_lock(chosen.out)))
+    )
 
 
-def preview(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets) -> Preview:
+def preview(spec: QuerySpec, access_levels: tuple[OperationAccess, ...], chosen: QueryTargets) -> Preview:
     """The calls that the query would send, and the accounts that can answer. Sends no request.
 
     Raises QueryError if an account has no value for a placeholder, PlanError, OutputError.
     """
     check_targets(spec.parameters, chosen.targets)
-    return count_calls(spec, judged, chosen.targets, forecast_answers(spec, chosen))
+    return count_calls(spec, access_levels, chosen.targets, load_forecasts(spec, chosen))
 
 
 def prepare(
     spec: QuerySpec,
-    judged: tuple[Judgement, ...],
+    access_levels: tuple[OperationAccess, ...],
     chosen: QueryTargets,
     *,
     aws: AwsConfig,
     options: ExecutionOptions,
-    outside: Outside | None = None,
+    runtime: Runtime | None = None,
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
 ) -> QueryRun:
@@ -211,8 +213,8 @@ def prepare(
     """
     check_targets(spec.parameters, chosen.targets)
     run_id = chosen.resume or new_run_id(clock(), token)
-    means = PerProcess(partial(connect, aws, run_id.rpartition("-")[2]))
-    clients, _ = means.get()  # before the journal, so that a run without a caller leaves no record
+    connections = ProcessLocal(partial(connect, aws, run_id.rpartition("-")[2]))
+    clients, _ = connections.get()  # before the journal, so that a run without a caller leaves no record
     fingerprint = chosen.inventory.fingerprint
     if chosen.resume is not None:
         journal = Journal.resume(options.runs, run_id, fingerprint=fingerprint, rehearsal=clients.rehearsal)
@@ -225,14 +227,14 @@ def prepare(
             chosen.selection.summary,
             len(chosen.targets),
             clock().isoformat(),
-            to_record(spec, judged, chosen.selection),
+            to_record(spec, access_levels, chosen.selection),
             __version__,
             rehearsal=clients.rehearsal,
         )
         journal = Journal.start(options.runs, record)
     waiting = tuple(target for target in chosen.targets if _key(target) not in journal.done)
-    task = QueryTask(spec, means, clock)
-    return QueryRun(journal.record, chosen.targets, waiting, task, options, journal, outside or Outside(), clock)
+    task = QueryTask(spec, connections, clock)
+    return QueryRun(journal.record, chosen.targets, waiting, task, options, journal, runtime or Runtime(), clock)
 
 
 def _key(target: Target) -> tuple[str, str]:

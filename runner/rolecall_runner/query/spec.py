@@ -32,7 +32,7 @@ class FollowUp:
     """A further call for each row. Its reply is added to the row as a column."""
 
     service: str = field(metadata={"description": "AWS service; defaults to the query's own."})
-    operation: str = field(metadata={"description": "Operation, as in list_mfa_devices."})
+    operation: str = field(metadata={"description": "Operation, for example list_mfa_devices."})
     into: str = field(metadata={"description": "Column for the reply; *: one column per key of the reply.", "min_length": 1})
     parameters: Mapping[str, Any] = field(
         default_factory=dict, metadata={"description": "Parameters; {item.COLUMN} is a column of the row."}
@@ -41,7 +41,8 @@ class FollowUp:
         default=None, metadata={"description": "JMESPath expression over the reply; the whole reply by default."}
     )
     missing: tuple[str, ...] = field(
-        default=(), metadata={"description": "Error codes that mean there is no such thing; the column is then null."}
+        default=(),
+        metadata={"description": "Error codes that mean that the object does not exist; the column is then null."},
     )
 
 
@@ -53,8 +54,8 @@ class QuerySpec:
     `parameters` converted to the types of the model. Only this form can be executed.
     """
 
-    service: str = field(metadata={"description": "AWS service by its boto3 name: ec2, s3, iam.", "min_length": 1})
-    operation: str = field(metadata={"description": "Operation: describe_instances.", "min_length": 1})
+    service: str = field(metadata={"description": "AWS service by its boto3 name, for example ec2.", "min_length": 1})
+    operation: str = field(metadata={"description": "Operation, for example describe_instances.", "min_length": 1})
     parameters: Mapping[str, Any] = field(
         default_factory=dict,
         metadata={"description": "Parameter of the operation: JSON or a string; {name} is a placeholder."},
@@ -83,8 +84,8 @@ class QuerySpec:
     reveal: bool = field(
         default=False, metadata={"description": "Show values that AWS's service models mark as sensitive.", "strict": True}
     )
-    name: str = field(default="", metadata={"description": "Name of the query, as in unattached-volumes."})
-    description: str = field(default="", metadata={"description": "One sentence that says what a row is."})
+    name: str = field(default="", metadata={"description": "Name of the query, for example unattached-volumes."})
+    description: str = field(default="", metadata={"description": "Description of the rows, in one sentence."})
 
     @property
     def title(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from rolecall_runner.query.answers import compiled
+from rolecall_runner.query.answers import compile_jmespath
 from rolecall_runner.query.operations import Operation, find_operation, read_regions
 from rolecall_runner.query.parameters import Deferred, check_names, read_parameters, type_parameters
 from rolecall_runner.query.spec import FILE_KEYS, FollowUp, QueryError, QuerySpec
@@ -30,7 +30,7 @@ def validate_query(spec: QuerySpec, arguments: Iterable[str] = ()) -> QuerySpec:
     parameters = type_parameters(operation, given)
     check_names(parameters, where=f"parameters of {operation.method}")
     for expression in filter(None, (spec.select, spec.where)):
-        compiled(expression)
+        compile_jmespath(expression)
     follow_ups = tuple(_validate_follow_up(each) for each in spec.for_each)
     return replace(spec, operation=operation.name, parameters=parameters, for_each=follow_ups)
 
@@ -43,14 +43,16 @@ def base_query(
     if len(given) != 1:
         what = "service, named, and file are mutually exclusive" if given else "no query given"
         raise QueryError(
-            what, where="query", hint="give service and operation, the name of a shipped query, or a query file"
+            what, where="query", hint="specify service and operation, the name of a shipped query, or a query file"
         )
     if named is not None:
         return find_query(named)
     if file is not None:
         return load_query(file)
     if not operation:
-        raise QueryError(f"no operation of {service} given", where="service", hint="add the operation, as in describe_vpcs")
+        raise QueryError(
+            f"no operation of {service} given", where="service", hint="add the operation, for example describe_vpcs"
+        )
     return QuerySpec(str(service), operation)
 
 
@@ -68,7 +70,7 @@ def override(spec: QuerySpec, *, partition: str | None = None, **settings: Any) 
         changes["parameters"] = {**spec.parameters, **changes["parameters"]}
     current = {each.name: getattr(spec, each.name) for each in fields(spec)}
     if unknown := changes.keys() - current:
-        raise TypeError(f"a query has no setting {', '.join(sorted(unknown))}")
+        raise TypeError(f"unknown query setting: {', '.join(sorted(unknown))}")
     try:
         return build(QuerySpec, current | _convert_lists(changes, partition))
     except SpecificationError as error:
@@ -101,7 +103,7 @@ def load_query(path: Path) -> QuerySpec:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise QueryError(f"the query file cannot be read: {reason}", where=str(path), hint="give a YAML file") from None
+        raise QueryError(f"the query file cannot be read: {reason}", where=str(path), hint="use a YAML file") from None
     return read_query(text, str(path))
 
 
@@ -113,9 +115,11 @@ def read_query(text: str, where: str) -> QuerySpec:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise QueryError(f"invalid YAML: {error.problem}", where=f"{where}{line}", hint="fix this line") from None
     except yaml.YAMLError as error:
-        raise QueryError(f"invalid YAML: {error}", where=where, hint="write plain text") from None
+        raise QueryError(f"invalid YAML: {error}", where=where, hint="use only text") from None
     if not isinstance(body, Mapping):
-        raise QueryError("a query is a mapping", where=where, hint="write name:, service: and operation:")
+        raise QueryError(
+            "a query file must contain a mapping", where=where, hint="start with name:, service: and operation:"
+        )
     problems = [(str(key), "extra inputs are not permitted") for key in body if key not in FILE_KEYS]
     if not body.get("name"):
         problems.append(("name", "field required"))
@@ -124,7 +128,7 @@ def read_query(text: str, where: str) -> QuerySpec:
             raise SpecificationError(problems)
         return build(QuerySpec, _convert_lists(_add_services(body), None))
     except SpecificationError as error:
-        raise QueryError(str(error), where=where, hint=f"keys are {', '.join(FILE_KEYS)}") from None
+        raise QueryError(str(error), where=where, hint=f"valid keys: {', '.join(FILE_KEYS)}") from None
 
 
 def parameters_json(value: Any) -> Any:
@@ -158,7 +162,7 @@ def _validate_follow_up(spec: FollowUp) -> FollowUp:
     parameters = type_parameters(operation, spec.parameters)
     check_names(parameters, where=f"parameters of {operation.method}", items=True)
     if spec.select is not None:
-        compiled(spec.select)
+        compile_jmespath(spec.select)
     return replace(spec, operation=operation.name, parameters=parameters)
 
 

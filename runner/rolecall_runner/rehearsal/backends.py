@@ -93,10 +93,10 @@ class TerraformBackend:
         if reason := reason_to_skip(chosen.module, self._provider.version):
             self.results[chosen.path] = replace(result, outcome=ModuleOutcome.SKIPPED, error=reason)
             return
-        with self._step(Stage.APPLY, chosen.path) as ending:
+        with self._step(Stage.APPLY, chosen.path) as step_result:
             completed = self._init_and_apply(chosen)
-            ending.ok = completed.code == 0
-        result = replace(result, seconds=ending.seconds)
+            step_result.ok = completed.code == 0
+        result = replace(result, seconds=step_result.seconds)
         if completed.code == 0:
             result = replace(result, outcome=ModuleOutcome.APPLIED, error=None)
         elif not self._stopped.is_set():
@@ -121,12 +121,12 @@ class TerraformBackend:
             return CompletedCommand(1, f"Error: {error}")
 
     def _destroy(self, chosen: RehearsedModules) -> None:
-        with self._step(Stage.DESTROY, chosen.path) as ending:
+        with self._step(Stage.DESTROY, chosen.path) as step_result:
             try:
                 completed = self._started[chosen.path].destroy()
             except RolecallError as error:
                 completed = CompletedCommand(1, f"Error: {error}")
-            ending.ok = completed.code == 0
+            step_result.ok = completed.code == 0
         result = self.results[chosen.path]
         self.results[chosen.path] = replace(
             result, destroyed=completed.code == 0, destroy_error=completed.error if completed.code else None

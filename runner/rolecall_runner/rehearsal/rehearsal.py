@@ -56,7 +56,7 @@ def _comparable(access: Access) -> Access:
     return replace(access, users=users, roles=roles, groups=groups)
 
 
-NO_TERRAFORM = "no terraform or tofu is on PATH"
+NO_TERRAFORM = "neither terraform nor tofu is on PATH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def rehearse(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The access of accounts by account id, and the errors of those that could not be read."""
+    """The access of accounts by account ID, and the errors of those that could not be read."""
 
     accounts: Mapping[str, Access]
     problems: Mapping[str, str]
@@ -205,7 +205,7 @@ def _compare(context: _Context, results: Mapping[str, ModuleRehearsal]) -> tuple
 def _with_leftovers(account: AccountRehearsal, before: _Reading, now: _Reading) -> AccountRehearsal:
     account_id = account.account_id
     if account_id in before.accounts and account_id in now.accounts:
-        return replace(account, left=differences(before.accounts[account_id], now.accounts[account_id]))
+        return replace(account, leftovers=differences(before.accounts[account_id], now.accounts[account_id]))
     return replace(account, problem=account.problem or now.problems.get(account_id))
 
 

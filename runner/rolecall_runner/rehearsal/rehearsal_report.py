@@ -45,22 +45,22 @@ class ModuleRehearsal:
 class AccountRehearsal:
     """The result of one account.
 
-    `differences`: from the intended access to the access found after the apply. `left`: from the access before the apply to
-    the access found after the destroy. `problem`: why the account could not be prepared or read.
+    `differences`: from the intended access to the access found after the apply. `leftovers`: from the access before the
+    apply to the access found after the destroy. `problem`: why the account could not be prepared or read.
     """
 
     account_id: str
     differences: tuple[Change, ...] = ()
-    left: tuple[Change, ...] = ()
+    leftovers: tuple[Change, ...] = ()
     problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """The result of a rehearsal, with modules in the order of the plan. `why` explains the method (`how`) in a sentence."""
+    """The result of a rehearsal, with modules in the order of the plan. `reason` explains the `method` in a sentence."""
 
-    how: RehearsalMethod
-    why: str
+    method: RehearsalMethod
+    reason: str
     modules: tuple[ModuleRehearsal, ...]
     accounts: tuple[AccountRehearsal, ...]
     kept: bool
@@ -76,7 +76,7 @@ class Rehearsal:
             or (module.outcome is ModuleOutcome.APPLIED and module.destroy_error is None)
             for module in self.modules
         )
-        accounts = all(not (account.differences or account.left or account.problem) for account in self.accounts)
+        accounts = all(not (account.differences or account.leftovers or account.problem) for account in self.accounts)
         return modules and accounts and any(module.outcome is ModuleOutcome.APPLIED for module in self.modules)
 
 
@@ -84,8 +84,8 @@ def rehearsal_json(rehearsal: Rehearsal) -> dict[str, Any]:
     """The rehearsal as JSON values."""
     return {
         "passed": rehearsal.passed,
-        "how": str(rehearsal.how),
-        "why": rehearsal.why,
+        "method": str(rehearsal.method),
+        "reason": rehearsal.reason,
         "tool_version": rehearsal.tool_version,
         "provider_version": rehearsal.provider_version,
         "kept": rehearsal.kept,
@@ -95,7 +95,7 @@ def rehearsal_json(rehearsal: Rehearsal) -> dict[str, Any]:
             {
                 "account_id": account.account_id,
                 "differences": [asdict(change) for change in account.differences],
-                "left": [asdict(change) for change in account.left],
+                "leftovers": [asdict(change) for change in account.leftovers],
                 "problem": account.problem,
             }
             for account in rehearsal.accounts
@@ -112,7 +112,7 @@ class Stage(StrEnum):
     COMPARE = "compare"
     AFTER_APPLY = "after apply"
     DESTROY = "destroy"
-    CHECK = "check that nothing is left"
+    CHECK = "check for leftovers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ ProgressListener = Callable[[RehearsalProgress], None]
 
 
 @dataclass(slots=True)
-class StageEnding:
+class StageResult:
     """The result of a step. The block sets `ok` to False if the step failed; `seconds` is set after the block."""
 
     ok: bool = True
@@ -155,19 +155,19 @@ class Steps:
         self._lock = threading.Lock()
 
     @contextmanager
-    def __call__(self, stage: Stage, path: str | None = None) -> Iterator[StageEnding]:
+    def __call__(self, stage: Stage, path: str | None = None) -> Iterator[StageResult]:
         """Report the start and end of the block as a step. The step has failed if the block raises an exception."""
-        ending = StageEnding()
+        result = StageResult()
         self._report(RehearsalProgress(stage, path))
         started = self._clock()
         try:
-            yield ending
+            yield result
         except BaseException:
-            ending.ok = False
+            result.ok = False
             raise
         finally:
-            ending.seconds = self._clock() - started
-            self._report(RehearsalProgress(stage, path, ending.ok, ending.seconds))
+            result.seconds = self._clock() - started
+            self._report(RehearsalProgress(stage, path, result.ok, result.seconds))
 
     def _report(self, progress: RehearsalProgress) -> None:
         with self._lock:

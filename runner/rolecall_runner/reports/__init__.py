@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rolecall_runner.reports.onboarding_output import WaitDisplay, onboarding_json, print_onboarding
     from rolecall_runner.reports.play_output import list_plays, play_list_lines
     from rolecall_runner.reports.progress import VerifyProgress
-    from rolecall_runner.reports.rows import MissingAnswers, cell_of, preview_lines
+    from rolecall_runner.reports.rows import MissingResults, cell_of, preview_lines
     from rolecall_runner.reports.status_output import print_status, status_json
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "ROW_FORMATS",
     "VERDICT_FORMATS",
     "FormatRegistry",
-    "MissingAnswers",
+    "MissingResults",
     "PlayOutput",
     "PlayWriter",
     "RowFormat",
@@ -82,7 +82,7 @@ __getattr__ = lazy_getattr(
         ),
         "progress": ("VerifyProgress",),
         "rows": (
-            "MissingAnswers",
+            "MissingResults",
             "cell_of",
             "preview_lines",
         ),

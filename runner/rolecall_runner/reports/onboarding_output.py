@@ -14,7 +14,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from rolecall_generator.text import json_text, sanitize_line
-from rolecall_runner.onboarding import Onboarded, PollAttempt
+from rolecall_runner.onboarding import OnboardingResult, PollAttempt
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.summary import STYLES, print_message
 from rolecall_runner.status import StatusPlace
@@ -27,7 +27,7 @@ _MINUTE, _HOUR = 60, 3600
 class WaitDisplay:
     """Context manager that shows the wait: a live line on a terminal, otherwise one line per change.
 
-    Pass each sighting to `hear`. `clock` returns monotonic seconds; `quiet` shows nothing.
+    Pass each attempt to `update`. `clock` returns monotonic seconds; `quiet` shows nothing.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class WaitDisplay:
         self._clock = clock
         self._quiet = quiet
         self._last: PollAttempt | None = None
-        self._heard = self._begun = clock()
+        self._updated = self._begun = clock()
         self._spinner = Spinner("dots", style="cyan")
         live = console.is_terminal and not console.is_dumb_terminal and not quiet
         self._live = Live(
@@ -55,15 +55,15 @@ class WaitDisplay:
         if self._live is not None:
             self._live.stop()
 
-    def hear(self, sighting: PollAttempt) -> None:
-        """Show a sighting."""
+    def update(self, attempt: PollAttempt) -> None:
+        """Show an attempt."""
         before = self._last
-        self._last, self._heard = sighting, self._clock()
-        if self._live is None and not self._quiet and (before is None or sighting_text(before) != sighting_text(sighting)):
-            self._console.print(f"{self._name}: {sighting_text(sighting)}", markup=False)
+        self._last, self._updated = attempt, self._clock()
+        if self._live is None and not self._quiet and (before is None or attempt_text(before) != attempt_text(attempt)):
+            self._console.print(f"{self._name}: {attempt_text(attempt)}", markup=False)
 
     def warn(self, sentence: str) -> None:
-        """Print a warning, also if the sightings are not shown."""
+        """Print a warning, also if the attempts are not shown."""
         self._console.print(Text(f"warning: {self._name}: {sanitize_line(sentence)}", style="yellow"))
 
     def _render(self) -> RenderableType:
@@ -71,26 +71,26 @@ class WaitDisplay:
         return Group(self._spinner, Text(f"  {self._times()}; Ctrl-C ends the wait", style="dim", no_wrap=True))
 
     def _line(self) -> Text:
-        what = "checking for the first time" if self._last is None else sighting_text(self._last)
+        what = "first attempt" if self._last is None else attempt_text(self._last)
         return Text(f"{self._name}: {what}")
 
     def _times(self) -> str:
         now = self._clock()
-        waited = f"waiting for {spell(now - self._begun)}"
+        waited = f"waiting for {format_duration(now - self._begun)}"
         if self._last is None or self._last.pause_seconds is None:
             return waited
-        left = max(0.0, self._last.pause_seconds - (now - self._heard))
-        return f"{waited}, attempt {self._last.look}, the next in {spell(left)}"
+        left = max(0.0, self._last.pause_seconds - (now - self._updated))
+        return f"{waited}, attempt {self._last.number}, the next in {format_duration(left)}"
 
 
-def sighting_text(sighting: PollAttempt) -> str:
+def attempt_text(attempt: PollAttempt) -> str:
     """The result of an attempt in words."""
-    if sighting.let_in and sighting.pause_seconds is not None:
+    if attempt.can_assume and attempt.pause_seconds is not None:
         return "the role can be assumed, but other checks do not pass yet"
-    return sighting.what if sighting.let_in else f"not yet: {sighting.what}"
+    return attempt.what if attempt.can_assume else f"not yet: {attempt.what}"
 
 
-def spell(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """For example `12 s`, `3 min 05 s`, `1 h 02 min`."""
     whole = int(seconds)
     if whole < _MINUTE:
@@ -100,23 +100,23 @@ def spell(seconds: float) -> str:
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
 
 
-def print_onboarding(console: Console, ended: Onboarded, place: StatusPlace) -> None:
+def print_onboarding(console: Console, ended: OnboardingResult, place: StatusPlace) -> None:
     """Print the result. The message to the customer is neither indented nor wrapped."""
     console.print(Text(sanitize_line(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
     if not ended.verified:
         _print_problems(console, ended)
-    if ended.letter:
-        print_message(console, ended.letter, sanitize_line(ended.target.name))
+    if ended.message:
+        print_message(console, ended.message, sanitize_line(ended.target.name))
     console.print(f"next: {next_step(ended, place)}", markup=False, soft_wrap=True)
 
 
-def headline(ended: Onboarded) -> str:
+def headline(ended: OnboardingResult) -> str:
     """The result in one sentence; results of a sandbox are marked."""
     mark = f"{REHEARSAL}: " if ended.rehearsal else ""
     return f"{mark}{_headline(ended)}"
 
 
-def _headline(ended: Onboarded) -> str:
+def _headline(ended: OnboardingResult) -> str:
     name = ended.target.name
     sign = (ended.verdict.mark if ended.verified or ended.verdict.mark is not Mark.OK else Mark.FAILED).sign
     if ended.verified:
@@ -128,11 +128,15 @@ def _headline(ended: Onboarded) -> str:
         )
     if ended.run:
         return f"{sign} the role of {name} can be assumed, but checks did not pass: {ended.verdict.mark} (run {ended.run})"
-    attempts = "1 attempt" if ended.last.look == 1 else f"{ended.last.look:,} attempts in {spell(ended.last.waited_seconds)}"
+    attempts = (
+        "1 attempt"
+        if ended.last.number == 1
+        else f"{ended.last.number:,} attempts in {format_duration(ended.last.waited_seconds)}"
+    )
     return f"{sign} the role of {name} cannot be assumed yet ({attempts}): {ended.last.what}"
 
 
-def next_step(ended: Onboarded, place: StatusPlace) -> str:
+def next_step(ended: OnboardingResult, place: StatusPlace) -> str:
     """The next command."""
     name = shlex.quote(ended.target.name)
     if ended.unseen:
@@ -142,7 +146,7 @@ def next_step(ended: Onboarded, place: StatusPlace) -> str:
     return place.command(f"gen bundle {name}" if place.rehearsal else "runner status")
 
 
-def _print_problems(console: Console, ended: Onboarded) -> None:
+def _print_problems(console: Console, ended: OnboardingResult) -> None:
     verdict = ended.verdict.redacted()
     for mark in Mark.problems():
         for check in verdict.checks:
@@ -155,26 +159,26 @@ def _print_problems(console: Console, ended: Onboarded) -> None:
         console.print(Text.assemble(("  likely cause: ", "bold"), f"{text} ", (f"[{diagnosis.cause}]", "dim")))
 
 
-def onboarding_json(ended: Onboarded) -> str:
-    """One object, indented, with its last newline.
+def onboarding_json(ended: OnboardingResult) -> str:
+    """The result as indented JSON with a trailing newline.
 
-    `rehearsal`: the result comes from a sandbox. `verified`: all checks passed. `let_in`: the role was assumed. `unseen`:
-    changes of the newest module that no call can show. `run`: the id of the verify run, null if there was none. `verdict`
-    is `Verdict.to_json`, `entry` the customer's entry of the status file, `letter` the message to send.
+    `rehearsal`: the result comes from a sandbox. `verified`: all checks passed. `can_assume`: the role was assumed.
+    `unseen`: changes of the newest module that no AWS call can detect. `run`: ID of the verify run, null if there was none.
+    `verdict`: see `Verdict.to_json`. `entry`: the customer's entry of the status file. `message`: the message to send.
     """
     body = {
         "customer": ended.target.name,
         "account_id": ended.target.account_id,
         "rehearsal": ended.rehearsal,
         "verified": ended.verified,
-        "let_in": ended.last.let_in,
+        "can_assume": ended.last.can_assume,
         "unseen": list(ended.unseen),
-        "seen": ended.last.what,
-        "looks": ended.last.look,
+        "result": ended.last.what,
+        "attempts": ended.last.number,
         "waited_seconds": round(ended.last.waited_seconds, 3),
         "run": ended.run or None,
         "verdict": ended.verdict.redacted().to_json(),
-        "letter": ended.letter,
+        "message": ended.message,
         "entry": ended.entry.to_json(),
     }
     return json_text(body, indent=2) + "\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 from rolecall_generator.text import sanitize_line
 from rolecall_runner.api import Fleet
-from rolecall_runner.plays import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, TaskEnding, accounts_of
+from rolecall_runner.plays import Event, Play, PlayStart, PlayStop, Recap, TaskResult, TaskStart, TaskStatus, accounts_of
 from rolecall_runner.redact import REHEARSAL, redact
 
 Line = Callable[[str, str], object]
@@ -16,14 +16,14 @@ Line = Callable[[str, str], object]
 
 WIDTH = 79
 _SHOWN_CHARACTERS = 160
-_ENDINGS = {
-    TaskEnding.OK: ("green", "ok", ""),
-    TaskEnding.CHANGED: ("yellow", "changed", ""),
-    TaskEnding.SKIPPED: ("cyan", "skipping", ""),
-    TaskEnding.FAILED: ("red", "fatal", "FAILED! => "),
-    TaskEnding.UNREACHABLE: ("red", "fatal", "UNREACHABLE! => "),
-    TaskEnding.INCONCLUSIVE: ("red", "fatal", "INCONCLUSIVE! => "),
-    TaskEnding.IGNORED: ("cyan", "failed", "FAILED! => "),
+_STATUSES = {
+    TaskStatus.OK: ("green", "ok", ""),
+    TaskStatus.CHANGED: ("yellow", "changed", ""),
+    TaskStatus.SKIPPED: ("cyan", "skipping", ""),
+    TaskStatus.FAILED: ("red", "fatal", "FAILED! => "),
+    TaskStatus.UNREACHABLE: ("red", "fatal", "UNREACHABLE! => "),
+    TaskStatus.INCONCLUSIVE: ("red", "fatal", "INCONCLUSIVE! => "),
+    TaskStatus.IGNORED: ("cyan", "failed", "FAILED! => "),
 }
 """Style, first word of the line, and the head of the error."""
 
@@ -36,18 +36,18 @@ class PlayText:
 
     def add(self, event: Event) -> None:
         """Write one event."""
-        if isinstance(event, PlayBegins):
+        if isinstance(event, PlayStart):
             self._head(f"PLAY [{event.play.name}]")
             if not event.accounts:
                 self._line("skipping: no accounts matched", "cyan")
-        elif isinstance(event, TaskBegins):
+        elif isinstance(event, TaskStart):
             what = "RUNNING HANDLER" if event.handler else "TASK"
             self._head(f"{what} [{event.task.name}]")
-        elif isinstance(event, TaskEnded):
+        elif isinstance(event, TaskResult):
             self._ended(event)
-        elif isinstance(event, PlayStops):
+        elif isinstance(event, PlayStop):
             self._line("", "")
-            self._line(f"NO MORE ACCOUNTS LEFT: {event.why}", "red")
+            self._line(f"NO MORE ACCOUNTS LEFT: {event.reason}", "red")
 
     def close(self, recap: Recap) -> None:
         """Write the recap."""
@@ -62,21 +62,21 @@ class PlayText:
         self._line("", "")
         self._line(f"{text} ".ljust(WIDTH, "*"), "bold")
 
-    def _ended(self, event: TaskEnded) -> None:
-        style, word, error = _ENDINGS[event.ending]
+    def _ended(self, event: TaskResult) -> None:
+        style, word, error = _STATUSES[event.status]
         said = _said(event)
         head = f": {error}" if error else " => " if said else " "
         text = f"{word}: [{event.account}]{head}{said}"
         self._line(redact(" ".join(text.split())), style)
-        if event.ending is TaskEnding.IGNORED:
+        if event.status is TaskStatus.IGNORED:
             self._line("...ignoring", "cyan")
 
 
-def _said(event: TaskEnded) -> str:
-    """What follows the ending: an error, a number of rows, the output of a script."""
+def _said(event: TaskResult) -> str:
+    """What follows the status: an error, a number of rows, the output of a script."""
     if event.error:
         code = f"{event.code}: " if event.code and event.code not in event.error else ""
-        return f"({event.error})" if event.ending is TaskEnding.SKIPPED else f"{code}{event.error}"
+        return f"({event.error})" if event.status is TaskStatus.SKIPPED else f"{code}{event.error}"
     data = event.data
     if isinstance(data.get("results"), list):
         return f"{len(data['results']):,} items"
@@ -98,9 +98,9 @@ def recap_lines(recap: Recap) -> Iterator[tuple[str, str]]:
     """Lines such as `account1 : ok=3 changed=0 ...`, each with its style."""
     width = max((len(name) for name in recap.counts), default=0)
     for name, counts in recap.counts.items():
-        bad = [ending for ending in (TaskEnding.FAILED, TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE) if counts[ending]]
-        style = "red" if bad else "yellow" if counts[TaskEnding.CHANGED] else "green"
-        yield f"{name:<{width}} : " + " ".join(f"{ending}={counts[ending]:<3}" for ending in TaskEnding).rstrip(), style
+        bad = [status for status in (TaskStatus.FAILED, TaskStatus.UNREACHABLE, TaskStatus.INCONCLUSIVE) if counts[status]]
+        style = "red" if bad else "yellow" if counts[TaskStatus.CHANGED] else "green"
+        yield f"{name:<{width}} : " + " ".join(f"{status}={counts[status]:<3}" for status in TaskStatus).rstrip(), style
 
 
 def list_plays(plays: Sequence[Play], fleet: Fleet, *, tasks: bool, hosts: bool) -> list[dict[str, Any]]:

@@ -80,13 +80,13 @@ class VerifyProgress:
         self._bar.update(
             self._task,
             total=self._tally.total or None,
-            completed=self._tally.asked,
-            rate=rate_text(self._tally.asked, self._clock() - self._begun),
+            completed=self._tally.count,
+            rate=rate_text(self._tally.count, self._clock() - self._begun),
         )
 
 
 def counts_text(tally: Tally) -> Text:
-    """For example `ok 12  failed 1`, in colours; marks other than ok only if they occur."""
+    """For example `ok 12  failed 1`, in colors; marks other than ok only if they occur."""
     text = Text.assemble((f"ok {tally.marks[Mark.OK]:,}", STYLES[Mark.OK]))
     for mark in (*Mark.problems(), Mark.SKIPPED):
         if tally.marks[mark]:
@@ -101,7 +101,7 @@ def rate_text(done: int, seconds: float) -> str:
 
 def finished_line(verdict: Verdict, tally: Tally) -> str:
     """For example `[ 3/40] ✗ account2: failed: no-external-id: AccessDenied: ...`; an account that is ok has its time."""
-    number = f"{tally.asked:,}".rjust(len(f"{tally.total:,}"))
+    number = f"{tally.count:,}".rjust(len(f"{tally.total:,}"))
     head = f"[{number}/{tally.total:,}] {verdict.mark.sign} {verdict.label}: {verdict.mark}"
     # Redacting takes most of the time per line, so it is skipped where nothing is quoted.
     checks = () if verdict.mark is Mark.OK else verdict.redacted().checks

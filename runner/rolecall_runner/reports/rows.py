@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rolecall_generator.text import json_text, sanitize_line
-from rolecall_runner.query import Count, Forecast, Preview, QueryAnswer, Row
+from rolecall_runner.query import Count, Forecast, Preview, QueryResult, Row
 
 PLACE_COLUMNS = ("account", "account_id", "region", "time")
 """The first columns of every row."""
@@ -56,8 +56,8 @@ _SHOWN = 10
 
 
 def preview_lines(found: Preview) -> Iterator[str]:
-    """Each call with its action and access level, the number of calls, and the accounts that cannot answer."""
-    first, *further = found.judged
+    """Each call with its action and access level, the number of calls, and the accounts without permission."""
+    first, *further = found.access_levels
     with_what = f" with {json.dumps(found.parameters)}" if found.parameters else ""
     yield f"{first.service} {first.operation}{with_what}"
     yield f"  action {first.action}, access level {first.level}{_refused(first.reads)}"
@@ -68,8 +68,8 @@ def preview_lines(found: Preview) -> Iterator[str]:
     yield f"{found.accounts:,} accounts, {found.places:,} first calls ({where}), plus one for each further page"
     if found.unknown_places:
         yield f"and calls in the enabled Regions of {found.unknown_places:,} accounts, which are listed first"
-    yield from _who("cannot answer", found.unable)
-    yield from _who("may or may not answer", found.uncertain)
+    yield from _who("no permission", found.unable)
+    yield from _who("permission uncertain", found.uncertain)
     yield "no request was sent"
 
 
@@ -81,7 +81,7 @@ def _who(what: str, forecasts: tuple[Forecast, ...]) -> Iterator[str]:
     if forecasts:
         yield f"{what}: {len(forecasts):,}"
     for each in forecasts[:_SHOWN]:
-        yield f"  {each.account}: {each.why}"
+        yield f"  {each.account}: {each.reason}"
     if len(forecasts) > _SHOWN:
         yield f"  and {len(forecasts) - _SHOWN:,} more (use --format json for all)"
 
@@ -91,13 +91,13 @@ _GROUPS = 50
 
 
 @dataclass(slots=True)
-class MissingAnswers:
+class MissingResults:
     """Counts answers, and groups missing ones by reason and error code with a few names each, in constant memory."""
 
     count: Count = field(default_factory=Count)
     _groups: dict[tuple[str, str], tuple[int, list[str], str]] = field(default_factory=dict)
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Count the answer of one account."""
         self.count.add(answer)
         for each in answer.errors():

@@ -1,7 +1,4 @@
-"""The fleet on a terminal: counts first, then who needs someone, then what to do about it.
-
-The fleet's state for machines.
-"""
+"""Output of `runner status`: counts, the accounts that need attention, and the next commands; or JSON."""
 
 from __future__ import annotations
 
@@ -67,11 +64,11 @@ def _headline(report: StatusReport) -> Text:
     noun = "account" if total == 1 else "accounts"
     text = Text.assemble((f"{total:,} {noun}", "bold"), f", {REHEARSAL}: " if report.place.rehearsal else ": ")
     for number, (state, count) in enumerate(report.counts.items()):
-        text.append(f"{', ' if number else ''}{count:,} {words(state)}", style=_SHOWN[state][0])
+        text.append(f"{', ' if number else ''}{count:,} {state_label(state)}", style=_SHOWN[state][0])
     return text
 
 
-def words(state: CustomerState) -> str:
+def state_label(state: CustomerState) -> str:
     """The state in words, for example `handed over`."""
     return state.replace("-", " ")
 
@@ -81,10 +78,10 @@ def _table(rows: Sequence[StatusRow], now: datetime) -> Table:
     table.add_column("account", overflow="fold", max_width=28)
     table.add_column("state", no_wrap=True)
     table.add_column("for", no_wrap=True, justify="right")
-    table.add_column("what is known", overflow="fold", ratio=1)
+    table.add_column("details", overflow="fold", ratio=1)
     for row in rows:
         style, sign, _, _ = _SHOWN[row.state]
-        state = Text(f"{sign} {words(row.state)}", style=style)
+        state = Text(f"{sign} {state_label(row.state)}", style=style)
         table.add_row(Text(_name(row)), state, age(row.since, now), Text(sanitize_line(row.what)))
     return table
 
@@ -101,7 +98,7 @@ def _print_next(console: Console, report: StatusReport, rows: Sequence[StatusRow
     for state in CustomerState:
         if state in first and state is not CustomerState.VERIFIED:
             command, why = _next(report.place, first[state])
-            line = Text.assemble((f"{words(state)}: ", _SHOWN[state][0]), (command, "bold"), f"   {why}")
+            line = Text.assemble((f"{state_label(state)}: ", _SHOWN[state][0]), (command, "bold"), f"   {why}")
             console.print(line, soft_wrap=True)
 
 

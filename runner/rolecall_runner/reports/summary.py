@@ -50,17 +50,17 @@ class Tally:
         self.marks[verdict.mark] += 1
 
     @property
-    def asked(self) -> int:
+    def count(self) -> int:
         """Number of verdicts so far."""
         return self.marks.total()
 
     @property
     def total(self) -> int:
         """Number of selected accounts."""
-        return max(self.targets, self.asked)
+        return max(self.targets, self.count)
 
     @property
-    def good(self) -> bool:
+    def passed(self) -> bool:
         """Whether all selected accounts passed or were skipped, and at least one passed."""
         return bool(self.marks[Mark.OK]) and self.total == self.marks[Mark.OK] + self.marks[Mark.SKIPPED]
 
@@ -77,7 +77,7 @@ class Tally:
     def rest(self) -> str:
         """Accounts that did not pass, the worst mark first: `1 failed, 2 unreachable, 5 not verified`; else empty."""
         parts = [f"{self.marks[mark]:,} {mark}" for mark in (*Mark.problems(), Mark.SKIPPED) if self.marks[mark]]
-        if left := self.total - self.asked:
+        if left := self.total - self.count:
             parts.append(f"{left:,} not verified")
         return ", ".join(parts)
 
@@ -133,7 +133,7 @@ def print_summary(console: Console, info: RunInfo, verdicts: Iterable[Verdict], 
         console.print(sanitize_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
     if remarks.missing:
         _print(console, Text(not_rehearsed_line(remarks.missing), style=STYLES[Mark.SKIPPED]))
-    style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
+    style = STYLES[Mark.OK] if counted.passed else STYLES[Mark.FAILED]
     console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -166,10 +166,11 @@ def not_rehearsed_line(missing: Mapping[str, int]) -> str:
 
 @dataclass(slots=True)
 class _Remarks:
-    """What the summary names besides the marks.
+    """Remarks at the end of the summary.
 
     `rotations`: customers whose external ID is being rotated, by the state of the rotation. `unseen`: accounts that passed
-    although no call can show whether their newest module is applied. `missing`: actions that the sandbox does not simulate.
+    although no AWS call can detect whether their newest module is applied. `missing`: actions that the sandbox does not
+    simulate.
     """
 
     rotations: dict[RotationState, list[str]] = field(default_factory=dict)
@@ -187,7 +188,7 @@ class _Remarks:
         """Rotations that wait for the customer, those that wait for you, and unseen modules, with the next commands."""
         if waiting := self.rotations.get(RotationState.WAITING):
             yield f"rotation: {_listed(waiting)} accepted only the previous external ID: the new module is not applied"
-        seen = [*self.rotations.get(RotationState.BOTH, ()), *self.rotations.get(RotationState.NEW_ALONE, ())]
+        seen = [*self.rotations.get(RotationState.BOTH, ()), *self.rotations.get(RotationState.NEW_ONLY, ())]
         if seen:
             finish = command(f"gen customer rotate-external-id {shlex.quote(seen[0])} --finish")
             yield f"rotation: {_listed(seen)} accepted the new external ID: finish with {finish}"
@@ -205,11 +206,11 @@ def _collect(info: RunInfo, verdicts: Iterable[Verdict], remarks: _Remarks) -> t
     for verdict in verdicts:
         counted.add(verdict)
         remarks.add(verdict)
-        if counted.asked <= ALL_SHOWN:
+        if counted.count <= ALL_SHOWN:
             first.append(verdict)
         elif verdict.mark is not Mark.OK:
             later.append(verdict)
-    if counted.asked <= ALL_SHOWN:
+    if counted.count <= ALL_SHOWN:
         return counted, first, 0
     held = [verdict for verdict in chain(first, later) if verdict.mark is not Mark.OK]
     return counted, held, counted.marks[Mark.OK]

@@ -39,7 +39,7 @@ class _EndedError(Exception):
 
 def serve(home: StateDir, ended: threading.Event) -> None:
     """Run the sandbox until `ended` is set or its record disappears; with `keep_state`, restore and save its accounts."""
-    wanted = SandboxRequest(**read_record(home.wanted))
+    wanted = SandboxRequest(**read_record(home.request))
     faults = parse_faults(wanted.faults) if wanted.faults else None
     sandbox_seed = read_seed(Path(wanted.manifest), Path(wanted.out)) if wanted.manifest else None
     limits = sandbox_seed.limits if sandbox_seed else DEFAULT_LIMITS
@@ -61,7 +61,7 @@ def serve(home: StateDir, ended: threading.Event) -> None:
             sandbox.url,
             sandbox.region,
             datetime.now(UTC).isoformat(timespec="seconds"),
-            sandbox_seed.how if sandbox_seed else "empty",
+            sandbox_seed.origin if sandbox_seed else "empty",
             found.accounts if found else tuple(sorted(sandbox.accounts)),
             actors,
         )

@@ -39,7 +39,7 @@ _MAX_CAUSES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class CurrentDigests:
     """The current content of the output folder for a target: digests of module and bundle, empty if there is none.
 
     `bundle_is_old`: whether the bundle was built from an older module.
@@ -69,13 +69,13 @@ class StatusRow:
 def overview(
     targets: Iterable[Target],
     status: StatusFile,
-    present: Callable[[Target], Present],
+    present: Callable[[Target], CurrentDigests],
     *,
     now: datetime,
     stale_after: timedelta,
 ) -> list[StatusRow]:
     """One row per target, in their order. `present` is called once per target."""
-    return [_row(target, status.of(target), present(target), now, stale_after) for target in targets]
+    return [_row(target, status.entry(target), present(target), now, stale_after) for target in targets]
 
 
 def counts(rows: Iterable[StatusRow]) -> dict[CustomerState, int]:
@@ -98,16 +98,16 @@ def by_name(rows: Sequence[StatusRow]) -> list[StatusRow]:
 def by_age(rows: Sequence[StatusRow]) -> list[StatusRow]:
     """Sort by the date of the last verification, oldest first; targets that were never verified come first."""
     never = datetime.min.replace(tzinfo=UTC)
-    return sorted(rows, key=lambda row: moment(row.entry.asked.date) if row.entry.asked else never)
+    return sorted(rows, key=lambda row: parse_date(row.entry.last_run.date) if row.entry.last_run else never)
 
 
-def moment(date: str) -> datetime:
+def parse_date(date: str) -> datetime:
     """Parse a date of the status file; the default time zone is UTC. Raises ValueError."""
     found = datetime.fromisoformat(date)
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _row(target: Target, entry: StatusEntry, present: Present, now: datetime, stale_after: timedelta) -> StatusRow:
+def _row(target: Target, entry: StatusEntry, present: CurrentDigests, now: datetime, stale_after: timedelta) -> StatusRow:
     found = (
         _with_problem(entry)
         or _verified(target, entry, present, now - stale_after)
@@ -130,22 +130,22 @@ def _with_problem(entry: StatusEntry) -> _Finding | None:
         return None
     for state, problem in ((CustomerState.FAILED, entry.failed), (CustomerState.DRIFTING, entry.drifting)):
         if problem is not None:
-            return state, moment(problem.since), _describe(problem)
+            return state, parse_date(problem.since), _describe(problem)
     return None
 
 
-def _verified(target: Target, entry: StatusEntry, present: Present, limit: datetime) -> _Finding | None:
+def _verified(target: Target, entry: StatusEntry, present: CurrentDigests, limit: datetime) -> _Finding | None:
     """Verified with the current module, and no other module was handed over or found since."""
     verified = entry.verified
     if verified is None or (present.module and verified.module != present.module) or _pending(entry, present):
         return None
     if any(not each.gone and each.date > verified.date and each.module != present.module for each in entry.versions):
         return None
-    when = moment(verified.date)
+    when = parse_date(verified.date)
     return CustomerState.STALE if when < limit else CustomerState.VERIFIED, when, _id_note(target, entry) or "as agreed"
 
 
-def _handed_over(entry: StatusEntry, present: Present) -> _Finding | None:
+def _handed_over(entry: StatusEntry, present: CurrentDigests) -> _Finding | None:
     """The current module was handed over, and was not verified since."""
     handed = entry.handed_over
     if handed is None or not _may_be_same(handed.module, present.module):
@@ -153,14 +153,14 @@ def _handed_over(entry: StatusEntry, present: Present) -> _Finding | None:
     pending = _pending(entry, present)
     if pending is not None and pending.date >= handed.date:
         what = pending.what if pending.unseen else f"waiting for its apply; {pending.what}"
-        return CustomerState.HANDED_OVER, moment(handed.date), what
+        return CustomerState.HANDED_OVER, parse_date(handed.date), what
     if entry.verified is not None:
-        return CustomerState.HANDED_OVER, moment(handed.date), "waiting for the newer module to be applied"
+        return CustomerState.HANDED_OVER, parse_date(handed.date), "waiting for the newer module to be applied"
     if entry.applied is not None:
-        return CustomerState.APPLIED, moment(entry.applied), "the role can be assumed; not verified yet"
+        return CustomerState.APPLIED, parse_date(entry.applied), "the role can be assumed; not verified yet"
     same = _may_be_same(handed.bundle, present.bundle) or present.bundle_is_old
-    rewritten = "" if same else "; the bundle was written again since, with the same module"
-    return CustomerState.HANDED_OVER, moment(handed.date), f"waiting for its apply{rewritten}"
+    rewritten = "" if same else "; the bundle was rebuilt since, with the same module"
+    return CustomerState.HANDED_OVER, parse_date(handed.date), f"waiting for its apply{rewritten}"
 
 
 def _never_assumed(entry: StatusEntry) -> bool:
@@ -168,45 +168,45 @@ def _never_assumed(entry: StatusEntry) -> bool:
     return entry.applied is None and entry.failed is not None and set(entry.failed.steps) == {str(Step.ASSUME)}
 
 
-def _pending(entry: StatusEntry, present: Present) -> Pending | None:
+def _pending(entry: StatusEntry, present: CurrentDigests) -> Pending | None:
     """The pending state of the newest module, if it is still the newest."""
     pending = entry.pending
     return pending if pending is not None and pending.module in {"", present.module} else None
 
 
-def _confirmed(entry: StatusEntry, present: Present) -> _Finding | None:
+def _confirmed(entry: StatusEntry, present: CurrentDigests) -> _Finding | None:
     """A user confirmed that the current module is applied; not verified since."""
     confirmed = entry.confirmed
     if confirmed is None or not confirmed.module or confirmed.module != present.module or _pending(entry, present):
         return None
     return (
         CustomerState.APPLIED,
-        moment(confirmed.date),
+        parse_date(confirmed.date),
         "the newest module is applied according to --applied; not verified since",
     )
 
 
-def _outdated(entry: StatusEntry, present: Present) -> _Finding | None:
+def _outdated(entry: StatusEntry, present: CurrentDigests) -> _Finding | None:
     """The customer had a module, and the current one is not confirmed to be applied."""
     if (pending := _pending(entry, present)) is not None:
-        ahead = "" if pending.module else " (the manifest is newer than the written module)"
-        return CustomerState.OUTDATED, moment(pending.since), f"{pending.what}{ahead}"
+        ahead = "" if pending.module else " (the manifest is newer than the generated module)"
+        return CustomerState.OUTDATED, parse_date(pending.since), f"{pending.what}{ahead}"
     events = [
         (known.date, how) for known, how in ((entry.verified, "verified"), (entry.handed_over, "handed over")) if known
     ]
     if not events:
         return None
     date, how = max(events)
-    what = f"the module was written again after it was {how}: the newer one has not been applied yet"
-    return CustomerState.OUTDATED, moment(date), what
+    what = f"the module was generated again after it was {how}; the newer one has not been applied yet"
+    return CustomerState.OUTDATED, parse_date(date), what
 
 
-def _not_verified(entry: StatusEntry, present: Present) -> _Finding:
+def _not_verified(entry: StatusEntry, present: CurrentDigests) -> _Finding:
     if entry.applied is not None:
-        return CustomerState.APPLIED, moment(entry.applied), "the role can be assumed; not verified yet"
-    what = "its module is written" if present.module else "nothing is written"
+        return CustomerState.APPLIED, parse_date(entry.applied), "the role can be assumed; not verified yet"
+    what = "module generated" if present.module else "no module generated"
     if present.bundle:
-        what = "its bundle is older than its module" if present.bundle_is_old else "its bundle is written"
+        what = "the bundle is older than the module" if present.bundle_is_old else "bundle generated"
     return CustomerState.NOT_HANDED_OVER, None, what
 
 
@@ -233,7 +233,7 @@ def _id_note(target: Target, entry: StatusEntry) -> str:
             else "as agreed; the new external ID is not accepted yet"
         )
     if entry.external_id_seen is not None and not seen:
-        return "as agreed, with another external ID than that of the manifest"
+        return "as agreed, with an external ID other than that of the manifest"
     return ""
 
 
@@ -283,7 +283,7 @@ def select_targets(place: StatusPlace, names: Sequence[str], labels: Sequence[st
     Raises ManifestError, PlanError, OutputError and SelectionError.
     """
     if wrong := [text for text in labels if "=" not in text]:
-        raise SelectionError(f"{wrong[0]} is not a label", where="--label", hint="use key=value, as in tier=gold")
+        raise SelectionError(f"{wrong[0]} is not a label", where="--label", hint="use key=value, for example tier=gold")
     targets = read_inventory(place.manifest, out=place.out).targets
     pattern = ":".join([*(names or ("all",)), *(f"&{text}" for text in labels)])
     try:
@@ -302,7 +302,7 @@ def record_handover(place: StatusPlace, targets: Sequence[Target], now: datetime
     missing = [target.name for target in targets if not (found.bundle(target) or found.module(target))]
     if missing:
         rest = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-        what = f"nothing to hand over is written for {missing[0]}{rest}"
+        what = f"no module or bundle has been generated for {missing[0]}{rest}"
         raise SelectionError(what, where=str(place.out), hint=f"run gen terraform, then gen bundle {missing[0]}")
     if old := [target.name for target in targets if found.bundle_is_old(target)]:
         rest = f" and {len(old) - 1:,} more" if len(old) > 1 else ""
@@ -323,7 +323,7 @@ def confirm_applied(place: StatusPlace, targets: Sequence[Target], now: datetime
     """Record that the targets' modules are applied. Raises SelectionError if one has no written module."""
     found = read_output_digests(place.out)
     if missing := [target.name for target in targets if not found.module(target)]:
-        what = f"no module is written for {missing[0]}"
+        what = f"no module has been generated for {missing[0]}"
         raise SelectionError(what, where=str(place.out), hint=place.command("gen terraform"))
     store_confirmation(place.out, targets, now=now, rehearsal=place.rehearsal)
 
@@ -346,8 +346,8 @@ def make_status_report(
     status = read_status(place.status)
     found = read_output_digests(place.out)
 
-    def present(target: Target) -> Present:
-        return Present(found.module(target), found.bundle(target), found.bundle_is_old(target))
+    def present(target: Target) -> CurrentDigests:
+        return CurrentDigests(found.module(target), found.bundle(target), found.bundle_is_old(target))
 
     rows = overview(targets, status, present, now=now, stale_after=stale_after)
     wanted = [row for row in rows if not states or row.state in states]

@@ -25,7 +25,7 @@ from rolecall_runner.verify import EarlierModule, ModuleHistory, decode_access
 
 
 @dataclass(frozen=True, slots=True)
-class HandedOver:
+class HandoverRecord:
     """The last hand-over: its date, and the digests of bundle and module (empty if there was none)."""
 
     date: str
@@ -92,7 +92,7 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class Confirmation:
     """A user's statement that this module is applied (`runner status NAME --applied`)."""
 
     date: str
@@ -117,15 +117,15 @@ class StatusEntry:
     """
 
     role_arn: str
-    handed_over: HandedOver | None = None
+    handed_over: HandoverRecord | None = None
     applied: str | None = None
     verified: VerifiedEntry | None = None
     failed: LastProblem | None = None
     drifting: LastProblem | None = None
     external_id_seen: SeenId | None = None
-    asked: LastRun | None = None
+    last_run: LastRun | None = None
     pending: Pending | None = None
-    confirmed: Confirmed | None = None
+    confirmed: Confirmation | None = None
     form: str | None = None
     versions: tuple[ModuleVersion, ...] = ()
 
@@ -194,14 +194,14 @@ def _date(where: str, value: Any) -> str:
 
 
 _PARTS: Mapping[str, type] = {
-    "handed_over": HandedOver,
+    "handed_over": HandoverRecord,
     "verified": VerifiedEntry,
     "failed": LastProblem,
     "drifting": LastProblem,
     "external_id_seen": SeenId,
-    "asked": LastRun,
+    "last_run": LastRun,
     "pending": Pending,
-    "confirmed": Confirmed,
+    "confirmed": Confirmation,
 }
 _LIST_FIELDS, _DATE_FIELDS = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
 
@@ -237,7 +237,7 @@ class StatusFile:
 
     entries: Mapping[StatusKey, StatusEntry] = field(default_factory=dict)
 
-    def of(self, target: Target) -> StatusEntry:
+    def entry(self, target: Target) -> StatusEntry:
         """The entry of a target; an empty one if there is none, or if it has another role."""
         found = self.entries.get(key_of(target))
         return found if found is not None and found.role_arn == target.role_arn else StatusEntry(target.role_arn)
@@ -266,8 +266,8 @@ def read_status(path: Path) -> StatusFile:
     if not isinstance(body, dict) or type(body.get("version")) is not int:
         raise _damaged_error(path, "it has no version")
     if body["version"] > STATUS_VERSION:
-        what = f"the status file has version {body['version']}; this rolecall supports {STATUS_VERSION}"
-        raise StatusError(what, where=str(path), hint="install a newer rolecall")
+        what = f"the status file has version {body['version']}; this version of rolecall supports {STATUS_VERSION}"
+        raise StatusError(what, where=str(path), hint="install a newer version of rolecall")
     return StatusFile(dict(_entries(path, body)))
 
 
@@ -277,7 +277,7 @@ def read_module_history(path: Path, targets: Iterable[Target]) -> ModuleHistory:
     earlier: dict[StatusKey, tuple[EarlierModule, ...]] = {}
     forms: dict[StatusKey, str] = {}
     for target in targets:
-        entry = status.of(target)
+        entry = status.entry(target)
         try:
             found = tuple(EarlierModule(decode_access(each.access), bool(each.gone)) for each in entry.versions)
         except ValueError as error:
@@ -302,7 +302,7 @@ def _read_checked(path: Path) -> bytes:
             what = f"it is world-writable (mode {stat.S_IMODE(status.st_mode):04o})"
         else:
             return file.read()
-    hint = "check where it comes from; if it is yours: chown it to yourself and chmod 600 it, else delete it"
+    hint = "check its origin; if it is yours, run chown and chmod 600 on it, otherwise delete it"
     raise StatusError(f"refusing to read the status file: {what}", where=str(path), hint=hint)
 
 

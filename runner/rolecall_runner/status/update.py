@@ -19,8 +19,8 @@ from rolecall_generator.records import SUMS_NAME, TERRAFORM, bundle_path, extern
 from rolecall_runner.inventory import Target, TargetKind
 from rolecall_runner.redact import redact
 from rolecall_runner.status.status_file import (
-    Confirmed,
-    HandedOver,
+    Confirmation,
+    HandoverRecord,
     LastProblem,
     LastRun,
     ModuleVersion,
@@ -162,7 +162,7 @@ def store_confirmation(out: Path, targets: Iterable[Target], *, now: datetime, r
 
     def change(entry: StatusEntry, target: Target) -> StatusEntry:
         pending = None if entry.pending is not None and entry.pending.unseen else entry.pending
-        return replace(entry, confirmed=Confirmed(stamp(now), found.module(target)), pending=pending)
+        return replace(entry, confirmed=Confirmation(stamp(now), found.module(target)), pending=pending)
 
     return _change_each(out, targets, change, rehearsal=rehearsal)
 
@@ -178,7 +178,7 @@ def _change_each(
     """Update the entries of these targets in one write."""
     return change_status(
         status_path(out, rehearsal=rehearsal),
-        lambda before: {key_of(target): change(before.of(target), target) for target in targets},
+        lambda before: {key_of(target): change(before.entry(target), target) for target in targets},
     )
 
 
@@ -200,12 +200,13 @@ def _handed_over(
     versions = entry.versions
     if granted is not None and module:
         versions = with_version(versions, ModuleVersion(module, date, encode_access(granted)))
-    return replace(entry, handed_over=HandedOver(date, bundle, module), versions=versions)
+    return replace(entry, handed_over=HandoverRecord(date, bundle, module), versions=versions)
 
 
 _MAX_WHAT_LENGTH = 300
 _UNKNOWN = (
-    "whether the newest module is applied is not known: the status file does not have the access of the earlier module"
+    "whether the newest module is applied could not be determined: "
+    "the status file does not have the access of the earlier module"
 )
 
 Snapshot = Mapping[str, Any]
@@ -241,7 +242,7 @@ def apply_verdict(
     """
     if verdict.mark is Mark.SKIPPED:
         return entry
-    after = replace(entry, asked=LastRun(date, run, str(verdict.mark)))
+    after = replace(entry, last_run=LastRun(date, run, str(verdict.mark)))
     if verdict.current_id_accepted:
         after = mark_applied(after, target, date)
     waiting = verdict.rotation is RotationState.WAITING
@@ -285,7 +286,7 @@ def apply_verdict(
 
 
 def _unknown_before(entry: StatusEntry, module: str) -> bool:
-    """Whether the customer may have another module of which only the digest is known (an entry of an older rolecall)."""
+    """Whether the customer may have another module of which only the digest is known (an entry without `versions`)."""
     if entry.versions:
         return False
     verified, handover = entry.verified, entry.handed_over
@@ -374,12 +375,12 @@ def record_verdicts(
             key = (verdict.kind, verdict.name)
             target = by_key[key]
             found[key] = apply_verdict(
-                before.of(target),
+                before.entry(target),
                 target,
                 verdict,
                 date=date,
                 run=run,
-                module=modules.module(target) if context.written_is_current(target) else "",
+                module=modules.module(target) if context.output_is_current(target) else "",
                 access=lambda target=target: _snapshot(target, context),  # type: ignore[misc]
             )
         return found

@@ -70,12 +70,12 @@ CAUSES: dict[str, Cause] = {
         while_waiting="it refuses our external ID",
     ),
     "module-not-current": Cause(
-        "{customer}'s module in the output folder does not let {principal} in with the manifest's external ID: run "
-        "`gen terraform`, review it with `gen check`, and send the module again.",
+        "{customer}'s module in the output folder does not allow {principal} to assume the role with the manifest's "
+        "external ID: run `gen terraform`, review it with `gen check`, and send the module again.",
         "the module that you have for the role {role} in your account {account} is out of date. We are sending "
         "you the newest.",
         update=True,
-        while_waiting="the written module does not allow us: run gen terraform",
+        while_waiting="the generated module does not allow us: run gen terraform",
     ),
     "rotation-not-applied": Cause(
         "The role accepts only the previous external ID: {customer} has not applied the new module yet. Keep "
@@ -196,7 +196,7 @@ CAUSES: dict[str, Cause] = {
         while_waiting="a policy of the customer's organization refuses us",
     ),
     "resource-policy-denies": Cause(
-        "A policy on the resource itself (a bucket, a key) refuses it ({detail}): it must let {role_arn} in.",
+        "A policy on the resource itself (a bucket, a key) refuses it ({detail}): it must allow {role_arn}.",
         "a policy on the resource itself, such as a bucket policy, refuses our role {role} in account "
         "{account} what we agreed on ({detail}). Please let that policy allow the role.",
     ),
@@ -256,7 +256,7 @@ CAUSES: dict[str, Cause] = {
         while_waiting="its maximum session duration is shorter than requested",
     ),
     "region-disabled": Cause(
-        "{detail}STS is not active in the Region that was used, for the account that was asked: use --region with a Region "
+        "{detail}STS is not active in the Region that was used, for the account that was called: use --region with a Region "
         "that is active there, or have it activated.",
         "the Region that we use is not active for STS in your account {account}. Please activate it in the IAM console "
         "under Account settings, or tell us which Regions you use.",
@@ -267,8 +267,7 @@ CAUSES: dict[str, Cause] = {
         while_waiting="this machine's clock is wrong",
     ),
     "throttled": Cause(
-        "AWS throttled the calls until the end: run again with fewer workers (--forks), and check who else "
-        "calls {backend}'s STS.",
+        "AWS throttled every attempt: run again with fewer workers (--forks), and check who else calls {backend}'s STS.",
         while_waiting="AWS throttles the calls",
     ),
     "service-trouble": Cause(
@@ -295,7 +294,7 @@ CAUSES: dict[str, Cause] = {
         own_side=True,
     ),
     "identity-differs": Cause(
-        "The session does not belong to the role ({detail}): something between us and AWS answers in its place; check "
+        "The session does not belong to the role ({detail}): something between this machine and AWS responds instead; check "
         "AWS_ENDPOINT_URL and proxies.",
         detect=lambda check: [str(check.evidence.get("arn", check.what))] if check.step is Step.IDENTITY else [],
     ),
@@ -305,13 +304,13 @@ CAUSES: dict[str, Cause] = {
         detect=lambda check: [""] if check.step is Step.ASSUME_AGAIN else [],
     ),
     "network": Cause(
-        "AWS did not answer ({detail}): check network connection, proxy, DNS, TLS and VPC endpoint, then run again.",
+        "AWS did not respond ({detail}): check network connection, proxy, DNS, TLS and VPC endpoint, then run again.",
         while_waiting="AWS cannot be reached",
     ),
     "permission-missing": Cause(
-        "The role is refused what was agreed ({detail}): {customer} has not applied the newest module, or the "
+        "The role is denied agreed access ({detail}): {customer} has not applied the newest module, or the "
         "role's policies were changed; a policy on the resource itself may also refuse it.",
-        "our role {role} in your account {account} is refused what we agreed on ({detail}).",
+        "our role {role} in your account {account} is denied access that we agreed on ({detail}).",
         update=True,
     ),
     "more-than-agreed": Cause(
@@ -330,7 +329,7 @@ CAUSES: dict[str, Cause] = {
     ),
     "configuration": Cause(
         "The switch role is not configured as in its modules: {detail}. Apply both modules of output/switch-roles.",
-        "the people's side of the role {role} in account {account} is not set up as agreed: {detail}.",
+        "the users and groups for the role {role} in account {account} are not set up as agreed: {detail}.",
         update=True,
     ),
     "mfa-not-registered": Cause(
@@ -343,7 +342,7 @@ CAUSES: dict[str, Cause] = {
         while_waiting="the sandbox does not simulate this",
         permanent=True,
     ),
-    "unknown": Cause("AWS answered with an error that rolecall does not know ({detail}): see docs/diagnosis.md."),
+    "unknown": Cause("AWS returned an error that rolecall does not recognize ({detail}): see docs/diagnosis.md."),
 }
 
 

@@ -30,7 +30,7 @@ from rolecall_runner.inventory import Target
 from rolecall_runner.live import document_of
 from rolecall_runner.verify.agreed_access import before_applying
 from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.probe_call import CallResult, ask
+from rolecall_runner.verify.probe_call import CallResult, execute_call
 from rolecall_runner.verify.verdict import (
     CURRENT,
     PREVIOUS,
@@ -89,7 +89,7 @@ def _after_assume(target: Target, opening: Check, credentials: Credentials, cont
 def _assume(target: Target, external_id: str | None, context: VerifyContext) -> CallResult[Credentials]:
     """Assume with this external ID only; the assumer would try the previous one too during a rotation."""
     seconds = context.assumer.session_seconds
-    return ask(lambda: context.assumer.assume(target, external_id=external_id, seconds=seconds), context)
+    return execute_call(lambda: context.assumer.assume(target, external_id=external_id, seconds=seconds), context)
 
 
 def _waiting_checks(current: CallResult[Credentials], previous: CallResult[Credentials]) -> tuple[Check, Check]:
@@ -109,14 +109,20 @@ def _previous_id_check(current: Mark, answer: CallResult[Credentials]) -> Check:
         mark, what = Mark.OK, "The previous external ID is accepted too: the rotation can be finished."
         found[ROTATION] = RotationState.BOTH.value
     elif answer.mark is Mark.OK:
-        mark, what = Mark.OK, "The previous external ID is accepted; whether the new one is accepted is not known."
+        mark, what = (
+            Mark.OK,
+            "The previous external ID is accepted; whether the new one is accepted could not be determined.",
+        )
     elif answer.mark is Mark.REFUSED and current is Mark.OK:
         mark, what = Mark.REFUSED, "The previous external ID is already refused: the rotation can be finished."
-        found[ROTATION] = RotationState.NEW_ALONE.value
+        found[ROTATION] = RotationState.NEW_ONLY.value
     elif answer.mark is Mark.REFUSED:
-        mark, what = Mark.SKIPPED, "The previous external ID is refused as well, which proves nothing."
+        mark, what = Mark.SKIPPED, "The previous external ID is refused as well, which is not conclusive."
     else:
-        mark, what = _unless_failed(answer.mark), "Whether the previous external ID is still accepted is not known."
+        mark, what = (
+            _unless_failed(answer.mark),
+            "Whether the previous external ID is still accepted could not be determined.",
+        )
     return _check(Step.ASSUME, mark, what, answer, found)
 
 
@@ -128,7 +134,7 @@ def _retired_id_check(answer: CallResult[Credentials]) -> Check:
         mark, what = Mark.REFUSED, "Refused with the external ID that the last rotation retired, as intended."
     else:
         mark = _unless_failed(answer.mark)
-        what = "Whether the external ID that the last rotation retired is refused is not known."
+        what = "Whether the external ID that the last rotation retired is refused could not be determined."
     return _check(Step.OTHER_EXTERNAL_ID, mark, what, answer, {WHICH: RETIRED})
 
 
@@ -138,7 +144,7 @@ def _assumed(answer: CallResult[Credentials], target: Target) -> Check:
         Mark.OK: f"The role was assumed {how}.",
         Mark.REFUSED: f"The role could not be assumed {how}: AWS refused.",
         Mark.FAILED: "AWS rejected the AssumeRole request as invalid.",
-    }.get(answer.mark, "Whether the role can be assumed is not known.")
+    }.get(answer.mark, "Whether the role can be assumed could not be determined.")
     return _check(Step.ASSUME, Mark.FAILED if answer.mark is Mark.REFUSED else answer.mark, what, answer)
 
 
@@ -148,7 +154,7 @@ def _identity(credentials: Credentials, target: Target, context: VerifyContext) 
             reply = context.clients.client("sts", context.assumer.caller.region).get_caller_identity()
         return str(reply["Arn"])
 
-    answer = ask(session_arn, context)
+    answer = execute_call(session_arn, context)
     if answer.value is None:
         # GetCallerIdentity cannot be denied (its API reference): a refusal does not come from STS.
         mark = Mark.INCONCLUSIVE if answer.mark is Mark.REFUSED else answer.mark
@@ -181,7 +187,7 @@ def _refusals(target: Target, context: VerifyContext) -> Iterator[Check]:
     made_up = "".join(_HEX[int(context.random() * len(_HEX))] for _ in range(_MADE_UP_CHARACTERS))
     yield _must_be_refused(Step.MADE_UP_EXTERNAL_ID, "with a made-up external ID", made_up, target, context)
     if (retired := target.retired_external_id) is not None:
-        yield _retired_id_check(ask(lambda: context.assumer.assume(target, external_id=retired), context))
+        yield _retired_id_check(execute_call(lambda: context.assumer.assume(target, external_id=retired), context))
 
 
 def _no_id_agreed(target: Target, context: VerifyContext) -> Check:
@@ -193,12 +199,12 @@ def _no_id_agreed(target: Target, context: VerifyContext) -> Check:
 
 
 def _must_be_refused(step: Step, how: str, external_id: str | None, target: Target, context: VerifyContext) -> Check:
-    answer = ask(lambda: context.assumer.assume(target, external_id=external_id), context)
+    answer = execute_call(lambda: context.assumer.assume(target, external_id=external_id), context)
     if answer.mark is Mark.OK:
         return _check(step, Mark.FAILED, f"The role can be assumed {how}; {_ADVICE}.", answer)
     if answer.mark is Mark.REFUSED:
         return _check(step, Mark.REFUSED, f"Refused {how}, as intended.", answer)
-    return _check(step, _unless_failed(answer.mark), f"Whether it is refused {how} is not known.", answer)
+    return _check(step, _unless_failed(answer.mark), f"Whether it is refused {how} could not be determined.", answer)
 
 
 def _unless_failed(mark: Mark) -> Mark:
@@ -210,9 +216,9 @@ def _again(answer: CallResult[Credentials]) -> Check:
     if answer.mark is Mark.OK:
         return _check(Step.ASSUME_AGAIN, Mark.OK, "The role was assumed again with the right external ID.", answer)
     if answer.mark is Mark.REFUSED:
-        what = "The external ID that was accepted before is now refused: the refusals in between prove nothing."
+        what = "The external ID that was accepted before is now refused: the refusals in between are not conclusive."
         return _check(Step.ASSUME_AGAIN, Mark.FAILED, what, answer)
-    what = "Whether the role can still be assumed is not known: the refusals before prove nothing."
+    what = "Whether the role can still be assumed could not be determined: the earlier refusals are not conclusive."
     return _check(Step.ASSUME_AGAIN, answer.mark, what, answer)
 
 
@@ -228,7 +234,7 @@ def _skipped(first: Mark) -> Iterator[Check]:
     why = "was not assumed" if first in {Mark.REFUSED, Mark.FAILED} else "could not be reached"
     yield Check(Step.IDENTITY, Mark.SKIPPED, f"The role {why}: there is no session.")
     for step in (Step.NO_EXTERNAL_ID, Step.OTHER_EXTERNAL_ID, Step.MADE_UP_EXTERNAL_ID, Step.ASSUME_AGAIN):
-        yield Check(step, Mark.SKIPPED, f"The role {why} with the right external ID: a refusal would prove nothing.")
+        yield Check(step, Mark.SKIPPED, f"The role {why} with the right external ID: a refusal would not be conclusive.")
 
 
 def _check(
@@ -256,7 +262,7 @@ def check_trust_scope(target: Target, credentials: SigningCredentials, context: 
     Decided by the trust policy where the role may read itself (iam:GetRole), else by a second principal of the backend's
     account, which proves a failure if it can assume the role. SKIPPED without either.
     """
-    answer = ask(lambda: _read_trust(target, credentials, context), context)
+    answer = execute_call(lambda: _read_trust(target, credentials, context), context)
     if answer.value is not None:
         return judge_trust(target, answer.value)
     if context.second_caller is not None:
@@ -315,7 +321,7 @@ def _read_trust(target: Target, credentials: SigningCredentials, context: Verify
 
 def _try_second(target: Target, second: Assumer, context: VerifyContext) -> Check:
     """A refusal of the second caller proves nothing: its own policies may be the cause."""
-    answer = ask(lambda: second.assume(target), context)
+    answer = execute_call(lambda: second.assume(target), context)
     if answer.mark is Mark.OK:
         what = f"{second.caller.arn} can assume the role too: it trusts more than the backend role."
         return Check(Step.CONFIGURATION, Mark.FAILED, what, evidence={"trusts": WHOLE_ACCOUNT})

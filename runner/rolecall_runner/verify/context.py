@@ -72,13 +72,13 @@ class CallMemo:
         self._lock = threading.Lock()
         self._answers: dict[tuple[str, ...], bool] = {}
 
-    def once(self, key: tuple[str, ...], ask: Callable[[], bool | None]) -> bool | None:
-        """The stored result of the key, else that of `ask`, which is stored unless it is None (not known)."""
+    def get(self, key: tuple[str, ...], call: Callable[[], bool | None]) -> bool | None:
+        """The stored result of the key, else that of `call`, which is stored unless it is None (not known)."""
         with self._lock:
             known = self._answers.get(key)
         if known is not None:
             return known
-        answer = ask()  # not under the lock, since it calls AWS; two threads may make the same call
+        answer = call()  # not under the lock, since it calls AWS; two threads may make the same call
         if answer is not None:
             with self._lock:
                 self._answers.setdefault(key, answer)
@@ -96,7 +96,7 @@ class VerifyContext:
     from 0 to 1.
     `external_ids`: the current external ID of every customer, by name.
     `intended`: the agreed access by role ARN: of the customer's module, or of both accounts' modules of a switch role.
-    `written`: the same as parsed from the modules in output/; empty without modules.
+    `output_access`: the same as parsed from the modules in output/; empty without modules.
     `backend`: the access of the backend module as written, else as planned; None if not known.
     `backend_roles`: ARNs of the backend roles of the manifest's customers; the caller may be one of several.
     `references`: a few customers whose roles are assumed to distinguish problems of the vendor from those of one customer.
@@ -114,7 +114,7 @@ class VerifyContext:
     random: Callable[[], float] = random.random
     external_ids: Mapping[str, str] = field(default_factory=dict)
     intended: Mapping[str, Access] = field(default_factory=dict)
-    written: Mapping[str, Access] = field(default_factory=dict)
+    output_access: Mapping[str, Access] = field(default_factory=dict)
     backend: Access | None = None
     references: Sequence[Target] = ()
     backend_roles: frozenset[str] = frozenset()
@@ -127,16 +127,16 @@ class VerifyContext:
 
     @property
     def rehearsal(self) -> bool:
-        """Whether a sandbox answers instead of AWS."""
+        """Whether a sandbox is used instead of AWS."""
         return self.assumer.caller.rehearsal or self.clients.rehearsal
 
     def earlier(self, target: Target) -> tuple[EarlierModule, ...]:
         """The target's earlier modules."""
         return self.history.earlier.get((str(target.kind), target.name), ())
 
-    def written_is_current(self, target: Target) -> bool:
+    def output_is_current(self, target: Target) -> bool:
         """Whether the target's written module grants the agreed access; True if either is not known."""
-        found, wanted = self.written.get(target.role_arn), self.intended.get(target.role_arn)
+        found, wanted = self.output_access.get(target.role_arn), self.intended.get(target.role_arn)
         return found is None or wanted is None or found == wanted or same_access(found, wanted)
 
     @staticmethod
@@ -216,7 +216,7 @@ def make_context(config: RunConfig) -> VerifyContext:
         random=random.random,
         external_ids={target.name: target.external_id for target in customers if target.external_id is not None},
         intended=access_by_role(found),
-        written=access_by_role(written) if written is not None else {},
+        output_access=access_by_role(written) if written is not None else {},
         backend=next(iter(backends), None),
         references=_references(customers, caller.arn),
         backend_roles=frozenset(target.backend_role_arn for target in customers),

@@ -23,7 +23,7 @@ from rolecall_runner.verify.causes import CAUSES, diagnosis_of
 from rolecall_runner.verify.checks import ANY_ACCOUNT
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.denials import Denial, cause_of_refused_assume, cause_of_refused_call, denial_of
-from rolecall_runner.verify.probe_call import ask
+from rolecall_runner.verify.probe_call import execute_call
 from rolecall_runner.verify.verdict import WHICH, Check, Mark, RotationState, Step, Verdict
 
 Found = Iterator[tuple[str, str]]
@@ -268,7 +268,7 @@ def _written_policy_allows(target: Target, context: VerifyContext) -> bool | Non
 
 def written_trust_policy_allows(target: Target, context: VerifyContext) -> bool | None:
     """Whether the customer's written module allows the backend role to assume the role; None if not known."""
-    access = context.written.get(target.role_arn)
+    access = context.output_access.get(target.role_arn)
     if access is None:
         return None
     caller = Caller(target.backend_role_arn, IdentitySide.ALLOWS_ALL)
@@ -286,7 +286,7 @@ def _deployed_policy_allows(target: Target, context: VerifyContext) -> bool | No
     if reading.not_checkable:
         return None
     arn = target.backend_role_arn
-    return _allows(reading.over(Access(roles={arn: Role(arn, None)}), arn), target)
+    return _allows(reading.merged_with(Access(roles={arn: Role(arn, None)}), arn), target)
 
 
 def _allows(backend: Access, target: Target) -> bool | None:
@@ -317,7 +317,7 @@ def _can_assume_others(target: Target, context: VerifyContext) -> bool | None:
     found: bool | None = None
     for other in context.references:
         if other.role_arn != target.role_arn:
-            answer = context.memory.once(("assume", other.role_arn), lambda other=other: _can_assume(other, context))  # type: ignore[misc]
+            answer = context.memory.get(("assume", other.role_arn), lambda other=other: _can_assume(other, context))  # type: ignore[misc]
             if answer:
                 return True
             found = answer if found is None else found
@@ -326,7 +326,7 @@ def _can_assume_others(target: Target, context: VerifyContext) -> bool | None:
 
 def _can_assume(target: Target, context: VerifyContext) -> bool | None:
     """Whether the target's role can be assumed with its own external ID; None if not known."""
-    answer = ask(lambda: context.assumer.assume(target), context)
+    answer = execute_call(lambda: context.assumer.assume(target), context)
     return {Mark.OK: True, Mark.REFUSED: False}.get(answer.mark)
 
 
@@ -346,6 +346,6 @@ def _working_region(context: VerifyContext) -> str | None:
             return context.clients.client("sts", region).get_caller_identity()
 
     for region in _OTHER_REGIONS:
-        if region != caller.region and ask(lambda region=region: call(region), context).mark is Mark.OK:  # type: ignore[misc]
+        if region != caller.region and execute_call(lambda region=region: call(region), context).mark is Mark.OK:  # type: ignore[misc]
             return region
     return None

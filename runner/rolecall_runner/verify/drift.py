@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from rolecall_generator.iam import Access, ManagedPolicy, Role
 from rolecall_generator.iam.difference import Change, differences, plain_label
-from rolecall_runner.aws import SigningCredentials, Status, TimeIsUpError, account
+from rolecall_runner.aws import DeadlineExceededError, SigningCredentials, Status, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import GONE, NotCheckable, RoleReading, RoleSettings, read_role
 from rolecall_runner.verify.access_snapshot import hash_external_ids
@@ -65,7 +65,7 @@ def drift_of(target: Target, credentials: SigningCredentials, context: VerifyCon
     try:
         with account(credentials):
             reading = read_role(iam, target.role_arn.rpartition("/")[2])
-    except TimeIsUpError as error:
+    except DeadlineExceededError as error:
         what = f"drift could not be checked this time: {error}"
         return Check(Step.DRIFT, Mark.INCONCLUSIVE, what, seconds=context.ticks() - begin), ()
     drift = compare(reading, intended, target.role_arn)
@@ -90,7 +90,7 @@ def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
     wanted = _part(intended, role_arn)
     if reading.missing:
         return Drift(differences(wanted, Access()), gone=True)
-    found = _without_unmanaged_documents(reading.over(wanted, role_arn), wanted)
+    found = _without_unmanaged_documents(reading.merged_with(wanted, role_arn), wanted)
     stale = _stale(reading)
     plain = Access(  # with the agreed tags and descriptions, so that only access differs
         roles={arn: _labelled(role, wanted.roles.get(arn)) for arn, role in found.roles.items()},

@@ -1,9 +1,9 @@
 """Bounds of the agreed access where documents of AWS managed policies are not known.
 
 A manifest names AWS managed policies without their documents. If the role may read them, the deployed document is used. Else
-`data/well_known_policies.json` has bounds for some: `allows` has a few actions that the policy surely allows, `services` all
-services that it covers; `reads_except` adds all `reads` except the listed ones. There are no documents, since AWS changes
-them, mostly by adding to them. A test checks the table against moto's policy documents.
+`data/well_known_policies.json` has bounds for some: `allows` has a few actions that the policy certainly allows, `services`
+all services that it covers; `reads_except` adds all `reads` except the listed ones. There are no documents, since AWS
+changes them, mostly by adding to them. A test checks the table against moto's policy documents.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Statem
 from rolecall_generator.iam.catalog import managed_policy_name
 from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS, Caller, Evaluator, Request
 from rolecall_generator.iam.matching import name_matcher
-from rolecall_runner.aws import SigningCredentials, TimeIsUpError, account
+from rolecall_runner.aws import DeadlineExceededError, SigningCredentials, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import UnreadableDocumentError, document_of
 from rolecall_runner.verify.context import VerifyContext
@@ -77,7 +77,7 @@ def _read(
             version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
             answer = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
         return document_of(answer["Document"], where=arn, partition=target.partition)
-    except (ClientError, BotoCoreError, UnreadableDocumentError, TimeIsUpError):
+    except (ClientError, BotoCoreError, UnreadableDocumentError, DeadlineExceededError):
         return None  # not a failure: iam:GetPolicy is itself among the granted actions that are tried
 
 

@@ -11,8 +11,8 @@ from rolecall_runner.aws import SigningCredentials, allowed_name
 from rolecall_runner.inventory import Target
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.expected_access import READS, Bounds, bounds_of, covers, model_of, statements_of
-from rolecall_runner.verify.probe_call import ProbeVerdict, Tried, try_call
-from rolecall_runner.verify.safe_calls import SafeCall, never, offered, only_reads, safe_call
+from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, try_call
+from rolecall_runner.verify.safe_calls import SafeCall, is_excluded, is_read_only, offered, safe_call
 from rolecall_runner.verify.verdict import Check, Mark, Step
 
 SERVICES_SAMPLED = 8
@@ -57,9 +57,9 @@ def granted_reads(role_arn: str, access: Access) -> dict[str, list[Granted]]:
         if statement.effect != "Allow":
             continue
         for action in _actions(statement):
-            if action.lower() != "s3:getobject" and never(action):
+            if action.lower() != "s3:getobject" and is_excluded(action):
                 continue
-            if only_reads(action):
+            if is_read_only(action):
                 resources = statement.resources or ("*",)
                 found.setdefault(action.partition(":")[0], {}).update(dict.fromkeys((action, each) for each in resources))
     return {service: list(granted) for service, granted in sorted(found.items())}
@@ -126,10 +126,10 @@ def _ambiguous(call: SafeCall, region: str) -> Check:
     does not exist (HeadObject, S3 API reference, November 2026): so the call is not made.
     """
     what = f"{call.action} is not checkable: without s3:ListBucket S3 returns 403 for an object that does not exist"
-    return Check(Step.GRANTED, Mark.SKIPPED, what, evidence=Tried(call, region, ProbeVerdict.UNCLEAR).evidence)
+    return Check(Step.GRANTED, Mark.SKIPPED, what, evidence=ProbeResult(call, region, ProbeVerdict.UNCLEAR).evidence)
 
 
-def _granted_check(tried: Tried) -> Check:
+def _granted_check(tried: ProbeResult) -> Check:
     where = f"{tried.call.action} in {tried.region}"
     match tried.answer:
         case ProbeVerdict.ALLOWED | ProbeVerdict.PROBABLY_ALLOWED:
@@ -139,7 +139,7 @@ def _granted_check(tried: Tried) -> Check:
         case ProbeVerdict.NOT_OFFERED:
             mark, what = Mark.SKIPPED, f"{where}: {tried.not_rehearsed}"
         case _:
-            mark, what = Mark.INCONCLUSIVE, f"whether {where} works is not known"
+            mark, what = Mark.INCONCLUSIVE, f"whether {where} works could not be determined"
     return Check(Step.GRANTED, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)
 
 
@@ -207,7 +207,7 @@ def _no_outside_action(bounds: Bounds) -> str:
     return "nothing to try: the role was granted every action that has a safe call"
 
 
-def _outside_check(tried: Tried) -> Check:
+def _outside_check(tried: ProbeResult) -> Check:
     action = tried.call.action
     match tried.answer:
         case ProbeVerdict.REFUSED:
@@ -217,5 +217,5 @@ def _outside_check(tried: Tried) -> Check:
         case ProbeVerdict.NOT_OFFERED:
             mark, what = Mark.SKIPPED, f"{action}: {tried.not_rehearsed}"
         case _:
-            mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused is not known"
+            mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused could not be determined"
     return Check(Step.OUTSIDE, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)

@@ -1,8 +1,8 @@
 """Changes between the newest module and an earlier one, and the calls that show which of the two is applied.
 
 A run proves that the newest module is applied only if it sees every change: each withdrawn permission refused, each new one
-allowed, the new trust policy in force. Changes that no safe call can show (a write action, a session duration, a tag) are
-named and reported as unseen.
+allowed, the new trust policy in force. Changes that no safe call can detect (a write action, a session duration, a tag)
+are reported as unseen.
 """
 
 from __future__ import annotations
@@ -119,11 +119,11 @@ class _Comparison:
 
     def _differs(self, before: ModuleSide, after: ModuleSide, action: str, resource: str, *, both: bool) -> bool:
         region = self._regions[0]
-        if not before.perhaps(action, resource, region):
+        if not before.possibly_allows(action, resource, region):
             return False
-        if both and after.perhaps(action, resource, region):
-            return before.always(action, resource) != after.always(action, resource)
-        return not after.always(action, resource)
+        if both and after.possibly_allows(action, resource, region):
+            return before.always_allows(action, resource) != after.always_allows(action, resource)
+        return not after.always_allows(action, resource)
 
     def _denies(self) -> Iterator[ChangedPart]:
         allows = (*self._then.allows, *self._now.allows, *self._then.managed, *self._now.managed)
@@ -164,7 +164,7 @@ class _Comparison:
     def _part(
         self, what: str, actions: list[str], resource: str, before: ModuleSide, after: ModuleSide, allowed: bool
     ) -> ChangedPart:
-        """The change with calls that `before` surely allows and `after` surely does not."""
+        """The change with calls that `before` certainly allows and `after` certainly does not."""
         probes: list[Probe] = []
         for action in actions:
             if len(probes) >= CALLS_PER_PART:
@@ -181,17 +181,17 @@ class _Comparison:
                 continue
             conclusive = not call.absent or (
                 # Without s3:ListBucket S3 returns 403 for a key that does not exist, even with s3:GetObject.
-                before.surely("s3:ListBucket", call.resource.partition("/")[0], region)
-                and after.surely("s3:ListBucket", call.resource.partition("/")[0], region)
+                before.certainly_allows("s3:ListBucket", call.resource.partition("/")[0], region)
+                and after.certainly_allows("s3:ListBucket", call.resource.partition("/")[0], region)
             )
-            surely = before.surely(call.action, call.resource, region)
-            if conclusive and surely and not after.perhaps(call.action, call.resource, region):
+            surely = before.certainly_allows(call.action, call.resource, region)
+            if conclusive and surely and not after.possibly_allows(call.action, call.resource, region):
                 return Probe(call, region, allowed)
         return None
 
 
 class ModuleSide:
-    """One module of a comparison: its statements, and whether it surely or perhaps allows a call."""
+    """One module of a comparison: its statements, and whether it certainly or possibly allows a call."""
 
     def __init__(self, target: Target, bounds: Bounds) -> None:
         self.bounds = bounds
@@ -239,15 +239,15 @@ class ModuleSide:
             for each in self.allows
         )
 
-    def always(self, action: str, resource: str) -> bool:
+    def always_allows(self, action: str, resource: str) -> bool:
         """Whether the action is always allowed: conditional Allow statements are ignored, all Deny statements apply."""
         return self._strict.may(Request(self._caller, resource, action)).allowed
 
-    def surely(self, action: str, resource: str, region: str) -> bool:
+    def certainly_allows(self, action: str, resource: str, region: str) -> bool:
         """Whether the call is allowed whatever the unknown policies contain."""
         return self._least.may(self._request(action, resource, region, free=False)).allowed
 
-    def perhaps(self, action: str, resource: str, region: str) -> bool:
+    def possibly_allows(self, action: str, resource: str, region: str) -> bool:
         """Whether the call may be allowed, by an unknown policy or with an unknown condition key."""
         if self.bounds.unknown:
             return True
@@ -266,7 +266,7 @@ def trust_changed(then: Access, now: Access, target: Target) -> bool:
 
 
 def trust_answers(then: Access, target: Target, checks: tuple[Check, ...]) -> Iterator[tuple[Check, bool]]:
-    """Checks of assumes that the earlier trust policy surely decides, each with whether AWS decided the same.
+    """Checks of assumes that the earlier trust policy certainly decides, each with whether AWS decided the same.
 
     False shows that the earlier trust policy is no longer in force.
     """

@@ -25,7 +25,7 @@ from rolecall_runner.verify.module_changes import (
     trust_answers,
     trust_changed,
 )
-from rolecall_runner.verify.probe_call import ProbeVerdict, Tried, try_call
+from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, try_call
 from rolecall_runner.verify.verdict import OLDER_MODULE, UNSEEN, Check, Mark, Step, read_in_full
 
 _NAMED = 3
@@ -33,7 +33,7 @@ _FOREIGN_POLICIES = frozenset({"service control policy", "resource control polic
 
 
 @dataclass(slots=True)
-class Newest:
+class NewestModule:
     """Collects what the checks of one target show about its newest module. Call the methods in their order."""
 
     target: Target
@@ -96,7 +96,7 @@ class Newest:
         }
         return tuple(found.values())
 
-    def _check(self, probe: Probe, tried: Tried, *, explained: bool) -> Check:
+    def _check(self, probe: Probe, tried: ProbeResult, *, explained: bool) -> Check:
         mark, what = _outcome(probe, tried.answer, explained=explained)
         evidence = dict(tried.evidence)
         if mark is Mark.FAILED and explained and not _limited(tried.message):
@@ -112,9 +112,9 @@ class Newest:
             return check
         resource = str(check.evidence.get("resource", "*"))
         if check.step is Step.OUTSIDE:
-            explained = any(side.perhaps(action, resource, region) for side in self._sides)
+            explained = any(side.possibly_allows(action, resource, region) for side in self._sides)
         else:
-            explained = any(not side.surely(action, resource, region) for side in self._sides)
+            explained = any(not side.certainly_allows(action, resource, region) for side in self._sides)
         if not explained:
             return check
         self._older.append(f"{action} {'still works' if check.step is Step.OUTSIDE else 'does not work yet'}")
@@ -152,10 +152,10 @@ class Newest:
         if not has_session:
             return
         if unseen := list(dict.fromkeys(self._unseen(checks))):
-            what = f"whether the newest module is applied is not known: no call can show these changes: {_listed(unseen)}"
+            what = f"no AWS call can detect whether these changes of the newest module are applied: {_listed(unseen)}"
             yield Check(Step.MODULE, Mark.SKIPPED, what, evidence={UNSEEN: unseen})
         else:
-            yield Check(Step.MODULE, Mark.OK, "the newest module is applied: each of its changes was seen")
+            yield Check(Step.MODULE, Mark.OK, "the newest module is applied: each of its changes was detected")
 
     def _unseen(self, checks: Sequence[Check]) -> Iterator[str]:
         if read_in_full(checks):
@@ -196,7 +196,7 @@ def _outcome(probe: Probe, answer: ProbeVerdict, *, explained: bool) -> tuple[Ma
     elif answer is ProbeVerdict.ALLOWED:
         when = "an earlier module granted it, the newest one does not"
         return Mark.FAILED, f"{action} still works: {when}" if explained else f"{action} works again: {when}"
-    return Mark.INCONCLUSIVE, f"whether {action} {'works' if probe.allowed else 'is refused'} is not known"
+    return Mark.INCONCLUSIVE, f"whether {action} {'works' if probe.allowed else 'is refused'} could not be determined"
 
 
 def _limited(message: str) -> bool:

@@ -52,7 +52,7 @@ class CallResult(Generic[T]):
     attempts: int = 1
 
 
-def ask(call: Callable[[], T], context: VerifyContext) -> CallResult[T]:
+def execute_call(call: Callable[[], T], context: VerifyContext) -> CallResult[T]:
     """Make the call, with retries while the result is inconclusive. Exceptions become results."""
     begin = context.ticks()
     answer, attempts = with_retries(
@@ -113,7 +113,7 @@ class ProbeVerdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class ProbeResult:
     """A call and its result. `code` and `message` are AWS's, without secrets; empty if the call succeeded."""
 
     call: SafeCall
@@ -153,7 +153,7 @@ _REQUEST_INVALID = re.compile(
 _NOT_ENABLED = re.compile(r"not (?:been )?(?:enabled|subscribed|set up)|opt(?:ed)?[- ]in|complete .* setup", re.IGNORECASE)
 
 
-def answer_of(failure: Failure) -> ProbeVerdict:
+def verdict_of_failure(failure: Failure) -> ProbeVerdict:
     """What an error proves. Only a refusal by AWS counts as REFUSED; unknown errors are UNCLEAR."""
     if failure.status is Status.REFUSED:
         return ProbeVerdict.UNCLEAR if _NOT_ENABLED.search(failure.message) else ProbeVerdict.REFUSED
@@ -166,7 +166,7 @@ def answer_of(failure: Failure) -> ProbeVerdict:
     return ProbeVerdict.PROBABLY_ALLOWED if _REQUEST_INVALID.search(failure.code) else ProbeVerdict.UNCLEAR
 
 
-def try_call(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Tried:
+def try_call(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> ProbeResult:
     """Make the call in a Region, with retries while the error is transient. Never raises."""
     begin = context.ticks()
     failure, attempts = with_retries(
@@ -176,9 +176,9 @@ def try_call(call: SafeCall, region: str, credentials: SigningCredentials, conte
         random=context.random,
         sleep=context.sleep,
     )
-    answer = ProbeVerdict.ALLOWED if failure is None else answer_of(failure)
+    answer = ProbeVerdict.ALLOWED if failure is None else verdict_of_failure(failure)
     code, message = ("", "") if failure is None else (failure.code, failure.message)
-    return Tried(call, region, answer, code, message, context.ticks() - begin, attempts)
+    return ProbeResult(call, region, answer, code, message, context.ticks() - begin, attempts)
 
 
 def _call_once(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Failure | None:

@@ -22,7 +22,7 @@ from rolecall_generator.iam.catalog import SERVICE_PREFIXES, action_of, find_act
 from rolecall_generator.iam.matching import name_matcher
 
 NEVER: Mapping[str, tuple[str, ...]] = {
-    "hands out credentials or secrets": (
+    "returns credentials or secrets": (
         "*:get*token", "*:get*credentials*", "*:get*password*", "*:get*secretvalue", "*:batchgetsecret*", "kms:decrypt",
         "kms:get*", "sts:*", "sso:get*", "signin:*", "cognito-identity:*", "ssm:getparameter*", "iam:getcredentialreport",
         "lambda:getfunction", "lambda:getlayerversion*", "ecr:getdownload*", "ecr:batchget*", "codeartifact:get*",
@@ -96,13 +96,13 @@ ModelOf = Callable[[str], Any]
 """Botocore's service model by service name; a shared client has it."""
 
 
-def never(action: str) -> str | None:
+def is_excluded(action: str) -> str | None:
     """Why an action is never tried; None if it may be."""
     lower = action.lower()
     return next((why for why, patterns in NEVER.items() if any(name_matcher(p)(lower) for p in patterns)), None)
 
 
-def only_reads(action: str) -> bool:
+def is_read_only(action: str) -> bool:
     """Whether the action exists and its only access levels are Read and List."""
     found = find_action(action)
     return found is not None and found.levels <= _READING
@@ -113,11 +113,11 @@ def safe_call(action: str, resource: str, model_of: ModelOf, *, absent_name: str
 
     `absent_name`: last part of a key that is not in the bucket.
     """
-    if not only_reads(action):
+    if not is_read_only(action):
         return None
     if action.lower() == "s3:getobject":
         return _absent_object(action, resource, absent_name)
-    if never(action):
+    if is_excluded(action):
         return None
     for service in _services_by_prefix().get(action.partition(":")[0].lower(), ()):
         found = min(_candidates(action, resource, service, model_of(service)), key=_preference, default=None)

@@ -1,6 +1,6 @@
-"""Checks of switch roles: whether people can switch, and whether the trust policy enforces MFA.
+"""Checks of switch roles: whether users can switch, and whether the trust policy enforces MFA.
 
-A run cannot switch in place of a person. So the configuration is read in both accounts, where the run has credentials that
+A run cannot switch roles in place of a user. The configuration is read in both accounts, where the run has credentials that
 may read IAM, and the evaluator decides on it.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from rolecall_generator.iam import Access, Group, ManagedPolicy, User
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, IdentitySide, Request
-from rolecall_runner.aws import Status, TimeIsUpError, account
+from rolecall_runner.aws import DeadlineExceededError, Status, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import (
     GONE,
@@ -51,7 +51,7 @@ def check_switch_role(target: Target, context: VerifyContext) -> Iterator[Check]
     yield Check(
         Step.CONFIGURATION,
         Mark.SKIPPED,
-        "switching is not checkable: only a person can sign in to the console and switch",
+        "switching is not checkable: only a user can sign in to the console and switch roles",
     )
     intended = context.intended.get(target.role_arn)
     if intended is None or target.role_arn not in intended.roles:
@@ -59,7 +59,7 @@ def check_switch_role(target: Target, context: VerifyContext) -> Iterator[Check]
         return
     try:
         live = _read(target, intended, context)
-    except TimeIsUpError as error:
+    except DeadlineExceededError as error:
         yield Check(Step.CONFIGURATION, Mark.INCONCLUSIVE, f"the configuration could not be read this time: {error}")
         return
     yield _role_check(target, intended, live)
@@ -110,7 +110,7 @@ def _without_mfa(target: Target, intended: Access, reading: RoleReading) -> str:
     """The problem if the deployed trust policy allows an assume without the required MFA; empty otherwise."""
     if not target.require_mfa or not isinstance(reading.settings, RoleSettings) or reading.missing:
         return ""
-    evaluator = Evaluator(reading.over(intended, target.role_arn))
+    evaluator = Evaluator(reading.merged_with(intended, target.role_arn))
     for arn in (*sorted(intended.users), target.backend_role_arn):
         request = Request(Caller(arn, IdentitySide.ALLOWS_ALL), target.role_arn, context={MFA: ()})
         if evaluator.may_assume(request).allowed:
@@ -168,7 +168,7 @@ def _is_note(change: Change, found: User, wanted: User) -> bool:
 def _cannot_switch(target: Target, intended: Access, live: _Live, user: User) -> Iterator[str]:
     """The problem if the user may not switch, with unread parts as agreed."""
     groups = {**intended.groups, **{arn: group for arn, group in live.groups.items() if isinstance(group, Group)}}
-    own = live.role.over(intended, target.role_arn) if live.role is not None else intended
+    own = live.role.merged_with(intended, target.role_arn) if live.role is not None else intended
     read = {arn: policy for arn, policy in live.policies.items() if isinstance(policy, ManagedPolicy)}
     policies = {**intended.policies, **own.policies, **read}
     access = Access(roles=own.roles, policies=policies, groups=groups, users={user.arn: user})

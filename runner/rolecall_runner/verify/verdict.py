@@ -47,8 +47,8 @@ _SIGNS_AND_MEANINGS: Mapping[Mark, tuple[str, str]] = {
     Mark.OK: ("✓", "as intended"),
     Mark.REFUSED: ("⊘", "refused, as intended"),
     Mark.SKIPPED: ("-", "not tried"),
-    Mark.INCONCLUSIVE: ("?", "no clear answer, even after retries"),
-    Mark.UNREACHABLE: ("!", "no answer"),
+    Mark.INCONCLUSIVE: ("?", "inconclusive, even after retries"),
+    Mark.UNREACHABLE: ("!", "no response"),
     Mark.FAILED: ("✗", "not as intended"),
 }
 
@@ -85,7 +85,7 @@ class RotationState(StrEnum):
 
     WAITING = "waiting"
     BOTH = "both"
-    NEW_ALONE = "new-alone"
+    NEW_ONLY = "new-only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Check:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Under Step.MODULE: the changes of the newest module that no call could show."""
+        """Under Step.MODULE: the changes of the newest module that no call could detect."""
         return tuple(str(each) for each in self.evidence.get(UNSEEN, ()))
 
     @property
@@ -143,7 +143,7 @@ class Diagnosis:
 class Verdict:
     """The checks and diagnoses of one customer (`kind` customer) or switch role (`kind` switch-role).
 
-    `rehearsal`: a sandbox answered instead of AWS, so nothing is known about the live account. `form`: how the customer
+    `rehearsal`: a sandbox was used instead of AWS, so nothing is known about the live account. `form`: how the customer
     applies modules, a value of `update_message.Form`; empty if not known.
     """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rolecall_generator.iam.evaluation import Identity, identity_of
 from rolecall_runner.aws import AccountSession, Credentials, Status, failure_of
-from rolecall_runner.execution import Outcome, PerProcess
+from rolecall_runner.execution import Outcome, ProcessLocal
 from rolecall_runner.inventory import Target, TargetKind
 from rolecall_runner.verify.agreed_access import access_before
 from rolecall_runner.verify.checks import AssumeChecks, check_assume, check_trust_scope
@@ -17,7 +17,7 @@ from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.diagnosis import diagnose
 from rolecall_runner.verify.drift import drift_of
 from rolecall_runner.verify.grants import try_grants, try_outside
-from rolecall_runner.verify.newest_module import Newest
+from rolecall_runner.verify.newest_module import NewestModule
 from rolecall_runner.verify.switch_role_users import check_switch_role
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict, configuration_agrees
 
@@ -27,7 +27,7 @@ class RunInfo:
     """One verify run, for reports.
 
     `manifest` and `selection` are as the user gave them; `started` and `ended` have a time zone; `version` is rolecall's.
-    `targets`: number of selected targets; 0: as many as there are verdicts. `rehearsal`: a sandbox answered instead of AWS.
+    `targets`: number of selected targets; 0: as many as there are verdicts. `rehearsal`: a sandbox was used instead of AWS.
     """
 
     run_id: str
@@ -93,7 +93,7 @@ def verify(target: Target, context: VerifyContext) -> Verdict:
 class VerifyTask:
     """`verify` as a task of the engines: its outcome has the verdict as JSON values and its mark as the status."""
 
-    context: PerProcess[VerifyContext]
+    context: ProcessLocal[VerifyContext]
     name: str = "verify"
 
     def __call__(self, target: Target) -> Outcome:
@@ -125,7 +125,7 @@ def _customer(target: Target, context: VerifyContext) -> Iterator[Check]:
     assumed = check_assume(target, context)
     # While a rotation waits for the customer, the newest module is known not to be applied.
     earlier = context.earlier(target) if assumed.target is target else ()
-    newest = Newest(target, context.intended.get(target.role_arn), earlier, context)
+    newest = NewestModule(target, context.intended.get(target.role_arn), earlier, context)
     explained = newest.explain(assumed.checks)
     yield from explained
     first = assumed.credentials
@@ -141,7 +141,7 @@ def _customer(target: Target, context: VerifyContext) -> Iterator[Check]:
 
 
 def _with_session(
-    target: Target, assumed: AssumeChecks, first: Credentials, newest: Newest, context: VerifyContext
+    target: Target, assumed: AssumeChecks, first: Credentials, newest: NewestModule, context: VerifyContext
 ) -> Iterator[Check]:
     """The checks that need a session of the role."""
     if assumed.target is not target:
@@ -170,7 +170,7 @@ def _with_session(
 def _switch_role(target: Target, context: VerifyContext) -> Iterator[Check]:
     """The checks of a switch role, and whether its newest modules are applied."""
     checks = tuple(_guarded(Step.CONFIGURATION, lambda: check_switch_role(target, context)))
-    newest = Newest(target, context.intended.get(target.role_arn), context.earlier(target), context)
+    newest = NewestModule(target, context.intended.get(target.role_arn), context.earlier(target), context)
     if any(check.mark is Mark.FAILED for check in checks) and _matches_earlier(newest, target, context):
         checks = tuple(
             replace(check, evidence={**check.evidence, OLDER_MODULE: True}) if check.mark is Mark.FAILED else check
@@ -181,7 +181,7 @@ def _switch_role(target: Target, context: VerifyContext) -> Iterator[Check]:
         yield from newest.conclude(checks)
 
 
-def _matches_earlier(newest: Newest, target: Target, context: VerifyContext) -> bool:
+def _matches_earlier(newest: NewestModule, target: Target, context: VerifyContext) -> bool:
     """Whether the switch role is exactly as in an earlier module that may still be applied."""
     for each in newest.candidates:
         then = replace(context, intended={target.role_arn: each.access})

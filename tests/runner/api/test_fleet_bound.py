@@ -21,8 +21,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryRig]:
 
 def test_bound_clients_sign_as_their_account_in_any_thread(rig: QueryRig) -> None:
     """Two accounts side by side, from a thread that knows of neither: clients, paginators, pages."""
-    clients, sessions = rig.means.get()
-    bound = [AccountClients(clients, sessions.of(target), target) for target in rig.targets]
+    clients, sessions = rig.connections.get()
+    bound = [AccountClients(clients, sessions.session(target), target) for target in rig.targets]
     found: list[list[str]] = []
 
     def ask() -> None:
@@ -44,9 +44,9 @@ def test_bound_clients_sign_as_their_account_in_any_thread(rig: QueryRig) -> Non
 
 def test_an_unbound_client_stays_refusing(rig: QueryRig) -> None:
     """Binding leaves the shared client as it was: outside an account it signs nothing."""
-    clients, sessions = rig.means.get()
+    clients, sessions = rig.connections.get()
     target = rig.targets[0]
-    AccountClients(clients, sessions.of(target), target).client("ec2").describe_vpcs()
+    AccountClients(clients, sessions.session(target), target).client("ec2").describe_vpcs()
 
     with pytest.raises(OutsideAccountError):
         clients.client("ec2", "us-east-1").describe_vpcs()
@@ -54,9 +54,9 @@ def test_an_unbound_client_stays_refusing(rig: QueryRig) -> None:
 
 def test_exceptions_and_plain_members_pass_through(rig: QueryRig) -> None:
     """`client.exceptions.X` can be caught, and no repr shows credentials."""
-    clients, sessions = rig.means.get()
+    clients, sessions = rig.connections.get()
     target = rig.targets[0]
-    session = AccountClients(clients, sessions.of(target), target)
+    session = AccountClients(clients, sessions.session(target), target)
     client = session.client("dynamodb")
 
     assert isinstance(client, AccountProxy)

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fast_stub import FastStub, Options, instance_of, key_of, secret_of, token_of
 from rolecall_runner.aws.aws_errors import Status, failure_of
 from rolecall_runner.aws.clients import Clients, ClientSettings, OutsideAccountError, _timestamp, account
-from rolecall_runner.aws.retry import RetryPolicy, TimeIsUpError, deadline
+from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline
 from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings
 from stub_fleet import AskStub, MakeSessions, stub_targets
@@ -201,7 +201,7 @@ def test_no_call_is_sent_after_the_deadline(clients: Clients, stub: FastStub) ->
     client = clients.client("sts", "us-east-1")
     before = stub.counts()["requests"]
 
-    with account(keys("222222222222")), deadline(1.0, lambda: 2.0), pytest.raises(TimeIsUpError):
+    with account(keys("222222222222")), deadline(1.0, lambda: 2.0), pytest.raises(DeadlineExceededError):
         client.get_caller_identity()
 
     assert before == stub.counts()["requests"]

@@ -253,11 +253,11 @@ def test_a_session_is_shared_while_somebody_holds_it() -> None:
     assume, _ = assumer()
     sessions = Sessions(assume, clock=Clock())
 
-    held = sessions.of(stub_target(1))
+    held = sessions.session(stub_target(1))
 
-    assert held is sessions.of(stub_target(1))
-    assert held is not sessions.of(replace(stub_target(1), external_id="another"))
-    assert held is not sessions.of(stub_target(2))
+    assert held is sessions.session(stub_target(1))
+    assert held is not sessions.session(replace(stub_target(1), external_id="another"))
+    assert held is not sessions.session(stub_target(2))
     assert 1 == len(sessions._sessions)
 
 

@@ -35,7 +35,7 @@ from attempt_cases import (
     said_by_ec2,
 )
 from rolecall_runner.aws.first_attempt import FirstAttempt, _Outcome, _Request
-from rolecall_runner.aws.retry import TimeIsUpError
+from rolecall_runner.aws.retry import DeadlineExceededError
 
 
 @pytest.fixture(autouse=True)
@@ -197,13 +197,13 @@ def test_what_needs_a_proxy_is_left_to_botocore() -> None:
 
 
 def test_a_deadline_ends_the_call_at_once(waits: list[float]) -> None:
-    """No retry: the target's time is up."""
+    """No retry: the time limit of the target was exceeded."""
 
     def late(_request: Any) -> AWSResponse:
-        raise TimeIsUpError("the target's time is up")
+        raise DeadlineExceededError("the time limit of the target was exceeded")
 
     script = Script([late])
-    with pytest.raises(TimeIsUpError):
+    with pytest.raises(DeadlineExceededError):
         client_of("sts", script, lean=True).get_caller_identity()
 
     assert (1, []) == (len(script.sent), waits)

@@ -67,8 +67,8 @@ def test_run_that_does_not_exist_is_usage_error(notes: Path, option: str) -> Non
     other = runner("verify", option, "0000", cwd=notes)
 
     assert (2, 2) == (none.code, other.code)
-    assert "error: .rolecall/runs: there are no runs of verify yet\n  hint: " in none.err
-    assert "error: .rolecall/runs: there is no run 0000\n  hint: `runner history`" in other.err
+    assert "error: .rolecall/runs: no runs of verify found\n  hint: " in none.err
+    assert "error: .rolecall/runs: no such run: 0000\n  hint: `runner history`" in other.err
 
 
 def test_broken_run_hides_no_other_run(notes: Path) -> None:

@@ -65,11 +65,11 @@ def test_the_form_for_programs(stage: Stage) -> None:
     bodies = [json.loads(done.out) for done in (good, bad)]
 
     assert [(0, ""), (1, "")] == [(done.code, done.err) for done in (good, bad)]
-    assert [(True, True), (False, False)] == [(body["verified"], body["let_in"]) for body in bodies]
+    assert [(True, True), (False, False)] == [(body["verified"], body["can_assume"]) for body in bodies]
     assert [bodies[0]["entry"]["verified"]["run"], None] == [body["run"] for body in bodies]
-    assert bodies[1]["letter"].startswith("[rehearsal (sandbox): do not send this]\n\nHello,")
+    assert bodies[1]["message"].startswith("[rehearsal (sandbox): do not send this]\n\nHello,")
     assert [True, True] == [body["rehearsal"] for body in bodies]
-    assert {"customer", "account_id", "seen", "looks", "waited_seconds", "verdict"} < set(bodies[0])
+    assert {"customer", "account_id", "result", "attempts", "waited_seconds", "verdict"} < set(bodies[0])
 
 
 def test_where_nothing_can_be_said_the_code_is_another(stage: Stage) -> None:
@@ -85,7 +85,7 @@ def test_mistakes_are_named_with_their_mend(stage: Stage) -> None:
     """A time that is none, a name that is not there, another role on AWS."""
     cases = {
         ("account1", "--every", "0s"): "--every: '0s' is not a valid duration",
-        ("account1", "--timeout", "soon"): "write 30s, 15m, 2h, 7d or 1h30m",
+        ("account1", "--timeout", "soon"): "use a duration such as 30s, 15m, 2h, 7d or 1h30m",
         ("acount1",): "did you mean account1?",
         ("reena-in-sumesh",): "reena-in-sumesh is a switch role",
         ("account1", "--as", "backend_role"): "--as: --as requires a sandbox",
@@ -107,7 +107,7 @@ def test_ctrl_c_ends_the_wait_and_says_how_to_go_on(stage: Stage) -> None:
 
     assert first.startswith("account1: not yet: AWS refuses: the role does not exist")
     assert (130, "") == (child.returncode, out), err
-    assert "interrupted; of account1: AWS refuses" in err
+    assert "interrupted; last result of account1: AWS refuses" in err
     assert "hint: runner onboard account1 continues the wait; recorded results are kept" in err
     assert "Traceback" not in err
     assert json.loads((stage.folder / "output" / "status.sandbox.json").read_text())["customers"]["account1"]["handed_over"]
@@ -123,7 +123,7 @@ def test_a_roll_call_feeds_the_status(stage: Stage) -> None:
     assert {"account1": "not-handed-over", "account2": "verified", "account3": "verified"} == {
         row["name"]: row["state"] for row in shown["accounts"] if row["kind"] == "customer"
     }
-    assert {run_id} == {row["entry"]["asked"]["run"] for row in shown["accounts"] if "asked" in row["entry"]}
+    assert {run_id} == {row["entry"]["last_run"]["run"] for row in shown["accounts"] if "last_run" in row["entry"]}
     assert (True, False) == (shown["rehearsal"], plain["rehearsal"])
     assert {"not-handed-over": 4} == {state: count for state, count in plain["counts"].items() if count}
 
@@ -150,4 +150,4 @@ def test_an_interrupted_roll_call_keeps_what_it_heard(stage: Stage) -> None:
     found = json.loads((stage.folder / "output" / "status.sandbox.json").read_text())["customers"]
 
     assert "account2: ok" in first
-    assert "ok" == found["account2"]["asked"]["mark"]
+    assert "ok" == found["account2"]["last_run"]["mark"]

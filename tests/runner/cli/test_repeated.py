@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rolecall_runner.cli.options import repeated
+from rolecall_runner.cli.options import repeat_command
 
 app = typer.Typer()
 
@@ -28,7 +28,7 @@ def play(
 ) -> None:
     """Say how to go on."""
     del limit, manifest, reader, sandbox, timeout, forks, scheduler_tls
-    typer.echo(repeated(context, "runner play --resume r"))
+    typer.echo(repeat_command(context, "runner play --resume r"))
 
 
 @pytest.mark.parametrize(

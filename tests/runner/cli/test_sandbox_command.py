@@ -209,7 +209,7 @@ def test_second_start_is_refused_while_the_first_one_starts(
     with pytest.raises(SandboxError, match="another sandbox is starting or running in this folder"):
         start_sandbox(home, SandboxRequest(None, str(tmp_path)))
 
-    assert (None, False) == (starting.poll(), home.wanted.exists())
+    assert (None, False) == (starting.poll(), home.request.exists())
 
 
 def test_down_stops_a_sandbox_that_is_still_starting(home: StateDir, starting: subprocess.Popen[bytes]) -> None:
@@ -261,10 +261,10 @@ def test_rehearsal_without_terraform_reports_its_backend(notes: Path) -> None:
     machine = json.loads(runner("rehearse", "--only", "account1", "--format", "json", cwd=notes, environ=without).out)
 
     assert 0 == done.code, done.out + done.err
-    assert "no terraform or tofu is on PATH" in done.out
+    assert "neither terraform nor tofu is on PATH" in done.out
     assert "6 of 6 modules applied by parsed modules" in done.out
     assert ("parsed modules", ["customers/account1"], True) == (
-        machine["how"],
+        machine["method"],
         [module["path"] for module in machine["modules"]],
         machine["passed"],
     )

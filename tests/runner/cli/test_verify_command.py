@@ -90,7 +90,7 @@ def test_mistakes_have_their_code_and_mend(world: InProcessSandbox, notes: Path)
     assert [8, 2, 5, 3] == [done.code for done in (nobody, missing, other, broken)]
     for done, words in (
         (nobody, "no AWS credentials"),
-        (missing, "there is no run 0000"),
+        (missing, "no such run: 0000"),
         (other, "the manifest has changed"),
         (broken, "accounts.yaml:1:"),
     ):

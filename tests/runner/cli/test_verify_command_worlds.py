@@ -55,7 +55,7 @@ def test_an_open_role_is_told_and_asked_again_with_retry(notes: Path) -> None:
     assert "[no-external-id-condition]" in first.out
     assert ["account2"] == [verdict["name"] for verdict in again["verdicts"]]
     assert again["ok"]
-    assert (2, True) == (nothing.code, "nothing of it is left to be asked again" in nothing.err)
+    assert (2, True) == (nothing.code, "all of its accounts succeeded" in nothing.err)
 
 
 def test_what_cannot_be_asked_is_inconclusive(notes: Path) -> None:

@@ -262,7 +262,7 @@ def test_any_rows_survive_parquet_and_sql(tmp_path_factory: pytest.TempPathFacto
     files = list((runs / "out").rglob("*.parquet"))
     read = read_parquet(files[0]) if files else []
     with open_database(read_catalog(runs), "s3_buckets") as database:
-        selected = list(database.ask("from s3_buckets").rows())
+        selected = list(database.execute("from s3_buckets").rows())
 
     assert len(rows) == len(read) == len(selected)
     assert len(list(read_rows(runs, [asked]))) == len(rows)

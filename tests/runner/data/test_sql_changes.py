@@ -129,7 +129,7 @@ def test_one_run_alone_cannot_be_compared(tmp_path: Path) -> None:
     ended = runner("sql", "--changes", "ec2_instances", cwd=tmp_path)
 
     assert int(ExitCode.USAGE) == ended.code
-    assert "repeat the same query" in ended.err
+    assert "run the query again" in ended.err
 
 
 KEYS = st.dictionaries(

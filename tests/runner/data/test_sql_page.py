@@ -12,7 +12,7 @@ import pytest
 from command_rig import runner
 from query_journals import Answering, write_run
 from rolecall_generator.errors import ExitCode
-from rolecall_runner.data.column_types import MOST_FIELDS
+from rolecall_runner.data.column_types import MAX_FIELDS
 from rolecall_runner.data.data_output import write_dataset
 from rolecall_runner.data.database import ROW_GROUP_ROWS
 from rolecall_runner.data.run_rows import PLACE_TYPES, recorded_query
@@ -51,6 +51,6 @@ def test_the_pages_question_over_a_data_set_works(tmp_path: Path) -> None:
 def test_the_pages_figures_are_those_of_the_code() -> None:
     """Rows of a group, fields of an object and the first columns are as the page says."""
     assert f"row groups of {ROW_GROUP_ROWS:,} rows" in PAGE
-    assert f"more than {MOST_FIELDS} free" in PAGE
+    assert f"more than {MAX_FIELDS} free" in PAGE
     first = [f"`{name}`" for name in PLACE_TYPES]
     assert f"{', '.join(first[:-1])} and {first[-1]} come first" in PAGE

@@ -41,7 +41,7 @@ def ask(rig: QueryRig, runs: Path, run_id: str, question: QuerySpec) -> None:
     moment = MOMENT.isoformat()
     text = json.dumps(describe(question))
     record = RunRecord(run_id, "query", "accounts.yaml", "f", "all", len(rig.targets), moment, text, "0", moment)
-    task = QueryTask(question, rig.means, now=lambda: MOMENT)
+    task = QueryTask(question, rig.connections, now=lambda: MOMENT)
     with Journal.start(runs, record) as journal:
         for _ in record_results(run(task, rig.targets, engine="serial"), journal):
             pass
@@ -83,7 +83,7 @@ def test_sql_says_what_a_plain_loop_says(world: World) -> None:
     """Accounts, Regions, ids and times of the table are those of boto3."""
     sql = "select account, region, InstanceId, LaunchTime from ec2_instances"
     with open_database(read_catalog(world.runs), sql) as database:
-        rows = list(database.ask(sql).rows())
+        rows = list(database.execute(sql).rows())
 
     assert loop(world.rig) == {
         (row["account"], row["region"], row["InstanceId"], datetime.fromisoformat(row["LaunchTime"])) for row in rows
@@ -107,7 +107,7 @@ def test_the_account_that_was_denied_stands_in_errors(world: World) -> None:
     last = "(select max(run_id) from ec2_instances)"
     sql = f"select account, region, outcome, code from errors where run_id = {last} order by all"  # noqa: S608 - no input
     with open_database(read_catalog(world.runs), sql) as database:
-        rows = [tuple(row.values()) for row in database.ask(sql).rows()]
+        rows = [tuple(row.values()) for row in database.execute(sql).rows()]
 
     assert [("denied", region, "denied", "UnauthorizedOperation") for region in sorted(REGIONS)] == rows
 

@@ -74,7 +74,7 @@ def test_a_cluster_without_workers_is_an_error(tmp_path: Path) -> None:
     """Not a run that waits for ever."""
     with local_cluster(0) as cluster:
         place = DaskCluster(cluster.scheduler_address, wait_seconds=0.2)
-        with pytest.raises(ClusterError, match=r"no worker has come within 0\.2 s"):
+        with pytest.raises(ClusterError, match=r"no worker connected within 0\.2 s"):
             list(run(Every(tmp_path), targets(1), engine=DaskEngine(place)))
 
 
@@ -97,14 +97,14 @@ def test_a_cluster_with_tls_is_reached_with_its_files_alone(tmp_path: Path) -> N
             list(run(Every(tmp_path), targets(3), engine=DaskEngine(bare)))
 
     assert 3 == len(results)
-    assert "whether it wants TLS" in str(raised.value.hint)
+    assert "requires TLS" in str(raised.value.hint)
 
 
 @pytest.mark.parametrize(
     ("files", "said"),
     [
         ({"tls_ca": Path("ca.pem")}, "of CA, certificate and key only ca is given"),
-        (dict.fromkeys(("tls_ca", "tls_cert", "tls_key"), Path("absent.pem")), "absent.pem: there is no such file"),
+        (dict.fromkeys(("tls_ca", "tls_cert", "tls_key"), Path("absent.pem")), "absent.pem: file not found"),
     ],
 )
 def test_half_of_the_tls_files_is_an_error(files: dict[str, Path], said: str, tmp_path: Path) -> None:
@@ -131,16 +131,16 @@ from pathlib import Path
 from dask_rig import QUICK, Every, targets
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.execution.dask import DaskEngine
-from rolecall_runner.execution.interface import Outside
+from rolecall_runner.execution.interface import Runtime
 from rolecall_runner.execution.threads import stops_on_ctrl_c
 from rolecall_runner.execution.execution_options import run
 
 if __name__ == "__main__":
-    outside = Outside()
+    runtime = Runtime()
     task = Every(Path(sys.argv[1]), slow=0.02)
     try:
-        with stops_on_ctrl_c(outside.stop):
-            for result in run(task, targets(100_000), engine=DaskEngine(), settings=QUICK, outside=outside):
+        with stops_on_ctrl_c(runtime.stop):
+            for result in run(task, targets(100_000), engine=DaskEngine(), settings=QUICK, runtime=runtime):
                 print(result.target, flush=True)
     except InterruptedRunError:
         print("interrupted", flush=True)

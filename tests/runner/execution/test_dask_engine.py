@@ -17,7 +17,7 @@ from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.dask import ClusterError, DaskCluster, DaskEngine, connected
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings, Outside, Result
+from rolecall_runner.execution.interface import EngineSettings, Result, Runtime
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +57,15 @@ def test_a_lost_worker_loses_no_result(engine: DaskEngine, tmp_path: Path) -> No
 
 def test_a_stopped_run_hands_out_what_is_done_and_stops_the_workers(engine: DaskEngine, tmp_path: Path) -> None:
     """After the sign to stop no target is begun; results so far come once each, then InterruptedRunError."""
-    outside = Outside()
+    runtime = Runtime()
     task = Every(tmp_path, slow=0.005)
     results: list[Result] = []
 
     def collect() -> None:
-        for result in run(task, targets(100_000), engine=engine, settings=QUICK, outside=outside):
+        for result in run(task, targets(100_000), engine=engine, settings=QUICK, runtime=runtime):
             results.append(result)
             if len(results) == 50:
-                outside.stop.set()
+                runtime.stop.set()
 
     with pytest.raises(InterruptedRunError):
         collect()
@@ -80,7 +80,7 @@ def test_a_late_target_is_inconclusive_and_the_others_go_on(engine: DaskEngine, 
     settings = EngineSettings(workers=8, timeout_seconds=0.05, retry=RetryPolicy(1))
     results = list(run(Every(tmp_path, slow=1.0), targets(8), engine=engine, settings=settings))
 
-    assert {f"c{number}": (Status.INCONCLUSIVE, "no answer within 0.05 s") for number in range(8)} == {
+    assert {f"c{number}": (Status.INCONCLUSIVE, "not completed within 0.05 s") for number in range(8)} == {
         result.target: (result.status, result.error) for result in results
     }
 
@@ -110,7 +110,10 @@ def test_a_target_that_ends_every_worker_is_inconclusive(engine: DaskEngine, tmp
     found = {result.target: result for result in run(task, targets(60), engine=engine, settings=QUICK)}
 
     assert 60 == len(found)
-    assert (Status.INCONCLUSIVE, "every worker that asked it ended") == (found["c17"].status, found["c17"].error)
+    assert (Status.INCONCLUSIVE, "every worker that processed the account exited unexpectedly") == (
+        found["c17"].status,
+        found["c17"].error,
+    )
     assert ["c17"] == [name for name, result in found.items() if result.status is Status.INCONCLUSIVE]
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from dask_rig import QUICK, Every, targets
 from rolecall_runner.aws.aws_errors import Status
-from rolecall_runner.execution.dask import Answers, ClusterError, DaskCluster, Flight
-from rolecall_runner.execution.interface import Outside, Result
+from rolecall_runner.execution.dask import ChunkResult, ClusterError, DaskCluster, Flight
+from rolecall_runner.execution.interface import Result, Runtime
 
 
 class KilledWorker(Exception):  # noqa: N818 - as Dask calls it
@@ -49,8 +49,8 @@ class Cluster:
         self.sent.append(names)
         if self.deadly in (*names, "all"):
             return Future(key, self.error)
-        found = [Result(name, "every", Status.OK, Outside().now()) for name in names]
-        return Future(key, pickle.dumps(Answers(tuple(found), whole=True)))
+        found = [Result(name, "every", Status.OK, Runtime().now()) for name in names]
+        return Future(key, pickle.dumps(ChunkResult(tuple(found), whole=True)))
 
     def nthreads(self) -> dict[str, int]:
         return {"tcp://w": 2}
@@ -60,7 +60,7 @@ class Cluster:
 
 
 def flight(cluster: Cluster, folder: Path) -> Flight:
-    return Flight(cluster, DaskCluster("tcp://s"), Every(folder), QUICK, Outside())
+    return Flight(cluster, DaskCluster("tcp://s"), Every(folder), QUICK, Runtime())
 
 
 def test_only_the_guilty_target_is_given_up(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_only_the_guilty_target_is_given_up(tmp_path: Path) -> None:
 
 def test_workers_that_end_whatever_they_ask_end_the_run(tmp_path: Path) -> None:
     """After five targets in a row it is not the targets."""
-    with pytest.raises(ClusterError, match="the workers end by themselves, whatever they ask"):
+    with pytest.raises(ClusterError, match="the workers keep exiting unexpectedly, whichever account they process"):
         list(flight(Cluster(deadly="all"), tmp_path).results(targets(100)))
 
 
@@ -84,5 +84,5 @@ def test_a_worker_that_cannot_read_what_was_sent_ends_the_run_without_secrets(tm
     with pytest.raises(ClusterError) as raised:
         list(flight(Cluster(deadly="all", error=error), tmp_path).results(targets(100)))
 
-    assert "a worker cannot run what was sent: ModuleNotFoundError: No module named" in str(raised.value)
+    assert "a worker could not run the task: ModuleNotFoundError: No module named" in str(raised.value)
     assert "AKIAIOSFODNN7EXAMPLE" not in str(raised.value)

@@ -14,7 +14,7 @@ from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings, PerProcess
+from rolecall_runner.execution.interface import EngineSettings, ProcessLocal
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from stub_fleet import stub_targets
@@ -27,7 +27,7 @@ SETTINGS = EngineSettings(workers=4, retry=RetryPolicy(1))
 def query(url: str) -> QueryTask:
     """Instances of every account, asked by whoever the process finds in its environment."""
     return QueryTask(
-        QuerySpec("ec2", "DescribeInstances"), PerProcess(partial(connect, AwsConfig(endpoint_url=url), "0a1b"))
+        QuerySpec("ec2", "DescribeInstances"), ProcessLocal(partial(connect, AwsConfig(endpoint_url=url), "0a1b"))
     )
 
 

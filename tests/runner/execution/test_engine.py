@@ -14,7 +14,7 @@ from rolecall_generator.errors import InterruptedRunError, RolecallError
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy, seconds_left
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside, PerProcess, Result
+from rolecall_runner.execution.interface import EngineSettings, Outcome, ProcessLocal, Result, Runtime
 from rolecall_runner.execution.processes import ProcessEngine, WorkerProcessError
 from rolecall_runner.inventory.targets import Target
 
@@ -49,7 +49,7 @@ class Every:
 
     def __init__(self, deadly: str = "") -> None:
         self.deadly = deadly
-        self.where = PerProcess(os.getpid)
+        self.where = ProcessLocal(os.getpid)
 
     def __call__(self, target: Target) -> Outcome:
         number = int(target.account_id)
@@ -100,13 +100,13 @@ def test_a_process_that_dies_costs_only_what_it_was_asking() -> None:
     lost = [result for result in results if result.status == Status.INCONCLUSIVE]
     assert 200 == len({result.target for result in results}) == len(results)
     assert 1 <= len(lost) <= QUICK.workers
-    assert {"its worker process ended (exit code 7)"} == {result.error for result in lost}
+    assert {"the worker process exited unexpectedly (exit code 7)"} == {result.error for result in lost}
 
 
 def test_processes_that_always_die_end_the_run() -> None:
     """One clear message instead of processes without end."""
     with pytest.raises(WorkerProcessError, match="exit code 7"):
-        list(ProcessEngine(1)(Every(deadly="all"), targets(500), QUICK, Outside()))
+        list(ProcessEngine(1)(Every(deadly="all"), targets(500), QUICK, Runtime()))
 
 
 @pytest.mark.parametrize("engine", IN_PROCESS)
@@ -168,10 +168,10 @@ def test_what_is_inconclusive_is_asked_again(engine: str) -> None:
 def test_waits_between_attempts_are_drawn_and_grow_up_to_a_cap() -> None:
     """Full jitter: from nothing up to base times two to the n, capped."""
     waits: list[float] = []
-    outside = Outside(chance=lambda: 0.5, sleep=waits.append)
+    runtime = Runtime(random=lambda: 0.5, sleep=waits.append)
     settings = EngineSettings(retry=RetryPolicy(6, 1.0, 6.0), timeout_seconds=None)
 
-    list(run(Ask(lambda _t: Outcome(Status.INCONCLUSIVE)), targets(1), engine="serial", settings=settings, outside=outside))
+    list(run(Ask(lambda _t: Outcome(Status.INCONCLUSIVE)), targets(1), engine="serial", settings=settings, runtime=runtime))
 
     assert [0.5, 1.0, 2.0, 3.0, 3.0] == waits
 
@@ -179,11 +179,11 @@ def test_waits_between_attempts_are_drawn_and_grow_up_to_a_cap() -> None:
 def test_no_attempt_begins_that_has_no_time() -> None:
     """Where the wait would outlast the target's time, the inconclusive verdict is given at once."""
     waits: list[float] = []
-    outside = Outside(chance=lambda: 1.0, sleep=waits.append, clock=lambda: 0.0)
+    runtime = Runtime(random=lambda: 1.0, sleep=waits.append, clock=lambda: 0.0)
     settings = EngineSettings(retry=RetryPolicy(6, 1.0, 60.0), timeout_seconds=5.0)
 
     results = list(
-        run(Ask(lambda _t: Outcome(Status.INCONCLUSIVE)), targets(1), engine="serial", settings=settings, outside=outside)
+        run(Ask(lambda _t: Outcome(Status.INCONCLUSIVE)), targets(1), engine="serial", settings=settings, runtime=runtime)
     )
 
     assert [(Status.INCONCLUSIVE, 4)] == [(result.status, result.attempts) for result in results]
@@ -211,23 +211,23 @@ def test_a_target_that_takes_too_long_is_inconclusive_and_the_others_go_on() -> 
     found = {result.target: (result.status, result.error) for result in run(Ask(ask), targets(20), settings=settings)}
     release.set()
 
-    late_verdict = (Status.INCONCLUSIVE, "no answer within 0.05 s")
+    late_verdict = (Status.INCONCLUSIVE, "not completed within 0.05 s")
     assert {f"c{n}": late_verdict if n < 4 else (Status.OK, "") for n in range(20)} == found
     assert seen.wait(10)
-    assert "the target's time is up" == str(late[0])
+    assert "the time limit of the target was exceeded" == str(late[0])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_stopped_run_hands_out_what_is_done_and_says_so(engine: str) -> None:
     """The sign to stop, in mid-run: results so far come, then InterruptedRunError; no target has two."""
-    outside = Outside()
+    runtime = Runtime()
     results: list[Result] = []
 
     def collect() -> None:
-        for result in run(Every(), targets(100_000), engine=engine, settings=QUICK, outside=outside):
+        for result in run(Every(), targets(100_000), engine=engine, settings=QUICK, runtime=runtime):
             results.append(result)
             if len(results) == 50:
-                outside.stop.set()
+                runtime.stop.set()
 
     with pytest.raises(InterruptedRunError):
         collect()
@@ -238,22 +238,22 @@ def test_a_stopped_run_hands_out_what_is_done_and_says_so(engine: str) -> None:
 
 def test_a_stopped_run_waits_for_those_being_asked() -> None:
     """An answer that comes within the grace is not thrown away."""
-    outside = Outside()
+    runtime = Runtime()
     begun = threading.Barrier(5)
 
     def ask(_target: Target) -> Outcome:
         begun.wait(10)
-        outside.stop.wait(10)
+        runtime.stop.wait(10)
         return Outcome()
 
     def stop() -> None:
         begun.wait(10)
-        outside.stop.set()
+        runtime.stop.set()
 
     threading.Thread(target=stop).start()
     results: list[Result] = []
     with pytest.raises(InterruptedRunError):
-        results.extend(run(Ask(ask), targets(50), settings=EngineSettings(workers=4, grace_seconds=10), outside=outside))
+        results.extend(run(Ask(ask), targets(50), settings=EngineSettings(workers=4, grace_seconds=10), runtime=runtime))
 
     assert {"c0", "c1", "c2", "c3"} == {result.target for result in results}
 
@@ -282,7 +282,7 @@ def test_ctrl_c_ends_a_run_as_interrupted(engine: str) -> None:
                 targets(10_000),
                 engine=engine,
                 settings=QUICK,
-                outside=Outside(clock=Interrupts()),
+                runtime=Runtime(clock=Interrupts()),
             )
         )
 
@@ -297,7 +297,7 @@ def test_a_value_of_a_process_is_made_once_for_all_threads() -> None:
             raise RolecallError("not yet")
         return len(made)
 
-    value = PerProcess(make)
+    value = ProcessLocal(make)
     with pytest.raises(RolecallError):
         value.get()
     results = list(run(Ask(lambda _t: Outcome(data=value.get())), targets(100), settings=QUICK))

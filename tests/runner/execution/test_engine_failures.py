@@ -10,7 +10,7 @@ from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import SelectionError
 from rolecall_runner.aws.aws_errors import Status, failure_of
-from rolecall_runner.aws.retry import TimeIsUpError
+from rolecall_runner.aws.retry import DeadlineExceededError
 
 URL = {"endpoint_url": "https://sts.us-east-1.amazonaws.com"}
 
@@ -45,7 +45,7 @@ def client_error(code: str, status: int = 400, message: str = "said AWS") -> exc
         (ResponseParserError("not XML"), Status.INCONCLUSIVE),
         (exceptions.ParamValidationError(report="x"), Status.FAILED),
         (exceptions.NoRegionError(), Status.FAILED),
-        (TimeIsUpError("late"), Status.INCONCLUSIVE),
+        (DeadlineExceededError("late"), Status.INCONCLUSIVE),
         (TimeoutError(), Status.INCONCLUSIVE),
         (SelectionError("x"), Status.FAILED),
         (KeyError("x"), Status.FAILED),

@@ -17,7 +17,7 @@ import pytest
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside
+from rolecall_runner.execution.interface import EngineSettings, Outcome, Runtime
 from rolecall_runner.execution.journal import Journal, RunRecord, read_results, record_results
 from rolecall_runner.execution.threads import stops_on_ctrl_c
 from rolecall_runner.inventory.targets import Target
@@ -43,11 +43,11 @@ def go(runs: Path) -> None:
         journal = Journal.resume(runs, RUN_ID, fingerprint="f00d")
     else:
         journal = Journal.start(runs, RECORD)
-    outside = Outside()
+    runtime = Runtime()
     targets = (Target(f"c{n}", f"{n:012}", "aws", "arn") for n in range(COUNT) if ("customer", f"c{n}") not in journal.done)
-    with journal, stops_on_ctrl_c(outside.stop):
+    with journal, stops_on_ctrl_c(runtime.stop):
         for _ in record_results(
-            run(Double(), targets, settings=EngineSettings(4, retry=RetryPolicy(1)), outside=outside), journal
+            run(Double(), targets, settings=EngineSettings(4, retry=RetryPolicy(1)), runtime=runtime), journal
         ):
             pass
         journal.end(datetime.now(UTC))
@@ -126,8 +126,8 @@ def test_the_second_ctrl_c_is_not_held_back() -> None:
 
 def test_an_interrupted_run_says_so_to_its_caller() -> None:
     """A run that was stopped before it began asks no one."""
-    outside = Outside()
-    outside.stop.set()
+    runtime = Runtime()
+    runtime.stop.set()
 
     with pytest.raises(InterruptedRunError):
-        list(run(Double(), [Target("c0", "0" * 12, "aws", "arn")], outside=outside))
+        list(run(Double(), [Target("c0", "0" * 12, "aws", "arn")], runtime=runtime))

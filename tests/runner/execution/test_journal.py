@@ -33,7 +33,7 @@ from rolecall_runner.execution.journal import (
 )
 
 NOW = datetime(2026, 11, 24, 19, 15, tzinfo=UTC)
-RECORD = RunRecord("20261124-191500-0a1b2c", "verify", "accounts.yaml", "f00d", "all", 3, NOW.isoformat(), what="verify")
+RECORD = RunRecord("20261124-191500-0a1b2c", "verify", "accounts.yaml", "f00d", "all", 3, NOW.isoformat(), options="verify")
 
 
 def result(name: str, status: Status = Status.OK, **changes: object) -> Result:
@@ -63,7 +63,7 @@ def test_a_resumed_run_knows_what_is_done(tmp_path: Path) -> None:
     lines = tmp_path / RECORD.run_id / "results.jsonl"
     lines.write_bytes(lines.read_bytes() + json.dumps(result("c").to_json()).encode())
 
-    with Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d", what="verify") as journal:
+    with Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d", options="verify") as journal:
         assert {("customer", "a"), ("customer", "b")} == journal.done
         journal.add(result("c"))
 
@@ -89,7 +89,7 @@ def test_wherever_a_kill_tears_the_file_it_resumes(tmp_path: Path, cut: int) -> 
     ("changes", "said"),
     [
         ({"fingerprint": "beef"}, "the manifest has changed since run"),
-        ({"what": "verify --sample 3"}, "has other options"),
+        ({"options": "verify --sample 3"}, "has different options"),
         ({"rehearsal": True}, "used AWS and cannot be resumed with a sandbox"),
     ],
 )
@@ -163,7 +163,7 @@ def test_a_run_is_found_by_what_people_type(tmp_path: Path, name: str, short_id:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("0", "2 runs"), ("xyz", "there is no run xyz"), ("previous", "no runs of query yet")]
+    ("name", "said"), [("0", "2 runs"), ("xyz", "no such run: xyz"), ("previous", "no runs of query found")]
 )
 def test_a_name_that_means_no_single_run_is_said(tmp_path: Path, name: str, said: str) -> None:
     """With the command that lists them."""
@@ -210,7 +210,7 @@ def test_a_whole_line_that_is_no_result_is_said_with_its_number(tmp_path: Path) 
     with (tmp_path / RECORD.run_id / "results.jsonl").open("a") as file:
         file.write("{}\n")
 
-    with pytest.raises(JournalError, match=r"results\.jsonl:2: the line is not a result"):
+    with pytest.raises(JournalError, match=r"results\.jsonl:2: the line is not a valid result"):
         list(read_results(tmp_path, RECORD.run_id))
 
 

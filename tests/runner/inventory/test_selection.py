@@ -78,9 +78,9 @@ def test_a_pattern_selects(pattern: str, selected: str) -> None:
         ("000000000009", "did you mean 00000000000"),
         ("~zzz", "selects no account"),
         ("~a(b", "not a regular expression"),
-        ("acme:!acme", "the terms together select no account"),
-        ("@empty.txt", "the file names no account"),
-        ("@nested.txt", "names no further files"),
+        ("acme:!acme", "the terms combined select no account"),
+        ("@empty.txt", "the file contains no terms"),
+        ("@nested.txt", "cannot include other files"),
         ("ACME", "selects no account"),
     ],
 )
@@ -146,5 +146,5 @@ def test_only_those_of_an_earlier_run_are_asked() -> None:
 
 def test_an_earlier_run_with_nothing_left_is_said() -> None:
     """No target means no run, not an empty one."""
-    with pytest.raises(SelectionError, match="nothing of it is left to be asked again"):
+    with pytest.raises(SelectionError, match="all of its accounts succeeded"):
         select_keys(TARGETS, frozenset(), "last")

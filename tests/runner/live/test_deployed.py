@@ -123,7 +123,7 @@ def test_a_role_that_may_read_itself_shows_what_the_account_shows(iam: Any) -> N
     reading = read_role(iam, "VendorAccess")
 
     assert () == reading.not_checkable
-    assert account == reading.over(Access(roles=account.roles), ROLE)
+    assert account == reading.merged_with(Access(roles=account.roles), ROLE)
 
 
 def test_drift_is_the_difference_to_what_was_read(iam: Any) -> None:
@@ -133,7 +133,7 @@ def test_drift_is_the_difference_to_what_was_read(iam: Any) -> None:
     iam.update_role(RoleName="VendorAccess", MaxSessionDuration=7200)
     iam.detach_role_policy(RoleName="VendorAccess", PolicyArn=f"{ARN}:policy/own")
 
-    changes = differences(intended, read_role(iam, "VendorAccess").over(intended, ROLE))
+    changes = differences(intended, read_role(iam, "VendorAccess").merged_with(intended, ROLE))
 
     assert {ROLE, f"{ARN}:policy/own"} == {change.subject for change in changes}
     assert any("inline policy more" in change.text for change in changes)
@@ -157,7 +157,7 @@ def test_a_refused_part_is_not_checkable_and_the_others_are_known(iam: Any, oper
     reading = read_role(Refusing(iam, operation), "VendorAccess")
 
     assert (NotCheckable(action, "AccessDenied"),) == reading.not_checkable
-    assert () == differences(intended, reading.over(intended, ROLE))
+    assert () == differences(intended, reading.merged_with(intended, ROLE))
 
 
 def test_a_missing_role_is_drift_and_not_an_error(iam: Any) -> None:
@@ -170,4 +170,4 @@ def test_a_missing_role_is_drift_and_not_an_error(iam: Any) -> None:
     reading = read_role(iam, "VendorAccess")
 
     assert reading.missing
-    assert Access() == reading.over(intended, ROLE)
+    assert Access() == reading.merged_with(intended, ROLE)

@@ -10,7 +10,7 @@ import pytest
 from onboard_rig import START
 from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument
-from rolecall_runner.onboarding.customer_message import Sent, failed_letter, verified_letter
+from rolecall_runner.onboarding.customer_message import SentBundle, failure_message, success_message
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from sandbox_rig import allow
 from status_rig import not_there, target
@@ -26,9 +26,9 @@ def tried(step: Step, mark: Mark, *actions: str) -> tuple[Check, ...]:
     return tuple(Check(step, mark, "...", evidence={"action": action}) for action in actions)
 
 
-def letter(found: Verdict | None = None, sent: Sent | None = None) -> str:
+def letter(found: Verdict | None = None, sent: SentBundle | None = None) -> str:
     access = Access.of(ROLE)
-    return verified_letter(WHO, found or verdict(), access, sent or Sent(), now=START, run=RUN)
+    return success_message(WHO, found or verdict(), access, sent or SentBundle(), now=START, run=RUN)
 
 
 def section(text: str, title: str) -> list[str]:
@@ -81,7 +81,7 @@ def test_it_says_how_to_take_the_access_back() -> None:
     """By the ways that the bundle has; by all where no bundle is known. The console needs none."""
     ways = [
         {line[2:].partition(":")[0] for line in section(letter(sent=sent), "How you can revoke it")}
-        for sent in (Sent(), Sent(frozenset({"terraform", "review"})))
+        for sent in (SentBundle(), SentBundle(frozenset({"terraform", "review"})))
     ]
 
     assert {"Immediately", "Running sessions", "Terraform", "CloudFormation", "AWS CLI", "Console"} == ways[0]
@@ -100,7 +100,7 @@ def test_a_single_cause_is_its_own_letter() -> None:
     assert (
         "Hello,\n\nthe role differs.\n\nThe newest files are in acme.zip, sent on 2026-11-16; its README.md has the\n"
         "details.\n\nThank you.\n"
-    ) == failed_letter(found, Sent(frozenset(), "acme.zip", "2026-11-16T12:00:00+00:00"))
+    ) == failure_message(found, SentBundle(frozenset(), "acme.zip", "2026-11-16T12:00:00+00:00"))
 
 
 def test_several_causes_are_numbered() -> None:
@@ -108,7 +108,7 @@ def test_several_causes_are_numbered() -> None:
     found = replace(
         not_there(), diagnoses=(*not_there().diagnoses[:2], Diagnosis("backend-policy-not-applied", "Ours.", ""))
     )
-    text = failed_letter(found, Sent())
+    text = failure_message(found, SentBundle())
 
     assert ["1. Please apply it.", "2. Please apply it."] == [line for line in text.splitlines() if line[:1].isdigit()]
     assert text.startswith("Hello,\n\nthe access to your AWS account 222222222222 is not as agreed yet.")
@@ -118,7 +118,7 @@ def test_several_causes_are_numbered() -> None:
 
 def test_what_is_ours_to_mend_needs_no_letter() -> None:
     """The customer has nothing to do."""
-    assert "" == failed_letter(replace(not_there(), diagnoses=(Diagnosis("throttled", "Wait.", ""),)), Sent())
+    assert "" == failure_message(replace(not_there(), diagnoses=(Diagnosis("throttled", "Wait.", ""),)), SentBundle())
 
 
 @pytest.mark.parametrize("secret", ["AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"])
@@ -127,7 +127,7 @@ def test_no_secret_is_in_a_letter(secret: str) -> None:
     bad = Diagnosis("drift", "", f"it shows {secret}.")
     texts = (
         letter(replace(verdict(), checks=tried(Step.GRANTED, Mark.OK, secret))),
-        failed_letter(replace(not_there(), diagnoses=(bad,)), Sent()),
+        failure_message(replace(not_there(), diagnoses=(bad,)), SentBundle()),
     )
 
     assert [False, False] == [secret in text for text in texts]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from rolecall_runner.onboarding.onboard_run import Onboarded
+from rolecall_runner.onboarding.onboard_run import OnboardingResult
 from rolecall_runner.onboarding.waiting import PollAttempt
 from rolecall_runner.reports.onboarding_output import headline, next_step, onboarding_json
 from rolecall_runner.status.overview import StatusPlace
@@ -14,11 +14,11 @@ from status_rig import MONDAY, NEW, target
 from verdict_worlds import verdict
 
 
-def ended(*unseen: str, rehearsal: bool = False) -> Onboarded:
+def ended(*unseen: str, rehearsal: bool = False) -> OnboardingResult:
     pending = Pending(MONDAY, MONDAY, "r", "cannot be seen", NEW, unseen) if unseen else None
     found = replace(verdict(), rehearsal=rehearsal)
     entry = StatusEntry(target().role_arn, pending=pending)
-    return Onboarded(target(), PollAttempt(found, 1, 0.0), found, "20261124-120000-0a1b2c", "", entry)
+    return OnboardingResult(target(), PollAttempt(found, 1, 0.0), found, "20261124-120000-0a1b2c", "", entry)
 
 
 def test_a_change_that_no_call_shows_is_no_verified_customer() -> None:

@@ -21,9 +21,9 @@ from rolecall_generator.generate import generate
 from rolecall_generator.records import status_path
 from rolecall_runner.aws.aws_config import AwsConfig
 from rolecall_runner.execution.execution_options import ExecutionOptions
-from rolecall_runner.execution.interface import EngineSettings, Outside
+from rolecall_runner.execution.interface import EngineSettings, Runtime
 from rolecall_runner.execution.journal import list_runs
-from rolecall_runner.onboarding.onboard_run import Onboarded, onboard
+from rolecall_runner.onboarding.onboard_run import OnboardingResult, onboard
 from rolecall_runner.onboarding.waiting import PollAttempt, PollOptions
 from rolecall_runner.status.status_file import read_status
 from rolecall_runner.verify.context import RunConfig
@@ -61,12 +61,12 @@ def run(
     stage: Stage,
     folder: Path,
     day: Day,
-    pace: PollOptions | None = None,
-    outside: Outside | None = None,
+    poll_options: PollOptions | None = None,
+    runtime: Runtime | None = None,
     *,
     name: str = "account1",
     warned: list[str] | None = None,
-) -> tuple[Onboarded, list[PollAttempt]]:
+) -> tuple[OnboardingResult, list[PollAttempt]]:
     """Onboard a customer; the attempts of the wait. Warnings are added to `warned`."""
     heard: list[PollAttempt] = []
     start = RunConfig(
@@ -75,10 +75,10 @@ def run(
     ended = onboard(
         start,
         name,
-        pace=pace or PollOptions(),
+        poll_options=poll_options or PollOptions(),
         options=ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs"),
-        outside=outside or day.outside(),
-        hear=heard.append,
+        runtime=runtime or day.runtime(),
+        on_attempt=heard.append,
         warn=(warned if warned is not None else []).append,
     )
     return ended, heard
@@ -122,7 +122,7 @@ def test_from_a_role_that_is_not_there_to_a_verdict(stage: Stage, folder: Path) 
     assert (ended.run, found["handed_over"]["module"]) == (found["verified"]["run"], found["verified"]["module"])
     assert "failed" not in found
     assert [ended.run] == [record.run_id for record in list_runs(folder / "runs")]
-    assert "the access to your AWS account 222222222222 was checked: everything is as agreed (2026-11-24)." in ended.letter
+    assert "the access to your AWS account 222222222222 was checked: everything is as agreed (2026-11-24)." in ended.message
 
 
 @pytest.mark.usefixtures("restored")
@@ -141,11 +141,11 @@ def test_what_stays_wrong_is_failed_with_a_letter(stage: Stage, folder: Path) ->
     stage.make_role()
     ended, _ = run(stage, folder, Day())
 
-    assert (False, True) == (ended.verified, ended.last.let_in)
+    assert (False, True) == (ended.verified, ended.last.can_assume)
     assert 3 == len(list_runs(folder / "runs"))
     assert "permission-missing" in entry(folder)["failed"]["causes"]
-    assert "terraform apply" in ended.letter
-    assert "account2" not in ended.letter
+    assert "terraform apply" in ended.message
+    assert "account2" not in ended.message
 
 
 def test_nobody_applies(stage: Stage, folder: Path) -> None:
@@ -155,7 +155,7 @@ def test_nobody_applies(stage: Stage, folder: Path) -> None:
     assert (False, "", 90) == (ended.verified, ended.run, ended.last.waited_seconds)
     assert [] == list_runs(folder / "runs")
     assert {FIRST_WORDS} == {each.what for each in heard}
-    assert "1. We cannot assume the role role1 in your account 222222222222" in ended.letter
+    assert "1. We cannot assume the role role1 in your account 222222222222" in ended.message
     assert ["role-missing"] == entry(folder)["failed"]["causes"][:1]
     assert "applied" not in entry(folder)
 
@@ -163,9 +163,9 @@ def test_nobody_applies(stage: Stage, folder: Path) -> None:
 def test_a_stop_keeps_what_was_noted(stage: Stage, folder: Path) -> None:
     """Ctrl-C in a pause: the hand-over stands in the file, no roll is called."""
     day = Day()
-    outside = day.outside()
-    day.in_pauses.append(outside.stop.set)
-    ended, heard = run(stage, folder, day, outside=outside)
+    runtime = day.runtime()
+    day.in_pauses.append(runtime.stop.set)
+    ended, heard = run(stage, folder, day, runtime=runtime)
 
     assert (1, "") == (len(heard), ended.run)
     assert START.isoformat() == entry(folder)["handed_over"]["date"]
@@ -174,7 +174,7 @@ def test_a_stop_keeps_what_was_noted(stage: Stage, folder: Path) -> None:
 def test_a_hand_over_that_is_known_keeps_its_date(stage: Stage, folder: Path) -> None:
     """The same module is not handed over twice; a bundle made since is."""
     run(stage, folder, Day(), PollOptions(once=True))
-    later = replace(Day().outside(), now=lambda: START + timedelta(days=1))
+    later = replace(Day().runtime(), now=lambda: START + timedelta(days=1))
     run(stage, folder, Day(), PollOptions(once=True), later)
     same = entry(folder)["handed_over"]
     (folder / "output" / "bundles" / "account1" / "terraform").mkdir(parents=True)
@@ -185,7 +185,7 @@ def test_a_hand_over_that_is_known_keeps_its_date(stage: Stage, folder: Path) ->
     assert (START.isoformat(), "") == (same["date"], same["bundle"])
     assert (START + timedelta(days=1)).isoformat() == anew["date"]
     assert (64, same["module"]) == (len(anew["bundle"]), anew["module"])
-    assert "The newest files are in account1.zip, sent on 2026-11-25" in ended.letter
+    assert "The newest files are in account1.zip, sent on 2026-11-25" in ended.message
 
 
 @pytest.mark.usefixtures("restored")
@@ -200,7 +200,7 @@ def test_the_previous_external_id_is_no_apply(stage: Stage, folder: Path) -> Non
 
     assert (False, "") == (ended.verified, ended.run)
     assert ["it accepts only the previous external ID"] == [each.what for each in heard]
-    assert "still has our previous external" in ended.letter
+    assert "still has our previous external" in ended.message
     assert {"role_arn", "handed_over", "versions"} == set(entry(folder))
 
 
@@ -221,10 +221,13 @@ def test_a_module_or_bundle_that_is_older_than_the_manifest_is_warned_of(stage: 
 
     assert ([], []) == (fresh, warnings_of(stage, folder))
     assert [
-        "the written module does not have the manifest's external ID: run gen terraform and gen bundle account1, send it"
+        (
+            "the generated module does not have the manifest's external ID: "
+            "run gen terraform and gen bundle account1, then send the bundle"
+        )
     ] == changed
-    assert ["the bundle is older than the module: run gen bundle account1, send it"] == written
-    assert "account1.zip" not in ended.letter
+    assert ["the bundle is older than the module: run gen bundle account1, then send the bundle"] == written
+    assert "account1.zip" not in ended.message
 
 
 def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) -> None:
@@ -245,7 +248,7 @@ def test_another_backend_roles_customer_is_not_ours_to_onboard(stage: Stage, fol
 
     with pytest.raises(CallerError, match="It trusts one, another backend role"):
         run(stage, folder, Day())
-    assert "asked" not in entry(folder)
+    assert "last_run" not in entry(folder)
 
 
 def test_names_that_cannot_be_onboarded(stage: Stage, folder: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from consoles import pipe, terminal
 from onboard_rig import Day
 from rolecall_runner.onboarding.waiting import PollAttempt, PollOptions, describe, pause_seconds, wait_for_role
-from rolecall_runner.reports.onboarding_output import WaitDisplay, spell
+from rolecall_runner.reports.onboarding_output import WaitDisplay, format_duration
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from status_rig import not_there
 from verdict_worlds import verdict
@@ -26,14 +26,16 @@ def with_causes(*causes: str, mark: Mark = Mark.FAILED) -> Verdict:
     return replace(verdict(), checks=(check,), diagnoses=tuple(Diagnosis(cause, "", "") for cause in causes))
 
 
-def waited(looks: Iterable[Verdict], pace: PollOptions, day: Day | None = None) -> tuple[list[PollAttempt], list[float]]:
+def waited(
+    looks: Iterable[Verdict], poll_options: PollOptions, day: Day | None = None
+) -> tuple[list[PollAttempt], list[float]]:
     """What was heard, and the pauses."""
     left = iter(looks)
     heard: list[PollAttempt] = []
     here = day or Day()
-    last = wait_for_role(lambda: next(left), pace, here.outside(), heard.append)
+    last = wait_for_role(lambda: next(left), poll_options, here.runtime(), heard.append)
 
-    assert last == heard[-1] or here.outside().stop.is_set()
+    assert last == heard[-1] or here.runtime().stop.is_set()
     return heard, here.pauses
 
 
@@ -42,7 +44,7 @@ def test_it_ends_with_the_first_assume() -> None:
     heard, pauses = waited([not_there(), not_there(), verdict()], PollOptions())
 
     assert [(1, False, 5.0), (2, False, 7.5), (3, True, None)] == [
-        (each.look, each.let_in, each.pause_seconds) for each in heard
+        (each.number, each.can_assume, each.pause_seconds) for each in heard
     ]
     assert ([5.0, 7.5], 12.5) == (pauses, heard[-1].waited_seconds)
 
@@ -59,7 +61,7 @@ def test_it_ends_when_the_time_is_up() -> None:
     """With one last look at the very end."""
     heard, pauses = waited(NEVER, PollOptions(every_seconds=30, timeout_seconds=60))
 
-    assert (60, 60, False) == (sum(pauses), heard[-1].waited_seconds, heard[-1].let_in)
+    assert (60, 60, False) == (sum(pauses), heard[-1].waited_seconds, heard[-1].can_assume)
     assert None is heard[-1].pause_seconds
 
 
@@ -73,8 +75,8 @@ def test_once_is_one_look() -> None:
 def test_what_gives_no_clear_answer_is_asked_less_and_less() -> None:
     """Up to five minutes, and back to the usual pause with the first clear answer."""
     unclear = with_causes("throttled", mark=Mark.INCONCLUSIVE)
-    pace = PollOptions(every_seconds=30)
-    _, pauses = waited([*[not_there()] * 6, *[unclear] * 5, not_there(), verdict()], pace)
+    poll_options = PollOptions(every_seconds=30)
+    _, pauses = waited([*[not_there()] * 6, *[unclear] * 5, not_there(), verdict()], poll_options)
 
     assert [60, 120, 240, 300, 300, 30] == pauses[6:]
     assert 600 == pause_seconds(9, 9, PollOptions(every_seconds=600), 0.5)
@@ -104,11 +106,11 @@ def test_another_backend_roles_customer_is_not_waited_for() -> None:
 def test_a_stop_ends_the_pause_and_the_wait() -> None:
     """Nothing is asked any more."""
     day = Day()
-    outside = day.outside()
-    day.in_pauses.append(outside.stop.set)
-    last = wait_for_role(not_there, PollOptions(), outside, lambda _sighting: None)
+    runtime = day.runtime()
+    day.in_pauses.append(runtime.stop.set)
+    last = wait_for_role(not_there, PollOptions(), runtime, lambda _sighting: None)
 
-    assert (1, [5.0]) == (last.look, day.pauses)
+    assert (1, [5.0]) == (last.number, day.pauses)
 
 
 def test_what_is_seen_is_said_in_words() -> None:
@@ -118,9 +120,7 @@ def test_what_is_seen_is_said_in_words() -> None:
     ) == describe(not_there())
     assert "AWS cannot be reached" == describe(with_causes("network", mark=Mark.UNREACHABLE))
     assert "AWS refuses: identity differs" == describe(with_causes("identity-differs"))
-    assert ["AWS refuses", "no clear answer"] == [
-        describe(with_causes(mark=mark)) for mark in (Mark.FAILED, Mark.INCONCLUSIVE)
-    ]
+    assert ["AWS refuses", "inconclusive"] == [describe(with_causes(mark=mark)) for mark in (Mark.FAILED, Mark.INCONCLUSIVE)]
 
 
 def test_without_a_terminal_each_change_is_a_line() -> None:
@@ -128,14 +128,14 @@ def test_without_a_terminal_each_change_is_a_line() -> None:
     file = io.StringIO()
     with WaitDisplay(pipe(file), "account1") as display:
         waiting = PollAttempt(not_there(), 1, 0.0, 5.0)
-        for sighting in (
+        for attempt in (
             waiting,
-            replace(waiting, look=2),
+            replace(waiting, number=2),
             PollAttempt(with_causes("throttled", mark=Mark.INCONCLUSIVE), 3, 9.0, 5.0),
         ):
-            display.hear(sighting)
-        display.hear(PollAttempt(verdict(), 4, 12.0))
-        display.hear(PollAttempt(verdict(granted="failed"), 4, 12.0, 30.0))
+            display.update(attempt)
+        display.update(PollAttempt(verdict(), 4, 12.0))
+        display.update(PollAttempt(verdict(granted="failed"), 4, 12.0, 30.0))
 
     assert [
         f"account1: not yet: {describe(not_there())}",
@@ -150,7 +150,7 @@ def test_quiet_says_nothing() -> None:
     files = [io.StringIO(), io.StringIO()]
     for console in (pipe(files[0]), terminal(files[1])):
         with WaitDisplay(console, "account1", quiet=True) as display:
-            display.hear(PollAttempt(not_there(), 1, 0.0, 5.0))
+            display.update(PollAttempt(not_there(), 1, 0.0, 5.0))
 
     assert ["", ""] == [file.getvalue() for file in files]
 
@@ -160,7 +160,7 @@ def test_on_a_terminal_the_line_says_when_the_next_look_is() -> None:
     file = io.StringIO()
     seconds = [100.0]
     with WaitDisplay(terminal(file, width=80), "account1", clock=lambda: seconds[0]) as display:
-        display.hear(PollAttempt(not_there(), 3, 61.0, 30.0))
+        display.update(PollAttempt(not_there(), 3, 61.0, 30.0))
         seconds[0] = 112.0
         display._live.refresh()  # type: ignore[union-attr]
 
@@ -172,13 +172,14 @@ def test_on_a_terminal_the_line_says_when_the_next_look_is() -> None:
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (59.9, "59 s"), (185, "3 min 05 s"), (3720, "1 h 02 min")])
 def test_times_are_spelt(seconds: float, words: str) -> None:
     """In the two units that matter."""
-    assert words == spell(seconds)
+    assert words == format_duration(seconds)
 
 
 def test_a_warning_stays_above_the_wait_and_breaks_between_words() -> None:
     """On a terminal of 80 columns; through a pipe it is one line."""
     sentence = (
-        "the written module does not have the manifest's external ID: run gen terraform and gen bundle account1, send it"
+        "the generated module does not have the manifest's external ID: "
+        "run gen terraform and gen bundle account1, then send the bundle"
     )
     shown, piped = io.StringIO(), io.StringIO()
     with WaitDisplay(terminal(shown, width=80), "account1") as display:

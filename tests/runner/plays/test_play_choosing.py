@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rolecall_runner.plays.play_file import batches
 from rolecall_runner.plays.play_model import PlayStep
-from rolecall_runner.plays.play_session import TaskFilter, tags_of, wanted
+from rolecall_runner.plays.play_session import TaskFilter, is_selected, tags_of
 
 STEPS = st.lists(
     st.one_of(
@@ -70,13 +70,13 @@ def ansible(own: set[str], only: frozenset[str], skip: frozenset[str]) -> bool:
 @given(TAGS, WISHES, WISHES)
 def test_a_task_is_run_when_ansible_would(own: set[str], only: frozenset[str], skip: frozenset[str]) -> None:
     """For every set of tags and options."""
-    assert ansible(own, only, skip) == wanted(own, TaskFilter(only, skip))
+    assert ansible(own, only, skip) == is_selected(own, TaskFilter(only, skip))
 
 
 @given(TAGS, WISHES)
 def test_skipping_never_adds_a_task(own: set[str], skip: frozenset[str]) -> None:
     """What is run with --skip-tags is run without."""
-    assert not wanted(own, TaskFilter(skip_tags=skip)) or wanted(own, TaskFilter())
+    assert not is_selected(own, TaskFilter(skip_tags=skip)) or is_selected(own, TaskFilter())
 
 
 def test_tags_of_options_may_have_commas() -> None:

@@ -32,30 +32,40 @@ LIST = "query: {service: ec2, operation: describe_vpcs}"
 BAD = {
     "empty": Bad("", 1, 1, "the file is empty", "- hosts: all"),
     "only a comment": Bad("# later\n", 1, 1, "the file is empty", "gen init"),
-    "no list": Bad("hosts: all\ntasks: []\n", 1, 1, "a file of plays is a list", "- hosts: all"),
-    "no mapping": Bad("- all\n", 1, 3, "a play is a mapping", "- hosts: all"),
+    "no list": Bad("hosts: all\ntasks: []\n", 1, 1, "a play file must contain a list", "- hosts: all"),
+    "no mapping": Bad("- all\n", 1, 3, "a play must be a mapping", "- hosts: all"),
     "not YAML": Bad("- hosts: [all\n", 1, 10, "not YAML", "close the bracket"),
     "a tab": Bad("- hosts: all\n\ttasks: []\n", 2, 1, "not YAML", "indent with spaces"),
     "a key twice": Bad("- hosts: all\n  hosts: all\n  tasks: []\n", 2, 3, "duplicate key hosts", "keep one"),
-    "unknown key of a play": Bad("- hosts: all\n  task: []\n  tasks: []\n", 2, 3, "a play has no key task", "write tasks"),
+    "unknown key of a play": Bad(
+        "- hosts: all\n  task: []\n  tasks: []\n", 2, 3, "task is not a valid key of a play", "write tasks"
+    ),
     "what Ansible has beyond": Bad(
-        "- hosts: all\n  gather_facts: no\n  tasks: []\n", 2, 3, "a play has no key gather_facts", "remove it; known here"
+        "- hosts: all\n  gather_facts: no\n  tasks: []\n",
+        2,
+        3,
+        "gather_facts is not a valid key of a play",
+        "remove it; valid keys",
     ),
-    "no hosts": Bad("- name: x\n  tasks: []\n", 1, 3, "a play has no hosts", "add hosts: all"),
-    "no tasks": Bad("- hosts: all\n", 1, 3, "a play has no tasks", "add tasks:"),
-    "hosts of no text": Bad("- hosts: {a: b}\n  tasks: []\n", 1, 10, "hosts of a play is not text", "write text"),
-    "tasks of no list": Bad("- hosts: all\n  tasks: {}\n", 2, 10, "tasks of a play is not a list", "start each entry"),
-    "a task of no mapping": Bad(HEAD + "    - verify\n", 3, 7, "an entry of tasks is not a mapping", "write `- name: ...`"),
-    "serial of 0": Bad("- hosts: all\n  serial: 0\n  tasks: []\n", 2, 11, "serial 0 is no number", "a number from 1"),
-    "serial of 200%": Bad("- hosts: all\n  serial: [1, 200%]\n  tasks: []\n", 2, 15, "serial '200%'", "from 1% to 100%"),
-    "serial of words": Bad("- hosts: all\n  serial: few\n  tasks: []\n", 2, 11, "serial 'few'", "a share"),
-    "serial of nothing": Bad(
-        "- hosts: all\n  serial: []\n  tasks: []\n", 2, 11, "serial is an empty list", "write a number"
+    "no hosts": Bad("- name: x\n  tasks: []\n", 1, 3, "a play has no key hosts", "add hosts: all"),
+    "no tasks": Bad("- hosts: all\n", 1, 3, "a play has no key tasks", "add tasks:"),
+    "hosts of no text": Bad("- hosts: {a: b}\n  tasks: []\n", 1, 10, "hosts of a play is not a string", "use a string"),
+    "tasks of no list": Bad("- hosts: all\n  tasks: {}\n", 2, 10, "tasks of a play is not a list", "start each item"),
+    "a task of no mapping": Bad(
+        HEAD + "    - verify\n", 3, 7, "an item of tasks is not a mapping", "start it with `- name: ...`"
     ),
+    "serial of 0": Bad(
+        "- hosts: all\n  serial: 0\n  tasks: []\n", 2, 11, "serial 0 is not a batch size", "an integer from 1"
+    ),
+    "serial of 200%": Bad("- hosts: all\n  serial: [1, 200%]\n  tasks: []\n", 2, 15, "serial '200%'", "a percentage"),
+    "serial of words": Bad("- hosts: all\n  serial: few\n  tasks: []\n", 2, 11, "serial 'few'", "a percentage"),
+    "serial of nothing": Bad("- hosts: all\n  serial: []\n  tasks: []\n", 2, 11, "serial is an empty list", "use a number"),
     "too large a share may fail": Bad(
         "- hosts: all\n  max_fail_percentage: 101\n  tasks: []\n", 2, 24, "is not a number from 0 to 100", "from 0 to 100"
     ),
-    "a share of words": Bad("- hosts: all\n  max_fail_percentage: x\n  tasks: []\n", 2, 24, "is not a number", "from 0"),
+    "a share of words": Bad(
+        "- hosts: all\n  max_fail_percentage: x\n  tasks: []\n", 2, 24, "is not a number", "from 0 to 100"
+    ),
     "tags of no texts": Bad(
         "- hosts: all\n  tags: {a: b}\n  tasks: []\n", 2, 9, "tags of a play is not a list", "[one, two]"
     ),
@@ -63,67 +73,89 @@ BAD = {
         "- hosts: all\n  vars: [a]\n  tasks: []\n", 2, 9, "vars of a play is not a mapping", "KEY: VALUE"
     ),
     "a variable over an account's own": Bad(
-        "- hosts: all\n  vars: {name: x}\n  tasks: []\n", 2, 10, "the variable name is the account's own", "choose a name"
+        "- hosts: all\n  vars: {name: x}\n  tasks: []\n", 2, 10, "the variable name name is reserved", "use another name"
     ),
     "a variable that is no name": Bad(
-        "- hosts: all\n  vars: {a-b: x}\n  tasks: []\n", 2, 10, "the variable a-b is no name", "letters, digits and _"
+        "- hosts: all\n  vars: {a-b: x}\n  tasks: []\n",
+        2,
+        10,
+        "the variable name a-b is not a valid identifier",
+        "letters, digits and _",
     ),
     "a variable before its own": Bad(
-        '- hosts: all\n  vars:\n    one: "{{ two }}"\n    two: 2\n  tasks: []\n', 3, 10, "nothing is called two", "known are"
+        '- hosts: all\n  vars:\n    one: "{{ two }}"\n    two: 2\n  tasks: []\n',
+        3,
+        10,
+        "two is undefined",
+        "defined variables",
     ),
-    "a task that does nothing": Bad(task("name: x"), 3, 7, 'the task "x" does nothing', "add one of query, verify"),
+    "a task that does nothing": Bad(task("name: x"), 3, 7, 'the task "x" has no action', "add one of query, verify"),
     "a task that does two things": Bad(
-        task("verify:", "assert: {that: 'true'}"), 3, 7, "does two things: verify and assert", "make a task of each"
+        task("verify:", "assert: {that: 'true'}"), 3, 7, "has several actions: verify, assert", "use one task per action"
     ),
-    "unknown key of a task": Bad(task("verify:", "wen: 'true'"), 4, 7, "a task has no key wen", "write when"),
-    "unknown module": Bad(task("shell: ls"), 3, 7, "a task has no key shell", "remove it; known here"),
-    "a name of no text": Bad(task("name: [x]", "verify:"), 3, 13, "is not text", "write text"),
-    "when with braces": Bad(task("verify:", 'when: "{{ name }}"'), 4, 13, "stands here without {{ }}", "expression alone"),
-    "when of no expression": Bad(task("verify:", "when: name =="), 4, 13, "is no expression", "see Jinja's expressions"),
-    "when of a mapping": Bad(task("verify:", "when: {a: b}"), 4, 13, "when of a task is no expression", "found.rows"),
+    "unknown key of a task": Bad(task("verify:", "wen: 'true'"), 4, 7, "wen is not a valid key of a task", "write when"),
+    "unknown module": Bad(task("shell: ls"), 3, 7, "shell is not a valid key of a task", "remove it; valid keys"),
+    "a name of no text": Bad(task("name: [x]", "verify:"), 3, 13, "is not a string", "use a string"),
+    "when with braces": Bad(task("verify:", 'when: "{{ name }}"'), 4, 13, "expressions have no {{ }} here", "remove"),
+    "when of no expression": Bad(
+        task("verify:", "when: name =="), 4, 13, "is not a valid expression", "see the Jinja documentation"
+    ),
+    "when of a mapping": Bad(task("verify:", "when: {a: b}"), 4, 13, "when of a task is not an expression", "found.rows"),
     "the second of two conditions": Bad(
-        task("verify:", "when:", "  - name == 'a'", "  - naem == 'b'"), 6, 11, "nothing is called naem", "write name"
+        task("verify:", "when:", "  - name == 'a'", "  - naem == 'b'"), 6, 11, "naem is undefined", "write name"
     ),
     "an unknown filter": Bad(
         task("verify:", "when: name | uper == 'A'"), 4, 13, "No filter named 'uper'", "filters and tests"
     ),
     "a statement in a text": Bad(
-        task("assert:", "  that: 'true'", '  fail_msg: "{% if x %}y{% endif %}"'), 5, 19, "holds a statement", "{{ }} alone"
+        task("assert:", "  that: 'true'", '  fail_msg: "{% if x %}y{% endif %}"'),
+        5,
+        19,
+        "contains a statement",
+        "use only {{",
     ),
-    "an open brace": Bad(task("assert:", "  that: 'true'", '  fail_msg: "{{ name"'), 5, 19, "is no expression", "see Jinja"),
-    "item without a loop": Bad(task("verify:", "when: item == 1"), 4, 13, "item is known in a loop alone", "add loop:"),
-    "result too early": Bad(task("verify:", "when: result.failed"), 4, 13, "nothing is called result", "known are"),
+    "an open brace": Bad(
+        task("assert:", "  that: 'true'", '  fail_msg: "{{ name"'), 5, 19, "is not a valid expression", "see the Jinja"
+    ),
+    "item without a loop": Bad(task("verify:", "when: item == 1"), 4, 13, "item is defined only in a loop", "add loop:"),
+    "result too early": Bad(task("verify:", "when: result.failed"), 4, 13, "result is undefined", "defined variables"),
     "a result of a later task": Bad(
         HEAD + "    - verify:\n      when: found.failed\n    - verify:\n      register: found\n",
         4,
         13,
-        "nothing is called found",
+        "found is undefined",
         "register it in an earlier task",
     ),
-    "a loop of no list": Bad(task("verify:", "loop: few"), 4, 13, "loop of a task is not a list", "write a list"),
-    "an unknown name in a loop": Bad(task("verify:", 'loop: "{{ naem }}"'), 4, 13, "nothing is called naem", "write name"),
-    "register of no name": Bad(task("verify:", "register: my-result"), 4, 17, "'my-result' is no free name", "letters"),
-    "register over an account's own": Bad(task("verify:", "register: labels"), 4, 17, "'labels' is no free name", "letters"),
-    "retries without until": Bad(task("verify:", "retries: 3"), 4, 7, "retries of a task has no until", "add until:"),
-    "retries of no number": Bad(
-        task("verify:", "until: 'true'", "retries: many"), 5, 16, "is not a whole number from 0 ('many')", "0 or more"
+    "a loop of no list": Bad(task("verify:", "loop: few"), 4, 13, "loop of a task is not a list", "use a list"),
+    "an unknown name in a loop": Bad(task("verify:", 'loop: "{{ naem }}"'), 4, 13, "naem is undefined", "write name"),
+    "register of no name": Bad(
+        task("verify:", "register: my-result"), 4, 17, "'my-result' is reserved or not a valid identifier", "letters"
     ),
-    "delay below 0": Bad(task("verify:", "until: 'true'", "delay: -1"), 5, 14, "is not a number from 0", "from 0"),
+    "register over an account's own": Bad(
+        task("verify:", "register: labels"), 4, 17, "'labels' is reserved or not a valid identifier", "letters"
+    ),
+    "retries without until": Bad(task("verify:", "retries: 3"), 4, 7, "retries of a task requires until", "add until:"),
+    "retries of no number": Bad(
+        task("verify:", "until: 'true'", "retries: many"), 5, 16, "is not an integer of at least 0 ('many')", "0 or more"
+    ),
+    "delay below 0": Bad(
+        task("verify:", "until: 'true'", "delay: -1"), 5, 14, "is not a number of at least 0", "at least 0"
+    ),
     "ignore_errors of a number": Bad(
-        task("verify:", "ignore_errors: 1"), 4, 22, "ignore_errors of a task is not true or false", "write true or false"
+        task("verify:", "ignore_errors: 1"), 4, 22, "ignore_errors of a task is not a Boolean", "use true or false"
     ),
     "a handler that is not there": Bad(
         task("verify:", "notify: tel") + "  handlers:\n    - name: tell\n      verify:\n",
         4,
         15,
-        "no handler is called tel",
+        "no handler is named tel",
         "write tell",
     ),
     "unknown key of a query": Bad(
         task("query:", "  service: ec2", "  operation: describe_vpcs", "  filter: x"),
         6,
         9,
-        "query has no key filter",
+        "filter is not a valid key of query",
         "write",
     ),
     "an empty query": Bad(task("query:"), 3, 13, "no query given", "service and operation"),
@@ -143,8 +175,8 @@ BAD = {
         task("query:", '  service: "{{ name }}"', "  operation: describe_vpcs"),
         4,
         18,
-        "service of a query is no plain text",
-        "the same for every account",
+        "service of a query is not a constant string",
+        "without expressions",
     ),
     "no JMESPath": Bad(
         task("query: {service: ec2, operation: describe_vpcs, select: 'Vpcs[}'}"),
@@ -168,7 +200,7 @@ BAD = {
         "enabled",
     ),
     "an unknown named query": Bad(task("query: {named: s3-bucket}"), 3, 22, "unknown query 's3-bucket'", "s3-buckets"),
-    "a query file that is not there": Bad(task("query: {file: none.yaml}"), 3, 21, "cannot be read", "give a YAML file"),
+    "a query file that is not there": Bad(task("query: {file: none.yaml}"), 3, 21, "cannot be read", "use a YAML file"),
     "a limit of 0": Bad(
         task("query: {service: ec2, operation: describe_vpcs, limit: 0}"), 3, 62, "limit: ", "Maximum number of rows"
     ),
@@ -185,18 +217,24 @@ BAD = {
         ),
         8,
         15,
-        "nothing is called vpc",
+        "vpc is undefined",
         "add it to vars",
     ),
-    "unknown key of verify": Bad(task("verify: {drif: true}"), 3, 16, "verify has no key drif", "write drift"),
-    "unknown choice of verify": Bad(task("verify: {actions: som}"), 3, 25, "actions of verify is 'som'", "write one of"),
-    "assert without that": Bad(task("assert: {fail_msg: x}"), 3, 15, "assert has no that", "add that:"),
-    "assert of an unknown name": Bad(task("assert: {that: nam == 'x'}"), 3, 22, "nothing is called nam", "write name"),
-    "a script without a function": Bad(task("script: {arguments: {}}"), 3, 15, "script has no function", "add function:"),
-    "a script of no form": Bad(task("script: checks.py"), 3, 15, "'checks.py' names no function", "file.py:function"),
-    "a script that is not there": Bad(task("script: none.py:f"), 3, 15, "none.py cannot be read", "next to the play"),
+    "unknown key of verify": Bad(task("verify: {drif: true}"), 3, 16, "drif is not a valid key of verify", "write drift"),
+    "unknown choice of verify": Bad(task("verify: {actions: som}"), 3, 25, "actions of verify is 'som'", "use one of"),
+    "assert without that": Bad(task("assert: {fail_msg: x}"), 3, 15, "assert has no key that", "add that:"),
+    "assert of an unknown name": Bad(task("assert: {that: nam == 'x'}"), 3, 22, "nam is undefined", "write name"),
+    "a script without a function": Bad(
+        task("script: {arguments: {}}"), 3, 15, "script has no key function", "add function:"
+    ),
+    "a script of no form": Bad(
+        task("script: checks.py"), 3, 15, "'checks.py' is not a function reference", "file.py:function"
+    ),
+    "a script that is not there": Bad(
+        task("script: none.py:f"), 3, 15, "none.py cannot be read", "the folder of the play file"
+    ),
     "a function that is not there": Bad(task("script: checks.py:lok"), 3, 15, "checks.py has no function lok", "write look"),
-    "a script of no Python": Bad(task("script: broken.py:f"), 3, 15, "broken.py is no Python", "fix line 2"),
+    "a script of no Python": Bad(task("script: broken.py:f"), 3, 15, "broken.py is not valid Python", "fix line 2"),
     "script arguments of no mapping": Bad(
         task("script: {function: 'checks.py:look', arguments: [1]}"),
         3,
@@ -204,9 +242,11 @@ BAD = {
         "arguments of script is not a mapping",
         "KEY: VALUE",
     ),
-    "a third party's arguments": Bad(task("acme.inventory: deep"), 3, 23, "takes arguments by name", "KEY: VALUE"),
+    "a third party's arguments": Bad(
+        task("acme.inventory: deep"), 3, 23, "the arguments of acme.inventory are not a mapping", "KEY: VALUE"
+    ),
     "nearly a third party's": Bad(
-        task("acme.inventry: {}"), 3, 7, "a task has no key acme.inventry", "write acme.inventory"
+        task("acme.inventry: {}"), 3, 7, "acme.inventry is not a valid key of a task", "write acme.inventory"
     ),
 }
 
@@ -237,13 +277,13 @@ def test_all_problems_of_a_file_come_at_once_in_their_order(folder: Path) -> Non
         parse_plays("- hosts: all\n- hosts: all\n  task: []\n", "play.yaml", folder)
 
     assert [(1, 3), (2, 3), (3, 3)] == [(each.line, each.column) for each in raised.value.problems]
-    assert str(raised.value).endswith("3 problems in the play")
+    assert str(raised.value).endswith("3 problems in the play file")
     assert str(raised.value).startswith("play.yaml:1:3: ")
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     """The file's name stands in the message."""
-    with pytest.raises(PlayFileError, match=r"none\.yaml:1:1: there is no such file\n  hint: name a file of plays"):
+    with pytest.raises(PlayFileError, match=r"none\.yaml:1:1: .*\n  hint: specify a play file"):
         load_plays(tmp_path / "none.yaml")
 
 

@@ -167,7 +167,7 @@ def test_a_retry_plays_for_those_who_failed(world: World) -> None:
     assert (1, 0) == (failed.code, done.code)
     assert ["two first", "two first of two", "two told"] == world.ran()
     assert [(1, {"ok": 1}), (3, {"ok": 2, "failed": 1})] == [(run["total"], run["counts"]) for run in world.history()]
-    assert "nothing of it is left to be asked again" in world.play("--retry", "last").err
+    assert "all of its accounts succeeded" in world.play("--retry", "last").err
 
 
 def test_an_ignored_failure_is_none_of_the_account(world: World) -> None:
@@ -191,7 +191,7 @@ def test_a_play_that_has_changed_cannot_be_gone_on_with(world: World) -> None:
     done = world.play("--resume", "last")
 
     assert int(ExitCode.OUTPUT) == done.code
-    assert "hint.yaml: the play has changed since run" in " ".join(done.err.split())
+    assert "hint.yaml: the play file has changed since run" in " ".join(done.err.split())
 
 
 def test_a_secret_is_not_kept_and_a_run_that_needs_it_cannot_go_on(world: World) -> None:
@@ -209,18 +209,18 @@ def test_a_secret_is_not_kept_and_a_run_that_needs_it_cannot_go_on(world: World)
     assert (130, int(ExitCode.OUTPUT)) == (cut.code, done.code)
     assert "hunter2" not in kept
     assert "(hidden)" in kept
-    assert re.search(r"one registered a secret in 'Make', which run \S+ has not kept", " ".join(done.err.split()))
+    assert re.search(r"task 'Make' registered a secret for one, which run \S+ does not store", " ".join(done.err.split()))
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "no play is named"),
-        (("hint.yaml", "--resume", "last"), "--resume plays what run last played"),
-        (("--resume", "last", "--limit", "one"), "--resume plays what run last played"),
-        (("--resume", "last", "--retry", "last"), "--resume plays what run last played"),
-        (("--retry", "last", "--check"), "--retry plays what run last played"),
-        (("--retry", "last"), "there are no runs of play yet"),
+        ((), "no play file given"),
+        (("hint.yaml", "--resume", "last"), "--resume repeats the play of run last"),
+        (("--resume", "last", "--limit", "one"), "--resume repeats the play of run last"),
+        (("--resume", "last", "--retry", "last"), "--resume repeats the play of run last"),
+        (("--retry", "last", "--check"), "--retry repeats the play of run last"),
+        (("--retry", "last"), "no runs of play found"),
     ],
 )
 def test_what_cannot_be_meant_is_a_slip(world: World, arguments: tuple[str, ...], said: str) -> None:
@@ -237,7 +237,7 @@ def test_plays_run_in_one_process(world: World, engine: str) -> None:
     """Variables, conditions and scripts of a play live in one process: other engines are refused."""
     fleet = Fleet(world.folder / "accounts.yaml", out=world.folder / "output", execution=ExecutionOptions(engine))
 
-    with pytest.raises(PlayError, match="plays run in one process"):
+    with pytest.raises(PlayError, match="plays require an engine with one process"):
         list(Runner(fleet, HandlerFactory(fleet, world.folder, {})).run(()))
 
 
@@ -253,7 +253,7 @@ def test_sql_sees_what_tasks_came_to(world: World) -> None:
     """A row for each task in each account, with what was registered as JSON; the run is among the runs."""
     world.play("hint.yaml", "--limit", "one")
     asked = (
-        "select r.query, p.account, p.account_id, p.step, p.task, p.ending, p.registered->>'$.data.text' as text "
+        "select r.query, p.account, p.account_id, p.step, p.task, p.status, p.registered->>'$.data.text' as text "
         "from play_results p join runs r using (run_id) order by step"
     )
     done = runner("sql", asked, "--format", "json", "--runs", str(world.runs), cwd=world.folder)
@@ -265,7 +265,7 @@ def test_sql_sees_what_tasks_came_to(world: World) -> None:
         ("hint.yaml", "one", "0.tasks.1", "Second", "changed", "first of one of one"),
         ("hint.yaml", "one", "1.tasks.0", "All were fixed", "ok", None),
     ] == [
-        tuple(row[name] for name in ("query", "account", "step", "task", "ending", "text"))
+        tuple(row[name] for name in ("query", "account", "step", "task", "status", "text"))
         for row in json.loads(done.out)["rows"]
     ]
     assert all(re.fullmatch(r"\d{12}", row["account_id"]) for row in json.loads(done.out)["rows"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rolecall_runner.plays.play_fields import ACCOUNT
+from rolecall_runner.plays.play_fields import RESERVED_VARIABLES
 from rolecall_runner.plays.play_file import PLAY_KEYS, QUERY_KEYS, TASK_KEYS, parse_plays
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "plays.md").read_text("utf-8")
@@ -25,7 +25,7 @@ def test_the_tables_have_every_key_and_no_other() -> None:
 
 def test_every_name_and_every_key_of_a_query_is_on_the_page() -> None:
     """Nothing can be written that the page does not know."""
-    assert [] == [name for name in (*QUERY_KEYS, *ACCOUNT) if f"`{name}" not in PAGE]
+    assert [] == [name for name in (*QUERY_KEYS, *RESERVED_VARIABLES) if f"`{name}" not in PAGE]
 
 
 def test_the_pages_play_is_a_good_one(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_third_partys_task_is_run_by_its_name(acme: Path) -> None:
 
     assert 0 == done.code, done.out + done.err
     assert 2 == done.out.count("ok=3   changed=1")
-    assert 2 == checked.out.count("not run under --check")
+    assert 2 == checked.out.count("not run in check mode")
 
 
 def test_installed_tasks_are_known_without_loading_them(acme: Path) -> None:
@@ -91,7 +91,7 @@ def test_installed_tasks_are_known_without_loading_them(acme: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("acme.broken", "is no factory"), ("acme.gone", "cannot be loaded: ModuleNotFoundError")]
+    ("name", "words"), [("acme.broken", "is not callable"), ("acme.gone", "cannot be loaded: ModuleNotFoundError")]
 )
 def test_a_broken_third_partys_task_is_said_before_the_run(acme: Path, name: str, words: str) -> None:
     """With the name of the task and a hint."""
@@ -115,7 +115,7 @@ def test_functions_of_modules_and_of_files_are_loaded(tmp_path: Path) -> None:
     [
         ("no_such_module_here:f", "ModuleNotFoundError"),
         ("json:no_such_function", "AttributeError"),
-        ("json:__name__", "is no function"),
+        ("json:__name__", "is not callable"),
         ("raises.py:f", "ZeroDivisionError"),
     ],
 )

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.plays.templating import TemplateError, expression, value
-from rolecall_runner.query import escaped
-from rolecall_runner.query.parameters import Filling, fill
+from rolecall_runner.plays.templating import TemplateError, compile_expression, compile_value
+from rolecall_runner.query import escape_placeholders
+from rolecall_runner.query.parameters import FillContext, fill
 
 TARGET = Target("one", "200000000000", "aws", "arn:aws:iam::200000000000:role/r", tags={"a": "b"})
-FILLING = Filling(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1")
+FILLING = FillContext(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1")
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ FILLING = Filling(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1")
 )
 def test_values_keep_their_types(tree: Any, expected: Any) -> None:
     """One expression alone keeps its type; next to other text it becomes text."""
-    assert expected == value(tree).render({"number": 3, "many": ["a", "b"]})
+    assert expected == compile_value(tree).render({"number": 3, "many": ["a", "b"]})
 
 
 def test_what_an_account_says_is_never_an_expression() -> None:
     """A customer's tag that holds braces stays a text."""
-    assert "{{ 7 * 7 }}" == value("{{ tags.note }}").render({"tags": {"note": "{{ 7 * 7 }}"}})
+    assert "{{ 7 * 7 }}" == compile_value("{{ tags.note }}").render({"tags": {"note": "{{ 7 * 7 }}"}})
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_an_account_says_is_never_an_expression() -> None:
 def test_the_sandbox_lets_nothing_out(text: str) -> None:
     """Neither Python's inside, nor changes, nor things of astronomic size."""
     with pytest.raises(TemplateError):
-        expression(text).value({"many": [1], "labels": {}})
+        compile_expression(text).value({"many": [1], "labels": {}})
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_sandbox_lets_nothing_out(text: str) -> None:
 def test_what_has_no_value_is_named(text: str, words: str) -> None:
     """An undefined name is an error that says the name; other faults are errors too, never a traceback."""
     with pytest.raises(TemplateError) as raised:
-        expression(text).value({"known": {"a": "z"}, "many": [1]})
+        compile_expression(text).value({"known": {"a": "z"}, "many": [1]})
 
     assert words in raised.value.what
     assert f"{{{{ {text} }}}}" == raised.value.where
@@ -86,23 +86,23 @@ def test_what_has_no_value_is_named(text: str, words: str) -> None:
 def test_what_is_no_expression_is_refused_when_read(text: str) -> None:
     """Before anything is run."""
     with pytest.raises(TemplateError):
-        expression(text)
+        compile_expression(text)
 
 
 @pytest.mark.parametrize("text", ["{% set x = 1 %}", "{% for x in y %}{% endfor %}", "{% include 'x' %}", "{{ a", "{{ }}"])
 def test_statements_are_refused_when_read(text: str) -> None:
     """Expressions alone."""
     with pytest.raises(TemplateError):
-        value({"key": [text]})
+        compile_value({"key": [text]})
 
 
 @given(st.text(st.sampled_from("{}ab_.+-19 name{labels.x}today")))
 def test_what_an_expression_gave_is_no_placeholder_of_a_query(text: str) -> None:
     """Braces in a value come out of the query's own filling as they were."""
-    assert [{"key": text}] == fill(escaped([{"key": text}]), FILLING)
+    assert [{"key": text}] == fill(escape_placeholders([{"key": text}]), FILLING)
 
 
 @given(st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text("ab{}% ")), st.lists))
 def test_data_pass_through_expressions_unchanged(data: Any) -> None:
     """What a variable holds is what one expression alone gives."""
-    assert data == value("{{ x }}").render({"x": data})
+    assert data == compile_value("{{ x }}").render({"x": data})

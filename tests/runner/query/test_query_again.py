@@ -51,16 +51,18 @@ def test_a_run_keeps_its_question_to_the_letter(question: QuerySpec) -> None:
     """What is read back from a record is the question that was asked, and the choice of whom."""
     choice = Selection("tier=gold", 5, 7, "20261123-191500-0a1b2c")
 
-    record = replace(RECORD, what=to_record(question, check_reads(question), choice))
+    record = replace(RECORD, options=to_record(question, check_reads(question), choice))
 
     assert (choice, question) == from_record(record)
 
 
-@pytest.mark.parametrize("what", ["", "[]", '{"query": "ec2 DescribeVpcs"}', '{"choice": {}, "wanted": {"service": "x"}}'])
+@pytest.mark.parametrize(
+    "what", ["", "[]", '{"query": "ec2 DescribeVpcs"}', '{"selection": {}, "settings": {"service": "x"}}']
+)
 def test_a_record_without_its_question_is_told(what: str) -> None:
     """A record that another program wrote, or no one, is an error with the run's name."""
     with pytest.raises(JournalError, match="run 20261124-191500-0a1b2c does not contain its query"):
-        from_record(replace(RECORD, what=what))
+        from_record(replace(RECORD, options=what))
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_a_retry_asks_those_who_did_not_answer(folder: Path) -> None:
     assert (9, {"account1", "account3"}) == (first.code, accounts(first.out)), first.err
     assert (0, {"account2"}) == (again.code, accounts(again.out)), again.err
     assert all(set(json.loads(line)) >= {"region", "vpc"} for line in again.out.splitlines())
-    assert (2, True) == (nothing_left.code, "nothing of it is left to be asked again" in nothing_left.err)
+    assert (2, True) == (nothing_left.code, "all of its accounts succeeded" in nothing_left.err)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_a_retry_asks_those_who_did_not_answer(folder: Path) -> None:
         (("--resume", "last", "--limit", "account1"), "--resume repeats the query of run last"),
         (("--resume", "last", "--retry", "last"), "--resume repeats the query of run last"),
         (("--retry", "last", "--where", "vpc"), "--retry repeats the query of run last"),
-        (("--retry", "last"), "there are no runs of query yet"),
+        (("--retry", "last"), "no runs of query found"),
     ],
 )
 def test_an_earlier_run_is_asked_as_it_was(folder: Path, arguments: tuple[str, ...], words: str) -> None:

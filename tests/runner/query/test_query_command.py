@@ -32,13 +32,13 @@ def test_rows_go_to_stdout_and_what_did_not_answer_to_stderr(folder: Path) -> No
         (row["account"], row["region"]) for row in rows
     }
     assert all(row["vpc"].startswith("vpc-") for row in rows)
-    assert "1 of 3 accounts have no permission for this by the manifest" in done.err
+    assert "1 of 3 accounts have no permission for this in the manifest" in done.err
     assert "denied: denied us-east-1, denied eu-west-1" in done.err
     assert "4 rows from 3 accounts" in done.err
     (kept,) = (folder / ".rolecall" / "runs").iterdir()
     assert ("query", "ec2 DescribeVpcs") == (
         json.loads((kept / "run.json").read_text())["task"],
-        json.loads(json.loads((kept / "run.json").read_text())["what"])["query"],
+        json.loads(json.loads((kept / "run.json").read_text())["options"])["query"],
     )
 
 
@@ -55,8 +55,8 @@ def test_a_dry_run_sends_nothing(folder: Path) -> None:
     assert (3, 3, True, ["denied"]) == (
         body["accounts"],
         body["places"],
-        body["once_an_account"],
-        [each["account"] for each in body["cannot_answer"]],
+        body["once_per_account"],
+        [each["account"] for each in body["without_permission"]],
     )
     assert ["ListUsers", "GetLoginProfile", "ListMFADevices"] == [each["operation"] for each in body["calls"]]
     assert not (folder / ".rolecall").exists()
@@ -68,7 +68,7 @@ def test_writing_is_refused_and_wants_a_yes(folder: Path) -> None:
     refused, unasked = run(folder, *ask), run(folder, *ask, "--allow-write")
 
     assert (2, True) == (refused.code, "the access level of ec2:CreateVpc is Write" in refused.err), refused.err
-    assert (2, True) == (unasked.code, "there is no terminal for a confirmation" in unasked.err)
+    assert (2, True) == (unasked.code, "there is no terminal for the confirmation" in unasked.err)
     assert not (folder / ".rolecall").exists()
 
 

@@ -25,10 +25,10 @@ from rolecall_runner.aws.aws_config import AwsConfig, connect
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings, PerProcess, Result
+from rolecall_runner.execution.interface import EngineSettings, ProcessLocal, Result
 from rolecall_runner.execution.journal import RUNS, list_runs
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.query.answers import QueryAnswer
+from rolecall_runner.query.answers import QueryResult
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.query.validate import validate_query
@@ -76,12 +76,12 @@ def fleet() -> list[Target]:
 
 def query(stub: FastStub) -> QueryTask:
     """All instances, with the clients that each process makes for itself."""
-    return QueryTask(INSTANCES, PerProcess(partial(connect, AwsConfig(endpoint_url=stub.url), "0a1b2c3d")))
+    return QueryTask(INSTANCES, ProcessLocal(partial(connect, AwsConfig(endpoint_url=stub.url), "0a1b2c3d")))
 
 
 def rows(results: list[Result]) -> list[tuple[str, str, str, str]]:
     """Every row with its account and Region, times left out."""
-    found = (row for result in results for row in QueryAnswer.from_result(result).rows())
+    found = (row for result in results for row in QueryResult.from_result(result).rows())
     return sorted((row.account, row.account_id, row.region, json.dumps(row.values, sort_keys=True)) for row in found)
 
 

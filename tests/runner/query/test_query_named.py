@@ -52,7 +52,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
     ("text", "words"),
     [
         ("name: [", "my.yaml:1"),
-        ("- 1", "a query is a mapping"),
+        ("- 1", "a query file must contain a mapping"),
         ("name: x\nservice: ec2", "operation: field required"),
         ("name: x\nservice: ec2\noperation: y\nfilter: z", "filter: extra inputs are not permitted"),
         ("name: x\nservice: ec2\noperation: y\nregions: nowhere", "'nowhere' is not a Region"),

@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.clients import Clients
 from rolecall_runner.aws.credentials import Credentials, Sessions
-from rolecall_runner.execution.interface import PerProcess
+from rolecall_runner.execution.interface import ProcessLocal
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.execute import QueryTask, query_region
-from rolecall_runner.query.parameters import Filling
+from rolecall_runner.query.parameters import FillContext
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.query.validate import find_query, validate_query
 
@@ -42,7 +42,7 @@ def test_pages_without_a_paginator_are_followed_too() -> None:
 
     question = validate_query(find_query("cost-by-service"))
     found = query_region(
-        question, lambda _service: Client("get_cost_and_usage", costs), Filling(TARGET, MOMENT, "us-east-1")
+        question, lambda _service: Client("get_cost_and_usage", costs), FillContext(TARGET, MOMENT, "us-east-1")
     )
 
     assert [("service1", "1.5", "USD"), ("service2", "1.5", "USD")] == [tuple(row.values()) for row in found.rows]
@@ -68,7 +68,7 @@ def test_each_page_is_asked_for_once(replies: list[dict[str, Any]], markers: lis
         return replies[len(asked) - 1]
 
     question = validate_query(QuerySpec("iam", "list_users", select="Users[].UserName"))
-    found = query_region(question, lambda _service: Client("list_users", users), Filling(TARGET, MOMENT, "us-east-1"))
+    found = query_region(question, lambda _service: Client("list_users", users), FillContext(TARGET, MOMENT, "us-east-1"))
 
     assert ([{"value": "ann"}], markers) == ([dict(row) for row in found.rows], asked)
 
@@ -79,7 +79,7 @@ def test_the_joined_answer_keeps_what_is_no_list() -> None:
     pages = iter([{"Users": [{}], "IsTruncated": True, "Marker": "m"}, {"Users": [{}], "IsTruncated": False}])
 
     found = query_region(
-        question, lambda _service: Client("list_users", lambda **_all: next(pages)), Filling(TARGET, MOMENT, "us-east-1")
+        question, lambda _service: Client("list_users", lambda **_all: next(pages)), FillContext(TARGET, MOMENT, "us-east-1")
     )
 
     assert 2 == found.rows[0]["n"]
@@ -91,7 +91,7 @@ def test_sensitive_values_are_hidden_unless_revealed() -> None:
         "Credentials": {"AccessKeyId": "ASIAX", "SecretAccessKey": "s3cret", "SessionToken": "t0ken", "Expiration": MOMENT}
     }
     client = Client("get_session_token", lambda **_all: reply)
-    filling = Filling(TARGET, MOMENT, "us-east-1")
+    filling = FillContext(TARGET, MOMENT, "us-east-1")
 
     hidden = query_region(validate_query(QuerySpec("sts", "get_session_token")), lambda _service: client, filling)
     shown = query_region(
@@ -123,15 +123,15 @@ class FakeSession:
 
 class FakeSessions(Sessions):
     def __init__(self) -> None:
-        self.session = FakeSession()
+        self.only = FakeSession()
 
-    def of(self, target: Target) -> Any:  # noqa: ARG002 - one account a test
-        return self.session
+    def session(self, target: Target) -> Any:  # noqa: ARG002 - one account a test
+        return self.only
 
 
 def task(question: QuerySpec, **by_region: Any) -> QueryTask:
     clients = FakeClients({name.replace("_", "-"): client for name, client in by_region.items()})
-    return QueryTask(question, PerProcess(lambda: (clients, FakeSessions())), now=lambda: MOMENT)
+    return QueryTask(question, ProcessLocal(lambda: (clients, FakeSessions())), now=lambda: MOMENT)
 
 
 def test_a_region_without_the_service_is_found_out_once() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.operations import find_operation
-from rolecall_runner.query.parameters import Filling, check_targets, fill, read_parameters, type_parameters
+from rolecall_runner.query.parameters import FillContext, check_targets, fill, read_parameters, type_parameters
 from rolecall_runner.query.spec import QueryError, QuerySpec
 from rolecall_runner.query.validate import parameters_json, validate_query
 
@@ -25,7 +25,7 @@ TARGET = Target(
     variables={"count": "7", "odd": '"},{"Name":"x{name}'},
     tags={"team": "a"},
 )
-FILLING = Filling(TARGET, MOMENT, "eu-west-1")
+FILLING = FillContext(TARGET, MOMENT, "eu-west-1")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_texts_take_the_models_types(service: str, operation: str, text: str, ex
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("MaxResults=many", "parameter MaxResults (integer): 'many' is not a whole number"),
+        ("MaxResults=many", "parameter MaxResults (integer): 'many' is not an integer"),
         ("DryRun=perhaps", "parameter DryRun (boolean): 'perhaps' is not true or false"),
         ("Filters=running", "parameter Filters (list): 'running' is not a JSON list"),
         ("Filters=[{", "parameter Filters: the value is not valid JSON"),
@@ -142,7 +142,7 @@ def test_a_number_may_come_from_a_variable() -> None:
 
     assert {"MaxResults": 7} == fill(question.parameters, FILLING)
     assert {"MaxResults": "{variables.count}"} == parameters_json(question.parameters)
-    with pytest.raises(QueryError, match="is not a whole number"):
+    with pytest.raises(QueryError, match="is not an integer"):
         fill(validate_query(QuerySpec("ec2", "describe_instances"), ["MaxResults={name}"]).parameters, FILLING)
 
 

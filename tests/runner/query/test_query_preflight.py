@@ -9,7 +9,7 @@ import pytest
 from manifests import customer, manifest_of
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.inventory.inventory import inventory_of
-from rolecall_runner.query.preflight import Ability, Forecast, check_reads, count_calls, forecasts
+from rolecall_runner.query.preflight import Forecast, PermissionStatus, check_reads, count_calls, forecast_permissions
 from rolecall_runner.query.spec import FollowUp, QuerySpec, RegionChoice
 from rolecall_runner.query.validate import validate_query
 
@@ -23,44 +23,48 @@ def allow(*actions: str, resources: tuple[str, ...] = ("*",), **more: Any) -> di
 def foreseen(question: QuerySpec, permissions: dict[str, Any]) -> Forecast:
     """The forecast for a customer with one permission set."""
     manifest = manifest_of(permission_sets={"read": permissions}, customers=[customer(1)])
-    (found,) = forecasts(question, inventory_of(manifest).targets, make_plan(manifest))
+    (found,) = forecast_permissions(question, inventory_of(manifest).targets, make_plan(manifest))
     return found
 
 
 @pytest.mark.parametrize(
-    ("permissions", "ability", "why"),
+    ("permissions", "permission", "why"),
     [
-        ({"statements": [allow("ec2:Describe*")]}, Ability.YES, ""),
-        ({"statements": [allow("s3:GetObject")]}, Ability.NO, "ec2:DescribeInstances in eu-west-1: no identity policy"),
+        ({"statements": [allow("ec2:Describe*")]}, PermissionStatus.YES, ""),
+        (
+            {"statements": [allow("s3:GetObject")]},
+            PermissionStatus.NO,
+            "ec2:DescribeInstances in eu-west-1: no identity policy",
+        ),
         (
             {"statements": [allow("ec2:*"), allow("ec2:DescribeInstances", effect="Deny")]},
-            Ability.NO,
+            PermissionStatus.NO,
             "explicit deny",
         ),
-        ({"managed_policies": ["AmazonEC2ReadOnlyAccess"]}, Ability.MAYBE, "AmazonEC2ReadOnlyAccess"),
-        ({"managed_policies": ["AdministratorAccess"]}, Ability.YES, ""),
+        ({"managed_policies": ["AmazonEC2ReadOnlyAccess"]}, PermissionStatus.MAYBE, "AmazonEC2ReadOnlyAccess"),
+        ({"managed_policies": ["AdministratorAccess"]}, PermissionStatus.YES, ""),
         (
             {"statements": [allow("ec2:*", conditions={"StringEquals": {"aws:RequestedRegion": ["eu-west-1"]}})]},
-            Ability.YES,
+            PermissionStatus.YES,
             "",
         ),
         (
             {"statements": [allow("ec2:*", conditions={"StringEquals": {"aws:RequestedRegion": ["us-east-1"]}})]},
-            Ability.NO,
+            PermissionStatus.NO,
             "in eu-west-1",
         ),
         (
             {"statements": [allow("ec2:*", conditions={"IpAddress": {"aws:SourceIp": ["192.0.2.0/24"]}})]},
-            Ability.MAYBE,
+            PermissionStatus.MAYBE,
             "under conditions",
         ),
     ],
 )
-def test_granted_permissions_say_who_can_answer(permissions: dict[str, Any], ability: Ability, why: str) -> None:
+def test_granted_permissions_say_who_can_answer(permissions: dict[str, Any], permission: PermissionStatus, why: str) -> None:
     """Allowed, denied, in that Region alone, or by a policy whose text is not known: maybe."""
     found = foreseen(validate_query(INSTANCES), permissions)
 
-    assert (ability, True) == (found.ability, why in found.why)
+    assert (permission, True) == (found.permission, why in found.reason)
 
 
 def test_permission_on_some_resources_may_be_enough() -> None:
@@ -70,7 +74,7 @@ def test_permission_on_some_resources_may_be_enough() -> None:
 
     found = foreseen(question, {"statements": [granted]})
 
-    assert (Ability.MAYBE, True) == (found.ability, "as arn:aws:s3:::mine" in found.why)
+    assert (PermissionStatus.MAYBE, True) == (found.permission, "as arn:aws:s3:::mine" in found.reason)
 
 
 def test_further_calls_and_the_list_of_regions_count_too() -> None:
@@ -79,10 +83,13 @@ def test_further_calls_and_the_list_of_regions_count_too() -> None:
     users = validate_query(QuerySpec("iam", "list_users", for_each=(follow_up,)))
     enabled = validate_query(QuerySpec("ec2", "describe_instances", regions=RegionChoice.ENABLED))
 
-    assert Ability.NO is foreseen(users, {"statements": [allow("iam:ListUsers")]}).ability
-    assert Ability.YES is foreseen(users, {"statements": [allow("iam:List*")]}).ability
-    assert Ability.NO is foreseen(enabled, {"statements": [allow("ec2:DescribeInstances")]}).ability
-    assert Ability.YES is foreseen(enabled, {"statements": [allow("ec2:DescribeInstances", "account:ListRegions")]}).ability
+    assert PermissionStatus.NO is foreseen(users, {"statements": [allow("iam:ListUsers")]}).permission
+    assert PermissionStatus.YES is foreseen(users, {"statements": [allow("iam:List*")]}).permission
+    assert PermissionStatus.NO is foreseen(enabled, {"statements": [allow("ec2:DescribeInstances")]}).permission
+    assert (
+        PermissionStatus.YES
+        is foreseen(enabled, {"statements": [allow("ec2:DescribeInstances", "account:ListRegions")]}).permission
+    )
 
 
 def test_a_preview_counts_accounts_and_regions() -> None:

@@ -176,7 +176,7 @@ def test_a_denied_further_call_is_a_note(rig: QueryRig) -> None:
 
     assert ["open-200000000002", "shut-200000000002"] == [row.values["bucket"] for row in answer.rows()]
     assert 3 == len(answer.places[0].notes)
-    assert all("AccessDenied" in note and "for 2 of the rows" in note for note in answer.places[0].notes)
+    assert all("AccessDenied" in note and "for 2 rows" in note for note in answer.places[0].notes)
 
 
 def test_a_broken_further_call_fails_its_place_alone(rig: QueryRig) -> None:

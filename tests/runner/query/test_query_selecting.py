@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_runner.query.answers import compiled, distributes, rows_of, search
+from rolecall_runner.query.answers import compile_jmespath, distributes, rows_of, search
 from rolecall_runner.query.operations import find_operation
 from rolecall_runner.query.spec import QueryError
 
@@ -96,7 +96,7 @@ def test_finds_become_rows(found: Any, columns: tuple[str, ...], expected: list[
 def test_a_wrong_expression_says_where(expression: str, place: str) -> None:
     """The error has the column at which the expression stops making sense."""
     with pytest.raises(QueryError) as raised:
-        compiled(expression)
+        compile_jmespath(expression)
 
     assert place in str(raised.value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from rolecall_runner.aws.aws_config import SharingClients
+from rolecall_runner.aws.aws_config import SharedLoaderClients
 from rolecall_runner.aws.clients import Clients
 from rolecall_runner.query.operations import service_model
 
@@ -13,7 +13,7 @@ from rolecall_runner.query.operations import service_model
 def test_a_question_and_its_client_read_one_model() -> None:
     """The client of a service is made of the model that checked the question; other clients bring their own."""
     checked = service_model("iam")
-    sharing, others = SharingClients(), Clients()
+    sharing, others = SharedLoaderClients(), Clients()
 
     shared = sharing.client("iam", "us-east-1").meta.service_model
     own = others.client("iam", "us-east-1").meta.service_model
@@ -30,12 +30,12 @@ def test_a_worker_process_does_not_load_what_reads_manifests() -> None:
         "import pickle, sys\n"
         "from functools import partial\n"
         "import rolecall_runner.execution.processes\n"
-        "from rolecall_runner.execution.interface import PerProcess\n"
+        "from rolecall_runner.execution.interface import ProcessLocal\n"
         "from rolecall_runner.query.spec import QuerySpec\n"
         "from rolecall_runner.aws.aws_config import AwsConfig, connect\n"
         "from rolecall_runner.query.execute import QueryTask\n"
-        "means = PerProcess(partial(connect, AwsConfig(), '0a1b'))\n"
-        "pickle.loads(pickle.dumps(QueryTask(QuerySpec('ec2', 'DescribeVpcs'), means)))\n"
+        "connections = ProcessLocal(partial(connect, AwsConfig(), '0a1b'))\n"
+        "pickle.loads(pickle.dumps(QueryTask(QuerySpec('ec2', 'DescribeVpcs'), connections)))\n"
         "print(sorted({'pydantic', 'yaml', 'jinja2', 'ruamel', 'rich', 'hcl2'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -14,7 +14,7 @@ from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.answers import Reason
 from rolecall_runner.query.execute import query_region
 from rolecall_runner.query.operations import find_operation
-from rolecall_runner.query.parameters import Filling
+from rolecall_runner.query.parameters import FillContext
 from rolecall_runner.query.validate import find_query, shipped_queries, validate_query
 from shape_samples import sample_of
 
@@ -233,7 +233,7 @@ def test_shipped_queries_name_what_aws_answers(name: str) -> None:
     """Against a reply with every member of AWS's model, each column has a value: no expression has a slip of the pen."""
     question = validate_query(find_query(name))
 
-    asked = query_region(question, ModelClient, Filling(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1"))
+    asked = query_region(question, ModelClient, FillContext(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1"))
 
     (row,) = asked.rows
     assert [] == [column for column in question.columns if row[column] in (None, [], {})]

@@ -87,7 +87,7 @@ def outcomes(rehearsal: Rehearsal) -> dict[str, ModuleOutcome]:
 
 
 def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_says_so(sandbox: Sandbox) -> None:
-    """The example accounts are as intended, `after_apply` finds their roles, and nothing is left after the destroy.
+    """The example accounts are as intended, `after_apply` finds their roles, and nothing is still exists after the destroy.
 
     The report has method and reason.
     """
@@ -100,8 +100,8 @@ def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_say
 
     done = rehearse(NOTES, tool=NO_TOOL, url=sandbox.url, after_apply=look)
 
-    assert RehearsalMethod.PARSED is done.how
-    assert done.why.startswith("no terraform or tofu is on PATH")
+    assert RehearsalMethod.PARSED is done.method
+    assert done.reason.startswith("neither terraform nor tofu is on PATH")
     assert done.passed
     assert [module.path for module in make_plan(notes_manifest()).modules] == [module.path for module in done.modules]
     assert {"111111111111", "222222222222", "333333333333", "444444444444", "507074252730", "078352025563"} == set(
@@ -130,7 +130,7 @@ def test_a_module_that_is_refused_is_a_value_and_the_others_go_on(sandbox: Sandb
     assert "customers/customer1" == failed.path
     assert "permissions boundary" in str(failed.error).lower() or "NoSuchEntity" in str(failed.error)
     assert 3 == sum(module.outcome is ModuleOutcome.APPLIED for module in done.modules)
-    assert [] == [account for account in done.accounts if account.left or account.differences]
+    assert [] == [account for account in done.accounts if account.leftovers or account.differences]
     assert not done.passed
 
 
@@ -153,7 +153,7 @@ def test_what_terraform_did_not_make_is_a_difference(sandbox: Sandbox, fake: Fak
     """An apply that succeeds without creating anything does not pass."""
     done = rehearse(manifest_file(tmp_path, customer(0)), tool=fake.tool(), url=sandbox.url)
 
-    assert RehearsalMethod.TERRAFORM is done.how
+    assert RehearsalMethod.TERRAFORM is done.method
     assert not done.passed
     role = "arn:aws:iam::200000000000:role/vendor/VendorAccess"
     assert [("removed", role)] == [
@@ -195,8 +195,8 @@ def test_a_provider_that_cannot_be_had_means_parsed_modules(sandbox: Sandbox, fa
 
     done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="init provider"), url=sandbox.url)
 
-    assert RehearsalMethod.PARSED is done.how
-    assert done.why.startswith("the AWS provider could not be loaded: Error: the fake was told to fail")
+    assert RehearsalMethod.PARSED is done.method
+    assert done.reason.startswith("the AWS provider could not be loaded: Error: the fake was told to fail")
     assert done.passed
 
 
@@ -298,7 +298,7 @@ def test_the_report_is_json(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> Non
     body = json.loads(json.dumps(rehearsal_json(done)))
 
     assert (False, "terraform", "1.11.4", "6.0.0") == tuple(
-        body[name] for name in ("passed", "how", "tool_version", "provider_version")
+        body[name] for name in ("passed", "method", "tool_version", "provider_version")
     )
     assert ["failed", "applied"] == [module["outcome"] for module in body["modules"]]
     assert "200000000000/vendor/VendorAccess is removed" == body["accounts"][1]["differences"][0]["text"]

@@ -53,7 +53,7 @@ def example_manifest(folder: Path, provider: Provider) -> Path:
 def test_the_notes_accounts_from_apply_to_destroy(
     sandbox: Sandbox, tool: TerraformTool, aws_provider: Provider, tmp_path: Path
 ) -> None:
-    """All six modules are applied backend first, are exactly as intended, and nothing is left after the destroy."""
+    """All six modules are applied backend first, are exactly as intended, and nothing is still exists after the destroy."""
     standing: dict[str, list[str]] = {}
 
     def look(applied: AppliedModules) -> None:
@@ -64,8 +64,8 @@ def test_the_notes_accounts_from_apply_to_destroy(
     done = rehearse(example_manifest(tmp_path, aws_provider), tool=tool, url=sandbox.url, after_apply=look)
 
     assert [] == [module for module in done.modules if module.outcome is not ModuleOutcome.APPLIED or not module.destroyed]
-    assert [] == [account for account in done.accounts if account.differences or account.left or account.problem]
-    assert (True, RehearsalMethod.TERRAFORM, aws_provider.text) == (done.passed, done.how, done.provider_version)
+    assert [] == [account for account in done.accounts if account.differences or account.leftovers or account.problem]
+    assert (True, RehearsalMethod.TERRAFORM, aws_provider.text) == (done.passed, done.method, done.provider_version)
     assert {
         "111111111111": ["backend_role"],
         "222222222222": ["role1"],
@@ -99,4 +99,4 @@ def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: Terraform
     assert (ModuleOutcome.FAILED, True) == (failed.outcome, failed.destroyed)
     assert str(failed.error).startswith("Error: ")
     assert "VendorAccess" in str(failed.error)
-    assert [] == [account for account in done.accounts if account.left or account.differences]
+    assert [] == [account for account in done.accounts if account.leftovers or account.differences]

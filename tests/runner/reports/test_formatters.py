@@ -46,7 +46,7 @@ def test_unknown_format_is_reported_with_the_known_ones() -> None:
     with pytest.raises(SelectionError) as caught:
         PLAY_FORMATS.find("yaml")
 
-    assert ("--format", "formats are table, json") == (caught.value.where, caught.value.hint)
+    assert ("--format", "available formats: table, json") == (caught.value.where, caught.value.hint)
 
 
 @pytest.mark.usefixtures("markdown")

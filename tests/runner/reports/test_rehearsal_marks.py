@@ -18,7 +18,7 @@ from onboard_rig import Stage, staged
 from rolecall_generator.records import is_aws_address, rehearsing
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.plays.play_model import Recap
-from rolecall_runner.query.answers import Count, QueryAnswer, Reason, RegionAnswer
+from rolecall_runner.query.answers import Count, QueryResult, Reason, RegionResult
 from rolecall_runner.reports.formatters.csv import CsvRowWriter
 from rolecall_runner.reports.formatters.html import run_html
 from rolecall_runner.reports.formatters.json import run_json
@@ -66,8 +66,8 @@ def test_every_verify_report_is_marked_as_rehearsal(rehearsal: bool) -> None:
 @pytest.mark.parametrize("rehearsal", [True, False])
 def test_rows_of_a_query_say_it(rehearsal: bool) -> None:
     """JSONL and CSV by a column of their own, the last line in words; rows of AWS have no such column."""
-    place = RegionAnswer("us-east-1", Reason.OK, "2026-11-24T12:00:00+00:00", ({"name": "a"},))
-    answer = QueryAnswer("account1", "222222222222", (place,), rehearsal=rehearsal)
+    place = RegionResult("us-east-1", Reason.OK, "2026-11-24T12:00:00+00:00", ({"name": "a"},))
+    answer = QueryResult("account1", "222222222222", (place,), rehearsal=rehearsal)
     lines, csv, count = io.StringIO(), io.StringIO(), Count()
     JsonLines(lines.write).add(answer)
     CsvRowWriter(csv.write, ("name",)).add(answer)

@@ -120,4 +120,4 @@ def test_the_headline_claims_nothing_that_was_not_found(
     """Nothing asked is not good, nor is a run that was cut off; skipped accounts are no failures."""
     counted = tally(verdicts, targets)
 
-    assert (good, headline, rest) == (counted.good, counted.headline(), counted.rest())
+    assert (good, headline, rest) == (counted.passed, counted.headline(), counted.rest())

@@ -36,7 +36,7 @@ def test_the_recap_says_who_has_yet_to_apply_and_whose_rotation_can_end() -> Non
         verdict("plain"),
         amid("acme", RotationState.WAITING),
         amid("beta", RotationState.BOTH),
-        amid("gamma", RotationState.NEW_ALONE),
+        amid("gamma", RotationState.NEW_ONLY),
     )
 
     assert [

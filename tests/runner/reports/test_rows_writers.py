@@ -18,13 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from hostile_text import HOSTILE, leaks
-from rolecall_runner.query.answers import QueryAnswer, Reason, RegionAnswer
+from rolecall_runner.query.answers import QueryResult, Reason, RegionResult
 from rolecall_runner.reports import RowWriter
 from rolecall_runner.reports.formatters.csv import CsvRowWriter
 from rolecall_runner.reports.formatters.json import JsonRows
 from rolecall_runner.reports.formatters.jsonl import JsonLines
 from rolecall_runner.reports.formatters.table import TableRows
-from rolecall_runner.reports.rows import MissingAnswers, record_of
+from rolecall_runner.reports.rows import MissingResults, record_of
 
 TIME = "2026-11-24T09:00:00+00:00"
 VALUES = st.dictionaries(
@@ -34,17 +34,17 @@ VALUES = st.dictionaries(
 )
 
 
-def answer(name: str, *rows: Mapping[str, Any], region: str = "eu-west-1") -> QueryAnswer:
-    return QueryAnswer(name, "222222222222", (RegionAnswer(region, Reason.OK, TIME, rows),))
+def answer(name: str, *rows: Mapping[str, Any], region: str = "eu-west-1") -> QueryResult:
+    return QueryResult(name, "222222222222", (RegionResult(region, Reason.OK, TIME, rows),))
 
 
-DENIED = QueryAnswer(
-    "denied", "333333333333", (RegionAnswer("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you"),)
+DENIED = QueryResult(
+    "denied", "333333333333", (RegionResult("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you"),)
 )
-NOBODY = QueryAnswer("nobody", "444444444444", reason=Reason.UNREACHABLE, error="no connection")
+NOBODY = QueryResult("nobody", "444444444444", reason=Reason.UNREACHABLE, error="no connection")
 
 
-def written(writer: RowWriter, *answers: QueryAnswer) -> None:
+def written(writer: RowWriter, *answers: QueryResult) -> None:
     for each in answers:
         writer.add(each)
     writer.close()
@@ -187,7 +187,7 @@ def test_csv_without_rows_has_its_header() -> None:
     assert "account,account_id,region,time,id\r\n" == text.getvalue()
 
 
-def table(*answers: QueryAnswer, width: int | None = None, columns: tuple[str, ...] = (), first: int = 2) -> str:
+def table(*answers: QueryResult, width: int | None = None, columns: tuple[str, ...] = (), first: int = 2) -> str:
     text = io.StringIO()
     console = Console(file=text, force_terminal=width is not None, width=width or 80, color_system=None, highlight=False)
     written(TableRows(console, columns, first_rows=first), *answers)
@@ -250,10 +250,10 @@ def test_a_table_steers_no_terminal() -> None:
 
 def test_troubles_are_grouped_with_a_few_names() -> None:
     """A thousand accounts with one reason are one line, and memory does not grow with them."""
-    troubles = MissingAnswers()
+    troubles = MissingResults()
     for number in range(1000):
-        place = RegionAnswer("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you")
-        troubles.add(QueryAnswer(f"a{number}", "222222222222", (place,)))
+        place = RegionResult("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you")
+        troubles.add(QueryResult(f"a{number}", "222222222222", (place,)))
     (line,) = troubles.lines()
 
     assert "denied: a0 eu-west-1, a1 eu-west-1, a2 eu-west-1 and 997 more: not you" == line
@@ -265,7 +265,7 @@ def test_rows_are_written_before_the_next_account_answers(kind: str) -> None:
     out: list[str] = []
     writer: RowWriter = JsonLines(out.append) if kind == "jsonl" else CsvRowWriter(out.append)
 
-    def coming() -> Iterator[QueryAnswer]:
+    def coming() -> Iterator[QueryResult]:
         for number in range(3):
             yield answer(f"a{number}", {"id": number})
             assert f"a{number}" in out[-1]

@@ -220,9 +220,9 @@ CASES = [
     Case("an ARN's owner is known", TABLE, (allow("*", StringEquals={"aws:ResourceAccount": ACCOUNT}),), ""),
     Case("a key that is not told, all allowed", DECRYPT, (allow("kms:Decrypt"),), ""),
     Case("a key that is not told, one allowed", DECRYPT, (allow("kms:Decrypt", f"arn:aws:kms:*:{ACCOUNT}:key/1"),),
-         "the resource is not known from the request", error=UNDECIDED),
+         "the request does not determine the resource", error=UNDECIDED),
     Case("a key that is not told, one denied", DECRYPT, (allow("*"), deny("kms:*", f"arn:aws:kms:*:{ACCOUNT}:key/1")),
-         "the resource is not known from the request", error=UNDECIDED),
+         "the request does not determine the resource", error=UNDECIDED),
     Case("a secret by a pattern", READ_SECRET, (allow("secretsmanager:*", f"{SECRET}db-*"),), ""),
     Case("a secret by its full ARN", READ_SECRET, (allow("secretsmanager:*", f"{SECRET}db-AbCdEf"),),
          "full ARN", error=UNDECIDED),
@@ -359,7 +359,7 @@ def test_a_dry_run_says_whether_the_call_would_be_allowed() -> None:
 
     def answer(statement: Statement) -> tuple[int, bool] | None:
         access = Access.of(User(USER, inline={"u": document(statement)}))
-        reply = Authorization(lambda: (access, Evaluator(access)), lambda: NOW).answer(call, session, "id")
+        reply = Authorization(lambda: (access, Evaluator(access)), lambda: NOW).handle(call, session, "id")
         return (reply.status, b"DryRunOperation" in reply.body) if reply else None
 
     assert [(412, True), (403, False)] == [answer(allow("ec2:*")), answer(allow("s3:*"))]
@@ -376,7 +376,7 @@ def test_decisions_follow_the_access_of_the_moment() -> None:
         return access, Evaluator(access)
 
     authorization = Authorization(everything, lambda: NOW)
-    replies = [authorization.answer(read(INSTANCES), session, "id") for _ in range(3)]
+    replies = [authorization.handle(read(INSTANCES), session, "id") for _ in range(3)]
 
     assert [None, None, 403] == [reply and reply.status for reply in replies]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.sandbox.authorization.request_resources import filled
+from rolecall_runner.sandbox.authorization.request_resources import fill_placeholders
 from rolecall_runner.sandbox.protocol.http_types import ApiCall
 from rolecall_runner.sandbox.server.api_call import read_call
 from sandbox_requests import ACCESS_KEY, caught
@@ -164,5 +164,5 @@ def test_what_boto3_sends_is_read_back(
     call = read(service, method, parameters)
 
     assert (signed, operation, action) == (call.service, call.operation, call.action)
-    assert resources == filled(call.resources, "aws", ACCOUNT, USER)
+    assert resources == fill_placeholders(call.resources, "aws", ACCOUNT, USER)
     assert (ACCESS_KEY, "a-token", "eu-west-1") == (call.access_key, call.session_token, call.region)

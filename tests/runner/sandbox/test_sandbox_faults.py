@@ -277,7 +277,7 @@ def test_a_denied_service_keeps_its_own_actions() -> None:
         ("seed=7", "contains no fault"),
         ("throttle=1,seed=x", "'x' is not a valid value"),
         ("throttle=1,at-most=0", "'0' is not a valid value"),
-        ("throttle=1,seed=1,seed=2", "seed is given twice"),
+        ("throttle=1,seed=1,seed=2", "seed is specified twice"),
         ("clock-skew=inf", "'inf' is not a valid value"),
     ],
 )

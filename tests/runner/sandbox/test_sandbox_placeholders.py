@@ -73,7 +73,7 @@ def test_the_note_counts_what_is_not_known() -> None:
 
 def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: SandboxSeed) -> None:
     """All accounts are created, the role has its boundary and policy, both are tagged, and the source mentions them."""
-    assert ATTACHED in sandbox_seed.how
+    assert ATTACHED in sandbox_seed.origin
     with Sandbox() as sandbox:
         seeded = seed(sandbox, sandbox_seed)
         assert () == seeded.provisioned.failed
@@ -94,7 +94,7 @@ def test_a_rehearsal_passes_with_boundaries_and_own_policies(manifest: Path) -> 
     with Sandbox() as sandbox:
         done = rehearse(manifest, tool=TerraformTool(None), url=sandbox.url, selection=RehearsalSelection())
     assert done.passed
-    assert "not known" in done.why
+    assert "not known" in done.reason
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from rolecall_generator.records import STATUS_VERSION, rehearsing, status_path
 from rolecall_runner.status.status_file import (
-    Confirmed,
-    HandedOver,
+    Confirmation,
+    HandoverRecord,
     LastProblem,
     LastRun,
     ModuleVersion,
@@ -51,15 +51,15 @@ TROUBLES = st.none() | st.builds(
 ENTRIES = st.builds(
     StatusEntry,
     TEXTS,
-    handed_over=st.none() | st.builds(HandedOver, DATES, TEXTS, TEXTS),
+    handed_over=st.none() | st.builds(HandoverRecord, DATES, TEXTS, TEXTS),
     applied=st.none() | DATES,
     verified=st.none() | st.builds(VerifiedEntry, DATES, TEXTS, TEXTS),
     failed=TROUBLES,
     drifting=TROUBLES,
     external_id_seen=st.none() | st.builds(SeenId, TEXTS, DATES),
-    asked=st.none() | st.builds(LastRun, DATES, TEXTS, TEXTS),
+    last_run=st.none() | st.builds(LastRun, DATES, TEXTS, TEXTS),
     pending=st.none() | st.builds(Pending, DATES, DATES, *[TEXTS] * 3, unseen=st.lists(TEXTS, max_size=2).map(tuple)),
-    confirmed=st.none() | st.builds(Confirmed, DATES, TEXTS),
+    confirmed=st.none() | st.builds(Confirmation, DATES, TEXTS),
     form=st.none() | TEXTS,
     versions=st.lists(
         st.builds(ModuleVersion, TEXTS, DATES, st.dictionaries(TEXTS, TEXTS, max_size=1), st.just("") | DATES), max_size=2
@@ -134,12 +134,12 @@ def test_what_is_written_is_read_back(
 def test_the_form_is_the_documented_one(tmp_path: Path) -> None:
     """docs/onboarding.md shows these keys; others may read the file by them."""
     entry = after((MONDAY, verdict()), (TUESDAY, drifted()), (TUESDAY, not_there()))
-    full = replace(entry, handed_over=HandedOver(MONDAY, "b", "m"))
+    full = replace(entry, handed_over=HandoverRecord(MONDAY, "b", "m"))
     change_status(path_of(tmp_path), lambda _before: {("customer", "account1"): full})
     (found,) = json.loads(path_of(tmp_path).read_text())["customers"].values()
 
     assert {
-        "role_arn", "handed_over", "applied", "verified", "failed", "drifting", "external_id_seen", "asked",
+        "role_arn", "handed_over", "applied", "verified", "failed", "drifting", "external_id_seen", "last_run",
     } == set(found)  # fmt: skip
     assert {"sha256", "date"} == set(found["external_id_seen"])
     assert {"since", "date", "run", "what", "causes", "steps"} == set(found["failed"]) == set(found["drifting"])
@@ -148,7 +148,7 @@ def test_the_form_is_the_documented_one(tmp_path: Path) -> None:
 def test_no_file_is_an_empty_status(tmp_path: Path) -> None:
     """So is a folder that is not there."""
     assert StatusFile() == read_status(path_of(tmp_path / "nowhere"))
-    assert StatusEntry(target().role_arn) == StatusFile().of(target())
+    assert StatusEntry(target().role_arn) == StatusFile().entry(target())
 
 
 def test_a_switch_role_and_a_customer_of_one_name_are_two(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_switch_role_and_a_customer_of_one_name_are_two(tmp_path: Path) -> Non
     )
     after_all = change_status(path_of(tmp_path), lambda _b: {("customer", "same"): one, ("switch-role", "same"): other})
 
-    assert (one, other) == (after_all.of(target("same")), after_all.of(switch_role("same")))
+    assert (one, other) == (after_all.entry(target("same")), after_all.entry(switch_role("same")))
     assert after_all == read_status(path_of(tmp_path))
 
 
@@ -201,7 +201,7 @@ def test_a_broken_file_is_named_with_its_mend_and_kept(tmp_path: Path, text: str
         ({"applied": "soon"}, "a: applied is not a date"),
         ({"applied": None}, "a: applied is not a date"),
         ({"verified": {"date": "yesterday", "run": "r", "module": ""}}, "a: verified.date is not a date"),
-        ({"asked": {"date": 5, "run": "r", "mark": "ok"}}, "a: asked.date is not a date"),
+        ({"last_run": {"date": 5, "run": "r", "mark": "ok"}}, "a: last_run.date is not a date"),
         ({"failed": {**FAILED, "since": ""}}, "a: failed.since is not a date"),
         ({"failed": {**FAILED, "what": 5}}, "a: failed.what is not a string"),
         ({"failed": {**FAILED, "causes": 5}}, "a: failed.causes is not a list"),
@@ -240,7 +240,7 @@ def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:
     """A rolecall that does not know its form must not write it anew."""
     path_of(tmp_path).write_text('{"version": 3, "fleet": {}}')
 
-    with pytest.raises(StatusError, match="has version 3; this rolecall supports 2"):
+    with pytest.raises(StatusError, match="has version 3; this version of rolecall supports 2"):
         read_status(path_of(tmp_path))
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument, Statement
-from rolecall_runner.status.overview import CustomerState, Present, StatusRow, overview
+from rolecall_runner.status.overview import CurrentDigests, CustomerState, StatusRow, overview
 from rolecall_runner.status.status_file import (
-    Confirmed,
-    HandedOver,
+    Confirmation,
+    HandoverRecord,
     ModuleVersion,
     StatusEntry,
     StatusFile,
@@ -63,7 +63,7 @@ def saying(mark: Mark, **evidence: Any) -> Verdict:
 
 def row(entry: StatusEntry, module: str = NEW, **present: Any) -> StatusRow:
     known = StatusFile({("customer", "account1"): entry})
-    here = Present(module, **present)
+    here = CurrentDigests(module, **present)
     return overview([target()], known, lambda _t: here, now=NOW, stale_after=timedelta(days=30))[0]
 
 
@@ -90,7 +90,7 @@ def test_what_no_call_can_show_stays_outdated_until_a_person_confirms_it() -> No
     """And then only as far as the next roll calls agree."""
     unseen = saying(Mark.SKIPPED, unseen=["s3:PutObject (withdrawn)"])
     entry = called(called(verified_with(OLD), unseen, TUESDAY, NEW), unseen, WEDNESDAY, NEW)
-    confirmed = replace(entry, confirmed=Confirmed(WEDNESDAY, NEW), pending=None)
+    confirmed = replace(entry, confirmed=Confirmation(WEDNESDAY, NEW), pending=None)
     again = called(confirmed, unseen, WEDNESDAY, NEW)
     refuted = called(confirmed, saying(Mark.FAILED), WEDNESDAY, NEW)
 
@@ -105,7 +105,7 @@ def test_what_no_call_can_show_stays_outdated_until_a_person_confirms_it() -> No
 
 def test_a_confirmation_is_of_one_module() -> None:
     """A newer one needs its own."""
-    confirmed = replace(verified_with(OLD), confirmed=Confirmed(TUESDAY, NEW))
+    confirmed = replace(verified_with(OLD), confirmed=Confirmation(TUESDAY, NEW))
 
     assert CustomerState.OUTDATED == row(confirmed, NEWEST).state
 
@@ -114,7 +114,7 @@ def test_several_modules_in_a_row() -> None:
     """Handed over, never seen: the customer may have any of them until the newest is seen."""
     entry = verified_with(OLD)
     version = ModuleVersion(NEW, TUESDAY, GRANTS[NEW])
-    entry = replace(entry, handed_over=HandedOver(TUESDAY, "", NEW), versions=(*entry.versions, version))
+    entry = replace(entry, handed_over=HandoverRecord(TUESDAY, "", NEW), versions=(*entry.versions, version))
     pending = called(entry, saying(Mark.FAILED), WEDNESDAY, NEWEST)
     seen = called(pending, saying(Mark.OK), WEDNESDAY, NEWEST)
 
@@ -129,7 +129,7 @@ def test_a_change_that_was_taken_back_after_the_hand_over_is_not_verified() -> N
     entry = verified_with(OLD)
     handed = replace(
         entry,
-        handed_over=HandedOver(TUESDAY, "", NEW),
+        handed_over=HandoverRecord(TUESDAY, "", NEW),
         versions=(*entry.versions, ModuleVersion(NEW, TUESDAY, GRANTS[NEW])),
     )
 
@@ -182,7 +182,7 @@ def test_a_bundle_that_is_older_than_its_module_is_said() -> None:
     """It is not called written, and the next step is to make it anew."""
     found = row(StatusEntry(target().role_arn), bundle="b", bundle_is_old=True)
 
-    assert (CustomerState.NOT_HANDED_OVER, "its bundle is older than its module", False, True) == (
+    assert (CustomerState.NOT_HANDED_OVER, "the bundle is older than the module", False, True) == (
         found.state,
         found.what,
         found.bundled,
@@ -197,7 +197,7 @@ def test_the_history_comes_back_from_the_file(tmp_path: Path) -> None:
     change_status(path, lambda _before: {("customer", "account1"): entry})
     history = read_module_history(path, [target()])
 
-    assert entry == read_status(path).of(target())
+    assert entry == read_status(path).entry(target())
     assert [True, False] == [each.gone for each in history.earlier["customer", "account1"]]
     assert "cloudformation" == history.forms["customer", "account1"]
     assert {} == read_module_history(path, [target(role_arn="arn:aws:iam::333333333333:role/role1")]).earlier

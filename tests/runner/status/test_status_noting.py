@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from rolecall_runner.status.status_file import HandedOver, SeenId, StatusEntry, VerifiedEntry
+from rolecall_runner.status.status_file import HandoverRecord, SeenId, StatusEntry, VerifiedEntry
 from rolecall_runner.verify.verdict import ROTATION, WHICH, Check, Diagnosis, Mark, RotationState, Step, Verdict
 from status_rig import MONDAY, NEW, OLD, TUESDAY, WEDNESDAY, after, drifted, not_there, target
 from verdict_worlds import verdict, without_external_id
@@ -127,8 +127,8 @@ def test_what_could_not_be_asked_changes_nothing_but_the_date() -> None:
     for mark in ("inconclusive", "unreachable"):
         found = after((WEDNESDAY, verdict(assume=mark)), entry=before)
 
-        assert replace(before, asked=found.asked) == found
-        assert (WEDNESDAY, mark) == (found.asked and found.asked.date, found.asked and found.asked.mark)
+        assert replace(before, last_run=found.last_run) == found
+        assert (WEDNESDAY, mark) == (found.last_run and found.last_run.date, found.last_run and found.last_run.mark)
 
 
 def test_a_roll_call_of_somebody_else_says_nothing_of_a_customer() -> None:
@@ -137,8 +137,8 @@ def test_a_roll_call_of_somebody_else_says_nothing_of_a_customer() -> None:
     before = after((MONDAY, verdict()))
     found = after((TUESDAY, stranger), entry=before)
 
-    assert replace(before, asked=found.asked) == found
-    assert (TUESDAY, "failed") == (found.asked and found.asked.date, found.asked and found.asked.mark)
+    assert replace(before, last_run=found.last_run) == found
+    assert (TUESDAY, "failed") == (found.last_run and found.last_run.date, found.last_run and found.last_run.mark)
 
 
 def test_a_skipped_account_is_not_even_asked() -> None:
@@ -161,7 +161,7 @@ def test_no_secret_of_an_answer_is_kept() -> None:
 
 def test_a_hand_over_stays_through_roll_calls() -> None:
     """What was handed over is not touched by what is heard."""
-    handed = HandedOver(MONDAY, "b", NEW)
+    handed = HandoverRecord(MONDAY, "b", NEW)
     found = after((TUESDAY, not_there()), entry=StatusEntry(target().role_arn, handed_over=handed))
 
     assert handed == found.handed_over

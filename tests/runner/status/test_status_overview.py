@@ -8,8 +8,17 @@ from datetime import datetime, timedelta
 import pytest
 
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.status.overview import CustomerState, Present, StatusRow, by_age, by_name, by_urgency, counts, overview
-from rolecall_runner.status.status_file import HandedOver, StatusEntry, StatusFile, key_of
+from rolecall_runner.status.overview import (
+    CurrentDigests,
+    CustomerState,
+    StatusRow,
+    by_age,
+    by_name,
+    by_urgency,
+    counts,
+    overview,
+)
+from rolecall_runner.status.status_file import HandoverRecord, StatusEntry, StatusFile, key_of
 from status_rig import MONDAY, NEW, NOW, OLD, TUESDAY, WEDNESDAY, after, drifted, not_there, switch_role, target
 from verdict_worlds import verdict
 
@@ -17,12 +26,15 @@ WEEK = timedelta(days=7)
 
 
 def row(
-    entry: StatusEntry | None, present: Present | None = None, who: Target | None = None, stale_after: timedelta = WEEK
+    entry: StatusEntry | None,
+    present: CurrentDigests | None = None,
+    who: Target | None = None,
+    stale_after: timedelta = WEEK,
 ) -> StatusRow:
     """The row of one target whose current module is NEW."""
     one = who or target()
     status = StatusFile({} if entry is None else {key_of(one): entry})
-    here = present or Present(NEW)
+    here = present or CurrentDigests(NEW)
     (found,) = overview([one], status, lambda _target: here, now=NOW, stale_after=stale_after)
     return found
 
@@ -30,14 +42,14 @@ def row(
 def handed(module: str = NEW, bundle: str = "", date: str = MONDAY, entry: StatusEntry | None = None) -> StatusEntry:
     """An entry of a customer that got a module."""
 
-    return replace(entry or StatusEntry(target().role_arn), handed_over=HandedOver(date, bundle, module))
+    return replace(entry or StatusEntry(target().role_arn), handed_over=HandoverRecord(date, bundle, module))
 
 
 def test_nothing_is_known() -> None:
     """What is written is said: nothing, the module, or the bundle too."""
-    said = [row(None, present).what for present in (Present(), Present(NEW), Present(NEW, "b"))]
+    said = [row(None, present).what for present in (CurrentDigests(), CurrentDigests(NEW), CurrentDigests(NEW, "b"))]
 
-    assert ["nothing is written", "its module is written", "its bundle is written"] == said
+    assert ["no module generated", "module generated", "bundle generated"] == said
     assert (CustomerState.NOT_HANDED_OVER, None) == (row(None).state, row(None).since)
 
 
@@ -97,8 +109,8 @@ def test_a_module_written_anew_is_noticed(entry: StatusEntry, how: str) -> None:
     """The customer has the older one; nothing is claimed where no module is written here."""
     found = row(entry)
 
-    assert (CustomerState.OUTDATED, True) == (found.state, f"written again after it was {how}" in found.what)
-    assert CustomerState.OUTDATED != row(entry, Present()).state
+    assert (CustomerState.OUTDATED, True) == (found.state, f"generated again after it was {how}" in found.what)
+    assert CustomerState.OUTDATED != row(entry, CurrentDigests()).state
 
 
 def test_the_newer_module_that_went_out_is_waited_for() -> None:
@@ -115,11 +127,11 @@ def test_verified_with_the_newest_module_outweighs_an_older_hand_over() -> None:
 
 def test_a_bundle_written_anew_with_the_same_module_is_a_note() -> None:
     """The customer need not get it again."""
-    found = row(handed(bundle="a"), Present(NEW, "b"))
+    found = row(handed(bundle="a"), CurrentDigests(NEW, "b"))
 
     assert (CustomerState.HANDED_OVER, True) == (
         found.state,
-        "the bundle was written again since, with the same module" in found.what,
+        "the bundle was rebuilt since, with the same module" in found.what,
     )
 
 
@@ -142,7 +154,7 @@ def test_rotations_are_said() -> None:
     assert [
         "as agreed; the new external ID is accepted: the rotation can be finished",
         "as agreed; the new external ID is not accepted yet",
-        "as agreed, with another external ID than that of the manifest",
+        "as agreed, with an external ID other than that of the manifest",
     ] == [row(entry, who=who).what for who in (rotating, not_yet, changed)]
 
 
@@ -163,7 +175,7 @@ def test_orders_and_counts() -> None:
     }
     targets = [target(name) for name in entries]
     status = StatusFile({("customer", name): entry for name, entry in entries.items() if entry is not None})
-    rows = overview(targets, status, lambda _target: Present(NEW), now=NOW, stale_after=timedelta(days=30))
+    rows = overview(targets, status, lambda _target: CurrentDigests(NEW), now=NOW, stale_after=timedelta(days=30))
 
     assert ["c", "b", "a", "d"] == [each.target.name for each in by_urgency(rows)]
     assert ["a", "b", "c", "d"] == [each.target.name for each in by_name(rows)]
@@ -176,6 +188,6 @@ def test_a_switch_role_has_a_row_of_its_own() -> None:
     """A customer of the same name does not hide it."""
     both = [target("same"), switch_role("same")]
     status = StatusFile({("customer", "same"): after((WEDNESDAY, verdict()))})
-    rows = overview(both, status, lambda _target: Present(NEW), now=NOW, stale_after=WEEK)
+    rows = overview(both, status, lambda _target: CurrentDigests(NEW), now=NOW, stale_after=WEEK)
 
     assert [CustomerState.VERIFIED, CustomerState.NOT_HANDED_OVER] == [each.state for each in rows]

@@ -37,7 +37,7 @@ def summary(verdict: Verdict) -> tuple[Mark, RotationState | None, bool, list[st
     [
         ((OLD,), (Mark.OK, RotationState.WAITING, False, ["rotation-not-applied"])),
         ((NEW, OLD), (Mark.OK, RotationState.BOTH, True, [])),
-        ((NEW,), (Mark.OK, RotationState.NEW_ALONE, True, [])),
+        ((NEW,), (Mark.OK, RotationState.NEW_ONLY, True, [])),
     ],
 )
 def test_each_state_of_a_rotation_is_good_and_said(
@@ -103,7 +103,7 @@ def test_a_session_is_had_in_every_state_of_a_rotation(world: World, ids: tuple[
     """Queries, shells and plays assume with the new id and fall back to the previous one."""
     world.make(world.good_trust(*ids))
 
-    assert world.target.account_id in world.context.sessions.of(world.target).get_frozen_credentials().arn
+    assert world.target.account_id in world.context.sessions.session(world.target).get_frozen_credentials().arn
 
 
 def test_the_refusal_of_both_ids_is_one_refusal(world: World) -> None:

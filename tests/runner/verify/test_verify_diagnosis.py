@@ -83,7 +83,7 @@ def written_policy_lacks_it(world: World) -> None:
 def written_module_is_old(world: World) -> None:
     world.make(world.good_trust("of-last-year"))
     written = Role(world.target.role_arn, document(world.good_trust("of-last-year")))
-    world.give(written={world.target.role_arn: Access.of(written)})
+    world.give(output_access={world.target.role_arn: Access.of(written)})
 
 
 def deployed_policy_lacks_it(world: World) -> None:

@@ -17,7 +17,7 @@ from rolecall_generator.iam.catalog.actions import action_of, expand
 from rolecall_generator.iam.catalog.managed_policies import known_names
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.verify.expected_access import READS, WELL_KNOWN, covers
-from rolecall_runner.verify.safe_calls import NEVER, SafeCall, never, offered, only_reads, safe_call
+from rolecall_runner.verify.safe_calls import NEVER, SafeCall, is_excluded, is_read_only, offered, safe_call
 
 SERVICES = ("s3", "sts", "kms", "secretsmanager", "ssm", "dynamodb", "iam", "ecr", "logs", "sqs", "lambda", "athena", "ce")
 
@@ -46,7 +46,7 @@ def test_every_usual_read_has_a_safe_call_without_a_resource(action: str) -> Non
     call = safe_call(action, "*", model_of)
 
     assert call is not None
-    assert (action, "*", True) == (action_of(call.service, call.operation), call.resource, only_reads(action))
+    assert (action, "*", True) == (action_of(call.service, call.operation), call.resource, is_read_only(action))
     assert offered(call.service, "us-east-1", "aws")
 
 
@@ -59,10 +59,10 @@ def test_no_safe_call_changes_anything_or_hands_out_secrets(service: str) -> Non
     assert [] == [
         call
         for call in calls
-        if not only_reads(call.action) or not call.operation.startswith(("Describe", "List", "Get", "Head"))
+        if not is_read_only(call.action) or not call.operation.startswith(("Describe", "List", "Get", "Head"))
     ]
     assert [] == [call for call in calls if action_of(call.service, call.operation).lower() != call.action.lower()]
-    assert [] == [call for call in calls if never(call.action) and call.operation != "HeadObject"]
+    assert [] == [call for call in calls if is_excluded(call.action) and call.operation != "HeadObject"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_bounds_of_well_known_policies_hold(name: str) -> None:
     """All that `allows` says is in the document without condition; the document stays within `services`."""
     document = document_named(name)
     plain = [each for each in document.statements if each.effect == "Allow" and not each.conditions]
-    allowed = [action for pattern in WELL_KNOWN[name].allows for action in expand(pattern) if only_reads(action)]
+    allowed = [action for pattern in WELL_KNOWN[name].allows for action in expand(pattern) if is_read_only(action)]
     services = {action.partition(":")[0] for each in document.statements for action in each.actions}
 
     assert name in known_names()

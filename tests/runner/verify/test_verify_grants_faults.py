@@ -15,7 +15,7 @@ from rolecall_runner.sandbox.protocol.faults import (
     Throttle,
 )
 from rolecall_runner.verify.grants import try_grants, try_outside
-from rolecall_runner.verify.probe_call import ProbeVerdict, answer_of
+from rolecall_runner.verify.probe_call import ProbeVerdict, verdict_of_failure
 from rolecall_runner.verify.verdict import Mark
 from sandbox_rig import running
 from verify_rig import staged
@@ -54,7 +54,7 @@ def test_a_session_that_ended_is_renewed_and_the_call_repeated() -> None:
     """Expired credentials are assumed anew where the run's own session is at hand."""
     with running(plan(ExpiredToken, at_most=1)) as rig, staged(rig) as stage:
         target = stage.role("busy", "sqs:ListQueues")
-        session = stage.context.sessions.of(target)
+        session = stage.context.sessions.session(target)
         (check,) = try_grants(target, session, stage.agreed(target, "sqs:ListQueues"))
 
     assert Mark.OK == check.mark
@@ -67,7 +67,7 @@ def test_a_role_that_can_no_longer_be_assumed_has_refused_no_action() -> None:
         target = stage.role("gone", "sqs:ListQueues")
         rig.administrator(target.account_id).delete_role_policy(RoleName="gone", PolicyName="main")
         rig.administrator(target.account_id).delete_role(RoleName="gone")
-        (check,) = try_grants(target, stage.context.sessions.of(target), stage.agreed(target, "sqs:ListQueues"))
+        (check,) = try_grants(target, stage.context.sessions.session(target), stage.agreed(target, "sqs:ListQueues"))
 
     assert Mark.INCONCLUSIVE == check.mark
     assert "no credentials for the call" in check.message
@@ -95,4 +95,4 @@ def test_a_role_that_can_no_longer_be_assumed_has_refused_no_action() -> None:
 )
 def test_an_error_proves_only_what_its_code_says(code: str, status: Status, message: str, answer: ProbeVerdict) -> None:
     """Errors that come after authorization allow, refusals refuse, everything else claims nothing."""
-    assert answer == answer_of(Failure(status, code, message))
+    assert answer == verdict_of_failure(Failure(status, code, message))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rolecall_runner.aws.aws_errors import Failure, Status
-from rolecall_runner.query.answers import Count, QueryAnswer, Reason, RegionAnswer, outcome_of
+from rolecall_runner.query.answers import Count, QueryResult, Reason, RegionResult, outcome_of
 from rolecall_runner.reports.summary import not_rehearsed_line
 from rolecall_runner.verify.grants import _granted_check, _outside_check
-from rolecall_runner.verify.probe_call import ProbeVerdict, Tried, answer_of
+from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, verdict_of_failure
 from rolecall_runner.verify.safe_calls import SafeCall
 from rolecall_runner.verify.verdict import Mark, Verdict
 
@@ -19,9 +19,9 @@ CALL = SafeCall("cur:DescribeReportDefinitions", "cur", "DescribeReportDefinitio
 def test_a_granted_action_is_skipped_with_the_reason() -> None:
     """The check is skipped, says what the sandbox lacks, and the verdict counts the action apart."""
     failure = Failure(Status.SKIPPED, "SandboxUnsupported", SAID)
-    assert ProbeVerdict.NOT_OFFERED is answer_of(failure)
+    assert ProbeVerdict.NOT_OFFERED is verdict_of_failure(failure)
     for make in (_granted_check, _outside_check):
-        check = make(Tried(CALL, "us-east-1", ProbeVerdict.NOT_OFFERED, failure.code, failure.message))
+        check = make(ProbeResult(CALL, "us-east-1", ProbeVerdict.NOT_OFFERED, failure.code, failure.message))
         assert Mark.SKIPPED is check.mark
         assert "not rehearsed: the sandbox has no cur" in check.what
         verdict = Verdict("acme", "customer", "222222222222", "arn", (check,))
@@ -40,14 +40,14 @@ def test_the_recap_names_actions_and_accounts(count: int, more: bool) -> None:
 
 def test_a_query_place_that_was_not_rehearsed_is_no_ok() -> None:
     """Its reason is its own, the outcome is skipped, and worse places outweigh it."""
-    missing = RegionAnswer(
+    missing = RegionResult(
         "us-east-1", Reason.NOT_REHEARSED, "2026-11-30T00:00:00+00:00", code="SandboxUnsupported", error="none"
     )
-    fine = RegionAnswer("eu-west-1", Reason.OK, "2026-11-30T00:00:00+00:00")
-    denied = RegionAnswer("eu-west-1", Reason.DENIED, "2026-11-30T00:00:00+00:00")
+    fine = RegionResult("eu-west-1", Reason.OK, "2026-11-30T00:00:00+00:00")
+    denied = RegionResult("eu-west-1", Reason.DENIED, "2026-11-30T00:00:00+00:00")
     assert Status.SKIPPED is outcome_of("222222222222", [missing]).status
     assert Status.SKIPPED is outcome_of("222222222222", [fine, missing]).status
     assert Status.REFUSED is outcome_of("222222222222", [missing, denied]).status
     count = Count()
-    count.add(QueryAnswer("acme", "222222222222", (missing,)))
+    count.add(QueryResult("acme", "222222222222", (missing,)))
     assert {Reason.NOT_REHEARSED: 1} == count.reasons

@@ -93,7 +93,7 @@ def test_a_switch_role_as_agreed_is_ready_for_its_people(house: House) -> None:
     assert {"switch": Mark.SKIPPED, "role": Mark.OK, "group": Mark.OK, "user": Mark.OK} == {
         name: check.mark for name, check in checks.items()
     }
-    assert "only a person can" in checks["switch"].what
+    assert "only a user can" in checks["switch"].what
     assert "user reena can switch" == checks["user"].what
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rolecall_generator.text import REPLACEMENT, sanitize_line, sanitize_lines
-from rolecall_runner.query import QueryAnswer
+from rolecall_runner.query import QueryResult
 from rolecall_runner.reports.formatters.registry import ROW_FORMATS, RowFormat
 from rolecall_runner.reports.rows import cell_of, columns_of, record_of
 
@@ -73,7 +73,7 @@ class CsvRowWriter:
         self._wanted = tuple(columns)
         self._columns: tuple[str, ...] = ()
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Write the rows of one account, the header before the first ones."""
         records = [record_of(row) for row in answer.rows()]
         if not records:

@@ -74,7 +74,7 @@ def run_html(info: RunInfo, verdicts: Iterable[Verdict], *, picture_svg: str, wo
         "rehearsal": f"{REHEARSAL}: " if info.rehearsal else "",
         "heading": f"Verification of {info.manifest}",
         "verdict": counted.headline(),
-        "state": "good" if counted.good else "bad" if counted.marks[Mark.FAILED] else "doubt",
+        "state": "good" if counted.passed else "bad" if counted.marks[Mark.FAILED] else "doubt",
         "summary": counted.rest(),
         "facts": _facts(info),
         "choices": _choices(counted),
@@ -99,7 +99,7 @@ def _choices(counted: Tally) -> list[tuple[str, str]]:
     """Marks to show, separated by spaces (empty: all), and the label of each choice."""
     not_ok = sum(counted.marks[mark] for mark in Mark.problems())
     return [
-        ("", f"all ({counted.asked:,})"),
+        ("", f"all ({counted.count:,})"),
         (" ".join(Mark.problems()), f"not ok ({not_ok:,})"),
         *((mark.value, f"{mark} ({counted.marks[mark]:,})") for mark in _ORDER if counted.marks[mark]),
     ]
@@ -163,7 +163,7 @@ def _effort(check: Check) -> str:
 
 
 def _report(output: VerdictOutput, info: RunInfo, verdicts: Iterable[Verdict]) -> None:
-    picture, words = output.picture()
+    picture, words = output.graph()
     for part in run_html(info, verdicts, picture_svg=picture, words=words):
         output.text.write(part)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rolecall_generator.text import json_text
-from rolecall_runner.plays import Event, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded
-from rolecall_runner.query import Count, QueryAnswer, describe
+from rolecall_runner.plays import Event, PlayStart, PlayStop, Recap, TaskResult, TaskStart
+from rolecall_runner.query import Count, QueryResult, describe
 from rolecall_runner.redact import redact_json
 from rolecall_runner.reports.formatters.registry import (
     PLAY_FORMATS,
@@ -32,7 +32,7 @@ def run_json(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
     counted = tally(held, info.targets)
     body = {
         "run": info.to_json(),
-        "ok": counted.good,
+        "ok": counted.passed,
         "accounts": {str(mark): counted.marks[mark] for mark in Mark},
         "rehearsal": info.rehearsal,
         "verdicts": [verdict_body(verdict) for verdict in held],
@@ -41,7 +41,7 @@ def run_json(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
 
 
 def verdict_body(verdict: Verdict) -> dict[str, Any]:
-    """A verdict that was prepared by `shown`, with the message to the customer."""
+    """A redacted verdict as JSON values, with the message to the customer."""
     return {**verdict.to_json(), "message": customer_message(verdict)}
 
 
@@ -58,7 +58,7 @@ class JsonRows:
         self._first = True
         write('{\n  "query": ' + json_text(dict(query), default=str) + ',\n  "rows": [')
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Write the rows of one account."""
         self._count.add(answer)
         self._missing.extend(answer.errors())
@@ -90,25 +90,25 @@ class PlayJson:
 
     def add(self, event: Event) -> None:
         """Keep one event."""
-        if isinstance(event, PlayBegins):
+        if isinstance(event, PlayStart):
             self._plays.append({"name": event.play.name, "accounts": event.accounts, "tasks": [], "stopped": ""})
-        elif isinstance(event, TaskBegins):
+        elif isinstance(event, TaskStart):
             body = {"name": event.task.name, "handler": event.handler, "hosts": {}}
             self._plays[-1]["tasks"].append(body)
-        elif isinstance(event, TaskEnded):
+        elif isinstance(event, TaskResult):
             body = {
                 **event.data,
                 "account_id": event.account_id,
-                "ending": str(event.ending),
+                "status": str(event.status),
                 "seconds": round(event.seconds, 3),
             }
             self._plays[-1]["tasks"][-1]["hosts"][event.account] = redact_json(body)
-        elif isinstance(event, PlayStops):
-            self._plays[-1]["stopped"] = event.why
+        elif isinstance(event, PlayStop):
+            self._plays[-1]["stopped"] = event.reason
 
     def close(self, recap: Recap) -> None:
         """Write the object."""
-        stats = {name: {str(ending): count for ending, count in own.items()} for name, own in recap.counts.items()}
+        stats = {name: {str(status): count for status, count in own.items()} for name, own in recap.counts.items()}
         body = {"plays": self._plays, "stats": stats, "rehearsal": recap.rehearsal}
         self._write(json_text(body, indent=2, default=str) + "\n")
 

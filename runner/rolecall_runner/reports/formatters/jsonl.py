@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rolecall_generator.text import json_text
-from rolecall_runner.query import QueryAnswer
+from rolecall_runner.query import QueryResult
 from rolecall_runner.reports.formatters.json import verdict_body
 from rolecall_runner.reports.formatters.registry import ROW_FORMATS, VERDICT_FORMATS, RowFormat, VerdictFormat, Write
 from rolecall_runner.reports.rows import record_of
@@ -21,7 +21,7 @@ class JsonLines:
     def __init__(self, write: Write) -> None:
         self._write = write
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Write the rows of one account."""
         for row in answer.rows():
             self._write(json_text(record_of(row), separators=(",", ":")) + "\n")

@@ -25,7 +25,7 @@ _COUNTS = {"failures": (Mark.FAILED,), "errors": (Mark.INCONCLUSIVE, Mark.UNREAC
 
 def run_junit(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
     """The run as XML. Times are in seconds; diagnoses are in the suite's `system-out`."""
-    title = f"roll call of {info.manifest}{f', {REHEARSAL}' if info.rehearsal else ''}"
+    title = f"verification of {info.manifest}{f', {REHEARSAL}' if info.rehearsal else ''}"
     root = Xml.Element("testsuites", name=sanitize_lines(title), time=f"{info.seconds:.3f}")
     for verdict in verdicts:
         _suite(root, verdict.redacted())

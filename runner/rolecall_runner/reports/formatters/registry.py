@@ -1,6 +1,6 @@
 """The registries of output formats: one each for verify runs, rows of queries and plays.
 
-A format is a module of this folder. It registers what it offers under its name:
+A format is a module of this folder. It registers its writers under its name:
 
     ROW_FORMATS.add("csv", RowFormat(lambda output: CsvRowWriter(output.text.write, output.spec.columns)))
 """
@@ -23,7 +23,7 @@ from rolecall_runner.reports import formatters
 if TYPE_CHECKING:
     from rolecall_runner.execution import RunRecord
     from rolecall_runner.plays import Event, Recap
-    from rolecall_runner.query import QueryAnswer, QuerySpec
+    from rolecall_runner.query import QueryResult, QuerySpec
     from rolecall_runner.verify import RunInfo, Verdict
 
 DEFAULT_FORMAT = "table"
@@ -56,14 +56,14 @@ class FormatRegistry(Generic[Format]):
         """The format of this name. Raises SelectionError."""
         if name not in self.names():
             raise SelectionError(
-                f"there is no format {name!r}", where="--format", hint=f"formats are {', '.join(self.names())}"
+                f"unknown format {name!r}", where="--format", hint=f"available formats: {', '.join(self.names())}"
             )
         return self._formats[name]
 
 
 @dataclass(frozen=True, slots=True)
 class TextOutput:
-    """Where text goes: `write` for programs, `console` for people. `on_terminal`: `write` ends on a terminal."""
+    """Text output of a command: `write` for data, `console` for tables. `on_terminal`: `write` writes to a terminal."""
 
     write: Write
     console: Console
@@ -72,15 +72,15 @@ class TextOutput:
 
 @dataclass(frozen=True, slots=True)
 class VerdictOutput:
-    """What a format of a verify run can use.
+    """The input of a format of verdicts.
 
-    `command` adds the options of this run to a command line that is shown as a hint. `picture` returns the access graph as
+    `command` adds the options of this run to a command line that is shown as a hint. `graph` returns the access graph as
     SVG and the sentences that describe it.
     """
 
     text: TextOutput
     command: Callable[[str], str]
-    picture: Callable[[], tuple[str, tuple[str, ...]]]
+    graph: Callable[[], tuple[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +94,16 @@ class VerdictFormat:
 class RowWriter(Protocol):
     """Writes the rows of a query as accounts answer."""
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Write the rows of one account."""
 
     def close(self) -> None:
-        """Write what is left; nothing is written afterwards."""
+        """Write the remaining output. No other method is called afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowOutput:
-    """What a format of rows can use. `runs` holds the journal of the run `record`; `folder` is the option `--output`."""
+    """The input of a format of rows. `runs`: folder of the run `record`. `folder`: the option `--output`."""
 
     text: TextOutput
     spec: QuerySpec
@@ -124,15 +124,15 @@ class PlayWriter(Protocol):
     """Writes a run of plays."""
 
     def add(self, event: Event) -> None:
-        """Take one event."""
+        """Handle one event."""
 
     def close(self, recap: Recap) -> None:
-        """Write what is left, and the counts."""
+        """Write the remaining output and the recap."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayOutput:
-    """Where a run of plays goes. `line` writes a line in a style of rich ("" for none), if it is to be shown."""
+    """The output of a run of plays. `line` writes a line in a rich style ("" for none), unless --quiet is set."""
 
     write: Write
     line: Callable[[str, str], object]

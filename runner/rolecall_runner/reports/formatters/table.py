@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rolecall_generator.text import sanitize_line
-from rolecall_runner.query import QueryAnswer
+from rolecall_runner.query import QueryResult
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.formatters.registry import (
     PLAY_FORMATS,
@@ -36,7 +36,7 @@ _WIDEST = 60
 class TableRows:
     """Prints a table in parts as accounts answer; wide cells are folded.
 
-    `columns` are the selected ones; account id and time are shown only if selected. Further columns of later rows are named
+    `columns` are the selected ones; account ID and time are shown only if selected. Further columns of later rows are named
     below the table.
     """
 
@@ -49,7 +49,7 @@ class TableRows:
         self._unseen: set[str] = set()
         self._printed = False
 
-    def add(self, answer: QueryAnswer) -> None:
+    def add(self, answer: QueryResult) -> None:
         """Add the rows of one account; print when there are enough."""
         self._waiting.extend(record_of(row) for row in answer.rows())
         if self._widths or len(self._waiting) >= self._first_rows:

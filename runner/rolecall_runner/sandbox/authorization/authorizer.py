@@ -33,7 +33,7 @@ from rolecall_runner.sandbox.authorization.companion_actions import (
     unsupported_reason,
 )
 from rolecall_runner.sandbox.authorization.context_keys import RESOURCE_TAGS, may_have_unknown_value
-from rolecall_runner.sandbox.authorization.request_resources import EVERYTHING, StoredPaths, filled
+from rolecall_runner.sandbox.authorization.request_resources import EVERYTHING, StoredPaths, fill_placeholders
 from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory, category_reply, error_reply
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, ContextValues, HttpReply, SessionInfo
 
@@ -81,7 +81,7 @@ class Authorizer:
         partition = session.arn.split(":", 2)[1]
         own_keys = session_context(session, now)
         for need in required_permissions(call, self._access, session.account_id):
-            resources = filled(need.resources, partition, session.account_id, session.arn)
+            resources = fill_placeholders(need.resources, partition, session.account_id, session.arn)
             for resource in resources or (None,):
                 known = None if resource is None else self._paths.full(resource)
                 verdict = self._decide_need(call, session, need, known, {**need.context, **own_keys})
@@ -108,7 +108,8 @@ class Authorizer:
         if decision.effect is Effect.EXPLICIT_DENY or session_effect is PolicyOutcome.DENY:
             kind = _denying_kind(decision)
             return AuthorizationVerdict(
-                ErrorCategory.DENIED, refusal_text(call, session, need.action, resource, f"with an explicit deny in {kind}")
+                ErrorCategory.DENIED,
+                denial_message(call, session, need.action, resource, f"with an explicit deny in {kind}"),
             )
         if why := _unknown_policy(decision, session_effect) or indeterminate_reason(
             layers, need.action, resource, everything
@@ -120,7 +121,7 @@ class Authorizer:
             return ALLOWED
         kind = self._missing_allow(decision, profile.policies, need.action, name, everything)
         reason = f"because no {kind} allows the {need.action} action"
-        return AuthorizationVerdict(ErrorCategory.DENIED, refusal_text(call, session, need.action, resource, reason))
+        return AuthorizationVerdict(ErrorCategory.DENIED, denial_message(call, session, need.action, resource, reason))
 
     def _missing_allow(
         self, decision: Decision, policies: tuple[NamedDocument, ...], action: str, resource: str, context: ContextValues
@@ -147,7 +148,7 @@ class Authorization:
         self._clock = clock
         self._prepared: tuple[Access, Authorizer] | None = None
 
-    def answer(self, call: ApiCall, session: SessionInfo, request_id: str) -> HttpReply | None:
+    def handle(self, call: ApiCall, session: SessionInfo, request_id: str) -> HttpReply | None:
         """The refusal of a call or the reply to a dry run; None to run it."""
         access, evaluator = self._everything()
         # Read once: another thread may replace it, by an equivalent one.
@@ -182,7 +183,7 @@ def session_context(session: SessionInfo, now: datetime) -> dict[str, tuple[str,
     }
 
 
-def refusal_text(call: ApiCall, session: SessionInfo, action: str, resource: str | None, reason: str) -> str:
+def denial_message(call: ApiCall, session: SessionInfo, action: str, resource: str | None, reason: str) -> str:
     """AWS's message of a refusal. EC2 adds a sentence before it; S3 quotes the resource.
 
     Sources: "Troubleshoot access denied error messages" (IAM User Guide), "Error codes for the Amazon EC2 API", November
@@ -288,12 +289,12 @@ def _applies(statement: CompiledStatement, action: str, resource: str | None, co
     if not _widened(replace(source, conditions=())).applies_to(action.lower(), "*", context):
         return None
     if resource is None:
-        return "" if "*" in source.resources else "the resource is not known from the request"
+        return "" if "*" in source.resources else "the request does not determine the resource"
     if resource.endswith("??????"):
         # A secret named without the six characters that AWS appends to its name.
         stem = resource.removesuffix("??????")
         if any(pattern.startswith(stem) for pattern in (*source.resources, *source.not_resources)):
-            return "the full ARN of the secret is not known from the request"
+            return "the request does not determine the full ARN of the secret"
     return None
 
 

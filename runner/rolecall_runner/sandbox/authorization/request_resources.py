@@ -314,7 +314,7 @@ _TAG_TARGETS = ("resourcearn", "resourcename", "resource", "taggableresourcearn"
 def resources_of(action: str, call: ServiceCall) -> tuple[str, ...]:
     """ARNs of a call's resources: EVERYTHING for an action without resources, UNKNOWN when they are not known.
 
-    `action` is the IAM action. Partition and account are left as `${Partition}` and `${Account}` (see `filled`).
+    `action` is the IAM action. Partition and account are left as `${Partition}` and `${Account}` (see `fill_placeholders`).
     """
     types = resource_types(action)
     if not types:
@@ -327,7 +327,7 @@ def resources_of(action: str, call: ServiceCall) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_by_names(types, call)))
 
 
-def filled(resources: Iterable[str], partition: str, account_id: str, caller_arn: str) -> tuple[str, ...]:
+def fill_placeholders(resources: Iterable[str], partition: str, account_id: str, caller_arn: str) -> tuple[str, ...]:
     """The ARNs with the caller's partition and account for `${Partition}` and `${Account}`.
 
     The resource part is not changed: it contains input of the caller.

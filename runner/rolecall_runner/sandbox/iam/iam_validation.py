@@ -114,22 +114,24 @@ def check_session_seconds(form: Mapping[str, str]) -> None:
 
 def check_managed_size(text: str) -> None:
     """Check the size of a managed policy. Raises AwsRefusalError."""
-    if characters(text) > quotas.MANAGED_POLICY_CHARACTERS:
-        raise limit(f"Cannot exceed quota for PolicySize: {quotas.MANAGED_POLICY_CHARACTERS}")
+    if policy_length(text) > quotas.MANAGED_POLICY_CHARACTERS:
+        raise limit_exceeded(f"Cannot exceed quota for PolicySize: {quotas.MANAGED_POLICY_CHARACTERS}")
 
 
 def check_inline_size(kind: str, holder: Any, policy_name: str, text: str) -> None:
     """Check the total size of an identity's inline policies with this one. Raises AwsRefusalError."""
-    others = [characters(other) for name, other in list(holder.policies.items()) if name != policy_name]
-    if sum(others) + characters(text) > _INLINE_CHARACTERS[kind]:
-        raise limit(f"Maximum policy size of {_INLINE_CHARACTERS[kind]} bytes exceeded for {kind.lower()} {holder.name}")
+    others = [policy_length(other) for name, other in list(holder.policies.items()) if name != policy_name]
+    if sum(others) + policy_length(text) > _INLINE_CHARACTERS[kind]:
+        raise limit_exceeded(
+            f"Maximum policy size of {_INLINE_CHARACTERS[kind]} bytes exceeded for {kind.lower()} {holder.name}"
+        )
 
 
 def check_attachment(kind: str, holder: Any, arn: str, limits: Limits) -> None:
     """Check the number of managed policies of an identity with this one. Raises AwsRefusalError."""
     most: int = getattr(limits, f"{kind.lower()}_managed_policies")
     if arn not in holder.managed_policies and len(holder.managed_policies) >= most:
-        raise limit(f"Cannot exceed quota for PoliciesPer{kind}: {most}")
+        raise limit_exceeded(f"Cannot exceed quota for PoliciesPer{kind}: {most}")
 
 
 def check_boundary(arn: str, backend: Any) -> None:
@@ -153,17 +155,17 @@ _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _SERVICE = re.compile(r"[a-z0-9.-]+\.(?:amazonaws\.com(?:\.cn)?|amazon\.com|aws\.internal)", re.ASCII)
 
 
-def malformed(message: str) -> AwsRefusalError:
+def malformed_policy(message: str) -> AwsRefusalError:
     """MalformedPolicyDocument, HTTP 400: the document is not a valid policy."""
     return AwsRefusalError("MalformedPolicyDocument", message)
 
 
-def limit(message: str) -> AwsRefusalError:
+def limit_exceeded(message: str) -> AwsRefusalError:
     """LimitExceeded, HTTP 409: a quota would be exceeded."""
     return AwsRefusalError("LimitExceeded", message, CONFLICT)
 
 
-def characters(text: str) -> int:
+def policy_length(text: str) -> int:
     """The size of a document without white space outside of strings, which IAM does not count (IAM quotas)."""
     return len(_SPACE.sub(lambda match: match.group(1) or "", text))
 
@@ -173,24 +175,24 @@ def check_identity_document(text: str) -> PolicyDocument:
     document = _read(text)
     for statement in document.statements:
         if statement.principals or statement.not_principals:
-            raise malformed("Policy document should not specify a principal.")
+            raise malformed_policy("Policy document should not specify a principal.")
         if bool(statement.resources) + bool(statement.not_resources) != 1:
-            raise malformed("Policy statement must contain resources.")
+            raise malformed_policy("Policy statement must contain resources.")
     return document
 
 
 def check_trust_document(text: str, characters_allowed: int, exists: Exists, partition: str) -> PolicyDocument:
     """Parse a trust policy and check its grammar, size and principals. Raises AwsRefusalError."""
     document = _read(text)
-    if characters(text) > characters_allowed:
-        raise limit(f"Cannot exceed quota for ACLSizePerRole: {characters_allowed}")
+    if policy_length(text) > characters_allowed:
+        raise limit_exceeded(f"Cannot exceed quota for ACLSizePerRole: {characters_allowed}")
     for statement in document.statements:
         if statement.resources or statement.not_resources:
-            raise malformed("Has prohibited field Resource")
+            raise malformed_policy("Has prohibited field Resource")
         if statement.not_principals:
-            raise malformed("Has prohibited field NotPrincipal")
+            raise malformed_policy("Has prohibited field NotPrincipal")
         if not statement.principals:
-            raise malformed("Missing required field Principal")
+            raise malformed_policy("Missing required field Principal")
         for principal in statement.principals:
             _check_principal(principal, exists, partition)
         _check_trust_actions(statement)
@@ -201,19 +203,19 @@ def _read(text: str) -> PolicyDocument:
     try:
         body = json.loads(text, object_pairs_hook=_no_duplicates)
         if not isinstance(body, dict):
-            raise malformed("Syntax errors in policy.")
+            raise malformed_policy("Syntax errors in policy.")
         document = PolicyDocument.from_json(body)
     except json.JSONDecodeError as error:
-        raise malformed("This policy contains invalid Json") from error
+        raise malformed_policy("This policy contains invalid Json") from error
     except (ValueError, RecursionError) as error:
-        raise malformed("Syntax errors in policy.") from error
+        raise malformed_policy("Syntax errors in policy.") from error
     if set(body) - {"Version", "Id", "Statement"} or document.version not in {"2012-10-17", "2008-10-17"}:
-        raise malformed("Syntax errors in policy.")
+        raise malformed_policy("Syntax errors in policy.")
     if not document.statements:
-        raise malformed("Syntax errors in policy.")
+        raise malformed_policy("Syntax errors in policy.")
     sids = [statement.sid for statement in document.statements if statement.sid]
     if len(sids) != len(set(sids)):
-        raise malformed("Statement IDs (SID) in a single policy must be unique.")
+        raise malformed_policy("Statement IDs (SID) in a single policy must be unique.")
     for statement in document.statements:
         _check_statement(statement, variables=document.version == "2012-10-17")
     return document
@@ -229,32 +231,32 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_statement(statement: Statement, *, variables: bool) -> None:
     if statement.effect not in {"Allow", "Deny"}:
-        raise malformed(f"Invalid effect: {statement.effect}")
+        raise malformed_policy(f"Invalid effect: {statement.effect}")
     if bool(statement.actions) == bool(statement.not_actions):
-        raise malformed("Policy statement must contain actions.")
+        raise malformed_policy("Policy statement must contain actions.")
     for action in (*statement.actions, *statement.not_actions):
         if action != "*" and not re.fullmatch(r"[A-Za-z0-9-]+:[A-Za-z0-9*?]+", action):
-            raise malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
+            raise malformed_policy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
     for condition in statement.conditions:
         if not condition.key:
-            raise malformed("Syntax errors in policy.")
+            raise malformed_policy("Syntax errors in policy.")
         try:
             compile_condition(condition, variables=variables)
         except ValueError as error:
-            raise malformed("Syntax errors in policy.") from error
+            raise malformed_policy("Syntax errors in policy.") from error
 
 
 def _check_trust_actions(statement: Statement) -> None:
     for action in (*statement.actions, *statement.not_actions):
         if action != "*" and not action.lower().startswith("sts:"):
-            raise malformed("AssumeRole policy may only specify STS AssumeRole actions.")
+            raise malformed_policy("AssumeRole policy may only specify STS AssumeRole actions.")
 
 
 def _check_principal(principal: Principal, exists: Exists, partition: str) -> None:
     kind, text = principal.type, principal.identifier
     if kind == "*" or (kind == "AWS" and text == "*"):
         if text != "*":
-            raise malformed(f'Invalid principal in policy: "{text}"')
+            raise malformed_policy(f'Invalid principal in policy: "{text}"')
         return
     if kind == "AWS":
         valid = _aws_principal(text, exists, partition)
@@ -265,7 +267,7 @@ def _check_principal(principal: Principal, exists: Exists, partition: str) -> No
     else:
         valid = False
     if not valid:
-        raise malformed(f'Invalid principal in policy: "{kind if kind == "AWS" else kind.upper()}":"{text}"')
+        raise malformed_policy(f'Invalid principal in policy: "{kind if kind == "AWS" else kind.upper()}":"{text}"')
 
 
 def _aws_principal(text: str, exists: Exists, partition: str) -> bool:

@@ -52,7 +52,7 @@ class TrustStore:
         if parsed.service == "sts":
             name = parsed.resource.split("/")[1] if parsed.resource.count("/") == 2 else ""  # noqa: PLR2004 - kind, role, name
             return self._world.has_account(parsed) and any(
-                role.name == name for role in list(self._world.iam_of(parsed).roles.values())
+                role.name == name for role in list(self._world.iam_backend(parsed).roles.values())
             )
         return (self._world.role(arn) or self._world.user(arn)) is not None
 
@@ -60,7 +60,9 @@ class TrustStore:
         """A document to save, with unique ids of existing principals replaced by their ARNs."""
         if not _UNIQUE_ID.search(text):
             return text
-        existing = {principal_id: arn for _, _, iam in self._world.iam_everywhere() for principal_id, arn in principals(iam)}
+        existing = {
+            principal_id: arn for _, _, iam in self._world.all_iam_backends() for principal_id, arn in principals(iam)
+        }
         return replace_principals(text, existing)
 
     def follow(self, before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
@@ -70,7 +72,7 @@ class TrustStore:
         """
         moves = {arn: after.get(unique_id, unique_id) for unique_id, arn in before.items() if after.get(unique_id) != arn}
         changed: set[str] = set()
-        for account_id, _, iam in self._world.iam_everywhere() if moves else ():
+        for account_id, _, iam in self._world.all_iam_backends() if moves else ():
             for role in list(iam.roles.values()):
                 text = role.assume_role_policy_document
                 if any(arn in text for arn in moves):
@@ -167,7 +169,7 @@ class IamWrites:
         """Validate and run a call; `dispatch` sends a request body to moto. Raises AwsRefusalError where AWS refuses."""
         partition = caller.arn.split(":")[1]
         form = with_caller_name(call.operation, form, caller)
-        self._know_policies(call, form, caller.account_id, partition)
+        self._load_policies(call, form, caller.account_id, partition)
         if call.operation.startswith(_READS):
             return dispatch(urlencode(form).encode())
         with self._lock:
@@ -186,13 +188,13 @@ class IamWrites:
                     self._stored.changed(account_id)
             return reply
 
-    def _know_policies(self, call: ApiCall, form: QueryParameters, account_id: str, partition: str) -> None:
+    def _load_policies(self, call: ApiCall, form: QueryParameters, account_id: str, partition: str) -> None:
         """Load the AWS managed policies that the call needs."""
         if _asks_for_aws_policies(call.operation, form):
-            self._world.know_all_aws_policies(account_id, partition)
+            self._world.load_all_aws_policies(account_id, partition)
         for name in ("PolicyArn", "PermissionsBoundary"):
             if ":iam::aws:policy/" in form.get(name, ""):
-                self._world.know_aws_policy(account_id, partition, form[name])
+                self._world.load_aws_policy(account_id, partition, form[name])
 
     def _checked(self, operation: str, form: dict[str, str], backend: object, partition: str) -> dict[str, str]:
         """The validated parameters for moto. Raises AwsRefusalError where AWS refuses."""

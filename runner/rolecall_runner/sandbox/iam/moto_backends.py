@@ -110,14 +110,14 @@ class MotoBackends:
         """moto's IAM backend of an account, created at first use."""
         return self._iam[account_id][partition]
 
-    def iam_everywhere(self) -> Iterator[tuple[str, str, Any]]:
+    def all_iam_backends(self) -> Iterator[tuple[str, str, Any]]:
         """Account id, partition and IAM backend of all accounts."""
         for account_id, partitions in list(self._iam.items()):
             for partition, backend in list(partitions.items()):
                 yield account_id, "aws" if partition == "global" else partition, backend
 
     def backends(self, service: str) -> dict[str, dict[str, Any]]:
-        """A service's backends by account id and Region, or partition."""
+        """A service's backends by account ID and Region, or partition."""
         return {account_id: dict(regions) for account_id, regions in self._service(service).items()}
 
     def put_backends(self, service: str, found: dict[str, dict[str, Any]]) -> None:
@@ -140,12 +140,12 @@ class MotoBackends:
         parsed = self._parsed(arn, "role")
         if parsed is None:
             return None
-        return next((role for role in list(self.iam_of(parsed).roles.values()) if role.arn == arn), None)
+        return next((role for role in list(self.iam_backend(parsed).roles.values()) if role.arn == arn), None)
 
     def user(self, arn: str) -> Any | None:
         """A user by ARN, None when it does not exist."""
         parsed = self._parsed(arn, "user")
-        user = self.iam_of(parsed).users.get(parsed.name) if parsed else None
+        user = self.iam_backend(parsed).users.get(parsed.name) if parsed else None
         return user if user is not None and user.arn == arn else None
 
     def _parsed(self, arn: str, kind: str) -> Arn | None:
@@ -154,7 +154,7 @@ class MotoBackends:
         matches = parsed is not None and (parsed.service, parsed.kind) == ("iam", kind) and self.has_account(parsed)
         return parsed if matches else None
 
-    def iam_of(self, arn: Any) -> Any:
+    def iam_backend(self, arn: Any) -> Any:
         """moto's IAM backend of the account in an ARN."""
         return self.iam(arn.account_id, arn.partition)
 
@@ -162,7 +162,7 @@ class MotoBackends:
         """Whether the account in an ARN has an IAM backend."""
         return arn.account_id in self._iam and arn.partition in PARTITIONS
 
-    def know_aws_policy(self, account_id: str, partition: str, arn: str) -> str | None:
+    def load_aws_policy(self, account_id: str, partition: str, arn: str) -> str | None:
         """Load an AWS managed policy into an account and return its document; None when AWS has no such policy.
 
         moto would load all 1,400 for each account, which takes gigabytes for a thousand accounts.
@@ -180,10 +180,10 @@ class MotoBackends:
         text: str = known.versions[-1].document
         return text
 
-    def know_all_aws_policies(self, account_id: str, partition: str) -> None:
+    def load_all_aws_policies(self, account_id: str, partition: str) -> None:
         """Load all AWS managed policies into an account."""
         for name in aws_policies():
-            self.know_aws_policy(account_id, partition, f"arn:{partition}:iam::aws:policy/{name}")
+            self.load_aws_policy(account_id, partition, f"arn:{partition}:iam::aws:policy/{name}")
 
 
 @cache
@@ -240,12 +240,12 @@ class StoredAccess:
                 self._accounts[key] = read_backend(self._world.iam(account_id, partition))
             return self._accounts[key]
 
-    def everything(self) -> tuple[Access, Evaluator]:
+    def all_accounts(self) -> tuple[Access, Evaluator]:
         """The IAM of all accounts, and an evaluator for it."""
         with self._lock:
             if self._all is None:
                 access = Access({}, {}, {}, {}, {})
-                for account_id, partition, _ in self._world.iam_everywhere():
+                for account_id, partition, _ in self._world.all_iam_backends():
                     _add(access, self.account(account_id, partition))
                 self._all = access, Evaluator(access)
             return self._all

@@ -342,7 +342,7 @@ def parse_faults(text: str) -> FaultPlan:
     options: dict[str, str] = {}
     for name, value, part in _parts(text):
         if name in options:
-            raise _plan_error(f"{name} is given twice", text)
+            raise _plan_error(f"{name} is specified twice", text)
         if name in _OPTIONS:
             options[name] = value
         elif name in kinds:

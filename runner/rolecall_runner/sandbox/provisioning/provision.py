@@ -109,7 +109,7 @@ class Provisioned:
 
 
 def split_by_account(access: Access) -> dict[str, Access]:
-    """Split an Access into one per account, by account id, in order of first appearance."""
+    """Split an Access into one per account, by account ID, in order of first appearance."""
     parts: dict[str, dict[str, dict[str, Any]]] = {}
     kinds = ("roles", "policies", "groups", "users", "instance_profiles")
     for kind in kinds:
@@ -129,7 +129,7 @@ def provision(
     """Create what each account lacks through the IAM API. Idempotent; existing extra resources are kept.
 
     A trust policy can name only existing principals, so accounts are filled in waves: first what names no principal, then
-    the roles whose principals exist. `progress` is called with each account id after each wave. Errors of one account are in
+    the roles whose principals exist. `progress` is called with each account ID after each wave. Errors of one account are in
     its result and do not stop the others.
     """
     outcomes = {account_id: AccountProvisioned(account_id) for account_id in accesses}

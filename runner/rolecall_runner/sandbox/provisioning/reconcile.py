@@ -1,4 +1,7 @@
-"""The IAM calls between two states of an account: `steps` adds what is missing, `removal_steps` removes what was added."""
+"""The IAM calls between two states of an account.
+
+`creation_steps` adds what is missing, `removal_steps` removes what was added.
+"""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def placeholder_policies(accesses: Iterable[Access]) -> Access:
 
     IAM refuses roles that name missing policies, and the content of these is not known. A placeholder boundary allows
     everything, so that the role's own policies decide; an attached placeholder allows only sts:GetCallerIdentity, which
-    needs no permission. The effect of the real policies is not rehearsed, which `note_on` reports.
+    needs no permission. The effect of the real policies is not rehearsed, which `placeholder_note` reports.
     """
     whole = Access.union(accesses)
     boundaries = {one.boundary for kind in (whole.roles, whole.users) for one in kind.values() if one.boundary}
@@ -74,10 +74,10 @@ def placeholder_note(placeholders: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSeed:
-    """The modules to seed a sandbox with; `how` is a phrase with their source."""
+    """The modules to seed a sandbox with; `origin` is a phrase with their source."""
 
     found: ManifestAccess
-    how: str
+    origin: str
 
     @property
     def limits(self) -> Limits:
@@ -116,7 +116,7 @@ def read_seed(manifest: Path, out: Path) -> SandboxSeed:
             where=f"{first.file}:{first.line or 1}" if first.file else str(out),
             hint="list all findings with gen check, or run gen terraform",
         )
-    how = f"as planned from {manifest}" if planned else f"as written in {out}"
+    how = f"as planned from {manifest}" if planned else f"as generated in {out}"
     return SandboxSeed(found, how + placeholder_note(tuple(placeholder_policies(found.accesses).policies)))
 
 
@@ -248,7 +248,7 @@ class InProcessSandbox:
     sandbox: Sandbox = field(repr=False)
     backend: Actor
     actors: tuple[Actor, ...]
-    how: str
+    origin: str
 
 
 @contextmanager
@@ -280,4 +280,4 @@ def in_process_sandbox(
                 where=str(manifest),
                 hint=f"use one of {names}" if names else "add customers and a backend to the manifest",
             )
-        yield InProcessSandbox(sandbox, chosen[0], seeded.actors, sandbox_seed.how)
+        yield InProcessSandbox(sandbox, chosen[0], seeded.actors, sandbox_seed.origin)

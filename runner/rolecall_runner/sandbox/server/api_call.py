@@ -145,7 +145,7 @@ def read_call(request: HttpRequest, request_id: str = NO_REQUEST_ID) -> ApiCall 
     """The AWS call of a request, or the error reply, in the probable protocol of the request.
 
     Operations that no service model has, or without an IAM action, are rejected. `resources` of the call contain the
-    placeholders `${Partition}` and `${Account}` (see `filled`); an empty tuple means that they are unknown.
+    placeholders `${Partition}` and `${Account}` (see `fill_placeholders`); an empty tuple means that they are unknown.
     """
     moto_request = to_moto(request)
     scope = credential_scope(request) or _unsigned_sts(moto_request)
@@ -161,11 +161,11 @@ def read_call(request: HttpRequest, request_id: str = NO_REQUEST_ID) -> ApiCall 
     if found is None:
         named = moto_request.headers.get("X-Amz-Target") or moto_request.values.get("Action")
         target = named or f"{request.method} {request.path}"
-        text = f"The sandbox does not know an operation of {scope.service} for {target}."
+        text = f"The sandbox does not recognize an operation of {scope.service} for {target}."
         return category_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
     action = action_of(found.service, found.operation)
     if find_action(action) is None:
-        text = f"The sandbox does not know the IAM action for {found.service} {found.operation}."
+        text = f"The sandbox has no IAM action for {found.service} {found.operation}."
         return category_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
     return ApiCall(
         service=scope.service,

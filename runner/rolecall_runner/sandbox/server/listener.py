@@ -269,7 +269,7 @@ class CredentialsEndpoint:
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": token,
         }
 
-    def answer(self, request: HttpRequest) -> HttpReply:
+    def handle(self, request: HttpRequest) -> HttpReply:
         """Answer a request below PREFIX."""
         role_arn, token = self._tokens.get(request.path.removeprefix(PREFIX), ("", ""))
         given = request.headers.get("authorization", "")

@@ -114,7 +114,7 @@ class Sandbox:
             self._callers = CallerLookup(self._world, self._sessions, self._operator)
             self._sts = Sts(self._world, self._stored, self._sessions, clock, self.accounts.add)
             self._iam = IamWrites(self._world, self._stored, limits)
-            self._authorization = Authorization(self._stored.everything, clock)
+            self._authorization = Authorization(self._stored.all_accounts, clock)
             self._faults = FaultInjector(faults) if faults else None
             self._log = log
             self._endpoint = CredentialsEndpoint(self._credentials_of_role)
@@ -203,7 +203,7 @@ class Sandbox:
     def _answer(self, request: HttpRequest) -> SentReply:
         """Answer one request. Never raises: an exception becomes an error reply."""
         if request.path.startswith(PREFIX):
-            return SentReply(self._endpoint.answer(request))
+            return SentReply(self._endpoint.handle(request))
         request_id = str(uuid.uuid4())
         try:
             call = read_call(request, request_id)
@@ -259,7 +259,7 @@ class Sandbox:
     def _caller(self, call: ApiCall, request: HttpRequest) -> SessionInfo | ErrorCategory:
         if call.service == "sts" and call.operation.startswith("AssumeRoleWith"):
             return ErrorCategory.UNSUPPORTED
-        caller = self._callers.who(call, request)
+        caller = self._callers.identify(call, request)
         if isinstance(caller, ErrorCategory):
             return caller
         # Credentials are valid only in their own partition.
@@ -277,7 +277,7 @@ class Sandbox:
         if refused is not None:
             return refused
         if call.service == "sts":
-            return self._sts.answer(call, query_parameters(request), caller, request_id)
+            return self._sts.handle(call, query_parameters(request), caller, request_id)
         if call.service == "iam":
             return self._iam.perform(
                 call,
@@ -300,7 +300,7 @@ class Sandbox:
                 call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox does not support {call.action}."
             )
         if not caller.operator:
-            return self._authorization.answer(call, caller, request_id)
+            return self._authorization.handle(call, caller, request_id)
         # The operator may do everything that the sandbox enforces. The authorizer is not called: the operator writes
         # policies, and each write would make the authorizer compile all of them again.
         why = unsupported_reason(call)

@@ -88,13 +88,13 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class RunningSandbox:
-    """A running sandbox process; `how` is the source of its accounts."""
+    """A running sandbox process; `origin` is the source of its accounts."""
 
     pid: int
     url: str
     region: str
     started: str
-    how: str
+    origin: str
     accounts: tuple[str, ...]
     actors: tuple[Actor, ...]
 
@@ -115,7 +115,7 @@ class StateDir:
 
     @property
     def record(self) -> Path:
-        """Address and actors of the running sandbox (see `Running`)."""
+        """Address and actors of the running sandbox (see `RunningSandbox`)."""
         return self.folder / "sandbox.json"
 
     @property
@@ -124,7 +124,7 @@ class StateDir:
         return self.folder / "environments.json"
 
     @property
-    def wanted(self) -> Path:
+    def request(self) -> Path:
         """The settings (see `SandboxRequest`)."""
         return self.folder / "wanted.json"
 
@@ -188,7 +188,7 @@ def start_sandbox(
     with _locked(home) as lock:
         for stale in (home.record, home.failure, home.environments, home.progress):
             stale.unlink(missing_ok=True)
-        write_record(home.wanted, asdict(wanted))
+        write_record(home.request, asdict(wanted))
         child = _spawn(home, lock)
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
@@ -199,7 +199,9 @@ def start_sandbox(
         _report_progress(home, waiting)
         time.sleep(_POLL_SECONDS)
     child.terminate()
-    raise SandboxError(f"the sandbox did not start within {timeout_seconds:.0f} s", where=str(home.log), hint="read its log")
+    raise SandboxError(
+        f"the sandbox did not start within {timeout_seconds:.0f} s", where=str(home.log), hint="check its log"
+    )
 
 
 @contextmanager
@@ -322,7 +324,7 @@ def _start_error(home: StateDir) -> RolecallError:
         error.exit_code = ExitCode(body["exit_code"])  # of the original error, such as a manifest error
         return error
     except (OSError, ValueError, KeyError):
-        return SandboxError("the sandbox ended before it was ready", where=str(home.log), hint="read its log")
+        return SandboxError("the sandbox exited before it was ready", where=str(home.log), hint="check its log")
 
 
 def _report_progress(home: StateDir, waiting: Callable[[int, int], None]) -> None:

@@ -51,7 +51,7 @@ class AssumeRoleRequest:
 
     @property
     def account_id(self) -> str:
-        """The account id of the role."""
+        """The account ID of the role."""
         return self.role_arn.split(":")[4]
 
     @property
@@ -211,7 +211,7 @@ def decide_assume(
     """
     tags, transitive = _inherited_tags(caller, request)
     source_identity = _source_identity(caller, request)
-    access, evaluator = stored.everything()
+    access, evaluator = stored.all_accounts()
     context = {
         **call.context,
         **session_context(caller, now),

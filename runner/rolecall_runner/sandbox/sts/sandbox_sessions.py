@@ -107,7 +107,7 @@ class CallerLookup:
         """Add the access key of an account's root user."""
         self._roots[root.access_key] = root
 
-    def who(self, call: ApiCall, request: HttpRequest) -> SessionInfo | ErrorCategory:
+    def identify(self, call: ApiCall, request: HttpRequest) -> SessionInfo | ErrorCategory:
         """The caller of a request, or the error of its credentials."""
         if call.access_key is None:
             return ErrorCategory.UNSIGNED
@@ -162,7 +162,7 @@ class CallerLookup:
             backend = self._world.iam(*account)
             key = backend.access_keys.get(access_key)
             return None if key is None else (account[0], backend, key)
-        for account_id, partition, backend in self._world.iam_everywhere():
+        for account_id, partition, backend in self._world.all_iam_backends():
             key = backend.access_keys.get(access_key)
             if key is not None and key.user_name is not None:
                 self._accounts_of_keys[access_key] = account_id, partition

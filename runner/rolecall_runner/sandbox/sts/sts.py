@@ -53,7 +53,7 @@ class Sts:
             "GetAccessKeyInfo": self._get_access_key_info,
         }
 
-    def answer(self, call: ApiCall, form: QueryParameters, caller: SessionInfo, request_id: str) -> HttpReply:
+    def handle(self, call: ApiCall, form: QueryParameters, caller: SessionInfo, request_id: str) -> HttpReply:
         """Answer a call. Raises AwsRefusalError where AWS refuses, and for unsupported operations."""
         operation = self._operations.get(call.operation)
         if operation is None:
@@ -154,7 +154,7 @@ class Sts:
         parsed = Arn.parse(caller.arn)
         if user is None or parsed is None:
             return False
-        device = self._world.iam_of(parsed).virtual_mfa_devices.get(serial)
+        device = self._world.iam_backend(parsed).virtual_mfa_devices.get(serial)
         return serial in user.mfa_devices or (device is not None and device.user is None)
 
     def _session_policies(self, request: AssumeRoleRequest) -> tuple[PolicyDocument, ...]:
@@ -164,7 +164,7 @@ class Sts:
     def _policy(self, request: AssumeRoleRequest, arn: str) -> PolicyDocument:
         """A managed policy of the role's account or of AWS. Raises AwsRefusalError when it does not exist."""
         if ":iam::aws:policy/" in arn:
-            text = self._world.know_aws_policy(request.account_id, request.partition, arn)
+            text = self._world.load_aws_policy(request.account_id, request.partition, arn)
             if text is not None:
                 return document_of(text)
         policy = self._stored.account(request.account_id, request.partition).policies.get(arn)
@@ -189,7 +189,7 @@ class Sts:
         session = self._sessions.find(key)
         if session is not None:
             return {"Account": session.account_id}
-        for account_id, _partition, backend in self._world.iam_everywhere():
+        for account_id, _partition, backend in self._world.all_iam_backends():
             if key in backend.access_keys:
                 return {"Account": account_id}
         raise AwsRefusalError("InvalidClientTokenId", f"The access key {key} does not exist in the sandbox.", 403)
