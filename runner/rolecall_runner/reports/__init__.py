@@ -71,24 +71,10 @@ __getattr__ = lazy_getattr(
             "VerdictOutput",
         ),
         "formatters.csv": ("csv_line",),
-        "onboarding_output": (
-            "WaitDisplay",
-            "onboarding_json",
-            "print_onboarding",
-        ),
-        "play_output": (
-            "list_plays",
-            "play_list_lines",
-        ),
+        "onboarding_output": ("WaitDisplay", "onboarding_json", "print_onboarding"),
+        "play_output": ("list_plays", "play_list_lines"),
         "progress": ("VerifyProgress",),
-        "rows": (
-            "MissingAnswers",
-            "cell_of",
-            "preview_lines",
-        ),
-        "status_output": (
-            "print_status",
-            "status_json",
-        ),
+        "rows": ("MissingAnswers", "cell_of", "preview_lines"),
+        "status_output": ("print_status", "status_json"),
     },
 )

@@ -66,13 +66,7 @@ __getattr__ = lazy_getattr(
     __name__,
     {
         "protocol.http_types": ("OPERATOR_KEY", "OPERATOR_ROLE"),
-        "provisioning.provision": (
-            "UPSTREAM_ERRORS",
-            "AdminClient",
-            "split_by_account",
-            "provision",
-            "remove_added",
-        ),
+        "provisioning.provision": ("UPSTREAM_ERRORS", "AdminClient", "split_by_account", "provision", "remove_added"),
         "provisioning.seed": (
             "placeholder_principals",
             "actor_environment",
