@@ -1,8 +1,8 @@
 """AWS access: clients, caller, sessions, errors, and retries."""
 
-from rolecall_runner.aws.aws_config import AwsConfig, connect, endpoint_from_environment, find_caller, model_loader
+from rolecall_runner.aws.aws_config import AwsConfig, connect, endpoint_from_environment, find_caller
 from rolecall_runner.aws.aws_errors import ACCESS_DENIED, Failure, Status, failure_of
-from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account
+from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account, model_loader
 from rolecall_runner.aws.credentials import (
     AccountSession,
     Assumer,
