@@ -101,7 +101,7 @@ def select_keys(targets: Iterable[Target], keys: Collection[tuple[str, str]], ru
 
     Keys without a target are ignored. `run`: ID of that run, for the error. Raises SelectionError if no target remains.
     """
-    found = tuple(target for target in targets if (str(target.kind), target.name) in keys)
+    found = tuple(target for target in targets if target.key in keys)
     if not found:
         why = "no target of it is in the manifest any more" if keys else "nothing of it is left to be asked again"
         raise SelectionError(why, where=f"run {run}", hint="name another run, or leave out --retry")

@@ -9,7 +9,7 @@ import pytest
 
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.status.overview import CustomerState, Present, StatusRow, by_age, by_name, by_urgency, counts, overview
-from rolecall_runner.status.status_file import HandedOver, StatusEntry, StatusFile, key_of
+from rolecall_runner.status.status_file import HandedOver, StatusEntry, StatusFile
 from status_rig import MONDAY, NEW, NOW, OLD, TUESDAY, WEDNESDAY, after, drifted, not_there, switch_role, target
 from verdict_worlds import verdict
 
@@ -21,7 +21,7 @@ def row(
 ) -> StatusRow:
     """The row of one target whose current module is NEW."""
     one = who or target()
-    status = StatusFile({} if entry is None else {key_of(one): entry})
+    status = StatusFile({} if entry is None else {one.key: entry})
     here = present or Present(NEW)
     (found,) = overview([one], status, lambda _target: here, now=NOW, stale_after=stale_after)
     return found
