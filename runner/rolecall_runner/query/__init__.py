@@ -50,15 +50,4 @@ __all__ = [
     "validate_query",
 ]
 
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "answers": ("VALUE", "Count", "QueryAnswer", "Reason", "Row"),
-        "execute": ("QueryTask", "reply_model"),
-        "parameters": ("escaped",),
-        "preflight": ("Forecast", "Judgement", "Preview", "check_reads"),
-        "query_run": ("QueryRun", "QueryTargets", "choose_targets", "forecast_answers", "prepare", "preview", "replay"),
-        "spec": ("QueryError", "QuerySpec"),
-        "validate": ("base_query", "describe", "override", "shipped_queries", "validate_query"),
-    },
-)
+__getattr__ = lazy_getattr(__name__)
