@@ -22,14 +22,4 @@ __all__ = [
     "write_bundles",
 ]
 
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "_version": ("UNKNOWN_VERSION", "__version__"),
-        "bundle": ("write_bundles",),
-        "manifest": ("load_manifest",),
-        "planning": ("make_plan",),
-        "terraform": ("render_module",),
-        "terraform.parser": ("parse_module",),
-    },
-)
+__getattr__ = lazy_getattr(__name__)

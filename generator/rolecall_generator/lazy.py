@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import ast
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any
 
 
-def lazy_getattr(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
-    """Create a package's `__getattr__`, which imports a module on first use of one of its names.
+def lazy_getattr(package: str) -> Callable[[str], Any]:
+    """Create a package's `__getattr__`, which imports a name on first use as its `if TYPE_CHECKING:` block declares it.
 
-    A name must differ from the package's submodules, because importing a submodule sets an attribute with its name.
+    That block in `__init__.py` is the only list of modules and names: type checkers evaluate it, and it is parsed here when
+    the first name is used. A name must differ from the package's submodules, because importing a submodule sets an attribute
+    with its name.
 
     Args:
         package: The package's `__name__`.
-        modules: Names to export, by module.
 
     Returns:
-        A function that raises AttributeError for a name that no module exports.
+        A function that raises AttributeError for a name that the block does not import.
     """
-    module_of = {name: module for module, names in modules.items() for name in names}
+
+    @cache
+    def module_of() -> dict[str, str]:
+        blocks = (
+            node for node in ast.parse(pkgutil.get_data(package, "__init__.py") or b"").body if isinstance(node, ast.If)
+        )
+        imports = (node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom))
+        return {alias.name: str(node.module) for node in imports for alias in node.names}
 
     def load(name: str) -> Any:
-        module = module_of.get(name)
+        module = module_of().get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{module}"), name)
+        value = getattr(import_module(module), name)
         setattr(sys.modules[package], name, value)
         return value
 

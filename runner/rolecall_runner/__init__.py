@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Fleet", "__version__"]
 
-__getattr__ = lazy_getattr(__name__, {"api": ("Fleet",), "_version": ("__version__",)})
+__getattr__ = lazy_getattr(__name__)

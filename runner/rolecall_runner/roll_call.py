@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from rolecall_generator._version import __version__
 from rolecall_generator.records import status_path
@@ -23,13 +22,13 @@ from rolecall_runner.execution import (
     RunRecord,
     Runtime,
     find_run,
-    keys_to_retry,
+    narrow_targets,
     new_run_id,
     read_results,
     record_results,
     stops_on_ctrl_c,
 )
-from rolecall_runner.inventory import Inventory, Selection, Target, read_inventory, sample, select, select_keys
+from rolecall_runner.inventory import Selection, Target, read_inventory, select
 from rolecall_runner.specification import build
 from rolecall_runner.status import OutputDigests, StatusError, read_module_history, read_output_digests
 from rolecall_runner.verify import (
@@ -76,7 +75,7 @@ class VerifyRun:
 
     def __iter__(self) -> Iterator[Verdict]:
         """Verify the waiting targets; each verdict is recorded, then yielded. Raises InterruptedRunError."""
-        by_key = {(str(target.kind), target.name): target for target in self.waiting}
+        by_key = {target.key: target for target in self.waiting}
         results = self.execution.run(self.task, self.waiting, self.runtime)
         with stops_on_ctrl_c(self.runtime.stop), self.journal as journal:
             for result in record_results(results, journal):
@@ -110,7 +109,7 @@ class VerifyRun:
         """All verdicts of the run from its journal, in manifest order; only the last one of each target."""
         found = {result.key: result for result in read_results(self.execution.runs, self.record.run_id)}
         for target in self.targets:
-            result = found.get((str(target.kind), target.name))
+            result = found.get(target.key)
             if result is not None:
                 yield verdict_of(result, target, rehearsal=self.record.rehearsal)
 
@@ -152,7 +151,7 @@ def prepare_verify_run(
         resume = resumed.run_id
         selection, options = options_from_record(resumed)
         start = replace(start, options=options)
-    targets = _select_targets(inventory, selection, execution.runs)
+    targets, selection = narrow_targets(select(inventory.targets, selection.limit), selection, execution.runs, task=TASK)
     # Before the journal is created, so that a run without credentials leaves no files.
     caller = start.find_caller()
     if resume is not None:
@@ -171,7 +170,7 @@ def prepare_verify_run(
             rehearsal=caller.rehearsal,
         )
         journal = Journal.start(execution.runs, record)
-    waiting = tuple(target for target in targets if (str(target.kind), target.name) not in journal.done)
+    waiting = tuple(target for target in targets if target.key not in journal.done)
     history = ModuleHistory()
     with suppress(StatusError):  # not required for the run; `record_verdicts` reports a damaged file
         history = read_module_history(status_path(start.out, rehearsal=caller.rehearsal), targets)
@@ -193,13 +192,3 @@ def options_from_record(record: RunRecord) -> tuple[Selection, VerifySpec]:
         raise JournalError(
             f"the record of run {record.run_id} does not contain its options", where=record.manifest, hint="start a new run"
         ) from error
-
-
-def _select_targets(inventory: Inventory, selection: Selection, runs: Path) -> tuple[Target, ...]:
-    targets: Sequence[Target] = select(inventory.targets, selection.limit)
-    if selection.retry is not None:
-        record = find_run(runs, selection.retry, task=TASK)
-        targets = select_keys(targets, keys_to_retry(runs, record.run_id), record.run_id)
-    if selection.sample is not None:
-        targets = sample(targets, selection.sample, selection.seed)
-    return tuple(targets)

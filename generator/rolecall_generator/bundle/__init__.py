@@ -24,14 +24,4 @@ __all__ = [
     "write_bundles",
 ]
 
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "build": ("BundleOptions",),
-        "bundles": ("BundleReport", "write_bundles"),
-        "review.permissions_text": ("grants_of",),
-        "review.phrases": ("revocation_methods",),
-        "signing": ("Signer", "RequiredSigner"),
-        "verification": ("BundleVerification", "verify_bundle"),
-    },
-)
+__getattr__ = lazy_getattr(__name__)

@@ -31,20 +31,4 @@ __all__ = [
     "complete_targets",
 ]
 
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "main": ("app",),
-        "options": (
-            "FormatOption",
-            "ManifestArgument",
-            "ManifestOption",
-            "OnlyOption",
-            "OutOption",
-            "QuietOption",
-            "complete_customers",
-            "complete_switch_roles",
-            "complete_targets",
-        ),
-    },
-)
+__getattr__ = lazy_getattr(__name__)

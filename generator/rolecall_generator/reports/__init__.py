@@ -1,15 +1,10 @@
 """Findings and proofs as tables, JSON, SARIF, JUnit and HTML."""
 
-from typing import TYPE_CHECKING
-
-from rolecall_generator.lazy import lazy_getattr
-
-if TYPE_CHECKING:
-    from rolecall_generator.reports.formatters import check_formats, proof_formats
-    from rolecall_generator.reports.formatters.interface import CheckReport, ProofReport
-    from rolecall_generator.reports.formatters.json import check_body
-    from rolecall_generator.reports.formatters.junit import suites_text
-    from rolecall_generator.reports.formatters.table import print_check, print_proof
+from rolecall_generator.reports.formatters import check_formats, proof_formats
+from rolecall_generator.reports.formatters.interface import CheckReport, ProofReport
+from rolecall_generator.reports.formatters.json import check_body
+from rolecall_generator.reports.formatters.junit import suites_text
+from rolecall_generator.reports.formatters.table import print_check, print_proof
 
 __all__ = [
     "CheckReport",
@@ -21,14 +16,3 @@ __all__ = [
     "proof_formats",
     "suites_text",
 ]
-
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "formatters": ("check_formats", "proof_formats"),
-        "formatters.interface": ("CheckReport", "ProofReport"),
-        "formatters.json": ("check_body",),
-        "formatters.junit": ("suites_text",),
-        "formatters.table": ("print_check", "print_proof"),
-    },
-)

@@ -1,24 +1,19 @@
 """AWS access: clients, caller, sessions, errors, and retries."""
 
-from typing import TYPE_CHECKING
-
-from rolecall_generator.lazy import lazy_getattr
-
-if TYPE_CHECKING:
-    from rolecall_runner.aws.aws_config import AwsConfig, connect, endpoint_from_environment, find_caller, model_loader
-    from rolecall_runner.aws.aws_errors import ACCESS_DENIED, Failure, Status, failure_of
-    from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account
-    from rolecall_runner.aws.credentials import (
-        AccountSession,
-        Assumer,
-        CallerIdentity,
-        Credentials,
-        Sessions,
-        allowed_name,
-        utc_now,
-    )
-    from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline, with_retries
-    from rolecall_runner.aws.session_cache import DiskSessionCache
+from rolecall_runner.aws.aws_config import AwsConfig, connect, endpoint_from_environment, find_caller
+from rolecall_runner.aws.aws_errors import ACCESS_DENIED, Failure, Status, failure_of
+from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account, model_loader
+from rolecall_runner.aws.credentials import (
+    AccountSession,
+    Assumer,
+    CallerIdentity,
+    Credentials,
+    Sessions,
+    allowed_name,
+    utc_now,
+)
+from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline, with_retries
+from rolecall_runner.aws.session_cache import DiskSessionCache
 
 __all__ = [
     "ACCESS_DENIED",
@@ -47,15 +42,3 @@ __all__ = [
     "utc_now",
     "with_retries",
 ]
-
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "aws_config": ("AwsConfig", "endpoint_from_environment", "find_caller", "model_loader", "connect"),
-        "aws_errors": ("ACCESS_DENIED", "Failure", "Status", "failure_of"),
-        "clients": ("ClientSettings", "Clients", "SigningCredentials", "account"),
-        "credentials": ("AccountSession", "Assumer", "CallerIdentity", "Credentials", "Sessions", "allowed_name", "utc_now"),
-        "retry": ("RetryPolicy", "DeadlineExceededError", "deadline", "with_retries"),
-        "session_cache": ("DiskSessionCache",),
-    },
-)

@@ -9,11 +9,9 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-import botocore.loaders
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
@@ -108,26 +106,9 @@ class AwsConfig:
     workers: int = DEFAULT_CONNECTIONS
 
 
-class SharedLoaderClients(Clients):
-    """`Clients` that load service models with `loader`, so that each is in memory only once per process.
-
-    EC2's model takes 35 MiB of resident memory (botocore 1.44.5).
-    """
-
-    def __init__(self, settings: ClientSettings | None = None) -> None:
-        super().__init__(settings)
-        self._session.register_component("data_loader", model_loader())
-
-
-@lru_cache(maxsize=1)
-def model_loader() -> Any:
-    """botocore's loader of service models and endpoint data, one per process. It caches what it loads."""
-    return botocore.loaders.create_loader()
-
-
 def connect(config: AwsConfig, short_id: str) -> tuple[Clients, Sessions]:
     """Clients and sessions for one process; `short_id` is the random part of the run's id. Raises CallerError."""
-    clients = SharedLoaderClients(ClientSettings(endpoint_url=config.endpoint_url, connections=config.workers))
+    clients = Clients(ClientSettings(endpoint_url=config.endpoint_url, connections=config.workers))
     caller = find_caller(clients, profile=config.profile, region=config.region)
     return clients, Sessions(Assumer(clients, caller, short_id))
 

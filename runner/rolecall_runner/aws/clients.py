@@ -34,8 +34,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NoReturn, Protocol
 
+import botocore.loaders
 import botocore.session
 import urllib3
 from botocore import httpsession
@@ -338,8 +340,18 @@ def _outside() -> OutsideAccountError:
     )
 
 
+@lru_cache(maxsize=1)
+def model_loader() -> Any:
+    """botocore's loader of service models and endpoint data, one per process. It caches what it loads.
+
+    EC2's model takes 35 MiB of resident memory (botocore 1.44.5).
+    """
+    return botocore.loaders.create_loader()
+
+
 def _session() -> Any:
     session = botocore.session.Session()
+    session.register_component("data_loader", model_loader())
     # Never look up the environment's or a profile's credentials: only those of `account` sign.
     session.register_component("credential_provider", botocore.credentials.CredentialResolver([_RefusingProvider()]))
     parsers = ReplyParserFactory()

@@ -1,35 +1,31 @@
 """Runs a task over many targets: engines, results and the journal."""
 
-from typing import TYPE_CHECKING
-
-from rolecall_generator.lazy import lazy_getattr
-
-if TYPE_CHECKING:
-    from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names
-    from rolecall_runner.execution.interface import (
-        DEFAULT_WORKERS,
-        EngineSettings,
-        Outcome,
-        ProcessLocal,
-        Result,
-        Runtime,
-        Task,
-    )
-    from rolecall_runner.execution.journal import (
-        RUNS,
-        Journal,
-        JournalError,
-        RunRecord,
-        counts_of,
-        find_run,
-        keys_to_retry,
-        list_runs,
-        new_run_id,
-        read_json,
-        read_results,
-        record_results,
-    )
-    from rolecall_runner.execution.threads import stops_on_ctrl_c
+from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names
+from rolecall_runner.execution.interface import (
+    DEFAULT_WORKERS,
+    EngineSettings,
+    Outcome,
+    ProcessLocal,
+    Result,
+    Runtime,
+    Task,
+)
+from rolecall_runner.execution.journal import (
+    RUNS,
+    Journal,
+    JournalError,
+    RunRecord,
+    counts_of,
+    find_run,
+    keys_to_retry,
+    list_runs,
+    narrow_targets,
+    new_run_id,
+    read_json,
+    read_results,
+    record_results,
+)
+from rolecall_runner.execution.threads import stops_on_ctrl_c
 
 __all__ = [
     "DEFAULT_WORKERS",
@@ -49,43 +45,10 @@ __all__ = [
     "find_run",
     "keys_to_retry",
     "list_runs",
+    "narrow_targets",
     "new_run_id",
     "read_json",
     "read_results",
     "record_results",
     "stops_on_ctrl_c",
 ]
-
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "execution_options": (
-            "ExecutionOptions",
-            "engine_names",
-        ),
-        "interface": (
-            "DEFAULT_WORKERS",
-            "EngineSettings",
-            "Outcome",
-            "Runtime",
-            "ProcessLocal",
-            "Result",
-            "Task",
-        ),
-        "journal": (
-            "Journal",
-            "JournalError",
-            "RUNS",
-            "RunRecord",
-            "counts_of",
-            "find_run",
-            "keys_to_retry",
-            "list_runs",
-            "new_run_id",
-            "read_json",
-            "read_results",
-            "record_results",
-        ),
-        "threads": ("stops_on_ctrl_c",),
-    },
-)

@@ -27,6 +27,7 @@ from typing import Any, Self
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
 from rolecall_runner.aws import Status
 from rolecall_runner.execution.interface import Result, result_from_json
+from rolecall_runner.inventory import Selection, Target, sample, select_keys
 from rolecall_runner.private_files import (
     UnsafeFileError,
     check_private_folder,
@@ -303,6 +304,23 @@ def keys_to_retry(runs: Path, run_id: str) -> frozenset[tuple[str, str]]:
     """Kind and name of the targets whose last result in a run is not a success. Raises JournalError."""
     last = {result.key: result.status for result in read_results(runs, run_id)}
     return frozenset(key for key, status in last.items() if status in _TO_RETRY)
+
+
+def narrow_targets(
+    targets: tuple[Target, ...], selection: Selection, runs: Path, *, task: str
+) -> tuple[tuple[Target, ...], Selection]:
+    """Narrow targets to those that did not succeed in the run `selection.retry`, then to a sample.
+
+    The returned selection has that run's ID instead of `last`, since `last` changes before the new run is resumed. Raises
+    SelectionError if no target remains, JournalError.
+    """
+    if selection.retry is not None:
+        run_id = find_run(runs, selection.retry, task=task).run_id
+        selection = replace(selection, retry=run_id)
+        targets = select_keys(targets, keys_to_retry(runs, run_id), run_id)
+    if selection.sample is not None:
+        targets = sample(targets, selection.sample, selection.seed)
+    return targets, selection
 
 
 def read_json(data: bytes) -> Any:

@@ -23,11 +23,4 @@ __all__ = [
     "select_keys",
 ]
 
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "inventory": ("Inventory", "find_target", "inventory_of", "read_inventory"),
-        "selection": ("ALL_TARGETS", "Selection", "select_keys", "sample", "select"),
-        "targets": ("Target", "TargetKind"),
-    },
-)
+__getattr__ = lazy_getattr(__name__)

@@ -99,7 +99,7 @@ def select_keys(targets: Iterable[Target], keys: Collection[tuple[str, str]], ru
 
     Keys without a target are ignored. `run`: ID of that run, for the error. Raises SelectionError if no target remains.
     """
-    found = tuple(target for target in targets if (str(target.kind), target.name) in keys)
+    found = tuple(target for target in targets if target.key in keys)
     if not found:
         why = "none of its accounts is in the manifest any more" if keys else "all of its accounts succeeded"
         raise SelectionError(why, where=f"run {run}", hint="use another run, or omit --retry")

@@ -43,3 +43,8 @@ class Target:
     source_identity: bool = False
     kind: TargetKind = TargetKind.CUSTOMER
     require_mfa: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Kind and name, which identify the target in its manifest."""
+        return str(self.kind), self.name

@@ -57,7 +57,7 @@ class AccountTask:
 
     def __call__(self, target: Target) -> Outcome:
         """Run the task in one account. Errors of the action and of expressions are returned in the outcome, not raised."""
-        variables = self.variables[str(target.kind), target.name]
+        variables = self.variables[target.key]
         if self.task.loop is None:
             return self._run_item(target, variables)
         try:
@@ -197,8 +197,8 @@ def accounts_of(play: Play, fleet: Fleet) -> tuple[Target, ...]:
         raise PlayError(error.what, where=f"{play.place}: hosts", hint=error.hint) from error
     if play.hosts == "all":
         found = tuple(target for target in found if target.kind is TargetKind.CUSTOMER) or found
-    selected = {_key(target) for target in fleet.accounts}
-    return tuple(target for target in found if _key(target) in selected)
+    selected = {target.key for target in fleet.accounts}
+    return tuple(target for target in found if target.key in selected)
 
 
 @dataclass(slots=True)
@@ -254,7 +254,7 @@ class Runner:
             for part, tasks in (("tasks", play.tasks), ("handlers", play.handlers))
             for index, task in enumerate(tasks)
         }
-        keys = {_key(target) for _, accounts in chosen for target in accounts}
+        keys = {target.key for _, accounts in chosen for target in accounts}
         if keys:
             self.fleet.connections.get()  # before the record, so that a run without a caller leaves no record
         if self.record is not None:
@@ -265,13 +265,13 @@ class Runner:
 
     def _plays(self, chosen: PlayTargets, action_handlers: dict[int, ActionHandler]) -> Iterator[Event]:
         for play, accounts in chosen:
-            remaining = [target for target in accounts if _key(target) not in self._failed]
+            remaining = [target for target in accounts if target.key not in self._failed]
             yield PlayStart(play, len(remaining))
             if accounts and not remaining:
                 yield PlayStop(play, "no accounts left")
                 return
             for batch in batches(remaining, play.serial):
-                why = yield from self._batch(_Batch(play, len(batch), {_key(each): each for each in batch}), action_handlers)
+                why = yield from self._batch(_Batch(play, len(batch), {each.key: each for each in batch}), action_handlers)
                 if why:
                     yield PlayStop(play, why)
                     return
@@ -306,7 +306,7 @@ class Runner:
         at = self._positions[id(task)]
         variables, waiting = {}, {}
         for target in accounts:
-            key = _key(target)
+            key = target.key
             recorded = self.record.done(at, key) if self.record is not None else None
             if recorded is not None:
                 yield self._apply_result(task, batch, target, recorded)
@@ -328,7 +328,7 @@ class Runner:
 
     def _fail(self, at: str, task: PlayTask, batch: _Batch, target: Target, error: TemplateError) -> TaskResult:
         """Fail an account whose variables cannot be rendered. The task is not started there."""
-        key = _key(target)
+        key = target.key
         batch.active.pop(key)
         self._failed.add(key)
         data = {"failed": True, "error": str(error)}
@@ -358,7 +358,7 @@ class Runner:
 
     def _variables(self, play: Play, task: PlayTask, target: Target) -> dict[str, Any]:
         """Account variables, registered results, and the variables of the play that the task uses. Raises TemplateError."""
-        found = account_variables(target, check=self.check) | self._registered.get(_key(target), {})
+        found = account_variables(target, check=self.check) | self._registered.get(target.key, {})
         needed = set(task.names)
         for name, each in reversed(tuple(play.variables.items())):  # a variable may use earlier ones
             if name in needed:
@@ -376,10 +376,6 @@ class Runner:
             delays = task.delay * (attempts - 1)
             settings = replace(settings, timeout_seconds=settings.timeout_seconds * attempts + delays)
         return replace(settings, retry=RetryPolicy(1)) if task.may_write or task.until else settings
-
-
-def _key(target: Target) -> Key:
-    return str(target.kind), target.name
 
 
 def _unexpected(target: Target, variables: Mapping[str, Any]) -> NoReturn:

@@ -50,15 +50,4 @@ __all__ = [
     "validate_query",
 ]
 
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "answers": ("VALUE", "Count", "QueryResult", "Reason", "Row"),
-        "execute": ("QueryTask", "reply_model"),
-        "parameters": ("escape_placeholders",),
-        "preflight": ("Forecast", "OperationAccess", "Preview", "check_reads"),
-        "query_run": ("QueryRun", "QueryTargets", "load_targets", "load_forecasts", "prepare", "preview", "replay"),
-        "spec": ("QueryError", "QuerySpec"),
-        "validate": ("base_query", "describe", "override", "shipped_queries", "validate_query"),
-    },
-)
+__getattr__ = lazy_getattr(__name__)

@@ -23,7 +23,7 @@ from rolecall_runner.execution import (
     RunRecord,
     Runtime,
     find_run,
-    keys_to_retry,
+    narrow_targets,
     new_run_id,
     read_results,
     record_results,
@@ -35,9 +35,7 @@ from rolecall_runner.inventory import (
     Target,
     TargetKind,
     read_inventory,
-    sample,
     select,
-    select_keys,
 )
 from rolecall_runner.query.answers import QueryResult
 from rolecall_runner.query.execute import QueryTask
@@ -126,7 +124,7 @@ class QueryRun:
 
         Raises InterruptedRunError if `runtime.stop` is set, after completing the targets in progress.
         """
-        accounts = {_key(target): target.account_id for target in self.targets}
+        accounts = {target.key: target.account_id for target in self.targets}
         for result in read_results(self.options.runs, self.record.run_id):
             yield replace(QueryResult.from_result(result, accounts.get(result.key, "")), rehearsal=self.record.rehearsal)
         results = self.options.run(self.task, self.waiting, self.runtime)
@@ -147,11 +145,7 @@ def load_targets(manifest: Path, out: Path, selection: Selection, *, runs: Path 
     targets = select(inventory.targets, selection.limit)
     if selection.limit == ALL_TARGETS and selection.retry is None:
         targets = tuple(target for target in targets if target.kind is TargetKind.CUSTOMER) or targets
-    if selection.retry is not None:
-        selection = replace(selection, retry=find_run(runs, selection.retry, task=TASK).run_id)
-        targets = tuple(select_keys(targets, keys_to_retry(runs, str(selection.retry)), str(selection.retry)))
-    if selection.sample is not None:
-        targets = sample(targets, selection.sample, selection.seed)
+    targets, selection = narrow_targets(targets, selection, runs, task=TASK)
     return QueryTargets(inventory, targets, selection, manifest, out)
 
 
@@ -232,10 +226,6 @@ def prepare(
             rehearsal=clients.rehearsal,
         )
         journal = Journal.start(options.runs, record)
-    waiting = tuple(target for target in chosen.targets if _key(target) not in journal.done)
+    waiting = tuple(target for target in chosen.targets if target.key not in journal.done)
     task = QueryTask(spec, connections, clock)
     return QueryRun(journal.record, chosen.targets, waiting, task, options, journal, runtime or Runtime(), clock)
-
-
-def _key(target: Target) -> tuple[str, str]:
-    return str(target.kind), target.name

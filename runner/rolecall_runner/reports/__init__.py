@@ -53,42 +53,4 @@ __all__ = [
     "status_json",
 ]
 
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "formatters.registry": (
-            "FormatRegistry",
-            "PLAY_FORMATS",
-            "PlayOutput",
-            "PlayWriter",
-            "ROW_FORMATS",
-            "RowFormat",
-            "RowOutput",
-            "RowWriter",
-            "TextOutput",
-            "VERDICT_FORMATS",
-            "VerdictFormat",
-            "VerdictOutput",
-        ),
-        "formatters.csv": ("csv_line",),
-        "onboarding_output": (
-            "WaitDisplay",
-            "onboarding_json",
-            "print_onboarding",
-        ),
-        "play_output": (
-            "list_plays",
-            "play_list_lines",
-        ),
-        "progress": ("VerifyProgress",),
-        "rows": (
-            "MissingResults",
-            "cell_of",
-            "preview_lines",
-        ),
-        "status_output": (
-            "print_status",
-            "status_json",
-        ),
-    },
-)
+__getattr__ = lazy_getattr(__name__)

@@ -62,37 +62,4 @@ __all__ = [
     "stop_sandbox",
 ]
 
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "protocol.http_types": ("OPERATOR_KEY", "OPERATOR_ROLE"),
-        "provisioning.provision": (
-            "UPSTREAM_ERRORS",
-            "AdminClient",
-            "split_by_account",
-            "provision",
-            "remove_added",
-        ),
-        "provisioning.seed": (
-            "placeholder_principals",
-            "actor_environment",
-            "iam_limits",
-            "in_process_sandbox",
-            "placeholder_note",
-            "placeholder_policies",
-        ),
-        "server.server": ("Sandbox",),
-        "server.state_dir": (
-            "StateDir",
-            "OPERATOR",
-            "OPERATOR_VARIABLE",
-            "RunningSandbox",
-            "SandboxRequest",
-            "actor_environments",
-            "find_sandbox",
-            "operator_secret",
-            "start_sandbox",
-            "stop_sandbox",
-        ),
-    },
-)
+__getattr__ = lazy_getattr(__name__)

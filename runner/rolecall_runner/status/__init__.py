@@ -1,29 +1,24 @@
 """The status file: hand-overs, verifications and the resulting state of each customer and switch role."""
 
-from typing import TYPE_CHECKING
-
-from rolecall_generator.lazy import lazy_getattr
-
-if TYPE_CHECKING:
-    from rolecall_runner.status.overview import (
-        CustomerState,
-        StatusPlace,
-        StatusReport,
-        StatusRow,
-        confirm_applied,
-        make_status_report,
-        record_handover,
-        select_targets,
-        set_form,
-    )
-    from rolecall_runner.status.status_file import StatusEntry, StatusError, read_module_history, read_status
-    from rolecall_runner.status.update import (
-        OutputDigests,
-        bundle_folders,
-        read_output_digests,
-        record_verdicts,
-        store_handover,
-    )
+from rolecall_runner.status.overview import (
+    CustomerState,
+    StatusPlace,
+    StatusReport,
+    StatusRow,
+    confirm_applied,
+    make_status_report,
+    record_handover,
+    select_targets,
+    set_form,
+)
+from rolecall_runner.status.status_file import StatusEntry, StatusError, read_module_history, read_status
+from rolecall_runner.status.update import (
+    OutputDigests,
+    bundle_folders,
+    read_output_digests,
+    record_verdicts,
+    store_handover,
+)
 
 __all__ = [
     "CustomerState",
@@ -45,33 +40,3 @@ __all__ = [
     "set_form",
     "store_handover",
 ]
-
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "overview": (
-            "CustomerState",
-            "StatusPlace",
-            "StatusReport",
-            "StatusRow",
-            "select_targets",
-            "record_handover",
-            "confirm_applied",
-            "make_status_report",
-            "set_form",
-        ),
-        "status_file": (
-            "StatusEntry",
-            "StatusError",
-            "read_module_history",
-            "read_status",
-        ),
-        "update": (
-            "OutputDigests",
-            "bundle_folders",
-            "store_handover",
-            "record_verdicts",
-            "read_output_digests",
-        ),
-    },
-)

@@ -239,13 +239,8 @@ class StatusFile:
 
     def entry(self, target: Target) -> StatusEntry:
         """The entry of a target; an empty one if there is none, or if it has another role."""
-        found = self.entries.get(key_of(target))
+        found = self.entries.get(target.key)
         return found if found is not None and found.role_arn == target.role_arn else StatusEntry(target.role_arn)
-
-
-def key_of(target: Target) -> StatusKey:
-    """The key of a target's entry."""
-    return str(target.kind), target.name
 
 
 def stamp(now: datetime) -> str:
@@ -283,9 +278,9 @@ def read_module_history(path: Path, targets: Iterable[Target]) -> ModuleHistory:
         except ValueError as error:
             raise _damaged_error(path, f"{target.name}: {error}") from error
         if found:
-            earlier[key_of(target)] = found
+            earlier[target.key] = found
         if entry.form:
-            forms[key_of(target)] = entry.form
+            forms[target.key] = entry.form
     return ModuleHistory(earlier, forms)
 
 

@@ -31,7 +31,6 @@ from rolecall_runner.status.status_file import (
     StatusKey,
     VerifiedEntry,
     change_status,
-    key_of,
     stamp,
 )
 from rolecall_runner.verify import (
@@ -178,7 +177,7 @@ def _change_each(
     """Update the entries of these targets in one write."""
     return change_status(
         status_path(out, rehearsal=rehearsal),
-        lambda before: {key_of(target): change(before.entry(target), target) for target in targets},
+        lambda before: {target.key: change(before.entry(target), target) for target in targets},
     )
 
 
@@ -367,7 +366,7 @@ def record_verdicts(
     `context`: has the access of the newest modules. `modules`: digests of the modules when the run started.
     """
     date = stamp(now)
-    by_key = {key_of(target): target for target in targets}
+    by_key = {target.key: target for target in targets}
 
     def change(before: StatusFile) -> Mapping[StatusKey, StatusEntry]:
         found: dict[StatusKey, StatusEntry] = {}

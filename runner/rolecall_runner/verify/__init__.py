@@ -1,18 +1,13 @@
 """Verifying live roles: checks, likely causes and messages to customers."""
 
-from typing import TYPE_CHECKING
-
-from rolecall_generator.lazy import lazy_getattr
-
-if TYPE_CHECKING:
-    from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory, decode_access, encode_access
-    from rolecall_runner.verify.agreed_access import access_by_role, before_applying
-    from rolecall_runner.verify.causes import CAUSES, refused_by_own_side
-    from rolecall_runner.verify.context import Actions, CallMemo, RunConfig, VerifyContext, VerifySpec, make_context
-    from rolecall_runner.verify.diagnosis import written_trust_policy_allows
-    from rolecall_runner.verify.update_message import customer_message, join_message
-    from rolecall_runner.verify.verdict import UNSEEN, Check, Diagnosis, Mark, RotationState, Step, Verdict
-    from rolecall_runner.verify.verify_run import RunInfo, VerifyTask, verify
+from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory, decode_access, encode_access
+from rolecall_runner.verify.agreed_access import access_by_role, before_applying
+from rolecall_runner.verify.causes import CAUSES, refused_by_own_side
+from rolecall_runner.verify.context import Actions, CallMemo, RunConfig, VerifyContext, VerifySpec, make_context
+from rolecall_runner.verify.diagnosis import written_trust_policy_allows
+from rolecall_runner.verify.update_message import customer_message, join_message
+from rolecall_runner.verify.verdict import UNSEEN, Check, Diagnosis, Mark, RotationState, Step, Verdict
+from rolecall_runner.verify.verify_run import RunInfo, VerifyTask, verify
 
 __all__ = [
     "CAUSES",
@@ -43,17 +38,3 @@ __all__ = [
     "verify",
     "written_trust_policy_allows",
 ]
-
-__getattr__ = lazy_getattr(
-    __name__,
-    {
-        "access_snapshot": ("EarlierModule", "ModuleHistory", "decode_access", "encode_access"),
-        "agreed_access": ("access_by_role", "before_applying"),
-        "causes": ("CAUSES", "refused_by_own_side"),
-        "context": ("Actions", "CallMemo", "RunConfig", "VerifyContext", "VerifySpec", "make_context"),
-        "diagnosis": ("written_trust_policy_allows",),
-        "update_message": ("customer_message", "join_message"),
-        "verdict": ("Check", "Diagnosis", "Mark", "RotationState", "Step", "Verdict", "UNSEEN"),
-        "verify_run": ("RunInfo", "VerifyTask", "verify"),
-    },
-)

@@ -132,7 +132,7 @@ class VerifyContext:
 
     def earlier(self, target: Target) -> tuple[EarlierModule, ...]:
         """The target's earlier modules."""
-        return self.history.earlier.get((str(target.kind), target.name), ())
+        return self.history.earlier.get(target.key, ())
 
     def output_is_current(self, target: Target) -> bool:
         """Whether the target's written module grants the agreed access; True if either is not known."""

@@ -85,7 +85,7 @@ def verify(target: Target, context: VerifyContext) -> Verdict:
     else:
         checks = tuple(_switch_role(target, context))
     verdict = diagnose(Verdict(target.name, str(target.kind), target.account_id, target.role_arn, checks), target, context)
-    form = context.history.forms.get((str(target.kind), target.name), "")
+    form = context.history.forms.get(target.key, "")
     return replace(verdict, rehearsal=context.rehearsal, form=form)
 
 

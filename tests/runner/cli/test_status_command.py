@@ -20,7 +20,7 @@ from rolecall_generator.records import status_path
 from rolecall_runner.inventory.inventory import read_inventory
 from rolecall_runner.reports.status_output import age, print_status
 from rolecall_runner.status.overview import StatusPlace, make_status_report, select_targets
-from rolecall_runner.status.status_file import HandoverRecord, StatusEntry, change_status, key_of, read_status
+from rolecall_runner.status.status_file import HandoverRecord, StatusEntry, change_status, read_status
 from rolecall_runner.status.update import apply_verdict, read_output_digests
 from rolecall_runner.verify.verdict import Verdict
 from status_rig import drifted, not_there
@@ -55,11 +55,11 @@ def note(folder: Path, heard_of: Mapping[str, tuple[int, Verdict]], *, handed: M
     entries = {}
     for name, (days, found) in heard_of.items():
         entry, date = StatusEntry(targets[name].role_arn), (NOW - timedelta(days=days)).isoformat()
-        entries[key_of(targets[name])] = apply_verdict(
+        entries[targets[name].key] = apply_verdict(
             entry, targets[name], found, date=date, run="a-run", module=modules.module(targets[name])
         )
     for name, module in (handed or {}).items():
-        key = key_of(targets[name])
+        key = targets[name].key
         had = HandoverRecord(NOW.isoformat(), "", module)
         entries[key] = replace(entries.get(key, StatusEntry(targets[name].role_arn)), handed_over=had)
     change_status(status_path(folder / "output", rehearsal=False), lambda _before: entries)

@@ -27,10 +27,12 @@ from rolecall_runner.execution.journal import (
     find_run,
     keys_to_retry,
     list_runs,
+    narrow_targets,
     new_run_id,
     read_record,
     read_results,
 )
+from rolecall_runner.inventory import Selection, Target
 
 NOW = datetime(2026, 11, 24, 19, 15, tzinfo=UTC)
 RECORD = RunRecord("20261124-191500-0a1b2c", "verify", "accounts.yaml", "f00d", "all", 3, NOW.isoformat(), options="verify")
@@ -137,6 +139,20 @@ def test_what_did_not_end_well_is_retried(tmp_path: Path) -> None:
             journal.add(each)
 
     assert {("customer", "b"), ("switch-role", "d")} == keys_to_retry(tmp_path, RECORD.run_id)
+
+
+def test_a_retry_names_its_run_by_id(tmp_path: Path) -> None:
+    """`last` is another run once the retry itself is recorded, and the retry may be resumed."""
+    targets = tuple(Target(name, "111111111111", "aws", f"arn:aws:iam::111111111111:role/{name}") for name in "ab")
+    with Journal.start(tmp_path, RECORD) as journal:
+        journal.add(result("a"))
+        journal.add(result("b", Status.FAILED))
+
+    narrowed, selection = narrow_targets(targets, Selection(retry="last"), tmp_path, task="verify")
+    Journal.start(tmp_path, replace(RECORD, run_id="20261125-080000-ffffff", started="2026-11-25T08:00:00+00:00")).close()
+
+    assert (("b",), RECORD.run_id) == (tuple(target.name for target in narrowed), selection.retry)
+    assert (narrowed, selection) == narrow_targets(targets, selection, tmp_path, task="verify")
 
 
 def test_runs_are_listed_the_latest_first(tmp_path: Path) -> None:

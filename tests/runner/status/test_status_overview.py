@@ -18,7 +18,7 @@ from rolecall_runner.status.overview import (
     counts,
     overview,
 )
-from rolecall_runner.status.status_file import HandoverRecord, StatusEntry, StatusFile, key_of
+from rolecall_runner.status.status_file import HandoverRecord, StatusEntry, StatusFile
 from status_rig import MONDAY, NEW, NOW, OLD, TUESDAY, WEDNESDAY, after, drifted, not_there, switch_role, target
 from verdict_worlds import verdict
 
@@ -33,7 +33,7 @@ def row(
 ) -> StatusRow:
     """The row of one target whose current module is NEW."""
     one = who or target()
-    status = StatusFile({} if entry is None else {key_of(one): entry})
+    status = StatusFile({} if entry is None else {one.key: entry})
     here = present or CurrentDigests(NEW)
     (found,) = overview([one], status, lambda _target: here, now=NOW, stale_after=stale_after)
     return found

@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 __all__ = ["review_pdf"]
 
 # Lazy, because reportlab is part of the extra 'pdf'.
-__getattr__ = lazy_getattr(__name__, {"pdf": ("review_pdf",)})
+__getattr__ = lazy_getattr(__name__)
