@@ -23,10 +23,9 @@ from rolecall_runner.execution.journal import JournalError, RunRecord
 from rolecall_runner.inventory.selection import Selection
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.plays.play_file import QUERY_KEYS, VERIFY_KEYS
-from rolecall_runner.query.preflight import check_reads
 from rolecall_runner.query.query_run import from_record, to_record
 from rolecall_runner.query.spec import FILE_KEYS, PER_RUN, FollowUp, QuerySpec
-from rolecall_runner.query.validate import override, read_query, validate_query
+from rolecall_runner.query.validate import check_reads, override, read_query, validate_query
 from rolecall_runner.roll_call import options_from_record
 from rolecall_runner.specification import SpecificationError, build, description_of
 from rolecall_runner.verify.context import VerifySpec

@@ -22,7 +22,7 @@ from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
 from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.sandbox.server.server import Sandbox
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
+from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 
 REGION = "us-east-1"
 OPERATOR = SandboxCredentials(OPERATOR_KEY, "")

@@ -1,4 +1,8 @@
-"""`gen check`: compares written or returned modules with the plan, proves their access and runs the rules."""
+"""`gen check`: compares written or returned modules with the plan, proves their access and runs the rules.
+
+Findings refer to the statements of permission sets in the manifest files. Returned modules are matched with the planned
+modules by their folders.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +10,160 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
-from rolecall_generator.check.finding_locations import DeclaredStatements, region_findings
 from rolecall_generator.check.module_access import access_arns, intended_trust
 from rolecall_generator.check.module_check import (
     CheckedModule,
     CheckInputs,
     ModuleVerdict,
+    check_module,
     path_in_findings,
     read_written,
     unplanned_findings,
 )
-from rolecall_generator.check.returned_modules import check_returned
-from rolecall_generator.errors import Problem
-from rolecall_generator.findings import PROOF_FAILED, PROOF_UNDECIDED, Finding
-from rolecall_generator.iam import Access
+from rolecall_generator.errors import Problem, SelectionError
+from rolecall_generator.findings import PROOF_FAILED, PROOF_UNDECIDED, UNKNOWN_REGION, UNPLANNED, Finding
+from rolecall_generator.iam import Access, Statement
+from rolecall_generator.iam.catalog import is_known_region, nearest_region, partition_of_region
+from rolecall_generator.iam.difference import Label
 from rolecall_generator.iam.evaluation import Effect
-from rolecall_generator.manifest.yaml_source import read_text
+from rolecall_generator.manifest import LoadedManifest, StatementSpec
+from rolecall_generator.manifest.yaml_source import Loc, Place, read_text
 from rolecall_generator.output import CheckResult, Lock, load_state
-from rolecall_generator.planning import select
+from rolecall_generator.planning import Plan, PlannedModule, select, statement_of
 from rolecall_generator.proof import Proof, counterexample, prove
 from rolecall_generator.rules import CheckContext, Report, apply_suppressions, run_rules
-from rolecall_generator.terraform.parser import find_declarations
+from rolecall_generator.terraform.parser import ParsedModule, find_declarations, parse_module
 from rolecall_generator.workers import collection_paused
+
+RETURNED_HINT = "ask who changed it, and why; then change the manifest, or send the module again"
+
+
+def check_returned(
+    plan: Plan, given: Sequence[str], *, label: Label, progress: Callable[[int], None]
+) -> tuple[list[CheckedModule], list[Finding]]:
+    """Check folders, each given as FOLDER or NAME=FOLDER.
+
+    Returns the modules whose planned module was found, and findings about the other folders. `progress` is called with the
+    number of folders done so far. Raises ModuleError or SelectionError.
+    """
+    checked: list[CheckedModule] = []
+    findings: list[Finding] = []
+    for done, argument in enumerate(given, start=1):
+        folder, planned = _find_planned(plan, argument)
+        if planned is None:
+            what = "not a module of this manifest: its guard names no account of the manifest, or it has no guard"
+            hint = f"name its customer or switch role: --path NAME={folder}"
+            findings.append(UNPLANNED.finding(str(folder), what, str(folder), 1, hint=hint))
+        else:
+            module, root = planned.build(), str(folder)
+            verdict = check_module(module, folder, root=root, label=label, hint=RETURNED_HINT, returned=True)
+            checked.append(CheckedModule(module, verdict, folder, root))
+        progress(done)
+    return checked, findings
+
+
+def _find_planned(plan: Plan, argument: str) -> tuple[Path, PlannedModule | None]:
+    name, equals, folder_name = argument.partition("=")
+    if not argument or (equals and not folder_name and not Path(argument).exists()):
+        hint = f"write {name or 'NAME'}=FOLDER; . is the current one"
+        raise SelectionError(f"{argument or 'an empty string'} names no folder", where="--path", hint=hint)
+    if equals and not Path(argument).exists():
+        (path, *more) = sorted(select(plan, [name], where="--path"))
+        if more:
+            raise SelectionError(
+                f"{name} has several modules: {', '.join((path, *more))}", where="--path", hint=f"write {path}={folder_name}"
+            )
+        return Path(folder_name), next(module for module in plan.modules if module.path == path)
+    folder = Path(argument)
+    return folder, _by_content(plan, folder, parse_module(folder, account_id=None))
+
+
+def _by_content(plan: Plan, folder: Path, parsed: ParsedModule) -> PlannedModule | None:
+    """The planned module for the guard's account ID; if there are several, the one with the most ARNs in common.
+
+    Without a guard, the only module with the name of the folder. None if there is no such module.
+    """
+    if parsed.guard_account_id is None:
+        same_name = [
+            module for module in plan.modules if folder.resolve().name in (module.subject, module.path.rpartition("/")[2])
+        ]
+        return same_name[0] if len(same_name) == 1 else None
+    arns = set(access_arns(parsed.access))
+    best: tuple[int, PlannedModule] | None = None
+    for planned in plan.modules:
+        module = planned.build()
+        if module.account.account_id == parsed.guard_account_id:
+            common = len(arns & set(access_arns(module.access)))
+            if best is None or common > best[0]:
+                best = (common, planned)
+    return None if best is None else best[1]
+
+
+class DeclaredStatements:
+    """Finds the statement of a permission set that equals a statement read in a module."""
+
+    def __init__(self, loaded: LoadedManifest) -> None:
+        self._loaded = loaded
+        self._cached_locate = cache(self._locate)
+
+    def __call__(self, statement: Statement, text: str | None) -> str | None:
+        """FILE:LINE of the string `text` in the statement, or else of the statement. The first of equal statements is used.
+
+        Returns None if no permission set has the statement.
+        """
+        place = self._cached_locate(statement.canonical(), text)
+        return None if place is None else f"{place.file}:{place.line}"
+
+    def _locate(self, statement: Statement, text: str | None) -> Place | None:
+        entry = self._statements.get(statement)
+        if entry is None:
+            return None
+        location, spec = entry
+        string_location = next((loc for loc, value in spec.strings() if value == text), ()) if text is not None else ()
+        return self._loaded.places.find(
+            *location, *string_location, key=bool(string_location) and string_location[-1] == text
+        )
+
+    @cached_property
+    def _statements(self) -> Mapping[Statement, tuple[Loc, StatementSpec]]:
+        statements: dict[Statement, tuple[Loc, StatementSpec]] = {}
+        for name, permissions in self._loaded.manifest.permission_sets.items():
+            for number, spec in enumerate(permissions.statements):
+                location: Loc = ("permission_sets", name, "statements", number)
+                statements.setdefault(statement_of(spec).canonical(), (location, spec))
+        return statements
+
+
+def region_findings(loaded: LoadedManifest) -> Iterator[Finding]:
+    """Yield a finding for each Region in the manifest that is unknown or belongs to another partition."""
+    manifest = loaded.manifest
+    region_lists: list[tuple[str, Loc, tuple[str, ...]]] = [("defaults", ("defaults",), manifest.defaults.regions)]
+    region_lists += [
+        (entry.name, ("customers", i), entry.regions) for i, entry in enumerate(manifest.customers) if entry.regions
+    ]
+    for subject, location, regions in region_lists:
+        for number, region in enumerate(regions):
+            region_partition = partition_of_region(region)
+            if region_partition == manifest.partition:
+                continue
+            place = loaded.places.find(*location, "regions", number)
+            if region_partition is not None:
+                message = f"{region} is a Region of partition {region_partition}, the accounts are in {manifest.partition}"
+            elif is_known_region(region):
+                message = f"{region} is not a Region that can be queried"
+            else:
+                message = f"{region} is not a Region known to this version of rolecall"
+            nearest = nearest_region(region, manifest.partition)
+            yield UNKNOWN_REGION.finding(
+                subject,
+                message,
+                hint=f"write {nearest}" if nearest else f"write a Region of partition {manifest.partition}",
+                declared=f"{place.file}:{place.line}",
+            )
+
 
 _DENIED_HINT = "run gen terraform: trust policy and the caller's own policies must both allow it"
 

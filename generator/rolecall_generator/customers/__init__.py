@@ -1,6 +1,10 @@
 """Use cases of `gen customer`: every change of the manifest is shown as a difference in access before it is written."""
 
 from rolecall_generator.customers.edits import (
+    AccessDifference,
+    ModuleDifference,
+    NextStep,
+    Proposal,
     add_customer,
     change_customer,
     import_customers,
@@ -8,7 +12,6 @@ from rolecall_generator.customers.edits import (
     rename_entry,
 )
 from rolecall_generator.customers.listing import CustomerRow, CustomerView, list_customers, profiles_text, show_customer
-from rolecall_generator.customers.proposal import AccessDifference, ModuleDifference, NextStep, Proposal
 from rolecall_generator.customers.rotation import (
     OngoingRotation,
     abort_rotation,

@@ -17,8 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rolecall_generator.customers.edits import steps_after_change
-from rolecall_generator.customers.proposal import NextStep, Proposal, propose
+from rolecall_generator.customers.edits import NextStep, Proposal, propose, steps_after_change
 from rolecall_generator.errors import ExitCode, OutputError, RolecallError, SelectionError
 from rolecall_generator.manifest import Customer, LoadedManifest, fresh_external_id, load_manifest
 from rolecall_generator.manifest.editing import Edit, Edited, SetField, UnsetField, write_edited

@@ -1,7 +1,14 @@
 """The manifest: accounts.yaml and its includes, loaded to typed models; every problem has its position."""
 
-from rolecall_generator.manifest.csv_file import CSV_COLUMNS, parse_csv
-from rolecall_generator.manifest.loader import INCLUDE_SUFFIXES, LoadedManifest, Read, entry_names, load_manifest
+from rolecall_generator.manifest.loader import (
+    CSV_COLUMNS,
+    INCLUDE_SUFFIXES,
+    LoadedManifest,
+    Read,
+    entry_names,
+    load_manifest,
+    parse_csv,
+)
 from rolecall_generator.manifest.messages import customer_problems
 from rolecall_generator.manifest.models import (
     AccountRef,
@@ -18,9 +25,8 @@ from rolecall_generator.manifest.models import (
     SwitchUser,
     resolve_customers,
 )
-from rolecall_generator.manifest.people import SharedGroup
 from rolecall_generator.manifest.starter import fresh_external_id, json_schema, write_starter
-from rolecall_generator.manifest.validation import normalized_name
+from rolecall_generator.manifest.validation import SharedGroup, normalized_name
 
 __all__ = [
     "CSV_COLUMNS",

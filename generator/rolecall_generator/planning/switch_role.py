@@ -4,7 +4,7 @@ By default, the group, its users and the STS policy are in the trusted account. 
 trusting account, and the role trusts both accounts, because the users could not switch otherwise.
 
 If switch roles share a group, only the keeper's module manages the group, its policies, users and memberships
-(`manifest/people.py`). No module can then remove what another one needs.
+(`manifest/validation.py`). No module can then remove what another one needs.
 """
 
 from __future__ import annotations

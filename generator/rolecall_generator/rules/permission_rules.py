@@ -1,17 +1,28 @@
-"""RC201 to RC208: overly broad permissions, and actions that do not exist or do not support their resources.
+"""RC2xx: overly broad permissions; unknown actions and condition keys; resources and conditions that match nothing.
 
 Sources are on the pages of the rules, docs/rules/RC2xx.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rolecall_generator.findings import Severity
-from rolecall_generator.iam import Statement
-from rolecall_generator.iam.catalog import actions
-from rolecall_generator.iam.matching import may_match
-from rolecall_generator.rules.rule import Hit, named, over_all_statements, over_statements, rule
+from rolecall_generator.iam import Arn, Condition, PolicyDocument, Statement
+from rolecall_generator.iam.catalog import actions, find_action, find_key, keys_of_action
+from rolecall_generator.iam.matching import find_operator, may_match
+from rolecall_generator.iam.validation import account_of, condition_faults, resource_fault, unknown_key_fault
+from rolecall_generator.rules.rule import (
+    CheckContext,
+    Hit,
+    Owner,
+    named,
+    over_access,
+    over_all_statements,
+    over_statements,
+    rule,
+    trust_owner,
+)
 
 _ALL_ACTIONS = frozenset({"*", "*:*"})
 _MAX_NAMES = 3
@@ -176,3 +187,205 @@ def takes_no_resource(statement: Statement) -> Iterator[Hit]:
     for action in _explicit_actions(statement):
         if not action.resource_types:
             yield Hit(f"allows {action} on listed resources, but it only supports the resource *, so nothing is allowed")
+
+
+_STS_PREFIX = "sts:"
+
+
+@rule("RC212", "Resource that matches nothing", Severity.ERROR, over_access, hint="write the ARN of a resource that exists")
+def matches_nothing(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Resources that cannot match anything in the partition of their owner."""
+    for document, owners in context.documents.items():
+        hits: dict[str, list[Hit]] = {}
+        for owner in owners:
+            parsed = Arn.parse(owner.arn)
+            partition = parsed.partition if parsed else "aws"
+            if partition not in hits:
+                hits[partition] = [hit for statement in document.statements for hit in _faults(statement, partition)]
+            yield from ((owner, hit) for hit in hits[partition])
+
+
+def _faults(statement: Statement, partition: str) -> Iterator[Hit]:
+    for resource in (*statement.resources, *statement.not_resources):
+        if fault := resource_fault(resource, partition):
+            yield Hit(
+                f"names the resource {resource}, which {fault.what}: {named(statement)}",
+                fault.hint,
+                Severity.WARNING if fault.suspicious else None,
+                statement=statement,
+                text=resource,
+            )
+        elif resource in statement.resources and (form := _form_with_account(statement, resource)):
+            yield Hit(
+                f"names the resource {resource} without an account, which the actions of {named(statement)} require",
+                f"write it in the form {form}; use * for any account",
+                statement=statement,
+                text=resource,
+            )
+
+
+def _form_with_account(statement: Statement, resource: str) -> str | None:
+    """The ARN format with an account, if none of the actions supports the resource without one; otherwise None."""
+    parts = resource.split(":", 5)
+    if len(parts) != 6 or parts[4] or any(wildcard in action for action in statement.actions for wildcard in "*?"):  # noqa: PLR2004
+        return None
+    known = [action for action in map(find_action, statement.actions) if action is not None]
+    forms = [form for action in known for form in action.resource_forms]
+    if not forms or len(known) != len(statement.actions):
+        return None
+    with_account = ":".join((*parts[:4], "*", parts[5]))
+    supported_forms = [form for form in forms if form == "*" or ("${Account}" not in form and may_match(resource, form))]
+    if supported_forms or _is_public(parts[2], parts[5]):
+        return None
+    return next((form for form in forms if "${Account}" in form and may_match(with_account, form)), None)
+
+
+def _is_public(service: str, resource: str) -> bool:
+    """Whether AWS publishes resources of this type, whose ARNs have no account."""
+    return (service, resource.partition("/")[0]) in {
+        ("ssm", "parameter"), ("ssm", "document"), ("ssm", "automation-definition"), ("ssm", "patchbaseline"),
+        ("ec2", "image"), ("ec2", "snapshot"), ("rds", "snapshot"),
+    }  # fmt: skip
+
+
+@rule(
+    "RC213",
+    "Resource in another account",
+    Severity.ERROR,
+    over_access,
+    hint="write the account of the role, or *; suppress the rule if the other account is intended",
+)
+def resource_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Resources in an account other than the owner's, except in statements with only STS actions."""
+    for document, owners in context.documents.items():
+        foreign = [
+            (statement, resource, account)
+            for statement in document.statements
+            if not _has_only_sts_actions(statement)
+            for resource in statement.resources
+            if (account := account_of(resource)) is not None
+        ]
+        for owner in owners if foreign else ():
+            parsed = Arn.parse(owner.arn)
+            for statement, resource, account in foreign:
+                if parsed is not None and parsed.account_id != account:
+                    yield (
+                        owner,
+                        Hit(
+                            f"names {resource}, which is in account {account} and not in its own: {named(statement)}",
+                            statement=statement,
+                            text=resource,
+                        ),
+                    )
+
+
+def _has_only_sts_actions(statement: Statement) -> bool:
+    """Whether the statement has only STS actions, which are commonly used across accounts."""
+    return bool(statement.actions) and all(action.lower().startswith(_STS_PREFIX) for action in statement.actions)
+
+
+_EVERY_ACTION = frozenset({"*", "*:*"})
+
+
+def _documents(context: CheckContext) -> Iterator[tuple[PolicyDocument, Iterable[Owner]]]:
+    """Permission documents and trust policies, each with its owners."""
+    yield from context.documents.items()
+    yield from ((trust, (trust_owner(role),)) for role, trust in context.trusts())
+
+
+@rule(
+    "RC209",
+    "Condition key that AWS does not have",
+    Severity.ERROR,
+    over_access,
+    hint="write a condition key of the Service Authorization Reference",
+)
+def unknown_condition_key(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Condition keys that neither AWS nor an identity provider defines."""
+    for document, owners in _documents(context):
+        hits = [
+            Hit(
+                f"has a condition that {_effect(condition)}: {fault.what}: {named(statement)}",
+                fault.hint,
+                statement=statement,
+                text=condition.key,
+            )
+            for statement in document.statements
+            for condition in statement.conditions
+            if (fault := unknown_key_fault(condition.key)) is not None
+        ]
+        yield from ((owner, hit) for owner in owners for hit in hits)
+
+
+def _effect(condition: Condition) -> str:
+    """The effect of a condition on a key that no request contains."""
+    use = find_operator(condition.operator, any_case=True)
+    if use is None:
+        return "cannot be evaluated"
+    holds = use.holds_when_absent
+    if use.operator.compare is None:
+        holds = "true" in {value.lower() for value in condition.values}
+    return "always holds" if holds else "never holds"
+
+
+@rule(
+    "RC210",
+    "Condition that cannot hold as written",
+    Severity.WARNING,
+    over_access,
+    hint="write a value that a request can have",
+)
+def impossible_condition(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Conditions that no request can meet or that IAM rejects, in the partition of their owner."""
+    for document, owners in _documents(context):
+        if not any(statement.conditions for statement in document.statements):
+            continue
+        hits: dict[str, list[Hit]] = {}
+        for owner in owners:
+            arn = Arn.parse(owner.arn)
+            partition = arn.partition if arn else "aws"
+            if partition not in hits:
+                hits[partition] = list(_condition_hits(document, partition))
+            yield from ((owner, hit) for hit in hits[partition])
+
+
+def _condition_hits(document: PolicyDocument, partition: str) -> Iterator[Hit]:
+    for statement in document.statements:
+        for condition in statement.conditions:
+            for fault in condition_faults(condition, partition):
+                yield Hit(
+                    f"has a condition that cannot hold as written: {fault.what}: {named(statement)}",
+                    fault.hint,
+                    Severity.ERROR if fault.refused else None,
+                    statement=statement,
+                    text=condition.key if fault.value is None else fault.value,
+                )
+
+
+@rule(
+    "RC211",
+    "Condition key that no action supports",
+    Severity.WARNING,
+    over_statements,
+    hint="use a key of these actions, or move the actions that support the key to a separate statement",
+)
+def condition_key_of_no_action(statement: Statement) -> Iterator[Hit]:
+    """Service-specific keys that none of the statement's actions supports."""
+    if not statement.actions or _EVERY_ACTION.intersection(statement.actions):
+        return
+    for condition in statement.conditions:
+        key = find_key(condition.key)
+        if key is None or key.is_global:
+            continue
+        listed = [keys_of_action(*each.lower().split(":", 1)) for each in map(str, _expanded(statement))]
+        # Unknown actions are reported by RC206.
+        if listed and not any(keys is None or key.name.lower() in keys for keys in listed):
+            yield Hit(
+                f"requires {condition.key}, which none of its actions supports, so the condition {_effect(condition)}: "
+                f"{named(statement)}",
+                text=condition.key,
+            )
+
+
+def _expanded(statement: Statement) -> list[str]:
+    return [found for pattern in statement.actions for found in actions.expand(pattern)]

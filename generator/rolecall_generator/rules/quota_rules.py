@@ -1,4 +1,4 @@
-"""RC3xx: sizes, counts and name lengths that exceed or nearly reach AWS quotas.
+"""RC3xx and RC4xx: sizes, counts, name lengths and session durations that exceed or nearly reach AWS quotas.
 
 The quotas and their source are in `iam/quotas.py`; the manifest's `quotas` set the adjustable ones.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rolecall_generator.findings import Severity
 from rolecall_generator.iam import Arn, Group, Role, User, quotas
-from rolecall_generator.rules.rule import CheckContext, Hit, Owner, over_access, rule, trust_owner
+from rolecall_generator.rules.rule import CheckContext, Hit, Owner, allows, over_access, rule, trust_owner
 
 NEAR = 0.9
 """RC302 reports sizes above this fraction of the quota."""
@@ -147,3 +147,41 @@ def switch_role_link_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]
         if parsed is not None and len(path_and_name := f"{parsed.path}{parsed.name}".lstrip("/")) > limit:
             message = f"has {len(path_and_name)} characters; the maximum in the console's switch-role link is {limit}"
             yield Owner(arn, "path and name"), Hit(message)
+
+
+def _trusted_arns(role: Role) -> Iterator[str]:
+    """AWS principals in the trust policy, and values of its conditions on aws:PrincipalArn."""
+    for statement in allows(role.trust) if role.trust else ():
+        yield from (principal.identifier for principal in statement.principals if principal.type == "AWS")
+        for condition in statement.conditions:
+            if condition.key.lower() == "aws:principalarn":
+                yield from condition.values
+
+
+def _assumed_by_role(context: CheckContext, role: Role) -> bool:
+    if role.arn in context.customer_roles:
+        return True
+    return any(
+        (parsed := Arn.parse(caller)) is not None and parsed.kind in {"role", "assumed-role"}
+        for caller in _trusted_arns(role)
+    )
+
+
+@rule(
+    "RC401",
+    "Session duration limited by role chaining",
+    Severity.NOTE,
+    over_access,
+    hint=f"set max_session_seconds to {quotas.CHAINED_SESSION_SECONDS}",
+)
+def capped_session(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Maximum session durations above one hour on roles that another role assumes."""
+    for role in context.access.roles.values():
+        if role.max_session_seconds > quotas.CHAINED_SESSION_SECONDS and _assumed_by_role(context, role):
+            yield (
+                Owner(role.arn, "the maximum session duration"),
+                Hit(
+                    f"is {role.max_session_seconds:,} s, but role chaining limits sessions of other roles to "
+                    f"{quotas.CHAINED_SESSION_SECONDS:,} s"
+                ),
+            )

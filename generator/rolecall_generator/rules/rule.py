@@ -1,16 +1,19 @@
-"""Declaration of rules, the context that rules check, and suppression of findings by the manifest.
+"""Declaration, discovery and execution of rules, the context that they check, and suppression by the manifest.
 
-A rule is a function with the `rule` decorator. The registry finds it in modules of this package with a name ending in
-`_rules`.
+A rule is a function with the `rule` decorator in a module of this package with a name ending in `_rules`.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TypeVar
 
-from rolecall_generator.findings import UNUSED_SUPPRESSION, Finding, FindingKind, Severity
+from rolecall_generator import rules as package
+from rolecall_generator.findings import UNUSED_SUPPRESSION, Finding, FindingKind, Severity, kinds_in
 from rolecall_generator.iam import Access, Arn, PolicyDocument, Role, Statement
 from rolecall_generator.iam.matching import name_matcher
 from rolecall_generator.manifest import Quotas, Suppression
@@ -275,3 +278,26 @@ def apply_suppressions(findings: Iterable[Finding], suppressions: Iterable[Suppr
 
 def _unused(entry: Suppression) -> Finding:
     return UNUSED_SUPPRESSION.finding(entry.subject, f"the suppression of {entry.rule} for {entry.subject} is unused")
+
+
+_MODULE_SUFFIX = "_rules"
+
+
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """All rules of the `*_rules` modules in this package, sorted by ID."""
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name.endswith(_MODULE_SUFFIX))
+    modules = (importlib.import_module(f"{package.__name__}.{name}") for name in names)
+    found = (kind for module in modules for kind in kinds_in(vars(module)) if isinstance(kind, Rule))
+    return tuple(sorted(found, key=lambda rule: rule.id))
+
+
+def run_rules(context: CheckContext, rules: Iterable[Rule] | None = None) -> tuple[Finding, ...]:
+    """Findings of `rules` (None: all rules) without duplicates, sorted by severity, subject, rule and location."""
+    found = {finding for rule in (all_rules() if rules is None else rules) for finding in rule.check(context)}
+    return tuple(sorted(found, key=_sort_key))
+
+
+def _sort_key(finding: Finding) -> tuple[int, str, str, str, int, str]:
+    place = (finding.file or "", finding.line or 0)
+    return (-finding.severity, finding.subject, finding.rule, *place, finding.message)

@@ -8,12 +8,12 @@ from rolecall_runner.aws.credentials import (
     Assumer,
     CallerIdentity,
     Credentials,
+    DiskSessionCache,
     Sessions,
     allowed_name,
     utc_now,
 )
 from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline, with_retries
-from rolecall_runner.aws.session_cache import DiskSessionCache
 
 __all__ = [
     "ACCESS_DENIED",

@@ -8,10 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rolecall_runner.data.catalog import PREVIOUS, Catalog, SqlError
+from rolecall_runner.data.catalog import (
+    PREVIOUS,
+    Catalog,
+    RecordedQuery,
+    SqlError,
+    TableLayout,
+    layout_of,
+    read_answers,
+    read_rows,
+    survey_rows,
+)
 from rolecall_runner.data.column_types import Scalar, quote_name
 from rolecall_runner.data.database import Database, SqlResult, empty_database, quote_text
-from rolecall_runner.data.run_rows import RecordedQuery, TableLayout, layout_of, read_answers, read_rows, survey_rows
 from rolecall_runner.query import Reason
 
 _PLACE = ("account", "region")

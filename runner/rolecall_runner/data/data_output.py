@@ -28,6 +28,16 @@ from rich.table import Table
 from rolecall_generator.errors import ExitCode, OutputError, RolecallError
 from rolecall_generator.terminal import SafeConsole
 from rolecall_generator.text import json_text, sanitize_line
+from rolecall_runner.data.catalog import (
+    RecordedQuery,
+    TableLayout,
+    answer_rows,
+    layout_of,
+    read_answers,
+    recorded_query,
+    survey_rows,
+    table_name,
+)
 from rolecall_runner.data.column_types import Struct, duckdb_type, quote_name, type_from_json, type_to_json
 from rolecall_runner.data.database import (
     ROW_GROUP_ROWS,
@@ -37,16 +47,6 @@ from rolecall_runner.data.database import (
     escape_pattern,
     load_duckdb,
     quote_text,
-)
-from rolecall_runner.data.run_rows import (
-    RecordedQuery,
-    TableLayout,
-    answer_rows,
-    layout_of,
-    read_answers,
-    recorded_query,
-    survey_rows,
-    table_name,
 )
 from rolecall_runner.execution import RunRecord
 from rolecall_runner.inventory import TargetKind

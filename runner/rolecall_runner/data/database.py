@@ -22,17 +22,20 @@ from pathlib import Path
 from typing import Any
 
 from rolecall_generator.errors import OutputError, ToolError, missing_extra
-from rolecall_runner.data.catalog import Catalog, RunTable, SqlError, named_tables
-from rolecall_runner.data.column_types import Scalar, Type, duckdb_encoder, duckdb_type, quote_name
-from rolecall_runner.data.run_rows import (
+from rolecall_runner.data.catalog import (
+    Catalog,
     RecordedQuery,
+    RunTable,
+    SqlError,
     layout_of,
+    named_tables,
     read_answers,
     read_rows,
     recorded_query,
     survey_rows,
     unused_name,
 )
+from rolecall_runner.data.column_types import Scalar, Type, duckdb_encoder, duckdb_type, quote_name
 from rolecall_runner.execution import Result, RunRecord, list_runs, read_results
 from rolecall_runner.private_files import create_private_file
 

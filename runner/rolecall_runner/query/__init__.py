@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from rolecall_runner.query.answers import VALUE, Count, QueryResult, Reason, Row
     from rolecall_runner.query.execute import QueryTask, reply_model
     from rolecall_runner.query.parameters import escape_placeholders
-    from rolecall_runner.query.preflight import Forecast, OperationAccess, Preview, check_reads
     from rolecall_runner.query.query_run import (
         QueryRun,
         QueryTargets,
@@ -19,7 +18,17 @@ if TYPE_CHECKING:
         replay,
     )
     from rolecall_runner.query.spec import QueryError, QuerySpec
-    from rolecall_runner.query.validate import base_query, describe, override, shipped_queries, validate_query
+    from rolecall_runner.query.validate import (
+        Forecast,
+        OperationAccess,
+        Preview,
+        base_query,
+        check_reads,
+        describe,
+        override,
+        shipped_queries,
+        validate_query,
+    )
 
 __all__ = [
     "VALUE",

@@ -40,9 +40,17 @@ from rolecall_runner.inventory import (
 from rolecall_runner.query.answers import QueryResult
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.parameters import check_targets
-from rolecall_runner.query.preflight import Forecast, OperationAccess, Preview, count_calls, forecast_permissions
 from rolecall_runner.query.spec import QueryError, QuerySpec
-from rolecall_runner.query.validate import describe, parameters_json, validate_query
+from rolecall_runner.query.validate import (
+    Forecast,
+    OperationAccess,
+    Preview,
+    count_calls,
+    describe,
+    forecast_permissions,
+    parameters_json,
+    validate_query,
+)
 from rolecall_runner.specification import build
 
 TASK = "query"

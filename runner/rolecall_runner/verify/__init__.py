@@ -1,7 +1,13 @@
 """Verifying live roles: checks, likely causes and messages to customers."""
 
-from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory, decode_access, encode_access
-from rolecall_runner.verify.agreed_access import access_by_role, before_applying
+from rolecall_runner.verify.agreed_access import (
+    EarlierModule,
+    ModuleHistory,
+    access_by_role,
+    before_applying,
+    decode_access,
+    encode_access,
+)
 from rolecall_runner.verify.causes import CAUSES, refused_by_own_side
 from rolecall_runner.verify.context import Actions, CallMemo, RunConfig, VerifyContext, VerifySpec, make_context
 from rolecall_runner.verify.diagnosis import written_trust_policy_allows

@@ -31,8 +31,7 @@ from rolecall_runner.aws import (
 )
 from rolecall_runner.inventory import Target, TargetKind, inventory_of
 from rolecall_runner.sandbox import AdminClient
-from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory, same_access
-from rolecall_runner.verify.agreed_access import access_by_role
+from rolecall_runner.verify.agreed_access import EarlierModule, ModuleHistory, access_by_role, same_access
 
 Actions = Literal["none", "sample", "all"]
 

@@ -12,7 +12,7 @@ from rolecall_generator.iam.difference import Change, differences, plain_label
 from rolecall_runner.aws import DeadlineExceededError, SigningCredentials, Status, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import GONE, NotCheckable, RoleReading, RoleSettings, read_role
-from rolecall_runner.verify.access_snapshot import hash_external_ids
+from rolecall_runner.verify.agreed_access import hash_external_ids
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
 

@@ -11,8 +11,16 @@ from rolecall_runner.aws import SigningCredentials, allowed_name
 from rolecall_runner.inventory import Target
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.expected_access import READS, Bounds, bounds_of, covers, model_of, statements_of
-from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, try_call
-from rolecall_runner.verify.safe_calls import SafeCall, is_excluded, is_read_only, offered, safe_call
+from rolecall_runner.verify.probe_call import (
+    ProbeResult,
+    ProbeVerdict,
+    SafeCall,
+    is_excluded,
+    is_read_only,
+    offered,
+    safe_call,
+    try_call,
+)
 from rolecall_runner.verify.verdict import Check, Mark, Step
 
 SERVICES_SAMPLED = 8

@@ -17,11 +17,11 @@ from rolecall_generator.iam.catalog import expand, managed_policy_name
 from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS, Caller, Effect, Evaluator, IdentitySide, Request
 from rolecall_generator.iam.matching import name_matcher
 from rolecall_runner.inventory import Target
-from rolecall_runner.verify.access_snapshot import encode_access, hash_external_id, hash_external_ids
+from rolecall_runner.verify.agreed_access import encode_access, hash_external_id, hash_external_ids
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.diagnosis import assume_context
 from rolecall_runner.verify.expected_access import READS, Bounds, covers, model_of, statements_of
-from rolecall_runner.verify.safe_calls import SafeCall, offered, safe_call
+from rolecall_runner.verify.probe_call import SafeCall, offered, safe_call
 from rolecall_runner.verify.verdict import PREVIOUS, RETIRED, WHICH, Check, Mark, Step
 
 CALLS_PER_PART = 5

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from rolecall_generator.iam import Access
 from rolecall_runner.aws import SigningCredentials
 from rolecall_runner.inventory import Target
-from rolecall_runner.verify.access_snapshot import EarlierModule, same_access
+from rolecall_runner.verify.agreed_access import EarlierModule, same_access
 from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.denials import denial_of
+from rolecall_runner.verify.diagnosis import denial_of
 from rolecall_runner.verify.expected_access import bounds_of
 from rolecall_runner.verify.module_changes import (
     ChangedPart,

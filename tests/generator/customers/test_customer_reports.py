@@ -17,9 +17,8 @@ from rolecall_generator.cli.customer_output import (
     print_proposal,
     print_steps,
 )
-from rolecall_generator.customers.edits import remove_entries
+from rolecall_generator.customers.edits import AccessDifference, ModuleDifference, NextStep, remove_entries
 from rolecall_generator.customers.listing import list_customers, show_customer
-from rolecall_generator.customers.proposal import AccessDifference, ModuleDifference, NextStep
 from rolecall_generator.iam.difference import Change
 from rolecall_generator.manifest.loader import load_manifest
 

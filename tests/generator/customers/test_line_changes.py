@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_generator.customers.proposal import line_changes
+from rolecall_generator.customers.edits import line_changes
 
 LINES = st.lists(st.sampled_from(["a", "b", "c", "d", "", "  e"]), max_size=12)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rolecall_generator.manifest.csv_file import parse_csv
+from rolecall_generator.manifest.loader import parse_csv
 from rolecall_generator.manifest.messages import translate
 from rolecall_generator.manifest.models import Customer, IncludedFile
 

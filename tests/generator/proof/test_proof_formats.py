@@ -21,10 +21,9 @@ from rolecall_generator.proof.matrix import CellState, condition_names, countere
 from rolecall_generator.proof.prove import Case, Proof, Trust, prove
 from rolecall_generator.reports.formatters.html import proof_html
 from rolecall_generator.reports.formatters.json import proof_json
-from rolecall_generator.reports.graph.graph_layout import lay_out
 from rolecall_generator.reports.graph.graph_model import EdgeState, access_graph, describe
 from rolecall_generator.reports.graph.mermaid import to_mermaid
-from rolecall_generator.reports.graph.svg import to_svg
+from rolecall_generator.reports.graph.svg import lay_out, to_svg
 from rolecall_generator.text import sanitize_lines
 
 NO_ID: dict[str, Any] = {"Condition": None}

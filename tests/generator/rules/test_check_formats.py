@@ -15,8 +15,7 @@ from rolecall_generator.manifest.models import Suppression
 from rolecall_generator.reports.formatters.json import report_body
 from rolecall_generator.reports.formatters.junit import to_junit
 from rolecall_generator.reports.formatters.sarif import to_sarif
-from rolecall_generator.rules.registry import all_rules
-from rolecall_generator.rules.rule import Report, Suppressed, apply_suppressions
+from rolecall_generator.rules.rule import Report, Suppressed, all_rules, apply_suppressions
 from rolecall_generator.text import json_text
 
 ERROR = Finding("RC103", Severity.ERROR, "account1", "no <external> id & \x00", "make one", "customers/a b/main.tf", 12)

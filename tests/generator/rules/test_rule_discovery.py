@@ -15,8 +15,7 @@ from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.reports.formatters.interface import catalogue
 from rolecall_generator.reports.formatters.junit import to_junit
 from rolecall_generator.reports.formatters.sarif import to_sarif
-from rolecall_generator.rules.registry import all_rules, run_rules
-from rolecall_generator.rules.rule import CheckContext, Report
+from rolecall_generator.rules.rule import CheckContext, Report, all_rules, run_rules
 
 ROLE = "arn:aws:iam::222222222222:role/role1"
 SOURCE = '''

@@ -26,12 +26,13 @@ from rolecall_runner.aws.credentials import (
     Assumer,
     CallerIdentity,
     Credentials,
+    DiskSessionCache,
+    SessionCacheError,
     Sessions,
     allowed_name,
     cache_key,
     session_name,
 )
-from rolecall_runner.aws.session_cache import DiskSessionCache, SessionCacheError
 from stub_fleet import REGION, stub_target
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

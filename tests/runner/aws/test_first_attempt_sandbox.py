@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 
 from rolecall_runner.aws.clients import Clients, ClientSettings, account
 from rolecall_runner.sandbox.protocol.faults import FAULTS, CutConnection, Fault, FaultPlan, ServiceDenied, SlowReply
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
+from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 from sandbox_rig import REGION, running, trust
 
 CALLER, CUSTOMER = "111111111111", "222222222222"

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 
 from query_journals import Answering, write_run
 from rolecall_generator.errors import OutputError, ToolError
-from rolecall_runner.data.catalog import read_catalog
+from rolecall_runner.data.catalog import RecordedQuery, layout_of, read_catalog, read_rows, recorded_query, survey_rows
 from rolecall_runner.data.data_output import FILE_COLUMNS, PATH_COLUMNS, DatasetError, ParquetRows, write_dataset
 from rolecall_runner.data.database import ROW_GROUP_ROWS, load_duckdb, open_database
-from rolecall_runner.data.run_rows import RecordedQuery, layout_of, read_rows, recorded_query, survey_rows
 from rolecall_runner.execution.journal import read_record
 
 BUCKETS: dict[str, Any] = {"service": "s3", "operation": "ListBuckets"}

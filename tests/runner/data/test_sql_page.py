@@ -12,10 +12,10 @@ import pytest
 from command_rig import runner
 from query_journals import Answering, write_run
 from rolecall_generator.errors import ExitCode
+from rolecall_runner.data.catalog import PLACE_TYPES, recorded_query
 from rolecall_runner.data.column_types import MAX_FIELDS
 from rolecall_runner.data.data_output import write_dataset
 from rolecall_runner.data.database import ROW_GROUP_ROWS
-from rolecall_runner.data.run_rows import PLACE_TYPES, recorded_query
 from rolecall_runner.execution.journal import read_record
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "sql.md").read_text("utf-8")

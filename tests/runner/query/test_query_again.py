@@ -18,10 +18,9 @@ from manifests import customer
 from query_rig import manifest_text
 from rolecall_runner.execution.journal import JournalError, RunRecord
 from rolecall_runner.inventory.selection import Selection
-from rolecall_runner.query.preflight import check_reads
 from rolecall_runner.query.query_run import from_record, to_record
 from rolecall_runner.query.spec import QuerySpec, RegionChoice
-from rolecall_runner.query.validate import shipped_queries, validate_query
+from rolecall_runner.query.validate import check_reads, shipped_queries, validate_query
 from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 ASK = ("ec2", "describe_vpcs", "-s", "Vpcs[].{vpc: VpcId}")

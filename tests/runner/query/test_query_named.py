@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.query.preflight import check_reads
 from rolecall_runner.query.spec import QueryError
 from rolecall_runner.query.validate import (
     base_query,
+    check_reads,
     find_query,
     load_query,
     override,

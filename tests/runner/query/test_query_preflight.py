@@ -9,9 +9,15 @@ import pytest
 from manifests import customer, manifest_of
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.inventory.inventory import inventory_of
-from rolecall_runner.query.preflight import Forecast, PermissionStatus, check_reads, count_calls, forecast_permissions
 from rolecall_runner.query.spec import FollowUp, QuerySpec, RegionChoice
-from rolecall_runner.query.validate import validate_query
+from rolecall_runner.query.validate import (
+    Forecast,
+    PermissionStatus,
+    check_reads,
+    count_calls,
+    forecast_permissions,
+    validate_query,
+)
 
 INSTANCES = QuerySpec("ec2", "describe_instances", regions=("eu-west-1",))
 

@@ -21,8 +21,7 @@ from rolecall_runner.plays.play_model import Recap
 from rolecall_runner.query.answers import Count, QueryResult, Reason, RegionResult
 from rolecall_runner.reports.formatters.csv import CsvRowWriter
 from rolecall_runner.reports.formatters.html import run_html
-from rolecall_runner.reports.formatters.json import run_json
-from rolecall_runner.reports.formatters.jsonl import JsonLines, json_line
+from rolecall_runner.reports.formatters.json import JsonLines, json_line, run_json
 from rolecall_runner.reports.formatters.junit import run_junit
 from rolecall_runner.reports.play_output import PlayText
 from rolecall_runner.reports.rows import record_of

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from consoles import pipe
 from rolecall_runner.reports.formatters.html import run_html
-from rolecall_runner.reports.formatters.json import run_json
-from rolecall_runner.reports.formatters.jsonl import json_line
+from rolecall_runner.reports.formatters.json import json_line, run_json
 from rolecall_runner.reports.formatters.junit import run_junit
 from rolecall_runner.reports.progress import VerifyProgress
 from rolecall_runner.reports.summary import print_summary, tally

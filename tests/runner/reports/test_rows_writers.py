@@ -21,8 +21,7 @@ from hostile_text import HOSTILE, leaks
 from rolecall_runner.query.answers import QueryResult, Reason, RegionResult
 from rolecall_runner.reports import RowWriter
 from rolecall_runner.reports.formatters.csv import CsvRowWriter
-from rolecall_runner.reports.formatters.json import JsonRows
-from rolecall_runner.reports.formatters.jsonl import JsonLines
+from rolecall_runner.reports.formatters.json import JsonLines, JsonRows
 from rolecall_runner.reports.formatters.table import TableRows
 from rolecall_runner.reports.rows import MissingResults, record_of
 

@@ -14,8 +14,7 @@ from rolecall_generator.iam.model import Access, ConsolePassword, Group, Instanc
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.aws.clients import OutsideAccountError
-from rolecall_runner.sandbox.provisioning.provision import AdminClient, provision, split_by_account
-from rolecall_runner.sandbox.provisioning.reconcile import creation_steps
+from rolecall_runner.sandbox.provisioning.provision import AdminClient, creation_steps, provision, split_by_account
 from rolecall_runner.sandbox.server.server import Sandbox
 
 ACCOUNT = "210000000001"

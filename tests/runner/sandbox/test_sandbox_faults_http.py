@@ -16,7 +16,7 @@ from rolecall_runner.sandbox.protocol.faults import (
     ServiceDenied,
     Throttle,
 )
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
+from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 from sandbox_rig import Rig, running
 
 ACCOUNT = "222222222222"

@@ -22,7 +22,7 @@ from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.protocol.faults import CutConnection, FaultPlan, SlowReply
 from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
 from rolecall_runner.sandbox.server.server import Sandbox
-from rolecall_runner.sandbox.sts.sandbox_sessions import new_secret
+from rolecall_runner.sandbox.sts.sts import new_secret
 from sandbox_rig import OPERATOR, HandClock, Rig, allow, running, service_trust, status_of, trust
 
 VENDOR, CUSTOMER = "111111111111", "222222222222"

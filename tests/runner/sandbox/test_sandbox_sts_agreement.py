@@ -19,7 +19,7 @@ from rolecall_generator.iam.evaluation.evaluator import Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller
 from rolecall_generator.iam.model import Access, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
+from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 from sandbox_rig import Rig, refusal_of, running, service_trust
 
 ACCOUNTS = ("111111111111", "222222222222", "078352025563")

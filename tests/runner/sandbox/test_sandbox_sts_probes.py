@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
+from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 from sandbox_rig import Refused, Rig, allow, running, service_trust, statement_of, taken, trust
 
 BACKEND, CUSTOMER = "111111111111", "222222222222"

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
+from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 from sandbox_rig import Rig, allow, refusal_of, running, service_trust, status_of, trust
 
 VENDOR, CUSTOMER = "111111111111", "222222222222"

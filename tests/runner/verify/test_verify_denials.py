@@ -6,8 +6,14 @@ import pytest
 
 from rolecall_runner.verify.causes import CAUSES
 from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.denials import DENIALS, Denial, cause_of_refused_assume, cause_of_refused_call, denial_of
-from rolecall_runner.verify.diagnosis import diagnose
+from rolecall_runner.verify.diagnosis import (
+    DENIALS,
+    Denial,
+    cause_of_refused_assume,
+    cause_of_refused_call,
+    denial_of,
+    diagnose,
+)
 from rolecall_runner.verify.update_message import customer_message
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
 from status_rig import target

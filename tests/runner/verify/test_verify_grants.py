@@ -9,7 +9,7 @@ from rolecall_generator.iam.catalog.actions import action_of
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.grants import try_grants, try_outside
-from rolecall_runner.verify.safe_calls import is_excluded, is_read_only
+from rolecall_runner.verify.probe_call import is_excluded, is_read_only
 from rolecall_runner.verify.verdict import Check, Mark
 from roll_rig import document
 from sandbox_rig import REGION, statement_of

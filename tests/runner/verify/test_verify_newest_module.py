@@ -9,7 +9,7 @@ import pytest
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory, decode_access, encode_access
+from rolecall_runner.verify.agreed_access import EarlierModule, ModuleHistory, decode_access, encode_access
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict
 from rolecall_runner.verify.verify_run import verify

@@ -8,8 +8,7 @@ from rolecall_runner.aws.aws_errors import Failure, Status
 from rolecall_runner.query.answers import Count, QueryResult, Reason, RegionResult, outcome_of
 from rolecall_runner.reports.summary import not_rehearsed_line
 from rolecall_runner.verify.grants import _granted_check, _outside_check
-from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, verdict_of_failure
-from rolecall_runner.verify.safe_calls import SafeCall
+from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, SafeCall, verdict_of_failure
 from rolecall_runner.verify.verdict import Mark, Verdict
 
 SAID = "An error occurred (SandboxUnsupported) when calling the DescribeReportDefinitions operation: The sandbox has no cur."

@@ -1,6 +1,8 @@
 """The graph of who can assume which role, as SVG and Mermaid."""
 
-from rolecall_generator.reports.graph.graph_layout import (
+from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode, access_graph, describe
+from rolecall_generator.reports.graph.mermaid import to_mermaid
+from rolecall_generator.reports.graph.svg import (
     BOX_WIDTH,
     HEADER,
     LINE,
@@ -10,10 +12,8 @@ from rolecall_generator.reports.graph.graph_layout import (
     GraphLayout,
     Rect,
     lay_out,
+    to_svg,
 )
-from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode, access_graph, describe
-from rolecall_generator.reports.graph.mermaid import to_mermaid
-from rolecall_generator.reports.graph.svg import to_svg
 
 __all__ = [
     "BOX_WIDTH",

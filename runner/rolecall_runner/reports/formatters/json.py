@@ -1,4 +1,4 @@
-"""One JSON object per run: verdicts, rows of a query, or plays with their tasks."""
+"""JSON: one object per run (verdicts, rows of a query, or plays with their tasks), or one line per verdict or row."""
 
 from __future__ import annotations
 
@@ -116,3 +116,27 @@ class PlayJson:
 VERDICT_FORMATS.add("json", VerdictFormat(report=lambda output, info, verdicts: output.text.write(run_json(info, verdicts))))
 ROW_FORMATS.add("json", RowFormat(lambda output: JsonRows(output.text.write, describe(output.spec))))
 PLAY_FORMATS.add("json", lambda output: PlayJson(output.write))
+
+
+def json_line(verdict: Verdict) -> str:
+    """One verdict as a line of JSON with its newline. Only ASCII: readers must not find other line breaks (U+2028)."""
+    return json_text(verdict_body(verdict.redacted()), separators=(",", ":")) + "\n"
+
+
+class JsonLines:
+    """One line of JSON per row, only ASCII: readers must not find other line breaks (U+2028)."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+
+    def add(self, answer: QueryResult) -> None:
+        """Write the rows of one account."""
+        for row in answer.rows():
+            self._write(json_text(record_of(row), separators=(",", ":")) + "\n")
+
+    def close(self) -> None:
+        """Do nothing: all rows are written."""
+
+
+VERDICT_FORMATS.add("jsonl", VerdictFormat(each=lambda output, verdict: output.text.write(json_line(verdict))))
+ROW_FORMATS.add("jsonl", RowFormat(lambda output: JsonLines(output.text.write)))

@@ -24,7 +24,7 @@ from rolecall_runner.sandbox.iam.moto_backends import WsgiApp
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
 from rolecall_runner.sandbox.server.api_call import to_moto
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
+from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 
 
 @dataclass(frozen=True, slots=True)

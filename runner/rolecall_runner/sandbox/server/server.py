@@ -47,16 +47,16 @@ from rolecall_runner.sandbox.server.api_call import read_call
 from rolecall_runner.sandbox.server.listener import LOOPBACK, PREFIX, CredentialsEndpoint, Listener, SentReply, dispatch
 from rolecall_runner.sandbox.server.state_dir import forget_secret, keep_secret
 from rolecall_runner.sandbox.sts.assume_role import USER_SESSION_SECONDS, Assumption
-from rolecall_runner.sandbox.sts.sandbox_sessions import (
+from rolecall_runner.sandbox.sts.sts import (
     CallerLookup,
     Clock,
     SandboxCredentials,
     SandboxSessions,
+    Sts,
     credentials_of,
     new_secret,
     operator_session,
 )
-from rolecall_runner.sandbox.sts.sts import Sts
 
 # Lifetime of an instance profile's credentials, about six hours ("Retrieve security credentials from instance metadata",
 # Amazon EC2 User Guide, November 2026).
