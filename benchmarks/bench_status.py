@@ -22,7 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from measuring import measured
-from rolecall_generator.check.module_access import read_access
+from rolecall_generator.check.module_check import read_access
 from rolecall_generator.generate import generate
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.execution.interface import Result

@@ -12,7 +12,7 @@ from bundle_worlds import bundles, world
 from rolecall_generator.bundle import build as bundle_fleet
 from rolecall_generator.check import module_check as fleet
 from rolecall_generator.check.manifest_check import check_output
-from rolecall_generator.check.module_access import prove_manifest
+from rolecall_generator.check.module_check import prove_manifest
 from rolecall_generator.errors import OutputError
 from rolecall_generator.workers import Pool, chunked, worker_count
 

@@ -1,7 +1,7 @@
 """The use cases of `gen check` and `gen prove`."""
 
 from rolecall_generator.check.manifest_check import CheckSummary, check_output, proof_findings
-from rolecall_generator.check.module_access import (
+from rolecall_generator.check.module_check import (
     ManifestAccess,
     ManifestProof,
     access_arns,

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from rolecall_generator.check.module_access import access_arns, intended_trust
 from rolecall_generator.check.module_check import (
     CheckedModule,
     CheckInputs,
     ModuleVerdict,
+    access_arns,
     check_module,
+    intended_trust,
     path_in_findings,
     read_written,
     unplanned_findings,

@@ -17,10 +17,10 @@ from rolecall_generator.output.output_state import (
     FolderStamp,
     ModuleSource,
     OutputState,
+    find_unplanned,
     load_state,
     stamp_folder,
 )
-from rolecall_generator.output.unplanned import find_unplanned
 from rolecall_generator.output.writer import OutputFolder, WriteCounts, WriteReport, open_output, write_output
 
 __all__ = [

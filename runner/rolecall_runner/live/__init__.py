@@ -1,8 +1,17 @@
 """Access read from live IAM."""
 
 from rolecall_runner.live.account import UnreadableDocumentError, document_of, read_account
-from rolecall_runner.live.role import NotCheckable, RoleReading, RoleSettings, read_role
-from rolecall_runner.live.users import GONE, UserReading, read_group, read_policy, read_user
+from rolecall_runner.live.role import (
+    GONE,
+    NotCheckable,
+    RoleReading,
+    RoleSettings,
+    UserReading,
+    read_group,
+    read_policy,
+    read_role,
+    read_user,
+)
 
 __all__ = [
     "GONE",

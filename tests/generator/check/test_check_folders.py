@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rolecall_generator.check.manifest_check import check_output
-from rolecall_generator.check.module_access import prove_manifest
+from rolecall_generator.check.module_check import prove_manifest
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.generate import compare, generate
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from rolecall_generator.check.module_access import read_access
+from rolecall_generator.check.module_check import read_access
 from rolecall_generator.iam.model import Access
 from rolecall_runner.rehearsal.module_selection import RehearsalSelection
 from rolecall_runner.rehearsal.rehearsal import TerraformTool, rehearse

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rolecall_generator.terraform.parser.numbers import number_text, parse_number
 from rolecall_generator.terraform.parser.values import (
     BOOL,
     DYNAMIC,
@@ -32,6 +31,8 @@ from rolecall_generator.terraform.parser.values import (
     elements,
     has_dynamic,
     is_null,
+    number_text,
+    parse_number,
     set_of,
     type_of,
     without_optional,

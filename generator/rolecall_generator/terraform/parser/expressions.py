@@ -14,7 +14,6 @@ from typing import Protocol
 from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.conversion import convert, text, truth, unify
 from rolecall_generator.terraform.parser.functions import call, result_type
-from rolecall_generator.terraform.parser.numbers import Number, exact
 from rolecall_generator.terraform.parser.values import (
     BOOL,
     DYNAMIC,
@@ -26,6 +25,7 @@ from rolecall_generator.terraform.parser.values import (
     MapValue,
     Namespace,
     Null,
+    Number,
     ObjectType,
     ObjectValue,
     SetValue,
@@ -37,6 +37,7 @@ from rolecall_generator.terraform.parser.values import (
     Value,
     elements,
     equal,
+    exact,
     is_null,
     plain,
     string,

@@ -13,7 +13,6 @@ from fractions import Fraction
 
 from rolecall_generator.terraform.parser.conversion import convert, text, truth, unify
 from rolecall_generator.terraform.parser.json_text import decode_json, encode_json, value_of_json
-from rolecall_generator.terraform.parser.numbers import Number, normal
 from rolecall_generator.terraform.parser.values import (
     BOOL,
     DYNAMIC,
@@ -27,6 +26,7 @@ from rolecall_generator.terraform.parser.values import (
     ListValue,
     MapValue,
     Null,
+    Number,
     ObjectType,
     ObjectValue,
     Primitive,
@@ -40,6 +40,7 @@ from rolecall_generator.terraform.parser.values import (
     elements,
     equal,
     is_null,
+    normal,
     plain,
     set_of,
     string,

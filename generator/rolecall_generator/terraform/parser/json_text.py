@@ -11,7 +11,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from rolecall_generator.terraform.parser.numbers import number_text, parse_number
 from rolecall_generator.terraform.parser.values import (
     Document,
     ListValue,
@@ -23,6 +22,8 @@ from rolecall_generator.terraform.parser.values import (
     Value,
     elements,
     is_null,
+    number_text,
+    parse_number,
     plain,
     string,
     type_of,

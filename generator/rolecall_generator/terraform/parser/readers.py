@@ -22,8 +22,7 @@ from rolecall_generator.output import folder_lock
 from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.json_text import decode_json
 from rolecall_generator.terraform.parser.lexer import MAXIMUM_DEPTH, ScannedText, Unreadable, normalize, scan, scan_template
-from rolecall_generator.terraform.parser.numbers import parse_number
-from rolecall_generator.terraform.parser.values import Unresolvable
+from rolecall_generator.terraform.parser.values import Unresolvable, parse_number
 from rolecall_generator.user_cache import is_own_file, user_cache_folder
 
 if TYPE_CHECKING:
