@@ -5,7 +5,7 @@ Sources are on the pages of the rules, docs/rules/RC2xx.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rolecall_generator.findings import Severity
 from rolecall_generator.iam import Arn, Condition, PolicyDocument, Statement
@@ -195,13 +195,20 @@ _STS_PREFIX = "sts:"
 @rule("RC212", "Resource that matches nothing", Severity.ERROR, over_access, hint="write the ARN of a resource that exists")
 def matches_nothing(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Resources that cannot match anything in the partition of their owner."""
-    for document, owners in context.documents.items():
+    yield from _hits_by_partition(context.documents.items(), _faults)
+
+
+def _hits_by_partition(
+    documents: Iterable[tuple[PolicyDocument, Iterable[Owner]]], judge: Callable[[Statement, str], Iterable[Hit]]
+) -> Iterator[tuple[Owner, Hit]]:
+    """Call the function with each statement, once for each partition of the document's owners."""
+    for document, owners in documents:
         hits: dict[str, list[Hit]] = {}
         for owner in owners:
-            parsed = Arn.parse(owner.arn)
-            partition = parsed.partition if parsed else "aws"
+            arn = Arn.parse(owner.arn)
+            partition = arn.partition if arn else "aws"
             if partition not in hits:
-                hits[partition] = [hit for statement in document.statements for hit in _faults(statement, partition)]
+                hits[partition] = [hit for statement in document.statements for hit in judge(statement, partition)]
             yield from ((owner, hit) for hit in hits[partition])
 
 
@@ -337,29 +344,20 @@ def _effect(condition: Condition) -> str:
 )
 def impossible_condition(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Conditions that no request can meet or that IAM rejects, in the partition of their owner."""
-    for document, owners in _documents(context):
-        if not any(statement.conditions for statement in document.statements):
-            continue
-        hits: dict[str, list[Hit]] = {}
-        for owner in owners:
-            arn = Arn.parse(owner.arn)
-            partition = arn.partition if arn else "aws"
-            if partition not in hits:
-                hits[partition] = list(_condition_hits(document, partition))
-            yield from ((owner, hit) for hit in hits[partition])
+    documents = (each for each in _documents(context) if any(statement.conditions for statement in each[0].statements))
+    yield from _hits_by_partition(documents, _condition_hits)
 
 
-def _condition_hits(document: PolicyDocument, partition: str) -> Iterator[Hit]:
-    for statement in document.statements:
-        for condition in statement.conditions:
-            for fault in condition_faults(condition, partition):
-                yield Hit(
-                    f"has a condition that cannot hold as written: {fault.what}: {named(statement)}",
-                    fault.hint,
-                    Severity.ERROR if fault.refused else None,
-                    statement=statement,
-                    text=condition.key if fault.value is None else fault.value,
-                )
+def _condition_hits(statement: Statement, partition: str) -> Iterator[Hit]:
+    for condition in statement.conditions:
+        for fault in condition_faults(condition, partition):
+            yield Hit(
+                f"has a condition that cannot hold as written: {fault.what}: {named(statement)}",
+                fault.hint,
+                Severity.ERROR if fault.refused else None,
+                statement=statement,
+                text=condition.key if fault.value is None else fault.value,
+            )
 
 
 @rule(

@@ -67,25 +67,23 @@ def access_before(access: Access, target: Target) -> Access:
     role = access.roles.get(target.role_arn)
     if role is None or role.trust is None or target.external_id is None:
         return access
-    trust = _without(role.trust, target.external_id)
+    trust = _with_external_ids(role.trust, lambda values: tuple(value for value in values if value != target.external_id))
     return replace(access, roles={**access.roles, role.arn: replace(role, trust=trust)})
 
 
-def _without(trust: PolicyDocument, external_id: str) -> PolicyDocument:
-    def kept(condition: Condition) -> Condition:
-        if condition.key.lower() != "sts:externalid":
-            return condition
-        return replace(condition, values=tuple(value for value in condition.values if value != external_id))
-
-    return replace(
-        trust,
-        statements=tuple(
-            replace(statement, conditions=tuple(map(kept, statement.conditions))) for statement in trust.statements
-        ),
-    )
-
-
 _EXTERNAL_ID = "sts:externalid"
+
+
+def _with_external_ids(trust: PolicyDocument, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> PolicyDocument:
+    """The trust policy with other external IDs in its conditions."""
+
+    def changed(condition: Condition) -> Condition:
+        return replace(condition, values=change(condition.values)) if condition.key.lower() == _EXTERNAL_ID else condition
+
+    statements = (replace(each, conditions=tuple(map(changed, each.conditions))) for each in trust.statements)
+    return replace(trust, statements=tuple(statements))
+
+
 _DIGEST = "sha256:"
 
 
@@ -120,19 +118,9 @@ def hash_external_id(external_id: str) -> str:
 
 
 def hash_external_ids(document: PolicyDocument) -> PolicyDocument:
-    """The trust policy with digests in place of external IDs."""
-
-    def kept(condition: Condition) -> Condition:
-        if condition.key.lower() != _EXTERNAL_ID:
-            return condition
-        return replace(condition, values=tuple(hash_external_id(value) for value in condition.values))
-
-    return replace(
-        document,
-        statements=tuple(
-            replace(each, sid="", conditions=tuple(map(kept, each.conditions))) for each in document.statements
-        ),
-    )
+    """The trust policy with digests in place of external IDs, and without statement IDs."""
+    hashed = _with_external_ids(document, lambda values: tuple(map(hash_external_id, values)))
+    return replace(hashed, statements=tuple(replace(each, sid="") for each in hashed.statements))
 
 
 def encode_access(access: Access) -> dict[str, Any]:

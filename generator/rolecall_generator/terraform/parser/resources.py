@@ -119,22 +119,23 @@ class Resources:
 
     def optional(self, instance: Instance, argument: str, default: Any, convert: Callable[[Value], Any] = plain) -> Any:
         """An argument that grants nothing; if it cannot be determined, add a warning and return the default."""
-        try:
-            value = instance.get(argument)
-            return default if value is None else convert(value)
-        except Unresolvable as error:
-            error.file, error.line = error.file or instance.file, error.line or instance.line
-            self.report.unresolvable(instance.address, argument, error, Severity.WARNING)
-            return default
+        return self.critical(instance, argument, convert, default, Severity.WARNING)
 
-    def critical(self, instance: Instance, argument: str, convert: Callable[[Value], Any], default: Any) -> Any:
+    def critical(
+        self,
+        instance: Instance,
+        argument: str,
+        convert: Callable[[Value], Any],
+        default: Any,
+        severity: Severity = Severity.ERROR,
+    ) -> Any:
         """An argument that affects access; if it cannot be determined, add an error and return the default."""
         try:
             value = instance.get(argument)
             return default if value is None else convert(value)
         except Unresolvable as error:
             error.file, error.line = error.file or instance.file, error.line or instance.line
-            self.report.unresolvable(instance.address, argument, error)
+            self.report.unresolvable(instance.address, argument, error, severity)
             return default
 
     def policy(self, value: Value) -> PolicyDocument:
