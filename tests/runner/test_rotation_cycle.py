@@ -83,7 +83,7 @@ def test_a_whole_rotation(stage: Stage) -> None:
     assert 0 == rotate(stage, "--external-id", NEW).code
     assert (NEW, old) == (customer_of(stage.folder).external_id, customer_of(stage.folder).previous_external_id)
     before = verify(stage)
-    assert (0, True) == (before.code, "rotation: account1 accepted only the previous external id" in before.out), before.out
+    assert (0, True) == (before.code, "rotation: account1 accepted only the previous external ID" in before.out), before.out
     assert works(stage)
     refused = rotate(stage, "--finish")
     assert (1, True) == (refused.code, "account1 is not known to accept its new external id" in refused.err)
