@@ -244,10 +244,10 @@ _REQUESTS = {
     Case.NO_MFA: "A user of the trusted account with access keys, without MFA",
     Case.MFA_FALSE: "A user of the trusted account, signed in without MFA",
     Case.OTHER_PRINCIPAL: "Another principal of the caller's account",
-    Case.OTHER_ACCOUNT: "A principal of the same name in another account",
-    Case.UNRELATED_ACCOUNT: "A principal of an unrelated account",
+    Case.OTHER_ACCOUNT: "The same name in another account",
+    Case.UNRELATED_ACCOUNT: "Any unrelated account",
     Case.OTHER_USER: "Another user",
-    Case.OTHER: "Another principal that the trust policy could match",
+    Case.OTHER: "Any other matching principal",
 }
 
 _SHOWN = 5
