@@ -28,10 +28,10 @@ from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import Journal, RunRecord, read_results
 from rolecall_runner.inventory.inventory import Inventory, read_inventory
-from rolecall_runner.roll_call import verdict_of
 from rolecall_runner.status.update import read_output_digests, record_verdicts
 from rolecall_runner.verify import access_by_role
 from rolecall_runner.verify.verdict import Verdict
+from rolecall_runner.verify_run import verdict_of
 from verdict_worlds import LADDER
 
 RUN = "20261124-120000-0a1b2c"

@@ -48,9 +48,9 @@ from rolecall_runner.query import (
     validate_query,
 )
 from rolecall_runner.redact import to_json_values
-from rolecall_runner.roll_call import prepare_verify_run as prepare_roll_call
 from rolecall_runner.status import StatusError, read_module_history
 from rolecall_runner.verify import RunConfig, Verdict, VerifySpec, VerifyTask, make_context
+from rolecall_runner.verify_run import prepare_verify_run
 
 Bar = tuple[Callable[[int], None], Callable[[int], None]]
 
@@ -328,7 +328,7 @@ class Fleet:
         limit = self.limit
         if limit == "all" and self.accounts:  # only customers, as for queries
             limit = "kind=customer" if self.accounts[0].kind == "customer" else "all"
-        return iter(prepare_roll_call(self._start(options), Selection(limit), self.execution))
+        return iter(prepare_verify_run(self._start(options), Selection(limit), self.execution))
 
     def verify_task(self, options: VerifySpec | None = None) -> VerifyTask:
         """Return a task for `run` that verifies an account; its data is the verdict as JSON values."""

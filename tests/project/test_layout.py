@@ -71,7 +71,7 @@ ORDER = {
         "query",
         "rehearsal",
         "status",
-        "roll_call",
+        "verify_run",
         "api",
         "plays",
         "onboarding",

@@ -26,9 +26,9 @@ from rolecall_runner.plays.play_file import QUERY_KEYS, VERIFY_KEYS
 from rolecall_runner.query.query_run import from_record, to_record
 from rolecall_runner.query.spec import FILE_KEYS, PER_RUN, FollowUp, QuerySpec
 from rolecall_runner.query.validate import check_reads, override, read_query, validate_query
-from rolecall_runner.roll_call import options_from_record
 from rolecall_runner.specification import SpecificationError, build, description_of
 from rolecall_runner.verify.context import VerifySpec
+from rolecall_runner.verify_run import options_from_record
 
 RECORD = RunRecord("20261124-191500-0a1b2c", "query", "accounts.yaml", "f00d", "all", 3, "2026-11-24T19:15:00+00:00")
 USERS = QuerySpec(

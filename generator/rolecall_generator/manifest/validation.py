@@ -1,4 +1,4 @@
-"""Checks across the entries of a manifest: names, external ids, references, the backend, groups and users.
+"""Checks across the entries of a manifest: names, external IDs, references, the backend, groups and users.
 
 Several switch roles may share a group or a user; exactly one module manages it. If each module managed a part of a group,
 applying or destroying one would break the others. AWS also limits a group to ten managed policies, so one policy lists the

@@ -44,12 +44,12 @@ from rolecall_runner.cli.options import (
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions
 from rolecall_runner.inventory import ALL_TARGETS, Selection
 from rolecall_runner.reports import VERDICT_FORMATS, TextOutput, VerdictOutput, VerifyProgress
-from rolecall_runner.roll_call import prepare_verify_run
 from rolecall_runner.status import StatusPlace, record_verdicts
 from rolecall_runner.verify import Actions, Mark, RunConfig, VerifySpec
+from rolecall_runner.verify_run import prepare_verify_run
 
 if TYPE_CHECKING:
-    from rolecall_runner.roll_call import VerifyRun
+    from rolecall_runner.verify_run import VerifyRun
 
 
 EXAMPLES = """Examples:

@@ -20,7 +20,6 @@ from rolecall_runner.aws import RetryPolicy, Sessions
 from rolecall_runner.execution import ExecutionOptions, ProcessLocal, Runtime
 from rolecall_runner.inventory import Inventory, Selection, Target, TargetKind, find_target, read_inventory
 from rolecall_runner.onboarding.customer_message import SentBundle, failure_message, success_message
-from rolecall_runner.roll_call import prepare_verify_run
 from rolecall_runner.status import (
     OutputDigests,
     StatusEntry,
@@ -43,6 +42,7 @@ from rolecall_runner.verify import (
     verify,
     written_trust_policy_allows,
 )
+from rolecall_runner.verify_run import prepare_verify_run
 
 _MAX_CAUSES = 3
 

@@ -127,7 +127,7 @@ class RehearsalProgress:
 
 @dataclass(frozen=True, slots=True)
 class AppliedModules:
-    """Applied modules and their account ids, and the URL of the sandbox."""
+    """Applied modules and their account IDs, and the URL of the sandbox."""
 
     url: str
     modules: tuple[str, ...]

@@ -146,7 +146,7 @@ def _check(check: Check) -> _Check:
 
 
 def _step_name(step: Step) -> str:
-    """Return the step in words, for example `no external id`."""
+    """Return the step in words, for example `no external ID`."""
     return step.replace("-", " ")
 
 
