@@ -34,7 +34,6 @@ def test_trouble_that_stays_is_inconclusive(kind: type[Fault]) -> None:
         (check,) = try_grants(target, stage.credentials(target), stage.agreed(target, "sqs:ListQueues"))
 
     assert Mark.INCONCLUSIVE == check.mark
-    assert "is not known" in check.what
 
 
 @pytest.mark.parametrize("kind", [Throttle, ServerError, CutConnection])
