@@ -141,7 +141,7 @@ def refusal(folder: Path, step: int) -> str | None:
 
 
 STRIDES = pytest.mark.parametrize("stride", [13, pytest.param(1, marks=pytest.mark.slow)])
-"""Steps of the disk from one trial to the next."""
+"""Number of disk operations from one trial to the next."""
 
 
 def before(folder: Path) -> None:

@@ -36,7 +36,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Categories of characters that control a terminal or are invisible; unassigned ones are shown as a box."""
+"""Unicode categories of control characters and invisible characters; unassigned ones are displayed as a box."""
 QUICK = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
