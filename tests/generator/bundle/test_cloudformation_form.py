@@ -113,7 +113,7 @@ def test_managed_policy_on_existing_group_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("key", ["Ref", "Fn::Sub", "Condition", "Transform"])
-def test_condition_that_looks_like_a_function_is_rejected(key: str) -> None:
+def test_condition_with_name_of_a_function_is_rejected(key: str) -> None:
     """CloudFormation would resolve `{"Ref": ...}` in a policy."""
     bad = PolicyDocument((Statement("Allow", ("s3:*",), ("*",), conditions=(Condition("StringLike", key, ("Role",)),)),))
 

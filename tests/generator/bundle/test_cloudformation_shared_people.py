@@ -62,7 +62,7 @@ def members(found: Access) -> set[str]:
 
 
 @pytest.mark.parametrize("count", [2, 40])
-def test_template_of_a_shared_group_is_the_modules_access(count: int) -> None:
+def test_template_of_shared_group_grants_the_modules_access(count: int) -> None:
     accounts = [access(n, trusting={"name": "a", "account_id": f"2222222233{n:02}"}, name=f"a{n}") for n in range(1, count)]
     module = hub(access(0, "ann"), *accounts)
     found = as_cloudformation_says(read_template(template_of(module), partition="aws")).canonical()
@@ -71,7 +71,7 @@ def test_template_of_a_shared_group_is_the_modules_access(count: int) -> None:
     assert count == len(targets(found))
 
 
-def test_versions_add_and_remove_accesses_and_people() -> None:
+def test_versions_add_and_remove_accesses_and_members() -> None:
     """Each version grants exactly its accesses to its members."""
     for entries, people in (
         ([access(0, "ann")], {"ann"}),
@@ -84,7 +84,7 @@ def test_versions_add_and_remove_accesses_and_people() -> None:
         assert people == members(found)
 
 
-def test_an_update_replaces_no_resource_that_stays() -> None:
+def test_update_replaces_no_remaining_resource() -> None:
     """Logical IDs and properties that require replacement are the same in both versions."""
     old = resources(template_of(hub(access(0, "ann"), access(1, "bob"), access(2))))
     new = resources(template_of(hub(access(0, "ann"), access(2))))

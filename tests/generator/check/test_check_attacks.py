@@ -29,7 +29,7 @@ def errors(folder: Path) -> list[Finding]:
     return [finding for finding in found if finding.severity is Severity.ERROR]
 
 
-def test_the_table_has_at_least_60_attacks() -> None:
+def test_table_has_at_least_60_attacks() -> None:
     """The table keeps its required size."""
     assert 60 <= len(ATTACKS)
 

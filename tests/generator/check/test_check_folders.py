@@ -74,7 +74,7 @@ def test_hostile_file_in_returned_folder_is_error(name: str, generated: Path) ->
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)
 def test_hostile_file_in_output_folder_is_reported_by_every_command(name: str, generated: Path) -> None:
-    """gen check, gen prove and gen diff report the same files, also after an earlier check."""
+    """`gen check`, `gen prove` and `gen diff` report the same files, also after an earlier check."""
     module = generated / "output/customers/account1"
     with_variable(module)
     generate(generated / "accounts.yaml", generated / "output")  # the generated file again

@@ -68,7 +68,7 @@ def test_only_writes_the_named_customer(notes: Path) -> None:
     assert {"customers/account2"} == {name.rpartition("/")[0] for name in tree(notes / "output") if name.endswith(".tf")}
 
 
-def test_unknown_name_is_a_usage_error_with_the_nearest_name(notes: Path) -> None:
+def test_unknown_name_is_usage_error_with_nearest_name(notes: Path) -> None:
     done = gen("terraform", "--only", "acount2", cwd=notes)
 
     assert 2 == done.code
@@ -169,7 +169,7 @@ BAD_MANIFESTS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_MANIFESTS)
-def test_bad_manifest_ends_with_a_hint_and_changes_nothing(generated: Path, kind: str) -> None:
+def test_invalid_manifest_is_error_with_hint_and_changes_nothing(generated: Path, kind: str) -> None:
     before = contents(generated / "output")
     BAD_MANIFESTS[kind](generated / "accounts.yaml")
 
@@ -201,7 +201,7 @@ def test_output_path_that_is_a_file_is_output_error(notes: Path, out: str) -> No
 
 
 @pytest.mark.parametrize("arguments", [["terraform", "--format", "xml"], ["nonsense"], ["terraform", "--nonsense"]])
-def test_wrong_command_line_is_a_usage_error(notes: Path, arguments: list[str]) -> None:
+def test_wrong_command_line_is_usage_error(notes: Path, arguments: list[str]) -> None:
     assert 2 == gen(*arguments, cwd=notes).code
 
 
@@ -277,7 +277,7 @@ def test_suppressed_finding_is_shown_with_its_reason(notes: Path) -> None:
     assert "suppressed: RC206 account1: to be fixed next week" in done.out
 
 
-def test_check_of_a_returned_folder(generated: Path) -> None:
+def test_check_of_returned_folder(generated: Path) -> None:
     """--path checks the folder instead of the generated module; an unknown path is an error of its own."""
     mail = generated / "mail"
     shutil.copytree(generated / "output/customers/account2", mail)
@@ -304,7 +304,7 @@ def test_prove_prints_the_matrix_in_every_format(generated: Path) -> None:
     assert forms["mermaid"].startswith(("flowchart", "graph", "%%"))
 
 
-def test_prove_of_an_open_role_has_a_counterexample(generated: Path) -> None:
+def test_prove_of_open_role_has_counterexample(generated: Path) -> None:
     trust_everyone(generated)
     done = gen("prove", cwd=generated)
 

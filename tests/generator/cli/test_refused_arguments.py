@@ -12,7 +12,7 @@ from output_trees import contents
 
 
 @pytest.mark.parametrize("command", ["terraform", "check", "prove", "diff"])
-def test_empty_output_folder_is_a_usage_error(notes: Path, command: str) -> None:
+def test_empty_output_folder_is_usage_error(notes: Path, command: str) -> None:
     """An empty shell variable never means the current folder, neither for writing nor for reading."""
     done = gen(command, "--out", "", cwd=notes)
 
@@ -52,7 +52,7 @@ def test_option_cannot_inject_profile_lines(notes: Path, option: str, text: str)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_manifest_without_read_permission_is_a_manifest_error(notes: Path) -> None:
+def test_manifest_without_read_permission_is_manifest_error(notes: Path) -> None:
     (notes / "accounts.yaml").chmod(0)
     done = gen("terraform", cwd=notes)
 

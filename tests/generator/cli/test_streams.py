@@ -61,8 +61,8 @@ def test_manifest_name_can_be_undecodable(notes: Path) -> None:
     assert "\ufffd.yaml" in (notes / "output/customers/account1/main.tf").read_text("utf-8")
 
 
-def test_ctrl_c_prints_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """An uncaught KeyboardInterrupt ends with exit code 130."""
+def test_ctrl_c_is_error_with_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also if no command catches the KeyboardInterrupt."""
     app = SafeTyper()
 
     @app.command()

@@ -178,7 +178,7 @@ def test_concurrent_run_is_output_error(tmp_path: Path) -> None:
     assert "wait" in (caught.value.hint or "")
 
 
-def test_out_that_is_a_file_is_an_output_error(tmp_path: Path) -> None:
+def test_out_that_is_a_file_is_output_error(tmp_path: Path) -> None:
     """The error has the path of the file."""
     (tmp_path / "out").write_text("")
     with pytest.raises(OutputError, match="out"):
