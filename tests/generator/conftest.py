@@ -1,4 +1,4 @@
-"""The generated modules of the example accounts, in a folder to read or in a folder of the test."""
+"""The generated modules of the example accounts, as a read-only folder or as a copy per test."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def generated_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def generated(generated_once: Path, tmp_path: Path) -> Path:
-    """A folder with the manifest of the example accounts and its modules, which the test may change."""
+    """A folder with the manifest of the example accounts and its modules; the test may change it."""
     return Path(shutil.copytree(generated_once, tmp_path, dirs_exist_ok=True))

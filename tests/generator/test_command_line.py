@@ -1,4 +1,4 @@
-"""Command lines that people copy."""
+"""Printed command lines that users copy."""
 
 from __future__ import annotations
 
@@ -22,21 +22,20 @@ from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line,
         ("runner status", "runner status --manifest 'my fleet.yaml' --out o"),
     ],
 )  # fmt: skip
-def test_a_command_gets_the_manifest_where_it_takes_it(words: str, expected: str) -> None:
-    """Commands about a manifest take it as their first argument, others as an option."""
+def test_manifest_is_argument_or_option_of_the_command(words: str, expected: str) -> None:
+    """Commands whose first argument is the manifest have it there, others have it as an option."""
     assert expected == command_line(words, Path("my fleet.yaml"), Path("o"))
 
 
-def test_what_is_usual_is_not_said() -> None:
-    """The shortest line that does it."""
+def test_default_paths_are_omitted() -> None:
     assert "gen bundle acme" == command_line("gen bundle acme", DEFAULT_MANIFEST, DEFAULT_OUT)
 
 
 @pytest.mark.parametrize(
     "name", [b"plain.yaml", b"it's.yaml", b"a b$c`d.yaml", b"\xff'\xfe.yaml", b"\xff\\n.yaml", "é.yaml".encode()]
 )
-def test_a_shell_reads_back_any_name(name: bytes) -> None:
-    """Also one whose bytes are no text."""
+def test_shell_parses_any_quoted_name(name: bytes) -> None:
+    """Also a name whose bytes are not valid UTF-8."""
     word = shell_word(os.fsdecode(name))
 
     assert name == subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""Libraries of extras: a missing one is told with the command that brings it, and the table is that of the package."""
+"""Libraries of extras: a missing one is reported with the pip command, and the table matches pyproject.toml."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from manifests import ROOT
 from rolecall_generator.errors import EXTRAS, missing_extra
 
 
-def test_the_table_names_extras_that_the_package_has() -> None:
-    """Each extra in the table is one of pyproject.toml, and each of those has a library in the table."""
+def test_extras_of_table_and_pyproject_are_equal() -> None:
+    """Each extra in the table is declared in pyproject.toml, and each declared extra has a library in the table."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 
     assert set(declared) == set(EXTRAS.values())
 
 
 @pytest.mark.parametrize("library", sorted(EXTRAS))
-def test_a_missing_library_is_told_with_its_extra(library: str) -> None:
-    """The error names the library and the command; a library of no extra stays a fault of the program."""
+def test_missing_library_is_reported_with_its_extra(library: str) -> None:
+    """The error has the library and the pip command; a library of no extra is an internal error."""
     missing = missing_extra(ModuleNotFoundError(name=f"{library}.inner"))
 
     assert missing is not None
@@ -29,8 +29,8 @@ def test_a_missing_library_is_told_with_its_extra(library: str) -> None:
     assert missing_extra(ModuleNotFoundError(name="something_else")) is None
 
 
-def test_a_command_whose_extra_is_missing_ends_with_the_mend(notes: Path) -> None:
-    """Without moto a sandbox command ends with exit code 7 and no traceback."""
+def test_command_with_missing_extra_ends_with_hint(notes: Path) -> None:
+    """Without moto, a sandbox command ends with exit code 7 and no traceback."""
     done = process(RUNNER, "rehearse", "--no-terraform", cwd=notes, before="import sys; sys.modules['moto'] = None")
 
     assert 7 == done.returncode

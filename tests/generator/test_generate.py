@@ -1,4 +1,4 @@
-"""Removed modules: what other switch roles still need is named, and the loss of every customer is refused."""
+"""Removed modules: resources that other switch roles need are reported, and removing all customers is rejected."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def access(name: str, number: int, *, creates: bool) -> dict[str, Any]:
 
 
 def run(folder: Path, *entries: dict[str, Any]) -> tuple[str, ...]:
-    """One run over a manifest with these switch roles; its notes."""
+    """One run for a manifest with these switch roles; returns its notes."""
     (folder / "accounts.yaml").write_text(json.dumps({"version": 1, "switch_roles": entries}), encoding="utf-8")
     return generate(folder / "accounts.yaml", folder / "output").notes
 
 
 def removed(folder: Path, count: int, **options: Any) -> int:
-    """One run over a manifest of n customers; how many modules it removed."""
+    """One run for a manifest with n customers; returns the number of removed modules."""
     body = manifest_of(count).model_dump(mode="json", exclude_unset=True)
     (folder / "accounts.yaml").write_text(json.dumps(body), "utf-8")
     return len(generate(folder / "accounts.yaml", folder / "output", **options).report.removed)
@@ -34,8 +34,8 @@ def removed(folder: Path, count: int, **options: Any) -> int:
 PROD, DEV = access("prod", 1, creates=True), access("dev", 2, creates=False)
 
 
-def test_who_still_needs_what_the_module_created_is_named(tmp_path: Path) -> None:
-    """Once, at the run that deletes its files; a state that lies there is not to be destroyed."""
+def test_removed_module_is_reported_if_others_need_its_resources(tmp_path: Path) -> None:
+    """Once, by the run that deletes its files; the resources must not be destroyed."""
     assert () == run(tmp_path, PROD, DEV)
     (note,) = run(tmp_path, DEV)
 
@@ -44,14 +44,14 @@ def test_who_still_needs_what_the_module_created_is_named(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("left", [[PROD], [access("dev", 2, creates=True)], []], ids=["other", "creates", "nobody"])
-def test_nothing_is_said_where_nothing_is_left_behind(tmp_path: Path, left: list[dict[str, Any]]) -> None:
-    """The others left, another creates them from now on, or no one needs them."""
+def test_removed_module_is_not_reported_if_no_others_need_it(tmp_path: Path, left: list[dict[str, Any]]) -> None:
+    """The other switch roles are removed, too, or another one creates the resources."""
     assert () == run(tmp_path, PROD, DEV)
     assert () == run(tmp_path, *left)
 
 
-def test_loss_of_every_customer_is_refused(tmp_path: Path) -> None:
-    """An empty list, or a lost include, removes nothing without `prune_all`."""
+def test_removal_of_all_customers_requires_prune_all(tmp_path: Path) -> None:
+    """An empty list, or a missing include, removes nothing without `prune_all`."""
     removed(tmp_path, 3)
     before = sorted((tmp_path / "output").rglob("*"))
 
@@ -64,6 +64,6 @@ def test_loss_of_every_customer_is_refused(tmp_path: Path) -> None:
     assert 3 == removed(tmp_path, 0, prune_all=True)
 
 
-def test_customers_leave_without_confirmation(tmp_path: Path) -> None:
-    """Where some customers stay, or the only one leaves, the modules of the others are removed."""
+def test_removed_customers_need_no_confirmation(tmp_path: Path) -> None:
+    """Modules are removed if some customers remain, or if the only customer is removed."""
     assert [0, 2, 1] == [removed(tmp_path, count) for count in (3, 1, 0)]

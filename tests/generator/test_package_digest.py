@@ -1,4 +1,4 @@
-"""Every change of the package invalidates the caches: tests edit a copy of the package and run its commands."""
+"""Any change of the package invalidates the caches: tests edit a copy of the package and run its commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rolecall_generator.package_digest import environment_digest, package_digest
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout's two folders, and a manifest with its modules and a bundle; tests only read it."""
+    """The two folders of a checkout, and a manifest with its modules and a bundle; tests only read it."""
     folder = tmp_path_factory.mktemp("written")
     shutil.copytree(Path(str(rolecall_generator.__file__)).parent, folder / "generator/rolecall_generator")
     shutil.copytree(template_folder(), folder / "templates")
@@ -30,7 +30,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(written: Path, tmp_path: Path) -> Path:
-    """A copy that the test may edit."""
+    """A copy that the test can edit."""
     return Path(shutil.copytree(written, tmp_path, dirs_exist_ok=True))
 
 
@@ -41,13 +41,13 @@ def run(copy: Path, *arguments: str) -> Ended:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    """Change a file, keeping its size and time stamps."""
+    """Change a file without changing its size and timestamps."""
     text, before = path.read_text(), path.stat()
     assert old in text
     assert len(old) == len(new)
     path.write_text(text.replace(old, new))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    Path(cache_from_source(path)).unlink(missing_ok=True)  # Python compares only size and time
+    Path(cache_from_source(path)).unlink(missing_ok=True)  # Python compares only size and mtime
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def edit(path: Path, old: str, new: str) -> None:
     ],
 )
 def test_edited_package_writes_modules_again(file: str, old: str, new: str, copy: Path) -> None:
-    """The edit changes neither size nor time stamps."""
+    """The edit changes neither size nor timestamps."""
     assert "Nothing to write" in run(copy, "terraform").out
     edit(copy / file, old, new)
 
@@ -100,8 +100,8 @@ def test_digest_does_not_depend_on_location(copy: Path) -> None:
     assert package_digest() != shown()
 
 
-def test_the_digest_costs_little() -> None:
-    """It is computed in every process that needs it."""
+def test_digest_is_computed_quickly() -> None:
+    """Each process that needs it computes it."""
     package_digest.cache_clear()
     environment_digest.cache_clear()
     started = time.process_time()

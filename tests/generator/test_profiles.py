@@ -1,4 +1,4 @@
-"""AWS CLI profiles: what botocore reads of them is what the manifest says."""
+"""AWS CLI profiles for the customers of a manifest, as parsed by botocore."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rolecall_generator.errors import SelectionError
 
 
 def read(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
-    """The profiles as botocore, and so the AWS CLI, understands them."""
+    """The profiles as parsed by botocore, and so by the AWS CLI."""
     (folder / "config").write_text(text)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "none"))
@@ -22,8 +22,8 @@ def read(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     return profiles
 
 
-def test_customers_are_assumed_from_the_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A customer's profile names role, external ID and the instance's credentials, and a session that chaining allows."""
+def test_customer_profile_uses_instance_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has role, external ID, the instance's credential source, and a duration within the limit for role chaining."""
     found = read(profiles_text(notes_manifest()), tmp_path, monkeypatch)
 
     assert ["account1", "account2", "account3", "reena-in-sumesh"] == list(found)
@@ -37,16 +37,16 @@ def test_customers_are_assumed_from_the_instance(tmp_path: Path, monkeypatch: py
     } == found["account1"]
 
 
-def test_amid_a_rotation_the_previous_id_is_sent() -> None:
-    """It is the one that the role takes before the customer applies the new module, and after."""
+def test_previous_external_id_is_used_during_rotation() -> None:
+    """The role accepts it both before and after the customer applies the new module."""
     rotating = customer(0, external_id="new-id", previous_external_id="old-id")
     text = profiles_text(manifest_of(0, customers=[rotating]))
 
     assert ["external_id = old-id"] == [line for line in text.splitlines() if line.startswith("external_id")]
 
 
-def test_people_are_asked_for_their_mfa_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person's profile starts from the person's own, sends no external ID and names the MFA device."""
+def test_switch_role_profile_has_mfa_serial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the user's own profile as source, the MFA device, and no external ID."""
     found = read(profiles_text(notes_manifest(), ["reena-in-sumesh"]), tmp_path, monkeypatch)
 
     assert ["reena-in-sumesh"] == list(found)
@@ -55,8 +55,8 @@ def test_people_are_asked_for_their_mfa_code(tmp_path: Path, monkeypatch: pytest
     assert "external_id" not in found["reena-in-sumesh"]
 
 
-def test_a_source_profile_and_a_prefix_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a source profile no credential source is written: the AWS CLI refuses both."""
+def test_source_profile_and_prefix_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a source profile there is no credential source: the AWS CLI rejects profiles with both."""
     text = profiles_text(notes_manifest(), ["account1"], source_profile="vendor", prefix="rc-")
     found = read(text, tmp_path, monkeypatch)
 
@@ -65,8 +65,8 @@ def test_a_source_profile_and_a_prefix_are_used(tmp_path: Path, monkeypatch: pyt
     assert "credential_source" not in found["rc-account1"]
 
 
-def test_an_unknown_name_is_refused_and_longer_sessions_are_capped() -> None:
-    """A name that selects nothing is an error; a role's longer session is written as what chaining gives."""
+def test_unknown_name_is_error_and_long_durations_are_limited() -> None:
+    """A longer session duration of a role is reduced to the limit for role chaining."""
     with pytest.raises(SelectionError):
         profiles_text(notes_manifest(), ["account9"])
     long = manifest_of(1, defaults={"permissions": ["read"], "max_session_seconds": 43200})

@@ -1,4 +1,4 @@
-"""The sanitizer: nothing that it lets through can do more than be read, and ordinary names stay as they are."""
+"""The sanitizer replaces characters that control a terminal or are invisible, and keeps ordinary names."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ ANY = st.text(st.characters(), max_size=40) | st.lists(st.sampled_from(HOSTILE),
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_hostile_text_is_harmless(text: str) -> None:
-    """On one line and on several."""
+def test_hostile_text_is_sanitized(text: str) -> None:
+    """As one line and as several lines."""
     assert [] == leaks(sanitize_line(text))
     assert "\n" not in sanitize_line(text)
     assert [] == leaks(sanitize_lines(text))
 
 
 @given(ANY)
-def test_any_text_is_harmless(text: str) -> None:
-    """Whatever it holds; the length stays on one line, so that styles and widths do."""
+def test_any_text_is_sanitized(text: str) -> None:
+    """For any content; as one line the length is kept, so that styles and column widths are valid."""
     assert [] == leaks(sanitize_line(text))
     assert "\n" not in sanitize_line(text)
     assert len(text) == len(sanitize_line(text))
@@ -35,27 +35,27 @@ def test_any_text_is_harmless(text: str) -> None:
 
 
 @given(ANY)
-def test_sanitizing_twice_is_sanitizing_once(text: str) -> None:
-    """A printer may call it although the console does."""
+def test_sanitizing_is_idempotent(text: str) -> None:
+    """Text can be sanitized both by a formatter and by the console."""
     assert sanitize_line(text) == sanitize_line(sanitize_line(text))
     assert sanitize_lines(text) == sanitize_lines(sanitize_lines(text))
 
 
 @pytest.mark.parametrize("text", FRIENDLY)
-def test_ordinary_names_stay(text: str) -> None:
-    """Accents, scripts, emoji with their selector."""
+def test_ordinary_names_are_unchanged(text: str) -> None:
+    """Accents, all scripts, and emoji with variation selectors."""
     assert text == sanitize_line(text) == sanitize_lines(text)
     assert first_hidden_index(text) is None
 
 
 @pytest.mark.parametrize("text", ["arn:aws:s3:::bucket/key", "a::b", "10.0.0.0/8 ::/0", "##", "a # [b]"])
-def test_what_only_looks_like_a_command_stays(text: str) -> None:
-    """ARNs hold colons."""
+def test_text_similar_to_workflow_commands_is_unchanged(text: str) -> None:
+    """ARNs contain colons."""
     assert text == sanitize_line(text)
 
 
-def test_every_control_and_format_character_is_covered() -> None:
-    """All that Unicode calls control, format, surrogate, line or paragraph separator, as this Python knows them."""
+def test_every_control_and_format_character_is_replaced() -> None:
+    """All characters of the Unicode categories control, format, surrogate, line separator and paragraph separator."""
     kinds = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     every = [chr(code) for code in range(sys.maxunicode + 1)]
 
@@ -66,8 +66,8 @@ def test_every_control_and_format_character_is_covered() -> None:
     ]
 
 
-def test_letters_and_symbols_are_not_covered() -> None:
-    """Of letters, marks, numbers and symbols only invisible ones are replaced."""
+def test_letters_and_symbols_are_not_replaced() -> None:
+    """Only invisible letters, numbers, symbols and punctuation are replaced."""
     every = (chr(code) for code in range(sys.maxunicode + 1))
     replaced = [each for each in every if unicodedata.category(each)[0] in "LNSP" and sanitize_line(each) != each]
 
@@ -79,8 +79,8 @@ def test_letters_and_symbols_are_not_covered() -> None:
         ANY | st.none() | st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY, inner, max_size=3)
     )
 )
-def test_json_is_harmless_and_unchanged(value: object) -> None:
-    """In ASCII and with letters of all scripts; nothing is lost."""
+def test_json_is_sanitized_and_unchanged(value: object) -> None:
+    """With and without ASCII escapes; the parsed value is the same."""
     for ascii_only in (True, False):
         text = json_text(value, ascii_only=ascii_only)
 
@@ -89,6 +89,5 @@ def test_json_is_harmless_and_unchanged(value: object) -> None:
 
 
 @given(ANY)
-def test_json_for_people_and_lines_agree(text: str) -> None:
-    """An indented document is harmless too."""
+def test_indented_json_is_sanitized(text: str) -> None:
     assert not re.search("[^\n\x20-\x7e]", json_text({text: [text]}, indent=2))

@@ -1,4 +1,4 @@
-"""What another version does to modules that are there: what docs/upgrading.md promises."""
+"""Upgrades of rolecall with existing modules, as documented in docs/upgrading.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CUSTOMER = "customers/account1"
 
 @pytest.fixture
 def written(generated: Path) -> tuple[Path, Path]:
-    """The example accounts' manifest and its modules, as written by a version with other fingerprints."""
+    """The example accounts' manifest and its modules, as written by a version with different fingerprints."""
     manifest, out = generated / "accounts.yaml", generated / "output"
     lock = json.loads((out / LOCK_NAME).read_text("utf-8"))
     for module in lock["modules"].values():
@@ -29,12 +29,12 @@ def written(generated: Path) -> tuple[Path, Path]:
 
 
 def stamps(out: Path) -> dict[str, tuple[bytes, int]]:
-    """The modules' files, each with its bytes and when it was written."""
+    """The files of the modules with content and modification time."""
     return {name: (content, (out / name).stat().st_mtime_ns) for name, content in tree(out).items()}
 
 
 def reword(out: Path) -> None:
-    """Give a customer's module the other wording that the former version had."""
+    """Give a customer's module the wording of the previous version."""
     main = out / CUSTOMER / "main.tf"
     main.write_text(main.read_text("utf-8").replace("# Trust policy", "# Who may assume it"), encoding="utf-8")
     lock = json.loads((out / LOCK_NAME).read_text("utf-8"))
@@ -42,13 +42,13 @@ def reword(out: Path) -> None:
     (out / LOCK_NAME).write_text(json.dumps(lock), encoding="utf-8")
 
 
-def test_a_version_that_writes_the_same_is_no_difference(written: tuple[Path, Path]) -> None:
-    """Other fingerprints alone are no findings in `gen diff`."""
+def test_version_with_the_same_output_has_no_difference(written: tuple[Path, Path]) -> None:
+    """Different fingerprints are not reported by `gen diff`."""
     assert () == compare(*written).modules
 
 
-def test_an_upgrade_touches_no_file_that_comes_out_the_same(written: tuple[Path, Path]) -> None:
-    """Every module is rendered and compared; files keep their bytes and times, and the lock alone notes the version."""
+def test_upgrade_does_not_write_unchanged_files(written: tuple[Path, Path]) -> None:
+    """All modules are rendered and compared; files keep content and timestamps; only the lock file changes."""
     manifest, out = written
     before = stamps(out)
 
@@ -59,8 +59,8 @@ def test_an_upgrade_touches_no_file_that_comes_out_the_same(written: tuple[Path,
     assert "rolecall 0.0.1" != read_lock(out).generator
 
 
-def test_another_wording_is_told_from_another_access(written: tuple[Path, Path]) -> None:
-    """`gen diff` names the one module whose text would change, and says that its access would not."""
+def test_changed_wording_is_not_changed_access(written: tuple[Path, Path]) -> None:
+    """`gen diff` lists the module as changed in text only."""
     manifest, out = written
     reword(out)
 
@@ -69,8 +69,8 @@ def test_another_wording_is_told_from_another_access(written: tuple[Path, Path])
     ]
 
 
-def test_a_reworded_module_is_taken_over(written: tuple[Path, Path]) -> None:
-    """The former version's wording is not somebody's edit: it is replaced, and then there is no difference."""
+def test_module_with_previous_wording_is_updated(written: tuple[Path, Path]) -> None:
+    """It does not count as edited: it is replaced, and then there is no difference."""
     manifest, out = written
     reword(out)
 
@@ -80,8 +80,8 @@ def test_a_reworded_module_is_taken_over(written: tuple[Path, Path]) -> None:
     assert "# Trust policy" in (out / CUSTOMER / "main.tf").read_text("utf-8")
 
 
-def test_a_lock_of_a_newer_form_is_refused(written: tuple[Path, Path]) -> None:
-    """Who goes back to an older version hears what to do, and nothing is written."""
+def test_lock_file_of_newer_version_is_rejected(written: tuple[Path, Path]) -> None:
+    """After a downgrade, the error has a hint and nothing is written."""
     manifest, out = written
     lock = json.loads((out / LOCK_NAME).read_text("utf-8"))
     (out / LOCK_NAME).write_text(json.dumps(lock | {"version": LOCK_VERSION + 1}), encoding="utf-8")

@@ -21,7 +21,7 @@ def pool(work: object, prepare: object = pool_jobs.prepared) -> Pool[int, list[i
     return Pool(prepare, (100,), work, where="output", resume="run it again")  # type: ignore[arg-type]
 
 
-def test_results_come_in_the_order_of_the_chunks() -> None:
+def test_results_are_in_the_order_of_the_chunks() -> None:
     """Also with more chunks than are submitted at a time."""
     found = [item for items in pool(pool_jobs.add).run(chunked(range(40), 2), 2) for item in items]
 
@@ -30,21 +30,21 @@ def test_results_come_in_the_order_of_the_chunks() -> None:
 
 @pytest.mark.parametrize(("work", "prepare"), [(pool_jobs.fails, pool_jobs.prepared), (pool_jobs.add, pool_jobs.unprepared)])
 def test_error_of_worker_is_raised(work: object, prepare: object) -> None:
-    """An error of `prepare` is not reported as a killed process."""
+    """An error in `prepare` is not reported as a killed process."""
     with pytest.raises(LookupError):
         list(pool(work, prepare).run([[1]], 2))
 
 
-def test_a_killed_worker_is_an_output_error() -> None:
-    """The error has folder and hint."""
+def test_killed_worker_is_output_error() -> None:
+    """The error has the folder and a hint."""
     with pytest.raises(OutputError) as refused:
         list(pool(pool_jobs.killed).run([[1]], 2))
 
     assert ("output", "run it again") == (refused.value.where, refused.value.hint)
 
 
-def test_a_worker_starts_with_ctrl_c_blocked() -> None:
-    """Ctrl-C during the imports of a worker prints no traceback; the mask of this process is restored."""
+def test_worker_starts_with_sigint_blocked() -> None:
+    """Ctrl-C during the imports of a worker prints no traceback; the signal mask of this process is restored."""
     found = list(pool(pool_jobs.interrupts_are_blocked).run([[1], [2]], 2))
 
     assert [[1], [1]] == found
@@ -54,13 +54,13 @@ def test_a_worker_starts_with_ctrl_c_blocked() -> None:
 @pytest.mark.parametrize(
     ("items", "processes", "expected"), [(10, None, 1), (10, 4, 1), (400, 2, 2), (400, 1, 1), (0, 3, 1)]
 )
-def test_few_items_use_no_worker_process(items: int, processes: int | None, expected: int) -> None:
-    """Starting a process takes as long as some hundred modules."""
+def test_few_items_are_processed_without_workers(items: int, processes: int | None, expected: int) -> None:
+    """Starting a process takes as long as processing some hundred modules."""
     assert expected == worker_count(items, sequential_limit=400, processes=processes)
 
 
-def test_a_killed_worker_of_a_check_is_an_output_error(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """gen check and gen prove raise the same error, and the next run is complete."""
+def test_killed_worker_of_check_is_output_error(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gen check` and `gen prove` raise the same error, and the next run is complete."""
     monkeypatch.setattr(fleet, "SEQUENTIAL_LIMIT", 2)
     before = check_output(generated / "accounts.yaml", generated / "output", processes=2).report.active
     (generated / "output/.rolecall.cache").unlink(missing_ok=True)
@@ -74,8 +74,8 @@ def test_a_killed_worker_of_a_check_is_an_output_error(generated: Path, monkeypa
     assert before == check_output(generated / "accounts.yaml", generated / "output", processes=2).report.active
 
 
-def test_a_killed_worker_of_gen_bundle_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundles that were complete are kept."""
+def test_killed_worker_of_gen_bundle_is_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundles that were complete are kept."""
     manifest = world(tmp_path, 3)
     monkeypatch.setattr(bundle_fleet, "_make", pool_jobs.killed)
     with pytest.raises(OutputError):

@@ -1,4 +1,4 @@
-"""All ways of a bundle grant the same access: each is read back from the bundle's own files and compared."""
+"""All forms of a bundle grant the same access: each is parsed from the bundle's files and compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from walkthrough_reader import access_from
 
 
 def of_terraform(files: Files, handover: Handover) -> Access:
-    """What the bundle's Terraform module makes."""
+    """The access that the bundle's Terraform module creates."""
     names = {name.rpartition("/")[2]: text for name, text in files.items() if name.startswith("terraform/")}
     module = {name: text for name, text in names.items() if name.endswith(".tf")}
     parsed = parse_files(module, account_id=handover.module.account.account_id, partition=handover.module.partition)
@@ -29,7 +29,7 @@ def of_terraform(files: Files, handover: Handover) -> Access:
 
 
 def of_cloudformation(files: Files, handover: Handover) -> Access:
-    """What the bundle's template makes; a module that makes nothing has no template."""
+    """The access that the bundle's template creates; empty if the bundle has no template."""
     template = files.get("cloudformation/template.json")
     if template is None:
         return Access()
@@ -47,13 +47,13 @@ def assert_all_the_same(manifest: Manifest) -> None:
         assert wanted.canonical() == access_from(files["console/walkthrough.md"].decode()).canonical()
 
 
-def test_the_ways_of_the_notes_bundles_agree() -> None:
-    """Both flows of the notes."""
+def test_forms_of_example_bundles_grant_the_same_access() -> None:
+    """Modules of both flows of the example accounts."""
     assert_all_the_same(notes_manifest())
 
 
 @settings(max_examples=15, deadline=None)
 @given(manifests())
-def test_the_ways_of_any_manifests_bundles_agree(values: dict[str, Any]) -> None:
-    """Whatever the manifest holds, Terraform, CloudFormation and the walk-through grant the module's access."""
+def test_forms_of_random_bundles_grant_the_same_access(values: dict[str, Any]) -> None:
+    """For any manifest, Terraform, CloudFormation and the walk-through grant the module's access."""
     assert_all_the_same(Manifest.model_validate(values))

@@ -1,4 +1,4 @@
-"""`gen bundle-check` passes one encoding of a bundle: whatever another reader could understand differently is refused."""
+"""`gen bundle-check` accepts one encoding of a bundle and rejects any that another reader could parse differently."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ END, CENTRAL = GOOD.rindex(b"PK\5\6"), GOOD.index(b"PK\1\2")
 
 
 def refused(data: bytes) -> bool:
-    """Whether the check finds something or says that this is no zip."""
+    """Whether the check has findings or rejects the file as not a zip."""
     try:
         return not verify_zip(io.BytesIO(data), RequiredSigner()).ok
     except OutputError:
@@ -40,7 +40,7 @@ def refused(data: bytes) -> bool:
 
 
 def rewritten(change: Callable[[zipfile.ZipInfo], None], files: Mapping[str, bytes] = FILES) -> bytes:
-    """A well-formed zip of a bundle, each entry changed before it is written."""
+    """A well-formed zip of a bundle, with a change applied to each entry before it is written."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, content in sorted({**files, "SHA256SUMS": sums_of(files)}.items()):
@@ -54,7 +54,7 @@ def rewritten(change: Callable[[zipfile.ZipInfo], None], files: Mapping[str, byt
 
 
 def spliced(at: int, more: bytes) -> bytes:
-    """The good zip with bytes put in before the central directory, and the directory's place corrected."""
+    """The valid zip with bytes inserted before the central directory, and the directory's offset corrected."""
     data = bytearray(GOOD[:at] + more + GOOD[at:])
     end = data.rindex(b"PK\5\6")
     data[end + 16 : end + 20] = struct.pack("<L", CENTRAL + len(more))
@@ -62,13 +62,13 @@ def spliced(at: int, more: bytes) -> bytes:
 
 
 def hidden_entry() -> bytes:
-    """A local entry that the central directory does not list."""
+    """A local entry that is not listed in the central directory."""
     other = zip_bytes({"README.md": b"other"}, "acme")
     return spliced(CENTRAL, other[: other.index(b"PK\1\2")])
 
 
 def local_field(offset: int, value: bytes) -> bytes:
-    """The good zip with a field of the first local header changed; the central directory says what it said."""
+    """The valid zip with a changed field in the first local header; the central directory is unchanged."""
     return GOOD[:offset] + value + GOOD[offset + len(value) :]
 
 
@@ -77,7 +77,7 @@ def central_field(offset: int, value: bytes) -> bytes:
 
 
 def longer_stream() -> bytes:
-    """Bytes behind the end of an entry's deflate stream, within the entry."""
+    """Bytes after the end of an entry's deflate stream, within the entry."""
     entry = zipfile.ZipFile(io.BytesIO(GOOD)).infolist()[0]
     at = 30 + len(entry.filename) + entry.compress_size
     data = bytearray(spliced(at, b"more"))
@@ -99,7 +99,7 @@ def with_extra(data: bytes) -> Callable[[zipfile.ZipInfo], None]:
 
 
 def unicode_path(entry: zipfile.ZipInfo) -> None:
-    """Info-ZIP's Unicode path (0x7075): some readers take this name, others the ordinary one."""
+    """Info-ZIP's Unicode path (0x7075): some readers use this name, others the regular one."""
     name = b"acme/other"
     body = struct.pack("<BL", 1, zlib.crc32(entry.filename.encode())) + name
     entry.extra = struct.pack("<HH", 0x7075, len(body)) + body
@@ -129,8 +129,8 @@ def stored(entry: zipfile.ZipInfo) -> None:
     entry.compress_type = zipfile.ZIP_STORED
 
 
-def test_what_gen_bundle_writes_passes(tmp_path: Path) -> None:
-    """Packed and stored, and whatever level of compression another zlib would choose."""
+def test_bundle_written_by_gen_bundle_passes(tmp_path: Path) -> None:
+    """Deflated at any compression level, and stored."""
     assert not refused(GOOD)
     assert not refused(zip_bytes({**FILES, "SHA256SUMS": SUMS}, "acme", stored=True))
     assert GOOD == rewritten(with_extra(b""))
@@ -187,14 +187,14 @@ def test_what_gen_bundle_writes_passes(tmp_path: Path) -> None:
     ],
     ids=lambda data: f"{len(data)}",
 )
-def test_any_other_encoding_of_a_zip_is_refused(data: bytes) -> None:
-    """Prefixes, rests, second directories, hidden entries, headers that differ, extra fields, comments, times and modes."""
+def test_noncanonical_zip_is_rejected(data: bytes) -> None:
+    """Additional data, second directories, hidden entries, differing headers, extra fields, comments, times and modes."""
     assert data != GOOD
     assert refused(data)
 
 
-def test_a_folder_entry_is_refused() -> None:
-    """A bundle's zip lists files only."""
+def test_folder_entry_is_rejected() -> None:
+    """A bundle's zip has only entries for files."""
     packed = io.BytesIO(GOOD)
     with zipfile.ZipFile(packed, "a") as archive:
         archive.writestr(zipfile.ZipInfo("acme/empty/"), b"")
@@ -202,8 +202,8 @@ def test_a_folder_entry_is_refused() -> None:
     assert refused(packed.getvalue())
 
 
-def test_no_single_changed_byte_of_a_zip_passes_as_the_same_file() -> None:
-    """Each byte of the container is fixed; within packed data a change must leave the content equal."""
+def test_zip_with_one_changed_byte_fails_or_has_the_same_content() -> None:
+    """Every byte of the container is checked; a changed byte in compressed data passes only if the content is equal."""
     content = {
         entry.filename: zipfile.ZipFile(io.BytesIO(GOOD)).read(entry)
         for entry in zipfile.ZipFile(io.BytesIO(GOOD)).infolist()
@@ -238,8 +238,8 @@ def test_no_single_changed_byte_of_a_zip_passes_as_the_same_file() -> None:
     ],
     ids=ascii,
 )
-def test_a_name_that_no_bundle_has_is_refused_even_when_it_is_listed(names: list[str], tmp_path: Path) -> None:
-    """A second SHA256SUMS, hidden files, names that another file system takes for one that is there."""
+def test_invalid_file_name_is_rejected_even_if_listed(names: list[str], tmp_path: Path) -> None:
+    """A second SHA256SUMS, hidden files, and names that another file system treats as equal to an existing name."""
     files = {**FILES, **dict.fromkeys(names, b"x")}
     listing = "".join(sorted(sums_of(files).decode().splitlines(keepends=True), key=lambda line: line[66:])).encode()
     assert refused(zip_bytes({**files, "SHA256SUMS": listing}, "acme"))
@@ -247,7 +247,7 @@ def test_a_name_that_no_bundle_has_is_refused_even_when_it_is_listed(names: list
 
     folder = tmp_path / "acme"
     for name, content in {**files, "SHA256SUMS": listing}.items():
-        if "/x" in name or name == "Terraform":  # a file and a folder of one name cannot both be in a folder
+        if "/x" in name or name == "Terraform":  # a folder cannot contain a file and a folder of the same name
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -280,8 +280,8 @@ def test_a_name_that_no_bundle_has_is_refused_even_when_it_is_listed(names: list
         b"".join(SUMS.splitlines(keepends=True)[1:]),
     ],
 )
-def test_sums_in_any_other_form_are_refused(content: bytes, tmp_path: Path) -> None:
-    """Empty, shorter, in another order, other line ends, BSD's form, escapes, comments, names that lead elsewhere."""
+def test_noncanonical_checksum_file_is_rejected(content: bytes, tmp_path: Path) -> None:
+    """Empty, truncated, reordered, other line endings, BSD format, escapes, comments, and paths outside the bundle."""
     assert refused(zip_bytes({**FILES, "SHA256SUMS": content}, "acme"))
 
     for name, each in {**FILES, "SHA256SUMS": content}.items():
@@ -293,7 +293,7 @@ def test_sums_in_any_other_form_are_refused(content: bytes, tmp_path: Path) -> N
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A bundle's folder that passes."""
+    """A bundle's folder that passes the check."""
     for name, content in {**FILES, "SHA256SUMS": SUMS}.items():
         (tmp_path / "acme" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "acme" / name).write_bytes(content)
@@ -318,23 +318,23 @@ def linked(folder: Path, name: str) -> None:
     ],
     ids=["linked sums", "linked folder", "linked file", "empty folder", "no sums", "changed and no sums"],
 )
-def test_a_folder_holds_the_listed_files_and_nothing_else(folder: Path, change: Callable[[Path], object]) -> None:
-    """No links, not even to the right content, and no empty folders."""
+def test_folder_contains_exactly_the_listed_files(folder: Path, change: Callable[[Path], object]) -> None:
+    """Symbolic links are rejected even if the content is the same, and so are empty folders."""
     change(folder)
 
     assert not verify_bundle(folder, RequiredSigner()).ok
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS refuses such a name")
-def test_a_name_that_is_not_utf_8_is_a_finding(folder: Path) -> None:
-    """No traceback, whatever bytes a name holds."""
+def test_file_name_that_is_not_utf_8_is_finding(folder: Path) -> None:
+    """It does not raise an exception."""
     (folder / "terraform" / "\udcff.tf").write_bytes(b"x")
 
     assert not verify_bundle(folder, RequiredSigner()).ok
 
 
-def test_a_folder_is_not_read_beyond_a_bundles_size(folder: Path) -> None:
-    """Files and bytes are counted before anything is read."""
+def test_oversized_folder_is_rejected_before_reading(folder: Path) -> None:
+    """Files and bytes are counted before any file is read."""
     with (folder / "terraform" / "large.tf").open("wb") as stream:
         stream.truncate(1 << 40)
 
@@ -342,8 +342,8 @@ def test_a_folder_is_not_read_beyond_a_bundles_size(folder: Path) -> None:
     assert ["."] == [problem.file for problem in found.problems]
 
 
-def test_with_a_signature_asked_for_nothing_unsigned_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signature is over SHA256SUMS as it is: a new listing, an older one or one without the signature do not pass."""
+def test_required_signature_must_match_the_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature covers SHA256SUMS: a new list, an older list and a missing signature are rejected."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
     made = bundles(world(tmp_path, 1), signer=Signer("minisign")).folder / "customer0"
     key = RequiredSigner(public_key="RWQ")
@@ -369,7 +369,7 @@ def test_with_a_signature_asked_for_nothing_unsigned_passes(tmp_path: Path, monk
         {"public_key": "RWQ", "issuer": "https://issuer"},
     ],
 )
-def test_an_option_that_asks_for_a_signature_is_never_ignored(options: dict[str, str]) -> None:
-    """Half of an identity, or two kinds at once, is an error and not a check of less."""
+def test_invalid_signature_options_are_errors(options: dict[str, str]) -> None:
+    """An incomplete identity, or two kinds of signature, is an error; the option is never ignored."""
     with pytest.raises(SelectionError):
         RequiredSigner(**options)

@@ -1,4 +1,4 @@
-"""Bundles that `gen bundle` writes and advises against: the errors of gen check, per bundle."""
+"""Blocking findings of `gen bundle`: the errors of `gen check` per bundle. The bundles are written nevertheless."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def rules(found: dict[str, tuple[Finding, ...]] | Any) -> dict[str, list[str]]:
 
 
 def without_id(number: int) -> dict[str, Any]:
-    """A customer whose role anybody's confused deputy may be sent to."""
+    """A customer without an external ID."""
     return {name: value for name, value in customer(number).items() if name != "external_id"}
 
 
-def test_a_customer_without_external_id_is_written_and_named(tmp_path: Path) -> None:
-    """The finding of gen check stands next to the bundle's path, in the first run and when nothing is to be written."""
+def test_customer_without_external_id_has_blocking_finding(tmp_path: Path) -> None:
+    """The bundle is written; the finding is reported by its path, also if the next run writes nothing."""
     manifest = write_manifest(tmp_path, customer(0), without_id(1))
     first, second = bundles(manifest), bundles(manifest)
 
@@ -39,23 +39,22 @@ def test_a_customer_without_external_id_is_written_and_named(tmp_path: Path) -> 
     assert "sts:ExternalId" in (finding.hint or "")
 
 
-def test_many_are_judged_in_processes_as_few_are_in_one(tmp_path: Path) -> None:
-    """The findings come back from the worker processes."""
+def test_worker_processes_return_blocking_findings(tmp_path: Path) -> None:
     manifest = write_manifest(tmp_path, *(without_id(number) for number in range(4)))
 
     assert {f"customer{number}": ["RC103"] for number in range(4)} == rules(bundles(manifest, processes=2).blocking_findings)
 
 
-def test_what_the_manifest_suppresses_is_no_objection(tmp_path: Path) -> None:
-    """A reason in the manifest is an answer, for the subject that it names alone."""
+def test_suppressed_finding_is_not_blocking(tmp_path: Path) -> None:
+    """A suppression applies only to its subject."""
     entry = {"rule": "RC103", "subject": "customer0", "reason": "a legacy tool cannot send one"}
     manifest = write_manifest(tmp_path, without_id(0), without_id(1), suppress=[entry])
 
     assert {"customer1": ["RC103"]} == rules(bundles(manifest).blocking_findings)
 
 
-def test_the_side_of_a_switch_role_with_the_error_is_named(tmp_path: Path) -> None:
-    """Both sides have one name in the manifest; the bundle that asks for everything is the trusting one's."""
+def test_blocking_finding_of_switch_role_is_reported_for_its_side(tmp_path: Path) -> None:
+    """Both sides have the same name in the manifest; only the trusting side has the role with full access."""
     sets = {"read": {"managed_policies": ["ReadOnlyAccess"]}, "all": EVERYTHING}
     manifest = write_manifest(
         tmp_path, customer(0), permission_sets=sets, switch_roles=[{**SWITCH_ROLE, "permissions": ["all"]}]
@@ -66,15 +65,15 @@ def test_the_side_of_a_switch_role_with_the_error_is_named(tmp_path: Path) -> No
     assert "ops" == found["switch-roles/ops/trusting"][0].subject
 
 
-def test_warnings_are_no_objection(tmp_path: Path) -> None:
-    """A short external ID is for gen check to say: the bundle may be handed over."""
+def test_warning_is_not_blocking(tmp_path: Path) -> None:
+    """A short external ID is only a warning of `gen check`."""
     manifest = write_manifest(tmp_path, {**customer(0), "external_id": "short-id"})
 
     assert {} == rules(bundles(manifest).blocking_findings)
 
 
-def test_a_failed_proof_is_an_objection(tmp_path: Path) -> None:
-    """Without the people's own side no one who is meant to gets in: an error of this bundle, with its counterexample."""
+def test_failed_proof_is_blocking(tmp_path: Path) -> None:
+    """Without the trusted module the group's members are denied: an error of this bundle with a counterexample."""
     manifest = write_manifest(tmp_path, customer(0), switch_roles=[SWITCH_ROLE])
     modules = {each.kind: each.build() for each in make_plan(load_manifest(manifest).manifest).modules}
     trusting, trusted = modules[ModuleKind.TRUSTING], modules[ModuleKind.TRUSTED]

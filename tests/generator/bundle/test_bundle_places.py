@@ -1,4 +1,4 @@
-"""What stands where bundles belong: someone else's files, edits, bundles of those who left, runs that were killed."""
+"""Existing content in the output folder: foreign files, edits, bundles of removed customers, and results of killed runs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rolecall_generator.output.atomic_write import STAGING_PREFIX
 
 
 @pytest.mark.parametrize("place", ["customer1", "customer1.zip", "customer1/terraform/main.tf", "customer1/notes.txt"])
-def test_somebody_elses_file_blocks_its_bundle_alone(tmp_path: Path, place: str) -> None:
-    """A file that rolecall did not write stays, is named, and the other customers' bundles are written."""
+def test_foreign_file_blocks_only_its_bundle(tmp_path: Path, place: str) -> None:
+    """A file that rolecall did not write is kept and reported, and the bundles of other customers are written."""
     manifest = world(tmp_path)
     foreign = tmp_path / "output" / "bundles" / place
     foreign.parent.mkdir(parents=True, exist_ok=True)
@@ -30,8 +30,8 @@ def test_somebody_elses_file_blocks_its_bundle_alone(tmp_path: Path, place: str)
 
 
 @pytest.mark.parametrize("place", ["customer1", "customer1/terraform", "customer1.zip", "customer1/README.md"])
-def test_nothing_is_written_through_a_symbolic_link(tmp_path: Path, place: str) -> None:
-    """A link in a bundle's place leads nowhere: the bundle fails, what the link points at stays as it is."""
+def test_symbolic_link_is_not_followed(tmp_path: Path, place: str) -> None:
+    """A bundle whose path is a symbolic link fails, and the target of the link is unchanged."""
     manifest = world(tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -45,8 +45,8 @@ def test_nothing_is_written_through_a_symbolic_link(tmp_path: Path, place: str) 
     assert [] == list(elsewhere.iterdir())
 
 
-def test_a_file_added_to_a_bundle_is_never_lost(tmp_path: Path) -> None:
-    """A bundle that must change but holds somebody's notes is left as it is, and says so."""
+def test_file_added_to_bundle_is_kept(tmp_path: Path) -> None:
+    """A bundle that would change but contains an additional file is left unchanged and reported."""
     done = bundles(world(tmp_path))
     (done.folder / "customer1" / "notes.txt").write_text("mine")
     before = bundle_tree(done)
@@ -62,8 +62,8 @@ def test_a_file_added_to_a_bundle_is_never_lost(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["customer1/terraform/main.tf", "customer1/SHA256SUMS", "customer1.zip"])
 @pytest.mark.parametrize("change", ["edited", "deleted"])
-def test_an_altered_bundle_is_restored_and_said_to_be(tmp_path: Path, name: str, change: str) -> None:
-    """What rolecall wrote is written again when it was edited or deleted."""
+def test_edited_bundle_is_restored_and_reported(tmp_path: Path, name: str, change: str) -> None:
+    """Edited and deleted files of rolecall are written again."""
     manifest = world(tmp_path)
     done = bundles(manifest)
     before = bundle_tree(done)
@@ -77,8 +77,8 @@ def test_an_altered_bundle_is_restored_and_said_to_be(tmp_path: Path, name: str,
     assert before == bundle_tree(again)
 
 
-def test_without_the_lock_bundles_that_are_as_planned_are_taken_over(tmp_path: Path) -> None:
-    """A lost lock costs nothing while nothing changed; a bundle that would change is then somebody's."""
+def test_unchanged_bundles_are_adopted_without_lock_file(tmp_path: Path) -> None:
+    """Without a lock file, bundles with the planned content are adopted; a different bundle counts as foreign."""
     manifest = world(tmp_path)
     done = bundles(manifest)
     (done.folder / "rolecall.lock.json").unlink()
@@ -89,8 +89,8 @@ def test_without_the_lock_bundles_that_are_as_planned_are_taken_over(tmp_path: P
     assert ["customer0"] == list(again.failed)
 
 
-def test_the_bundle_of_a_customer_who_left_goes(tmp_path: Path) -> None:
-    """Folder and zip are removed, and with them a switch role's empty folders."""
+def test_bundle_of_removed_customer_is_deleted(tmp_path: Path) -> None:
+    """Folder and zip are deleted, including the empty folders of a switch role."""
     bundles(world(tmp_path))
     done = bundles(world(tmp_path, 2))
 
@@ -100,8 +100,8 @@ def test_the_bundle_of_a_customer_who_left_goes(tmp_path: Path) -> None:
     }
 
 
-def test_what_was_added_or_edited_stays_when_a_customer_leaves(tmp_path: Path) -> None:
-    """Files that rolecall did not write as they are now are kept and named."""
+def test_added_and_edited_files_of_removed_customer_are_kept(tmp_path: Path) -> None:
+    """Files that differ from what rolecall wrote are kept and reported."""
     done = bundles(world(tmp_path))
     (done.folder / "customer2" / "notes.txt").write_text("mine")
     (done.folder / "customer2" / "README.md").write_text("edited")
@@ -111,8 +111,8 @@ def test_what_was_added_or_edited_stays_when_a_customer_leaves(tmp_path: Path) -
     assert {"README.md", "notes.txt"} == set(tree(done.folder / "customer2"))
 
 
-def test_no_prune_keeps_the_bundle_of_a_customer_who_left(tmp_path: Path) -> None:
-    """It stays, and a later run can still take it away."""
+def test_no_prune_keeps_bundle_of_removed_customer(tmp_path: Path) -> None:
+    """A later run can still delete it."""
     bundles(world(tmp_path))
     kept = bundles(world(tmp_path, 2), prune=False)
     assert (kept.folder / "customer2.zip").is_file()
@@ -120,8 +120,8 @@ def test_no_prune_keeps_the_bundle_of_a_customer_who_left(tmp_path: Path) -> Non
     assert ("customer2",) == bundles(world(tmp_path, 2)).report.removed
 
 
-def test_the_loss_of_every_bundle_is_never_taken_for_a_wish(tmp_path: Path) -> None:
-    """When no bundle of the last run is planned any more nothing is changed, unless that is asked for."""
+def test_removal_of_all_bundles_requires_prune_all(tmp_path: Path) -> None:
+    """If no bundle of the last run is planned any more, nothing changes without `prune_all`."""
     before = bundle_tree(bundles(world(tmp_path)))
     others = write_manifest(tmp_path, customer(7))
     with pytest.raises(OutputError, match="none of the 3 bundles"):
@@ -132,7 +132,7 @@ def test_the_loss_of_every_bundle_is_never_taken_for_a_wish(tmp_path: Path) -> N
 
 
 def refusal(folder: Path, step: int) -> str | None:
-    """What the later run says when the disk is full at a step; None when it can do without."""
+    """The error of the later run if the disk is full at a step; None if the run succeeds."""
     try:
         bundles(later(folder), disk=fails_at(step, errno.ENOSPC))
     except OutputError as error:
@@ -141,7 +141,7 @@ def refusal(folder: Path, step: int) -> str | None:
 
 
 STRIDES = pytest.mark.parametrize("stride", [13, pytest.param(1, marks=pytest.mark.slow)])
-"""Steps of the disk from one trial to the next."""
+"""Number of disk operations from one trial to the next."""
 
 
 def before(folder: Path) -> None:
@@ -156,7 +156,7 @@ def later(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> int:
-    """How many changes of the disk the later run makes."""
+    """Number of disk operations of the later run."""
     folder = tmp_path_factory.mktemp("steps")
     counting = CountingDisk()
     before(folder)
@@ -171,7 +171,7 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def whole(found: dict[str, bytes], *allowed: dict[str, bytes]) -> bool:
-    """Every bundle's folder, and every zip, is entirely one of the allowed ones, or not there at all."""
+    """Each bundle's folder and zip is either absent or exactly one of the allowed versions."""
     for part in ("customer0/", "customer2/", "customer0.zip", "customer2.zip"):
         own = {name: content for name, content in found.items() if name.startswith(part)}
         if own and own not in [{n: c for n, c in tree.items() if n.startswith(part)} for tree in allowed]:
@@ -180,10 +180,10 @@ def whole(found: dict[str, bytes], *allowed: dict[str, bytes]) -> bool:
 
 
 @STRIDES
-def test_a_run_that_is_killed_at_any_step_leaves_whole_bundles_and_can_go_on(
+def test_run_killed_at_any_step_leaves_complete_bundles(
     tmp_path: Path, steps: int, wanted: dict[str, bytes], stride: int
 ) -> None:
-    """After a kill no folder and no zip is half written, and the next run ends where an undisturbed one would."""
+    """No folder or zip is incomplete, and the next run has the same result as an uninterrupted one."""
     assert steps > 20
     for step in range(0, steps, stride):
         folder = tmp_path / str(step)
@@ -199,10 +199,10 @@ def test_a_run_that_is_killed_at_any_step_leaves_whole_bundles_and_can_go_on(
 
 
 @STRIDES
-def test_a_disk_that_fails_at_any_step_leaves_whole_bundles_and_is_named(
+def test_disk_failure_at_any_step_leaves_complete_bundles(
     tmp_path: Path, steps: int, wanted: dict[str, bytes], stride: int
 ) -> None:
-    """A failed operation is an OutputError without a staging folder in it, or harmless; the next run completes."""
+    """The failure is ignored or raises an OutputError that does not mention a staging folder; the next run completes."""
     for step in range(0, steps, stride):
         folder = tmp_path / str(step)
         before(folder)
@@ -215,8 +215,8 @@ def test_a_disk_that_fails_at_any_step_leaves_whole_bundles_and_is_named(
         assert wanted == bundle_tree(bundles(later(folder))), step
 
 
-def test_an_interrupted_run_keeps_what_was_complete(tmp_path: Path) -> None:
-    """After Ctrl-C the bundles that were placed are remembered, and the next run writes the others alone."""
+def test_interrupted_run_keeps_completed_bundles(tmp_path: Path) -> None:
+    """Bundles completed before Ctrl-C are in the lock file, and the next run writes only the others."""
     manifest = world(tmp_path, 40)
 
     def interrupt(done: int) -> None:
@@ -233,8 +233,7 @@ def test_an_interrupted_run_keeps_what_was_complete(tmp_path: Path) -> None:
     assert [] == [path.name for path in again.folder.iterdir() if path.name.startswith(STAGING_PREFIX)]
 
 
-def test_two_runs_never_write_one_folder_at_once(tmp_path: Path) -> None:
-    """While one run holds the folder of bundles another is refused in words."""
+def test_concurrent_run_is_output_error(tmp_path: Path) -> None:
     manifest = world(tmp_path, 1)
 
     def second(_done: int) -> None:

@@ -1,4 +1,4 @@
-"""README.md of a bundle, the one thing to open: it tells of what is there, names what to send back, and links to it."""
+"""README.md of a bundle describes and links the files of the bundle, and lists what to send back."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ def page(manifest: Manifest, path: str) -> str:
 
 
 def switch(path: str, **changes: Any) -> str:
-    """A switch role's page."""
+    """The README of a switch role."""
     return page(manifest_of(0, switch_roles=[SWITCH_ROLE | changes]), path)
 
 
 def sent_back(text: str) -> str:
-    """What stands under the heading Send back."""
+    """The content of the section "Send back"."""
     return text.partition("## Send back\n")[2].partition("\n## ")[0].strip()
 
 
-def test_a_customer_is_told_who_asks_for_what_on_which_condition() -> None:
-    """Backend role, own role, external ID and session length stand at the top."""
+def test_readme_starts_with_principal_and_conditions() -> None:
+    """Backend role, customer role, external ID and session duration are at the top."""
     top = page(manifest_of(0, customers=[customer(0, external_id="id-of-acme")]), "customer0").partition("\n## ")[0]
 
     for fact in ("arn:aws:iam::111111111111:role/backend_role", "role/vendor/VendorAccess", "id-of-acme", "3600 seconds"):
         assert fact in top
 
 
-def test_all_four_ways_are_shown_in_their_order() -> None:
+def test_all_four_methods_are_listed_in_order() -> None:
     """Terraform, CloudFormation, AWS CLI, console."""
     text = page(manifest_of(1), "customer0")
 
     assert sorted(WAYS, key=text.index) == [way for way in WAYS if way in text]
 
 
-def test_a_way_that_the_bundle_has_not_is_not_told_of() -> None:
-    """With the Terraform files alone there is no word of the other ways, nor of a review."""
+def test_readme_omits_missing_files() -> None:
+    """With only the Terraform files, neither the other methods nor the review are mentioned."""
     files = readme_form(handovers(manifest_of(1))["customer0"], {"terraform/main.tf"})
     text = files["README.md"].decode()
 
@@ -56,22 +56,22 @@ def test_a_way_that_the_bundle_has_not_is_not_told_of() -> None:
     assert "review/" not in text
 
 
-def test_the_one_line_to_send_back_is_the_roles_arn_or_the_link() -> None:
-    """A customer sends the ARN, the trusting side the switch-role link, the trusted side nothing."""
+def test_value_to_send_back_is_role_arn_or_switch_role_link() -> None:
+    """A customer sends the ARN, the trusting side sends the switch-role link, and the trusted side sends nothing."""
     assert "arn:aws:iam::200000000000:role/vendor/VendorAccess" in sent_back(page(manifest_of(1), "customer0"))
     assert "https://signin.aws.amazon.com/switchrole?" in sent_back(switch("switch-roles/ops/trusting"))
     assert "Nothing." == sent_back(switch("switch-roles/ops/trusted"))
 
 
-def test_a_partition_without_a_public_console_sends_the_arn_back() -> None:
-    """Where there is no link the role's ARN stands in its place."""
+def test_arn_is_sent_back_in_partition_without_public_console() -> None:
+    """There is no switch-role link in such a partition."""
     text = switch("switch-roles/ops/trusting", partition="aws-iso")
 
     assert "arn:aws-iso:iam::900000000001:role/switched" in sent_back(text)
 
 
-def test_an_account_in_which_nothing_is_made_has_nothing_to_do() -> None:
-    """With `group_in: trusting` the trusted side's page shows no way and nothing to take back."""
+def test_account_without_resources_has_no_steps() -> None:
+    """With `group_in: trusting`, the trusted side's README has no deployment method and no removal steps."""
     text = switch("switch-roles/ops/trusted", group_in="trusting")
 
     assert "nothing to do" in text
@@ -80,8 +80,8 @@ def test_an_account_in_which_nothing_is_made_has_nothing_to_do() -> None:
 
 
 @pytest.mark.parametrize("path", ["switch-roles/ops/trusting", "switch-roles/ops/trusted"])
-def test_people_who_are_made_are_named(path: str) -> None:
-    """Users stand on the page of the account in which they are made."""
+def test_created_users_are_listed(path: str) -> None:
+    """In the README for the account in which they are created."""
     text = switch(path, group_in=path.rpartition("/")[2])
 
     assert "`reena`" in text
@@ -89,8 +89,8 @@ def test_people_who_are_made_are_named(path: str) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(manifests())
-def test_links_lead_to_files_and_values_stay_text(values: dict[str, Any]) -> None:
-    """Every link is a file of the bundle or the console's; no value of a manifest becomes markup."""
+def test_links_are_valid_and_values_are_escaped(values: dict[str, Any]) -> None:
+    """Each link points to a file of the bundle or to the console; values from the manifest never become markup."""
     for handover in handovers(Manifest.model_validate(values)).values():
         files = bundle_files(handover)
         text = files["README.md"].decode()
@@ -99,12 +99,12 @@ def test_links_lead_to_files_and_values_stay_text(values: dict[str, Any]) -> Non
         links = [str(token.attrs["href"]) for token in flat if token.type == "link_open"]
 
         assert [] == [link for link in links if link not in files]
-        assert 1 == sum(token.type == "html_block" for token in flat)  # the line that says who generated it
+        assert 1 == sum(token.type == "html_block" for token in flat)  # the line "generated by"
         assert [] == [token.content for token in flat if token.type in {"html_inline", "image"}]
 
 
-def test_two_external_ids_are_explained() -> None:
-    """During a rotation the page says why there are two; of one id it says nothing."""
+def test_two_external_ids_are_explained_during_rotation() -> None:
+    """With a single external ID there is no explanation."""
     said = "both are valid while the ID is rotated"
     both = customer(0, external_id="the-new-id", previous_external_id="the-old-id")
 
@@ -112,24 +112,24 @@ def test_two_external_ids_are_explained() -> None:
     assert said not in page(manifest_of(1), "customer0")
 
 
-def test_a_boundary_that_must_exist_is_named() -> None:
-    """AWS refuses a role whose boundary is not there: whoever applies it must know before."""
+def test_required_permissions_boundary_is_listed() -> None:
+    """AWS rejects a role whose permissions boundary does not exist."""
     boundary = "arn:aws:iam::900000000001:policy/limits"
 
     assert f"{boundary}`, which must exist before" in switch("switch-roles/ops/trusting", permissions_boundary=boundary)
     assert "must exist before" not in switch("switch-roles/ops/trusting")
 
 
-def test_people_made_beside_the_role_are_taken_away_as_well() -> None:
-    """With group_in: trusting the role is not all that was made in the account."""
+def test_removal_includes_users_created_next_to_the_role() -> None:
+    """With `group_in: trusting`, group and users are created in the account of the role."""
     said = "then the users, the group and the policies that were created for it"
 
     assert said in switch("switch-roles/ops/trusting", group_in="trusting")
     assert said not in switch("switch-roles/ops/trusting")
 
 
-def test_the_stacks_page_names_what_must_exist_and_sends_nothing_back_in_vain() -> None:
-    """The boundary before the deployment; outputs to send back only where there is something to send back."""
+def test_stack_instructions_list_boundary_and_outputs() -> None:
+    """The boundary is listed before the deployment; outputs to send back are listed only if there are any."""
     boundary = "arn:aws:iam::900000000001:policy/limits"
     manifest = manifest_of(0, switch_roles=[SWITCH_ROLE | {"permissions_boundary": boundary}])
     texts = {

@@ -1,4 +1,4 @@
-"""A bundle never holds another customer's data: every byte of it is searched."""
+"""A bundle never contains another customer's data: all of its bytes are searched."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rolecall_generator.manifest.models import Manifest
 
 
 def own_words(number: int) -> dict[str, str]:
-    """Words and ids of one customer that no one else has, by what they are used for."""
+    """Values that only this customer has, by field."""
     return {what: f"{what}of{'abc'[number]}{number}zq" for what in (
         "name", "role", "path", "new", "old", "tag", "set", "action", "bucket", "boundary", "group", "user", "description",
     )} | {"account": f"{number + 3}{number + 3}4455667788"}  # fmt: skip
@@ -69,15 +69,15 @@ OPTIONS = st.fixed_dictionaries(
 
 
 def all_bytes(files: dict[str, bytes]) -> bytes:
-    """Names and contents, PDFs unpacked."""
+    """Names and contents of all files; PDF streams are decompressed."""
     contents = (pdf_bytes(content) if name.endswith(".pdf") else content for name, content in files.items())
     return b"\n".join((*(name.encode() for name in files), *contents))
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.tuples(OPTIONS, OPTIONS), st.sampled_from(["explicit", "fixed-role-name"]))
-def test_no_byte_of_a_bundle_is_about_another_customer(options: tuple[dict[str, Any], ...], grant: str) -> None:
-    """Ids, names, external IDs, tags, permissions of one customer or switch role occur in its own bundles alone."""
+def test_bundle_contains_no_data_of_other_customers(options: tuple[dict[str, Any], ...], grant: str) -> None:
+    """IDs, names, external IDs, tags and permissions of a customer or switch role occur only in its own bundles."""
     customers = [customer(number, chosen) for number, chosen in enumerate(options)]
     if grant == "fixed-role-name":
         customers = [entry | {"role": "shared", "path": "/"} for entry in customers]
@@ -101,8 +101,8 @@ def test_no_byte_of_a_bundle_is_about_another_customer(options: tuple[dict[str, 
         assert own_words(owner)["account"].encode() in searched
 
 
-def test_the_search_looks_into_packed_streams() -> None:
-    """What a PDF says is found in its unpacked bytes: the account's id on the reviewer's page."""
+def test_search_covers_compressed_pdf_streams() -> None:
+    """The account ID is found in the decompressed bytes of the review PDF."""
     manifest = Manifest.model_validate(
         {"version": 1, "backend": {"account_id": "111111111111"}, "customers": [
             {"name": "acme", "account_id": "222222222222", "external_id": "id-of-acme", "permissions": []}

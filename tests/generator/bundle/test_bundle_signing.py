@@ -1,4 +1,4 @@
-"""Signatures of a bundle's checksums: made and checked by the user's own program, no key in our hands."""
+"""Signatures of a bundle's checksums, created and verified by the user's own program; rolecall never reads a key."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from rolecall_generator.errors import SelectionError, ToolError
 @pytest.mark.parametrize(
     ("program", "signature"), [("minisign", "SHA256SUMS.minisig"), ("sigstore", "SHA256SUMS.sigstore.json")]
 )
-def test_the_signature_lies_beside_the_checksums_in_folder_and_zip(
+def test_signature_is_next_to_checksums_in_folder_and_zip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, signature: str
 ) -> None:
-    """Whichever program signs, its signature is a file of the bundle, and the bundle passes its check."""
+    """With each supported program, the signature is a file of the bundle, and the bundle passes its check."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", program)))
     done = bundles(world(tmp_path, 2), signer=Signer(program))
 
@@ -32,8 +32,8 @@ def test_the_signature_lies_beside_the_checksums_in_folder_and_zip(
     assert (done.folder / "customer1" / signature).is_file()
 
 
-def test_a_signed_bundle_that_did_not_change_is_not_signed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second run with the same program leaves everything as it is; one without signatures takes them away."""
+def test_unchanged_signed_bundle_is_not_signed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run with the same program changes nothing; a run without a program removes the signatures."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
     manifest = world(tmp_path, 1)
     bundles(manifest, signer=Signer("minisign"))
@@ -44,8 +44,8 @@ def test_a_signed_bundle_that_did_not_change_is_not_signed_again(tmp_path: Path,
     assert not (done.folder / "customer0" / "SHA256SUMS.minisig").exists()
 
 
-def test_the_key_is_named_to_minisign_and_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program gets the key's path and a comment without a time; a key that does not exist is its own affair."""
+def test_key_path_is_passed_to_minisign_and_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """minisign receives the key's path and a comment without a timestamp; rolecall does not check that the key exists."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
     done = bundles(world(tmp_path, 1), signer=Signer("minisign", "/nowhere/secret.key"))
 
@@ -55,10 +55,10 @@ def test_the_key_is_named_to_minisign_and_never_read(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("program", ["minisign", "sigstore"])
-def test_a_missing_program_is_named_with_where_to_get_it(
+def test_missing_program_is_reported_with_install_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
-    """Without the program nothing is written, and the message says where it is to be had."""
+    """Nothing is written, and the hint says how to install the program."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(ToolError, match=rf"{program} is not on PATH\n  hint: install it: https://"):
@@ -66,8 +66,8 @@ def test_a_missing_program_is_named_with_where_to_get_it(
     assert not (tmp_path / "output").exists()
 
 
-def test_a_program_that_fails_leaves_the_bundle_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signer's failure ends the run with its exit code in the message; no bundle is without its signature."""
+def test_failed_signing_program_leaves_bundle_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error has the program's exit code, and no bundle is written without its signature."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign", body="raise SystemExit(3)")))
     manifest = world(tmp_path, 1)
     before = bundle_tree(bundles(manifest))
@@ -77,8 +77,8 @@ def test_a_program_that_fails_leaves_the_bundle_as_it_was(tmp_path: Path, monkey
     assert before == bundle_tree(bundles(manifest))
 
 
-def test_a_signature_that_was_asked_for_must_be_there_and_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None, a good one, and one of other checksums."""
+def test_required_signature_must_be_present_and_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing signature, a valid one, and one of other checksums."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
     manifest = world(tmp_path, 1)
     key = RequiredSigner(public_key="RWQ")
@@ -93,8 +93,8 @@ def test_a_signature_that_was_asked_for_must_be_there_and_fit(tmp_path: Path, mo
     assert "signature verification failed: Signature verification failed" == problem.what
 
 
-def test_a_sigstore_identity_counts_with_its_issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program is asked for both; another identity does not count, one without issuer is a slip."""
+def test_sigstore_identity_requires_issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are passed to the program; another identity is rejected, and an identity without issuer is a usage error."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "sigstore")))
     folder = bundles(world(tmp_path, 1), signer=Signer("sigstore")).folder / "customer0"
 
@@ -105,8 +105,8 @@ def test_a_sigstore_identity_counts_with_its_issuer(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.skipif(shutil.which("minisign") is None, reason="no minisign on PATH")
-def test_the_real_minisign_signs_and_checks(tmp_path: Path) -> None:
-    """With a key pair of its own: the same bundle has the same signature, another key's does not count."""
+def test_minisign_signs_and_verifies(tmp_path: Path) -> None:
+    """With minisign on PATH and a new key pair: signatures are reproducible, and another key's signature is rejected."""
     for name in ("mine", "other"):
         subprocess.run(
             ["minisign", "-G", "-W", "-p", f"{name}.pub", "-s", f"{name}.key"], cwd=tmp_path, check=True, capture_output=True

@@ -1,4 +1,4 @@
-"""`gen bundle-check`: every changed, missing and added file is named; a zip from someone else is read with suspicion."""
+"""`gen bundle-check` reports every changed, missing and added file, and rejects unsafe zip files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check(path: Path) -> BundleVerification:
 
 
 def packed(path: Path, entries: dict[str, bytes]) -> Path:
-    """A zip with these names as they stand, whatever they are."""
+    """A zip with exactly these names."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in entries.items():
             archive.writestr(zipfile.ZipInfo(name), content)
@@ -42,7 +42,7 @@ def packed(path: Path, entries: dict[str, bytes]) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a real run's bundles."""
+    """The folder with the bundles of a real run."""
     return bundles(world(tmp_path_factory.mktemp("made"), 1)).folder
 
 
@@ -50,8 +50,8 @@ def folder_of(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made / "customer0", tmp_path / "customer0"))
 
 
-def test_bundles_as_they_were_made_pass(made: Path) -> None:
-    """Folder and zip hold the same number of files, and nothing is found."""
+def test_unmodified_bundles_pass(made: Path) -> None:
+    """Folder and zip have the same number of files and no findings."""
     folder, zipped = check(made / "customer0"), check(made / "customer0.zip")
 
     assert ((), (), "not signed") == (folder.problems, zipped.problems, folder.signature)
@@ -73,10 +73,10 @@ def test_bundles_as_they_were_made_pass(made: Path) -> None:
     ],
     ids=["changed", "missing", "added", "no sums", "bad sums", "link"],
 )
-def test_what_was_done_to_a_folder_is_named(
+def test_modified_folder_has_finding_with_file_name(
     made: Path, tmp_path: Path, change: Callable[[Path], object], said: list[tuple[str, str]]
 ) -> None:
-    """Each kind of change is found, with the file's name and nothing else."""
+    """For each kind of change, only the changed file is reported."""
     folder = folder_of(made, tmp_path)
     change(folder)
 
@@ -84,8 +84,8 @@ def test_what_was_done_to_a_folder_is_named(
 
 
 @given(st.data())
-def test_any_changed_byte_of_a_zips_content_is_found(data: st.DataObject) -> None:
-    """Whatever file is changed however, the check names it."""
+def test_changed_file_in_zip_is_found(data: st.DataObject) -> None:
+    """For any file and any change, the finding has the file's name."""
     name = data.draw(st.sampled_from(sorted(FILES)))
     content = data.draw(st.binary(max_size=20).filter(lambda content: content != FILES[name]))
     path = io.BytesIO(zip_bytes({**GOOD, name: content}, "acme"))
@@ -99,10 +99,10 @@ def test_any_changed_byte_of_a_zips_content_is_found(data: st.DataObject) -> Non
         "../evil", "acme/../../evil", "/etc/evil", "acme//evil", "acme/./evil", "acme\\..\\evil", "C:/evil", "acme/a\0b",
     ],
 )  # fmt: skip
-def test_a_zips_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
-    """Absolute names, parents, back slashes, drives and NULs are named; a bundle has none."""
+def test_unsafe_name_in_zip_is_rejected(tmp_path: Path, name: str) -> None:
+    """Absolute paths, parent folders, backslashes, drive letters and NUL characters are reported."""
     good = {f"acme/{each}": content for each, content in GOOD.items()}
-    # zipfile cleans names when it makes an entry: put the odd one into the finished bytes.
+    # zipfile sanitizes names of new entries, so the unsafe name is inserted into the finished bytes.
     place = "acme/" + "x" * (len(name) - 5) if len(name) > 5 else "x" * len(name)
     path = packed(tmp_path / "it.zip", {**good, place: b"evil"})
     path.write_bytes(path.read_bytes().replace(place.encode(), name.encode()))
@@ -110,8 +110,7 @@ def test_a_zips_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) 
     assert "has a path outside the bundle's folder" in [what for _, what in told(check(path))]
 
 
-def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
-    """An entry that would unpack to a symbolic link is named."""
+def test_symbolic_link_in_zip_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "it.zip"
     path.write_bytes(zip_bytes(GOOD, "acme"))
     with zipfile.ZipFile(path, "a") as archive:
@@ -122,8 +121,8 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
     assert [("acme/link", "is a symbolic link or not a regular file")] == told(check(path))
 
 
-def test_a_file_that_is_in_a_zip_twice_is_refused(tmp_path: Path) -> None:
-    """What is checked must be what is unpacked: of two entries with one name no one knows which."""
+def test_duplicate_name_in_zip_is_rejected(tmp_path: Path) -> None:
+    """Tools differ in which of the two entries they extract."""
     path = tmp_path / "it.zip"
     path.write_bytes(zip_bytes(GOOD, "acme"))
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
@@ -132,16 +131,16 @@ def test_a_file_that_is_in_a_zip_twice_is_refused(tmp_path: Path) -> None:
     assert ("acme/README.md", "occurs twice in the zip") in told(check(path))
 
 
-def test_a_second_folder_in_a_zip_is_named(tmp_path: Path) -> None:
-    """Files next to the bundle's folder are additional files."""
+def test_second_folder_in_zip_is_reported(tmp_path: Path) -> None:
+    """Files outside of the bundle's folder are additional files."""
     path = packed(tmp_path / "it.zip", {**{f"acme/{name}": content for name, content in GOOD.items()}, "other/x": b"x"})
 
     assert not check(path).ok
     assert any("other/x" in problem.file for problem in check(path).problems)
 
 
-def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    """A zip that claims more than any bundle holds is refused before anything of it is read."""
+def test_zip_bomb_is_not_extracted(tmp_path: Path) -> None:
+    """A zip that declares a larger size than any bundle is rejected before any entry is read."""
     path = tmp_path / "it.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("acme/big", bytes(65 * 1024 * 1024))
@@ -152,8 +151,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"text"])
-def test_what_is_no_zip_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
-    """A message, not a traceback."""
+def test_file_that_is_not_a_zip_is_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "it.zip"
     path.write_bytes(content)
 
@@ -162,8 +160,8 @@ def test_what_is_no_zip_is_said_to_be_none(tmp_path: Path, content: bytes) -> No
 
 
 @given(st.binary(min_size=1, max_size=3), st.integers(min_value=0))
-def test_a_damaged_zip_ends_in_words(noise: bytes, place: int) -> None:
-    """Noise anywhere in a zip is either found, harmless to the files, or an error of ours."""
+def test_damaged_zip_is_finding_or_error(noise: bytes, place: int) -> None:
+    """Random bytes anywhere in a zip cause a finding, leave the files intact, or raise an error of rolecall."""
     good = zip_bytes(GOOD, "acme")
     start = place % len(good)
     path = io.BytesIO(good[:start] + noise + good[start + len(noise) :])
@@ -174,14 +172,13 @@ def test_a_damaged_zip_ends_in_words(noise: bytes, place: int) -> None:
     assert found.files <= len(GOOD)
 
 
-def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A path that leads nowhere is an error with its name."""
+def test_missing_bundle_is_error_with_path(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"nobody\.zip: bundle not found"):
         check(tmp_path / "nobody.zip")
 
 
-def test_a_zips_file_that_does_not_unpack_was_changed(made: Path, tmp_path: Path) -> None:
-    """One flipped bit in the packed bytes is a finding with the file's name, not a zip that no one can read."""
+def test_zip_entry_that_cannot_be_extracted_is_reported_as_changed(made: Path, tmp_path: Path) -> None:
+    """One flipped bit in compressed data is a finding with the file's name; the zip is still readable."""
     content = bytearray((made / "customer0.zip").read_bytes())
     with zipfile.ZipFile(made / "customer0.zip") as archive:
         entry = archive.getinfo("customer0/review/review.md")
@@ -191,16 +188,16 @@ def test_a_zips_file_that_does_not_unpack_was_changed(made: Path, tmp_path: Path
     assert [("review/review.md", "was changed")] == told(check(tmp_path / "bent.zip"))
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    """What is neither folder nor file is refused at once."""
+def test_named_pipe_is_rejected_without_blocking(tmp_path: Path) -> None:
+    """Anything other than a folder or a regular file is rejected immediately."""
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(OutputError, match="is neither a folder nor a file"):
         check(tmp_path / "pipe")
 
 
-def test_of_a_bomb_its_size_is_said_and_nothing_else(tmp_path: Path) -> None:
-    """How many files and MiB it claims; that SHA256SUMS was not looked for is no problem of its own."""
+def test_zip_bomb_has_only_the_size_finding(tmp_path: Path) -> None:
+    """The finding has the number of files and MiB; a missing SHA256SUMS is not reported in addition."""
     (problem,) = check(packed(tmp_path / "bomb.zip", {"customer0/zeros": bytes(65 * 1024 * 1024)})).problems
 
     assert "exceeds the size limit of a bundle (1 file, 65.0 MiB); not opened" == problem.what

@@ -1,4 +1,4 @@
-"""`gen bundle` as one call: what is written, that it is the same everywhere, and what is never touched."""
+"""`gen bundle` as a function call: which files are written, reproducibility, and files that are not touched."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.generate import generate
 
 
-def test_a_customer_gets_a_folder_and_a_zip_with_the_same_files(tmp_path: Path) -> None:
-    """The zip holds the folder's files below the bundle's name, and SHA256SUMS names all of them but itself."""
+def test_customer_has_folder_and_zip_with_the_same_files(tmp_path: Path) -> None:
+    """The zip contains the folder's files under the bundle's name; SHA256SUMS lists all files except itself."""
     done = bundles(world(tmp_path, 1))
     files = tree(done.folder / "customer0")
 
@@ -28,8 +28,8 @@ def test_a_customer_gets_a_folder_and_a_zip_with_the_same_files(tmp_path: Path) 
     assert sorted(files.keys() - {"SHA256SUMS"}) == named
 
 
-def test_a_bundle_holds_every_form(tmp_path: Path) -> None:
-    """The four ways, the page to start with, the review and the checksums are there."""
+def test_bundle_contains_every_form(tmp_path: Path) -> None:
+    """The four deployment methods, the README, the review and the checksums."""
     done = bundles(world(tmp_path, 1))
 
     assert {"README.md", "SHA256SUMS", "terraform", "cloudformation", "aws-cli", "console", "review"} == {
@@ -37,15 +37,15 @@ def test_a_bundle_holds_every_form(tmp_path: Path) -> None:
     }
 
 
-def test_both_sides_of_a_switch_role_get_a_bundle(tmp_path: Path) -> None:
-    """A switch role's bundles lie below switch-roles/NAME; the backend gets none."""
+def test_both_sides_of_switch_role_have_a_bundle(tmp_path: Path) -> None:
+    """They are below switch-roles/NAME; the backend has no bundle."""
     done = bundles(world(tmp_path, 1, switch_roles=[SWITCH_ROLE]))
 
     assert ("customer0", "switch-roles/ops/trusting", "switch-roles/ops/trusted") == done.report.created
 
 
-def test_the_terraform_module_is_that_of_gen_terraform(tmp_path: Path) -> None:
-    """Byte for byte the files that gen terraform writes, after any number of its runs."""
+def test_terraform_module_equals_output_of_gen_terraform(tmp_path: Path) -> None:
+    """The files are identical, also after several runs of `gen terraform`."""
     manifest = world(tmp_path)
     generate(manifest, tmp_path / "output")
     done = bundles(manifest)
@@ -54,8 +54,8 @@ def test_the_terraform_module_is_that_of_gen_terraform(tmp_path: Path) -> None:
         assert content == (done.folder / "customer1" / "terraform" / name).read_bytes()
 
 
-def test_another_folder_umask_and_time_zone_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bundles are reproducible byte for byte, the zips included."""
+def test_bundles_do_not_depend_on_folder_umask_and_time_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundles are reproducible byte for byte, including the zips."""
     first = bundle_tree(bundles(world(tmp_path / "a")))
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
     before = os.umask(0o077)
@@ -67,8 +67,8 @@ def test_another_folder_umask_and_time_zone_give_the_same_bytes(tmp_path: Path, 
     assert first == second
 
 
-def test_many_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
-    """Bundles that are shared out among processes come out as in one process, in the manifest's order."""
+def test_worker_processes_write_the_same_bundles(tmp_path: Path) -> None:
+    """The bundles are identical to those of a single process, in the manifest's order."""
     alone = bundles(world(tmp_path / "one", 34), processes=1)
     shared = bundles(world(tmp_path / "two", 34), processes=2)
 
@@ -76,8 +76,8 @@ def test_many_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
     assert alone.report == shared.report
 
 
-def test_scripts_may_be_run_in_the_folder_and_in_the_zip(tmp_path: Path) -> None:
-    """apply.sh and remove.sh are executable, no other file is."""
+def test_scripts_are_executable_in_folder_and_zip(tmp_path: Path) -> None:
+    """Only apply.sh and remove.sh are executable."""
     done = bundles(world(tmp_path, 1))
     on_disk = {path.name for path in (done.folder / "customer0").rglob("*") if path.is_file() and os.access(path, os.X_OK)}
     with zipfile.ZipFile(done.folder / "customer0.zip") as archive:
@@ -90,16 +90,16 @@ def test_scripts_may_be_run_in_the_folder_and_in_the_zip(tmp_path: Path) -> None
     }
 
 
-def test_stored_zips_hold_the_bytes_as_they_are(tmp_path: Path) -> None:
-    """With `stored` nothing depends on the zlib at hand."""
+def test_stored_zip_is_uncompressed(tmp_path: Path) -> None:
+    """With `stored`, the bytes do not depend on the installed zlib."""
     done = bundles(world(tmp_path, 1), stored=True)
 
     with zipfile.ZipFile(done.folder / "customer0.zip") as archive:
         assert {zipfile.ZIP_STORED} == {entry.compress_type for entry in archive.infolist()}
 
 
-def test_a_second_run_touches_nothing(tmp_path: Path) -> None:
-    """When nothing changed no file and no folder of a bundle is written again."""
+def test_second_run_writes_nothing(tmp_path: Path) -> None:
+    """The files and folders of unchanged bundles are not written again."""
     manifest = world(tmp_path)
     done = bundles(manifest)
     before = times(done.folder / "customer0") | times(done.folder / "customer1.zip")
@@ -110,7 +110,7 @@ def test_a_second_run_touches_nothing(tmp_path: Path) -> None:
     assert ("customer0", "customer1", "customer2") == again.report.unchanged
 
 
-def test_only_the_changed_customers_bundle_is_written_anew(tmp_path: Path) -> None:
+def test_only_the_changed_customers_bundle_is_written(tmp_path: Path) -> None:
     """A changed external ID changes one bundle."""
     bundles(world(tmp_path))
     changed = [customer(0), customer(1, external_id="another-one"), customer(2)]
@@ -121,8 +121,8 @@ def test_only_the_changed_customers_bundle_is_written_anew(tmp_path: Path) -> No
     assert b"another-one" in (done.folder / "customer1" / "terraform" / "main.tf").read_bytes()
 
 
-def test_named_bundles_alone_are_written(tmp_path: Path) -> None:
-    """A name chooses; all others stay as they are, also when they are no longer planned."""
+def test_only_named_bundles_are_written(tmp_path: Path) -> None:
+    """All other bundles are kept, also those that are no longer planned."""
     bundles(world(tmp_path, 3))
     done = bundles(write_manifest(tmp_path, customer(0, external_id="another-one"), customer(1)), names=["customer0"])
 
@@ -132,16 +132,16 @@ def test_named_bundles_alone_are_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "said"), [("customer9", "did you mean customer"), ("backend", "apply it yourself")])
-def test_a_name_without_a_bundle_is_a_slip(tmp_path: Path, name: str, said: str) -> None:
-    """An unknown name and the backend are refused before anything is written."""
+def test_name_without_bundle_is_usage_error(tmp_path: Path, name: str, said: str) -> None:
+    """An unknown name and the backend are rejected before anything is written."""
     with pytest.raises(SelectionError, match=said):
         bundles(world(tmp_path), names=[name])
 
     assert not (tmp_path / "output").exists()
 
 
-def test_the_template_url_carries_the_customers_name(tmp_path: Path) -> None:
-    """With a base the quick-create link points at this customer's template."""
+def test_template_url_includes_the_customers_name(tmp_path: Path) -> None:
+    """With a base URL, the quick-create link points to this customer's template."""
     done = bundles(world(tmp_path, 1), template_url_base="https://templates.example.com/x/")
     page = (done.folder / "customer0" / "cloudformation" / "README.md").read_text()
 
@@ -151,8 +151,8 @@ def test_the_template_url_carries_the_customers_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "names", [("switch-roles", "b"), ("a", "A.zip"), ("rolecall.lock.json", "b")], ids=["folder", "zip", "lock"]
 )
-def test_bundles_that_would_lie_in_one_place_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
-    """A customer whose folder or zip would be another's, or the lock, is named, and nothing is written."""
+def test_conflicting_bundle_paths_are_rejected(tmp_path: Path, names: tuple[str, str]) -> None:
+    """A customer whose folder or zip conflicts with another bundle or the lock file is reported, and nothing is written."""
     manifest = write_manifest(tmp_path, *(customer(number, name=name) for number, name in enumerate(names)))
 
     with pytest.raises(OutputError, match="another name"):

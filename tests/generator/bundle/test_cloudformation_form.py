@@ -1,4 +1,4 @@
-"""The CloudFormation form: bound to its account, nothing in it a function that we did not write, deployable as it says."""
+"""The CloudFormation form: restricted to its account, without unintended intrinsic functions, deployable as documented."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def notes(path: str) -> Module:
 
 
 def functions(value: Any) -> list[str]:
-    """Every function in a template's value, as CloudFormation would find it."""
+    """All intrinsic functions in a value of the template."""
     if isinstance(value, dict):
         own = [key for key in value if key == "Ref" or key.startswith("Fn::")]
         return own + [name for item in value.values() for name in functions(item)]
     return [name for item in value for name in functions(item)] if isinstance(value, list) else []
 
 
-def test_a_rule_binds_the_template_to_its_account() -> None:
-    """CloudFormation looks at rules before it makes anything, and says whose template it is."""
+def test_rule_restricts_template_to_its_account() -> None:
+    """CloudFormation evaluates rules before it creates resources; the assertion names the account."""
     (assertion,) = template(notes("customers/account1"))["Rules"]["RightAccount"]["Assertions"]
 
     assert {"Fn::Equals": [{"Ref": "AWS::AccountId"}, "222222222222"]} == assertion["Assert"]
     assert "belongs to 222222222222 (account1)" in assertion["AssertDescription"]
 
 
-def test_the_outputs_are_the_terraform_modules() -> None:
-    """Role and external ID for the customer; account, link, group and users for the people's account."""
+def test_outputs_equal_those_of_the_terraform_module() -> None:
+    """Role and external ID for a customer; account, link, group and users for the trusted account."""
     customer = template(notes("customers/account1"))["Outputs"]
     people = template(notes("switch-roles/reena-in-sumesh/trusted"))["Outputs"]
 
@@ -61,8 +61,8 @@ def test_the_outputs_are_the_terraform_modules() -> None:
     assert ["AccountId", "SwitchRoleUrl", "GroupName", "UserNames"] == list(people)
 
 
-def test_the_first_password_is_asked_for_and_never_shown() -> None:
-    """It is a NoEcho parameter without a default; nothing else of the template holds or puts it out."""
+def test_first_password_is_noecho_parameter() -> None:
+    """It has no default, and no other part of the template contains or outputs it."""
     whole = template(notes("switch-roles/reena-in-sumesh/trusted"))
     parameter = whole["Parameters"]["FirstPasswordReena"]
 
@@ -71,8 +71,8 @@ def test_the_first_password_is_asked_for_and_never_shown() -> None:
     assert 1 == json.dumps(whole).count('"Ref": "FirstPasswordReena"')
 
 
-def test_only_resources_parameters_and_the_account_are_referred_to() -> None:
-    """A policy that speaks of ${aws:username} stays text: there is no Fn::Sub, and no other function on values."""
+def test_only_resources_parameters_and_account_id_are_referenced() -> None:
+    """A policy with ${aws:username} is unchanged: there is no Fn::Sub, and no other function in values."""
     whole = template(module_of(everything(existing=True)))
 
     assert {"Ref", "Fn::Equals", "Fn::GetAtt", "Fn::Join"} >= set(functions(whole))
@@ -88,8 +88,8 @@ def references(value: Any) -> list[str]:
     return [name for item in value for name in references(item)] if isinstance(value, list) else []
 
 
-def test_principals_that_exist_are_no_resources() -> None:
-    """They are named by policies, inline policies and memberships, so that deleting the stack leaves them."""
+def test_existing_principals_are_not_resources() -> None:
+    """Policies, inline policies and memberships refer to them by name, so that deleting the stack keeps them."""
     resources = template(module_of(everything(existing=True)))["Resources"]
     made = [item["Properties"].get("UserName") or item["Properties"].get("GroupName") for item in resources.values()]
     added = [item["Properties"] for item in resources.values() if item["Type"] == "AWS::IAM::UserToGroupAddition"]
@@ -102,8 +102,8 @@ def test_principals_that_exist_are_no_resources() -> None:
     assert {f"AWS::IAM::{name}" for name in types} == {item["Type"] for item in resources.values()}
 
 
-def test_a_foreign_policy_on_an_existing_group_is_refused() -> None:
-    """CloudFormation has no resource for it, so the form says so instead of losing it."""
+def test_managed_policy_on_existing_group_is_rejected() -> None:
+    """CloudFormation has no resource for this attachment, so the form raises an error."""
     access = Access.of(Group(f"{ARN}:group/people", attached=frozenset({"arn:aws:iam::aws:policy/X"}), existing=True))
 
     with pytest.raises(CloudFormationError, match=r"X cannot be attached to .*people") as caught:
@@ -113,8 +113,8 @@ def test_a_foreign_policy_on_an_existing_group_is_refused() -> None:
 
 
 @pytest.mark.parametrize("key", ["Ref", "Fn::Sub", "Condition", "Transform"])
-def test_a_condition_that_reads_like_a_function_is_refused(key: str) -> None:
-    """`{"Ref": ...}` in a policy would be looked up instead of compared."""
+def test_condition_with_name_of_a_function_is_rejected(key: str) -> None:
+    """CloudFormation would resolve `{"Ref": ...}` in a policy."""
     bad = PolicyDocument((Statement("Allow", ("s3:*",), ("*",), conditions=(Condition("StringLike", key, ("Role",)),)),))
 
     with pytest.raises(CloudFormationError, match=f"the condition '{key}'"):
@@ -129,8 +129,8 @@ def test_a_condition_that_reads_like_a_function_is_refused(key: str) -> None:
     ],
     ids=["description", "resource"],
 )
-def test_a_stored_secret_is_never_fetched(change: dict[str, Any]) -> None:
-    """CloudFormation replaces `{{resolve:...}}` in any text and knows no escape for it: refused, with the module."""
+def test_dynamic_reference_is_rejected(change: dict[str, Any]) -> None:
+    """CloudFormation resolves `{{resolve:...}}` in any string and has no escape for it; the error names the module."""
     with pytest.raises(CloudFormationError, match="which CloudFormation would replace") as caught:
         cloudformation_form(handover(module_of(with_role(**change))))
 
@@ -143,15 +143,15 @@ def with_role(**changes: Any) -> Access:
     return Access.of(replace(plain, **changes))
 
 
-def test_logical_ids_depend_on_the_name_alone_and_never_meet() -> None:
-    """Adding a policy changes no other resource's id; a-b, ab and a.b are three."""
+def test_logical_ids_depend_only_on_the_name_and_are_unique() -> None:
+    """Adding a policy changes no other logical ID; a-b, ab and a.b have three different IDs."""
     assert "PolicyAb" == logical_id("Policy", "ab")
     assert 3 == len({logical_id("Policy", name) for name in ("a-b", "ab", "a.b")})
     assert all(logical_id("User", name).isalnum() for name in ("a-b", "é" * 3, "_+=,.@-"))
 
 
-def test_nothing_to_make_is_said_and_no_template_is_written() -> None:
-    """A template needs a resource; where group and users live elsewhere there is none."""
+def test_no_template_is_written_for_empty_module() -> None:
+    """A template needs at least one resource; there is none if group and users are in another account."""
     files = cloudformation_form(handover(module_of(Access(), kind=ModuleKind.TRUSTED)))
 
     assert [README] == list(files)
@@ -166,8 +166,8 @@ def test_nothing_to_make_is_said_and_no_template_is_written() -> None:
         ("aws-us-gov", "https://console.amazonaws-us-gov.com/cloudformation/home?region=us-gov-west-1#"),
     ],
 )
-def test_the_quick_create_link_leads_to_the_partitions_console(partition: str, host: str) -> None:
-    """Template and stack name are filled in, whatever signs the template's address has."""
+def test_quick_create_link_points_to_the_partitions_console(partition: str, host: str) -> None:
+    """Template URL and stack name are filled in and escaped."""
     module = module_of(everything(existing=False), kind=ModuleKind.CUSTOMER, partition=partition)
     link = quick_create_link(module, "https://b.s3.amazonaws.com/a b&c.json")
 
@@ -175,32 +175,32 @@ def test_the_quick_create_link_leads_to_the_partitions_console(partition: str, h
     assert f"{host}/stacks/create/review?{query}" == link
 
 
-def test_without_a_public_console_there_is_no_link() -> None:
-    """Nothing is guessed for partitions whose console host is not documented."""
+def test_partition_without_public_console_has_no_link() -> None:
+    """There is no link for partitions whose console host is not documented."""
     module = module_of(everything(existing=False), partition="aws-iso")
 
     assert None is quick_create_link(module, "https://b.s3.amazonaws.com/t.json")
     assert "Upload a template file" in readme(module, "https://b.s3.amazonaws.com/t.json")
 
 
-def test_the_readme_names_what_cloudformation_cannot_do() -> None:
-    """Tags of managed policies are listed for those who want them."""
+def test_readme_lists_what_cloudformation_cannot_do() -> None:
+    """Tags of managed policies are listed, so that they can be added by hand."""
     text = readme(module_of(everything(existing=False)))
 
     assert "CloudFormation cannot tag managed policies" in text
     assert f"`arn:aws:iam::{ACCOUNT}:policy/x/p`: `team` = `a b`" in text
 
 
-def test_a_long_template_goes_through_a_bucket() -> None:
-    """51,200 bytes go with the call; beyond that the command asks for a bucket."""
+def test_large_template_needs_a_bucket() -> None:
+    """Up to 51,200 bytes are passed in the call; above that the command has an option for an S3 bucket."""
     many = PolicyDocument(tuple(Statement("Allow", ("s3:GetObject",), (f"arn:aws:s3:::b{n}/*",)) for n in range(400)))
 
     assert "--s3-bucket" not in readme(module_of(with_role()))
     assert "--s3-bucket" in readme(module_of(with_role(inline={"x": many})))
 
 
-def test_the_same_handover_gives_the_same_bytes() -> None:
-    """Nothing depends on the order of sets."""
+def test_output_is_reproducible() -> None:
+    """It does not depend on the iteration order of sets."""
     module = module_of(everything(existing=True))
     (role,) = module.access.roles.values()
     turned = replace(role, attached=frozenset(sorted(role.attached, reverse=True)), tags=dict(sorted(role.tags.items())))
@@ -209,15 +209,15 @@ def test_the_same_handover_gives_the_same_bytes() -> None:
     assert cloudformation_form(handover(module)) == cloudformation_form(handover(other))
 
 
-def test_a_customers_files_speak_of_no_other_customer() -> None:
-    """Account, external ID and name of customer 1 are in none of customer 0's files."""
+def test_files_contain_no_data_of_other_customers() -> None:
+    """Account ID, external ID and name of customer 1 are in none of customer 0's files."""
     first, second = handed_over(manifest_of(2))
     text = b"".join(cloudformation_form(handover(first)).values()).decode()
 
     assert [] == [word for word in (second.subject, second.account.account_id, "external-id-1") if word in text]
 
 
-def test_a_role_without_trust_is_no_module() -> None:
-    """What exists already and is only looked up cannot be made."""
+def test_role_without_trust_policy_is_rejected() -> None:
+    """Existing roles cannot be created by a template."""
     with pytest.raises(ValueError, match="has no trust policy"):
         cloudformation_form(handover(module_of(Access.of(Role(f"{ARN}:role/r", None)))))

@@ -1,4 +1,4 @@
-"""cfn-lint, AWS's own linter with the registry's schemas, has nothing to say against our templates."""
+"""cfn-lint, with the resource schemas of the CloudFormation registry, has no findings in the templates."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-wes
 
 @functools.cache
 def rules() -> Any:
-    """All rules for errors and warnings, read once: that takes longer than the linting."""
+    """All rules for errors and warnings, loaded once because loading takes longer than linting."""
     return get_rules([], [], ["E", "W"])
 
 
 def findings(module: Module, *, policies: bool = True) -> list[str]:
-    """Errors and warnings, each with its rule; without `policies` not those on a policy's own text."""
+    """Errors and warnings, each with its rule; without `policies`, those in policy documents are left out."""
     text = template_text(module, "accounts.yaml")
     if text is None:
         return []
@@ -40,37 +40,35 @@ def findings(module: Module, *, policies: bool = True) -> list[str]:
 
 
 @pytest.mark.parametrize("path", sorted(module.path for module in handed_over(notes_manifest())))
-def test_the_notes_templates_are_clean(path: str) -> None:
-    """Every module of the notes: no error, no warning."""
+def test_templates_of_example_accounts_have_no_findings(path: str) -> None:
     (module,) = (module for module in handed_over(notes_manifest()) if module.path == path)
 
     assert [] == findings(module)
 
 
 @pytest.mark.parametrize("partition", REGIONS)
-def test_every_kind_of_resource_is_clean(partition: str) -> None:
-    """Everything that a module may hold, against the resource schemas of each partition that cfn-lint knows."""
+def test_every_kind_of_resource_has_no_findings(partition: str) -> None:
+    """Against the resource schemas of each partition that cfn-lint supports."""
     assert [] == findings(module_of(everything(existing=True), partition=partition))
 
 
-def test_a_wrong_template_is_found() -> None:
-    """The linter that is asked here does look: a type that does not exist is an error."""
+def test_invalid_template_has_finding() -> None:
+    """Verifies that the linter is effective: an unknown resource type is an error."""
     text = template_text(module_of(everything(existing=False)), "accounts.yaml")
     assert text is not None
 
     assert [] != lint(text.replace("AWS::IAM::Group", "AWS::IAM::Club"), rules=rules(), regions=["us-east-1"])
 
 
-# No shrinking: a run of the linter takes a tenth of a second and more.
+# No shrinking: one run of the linter takes at least 0.1 s.
 @settings(
     max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow]
 )
 @given(manifests())
-def test_any_manifests_templates_are_clean(values: dict[str, Any]) -> None:
-    """Hostile names, descriptions, tags and paths are nothing to the linter.
+def test_templates_of_random_manifests_have_no_findings(values: dict[str, Any]) -> None:
+    """Names, descriptions, tags and paths with special characters.
 
-    What it finds in a policy's text is the manifest's own: `gen check` is there for it, and resources that are no ARNs are
-    wanted here.
+    Findings in policy documents are left out: `gen check` reports them, and some resources here are not ARNs.
     """
     for module in handed_over(Manifest.model_validate(values)):
         assert [] == findings(module, policies=False)

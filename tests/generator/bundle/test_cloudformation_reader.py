@@ -1,4 +1,4 @@
-"""Templates read back: the form grants what the module grants, and nothing that we do not write is taken for it."""
+"""Templates parsed into access: the form grants the module's access, and anything else in a template is rejected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Change = Callable[[dict[str, Any]], object]
 
 
 def read_back(module: Module) -> Access:
-    """The module's template, read; Access() where there is none."""
+    """The access in the module's template; Access() if there is none."""
     text = template_text(module, "accounts.yaml")
     if text is None:
         return Access()
@@ -32,15 +32,15 @@ def said(module: Module) -> Access:
     return as_cloudformation_says(module.access).canonical()
 
 
-def test_the_notes_templates_make_exactly_the_modules_access() -> None:
-    """Every module of the notes, both flows."""
+def test_templates_of_example_accounts_have_the_modules_access() -> None:
+    """All modules of both flows."""
     for module in handed_over(notes_manifest()):
         assert said(module) == read_back(module)
 
 
 @pytest.mark.parametrize("existing", [False, True])
-def test_everything_that_a_module_may_hold_is_read_back(existing: bool) -> None:
-    """Boundaries, inline policies, memberships and attachments, on new principals and on those that exist."""
+def test_every_kind_of_resource_is_parsed(existing: bool) -> None:
+    """Boundaries, inline policies, memberships and attachments, on new and on existing principals."""
     module = module_of(everything(existing=existing))
 
     assert said(module) == read_back(module)
@@ -48,8 +48,8 @@ def test_everything_that_a_module_may_hold_is_read_back(existing: bool) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(manifests())
-def test_any_manifests_templates_are_read_back(values: dict[str, Any]) -> None:
-    """Hostile names, descriptions, tags, paths and policies come out as they are, in both flows and on both sides."""
+def test_templates_of_random_manifests_have_the_modules_access(values: dict[str, Any]) -> None:
+    """Names, descriptions, tags, paths and policies with special characters are unchanged, in both flows and sides."""
     for module in handed_over(Manifest.model_validate(values)):
         assert said(module) == read_back(module)
 
@@ -87,8 +87,8 @@ BAD: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD)
-def test_what_we_do_not_write_is_refused(change: Change) -> None:
-    """No section, type, property or function is overlooked; the error says where, and what to do."""
+def test_unsupported_template_content_is_rejected(change: Change) -> None:
+    """Unknown sections, types, properties and functions are errors with their path and a hint."""
     text = template_text(module_of(everything(existing=False)), "accounts.yaml")
     assert text is not None
     template = json.loads(text)
@@ -102,7 +102,6 @@ def test_what_we_do_not_write_is_refused(change: Change) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"Resources": {}, "Resources": {}}'])
-def test_what_is_no_template_is_refused(text: str) -> None:
-    """Neither a traceback nor an empty access."""
+def test_file_that_is_not_a_template_is_rejected(text: str) -> None:
     with pytest.raises(CloudFormationError):
         read_template(text, partition="aws")

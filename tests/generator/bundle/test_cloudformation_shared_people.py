@@ -1,6 +1,6 @@
-"""The template of a group that several switch roles share: it grants the module's access, and updates keep the people.
+"""The template of a group that several switch roles share: it grants the module's access, and updates keep the users.
 
-Checked on the template: no emulator that the tests could use has AWS::IAM::Group and AWS::IAM::UserToGroupAddition.
+Only the template is checked: no emulator for the tests supports AWS::IAM::Group and AWS::IAM::UserToGroupAddition.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rolecall_generator.planning.planner import make_plan
 
 HUB = "333333333333"
 GROUP = f"arn:aws:iam::{HUB}:group/ops"
-# Properties whose change makes CloudFormation replace the resource: resource schemas of AWS::IAM::*, November 2026.
+# Properties whose update requires replacement: resource schemas of AWS::IAM::*, November 2026.
 REPLACED_BY = {
     "AWS::IAM::Group": ("GroupName",),
     "AWS::IAM::User": ("UserName",),
@@ -29,14 +29,14 @@ REPLACED_BY = {
 
 
 def access(number: int, *users: str, **changes: Any) -> dict[str, Any]:
-    """A switch role into an account of its own; the first creates the group, each one the users that it names."""
+    """A switch role into an account of its own; the first creates the group, and each creates its users."""
     group = "ops" if number == 0 else {"name": "ops", "existing": True}
     people = {"group": group, "users": [{"name": name} for name in users]}
     return switch_role(f"acct{number}", f"22222222222{number}", HUB, **people | changes)
 
 
 def hub(*entries: dict[str, Any]) -> Module:
-    """The module that holds the people."""
+    """The module with group and users."""
     modules = [planned.build() for planned in make_plan(manifest_of(switch_roles=list(entries))).modules]
     return next(module for module in modules if module.access.groups)
 
@@ -62,8 +62,7 @@ def members(found: Access) -> set[str]:
 
 
 @pytest.mark.parametrize("count", [2, 40])
-def test_template_of_a_shared_group_is_the_modules_access(count: int) -> None:
-    """Read back it grants exactly the module's access."""
+def test_template_of_shared_group_grants_the_modules_access(count: int) -> None:
     accounts = [access(n, trusting={"name": "a", "account_id": f"2222222233{n:02}"}, name=f"a{n}") for n in range(1, count)]
     module = hub(access(0, "ann"), *accounts)
     found = as_cloudformation_says(read_template(template_of(module), partition="aws")).canonical()
@@ -72,8 +71,8 @@ def test_template_of_a_shared_group_is_the_modules_access(count: int) -> None:
     assert count == len(targets(found))
 
 
-def test_versions_add_and_remove_accesses_and_people() -> None:
-    """Each version grants its own accesses to its own members."""
+def test_versions_add_and_remove_accesses_and_members() -> None:
+    """Each version grants exactly its accesses to its members."""
     for entries, people in (
         ([access(0, "ann")], {"ann"}),
         ([access(0, "ann"), access(1, "bob")], {"ann", "bob"}),
@@ -85,8 +84,8 @@ def test_versions_add_and_remove_accesses_and_people() -> None:
         assert people == members(found)
 
 
-def test_an_update_replaces_no_resource_that_stays() -> None:
-    """Logical ids and the properties that CloudFormation replaces a resource for are the same in both versions."""
+def test_update_replaces_no_remaining_resource() -> None:
+    """Logical IDs and properties that require replacement are the same in both versions."""
     old = resources(template_of(hub(access(0, "ann"), access(1, "bob"), access(2))))
     new = resources(template_of(hub(access(0, "ann"), access(2))))
     stay = old.keys() & new.keys()
@@ -98,7 +97,7 @@ def test_an_update_replaces_no_resource_that_stays() -> None:
             assert old[name]["Properties"].get(key) == new[name]["Properties"].get(key), name
 
 
-def test_a_person_who_is_left_out_loses_the_membership_and_stays_a_user() -> None:
+def test_removed_user_loses_membership_and_is_retained() -> None:
     """The list of members is one property, so the update removes the member; the user resource is retained."""
     old = resources(template_of(hub(access(0, "ann"), access(1, "bob"), access(2))))
     new = resources(template_of(hub(access(0, "ann"), access(2))))
@@ -109,8 +108,8 @@ def test_a_person_who_is_left_out_loses_the_membership_and_stays_a_user() -> Non
     assert "RetainExceptOnCreate" == old["UserBob"]["DeletionPolicy"]
 
 
-def test_deleting_the_stack_leaves_the_people_and_a_failed_creation_nothing() -> None:
-    """RetainExceptOnCreate on every resource; of a group of one switch role nothing is retained."""
+def test_deleted_stack_retains_users_and_failed_creation_does_not() -> None:
+    """Every resource has RetainExceptOnCreate; for a group of one switch role nothing is retained."""
     shared = resources(template_of(hub(access(0, "ann"), access(1))))
     own = resources(template_of(hub(access(0, "ann"))))
 
@@ -119,8 +118,8 @@ def test_deleting_the_stack_leaves_the_people_and_a_failed_creation_nothing() ->
     assert {None} == {resource.get("DeletionPolicy") for resource in own.values()}
 
 
-def test_the_other_accesses_have_nothing_to_deploy() -> None:
-    """Their bundles say whose module holds the people, and have no template that could be deleted."""
+def test_other_accesses_have_no_template() -> None:
+    """Their bundles name the module with the users, and contain no template that could be deleted."""
     modules = [planned.build() for planned in make_plan(manifest_of(switch_roles=[access(0, "ann"), access(1)])).modules]
     (other,) = (module for module in modules if module.path == "switch-roles/acct1/trusted")
 

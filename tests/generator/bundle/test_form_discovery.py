@@ -1,4 +1,4 @@
-"""A form of a bundle is one file: found in the folder of forms, written, and described in the README."""
+"""A form of a bundle is one file: discovered in the folder of forms, rendered, and described in the README."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORM = BundleForm("pulumi", render, lambda _: Instructions("With Pulumi", "Run `
 
 @pytest.fixture
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One more file in the folder of forms."""
+    """Adds a file to the folder of forms."""
     (tmp_path / "pulumi.py").write_text(SOURCE)
     monkeypatch.setattr(forms, "__path__", [*forms.__path__, str(tmp_path)])
     forms.all_forms.cache_clear()
@@ -40,8 +40,8 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("added")
-def test_form_from_outside_is_in_the_bundle_and_its_readme() -> None:
-    """Its files have checksums; the README has its instructions, after those of the other forms."""
+def test_added_form_is_in_bundle_and_readme() -> None:
+    """Its files have checksums, and the README has its instructions after those of the other forms."""
     files = bundle_files(handovers(manifest_of(1))["customer0"])
     readme = files["README.md"].decode()
 
@@ -51,6 +51,6 @@ def test_form_from_outside_is_in_the_bundle_and_its_readme() -> None:
     assert readme.index("### In the AWS console") < readme.index("### With Pulumi")
 
 
-def test_forms_without_the_file_are_those_of_rolecall() -> None:
-    """Nothing of an added form stays; the order is that of the README."""
+def test_forms_without_added_file_are_the_built_in_ones() -> None:
+    """The added form is no longer registered; the order is that of the README."""
     assert ["terraform", "cloudformation", "aws-cli", "console", "review"] == [form.folder for form in forms.all_forms()]

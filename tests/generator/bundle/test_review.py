@@ -1,4 +1,4 @@
-"""The reviewer's page in words: who, what, on which condition, what is proven, how to take it back; values stay data."""
+"""The security review as Markdown and HTML: principals, permissions, conditions, proof, revocation; values are escaped."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ HOSTILE = "</code><script>alert(1)</script>`|<img src=x>![a](http://b)\"'&"
 
 
 def customer(permissions: dict[str, Any] | None = None, **changes: Any) -> Review:
-    """The review of one customer, with one permission set where it matters."""
+    """The review of one customer, with one permission set if the test needs it."""
     entry = {"name": "a", "account_id": "222222222222", "external_id": "id-1"} | changes
     sets = {"read": permissions or {"statements": [{"actions": ["s3:GetObject"], "resources": ["*"]}]}}
     return review_of(changed(permission_sets=sets, customers=[entry])["customers/a"])
 
 
 def statement(**values: Any) -> dict[str, Any]:
-    """A permission set of one statement."""
+    """A permission set with one statement."""
     return {"statements": [{"resources": ["*"]} | values]}
 
 
 def fact(review: Review, label: str) -> str:
-    """What the table says of a label."""
+    """The value of a row in the table of facts."""
     return next(str(fact.value) for fact in review.facts if fact.label == label)
 
 
 class Page(HTMLParser):
-    """The elements of a page with their attributes, and its words."""
+    """The elements of an HTML page with their attributes, and its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -65,16 +65,16 @@ class Page(HTMLParser):
 
 
 @pytest.mark.parametrize("pdf", [False, True])
-def test_all_forms_have_the_same_bytes_every_time(pdf: bool) -> None:
-    """The same handover gives the same files, whatever was written before; a PDF only if it asks for one."""
+def test_all_formats_are_reproducible(pdf: bool) -> None:
+    """The same bundle has the same files regardless of earlier output; the PDF is written only on request."""
     first, again = (review_form(replace(notes()[ACCOUNT1], pdf=pdf)) for _ in range(2))
 
     assert ["review/review.md", "review/review.html", *(["review/review.pdf"] if pdf else [])] == list(first)
     assert first == again
 
 
-def test_the_page_says_who_may_assume_the_role_and_on_which_condition() -> None:
-    """For a customer of the notes: the role by ARN, the external ID, the session's length."""
+def test_review_lists_principals_and_conditions() -> None:
+    """For an example customer: the backend role's ARN, the external ID and the session duration."""
     review = review_of(notes()[ACCOUNT1])
 
     assert "Access to account 222222222222 (account1)" == str(review.title)
@@ -83,36 +83,36 @@ def test_the_page_says_who_may_assume_the_role_and_on_which_condition() -> None:
     assert "At most 1 hour (3600 seconds)." == fact(review, "Session")
 
 
-def test_trust_by_account_and_principal_arn_names_the_role() -> None:
-    """With `trust: account-root` the condition on aws:PrincipalArn says who it is, and is not told as a condition."""
+def test_principal_arn_condition_is_shown_as_principal() -> None:
+    """With `trust: account-root`, the role in the aws:PrincipalArn condition is shown as principal, not as condition."""
     review = customer(trust="account-root")
 
     assert "The role arn:aws:iam::111111111111:role/backend_role, and no one else." == fact(review, "Who may assume it")
     assert "The external ID id-1 is presented." == fact(review, "On which condition")
 
 
-def test_a_role_without_external_id_is_told_so() -> None:
-    """Nothing is glossed over: no condition is said to be none."""
+def test_missing_external_id_is_stated() -> None:
+    """The absence of conditions is stated explicitly."""
     assert fact(customer(external_id=None), "On which condition").startswith("No condition: neither an external ID")
 
 
-def test_both_external_ids_of_a_rotation_are_named() -> None:
-    """During a rotation two ids are accepted, and the page says why."""
+def test_both_external_ids_of_rotation_are_listed() -> None:
+    """During a rotation both IDs are valid, and the review gives the reason."""
     said = fact(customer(previous_external_id="id-0"), "On which condition")
 
     assert "The external ID id-1 or id-0 is presented (both are valid while the ID is rotated)." == said
 
 
-def test_what_may_be_done_with_a_session_besides_is_told() -> None:
-    """Session tags and a source identity are part of what is granted; a chained session is shorter than the role's limit."""
+def test_session_tags_and_source_identity_are_listed() -> None:
+    """The maximum duration of a chained session is listed, too, if it is shorter than that of the role."""
     review = customer(session_tags=True, source_identity=True, max_session_seconds=43_200)
 
     assert "pass session tags (sts:TagSession) and set a source identity" in fact(review, "On which condition")
     assert fact(review, "Session").endswith("A role that assumes this one gets 1 hour at most (role chaining).")
 
 
-def test_switching_people_are_named_beside_the_account_that_is_trusted() -> None:
-    """A trusted account decides who gets in: the page says whom the manifest means."""
+def test_intended_users_of_trusted_account_are_listed() -> None:
+    """The trusted account decides which users can assume the role; the review lists those of the manifest."""
     review = review_of(notes()["switch-roles/reena-in-sumesh/trusting"])
 
     assert (
@@ -132,7 +132,7 @@ def test_switching_people_are_named_beside_the_account_that_is_trusted() -> None
     ],
 )
 def test_actions_are_counted_by_access_level(actions: list[str], said: str) -> None:
-    """The levels are AWS's own; a level that matters is named when it is missing too."""
+    """The levels are those of AWS; write and permissions management are listed even if there are none."""
     (grant,) = customer(statement(actions=actions)).grants
 
     assert said == grant.levels
@@ -150,22 +150,22 @@ def test_actions_are_counted_by_access_level(actions: list[str], said: str) -> N
         ({"managed_policies": ["AdministratorAccess"]}, "This policy allows everything."),
     ],
 )
-def test_sweeping_grants_are_pointed_out(permissions: dict[str, Any], said: str) -> None:
-    """What gives more than it seems to is marked, with the reason."""
+def test_broad_permissions_are_highlighted(permissions: dict[str, Any], said: str) -> None:
+    """Each has a warning with the reason."""
     (grant,) = customer(permissions).grants
 
     assert (True, said) == (grant.broad, str(grant.warnings[0]))
 
 
-def test_a_denial_is_never_a_warning() -> None:
-    """Denying everything takes away: it is told as a denial, without a mark."""
+def test_deny_statement_has_no_warning() -> None:
+    """A denial of all actions is described without a highlight."""
     (grant,) = customer(statement(effect="Deny", actions=["*"])).grants
 
     assert ("Denies every action of every service on every resource.", False) == (str(grant.sentence), grant.broad)
 
 
-def test_many_actions_are_counted_in_the_sentence_and_written_out_in_the_document() -> None:
-    """A sentence names a few actions; the exact statement holds all of them."""
+def test_long_action_list_is_shortened_only_in_the_sentence() -> None:
+    """The sentence lists a few actions; the policy document lists all of them."""
     actions = [f"ec2:Describe{letter}*" for letter in "ABCDEFGHIJKL"]
     review = customer(statement(actions=actions))
 
@@ -173,8 +173,8 @@ def test_many_actions_are_counted_in_the_sentence_and_written_out_in_the_documen
     assert [] == [action for action in actions if action not in review.documents[-1].text]
 
 
-def test_managed_policies_are_named_by_arn() -> None:
-    """AWS's policies and those of others: by ARN, and with who keeps their text."""
+def test_managed_policies_are_listed_by_arn() -> None:
+    """AWS managed and customer managed policies are listed with the owner of their content."""
     other = "arn:aws:iam::222222222222:policy/own"
     theirs, aws = customer({"managed_policies": ["ReadOnlyAccess", other]}).grants
 
@@ -183,8 +183,8 @@ def test_managed_policies_are_named_by_arn() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(notes()))
-def test_the_exact_documents_are_the_modules_documents(path: str) -> None:
-    """Every JSON block of the Markdown is one of the module's documents, and none is missing."""
+def test_policy_documents_equal_those_of_the_module(path: str) -> None:
+    """The JSON blocks in the Markdown are exactly the module's documents."""
     handover = notes()[path]
     access = handover.module.access
     expected = {policy.document for policy in access.policies.values()}
@@ -194,24 +194,24 @@ def test_the_exact_documents_are_the_modules_documents(path: str) -> None:
     assert expected == {PolicyDocument.from_json(json.loads(text)) for text in _json_blocks(markdown_of(handover))}
 
 
-def test_a_good_proof_is_told_case_by_case() -> None:
-    """All requests as intended: counted, and each kind with what came out."""
+def test_passed_proof_is_listed_by_case() -> None:
+    """The summary has the number of requests, and each kind of request has a row with its result."""
     verdict = review_of(notes()[ACCOUNT1]).verdict
 
     assert ("good", "Proven: 6 of 6 requests decided as intended.") == (verdict.state, verdict.summary)
     assert ["allowed", *["refused"] * 5] == [str(row.outcome) for row in verdict.rows]
 
 
-def test_what_the_account_decides_is_said_to_be_left_to_it() -> None:
-    """Neither proven nor wrong: other people of a trusted account."""
+def test_request_decided_by_the_callers_account_is_delegated() -> None:
+    """Other principals of a trusted account count as neither proven nor failed."""
     verdict = review_of(notes()["switch-roles/reena-in-sumesh/trusting"]).verdict
 
     assert "Proven: 9 of 11 requests decided as intended; 2 decided by the caller's account, as intended." == verdict.summary
     assert {"decided by account 078352025563"} == {str(row.outcome) for row in verdict.rows if row.state == "delegated"}
 
 
-def test_a_failed_proof_shows_its_counterexamples() -> None:
-    """A trust policy without its condition: in every form the page is red and says who gets in and how."""
+def test_failed_proof_shows_counterexamples() -> None:
+    """For a trust policy without its condition, each format is marked as failed and has the principal and the request."""
     open_door = replace(_trust_of(notes()[ACCOUNT1]), conditions=())
     review = review_of(with_trust(notes()[ACCOUNT1], open_door))
     said = (
@@ -224,8 +224,8 @@ def test_a_failed_proof_shows_its_counterexamples() -> None:
     assert ("header", {"class": "bad"}) in Page(review_html(review)).elements
 
 
-def test_each_way_to_take_access_back_is_named() -> None:
-    """Running sessions first, then the four ways by which it was given."""
+def test_revocation_lists_every_method() -> None:
+    """First the running sessions, then the four deployment methods."""
     methods = {each.label: str(each.steps) for each in review_of(notes()[ACCOUNT1]).revocations}
 
     assert ["Immediately", "Running sessions", "Terraform", "CloudFormation", "AWS CLI", "Console"] == list(methods)
@@ -233,8 +233,8 @@ def test_each_way_to_take_access_back_is_named() -> None:
     assert "They end after 1 hour at the latest." in methods["Running sessions"]
 
 
-def test_people_can_be_taken_out_one_by_one() -> None:
-    """Where the people are, the group is the place; their sessions are cut where the role is."""
+def test_single_users_can_be_revoked() -> None:
+    """Users are removed from the group in their account; their sessions are revoked in the role's account."""
     methods = {
         each.label: str(each.steps) for each in review_of(notes()["switch-roles/reena-in-sumesh/trusted"]).revocations
     }
@@ -243,8 +243,8 @@ def test_people_can_be_taken_out_one_by_one() -> None:
     assert methods["Running sessions"].startswith("End them in account 507074252730: IAM console, Roles, reena-assumedRole")
 
 
-def test_a_module_that_makes_nothing_says_so() -> None:
-    """With group_in: trusting the trusted account has nothing to review and nothing to take back."""
+def test_empty_module_is_stated() -> None:
+    """With `group_in: trusting`, the trusted account has nothing to review and nothing to revoke."""
     switch = {
         "name": "s", "trusting": {"name": "one", "account_id": "333333333333"},
         "trusted": {"name": "two", "account_id": "444444444444"}, "role": "r", "group": "g", "group_in": "trusting",
@@ -255,14 +255,14 @@ def test_a_module_that_makes_nothing_says_so() -> None:
     assert ((), ()) == (review.revocations, review.grants)
 
 
-def test_a_value_never_equals_our_own_words() -> None:
-    """What is remembered of a phrase of our own is never used for a value of the same text."""
+def test_value_equal_to_a_fixed_phrase_is_not_cached_as_one() -> None:
+    """The cached rendering of a fixed phrase is never used for a value with the same text."""
     assert Phrase(("a",)) != format_phrase("{}", "a")
     assert "<code>a</code>" == format_phrase("{}", "a").__html__()
 
 
-def test_values_are_code_in_markdown_and_html() -> None:
-    """A hostile value is one code span in Markdown, and text in HTML."""
+def test_values_are_escaped_in_markdown_and_html() -> None:
+    """A hostile value is a single code span in Markdown, and text in HTML."""
     phrase = format_phrase("It is {}.", HOSTILE)
     (inline,) = [token for token in tokens_of(phrase.md) if token.type == "inline"]
 
@@ -273,8 +273,8 @@ def test_values_are_code_in_markdown_and_html() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(manifests())
-def test_no_value_becomes_an_element(values: dict[str, Any]) -> None:
-    """Whatever a manifest holds, the page has our own elements alone, no handler, and no address outside itself."""
+def test_values_never_become_html_elements(values: dict[str, Any]) -> None:
+    """For any manifest, the page has only the template's elements, no event handlers, and no external addresses."""
     for handover in handovers_of(Manifest.model_validate(values)).values():
         elements = Page(review_html(review_of(replace(handover, source=HOSTILE)))).elements
         names = [name for _, attributes in elements for name in attributes]
@@ -287,7 +287,7 @@ def test_no_value_becomes_an_element(values: dict[str, Any]) -> None:
 @settings(max_examples=20, deadline=None)
 @given(manifests())
 def test_every_value_is_on_the_page(values: dict[str, Any]) -> None:
-    """The HTML has every fact, grant and document, sanitized, and the Markdown none of their markup."""
+    """The HTML has every fact, grant and document, sanitized and without Markdown markup."""
     for handover in handovers_of(Manifest.model_validate(values)).values():
         review = review_of(handover)
         words = Page(review_html(review)).words
@@ -300,7 +300,7 @@ def test_every_value_is_on_the_page(values: dict[str, Any]) -> None:
 
 
 def markdown_of(handover: Handover) -> str:
-    """The review of a handover as Markdown."""
+    """The review of a module as Markdown."""
     return review_markdown(review_of(handover))
 
 
@@ -314,19 +314,19 @@ def _trust_of(handover: Handover) -> Statement:
     return role.trust.statements[0]
 
 
-def test_a_phrase_needs_as_many_values_as_it_has_places() -> None:
-    """A sentence with a hole is a mistake of ours, not a page with braces in it."""
+def test_phrase_requires_one_value_per_placeholder() -> None:
+    """A missing value raises an error, so that no page contains braces."""
     with pytest.raises(ValueError, match="has 2 placeholders for 1 values"):
         format_phrase("{} and {}", "one")
 
 
-def test_a_phrase_is_plain_text_too() -> None:
-    """For titles and for the search: words and values as they are."""
+def test_phrase_has_plain_text() -> None:
+    """Used for titles and for search: text and values without markup."""
     assert "a `b` c" == str(Phrase(("a ", PhraseValue("`b`"), " c")))
 
 
-def test_lists_have_no_space_before_their_signs() -> None:
-    """Commas and semicolons stand at the word before them, in long lists as well."""
+def test_lists_have_no_space_before_separators() -> None:
+    """Commas and semicolons directly follow the preceding word, also in long lists."""
     long = customer(
         statement(actions=["s3:GetObject"], resources=[f"arn:aws:s3:::bucket-{number}/*" for number in range(40)])
     )
@@ -335,8 +335,8 @@ def test_lists_have_no_space_before_their_signs() -> None:
     assert [] == [text for text in (str(grant.sentence) for grant in long.grants) if " ," in text or " ;" in text]
 
 
-def test_an_existing_group_is_not_deleted_to_take_access_back() -> None:
-    """The policy that it was given goes; the group was there before."""
+def test_existing_group_is_not_deleted_by_revocation() -> None:
+    """Only the policy that the module attached is removed."""
     group = {"name": "staff", "existing": True}
     entry = {
         "name": "s", "trusting": {"name": "a", "account_id": "333333333333"},

@@ -1,4 +1,4 @@
-"""The Terraform form: gen terraform's files untouched, and tests that state what was agreed."""
+"""The Terraform form: the files of `gen terraform` unchanged, and Terraform tests for the trust policy."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rolecall_generator.manifest.models import Manifest
 
 
 def stated(manifest: Manifest, path: str) -> str:
-    """The tests of one bundle."""
+    """The Terraform tests of one bundle."""
     return terraform_module_form(handovers(manifest)[path])[TESTS].decode()
 
 
-def test_the_modules_files_are_handed_over_untouched() -> None:
-    """Next to them there is one file more, below tests/."""
+def test_files_of_gen_terraform_are_unchanged() -> None:
+    """The bundle adds one file, below tests/."""
     handover = handovers(manifest_of(1))["customer0"]
     files = terraform_module_form(handover)
 
@@ -24,16 +24,16 @@ def test_the_modules_files_are_handed_over_untouched() -> None:
     assert TESTS in files
 
 
-def test_the_tests_state_the_trust() -> None:
-    """Principal and external ID stand in the conditions, so that a reader sees what was agreed."""
+def test_terraform_tests_contain_principal_and_external_id() -> None:
+    """Both are literal values in the conditions, so that a reviewer can read them."""
     text = stated(manifest_of(0, customers=[customer(0, external_id="id-of-acme")]), "customer0")
 
     assert "AWS arn:aws:iam::111111111111:role/backend_role" in text
     assert "StringEquals sts:ExternalId id-of-acme" in text
 
 
-def test_the_refused_account_is_never_the_modules_own() -> None:
-    """Also a module of account 000000000000 is tried with another one."""
+def test_rejected_account_is_never_the_modules_own() -> None:
+    """For a module of account 000000000000 another account is used."""
     tried = [
         stated(manifest_of(0, customers=[customer(0, account_id=account)]), "customer0").partition("refuses_another")[2]
         for account in ("000000000000", "999999999999", "200000000000")

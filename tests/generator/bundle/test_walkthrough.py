@@ -1,4 +1,4 @@
-"""The console walk-through: what it has people make is the module's access, whatever its names hold."""
+"""The console walk-through creates exactly the module's access, for any names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SWITCH = {
 
 
 def text_of(handover: Handover) -> str:
-    """The walk-through of a handover."""
+    """The walk-through of a module."""
     return walkthrough_form(handover)[WALKTHROUGH].decode()
 
 
@@ -45,7 +45,7 @@ def switch(side: str, **changes: Any) -> str:
 
 
 def commands_of(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The commands for CloudShell as a shell reads them: what they make, and their options with JSON read."""
+    """The CloudShell commands as parsed by a shell: the operation, and its options with JSON decoded."""
     for token in tokens_of(text):
         if token.type == "fence" and token.info == "sh":
             _, _, operation, *rest = shlex.split(token.content)
@@ -55,7 +55,7 @@ def commands_of(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def made(handover: Handover, name: str) -> dict[str, Any]:
-    """The options by which the command of that name makes its part of the module."""
+    """The options of the commands with that name."""
     operation, _, plain = name.partition(" ")
     kind = operation.removeprefix("create-")
     access = handover.module.access
@@ -70,14 +70,14 @@ def made(handover: Handover, name: str) -> dict[str, Any]:
 
 
 def readable(document: dict[str, Any]) -> dict[str, Any]:
-    """A document without the empty ids of statements."""
+    """A document without its empty statement IDs."""
     statements = [{key: value for key, value in item.items() if value != ""} for item in document["Statement"]]
     return document | {"Statement": statements}
 
 
 @pytest.mark.parametrize("path", sorted(notes()))
-def test_the_notes_accounts_are_made_exactly(path: str) -> None:
-    """Read back from tables and JSON alone, the walk-through of the notes makes the module's access."""
+def test_walkthrough_of_example_accounts_has_the_modules_access(path: str) -> None:
+    """Parsed only from its tables and JSON, each walk-through creates the module's access."""
     handover = notes()[path]
 
     assert handover.module.access.canonical() == access_from(text_of(handover)).canonical()
@@ -85,8 +85,8 @@ def test_the_notes_accounts_are_made_exactly(path: str) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(manifests())
-def test_any_access_is_read_back_from_the_text(values: dict[str, Any]) -> None:
-    """Hostile names, descriptions, tags, paths and policies come out as they are, in both flows and on both sides."""
+def test_walkthrough_of_random_manifests_has_the_modules_access(values: dict[str, Any]) -> None:
+    """Names, descriptions, tags, paths and policies with special characters are unchanged, in both flows and sides."""
     for handover in handovers_of(Manifest.model_validate(values)).values():
         text = text_of(handover)
 
@@ -96,8 +96,8 @@ def test_any_access_is_read_back_from_the_text(values: dict[str, Any]) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(manifests())
-def test_no_value_becomes_markup(values: dict[str, Any]) -> None:
-    """No value opens an HTML tag, a picture, or a link but those to the console that the page itself has."""
+def test_values_never_become_markup(values: dict[str, Any]) -> None:
+    """Values add no HTML tag, image or link; the only links are the page's own links to the console."""
     for handover in handovers_of(Manifest.model_validate(values)).values():
         flat = [child for token in tokens_of(text_of(handover)) for child in (token, *(token.children or ()))]
         links = [str(token.attrs["href"]) for token in flat if token.type == "link_open"]
@@ -106,8 +106,8 @@ def test_no_value_becomes_markup(values: dict[str, Any]) -> None:
         assert [] == [link for link in links if not link.startswith("https://") or "signin.aws.amazon.com/" not in link]
 
 
-def test_the_account_is_checked_before_anything_is_made() -> None:
-    """The first steps name the account, and the heading too."""
+def test_account_is_checked_before_anything_is_created() -> None:
+    """The first steps name the account, and so does the heading."""
     text = customer()
     before, _, after = text.partition("## 1.")
 
@@ -115,8 +115,8 @@ def test_the_account_is_checked_before_anything_is_made() -> None:
     assert "Create role" in after
 
 
-def test_a_role_below_a_path_is_made_by_a_command() -> None:
-    """The console makes roles at the path / alone: CloudShell gets one command with path, trust policy and tags."""
+def test_role_with_path_is_created_by_command() -> None:
+    """The console creates roles only at the path /: a CloudShell command has the path, the trust policy and the tags."""
     text = customer(path="/vendor/", tags={"team": "a b"})
     (line,) = (line for line in text.splitlines() if line.startswith("aws iam create-role"))
     words = shlex.split(line)
@@ -129,35 +129,35 @@ def test_a_role_below_a_path_is_made_by_a_command() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(7_200, "2 hours, `7200` seconds"), (5_400, "90 minutes, `5400` seconds")])
-def test_a_longer_session_is_set_after_the_role_is_made(seconds: int, said: str) -> None:
-    """The role's wizard has no field for it; one hour is what AWS sets by itself, so then nothing is said."""
+def test_session_duration_is_set_after_the_role_is_created(seconds: int, said: str) -> None:
+    """The wizard has no field for it; for the default of one hour there is no such step."""
     assert f"set **Maximum session duration** to {said}" in customer(max_session_seconds=seconds)
     assert "set **Maximum session duration**" not in customer()
 
 
-def test_a_boundary_is_selected_in_the_wizard() -> None:
-    """With a permissions boundary the wizard's section is opened, without one it is left closed."""
+def test_boundary_is_selected_in_the_wizard() -> None:
+    """The wizard's section for permissions boundaries is mentioned only if the role has one."""
     arn = "arn:aws:iam::aws:policy/PowerUserAccess"
 
     assert f"select `{arn}`" in customer(permissions_boundary=arn)
     assert "Set permissions boundary" not in customer()
 
 
-def test_the_customer_sends_back_the_arn_alone() -> None:
-    """What to send back stands on a line of its own, with the role's path."""
+def test_customer_sends_back_only_the_arn() -> None:
+    """It is on a line of its own and includes the role's path."""
     text = customer(path="/vendor/")
 
     assert "\n    arn:aws:iam::222222222222:role/vendor/VendorAccess\n" in text.partition("## Send back")[2]
 
 
-def test_a_missing_backend_role_is_explained() -> None:
-    """AWS refuses a trust in a role that does not exist: only a trust by role ARN can meet that."""
+def test_missing_backend_role_is_explained() -> None:
+    """AWS rejects a trust policy that names a missing role; this applies only to trust by role ARN."""
     assert "Invalid principal in policy" in customer()
     assert "Invalid principal in policy" not in customer(trust="account-root")
 
 
-def test_people_are_led_through_mfa_and_the_switch() -> None:
-    """The trusted account's people sign in, register MFA and follow the link."""
+def test_steps_for_users_include_mfa_and_switching() -> None:
+    """Users of the trusted account sign in, register MFA and open the switch-role link."""
     text = switch("trusted")
 
     assert "<https://444444444444.signin.aws.amazon.com/console>" in text
@@ -165,30 +165,30 @@ def test_people_are_led_through_mfa_and_the_switch() -> None:
     assert "<https://signin.aws.amazon.com/switchrole?account=333333333333&roleName=switched&displayName=s>" in text
 
 
-def test_without_mfa_nothing_is_said_of_a_device() -> None:
-    """Where the role asks for no MFA, the steps are numbered without it."""
+def test_mfa_steps_are_omitted_without_mfa() -> None:
+    """If the role does not require MFA, the remaining steps are numbered consecutively."""
     text = switch("trusted", require_mfa=False)
 
     assert "MFA device**" not in text
     assert "\n2. Open <https://signin" in text
 
 
-def test_a_partition_without_public_console_has_no_link() -> None:
-    """There people are told account ID and role name."""
+def test_partition_without_public_console_has_no_link() -> None:
+    """Users get account ID and role name instead."""
     text = switch("trusting", partition="aws-iso")
 
     assert "<https://" not in text
     assert "The account ID `333333333333` and the role's name `switched`" in text
 
 
-def test_group_and_users_follow_the_manifest_into_the_trusting_account() -> None:
-    """With group_in: trusting the trusting side makes them, and the trusted side nothing."""
+def test_group_and_users_are_created_in_the_account_of_group_in() -> None:
+    """With `group_in: trusting`, the trusting side creates them, and the trusted side creates nothing."""
     assert "Create the group `people`" in switch("trusting", group_in="trusting")
     assert "nothing is created in this account" in switch("trusted", group_in="trusting")
 
 
-def test_what_exists_is_not_made_again() -> None:
-    """An existing group gets the policy, an existing user joins the group."""
+def test_existing_principals_are_not_created() -> None:
+    """The policy is attached to an existing group, and an existing user is added to the group."""
     text = switch("trusted", group={"name": "people", "existing": True}, users=[{"name": "ann", "existing": True}])
 
     assert "Open the group `people`" in text
@@ -196,14 +196,14 @@ def test_what_exists_is_not_made_again() -> None:
     assert ("**Create group**" in text, "**Create user**" in text) == (False, False)
 
 
-def test_the_policy_that_the_console_adds_is_taken_away() -> None:
-    """The console attaches a policy to users who must change their password; the module has none such."""
+def test_policy_added_by_the_console_is_removed() -> None:
+    """The console attaches IAMUserChangePassword to users who must reset their password; the module does not have it."""
     assert "Remove it (**Users**, `ann`" in switch("trusted")
     assert "IAMUserChangePassword" not in switch("trusted", users=[{"name": "ann"}])
 
 
-def test_who_gets_no_password_is_told_what_is_missing_for_the_console() -> None:
-    """Of a new user without a password alone: one with a password can sign in, one that exists is as it is."""
+def test_missing_console_access_is_explained_for_users_without_password() -> None:
+    """Only for new users without a password: new users with a password can sign in, and existing users are not changed."""
     said = "cannot sign in to the console"
 
     assert said in switch("trusted", users=[{"name": "reena"}])
@@ -211,8 +211,8 @@ def test_who_gets_no_password_is_told_what_is_missing_for_the_console() -> None:
     assert said not in switch("trusted", users=[{"name": "reena", "existing": True}])
 
 
-def test_what_existed_before_is_not_deleted_by_the_last_steps() -> None:
-    """An existing group loses the policy and the members it was given, and stays, as they do."""
+def test_existing_principals_are_not_deleted_by_removal_steps() -> None:
+    """The policy and the added members are removed from an existing group; group and users are kept."""
     text = switch("trusted", group={"name": "people", "existing": True}, users=[{"name": "ann", "existing": True}])
     removing = text.partition("## Remove\n")[2]
 
@@ -222,8 +222,7 @@ def test_what_existed_before_is_not_deleted_by_the_last_steps() -> None:
     assert "`ann`, **Delete**" not in removing
 
 
-def test_a_first_password_is_spoken_of_where_there_is_one() -> None:
-    """No one is told to change a password that was not given."""
+def test_password_change_is_mentioned_only_with_a_first_password() -> None:
     said = "Users with a first password change it"
 
     assert said in switch("trusted", users=[{"name": "ann", "console_password": True}])

@@ -29,22 +29,22 @@ def errors(folder: Path) -> list[Finding]:
     return [finding for finding in found if finding.severity is Severity.ERROR]
 
 
-def test_the_table_has_at_least_60_attacks() -> None:
+def test_table_has_at_least_60_attacks() -> None:
     """The table keeps its required size."""
     assert 60 <= len(ATTACKS)
 
 
 def test_untouched_modules_have_no_errors(written: Path) -> None:
-    """Without an attack there are no findings, so the findings of the other tests come from the attacks."""
+    """Without an attack there are no findings, so findings in the other tests are caused by the attacks."""
     assert [] == errors(written)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_an_attack_is_an_error_with_subject_and_place(name: str, written: Path, tmp_path: Path) -> None:
+def test_attack_is_error_with_subject_and_location(name: str, written: Path, tmp_path: Path) -> None:
     """The error has the module's customer or switch role as subject, and a file of its folder."""
     folder = tmp_path / "copy"
     shutil.copytree(written, folder)
-    # A memory of the untouched modules must not hide the attack.
+    # Cached results of the untouched modules must not hide the attack.
     assert [] == errors(folder)
     path, file, *change = ATTACKS[name]
     target = folder / "output" / path

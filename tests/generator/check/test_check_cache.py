@@ -22,7 +22,7 @@ MODULE = "customers/account1"
 
 
 def write_findings_manifest(folder: Path) -> None:
-    """Add causes of warnings: a short external ID, and an unknown action."""
+    """Add causes of warnings: a short external ID and an unknown action."""
     text = (folder / "accounts.yaml").read_text()
     own = text.split("name: account2", 1)[1].split('external_id: "', 1)[1].split('"', 1)[0]
     (folder / "accounts.yaml").write_text(text.replace(own, "short1"))
@@ -153,7 +153,7 @@ def test_check_after_edit_equals_check_without_cache(name: str, world: Path) -> 
 
 
 def test_findings_of_unchanged_folder_come_from_cache(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the proof nor the rules run again."""
+    """Neither the proof nor the rules are run again."""
     first = checked(world)
 
     def prove_again(*_arguments: object, **_options: object) -> None:
@@ -174,8 +174,8 @@ def test_check_with_only_ignores_cached_result_of_all_modules(world: Path) -> No
     assert whole.cells > part.cells > 0
 
 
-def test_module_that_changed_in_the_tick_of_the_cache_is_read_again(world: Path) -> None:
-    """The clock of the file system is coarse, so the stamp can be the same."""
+def test_module_that_changed_within_timestamp_resolution_is_read_again(world: Path) -> None:
+    """File systems have coarse timestamps, so the stamp can be the same."""
     changed = main_tf(world).stat().st_ctime_ns
     os.utime(world / "output" / CACHE_NAME, ns=(changed, changed))
     edited = checked(world)
@@ -204,9 +204,7 @@ def test_damaged_cache_is_ignored(damage: str, world: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("foreign", ["owner", "writable", "link"])
-def test_cache_that_another_user_can_have_written_is_ignored(
-    foreign: str, world: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cache_that_others_could_have_written_is_ignored(foreign: str, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = world / "output" / CACHE_NAME
     if foreign == "owner":
         monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
@@ -219,7 +217,7 @@ def test_cache_that_another_user_can_have_written_is_ignored(
     assert 6 == checked(world).read
 
 
-def test_cache_is_readable_by_its_owner_only(world: Path) -> None:
+def test_cache_is_readable_only_by_its_owner(world: Path) -> None:
     assert 0o600 == (world / "output" / CACHE_NAME).stat().st_mode & 0o777
 
 

@@ -31,7 +31,7 @@ HOSTILE_FILES = {
 
 
 def with_variable(folder: Path) -> None:
-    """The module's principal from a variable whose default is the right one."""
+    """The module's principal as a variable whose default is the expected one."""
     path = folder / "main.tf"
     text = path.read_text()
     assert PRINCIPAL in text
@@ -52,15 +52,15 @@ def errors(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity is Severity.ERROR]
 
 
-def test_a_variable_with_a_default_is_no_finding(generated: Path) -> None:
-    """Without a hostile file, as in the other tests, nothing is reported."""
+def test_variable_with_default_is_no_finding(generated: Path) -> None:
+    """Baseline without a hostile file: nothing is reported."""
     with_variable(generated / "output/customers/account1")
 
     assert [] == found(generated)
 
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)
-def test_a_hostile_file_in_a_returned_folder_is_an_error(name: str, generated: Path) -> None:
+def test_hostile_file_in_returned_folder_is_error(name: str, generated: Path) -> None:
     """Every file that Terraform could use is reported."""
     returned = generated / "returned"
     shutil.copytree(generated / "output/customers/account1", returned)
@@ -73,8 +73,8 @@ def test_a_hostile_file_in_a_returned_folder_is_an_error(name: str, generated: P
 
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)
-def test_a_hostile_file_in_the_output_folder_is_reported_by_every_command(name: str, generated: Path) -> None:
-    """gen check, gen prove and gen diff report the same files, also after an earlier check."""
+def test_hostile_file_in_output_folder_is_reported_by_every_command(name: str, generated: Path) -> None:
+    """`gen check`, `gen prove` and `gen diff` report the same files, also after an earlier check."""
     module = generated / "output/customers/account1"
     with_variable(module)
     generate(generated / "accounts.yaml", generated / "output")  # the generated file again
@@ -87,8 +87,8 @@ def test_a_hostile_file_in_the_output_folder_is_reported_by_every_command(name: 
     assert compare(generated / "accounts.yaml", generated / "output").modules
 
 
-def test_gen_diff_reports_a_file_next_to_unchanged_ones(generated: Path) -> None:
-    """The next run would change nothing, but the module grants other access than planned."""
+def test_gen_diff_reports_file_next_to_unchanged_ones(generated: Path) -> None:
+    """`gen terraform` would change nothing, but the module grants other access than planned."""
     assert () == compare(generated / "accounts.yaml", generated / "output").modules
     put(generated / "output/customers/account1", "extra.tf", EVIL)
     (module,) = compare(generated / "accounts.yaml", generated / "output").modules
@@ -97,8 +97,8 @@ def test_gen_diff_reports_a_file_next_to_unchanged_ones(generated: Path) -> None
     assert "RC801" in {finding.rule for finding in module.findings}
 
 
-def test_a_folder_that_is_not_planned_is_an_error(generated: Path) -> None:
-    """If it is in the lock, the hint has the command that removes it."""
+def test_unplanned_folder_is_error(generated: Path) -> None:
+    """If it is in the lock file, the hint has the command that removes it."""
     output = generated / "output"
     put(output, "customers/ghost/main.tf", EVIL)
     put(output, "elsewhere/deep/x.tf", EVIL)
@@ -118,8 +118,8 @@ def test_a_folder_that_is_not_planned_is_an_error(generated: Path) -> None:
     assert {subject for subject, _ in expected} == {item.path for item in compared}
 
 
-def test_a_removed_customers_folder_is_an_error_until_it_is_pruned(generated: Path) -> None:
-    """gen terraform --no-prune keeps it, and gen check reports it."""
+def test_folder_of_removed_customer_is_error_until_pruned(generated: Path) -> None:
+    """`gen terraform --no-prune` keeps it, and `gen check` reports it."""
     manifest = generated / "accounts.yaml"
     text = manifest.read_text()
     manifest.write_text(text.replace("account2", "account9"))
@@ -132,8 +132,8 @@ def test_a_removed_customers_folder_is_an_error_until_it_is_pruned(generated: Pa
     assert [] == found(generated)
 
 
-def test_a_removed_switch_role_is_no_foreign_folder(generated: Path) -> None:
-    """Its two modules share a folder that gen terraform removes, so gen diff does not report the folder as extra."""
+def test_removed_switch_role_is_not_reported_as_extra(generated: Path) -> None:
+    """Its two modules share a folder that `gen terraform` removes, so `gen diff` does not report the folder as extra."""
     manifest, output = generated / "accounts.yaml", generated / "output"
     text, comma, _ = manifest.read_text().partition("switch_roles:")
     assert comma
@@ -153,7 +153,7 @@ def test_a_removed_switch_role_is_no_foreign_folder(generated: Path) -> None:
     assert [] == found(generated)
 
 
-def test_links_out_of_the_output_folder_are_errors(generated: Path) -> None:
+def test_links_to_outside_of_output_folder_are_errors(generated: Path) -> None:
     """They are not followed."""
     put(generated, "outside/main.tf", EVIL)
     (generated / "output/customers/linked").symlink_to(generated / "outside")
@@ -162,7 +162,7 @@ def test_links_out_of_the_output_folder_are_errors(generated: Path) -> None:
 
 
 def test_check_with_only_ignores_unplanned_folders(generated: Path) -> None:
-    """--only limits findings to the named modules."""
+    """`--only` limits findings to the named modules."""
     put(generated / "output", "customers/ghost/main.tf", EVIL)
 
     assert [] == found(generated, only=["account1"])

@@ -27,8 +27,8 @@ def edit(folder: Path, module: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def test_the_example_accounts_are_as_intended(generated: Path) -> None:
-    """Generated modules have no findings, and every cell of the proof is as expected."""
+def test_example_accounts_have_no_findings(generated: Path) -> None:
+    """Generated modules have no findings, and every check of the proof has the expected result."""
     done = check_output(generated / "accounts.yaml", generated / "output")
 
     assert () == done.report.active
@@ -50,7 +50,7 @@ def test_added_principal_is_difference(generated: Path) -> None:
     assert [("account1", "customers/account1/main.tf")] == [(f.subject, f.file) for f in differing]
 
 
-def test_a_dropped_condition_is_a_failed_proof_with_its_counterexample(generated: Path) -> None:
+def test_removed_condition_fails_proof_with_counterexample(generated: Path) -> None:
     """The counterexample has the principal, the missing key and the deciding statement."""
     text = (generated / "output/customers/account1/main.tf").read_text()
     start = text.index('    condition {\n      test     = "StringEquals"')
@@ -65,14 +65,14 @@ def test_a_dropped_condition_is_a_failed_proof_with_its_counterexample(generated
     )
 
 
-def test_a_module_that_is_not_written_is_an_error(generated: Path) -> None:
+def test_missing_module_is_error(generated: Path) -> None:
     """The other modules are checked."""
     shutil.rmtree(generated / "output/customers/account2")
 
     assert [("RC802", "account2")] == [(f.rule, f.subject) for f in found(generated) if f.rule != "RC701"]
 
 
-def test_a_file_in_the_place_of_a_module_is_a_finding(generated: Path) -> None:
+def test_file_in_place_of_module_is_finding(generated: Path) -> None:
     """A module that cannot be read is a finding of its customer."""
     shutil.rmtree(generated / "output/customers/account2")
     (generated / "output/customers/account2").write_text("gone")
@@ -88,7 +88,7 @@ def test_only_checks_the_named_customers(generated: Path) -> None:
     assert {"account1"} == {finding.subject for finding in found(generated, only=["account1"])}
 
 
-def test_a_folder_sent_back_finds_its_customer_by_the_guard(generated: Path, tmp_path: Path) -> None:
+def test_returned_folder_is_matched_by_its_account_guard(generated: Path, tmp_path: Path) -> None:
     """A folder with any name is compared with the module for the account in its guard."""
     back = tmp_path / "attachment"
     shutil.copytree(generated / "output/customers/account2", back)
@@ -100,7 +100,7 @@ def test_a_folder_sent_back_finds_its_customer_by_the_guard(generated: Path, tmp
     assert {f"{back}/main.tf"} == {finding.file for finding in findings}
 
 
-def test_a_folder_sent_back_with_another_customers_external_id_fails_the_proof(generated: Path, tmp_path: Path) -> None:
+def test_returned_folder_with_external_id_of_another_customer_fails_proof(generated: Path, tmp_path: Path) -> None:
     """External IDs of customers that are not checked count as external IDs of others."""
     back = tmp_path / "attachment"
     shutil.copytree(generated / "output/customers/account2", back)
@@ -114,8 +114,8 @@ def test_a_folder_sent_back_with_another_customers_external_id_fails_the_proof(g
     assert f"can assume arn:aws:iam::333333333333:role/role2 with another customer's external ID {other}" in messages[0]
 
 
-def test_returned_folder_without_guard_is_found_by_its_name(generated: Path, tmp_path: Path) -> None:
-    """Under another name it is a finding, unless NAME= is given."""
+def test_returned_folder_without_guard_is_matched_by_name(generated: Path, tmp_path: Path) -> None:
+    """With another name it is a finding, unless NAME= is given."""
     for name in ("account3", "mail"):
         shutil.copytree(generated / "output/customers/account3", tmp_path / name)
         text = (tmp_path / name / "main.tf").read_text()
@@ -136,7 +136,7 @@ def test_returned_switch_role_needs_module_path(generated: Path, tmp_path: Path)
     assert [] == found(generated, sent_back=[f"switch-roles/reena-in-sumesh/trusting={tmp_path / 'x'}"])
 
 
-def test_a_folder_that_is_not_there_is_an_error(generated: Path) -> None:
+def test_nonexistent_folder_is_error(generated: Path) -> None:
     """A wrong path on the command line is an error, not a finding."""
     with pytest.raises(ModuleError):
         found(generated, sent_back=["/nowhere/at/all"])
@@ -162,7 +162,7 @@ def test_added_file_and_changed_plan_invalidate_cache(generated: Path) -> None:
     (generated / "accounts.yaml").write_text(text.replace("role: role2", "role: role9"))
     done = check_output(generated / "accounts.yaml", generated / "output")
 
-    # account1 for the file; account2 and the backend, which names its role, for the plan.
+    # account1 because of its file; account2 and the backend, which lists its role, because of the plan
     assert 3 == done.read
     assert {"account1", "account2", "backend"} <= {finding.subject for finding in done.report.active}
 

@@ -1,4 +1,4 @@
-"""`gen bundle` and `gen bundle-check` as a person runs them."""
+"""`gen bundle` and `gen bundle-check` on the command line."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def gen(*arguments: str | Path, cwd: Path) -> Ended:
     return command_rig.gen(*arguments, cwd=cwd, environ={"PATH": str(cwd)})
 
 
-def test_bundles_are_written_checked_and_told(tmp_path: Path) -> None:
-    """The first run names what it made and what to do next, the second has nothing to write; both forms pass their check."""
+def test_bundles_are_written_and_checked(tmp_path: Path) -> None:
+    """The first run lists the bundles and the next step, the second run writes nothing; folder and zip pass the check."""
     world(tmp_path, 2)
     first, second = gen("bundle", cwd=tmp_path), gen("bundle", cwd=tmp_path)
     checked = gen("bundle-check", "output/bundles/customer0", "output/bundles/customer1.zip", cwd=tmp_path)
@@ -57,8 +57,8 @@ def test_reportlab_is_needed_only_for_a_pdf(options: list[str], tmp_path: Path) 
     assert b"Traceback" not in done.stderr
 
 
-def test_what_follows_names_the_manifest_and_the_folder_that_were_used(tmp_path: Path) -> None:
-    """The command can be copied: without its options it would act on another manifest."""
+def test_next_step_has_manifest_and_output_folder(tmp_path: Path) -> None:
+    """The command can be copied; without these options it would use another manifest."""
     world(tmp_path, 1)
     (tmp_path / "accounts.yaml").rename(tmp_path / "my fleet.yaml")
     done = gen("bundle", "--manifest", "my fleet.yaml", "--out", "there", cwd=tmp_path)
@@ -66,8 +66,8 @@ def test_what_follows_names_the_manifest_and_the_folder_that_were_used(tmp_path:
     assert "run: runner onboard customer0 --manifest 'my fleet.yaml' --out there\n" in done.out
 
 
-def test_a_changed_file_ends_the_check_with_its_name(tmp_path: Path) -> None:
-    """Exit code 1 and the file; as JSON the same."""
+def test_changed_file_is_listed_with_exit_code_1(tmp_path: Path) -> None:
+    """In text and JSON output."""
     world(tmp_path, 1)
     gen("bundle", "--quiet", cwd=tmp_path)
     (tmp_path / "output" / "bundles" / "customer0" / "terraform" / "main.tf").write_text("changed")
@@ -80,8 +80,8 @@ def test_a_changed_file_ends_the_check_with_its_name(tmp_path: Path) -> None:
     assert (False, ["terraform/main.tf"]) == (bundle["ok"], [problem["file"] for problem in bundle["problems"]])
 
 
-def test_a_foreign_file_ends_with_the_code_of_the_output(tmp_path: Path) -> None:
-    """The others are written and counted, the one in whose way it stands is named as an error."""
+def test_foreign_file_ends_with_output_error(tmp_path: Path) -> None:
+    """The other bundles are written and counted; the blocked bundle is reported as an error."""
     world(tmp_path, 2)
     (tmp_path / "output" / "bundles").mkdir(parents=True)
     (tmp_path / "output" / "bundles" / "customer1.zip").write_text("mine")
@@ -107,8 +107,8 @@ def test_a_foreign_file_ends_with_the_code_of_the_output(tmp_path: Path) -> None
         (["bundle-check", "nothing.zip"], 5, "bundle not found"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_words(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
-    """Each slip has its exit code and a message with a hint; nothing is written."""
+def test_invalid_arguments_are_errors_with_hint(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+    """Each has its exit code, and nothing is written."""
     world(tmp_path, 1)
     done = gen(*arguments, cwd=tmp_path)
 
@@ -118,8 +118,8 @@ def test_what_cannot_be_done_is_said_in_words(tmp_path: Path, arguments: list[st
     assert not (tmp_path / "output").exists()
 
 
-def test_a_bundle_that_is_not_safe_ends_with_findings_and_is_not_advised(tmp_path: Path) -> None:
-    """Exit code 1 with rule and hint on standard error, in every form; only the good one is said to be handed over."""
+def test_unsafe_bundle_ends_with_findings(tmp_path: Path) -> None:
+    """Exit code 1, with rule and hint on standard error in every format; the next step lists only the safe bundle."""
     world(tmp_path, 2)
     manifest = json.loads((tmp_path / "accounts.yaml").read_text())
     del manifest["customers"][0]["external_id"]
@@ -140,8 +140,7 @@ def test_a_bundle_that_is_not_safe_ends_with_findings_and_is_not_advised(tmp_pat
     }
 
 
-def test_without_a_safe_bundle_nobody_is_told_to_hand_one_over(tmp_path: Path) -> None:
-    """The next step is to fix."""
+def test_next_step_without_safe_bundle_is_to_fix_the_errors(tmp_path: Path) -> None:
     world(tmp_path, 1)
     manifest = json.loads((tmp_path / "accounts.yaml").read_text())
     del manifest["customers"][0]["external_id"]
@@ -150,8 +149,8 @@ def test_without_a_safe_bundle_nobody_is_told_to_hand_one_over(tmp_path: Path) -
     assert "next: fix the errors, then run gen bundle again" in gen("bundle", cwd=tmp_path).out
 
 
-def test_a_bundle_that_cannot_be_read_leaves_the_others_checked(tmp_path: Path) -> None:
-    """Each is told; exit code 5, and in JSON the ones that could be read."""
+def test_unreadable_bundle_does_not_stop_check_of_others(tmp_path: Path) -> None:
+    """Each bundle is reported; the exit code is 5, and the JSON output has the readable bundles."""
     world(tmp_path, 1)
     gen("bundle", "--quiet", cwd=tmp_path)
     (tmp_path / "half.zip").write_bytes((tmp_path / "output" / "bundles" / "customer0.zip").read_bytes()[:999])
@@ -165,8 +164,7 @@ def test_a_bundle_that_cannot_be_read_leaves_the_others_checked(tmp_path: Path) 
     assert ["output/bundles/customer0.zip"] == [each["bundle"] for each in json.loads(as_json.out)]
 
 
-def test_a_hostile_name_in_a_zip_does_not_reach_the_terminal(tmp_path: Path) -> None:
-    """Control characters are spelt out."""
+def test_control_characters_in_zip_name_are_escaped(tmp_path: Path) -> None:
     world(tmp_path, 1)
     gen("bundle", "--quiet", cwd=tmp_path)
     hostile = tmp_path / "output" / "bundles" / "customer0.zip"
@@ -179,8 +177,8 @@ def test_a_hostile_name_in_a_zip_does_not_reach_the_terminal(tmp_path: Path) -> 
     assert "[2Jgone: " in done.out
 
 
-def test_a_manifest_without_customers_has_nothing_to_hand_over(tmp_path: Path) -> None:
-    """It is said so, instead of praising no bundles."""
+def test_manifest_without_customers_has_no_bundles(tmp_path: Path) -> None:
+    """The output states that there is nothing to write."""
     world(tmp_path, 0)
     done = gen("bundle", cwd=tmp_path)
 

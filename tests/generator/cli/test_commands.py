@@ -28,13 +28,13 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 
 def trust_everyone(folder: Path) -> None:
-    """Let the written module of account1 trust every principal."""
+    """Let the generated module of account1 trust every principal."""
     path = folder / "output/customers/account1/main.tf"
     path.write_text(path.read_text().replace('"arn:aws:iam::111111111111:role/backend_role"', '"*"', 1))
 
 
 def refused(done: Ended, code: int) -> None:
-    """The command ended with this exit code and a hint, and no traceback."""
+    """The command has this exit code, prints a hint, and raises no exception."""
     assert code == done.code
     assert "hint: " in done.err
     assert "Traceback" not in done.err
@@ -68,15 +68,15 @@ def test_only_writes_the_named_customer(notes: Path) -> None:
     assert {"customers/account2"} == {name.rpartition("/")[0] for name in tree(notes / "output") if name.endswith(".tf")}
 
 
-def test_unknown_name_is_a_usage_error_with_the_nearest_name(notes: Path) -> None:
+def test_unknown_name_is_usage_error_with_nearest_name(notes: Path) -> None:
     done = gen("terraform", "--only", "acount2", cwd=notes)
 
     assert 2 == done.code
     assert "did you mean account2?" in done.err
 
 
-def test_removed_customer_is_pruned_and_foreign_files_stay(generated: Path) -> None:
-    """With --no-prune all files stay."""
+def test_removed_customer_is_pruned_and_foreign_files_are_kept(generated: Path) -> None:
+    """With --no-prune all files are kept."""
     state = generated / "output" / "customers" / "account3" / "terraform.tfstate"
     state.write_text("mine")
     lines = (generated / "accounts.yaml").read_text().splitlines(keepends=True)
@@ -90,7 +90,7 @@ def test_removed_customer_is_pruned_and_foreign_files_stay(generated: Path) -> N
 
 
 def test_foreign_file_is_never_overwritten(notes: Path) -> None:
-    """A main.tf that is not in the lock ends the run before anything is written."""
+    """A main.tf that is not in the lock file ends the run before anything is written."""
     foreign = notes / "output" / "customers" / "account1" / "main.tf"
     foreign.parent.mkdir(parents=True)
     foreign.write_text("mine")
@@ -102,16 +102,16 @@ def test_foreign_file_is_never_overwritten(notes: Path) -> None:
     assert {"customers/account1/main.tf": b"mine"} == contents(notes / "output")
 
 
-def test_starter_manifest_generates_and_is_not_overwritten(tmp_path: Path) -> None:
+def test_starter_manifest_is_valid_and_not_overwritten(tmp_path: Path) -> None:
     assert [0, 0, 5] == [gen(command, cwd=tmp_path).code for command in ("init", "terraform", "init")]
 
 
-def test_schema_is_a_json_schema(tmp_path: Path) -> None:
+def test_schema_prints_json_schema(tmp_path: Path) -> None:
     assert "customers" in json.loads(gen("schema", cwd=tmp_path).out)["properties"]
 
 
 def test_diff_shows_changes_of_access(generated: Path) -> None:
-    """A removed external ID and an added permission are named; the exit code is 1."""
+    """A removed external ID and an added permission are listed; the exit code is 1."""
     edit(generated, ', external_id: "c29d7e4183fa4b60b5d87a6e1f20c3d4"', "")
     other = 'external_id: "6b1e0a9f3c7d4e52a8f4d1c2b3a49586"'
     edit(generated, other, f"{other}, permissions: [ec2-read]")
@@ -132,7 +132,7 @@ def test_diff_shows_a_deleted_folder_as_new(generated: Path) -> None:
     assert "account1/role1 is new" in done.out
 
 
-def test_diff_without_difference(generated: Path) -> None:
+def test_diff_without_difference_has_exit_code_0(generated: Path) -> None:
     done = gen("diff", cwd=generated)
 
     assert 0 == done.code
@@ -169,7 +169,7 @@ BAD_MANIFESTS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_MANIFESTS)
-def test_bad_manifest_ends_with_a_hint_and_changes_nothing(generated: Path, kind: str) -> None:
+def test_invalid_manifest_is_error_with_hint_and_changes_nothing(generated: Path, kind: str) -> None:
     before = contents(generated / "output")
     BAD_MANIFESTS[kind](generated / "accounts.yaml")
 
@@ -180,8 +180,8 @@ def test_bad_manifest_ends_with_a_hint_and_changes_nothing(generated: Path, kind
     assert before == contents(generated / "output")
 
 
-def test_full_disk_keeps_what_was_written(generated: Path) -> None:
-    """When no file can grow, the run ends with exit code 5 and the files of the run before are whole."""
+def test_full_disk_keeps_written_files(generated: Path) -> None:
+    """If no file can grow, the exit code is 5, and the files of the previous run are unchanged."""
     before = tree(generated / "output")
     edit(generated, "{managed-by: rolecall}", "{managed-by: another}")
 
@@ -192,8 +192,8 @@ def test_full_disk_keeps_what_was_written(generated: Path) -> None:
 
 
 @pytest.mark.parametrize("out", ["taken", "taken/output"])
-def test_output_that_cannot_be_a_folder_is_an_output_error(notes: Path, out: str) -> None:
-    """--out is a file, or below one."""
+def test_output_path_that_is_a_file_is_output_error(notes: Path, out: str) -> None:
+    """--out is a file or below a file."""
     (notes / "taken").write_text("mine")
 
     refused(gen("terraform", "--out", out, cwd=notes), 5)
@@ -201,12 +201,12 @@ def test_output_that_cannot_be_a_folder_is_an_output_error(notes: Path, out: str
 
 
 @pytest.mark.parametrize("arguments", [["terraform", "--format", "xml"], ["nonsense"], ["terraform", "--nonsense"]])
-def test_wrong_command_line_is_a_usage_error(notes: Path, arguments: list[str]) -> None:
+def test_wrong_command_line_is_usage_error(notes: Path, arguments: list[str]) -> None:
     assert 2 == gen(*arguments, cwd=notes).code
 
 
-def test_terraform_checks_what_it_wrote(notes: Path) -> None:
-    """The result of the check is before the next steps; --no-check leaves it out."""
+def test_terraform_checks_the_written_modules(notes: Path) -> None:
+    """The result of the check is printed before the next steps; --no-check skips it."""
     done = gen("terraform", cwd=notes)
     unchecked = gen("terraform", "--no-check", cwd=notes)
 
@@ -216,7 +216,7 @@ def test_terraform_checks_what_it_wrote(notes: Path) -> None:
 
 
 def test_next_steps_name_the_manifest_and_the_folder(notes: Path) -> None:
-    """The last lines are commands; with --quiet there are none."""
+    """The last lines are commands; with --quiet they are omitted."""
     (notes / "accounts.yaml").rename(notes / "my accounts.yaml")
     done = gen("terraform", "my accounts.yaml", "--out", "modules", cwd=notes)
     quiet = gen("terraform", "my accounts.yaml", "--out", "modules", "--quiet", cwd=notes)
@@ -254,8 +254,8 @@ def test_check_has_the_same_finding_in_every_format(generated: Path) -> None:
 
 
 @pytest.mark.parametrize(("options", "code"), [([], 1), (["--fail-on", "error"], 0), (["--fail-on", "note"], 1)])
-def test_check_fails_from_the_severity_of_fail_on(notes: Path, options: list[str], code: int) -> None:
-    """The manifest causes warnings and no error."""
+def test_fail_on_sets_the_severity_that_fails_check(notes: Path, options: list[str], code: int) -> None:
+    """The manifest causes warnings and no errors."""
     text = (notes / "accounts.yaml").read_text()
     (notes / "accounts.yaml").write_text(re.sub('external_id: "[0-9a-f]+"', 'external_id: "short"', text, count=1))
     gen("terraform", "--no-check", cwd=notes)
@@ -277,8 +277,8 @@ def test_suppressed_finding_is_shown_with_its_reason(notes: Path) -> None:
     assert "suppressed: RC206 account1: to be fixed next week" in done.out
 
 
-def test_check_of_a_returned_folder(generated: Path) -> None:
-    """--path checks the folder in place of the written module; an unknown path is an error of its own."""
+def test_check_of_returned_folder(generated: Path) -> None:
+    """--path checks the folder instead of the generated module; an unknown path is an error of its own."""
     mail = generated / "mail"
     shutil.copytree(generated / "output/customers/account2", mail)
     good = gen("check", "--path", mail, cwd=generated)
@@ -304,7 +304,7 @@ def test_prove_prints_the_matrix_in_every_format(generated: Path) -> None:
     assert forms["mermaid"].startswith(("flowchart", "graph", "%%"))
 
 
-def test_prove_of_an_open_role_has_a_counterexample(generated: Path) -> None:
+def test_prove_of_open_role_has_counterexample(generated: Path) -> None:
     trust_everyone(generated)
     done = gen("prove", cwd=generated)
 
@@ -312,8 +312,8 @@ def test_prove_of_an_open_role_has_a_counterexample(generated: Path) -> None:
     assert "can assume arn:aws:iam::222222222222:role/role1" in done.out
 
 
-def test_prove_needs_written_modules_unless_planned(notes: Path) -> None:
-    """Each missing module is named, with the hint."""
+def test_prove_requires_written_modules_unless_planned(notes: Path) -> None:
+    """Each missing module is listed, with the hint."""
     done = gen("prove", cwd=notes)
 
     assert 1 == done.code

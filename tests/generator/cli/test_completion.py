@@ -1,4 +1,4 @@
-"""Completion: commands, options and names of the manifest, as the programs print them and as shells show them."""
+"""Completion of commands, options and names of the manifest, as printed by the programs and as completed by the shells."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TYPED = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A manifest with mistakes and included files, and another one next to it."""
+    """A manifest with errors and included files, and another manifest next to it."""
     (tmp_path / "more").mkdir()
     (tmp_path / "accounts.yaml").write_text(MANIFEST)
     (tmp_path / "more" / "some.yaml").write_text("customers: [{name: globex}, {account_id: nameless}]\n")
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def shell(name: str, script: str, folder: Path) -> list[str]:
-    """The lines that a shell prints for a script; nothing may be said on the side. Skips without the shell."""
+    """The lines that a shell prints for a script, without any error output. Skips the test if the shell is missing."""
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not on PATH")
     if (
@@ -64,7 +64,7 @@ def shell(name: str, script: str, folder: Path) -> list[str]:
 
 
 def completed(line: str, folder: Path) -> list[str]:
-    """What a program prints for bash about the last word of a line, which may be empty (`''`)."""
+    """What a program prints for bash for the last word of a line, which may be empty (`''`)."""
     program, *_ = words = shlex.split(line)
     variables = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
     environ = {f"_{program.upper()}_COMPLETE": "complete_bash", **variables}
@@ -96,7 +96,7 @@ def completed(line: str, folder: Path) -> list[str]:
     ],
 )
 def test_program_completes(folder: Path, line: str, expected: list[str]) -> None:
-    """Commands, options, values and names; the manifest is the one on the line, with its includes, mistakes or not."""
+    """Commands, options, values and names, from the manifest on the line, including its includes, valid or not."""
     assert sorted(expected) == sorted(completed(line, folder))
 
 
@@ -110,7 +110,7 @@ def test_program_completes(folder: Path, line: str, expected: list[str]) -> None
     ],
 )
 def test_bash_completes(folder: Path, line: str, expected: list[str]) -> None:
-    """Bash offers what the program prints, names with blanks as one word each."""
+    """Bash completes names with spaces as one word each."""
     program = line.split(maxsplit=1)[0]
     script = f"{SOURCED}\n{TYPED}".format(upper=program.upper(), program=program, line=line)
 
@@ -122,8 +122,8 @@ def test_bash_completes(folder: Path, line: str, expected: list[str]) -> None:
     [None, "customers: [", "- a list", "customers: {name: no list}", "include: [../../etc/*, /etc/*, 3]", "\x00", "&a [*a]"],
     ids=["none", "torn", "a list", "a mapping", "outside", "binary", "a loop"],
 )
-def test_a_manifest_that_cannot_be_read_completes_nothing_and_says_nothing(folder: Path, text: str | None) -> None:
-    """The shell offers no names, and no message appears in the middle of the line."""
+def test_unreadable_manifest_completes_nothing_silently(folder: Path, text: str | None) -> None:
+    """There are no names, and no message appears in the middle of the line."""
     path = folder / "accounts.yaml"
     path.unlink() if text is None else path.write_text(text)
 
@@ -131,8 +131,8 @@ def test_a_manifest_that_cannot_be_read_completes_nothing_and_says_nothing(folde
 
 
 @pytest.mark.parametrize("program", ["gen", "runner"])
-def test_an_installed_completion_works_in_the_next_shell(folder: Path, program: str) -> None:
-    """--install-completion finds out the shell, and what it writes completes in a new one."""
+def test_installed_completion_works_in_new_shell(folder: Path, program: str) -> None:
+    """--install-completion detects the shell and writes its configuration."""
     shell("bash", f"{program} --install-completion; true", folder)
     line = f"{program} --vers"
     found = shell("bash", f". ~/.bashrc; {TYPED}".format(program=program, line=line), folder)
@@ -142,8 +142,7 @@ def test_an_installed_completion_works_in_the_next_shell(folder: Path, program: 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize("program", ["gen", "runner"])
-def test_the_script_is_shown_for_the_shell_that_asks(folder: Path, name: str, program: str) -> None:
-    """--show-completion prints the script that the shell's own completion takes."""
+def test_show_completion_prints_script_of_current_shell(folder: Path, name: str, program: str) -> None:
     shown = "\n".join(shell(name, f"{program} --show-completion; true", folder))
 
     assert f"complete_{name}" in shown
@@ -151,7 +150,7 @@ def test_the_script_is_shown_for_the_shell_that_asks(folder: Path, name: str, pr
 
 
 def test_fish_completes(folder: Path) -> None:
-    """fish's own machinery, asked by `complete -C`, offers names."""
+    """`complete -C` of fish lists the names."""
     line = shlex.quote("gen terraform --only g")
     found = shell("fish", f"env _GEN_COMPLETE=source_fish gen | source; complete -C {line}", folder)
 
@@ -159,7 +158,7 @@ def test_fish_completes(folder: Path) -> None:
 
 
 def test_zsh_completes(folder: Path) -> None:
-    """The function hands names to zsh's `_arguments`."""
+    """The completion function passes names to `_arguments` of zsh."""
     script = (
         'compdef() { : }; _arguments() { print -r -- "$@" }; eval "$(env _GEN_COMPLETE=source_zsh gen)"; '
         "words=(gen terraform --only g); CURRENT=4; _gen_completion"

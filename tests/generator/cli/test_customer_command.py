@@ -1,4 +1,4 @@
-"""`gen customer` as a person runs it: shown first, asked, written, and what comes next."""
+"""`gen customer` on the command line: preview, confirmation, changes and next steps."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ACME = ("acme", "--account-id", "999999999999", "--external-id", "agreed")
 
 
 def gen(*arguments: str | Path, cwd: Path) -> Ended:
-    """Run `gen customer` through pipes, in this process."""
+    """Run `gen customer` in this process, with pipes as streams."""
     return command_rig.gen("customer", *arguments, cwd=cwd)
 
 
 def on_a_terminal(*arguments: str, cwd: Path, answer: str) -> tuple[int, str]:
-    """Run `gen customer` on a terminal and type an answer: exit code and all that the terminal shows."""
+    """Run `gen customer` on a terminal and type an answer: the exit code and everything printed on the terminal."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", GEN, "customer", *arguments],
@@ -40,7 +40,7 @@ def on_a_terminal(*arguments: str, cwd: Path, answer: str) -> tuple[int, str]:
     while True:
         try:
             piece = os.read(master, 4096)
-        except OSError:  # how Linux says that the other side has closed the terminal
+        except OSError:  # Linux raises EIO when the other side has closed the terminal
             break
         if not piece:
             break
@@ -53,8 +53,8 @@ def manifest(folder: Path) -> str:
     return (folder / "accounts.yaml").read_text()
 
 
-def test_a_customer_is_added_without_a_question(notes: Path) -> None:
-    """--yes writes; the line, the access and the next steps are shown."""
+def test_yes_adds_customer_without_confirmation(notes: Path) -> None:
+    """The changed line, the changed access and the next steps are printed."""
     done = gen("add", *ACME, "--label", "tier=gold", "--region", "eu-central-1", "--yes", cwd=notes)
     line = (
         '  - {name: acme, account_id: "999999999999", external_id: "agreed", regions: [eu-central-1], labels: {tier: gold}}'
@@ -68,8 +68,8 @@ def test_a_customer_is_added_without_a_question(notes: Path) -> None:
     assert [line] == [new for new in manifest(notes).splitlines() if new not in NOTES.read_text().splitlines()]
 
 
-def test_a_fresh_external_id_is_made(notes: Path) -> None:
-    """Two customers get two ids of 128 bits."""
+def test_new_external_id_is_generated(notes: Path) -> None:
+    """Two customers get different IDs of 128 bits."""
     for name, account in (("one", "888888888888"), ("two", "777777777777")):
         assert 0 == gen("add", name, "--account-id", account, "--yes", cwd=notes).code
     listed = json.loads(gen("list", "one", "two", "--format", "json", cwd=notes).out)
@@ -78,8 +78,8 @@ def test_a_fresh_external_id_is_made(notes: Path) -> None:
     assert 2 == len({entry["external_id"] for entry in listed})
 
 
-def test_a_dry_run_shows_and_writes_nothing(notes: Path) -> None:
-    """The same difference, exit code 0, the file as it was."""
+def test_dry_run_prints_changes_and_writes_nothing(notes: Path) -> None:
+    """The difference is the same, the exit code is 0, and the file is unchanged."""
     done = gen("remove", "account1", "--dry-run", cwd=notes)
 
     assert 0 == done.code
@@ -87,8 +87,8 @@ def test_a_dry_run_shows_and_writes_nothing(notes: Path) -> None:
     assert NOTES.read_text() == manifest(notes)
 
 
-def test_without_a_terminal_nobody_can_agree(notes: Path) -> None:
-    """A script must say --yes: exit code 2, the file as it was."""
+def test_confirmation_requires_a_terminal(notes: Path) -> None:
+    """A script must pass --yes; otherwise the exit code is 2 and the file is unchanged."""
     done = gen("remove", "account1", cwd=notes)
 
     assert 2 == done.code
@@ -100,20 +100,20 @@ def test_without_a_terminal_nobody_can_agree(notes: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "code", "gone"), [("y\n", 0, True), ("\n", 130, False), ("no\n", 130, False), ("\x04", 130, False)]
 )
-def test_on_a_terminal_the_difference_is_agreed_to(notes: Path, answer: str, code: int, gone: bool) -> None:
-    """y writes; anything else, an end of input too, leaves the file as it was."""
+def test_confirmation_on_a_terminal(notes: Path, answer: str, code: int, gone: bool) -> None:
+    """ "y" writes; any other answer and end of input leave the file unchanged."""
     ended, shown = on_a_terminal("remove", "account2", cwd=notes, answer=answer)
 
     assert code == ended
     assert shown.index("- customers/account2 (removed)") < shown.index("Write these changes? [y/N]")
     assert gone == ("account2" not in manifest(notes))
     assert gone == ("terraform destroy" in shown)
-    if answer == "\x04":  # the message starts on a line of its own
+    if answer == "\x04":  # the message starts on a new line
         assert "Write these changes? [y/N]: \nerror: not confirmed; nothing was written\n" in shown
 
 
-def test_json_is_one_object(notes: Path) -> None:
-    """Files, access and next steps; written says whether."""
+def test_json_output_is_one_object(notes: Path) -> None:
+    """It has files, access and next steps, and `written` shows whether the files were written."""
     done = gen("rename", "account1", "acme", "--yes", "--format", "json", cwd=notes)
     body = json.loads(done.out)
 
@@ -126,16 +126,16 @@ def test_json_is_one_object(notes: Path) -> None:
     assert not json.loads(gen("remove", "acme", "--format", "json", "--dry-run", cwd=notes).out)["written"]
 
 
-def test_a_rename_prints_the_moved_block(notes: Path) -> None:
-    """For those who call the folder as a child module."""
+def test_rename_prints_moved_block(notes: Path) -> None:
+    """For users who call the folder as a child module."""
     done = gen("rename", "account1", "acme", "--yes", cwd=notes)
 
     assert "customers/account1 is now customers/acme\n    only the folder is renamed; no AWS resource changes\n" in done.out
     assert "moved {\n  from = module.account1\n  to   = module.acme\n}\n" in done.out
 
 
-def test_a_switch_role_is_renamed_with_its_option(notes: Path) -> None:
-    """Both sides' folders move."""
+def test_switch_role_is_renamed_with_its_option(notes: Path) -> None:
+    """The folders of both sides move."""
     done = gen("rename", "reena-in-sumesh", "reena", "--switch-role", "--yes", cwd=notes)
 
     assert 0 == done.code
@@ -144,7 +144,7 @@ def test_a_switch_role_is_renamed_with_its_option(notes: Path) -> None:
 
 
 def test_fields_are_set_and_unset(notes: Path) -> None:
-    """A changed role name is said to replace the role."""
+    """A changed role name is reported as a replacement of the role."""
     done = gen("set", "account1", "--role", "Auditor", "--unset", "permissions", "--tag", "team=a", "--yes", cwd=notes)
 
     assert 0 == done.code
@@ -177,8 +177,8 @@ def test_fields_are_set_and_unset(notes: Path) -> None:
         (("list", "--manifest", "missing.yaml"), 3, "there is no such file"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_written(notes: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
-    """The exit code of the table, the message with its hint, no traceback, and the manifest as it was."""
+def test_invalid_arguments_are_errors_with_hint(notes: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
+    """Each has its exit code; there is no traceback, and the manifest is unchanged."""
     done = gen(*arguments, *(["--yes"] if arguments[0] not in ("show", "list") else []), cwd=notes)
 
     assert code == done.code
@@ -187,8 +187,8 @@ def test_what_is_wrong_is_said_and_nothing_is_written(notes: Path, arguments: tu
     assert NOTES.read_text() == manifest(notes)
 
 
-def test_list_and_show_print_what_people_look_for(notes: Path) -> None:
-    """The table has the module's state; show has the role, the policy that carries it and a profile to copy."""
+def test_list_and_show_print_customers(notes: Path) -> None:
+    """The table has the module's state; `show` has the role, the policy that grants it, and a profile to copy."""
     listed = gen("list", "account*", cwd=notes).out
     shown = gen("show", "account1", cwd=notes).out
 
@@ -199,16 +199,16 @@ def test_list_and_show_print_what_people_look_for(notes: Path) -> None:
     assert "    [profile account1]\n    role_arn = arn:aws:iam::222222222222:role/role1\n" in shown
 
 
-def test_show_as_json_has_every_value_final(notes: Path) -> None:
-    """Defaults are filled in; the keys are the manifest's."""
+def test_show_as_json_has_resolved_values(notes: Path) -> None:
+    """Defaults are filled in; the keys are those of the manifest."""
     body = json.loads(gen("show", "account2", "--format", "json", cwd=notes).out)
 
     assert (["s3-read"], ["us-east-1"], {"managed-by": "rolecall"}) == (body["permissions"], body["regions"], body["tags"])
     assert "[profile account2]" in body["profile"]
 
 
-def test_customers_change_in_an_included_file(notes: Path) -> None:
-    """A new file is made, included, and edited from then on."""
+def test_customer_in_included_file_is_edited(notes: Path) -> None:
+    """A new file is created and included, and later edits change it."""
     gen("add", *ACME, "--file", "customers/acme.yaml", "--yes", cwd=notes)
     gen("add", "zeta", "--account-id", "888888888888", "--external-id", "e", "--yes", cwd=notes)
     gen("set", "acme", "--label", "tier=gold", "--yes", cwd=notes)

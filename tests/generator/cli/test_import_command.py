@@ -1,4 +1,4 @@
-"""`gen import` and `gen customer rotate-external-id` as a person runs them."""
+"""`gen import` and `gen customer rotate-external-id` on the command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BROKEN = "name,account_id,permissions\nacme,12,\nbeta,333333333333,nope\ngamma,4
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a manifest of one customer."""
+    """A folder with a manifest that has one customer."""
     (tmp_path / "accounts.yaml").write_text(TEXT, "utf-8")
     return tmp_path
 
@@ -53,8 +53,8 @@ def import_table(folder: Path, *options: str, text: str = TABLE) -> Ended:
     return gen("import", "csv", table(folder, text), *options, cwd=folder)
 
 
-def test_a_table_becomes_customers_in_a_file_of_their_own(folder: Path) -> None:
-    """The manifest gets the include and nothing else; names, permissions and fresh ids are there; the next steps follow."""
+def test_csv_rows_become_customers_in_a_new_file(folder: Path) -> None:
+    """The manifest gets only the include; the new file has names, permissions and new external IDs."""
     done = import_table(folder, "--yes", "--permissions", "list")
     found = customers(folder)
 
@@ -67,8 +67,8 @@ def test_a_table_becomes_customers_in_a_file_of_their_own(folder: Path) -> None:
     assert "gen terraform" in done.out
 
 
-def test_the_same_table_twice_changes_nothing(folder: Path) -> None:
-    """No file is touched, and it is said."""
+def test_second_import_of_csv_changes_nothing(folder: Path) -> None:
+    """No file is written, and the output states that."""
     import_table(folder, "--yes")
     before = contents(folder)
     done = import_table(folder, "--yes")
@@ -78,8 +78,8 @@ def test_the_same_table_twice_changes_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("options", "code"), [(["--dry-run"], 0), ([], 2), (["--format", "json"], 2)])
-def test_nothing_is_written_before_somebody_agrees(folder: Path, options: list[str], code: int) -> None:
-    """A dry run shows the access alone; without a terminal and --yes it ends with the hint."""
+def test_import_requires_confirmation(folder: Path, options: list[str], code: int) -> None:
+    """A dry run only prints the changed access; without a terminal and --yes the command ends with a hint."""
     table(folder)
     before = contents(folder)
     done = import_table(folder, *options)
@@ -88,8 +88,8 @@ def test_nothing_is_written_before_somebody_agrees(folder: Path, options: list[s
     assert options == ["--format", "json"] or "acme-corp/VendorAccess may s3:GetObject on *" in done.out
 
 
-def test_all_broken_rows_are_named_and_nothing_is_imported(folder: Path) -> None:
-    """Each with file, line, the number of its cell, the value and the hint; the good row is not imported either."""
+def test_all_invalid_rows_are_listed_and_nothing_is_imported(folder: Path) -> None:
+    """Each has file, line, column, value and hint; valid rows are not imported either."""
     table(folder, BROKEN)
     before = contents(folder)
     done = import_table(folder, "--yes", text=BROKEN)
@@ -112,8 +112,8 @@ def test_all_broken_rows_are_named_and_nothing_is_imported(folder: Path) -> None
     ] == done.err.splitlines()
 
 
-def test_new_customers_can_go_into_the_manifest_itself(folder: Path) -> None:
-    """`--into accounts.yaml` puts them below the others, in their dress."""
+def test_new_customers_are_added_to_the_manifest(folder: Path) -> None:
+    """`--into accounts.yaml` appends them to the existing customers, with the same formatting."""
     done = import_table(folder, "--yes", "--into", "accounts.yaml")
     lines = (folder / "accounts.yaml").read_text("utf-8").splitlines()
 
@@ -123,8 +123,8 @@ def test_new_customers_can_go_into_the_manifest_itself(folder: Path) -> None:
     assert ["account1", "acme-corp", "Beta"] == list(customers(folder))
 
 
-def test_more_rows_go_below_those_of_the_last_import(folder: Path) -> None:
-    """A table that grows is imported again; what stands there stays byte for byte."""
+def test_new_rows_are_appended_to_the_imported_file(folder: Path) -> None:
+    """If a CSV file with additional rows is imported again, existing customers are unchanged byte for byte."""
     import_table(folder, "--yes")
     before = (folder / "customers" / "imported.yaml").read_text("utf-8")
     done = import_table(folder, "--yes", text=TABLE + "Gamma,555555555555,\n")
@@ -134,8 +134,8 @@ def test_more_rows_go_below_those_of_the_last_import(folder: Path) -> None:
     assert ["account1", "acme-corp", "Beta", "Gamma"] == list(customers(folder))
 
 
-def test_an_update_is_shown_as_a_difference(folder: Path) -> None:
-    """An entry that differs is named, and changed with --update alone; its comment stays."""
+def test_changed_row_is_shown_as_difference(folder: Path) -> None:
+    """A differing customer is reported, and changed only with --update; its comment is kept."""
     text = "name,account_id,role\nx,222222222222,Auditor\n"
     kept = import_table(folder, "--yes", text=text)
     changed = import_table(folder, "--yes", "--update", text=text)
@@ -150,8 +150,8 @@ def test_an_update_is_shown_as_a_difference(folder: Path) -> None:
     assert "# the first" in (folder / "accounts.yaml").read_text("utf-8")
 
 
-def test_the_form_for_programs_names_everything(folder: Path) -> None:
-    """One object: what is written, the access, and every account that is left out."""
+def test_json_output_has_files_access_and_skipped_accounts(folder: Path) -> None:
+    """It is one object."""
     done = import_table(folder, "--yes", "--format", "json", text=TABLE + "Gamma,555555555555,\n")
     body = json.loads(done.out)
 
@@ -160,8 +160,8 @@ def test_the_form_for_programs_names_everything(folder: Path) -> None:
     assert ["3 new, 0 changed, 1 unchanged"] == body["notes"]
 
 
-def test_a_customers_outputs_are_taken_over(folder: Path) -> None:
-    """Role and path of what was applied; the second time nothing changes."""
+def test_outputs_of_a_customer_are_imported(folder: Path) -> None:
+    """Name and path of the applied role; a second import changes nothing."""
     outputs = {"role_arn": {"value": "arn:aws:iam::222222222222:role/v/Own"}, "external_id": {"value": "first-id"}}
     (folder / "account1.json").write_text(json.dumps(outputs), "utf-8")
     first = gen("import", "terraform-outputs", "account1.json", "--yes", cwd=folder)
@@ -173,8 +173,8 @@ def test_a_customers_outputs_are_taken_over(folder: Path) -> None:
     assert "No changes" in second.out
 
 
-def test_an_external_id_that_a_customer_chose_is_refused(folder: Path) -> None:
-    """The vendor makes them: nothing is written, whatever the file is called, and the file is named."""
+def test_external_id_chosen_by_customer_is_rejected(folder: Path) -> None:
+    """External IDs are generated by the vendor: nothing is written, and the error names the file, whatever its name is."""
     outputs = {"role_arn": {"value": "arn:aws:iam::222222222222:role/VendorAccess"}, "external_id": {"value": "their-own"}}
     before = contents(folder)
     for name in ("account1.json", "account1 (1).json", "other.json"):
@@ -188,7 +188,7 @@ def test_an_external_id_that_a_customer_chose_is_refused(folder: Path) -> None:
 
 @pytest.fixture
 def organization() -> Iterator[None]:
-    """An organization with two accounts in Prod, as moto answers for it in this process."""
+    """An organization with two accounts in the OU Prod, served by moto in this process."""
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     with mock.patch.dict(os.environ, keys), mock_aws():
         client = boto3.client("organizations", region_name="us-east-1")
@@ -202,8 +202,8 @@ def organization() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("organization")
-def test_an_organizations_accounts_become_customers(folder: Path) -> None:
-    """Those of the unit, with its path as a label; who is excluded is named."""
+def test_accounts_of_an_organization_become_customers(folder: Path) -> None:
+    """The accounts of the OU, with its path as a label; excluded accounts are listed."""
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
     options = ("--ou", "Prod", "--exclude", "sandbox-*", "--yes")
     done = gen("import", "organizations", *options, cwd=folder, environ=keys)
@@ -214,8 +214,8 @@ def test_an_organizations_accounts_become_customers(folder: Path) -> None:
     assert "skipped: sandbox-7" in done.out
 
 
-def test_without_credentials_an_organization_is_not_asked(folder: Path) -> None:
-    """Exit code 8 with how to go on, and no traceback."""
+def test_import_of_organization_without_credentials_fails(folder: Path) -> None:
+    """Exit code 8 with a hint, and no traceback."""
     away = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none"}
     done = gen("import", "organizations", "--profile", "nobody", cwd=folder, environ=away)
 
@@ -224,8 +224,8 @@ def test_without_credentials_an_organization_is_not_asked(folder: Path) -> None:
     assert "hint: " in done.err
 
 
-def test_a_table_that_is_wrong_in_many_ways_is_mended_in_one_go(folder: Path) -> None:
-    """What the reading finds does not hide what the manifest finds; each place is named once."""
+def test_all_errors_of_a_csv_file_are_reported_in_one_pass(folder: Path) -> None:
+    """Errors of the CSV reader and of the manifest are reported together, one per location."""
     (folder / "rows.csv").write_text(
         "name,account_id,role,external_id,permissions\n"
         "one,66666666666,r1,,nope\n"
@@ -256,8 +256,8 @@ def test_a_table_that_is_wrong_in_many_ways_is_mended_in_one_go(folder: Path) ->
         (["--force"], "--force requires --finish"),
     ],
 )
-def test_options_of_a_rotation_that_do_not_go_together(folder: Path, options: list[str], said: str) -> None:
-    """A slip of the command line: exit code 2, and nothing is written."""
+def test_conflicting_rotation_options_are_usage_errors(folder: Path, options: list[str], said: str) -> None:
+    """The exit code is 2, and nothing is written."""
     before = contents(folder)
     done = gen("customer", "rotate-external-id", "account1", *options, "--yes", cwd=folder)
 
@@ -265,8 +265,8 @@ def test_options_of_a_rotation_that_do_not_go_together(folder: Path, options: li
     assert said in done.err
 
 
-def test_a_rotation_says_what_comes_next(folder: Path) -> None:
-    """The access that changes, then the commands up to the end, with the folders of this one."""
+def test_rotation_prints_next_steps(folder: Path) -> None:
+    """The changed access, followed by the commands to complete the rotation, with the paths in use."""
     options = ("--yes", "--out", "there")
     done = gen("customer", "rotate-external-id", "account1", "--external-id", "new-id", *options, cwd=folder)
     commands = [
@@ -282,8 +282,8 @@ def test_a_rotation_says_what_comes_next(folder: Path) -> None:
     ] == commands
 
 
-def test_what_a_customer_gives_after_a_rotation_does_not_undo_it(folder: Path) -> None:
-    """Its outputs of before have the retired id: it is said, and the manifest stays."""
+def test_outdated_outputs_do_not_revert_rotation(folder: Path) -> None:
+    """Outputs from before the rotation have the retired ID: this is reported, and the manifest is unchanged."""
     old = load_manifest(folder / "accounts.yaml").manifest.customers[0].external_id
     gen("customer", "rotate-external-id", "account1", "--yes", cwd=folder)
     gen("customer", "rotate-external-id", "account1", "--finish", "--force", "--yes", cwd=folder)
@@ -297,8 +297,8 @@ def test_what_a_customer_gives_after_a_rotation_does_not_undo_it(folder: Path) -
     assert "account1 has the external ID retired by its last rotation" in done.out
 
 
-def test_rotations_under_way_are_listed(folder: Path) -> None:
-    """Whose, for how long, whom each waits for; an old one makes exit code 1, for a nightly job."""
+def test_pending_rotations_are_listed(folder: Path) -> None:
+    """With customer, duration and next step; an old rotation causes exit code 1, for use in a nightly job."""
     none = gen("customer", "rotations", cwd=folder)
     gen("customer", "rotate-external-id", "account1", "--external-id", "new-id", "--yes", cwd=folder)
     fresh = gen("customer", "rotations", "--older-than", "30", cwd=folder)

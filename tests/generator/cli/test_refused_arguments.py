@@ -1,4 +1,4 @@
-"""Arguments of `gen` that are refused: empty folder names, unknown names, text that would break a profile."""
+"""Rejected arguments of `gen`: empty folder names, unknown names, and values that would corrupt an AWS profile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from output_trees import contents
 
 
 @pytest.mark.parametrize("command", ["terraform", "check", "prove", "diff"])
-def test_empty_output_folder_is_a_usage_error(notes: Path, command: str) -> None:
-    """An empty variable of a script neither writes into the current folder nor reads it."""
+def test_empty_output_folder_is_usage_error(notes: Path, command: str) -> None:
+    """An empty shell variable never means the current folder, neither for writing nor for reading."""
     done = gen(command, "--out", "", cwd=notes)
 
     assert 2 == done.code
@@ -30,7 +30,7 @@ def test_empty_output_folder_is_a_usage_error(notes: Path, command: str) -> None
         ("nobody=.", "there is no customer or switch role named nobody"),
     ],
 )
-def test_returned_folder_needs_a_name_and_a_path(notes: Path, given: str, message: str) -> None:
+def test_returned_folder_requires_name_and_path(notes: Path, given: str, message: str) -> None:
     """An empty path never means the current folder; the error names the option."""
     done = gen("check", "--path", given, cwd=notes)
 
@@ -43,8 +43,8 @@ def test_returned_folder_needs_a_name_and_a_path(notes: Path, given: str, messag
     ("option", "text"),
     [("--prefix", "a]"), ("--prefix", "a b"), ("--prefix", "a\n"), ("--source-profile", "me\nrole_arn = x")],
 )
-def test_option_cannot_break_a_profile(notes: Path, option: str, text: str) -> None:
-    """What would end a profile's name or line in ~/.aws/config is refused, and nothing is printed."""
+def test_option_cannot_inject_profile_lines(notes: Path, option: str, text: str) -> None:
+    """Values that would end a profile's name or a line in ~/.aws/config are rejected, and nothing is printed."""
     done = gen("profiles", option, text, cwd=notes)
 
     assert (2, "") == (done.code, done.out)
@@ -52,7 +52,7 @@ def test_option_cannot_break_a_profile(notes: Path, option: str, text: str) -> N
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_manifest_without_read_permission_is_a_manifest_error(notes: Path) -> None:
+def test_manifest_without_read_permission_is_manifest_error(notes: Path) -> None:
     (notes / "accounts.yaml").chmod(0)
     done = gen("terraform", cwd=notes)
 

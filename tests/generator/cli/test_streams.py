@@ -15,7 +15,7 @@ from rolecall_generator.terminal import SafeTyper
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("command", ["schema", "terraform", "profiles"])
-def test_full_disk_behind_standard_output_is_an_output_error(notes: Path, command: str) -> None:
+def test_full_disk_for_standard_output_is_output_error(notes: Path, command: str) -> None:
     """The error names standard output."""
     with Path("/dev/full").open("wb") as full:
         done = process(GEN, command, cwd=notes, stdout=full)
@@ -25,7 +25,7 @@ def test_full_disk_behind_standard_output_is_an_output_error(notes: Path, comman
 
 
 def test_closed_pipe_ends_the_command_silently(notes: Path) -> None:
-    """The exit code is that of SIGPIPE in a shell, never the one for findings."""
+    """The exit code is that of SIGPIPE in a shell, and never the one for findings."""
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as pipe:
@@ -34,15 +34,15 @@ def test_closed_pipe_ends_the_command_silently(notes: Path) -> None:
     assert (141, b"") == (done.returncode, done.stderr)
 
 
-def test_ascii_locale_gets_utf_8(notes: Path) -> None:
-    """The marks of a proof are printed as UTF-8."""
+def test_ascii_locale_prints_utf_8(notes: Path) -> None:
+    """The symbols of a proof are printed as UTF-8."""
     done = process(GEN, "prove", "--planned", cwd=notes, environ={"PYTHONIOENCODING": "ascii"})
 
     assert (0, b"") == (done.returncode, done.stderr)
     assert "✓" in done.stdout.decode("utf-8")
 
 
-def test_closed_standard_output_stops_nothing(notes: Path) -> None:
+def test_closed_standard_output_does_not_stop_command(notes: Path) -> None:
     script = f'exec "{sys.executable}" -c "{GEN}" terraform >&-'
     done = subprocess.run(["/bin/sh", "-c", script], cwd=notes, stderr=subprocess.PIPE, check=False)
 
@@ -50,8 +50,8 @@ def test_closed_standard_output_stops_nothing(notes: Path) -> None:
     assert (notes / "output/customers/account1/main.tf").exists()
 
 
-def test_manifest_name_may_be_undecodable(notes: Path) -> None:
-    """It is replaced in the headers and quoted in the next steps; the modules are written."""
+def test_manifest_name_can_be_undecodable(notes: Path) -> None:
+    """The name is replaced in file headers and quoted in the next steps; the modules are written."""
     strange = os.fsdecode(b"\xff.yaml")
     (notes / "accounts.yaml").rename(notes / strange)
     done = process(GEN, "terraform", strange, cwd=notes)
@@ -61,8 +61,8 @@ def test_manifest_name_may_be_undecodable(notes: Path) -> None:
     assert "\ufffd.yaml" in (notes / "output/customers/account1/main.tf").read_text("utf-8")
 
 
-def test_ctrl_c_prints_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """A Ctrl-C that no command caught ends with 130."""
+def test_ctrl_c_is_error_with_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also if no command catches the KeyboardInterrupt."""
     app = SafeTyper()
 
     @app.command()

@@ -1,4 +1,4 @@
-"""Customers are added, changed, removed and renamed in the manifest, each with what a person should know."""
+"""Customers are added, changed, removed and renamed in the manifest, each with its warnings and next steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rolecall_generator.records import Rotation, change_rotations, read_rotation
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Path:
-    """The manifest of the notes, with a suppression for one customer and one for a pattern."""
+    """The manifest of the example accounts, with a suppression for one customer and one for a pattern."""
     path = tmp_path / "accounts.yaml"
     more = """suppress:
   - {rule: RC101, subject: account1, reason: known}
@@ -32,8 +32,8 @@ def notes(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_new_customer_gets_a_fresh_external_id(notes: Path) -> None:
-    """One that the vendor makes, in quotes: hex with a single e is a number to YAML."""
+def test_new_customer_gets_generated_external_id(notes: Path) -> None:
+    """It is quoted, because YAML parses a hex string with a single e as a number."""
     values = {"name": "acme", "account_id": "999999999999"}
     proposal = add_customer(notes, notes.parent / "output", values, make_id=lambda: "1e5")
 
@@ -42,24 +42,23 @@ def test_a_new_customer_gets_a_fresh_external_id(notes: Path) -> None:
     assert "1e5" == load_manifest(notes).manifest.customers[-1].external_id
 
 
-def test_an_external_id_that_is_given_is_kept(notes: Path) -> None:
-    """The fresh one is made only where none is named."""
+def test_given_external_id_is_kept(notes: Path) -> None:
+    """An ID is generated only if none is given."""
     values = {"name": "acme", "account_id": "999999999999", "external_id": "agreed-before"}
     proposal = add_customer(notes, notes.parent / "output", values)
 
     assert "agreed-before" == proposal.edited.after.manifest.customers[-1].external_id
 
 
-def test_nothing_is_written_before_it_is_asked_for(notes: Path) -> None:
-    """A proposal touches no file."""
+def test_proposal_writes_nothing(notes: Path) -> None:
     before = notes.read_bytes()
     add_customer(notes, notes.parent / "output", {"name": "acme", "account_id": "999999999999"})
 
     assert before == notes.read_bytes()
 
 
-def test_labels_that_are_set_add_up(notes: Path) -> None:
-    """A customer's mapping keeps what it has; the new values win."""
+def test_added_labels_are_merged(notes: Path) -> None:
+    """Existing labels of the customer are kept; new values take precedence."""
     out = notes.parent / "output"
     change_customer(notes, out, "account1", {"labels": {"tier": "gold", "desk": "1"}}).write()
     change_customer(notes, out, "account1", {"labels": {"desk": "2"}}, unset=["permissions"]).write()
@@ -68,16 +67,16 @@ def test_labels_that_are_set_add_up(notes: Path) -> None:
     assert ({"tier": "gold", "desk": "2"}, None) == (customer.labels, customer.permissions)
 
 
-def test_a_removal_names_suppressions_that_lose_their_subject(notes: Path) -> None:
-    """They do nothing any more, and only a person knows whether they should go."""
+def test_removal_reports_unused_suppressions(notes: Path) -> None:
+    """They are not removed automatically."""
     proposal = remove_entries(notes, notes.parent / "output", ["account1", "account2"])
 
     assert ("the suppression for account1 no longer matches anything",) == proposal.notes
     assert ["account3"] == [customer.name for customer in proposal.edited.after.manifest.customers]
 
 
-def test_a_rename_moves_the_module_and_names_patterns_that_no_longer_meet(notes: Path) -> None:
-    """The suppression of the exact name follows, the one of a pattern cannot."""
+def test_rename_moves_module_and_reports_unmatched_patterns(notes: Path) -> None:
+    """A suppression of the exact name is renamed; a pattern is only reported."""
     proposal = rename_entry(notes, notes.parent / "output", "account1", "acme")
 
     assert [("customers/acme", "moved", "customers/account1", ())] == [
@@ -87,8 +86,8 @@ def test_a_rename_moves_the_module_and_names_patterns_that_no_longer_meet(notes:
     assert ["acme", "account*"] == [entry.subject for entry in proposal.edited.after.manifest.suppress]
 
 
-def test_a_renamed_switch_role_moves_both_sides(notes: Path) -> None:
-    """Neither the trusting nor the trusted account changes."""
+def test_renamed_switch_role_moves_both_sides(notes: Path) -> None:
+    """The modules of both accounts move; their access is unchanged."""
     proposal = rename_entry(notes, notes.parent / "output", "reena-in-sumesh", "reena", section="switch_roles")
 
     assert [("switch-roles/reena/trusting", ()), ("switch-roles/reena/trusted", ())] == [
@@ -96,8 +95,8 @@ def test_a_renamed_switch_role_moves_both_sides(notes: Path) -> None:
     ]
 
 
-def test_the_record_of_a_rotation_follows_its_customer(notes: Path) -> None:
-    """A retired external ID is still known as that of the customer under its new name."""
+def test_rotation_record_is_renamed_with_customer(notes: Path) -> None:
+    """The retired external ID is recorded under the customer's new name."""
     out = notes.parent / "output"
     others = {"account2": Rotation("2026-11-24T12:00:00+00:00")}
     mine = Rotation("2026-11-24T12:00:00+00:00", "2026-11-25T12:00:00+00:00", "retired-id")
@@ -107,14 +106,14 @@ def test_the_record_of_a_rotation_follows_its_customer(notes: Path) -> None:
     assert others | {"acme": mine} == read_rotations(out)
 
 
-def test_a_name_that_is_taken_is_refused(notes: Path) -> None:
-    """A rename to the same name is a slip of the pen."""
+def test_existing_name_is_rejected(notes: Path) -> None:
+    """A rename to the same name is a usage error."""
     with pytest.raises(SelectionError, match="already has that name"):
         rename_entry(notes, notes.parent / "output", "account1", "account1")
 
 
-def test_the_last_runs_assignment_is_respected(notes: Path) -> None:
-    """A broken lock file is told before anything is proposed."""
+def test_invalid_lock_file_is_error(notes: Path) -> None:
+    """It is reported before any change is proposed."""
     (notes.parent / "output").mkdir()
     (notes.parent / "output" / "rolecall.lock.json").write_text("{")
 
@@ -122,8 +121,8 @@ def test_the_last_runs_assignment_is_respected(notes: Path) -> None:
         remove_entries(notes, notes.parent / "output", ["account1"])
 
 
-def test_what_terraform_keeps_moves_with_a_renamed_folder(notes: Path) -> None:
-    """State and provider lock next to the generated files are named in a command to copy; generated files are not."""
+def test_terraform_files_are_moved_by_printed_command(notes: Path) -> None:
+    """The command moves state and dependency lock file next to the generated files, and not the generated files."""
     out = notes.parent / "output"
     generate(notes, out)
     folder = out / "customers" / "account1"
@@ -135,8 +134,8 @@ def test_what_terraform_keeps_moves_with_a_renamed_folder(notes: Path) -> None:
     assert wanted == steps[1].command
 
 
-def test_steps_name_manifest_and_output_folder(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each command can be copied as it is; the options of the default paths are left out."""
+def test_next_steps_have_manifest_and_output_folder(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command can be copied; options for default paths are omitted."""
     monkeypatch.chdir(notes.parent)
     manifest, out = notes.rename("my fleet.yaml").relative_to("."), Path("o")
     added = add_customer(manifest, out, {"name": "acme", "account_id": "999999999999"})
@@ -150,7 +149,7 @@ def test_steps_name_manifest_and_output_folder(notes: Path, monkeypatch: pytest.
     assert () == change_customer(manifest, out, "account1", {"labels": {"tier": "gold"}}).steps
 
 
-def test_removing_the_last_customers_needs_prune_all(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removal_of_last_customers_requires_prune_all(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(notes.parent)
     proposal = remove_entries(Path("accounts.yaml"), Path("output"), ["account1", "account2", "account3"])
 
@@ -159,6 +158,6 @@ def test_removing_the_last_customers_needs_prune_all(notes: Path, monkeypatch: p
     ]
 
 
-def test_a_moved_block_has_labels_that_terraform_takes() -> None:
-    """Names may have dots, labels may not."""
+def test_moved_block_has_valid_labels() -> None:
+    """Names may contain dots; Terraform labels may not."""
     assert "moved {\n  from = module.a_b\n  to   = module.c-d\n}" == moved_block("a.b", "c-d")

@@ -1,4 +1,4 @@
-"""What an edit changes is shown as access, alone and completely."""
+"""The difference in access that an edit of the manifest causes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def texts(before: Manifest, after: Manifest, moved: dict[str, str] | None = None
     return [(module.path, module.state, [change.text for change in module.changes]) for module in found.modules]
 
 
-def test_a_new_customer_is_a_new_module_and_a_grant_of_the_backend() -> None:
-    """Exactly the two sides of the new trust are shown, the other customers are counted."""
+def test_new_customer_adds_module_and_backend_grant() -> None:
+    """Only both sides of the new trust are listed; the other customers are counted."""
     before, after = manifest_of(2), manifest_of(3)
     found = access_difference(before, after, {})
 
@@ -30,15 +30,15 @@ def test_a_new_customer_is_a_new_module_and_a_grant_of_the_backend() -> None:
     assert f"backend's policy rolecall-assume-customers-backend_role-1 {grant}" == found.modules[0].changes[0].text
 
 
-def test_a_customer_who_goes_is_named_though_the_manifest_has_forgotten_the_name() -> None:
-    """Accounts are called by their names of before and after."""
+def test_removed_customer_is_listed_by_name() -> None:
+    """Account names are taken from the manifests before and after the edit."""
     found = texts(manifest_of(2), manifest_of(1))
 
     assert ("customers/customer1", "removed", ["customer1/vendor/VendorAccess is removed"]) == found[-1]
 
 
-def test_a_renamed_customer_moves_and_nothing_changes() -> None:
-    """With the module's old path known, a rename is no removal and no addition."""
+def test_renamed_customer_moves_without_changes() -> None:
+    """With the module's previous path, a rename is not shown as removal and addition."""
     after = manifest_of(customers=[customer(0, name="renamed")])
     moved = {"customers/customer0": "customers/renamed"}
 
@@ -46,8 +46,8 @@ def test_a_renamed_customer_moves_and_nothing_changes() -> None:
     assert not access_difference(manifest_of(1), after, {}, moved=moved).widens
 
 
-def test_a_changed_role_name_is_said_to_replace_the_role() -> None:
-    """AWS cannot rename a role: the pair that goes and comes is named."""
+def test_changed_role_name_is_replacement() -> None:
+    """AWS cannot rename a role: the old and the new role are listed."""
     after = manifest_of(customers=[customer(0, role="Auditor")])
     found = access_difference(manifest_of(1), after, {})
     (module,) = (module for module in found.modules if module.path == "customers/customer0")
@@ -57,28 +57,28 @@ def test_a_changed_role_name_is_said_to_replace_the_role() -> None:
 
 
 def test_labels_change_no_module() -> None:
-    """Labels never leave the vendor: no module is touched."""
+    """Labels are not part of any module."""
     found = access_difference(manifest_of(1), manifest_of(customers=[customer(0, labels={"tier": "gold"})]), {})
 
     assert ((), 2) == (found.modules, found.unchanged)
 
 
-def test_a_manifest_that_cannot_be_planned_can_be_mended() -> None:
-    """Removing what AWS would refuse is possible; the difference says why everything is new."""
+def test_invalid_manifest_can_be_corrected() -> None:
+    """A customer that AWS would reject can be removed; the difference states why all modules are listed as new."""
     found = access_difference(manifest_of(2000), manifest_of(3), {})
 
     assert "cannot be planned" in found.note
     assert {"new"} == {module.state for module in found.modules}
 
 
-def test_an_edit_that_aws_would_refuse_is_refused() -> None:
-    """The plan after the edit is made before anything is written."""
+def test_edit_with_invalid_plan_is_rejected() -> None:
+    """The plan is made before anything is written."""
     with pytest.raises(PlanError):
         access_difference(manifest_of(1), manifest_of(2000), {})
 
 
-def test_customers_stay_in_their_policies_when_one_goes() -> None:
-    """The assignment before the edit is kept, so that the removal of the first moves no one."""
+def test_removal_keeps_policy_assignment_of_other_customers() -> None:
+    """The assignment before the edit is used, so that removing the first customer moves no other."""
     before = manifest_of(150)
     after = before.model_copy(update={"customers": before.customers[1:]})
 
@@ -86,8 +86,8 @@ def test_customers_stay_in_their_policies_when_one_goes() -> None:
     assert 1 == len(backend.changes)
 
 
-def test_the_difference_adds_up_to_the_difference_of_both_plans() -> None:
-    """What is shown module by module is what the whole access changes by."""
+def test_difference_equals_difference_of_both_plans() -> None:
+    """The changes of all modules together are the change of the total access."""
     before, after = manifest_of(3), manifest_of(5, defaults={"permissions": []})
     whole = differences(_access(before), _access(after))
     shown = [change for module in access_difference(before, after, {}).modules for change in module.changes]

@@ -1,4 +1,4 @@
-"""Customers are listed and shown with everything that the manifest, the plan and the output folder know of them."""
+"""Customers are listed and shown with their values from manifest, plan and output folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ customers:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """Three customers, with labels, tags, and one without an external ID."""
+    """Three customers, with labels and tags, one of them without an external ID."""
     path = tmp_path / "accounts.yaml"
     path.write_text(MANIFEST)
     return path
@@ -34,8 +34,8 @@ def names(manifest: Path, *patterns: str, **filters: dict[str, str]) -> list[str
     return [row.customer.name for row in list_customers(manifest, manifest.parent / "output", patterns, **filters)]
 
 
-def test_customers_are_chosen_by_name_account_label_and_tag(manifest: Path) -> None:
-    """Patterns are united, labels and tags narrow; labels of the defaults count; values take wildcards."""
+def test_customers_are_selected_by_name_account_label_and_tag(manifest: Path) -> None:
+    """Patterns are combined with OR, labels and tags with AND; labels of the defaults count; values can have wildcards."""
     assert ["acme", "acme-eu", "zeta"] == names(manifest)
     assert ["acme", "acme-eu"] == names(manifest, "acme*")
     assert ["acme", "zeta"] == names(manifest, "acme", "4444*")
@@ -44,16 +44,16 @@ def test_customers_are_chosen_by_name_account_label_and_tag(manifest: Path) -> N
     assert [] == names(manifest, "zeta", labels={"tier": "gold"})
 
 
-def test_a_pattern_that_no_customer_meets_is_a_slip_of_the_pen(manifest: Path) -> None:
-    """It is refused with the nearest name, though others match."""
+def test_unmatched_pattern_is_usage_error(manifest: Path) -> None:
+    """The hint has the nearest name, also if other patterns match."""
     with pytest.raises(SelectionError) as caught:
         names(manifest, "acme", "zeto")
 
     assert "write zeta" == caught.value.hint
 
 
-def test_a_row_tells_whether_the_module_is_written(manifest: Path) -> None:
-    """Written, outdated once the manifest says something else, not written for a newcomer."""
+def test_row_has_state_of_module(manifest: Path) -> None:
+    """Written; outdated after a change of the manifest; not written for a new customer."""
     out = manifest.parent / "output"
     generate(manifest, out, only=["acme", "acme-eu"])
     manifest.write_text(MANIFEST.replace("Auditor", "Reader"))
@@ -63,8 +63,8 @@ def test_a_row_tells_whether_the_module_is_written(manifest: Path) -> None:
     ]
 
 
-def test_customers_that_cannot_be_planned_are_listed(manifest: Path) -> None:
-    """Whom to take out of a backend that is too full is read from the list: a plan that fails does not keep it back."""
+def test_customers_are_listed_if_the_plan_fails(manifest: Path) -> None:
+    """The list is needed to select customers to remove if the backend's quota is exceeded."""
     out = manifest.parent / "output"
     generate(manifest, out, only=["acme"])
     more = "".join(f'  - {{name: c{number}, account_id: "{number:012}"}}\n' for number in range(300))
@@ -77,8 +77,8 @@ def test_customers_that_cannot_be_planned_are_listed(manifest: Path) -> None:
     ]
 
 
-def test_a_customer_is_shown_with_everything_resolved(manifest: Path) -> None:
-    """Defaults filled in, ARNs worked out, the backend's policy named, the entry's place told."""
+def test_customer_is_shown_with_resolved_values(manifest: Path) -> None:
+    """Defaults, ARNs, the backend's policy and the location in the manifest."""
     shown = show_customer(load_manifest(manifest), manifest.parent / "output", "acme-eu")
 
     assert "arn:aws:iam::333333333333:role/v/Auditor" == shown.role_arn
@@ -90,8 +90,8 @@ def test_a_customer_is_shown_with_everything_resolved(manifest: Path) -> None:
     assert (() , None) == (shown.files, shown.link)  # fmt: skip
 
 
-def test_the_link_is_there_where_the_console_can_switch(manifest: Path) -> None:
-    """The console sends no external ID: only a role without one has a link."""
+def test_link_is_shown_only_if_the_console_can_switch(manifest: Path) -> None:
+    """The console sends no external ID, so only roles without one have a link."""
     shown = show_customer(load_manifest(manifest), manifest.parent / "output", "zeta")
 
     assert (
@@ -99,8 +99,8 @@ def test_the_link_is_there_where_the_console_can_switch(manifest: Path) -> None:
     )
 
 
-def test_the_policy_that_is_named_carries_the_role(manifest: Path) -> None:
-    """The ARN that is shown is that of a policy in the backend's module, whose document names the role."""
+def test_shown_policy_grants_the_role(manifest: Path) -> None:
+    """The ARN is that of a policy in the backend's module, whose document contains the role."""
     out = manifest.parent / "output"
     generate(manifest, out)
     shown = show_customer(load_manifest(manifest), out, "acme")
@@ -109,8 +109,8 @@ def test_the_policy_that_is_named_carries_the_role(manifest: Path) -> None:
     assert shown.backend_policy.rpartition("/")[2] in (out / "backend" / "main.tf").read_text()
 
 
-def test_files_on_disk_are_held_against_what_was_written(manifest: Path) -> None:
-    """As written, edited by hand, missing; outdated once the manifest says something else."""
+def test_files_are_compared_with_the_lock_file(manifest: Path) -> None:
+    """As written, edited, missing, and outdated after a change of the manifest."""
     out = manifest.parent / "output"
     generate(manifest, out)
     folder = out / "customers" / "acme"
@@ -130,8 +130,8 @@ def test_files_on_disk_are_held_against_what_was_written(manifest: Path) -> None
 
 
 @pytest.mark.parametrize(("name", "hint"), [("zet", "write zeta"), ("222222222222", "use acme")])
-def test_an_unknown_customer_is_refused_with_the_nearest(manifest: Path, name: str, hint: str) -> None:
-    """The hint is the nearest name, or the customer with the account id."""
+def test_unknown_customer_is_error_with_nearest_name(manifest: Path, name: str, hint: str) -> None:
+    """The hint has the nearest name, or the customer with the account ID."""
     with pytest.raises(SelectionError) as caught:
         show_customer(load_manifest(manifest), manifest.parent / "output", name)
 

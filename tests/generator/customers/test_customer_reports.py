@@ -1,4 +1,4 @@
-"""What people see of customers and changes: readable on a narrow terminal, whole in a pipe, and a fleet summed up."""
+"""Output for customers and changes: readable on a narrow terminal, complete in a pipe, and summarized for many customers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ customers:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """Thirty customers; the first has everything that a report can speak of."""
+    """Thirty customers; the first has every field that a report can contain."""
     first = """, previous_external_id: "old", external_id: "new", tags: {t: x}, path: "/[red]/",
      permissions_boundary: "arn:aws:iam::aws:policy/P\""""
     lines = [f'  - {{name: c{n:02}, account_id: "{n:012}"{first if n == 0 else ""}}}\n' for n in range(30)]
@@ -49,8 +49,8 @@ def difference(*texts: str) -> AccessDifference:
     return AccessDifference((ModuleDifference("backend", "changed", changes),), 0)
 
 
-def test_a_sentence_is_broken_between_words_on_a_terminal_alone() -> None:
-    """Lines stand below each other, an ARN stays whole; a pipe has one line."""
+def test_lines_are_wrapped_only_on_a_terminal() -> None:
+    """Continuation lines are indented and ARNs are not split; in a pipe there is one line."""
     arn = "arn:aws:iam::999999999999:role/a-name-with-hyphens"
     narrow, wide = terminal(io.StringIO(), width=60), pipe(io.StringIO())
     for console in (narrow, wide):
@@ -66,26 +66,27 @@ def test_a_sentence_is_broken_between_words_on_a_terminal_alone() -> None:
     assert f"    widens the role may now also do something long on {arn} and more" == shown(wide).splitlines()[-1]
 
 
-def test_a_fleet_is_summed_up(manifest: Path) -> None:
-    """Twenty modules and lines are shown, the rest is counted; notes come last."""
+def test_changes_of_many_customers_are_summarized(manifest: Path) -> None:
+    """Twenty modules and lines are listed and the rest is counted; notes are last."""
     console = pipe(io.StringIO())
     print_proposal(console, remove_entries(manifest, manifest.parent / "output", [f"c{n:02}" for n in range(30)]))
 
-    assert "    and 13 more lines\n" in shown(console)  # the first entry has two; the list's own line goes and comes
-    assert "    and 11 more modules\n" in shown(console)  # the backend's comes first
+    # the first entry has two lines; the line of the list itself is removed and added
+    assert "    and 13 more lines\n" in shown(console)
+    assert "    and 11 more modules\n" in shown(console)  # the backend's module is first
     assert shown(console).endswith("note: the suppression for c00 no longer matches anything\n")
 
 
-def test_a_note_of_the_difference_is_shown() -> None:
-    """Why everything is new."""
+def test_note_of_difference_is_shown() -> None:
+    """It states why all modules are listed as new."""
     console = pipe(io.StringIO())
     print_difference(console, AccessDifference((), 3, "the manifest as it stands cannot be planned"))
 
     assert ["access", "    the manifest as it stands cannot be planned", "    no changes"] == shown(console).splitlines()
 
 
-def test_steps_stand_beside_their_reasons_where_there_is_room() -> None:
-    """On a narrow terminal the reason goes below, so that the command can be copied."""
+def test_steps_are_next_to_their_reasons_on_a_wide_terminal() -> None:
+    """On a narrow terminal the reason is on the next line, so that the command can be copied."""
     steps = [NextStep("gen terraform", "write the modules"), NextStep("gen bundle a", "what you hand over")]
     narrow, wide = terminal(io.StringIO(), width=30), pipe(io.StringIO())
     for console in (narrow, wide):
@@ -99,8 +100,8 @@ def test_steps_stand_beside_their_reasons_where_there_is_room() -> None:
     ).splitlines()
 
 
-def test_account_ids_stay_whole_in_a_narrow_table(manifest: Path) -> None:
-    """Eighty columns: an account ID is never broken, and brackets in paths are text."""
+def test_account_ids_are_not_split_in_a_narrow_table(manifest: Path) -> None:
+    """At 80 columns account IDs are not split; brackets in paths are printed literally."""
     console = terminal(io.StringIO(), width=80)
     print_customers(console, list_customers(manifest, manifest.parent / "output", ["c0*"]))
 
@@ -109,8 +110,8 @@ def test_account_ids_stay_whole_in_a_narrow_table(manifest: Path) -> None:
     assert "10 customers" in shown(console)
 
 
-def test_names_stay_whole_in_a_narrow_terminal(tmp_path: Path) -> None:
-    """Sixty columns: the name that people look for is not broken, nor the state of the module."""
+def test_names_are_not_split_in_a_narrow_table(tmp_path: Path) -> None:
+    """At 60 columns neither the name nor the state of the module is split."""
     path = tmp_path / "accounts.yaml"
     path.write_bytes(NOTES.read_bytes())
     console = terminal(io.StringIO(), width=60)
@@ -118,12 +119,12 @@ def test_names_stay_whole_in_a_narrow_terminal(tmp_path: Path) -> None:
 
     assert "│ account1 │ 222222222222 │" in shown(console)
     assert "│ not written │" in shown(console)
-    assert "labels" not in shown(console)  # no one has one: its column would take the others' room
+    assert "labels" not in shown(console)  # an empty column is omitted
     assert 60 >= max(map(len, shown(console).splitlines()))
 
 
-def test_a_variable_cannot_steer_the_terminal(tmp_path: Path) -> None:
-    """A value with line breaks and brackets stays in its line, and is no markup; escape sequences no manifest takes."""
+def test_value_cannot_control_the_terminal(tmp_path: Path) -> None:
+    """A value with line breaks and brackets stays on its line and is not markup; manifests reject escape sequences."""
     path = tmp_path / "accounts.yaml"
     path.write_text(
         'version: 1\nbackend: {account_id: "111111111111"}\n'
@@ -135,16 +136,15 @@ def test_a_variable_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "\nvariables    x=[red]x[/] ::error::y, y=é 日本\n" in shown(console)
 
 
-def test_no_customer_is_said() -> None:
-    """An empty table would leave people wondering."""
+def test_empty_list_prints_a_message() -> None:
     console = pipe(io.StringIO())
     print_customers(console, ())
 
     assert "no customer\n" == shown(console)
 
 
-def test_a_customer_amid_a_rotation_is_shown_as_such(manifest: Path) -> None:
-    """Both ids, the boundary; a customer without an external ID has a link instead."""
+def test_customer_during_rotation_has_both_ids(manifest: Path) -> None:
+    """Both IDs and the boundary are shown; a customer without an external ID has a link instead."""
     first, second = pipe(io.StringIO()), pipe(io.StringIO())
     print_customer(
         first, show_customer(load_manifest(manifest), manifest.parent / "output", "c00"), "[profile c00]\nregion = x\n"

@@ -1,4 +1,4 @@
-"""A rotation changes two fields of one customer, ends only when the new id was seen, and leaves a record of what went."""
+"""An external ID rotation: two fields of one customer change, the new ID must be accepted first, the old ID is recorded."""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ customers:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """A manifest of three customers; the output folder next to it is not there yet."""
+    """A manifest with three customers; its output folder does not exist yet."""
     path = tmp_path / "accounts.yaml"
     path.write_text(TEXT, "utf-8")
     return path
 
 
 def started(manifest: Path, external_id: str = "new-id") -> Path:
-    """The output folder of a manifest in which acme's rotation was started."""
+    """The output folder of a manifest with a rotation of acme's external ID in progress."""
     out = manifest.parent / "output"
     start_rotation(manifest, out, "acme", now=NOW, external_id=external_id).write()
     return out
 
 
 def seen(out: Path, external_id: str, name: str = "status.json") -> None:
-    """Let `runner verify` have seen an external ID of acme's."""
+    """Record that `runner verify` assumed acme's role with an external ID."""
     entry = {"external_id_seen": {"sha256": hashlib.sha256(external_id.encode()).hexdigest(), "date": NOW.isoformat()}}
     out.mkdir(exist_ok=True)
     (out / name).write_text(json.dumps({"version": 1, "customers": {"acme": entry}}), "utf-8")
 
 
-def test_a_start_puts_the_old_id_beside_the_new_one(manifest: Path) -> None:
-    """Two lines change, all else stays, comments too; the record says when it started."""
+def test_start_keeps_old_id_next_to_the_new_one(manifest: Path) -> None:
+    """Two lines change, and comments are kept; the record has the start time."""
     out = started(manifest)
     text = manifest.read_text("utf-8")
 
@@ -73,22 +73,22 @@ def test_a_start_puts_the_old_id_beside_the_new_one(manifest: Path) -> None:
     assert {"acme": Rotation("2026-11-24T12:00:00+00:00")} == read_rotations(out)
 
 
-def test_a_fresh_id_is_made_where_none_is_given(manifest: Path) -> None:
-    """128 random bits by default; here what the caller hands in."""
+def test_external_id_is_generated_by_default(manifest: Path) -> None:
+    """With 128 random bits, or by the caller's function as here."""
     proposal = start_rotation(manifest, manifest.parent / "output", "acme", now=NOW, make_id=lambda: "fresh-id")
 
     assert "fresh-id" == proposal.edited.after.manifest.customers[0].external_id
 
 
-def test_a_proposal_writes_nothing(manifest: Path) -> None:
-    """Neither manifest nor record changes before someone agrees."""
+def test_proposal_writes_nothing(manifest: Path) -> None:
+    """Neither manifest nor record changes before confirmation."""
     start_rotation(manifest, manifest.parent / "output", "acme", now=NOW)
 
     assert (TEXT, False) == (manifest.read_text("utf-8"), (manifest.parent / "output").exists())
 
 
-def test_the_difference_says_that_one_more_id_is_accepted(manifest: Path) -> None:
-    """In the words of `gen diff`, of one module alone."""
+def test_difference_has_additional_external_id(manifest: Path) -> None:
+    """In the wording of `gen diff`, for only one module."""
     proposal = start_rotation(manifest, manifest.parent / "output", "acme", now=NOW, external_id="new-id")
 
     assert [["customers/acme", ["acme/VendorAccess also accepts external ID new-id"]]] == [
@@ -107,18 +107,18 @@ def test_the_difference_says_that_one_more_id_is_accepted(manifest: Path) -> Non
         ("acme", "", SelectionError, "the new external ID is empty"),
     ],
 )
-def test_a_start_that_cannot_be_right_is_refused(
+def test_invalid_start_is_rejected(
     manifest: Path, name: str, external_id: str | None, error: type[Exception], said: str
 ) -> None:
-    """A name that is not there, a customer without an id, an id of someone else's or none that AWS takes."""
+    """An unknown name, a customer without external ID, and a new ID that is in use, invalid or empty."""
     with pytest.raises(error, match=said):
         start_rotation(manifest, manifest.parent / "output", name, now=NOW, external_id=external_id)
 
     assert TEXT == manifest.read_text("utf-8")
 
 
-def test_one_rotation_at_a_time(manifest: Path) -> None:
-    """A second start would lose the id that the customer has; the message says since when the first is under way."""
+def test_second_rotation_at_the_same_time_is_rejected(manifest: Path) -> None:
+    """It would lose the ID that the customer has applied; the error has the start time of the rotation in progress."""
     out = started(manifest)
     with pytest.raises(SelectionError, match="is in progress since 2026-11-24T12:00:00") as caught:
         start_rotation(manifest, out, "acme", now=LATER)
@@ -127,16 +127,15 @@ def test_one_rotation_at_a_time(manifest: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [finish_rotation, abort_rotation])
-def test_there_must_be_a_rotation_to_end(manifest: Path, end: object) -> None:
-    """Finish and abort name the command that starts one."""
+def test_finish_and_abort_require_a_rotation_in_progress(manifest: Path, end: object) -> None:
     assert callable(end)
     with pytest.raises(SelectionError, match="no rotation of acme's external ID is in progress"):
         end(manifest, manifest.parent / "output", "acme", now=LATER)
 
 
 @pytest.mark.parametrize("what", ["nothing", "the old id", "a sandbox", "another customer"])
-def test_a_rotation_ends_only_when_the_new_id_was_seen(manifest: Path, what: str) -> None:
-    """Seen by AWS, of this customer, and the new one."""
+def test_finish_requires_accepted_new_id(manifest: Path, what: str) -> None:
+    """The new ID must have been accepted by AWS, and by this customer's role."""
     out = started(manifest)
     if what == "the old id":
         seen(out, "old-id")
@@ -151,8 +150,8 @@ def test_a_rotation_ends_only_when_the_new_id_was_seen(manifest: Path, what: str
 
 
 @pytest.mark.parametrize("rehearsal", [True, False])
-def test_a_finish_takes_the_old_id_out_and_keeps_it_as_retired(manifest: Path, rehearsal: bool) -> None:
-    """The manifest has the new id alone; the record has the old one, which must be refused from then on."""
+def test_finish_removes_old_id_and_records_it_as_retired(manifest: Path, rehearsal: bool) -> None:
+    """The manifest has only the new ID; the role must reject the recorded one from then on."""
     out = started(manifest)
     seen(out, "new-id", "status.sandbox.json" if rehearsal else "status.json")
     finish_rotation(manifest, out, "acme", now=LATER, rehearsal=rehearsal).write()
@@ -161,8 +160,8 @@ def test_a_finish_takes_the_old_id_out_and_keeps_it_as_retired(manifest: Path, r
     assert {"acme": Rotation("2026-11-24T12:00:00+00:00", "2026-12-01T09:30:00+00:00", "old-id")} == read_rotations(out)
 
 
-def test_an_abort_brings_the_old_id_back(manifest: Path) -> None:
-    """The new id is the one that must be refused then."""
+def test_abort_restores_old_id(manifest: Path) -> None:
+    """The new ID is recorded as retired."""
     out = started(manifest)
     abort_rotation(manifest, out, "acme", now=LATER).write()
 
@@ -170,8 +169,8 @@ def test_an_abort_brings_the_old_id_back(manifest: Path) -> None:
     assert "new-id" == read_rotations(out)["acme"].retired
 
 
-def test_a_forced_finish_carries_its_warning(manifest: Path) -> None:
-    """What a person reads before agreeing says what it may cost."""
+def test_forced_finish_has_warning(manifest: Path) -> None:
+    """It is printed before the confirmation."""
     out = started(manifest)
     proposal = finish_rotation(manifest, out, "acme", now=LATER, force=True)
 
@@ -180,8 +179,8 @@ def test_a_forced_finish_carries_its_warning(manifest: Path) -> None:
     ] == [*proposal.notes]
 
 
-def test_a_rotation_that_was_written_by_hand_can_be_ended(manifest: Path) -> None:
-    """A manifest that has both ids needs no record of a start."""
+def test_rotation_without_record_can_be_finished(manifest: Path) -> None:
+    """Both IDs in the manifest are sufficient."""
     manifest.write_text(TEXT.replace("old-id # made in 2024", "new-id\n    previous_external_id: old-id"), "utf-8")
     out = manifest.parent / "output"
     seen(out, "new-id")
@@ -190,8 +189,8 @@ def test_a_rotation_that_was_written_by_hand_can_be_ended(manifest: Path) -> Non
     assert "old-id" == read_rotations(out)["acme"].retired
 
 
-def test_the_retired_id_of_before_is_kept_through_the_next_rotation(manifest: Path) -> None:
-    """Until the next one ends it must go on being refused."""
+def test_retired_id_is_kept_during_the_next_rotation(manifest: Path) -> None:
+    """The role must reject it until the next rotation ends."""
     out = started(manifest)
     seen(out, "new-id")
     finish_rotation(manifest, out, "acme", now=LATER).write()
@@ -205,8 +204,8 @@ def test_the_retired_id_of_before_is_kept_through_the_next_rotation(manifest: Pa
     ["{", "[]", '{"version": 1}', '{"version": 1, "rotations": {"acme": {"started": "2026-11-24"}}}',
      '{"version": 1, "rotations": {"acme": {"started": "2026-11-24T12:00:00+00:00", "retired": 5}}}', '{"version": 2}'],
 )  # fmt: skip
-def test_a_broken_record_is_said_with_its_mend(tmp_path: Path, text: str) -> None:
-    """Neither a traceback nor an empty record."""
+def test_invalid_record_is_error_with_hint(tmp_path: Path, text: str) -> None:
+    """It is not treated as an empty record."""
     (tmp_path / "rolecall.rotations.json").write_text(text, "utf-8")
     with pytest.raises(OutputError, match="record of rotations") as caught:
         read_rotations(tmp_path)
@@ -220,16 +219,16 @@ def test_a_broken_record_is_said_with_its_mend(tmp_path: Path, text: str) -> Non
      '{"version": 1, "customers": {"acme": {"external_id_seen": {"sha256": "", "date": "soon"}}}}',
      f'{{"version": {STATUS_VERSION + 1}, "customers": {{}}}}'],
 )  # fmt: skip
-def test_a_broken_status_file_is_no_sight_of_an_id(tmp_path: Path, text: str) -> None:
-    """It is an error with its hint: a rotation must not end on a guess."""
+def test_invalid_status_file_is_error(tmp_path: Path, text: str) -> None:
+    """It does not count as an accepted ID."""
     (tmp_path / "status.json").write_text(text, "utf-8")
     with pytest.raises(OutputError, match="status file"):
         read_accepted_ids(tmp_path).first_accepted("acme", "id")
 
 
 @pytest.mark.parametrize("name", ["b", "gen", "e"])
-def test_the_next_steps_hold_for_a_short_name_too(tmp_path: Path, name: str) -> None:
-    """A customer whose name occurs in the commands themselves: each step is a command that can be copied."""
+def test_next_steps_are_valid_for_short_names(tmp_path: Path, name: str) -> None:
+    """For a customer whose name is part of the commands, too, each step can be copied."""
     other = tmp_path / "other.yaml"
     other.write_text(TEXT.replace("acme", name), "utf-8")
     steps = start_rotation(other, tmp_path, name, now=NOW).steps
@@ -237,8 +236,8 @@ def test_the_next_steps_hold_for_a_short_name_too(tmp_path: Path, name: str) -> 
     assert f"gen customer rotate-external-id {name} --finish --manifest {other} --out {tmp_path}" == steps[-1].command
 
 
-def test_a_step_whose_manifest_has_changed_meanwhile_leaves_the_record_as_it_was(manifest: Path) -> None:
-    """Someone edits the manifest while the question stands: nothing was written then, of the record neither."""
+def test_changed_manifest_leaves_record_unchanged(manifest: Path) -> None:
+    """If the manifest is edited before the confirmation, neither manifest nor record is written."""
     out = started(manifest)
     before = read_rotations(out)
     for name, proposal in (
@@ -252,11 +251,11 @@ def test_a_step_whose_manifest_has_changed_meanwhile_leaves_the_record_as_it_was
     assert before == read_rotations(out)
 
 
-def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    """What was there stays, an error names the record, and no half file lies next to it."""
+def test_failed_write_of_record_leaves_no_temporary_file(tmp_path: Path) -> None:
+    """The previous record is kept, and the error names the file."""
     change_rotations(tmp_path, lambda _before: {"acme": Rotation(NOW.isoformat())})
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64, limit[1]))  # as a full disk: the kernel refuses the rest of the text
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, limit[1]))  # simulates a full disk: the kernel rejects further bytes
     try:
         with pytest.raises(OutputError, match=r"rolecall\.rotations\.json"):
             change_rotations(tmp_path, lambda before: {**before, "beta": Rotation(NOW.isoformat())})
@@ -267,8 +266,8 @@ def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -
     assert ["acme"] == list(read_rotations(tmp_path))
 
 
-def test_changes_of_the_record_add_up(tmp_path: Path) -> None:
-    """Each change sees what is there by then, and leaves no half file behind."""
+def test_changes_of_record_are_cumulative(tmp_path: Path) -> None:
+    """Each change starts from the current record and leaves no temporary file."""
     for name in ("b", "a"):
         change_rotations(tmp_path / "new", lambda before, name=name: {**before, name: Rotation(NOW.isoformat())})  # type: ignore[misc]
 

@@ -1,4 +1,4 @@
-"""Tables as people have them become customers; what cannot be right is named, all of it, and imports nothing."""
+"""CSV files become customers; all invalid cells are reported, and then nothing is imported."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from rolecall_generator.importers.interface import ImportedAccount, ImportProble
 def accounts(
     folder: Path, text: str, *columns: str, encoding: str = "utf-8", told: str | None = None
 ) -> list[ImportedAccount]:
-    """The accounts of a table with this text."""
+    """The accounts of a CSV file with this content."""
     path = folder / "fleet.csv"
     path.write_bytes(text.encode(encoding))
     return list(read_csv_accounts(path, parse_columns(columns), encoding=told).accounts)
 
 
 def problems(folder: Path, text: str) -> list[tuple[int, int, str]]:
-    """Line, column and words of everything wrong in a table."""
+    """Line, column and message of every error in a CSV file."""
     with pytest.raises(ImportProblemsError) as caught:
         accounts(folder, text)
     return [(problem.line, problem.column, problem.what) for problem in caught.value.problems]
@@ -38,23 +38,23 @@ def problems(folder: Path, text: str) -> list[tuple[int, int, str]]:
         ("\n\nName, Account-ID\n\n acme , 2222-2222-2222 \n,,\n", "utf-8"),
     ],
 )
-def test_tables_of_every_dress_are_read(tmp_path: Path, text: str, encoding: str) -> None:
-    """Delimiters, byte order marks, line ends, blank lines, other headings and ids in groups of four all mean the same."""
+def test_csv_variants_are_read(tmp_path: Path, text: str, encoding: str) -> None:
+    """Delimiters, byte order marks, line ends, blank lines, other headers, and account IDs in groups of four digits."""
     (account,) = accounts(tmp_path, text, encoding=encoding)
 
     assert ("acme", {"account_id": "222222222222"}) == (account.name, account.fields)
 
 
-def test_columns_can_be_named(tmp_path: Path) -> None:
-    """`--column FIELD=Header` counts before what a column is called."""
+def test_columns_can_be_mapped(tmp_path: Path) -> None:
+    """`--column FIELD=Header` takes precedence over the names of the headers."""
     text = "name,Firma,Konto\nignored,acme,222222222222\n"
     (account,) = accounts(tmp_path, text, "name=firma", "account_id=Konto")
 
     assert ("acme", "222222222222") == (account.name, account.account_id)
 
 
-def test_every_field_of_a_customer_can_come_from_a_table(tmp_path: Path) -> None:
-    """Lists are parted by spaces, commas or semicolons; tags, labels and variables have a column a key."""
+def test_every_field_of_a_customer_can_be_read(tmp_path: Path) -> None:
+    """Lists are separated by spaces, commas or semicolons; tags, labels and variables have one column per key."""
     text = (
         "name,role_arn,external_id,permissions,regions,max_session_seconds,session_tags,label:tier,Tag:Owner,variable:vpc\n"
         'acme,arn:aws:iam::222222222222:role/v/Vendor,id-1,"a b;c",eu-west-1,7200,yes,gold,me,vpc-1\n'
@@ -68,8 +68,8 @@ def test_every_field_of_a_customer_can_come_from_a_table(tmp_path: Path) -> None
     } == account.fields  # fmt: skip
 
 
-def test_columns_that_mean_nothing_here_are_named(tmp_path: Path) -> None:
-    """A column that is not taken over is said, so that a misspelt one is noticed."""
+def test_ignored_columns_are_reported(tmp_path: Path) -> None:
+    """So that a misspelled header is noticed."""
     path = tmp_path / "fleet.csv"
     path.write_text("name,account_id,Contact,extrenal_id\nacme,222222222222,me,x\n", "utf-8")
 
@@ -77,15 +77,15 @@ def test_columns_that_mean_nothing_here_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", ["22222222222", "2.22222E+11", "222222222222.0", "2,22E+11"])
-def test_ids_that_a_spreadsheet_has_shortened_are_refused(tmp_path: Path, cell: str) -> None:
-    """Zeros that are lost could only be guessed, and a wrong guess is someone else's account."""
+def test_account_ids_shortened_by_a_spreadsheet_are_rejected(tmp_path: Path, cell: str) -> None:
+    """Lost leading zeros are not restored, because the result could be another account's ID."""
     assert [(2, 2, f'account_id "{cell}" was changed to a number by a spreadsheet')] == problems(
         tmp_path, f"name;account_id\nacme;{cell}\n"
     )
 
 
-def test_all_broken_rows_are_named_in_one_go(tmp_path: Path) -> None:
-    """Each with its line and the number of its cell; a cell over several lines does not shift what follows."""
+def test_all_invalid_rows_are_reported_in_one_pass(tmp_path: Path) -> None:
+    """Each has its line and column; a cell with several lines does not shift the lines of the following rows."""
     text = 'name,account_id,role_arn\n"a\nb",123,\nok,222222222222,\nc,,arn:aws:s3:::bucket\nd,333333333333,,x\n'
 
     assert [
@@ -96,8 +96,8 @@ def test_all_broken_rows_are_named_in_one_go(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", [("account_id", "role", "role_arn"), ("role_arn", "role", "account_id")])
-def test_columns_that_contradict_the_roles_arn_are_refused(tmp_path: Path, order: tuple[str, ...]) -> None:
-    """Whatever stands first: neither is taken for right."""
+def test_columns_that_contradict_the_role_arn_are_rejected(tmp_path: Path, order: tuple[str, ...]) -> None:
+    """In any order of the columns."""
     cells = {"account_id": "333333333333", "role": "Other", "role_arn": "arn:aws:iam::222222222222:role/x/Reader"}
     text = f"{','.join(order)}\n{','.join(cells[field] for field in order)}\n"
     column = order.index("role_arn") + 1
@@ -117,8 +117,7 @@ def test_columns_that_contradict_the_roles_arn_are_refused(tmp_path: Path, order
         (b"name,account_id\n\0,2\n", "the file contains the control character U+0000, as binary files do"),
     ],
 )
-def test_files_that_are_no_tables_say_why(tmp_path: Path, content: bytes, said: str) -> None:
-    """No traceback: what is wrong, in which line, and the hint."""
+def test_invalid_csv_file_is_error_with_line_and_hint(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "fleet.csv"
     path.write_bytes(content)
     with pytest.raises(ImportProblemsError) as caught:
@@ -128,8 +127,8 @@ def test_files_that_are_no_tables_say_why(tmp_path: Path, content: bytes, said: 
     assert "nothing was imported" in str(caught.value)
 
 
-def test_another_encoding_can_be_named(tmp_path: Path) -> None:
-    """Older spreadsheets write the encoding of their system."""
+def test_encoding_can_be_given(tmp_path: Path) -> None:
+    """Older spreadsheets use the encoding of their system."""
     (account,) = accounts(tmp_path, "name,account_id\nMüller,222222222222\n", encoding="cp1252", told="cp1252")
 
     assert "Müller" == account.name
@@ -146,10 +145,8 @@ def test_another_encoding_can_be_named(tmp_path: Path) -> None:
         (["role=account_id"], ""),
     ],
 )
-def test_columns_that_cannot_be_mapped_are_a_slip_of_the_command_line(
-    tmp_path: Path, columns: list[str], where: str
-) -> None:
-    """An unknown field, a header that is not there, a field or a column mapped twice, no column left for the account IDs."""
+def test_invalid_column_mapping_is_usage_error(tmp_path: Path, columns: list[str], where: str) -> None:
+    """An unknown field, a missing header, a field or column mapped twice, and no column left for the account IDs."""
     with pytest.raises(SelectionError) as caught:
         accounts(tmp_path, "name,account_id\nacme,222222222222\n", *columns)
 

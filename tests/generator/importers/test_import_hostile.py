@@ -1,4 +1,4 @@
-"""Whatever a file holds, an import says what is wrong with it or gives accounts that the manifest takes; it never breaks."""
+"""For any content of a file, an import reports an error or returns accounts that are valid in the manifest."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Categories of characters that control a terminal or are invisible; unassigned ones are shown as a box."""
+"""Unicode categories of control characters and invisible characters; unassigned ones are displayed as a box."""
 QUICK = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 def taken_or_said(read: Any) -> None:
-    """Either every new entry is a customer, or there is an error with a message of one line a problem and a hint."""
+    """Each new entry is a valid customer, or there is an error with a hint and without control characters."""
     try:
         reading: Reading = read()
         plan = plan_import(reading, manifest_of(1), ImportSettings(lambda: "fresh-id"))
@@ -56,8 +56,8 @@ def taken_or_said(read: Any) -> None:
 
 @QUICK
 @given(data=st.binary(max_size=200))
-def test_no_bytes_break_the_reading_of_a_table(tmp_path: Path, data: bytes) -> None:
-    """Binary files, cut encodings, odd quotes."""
+def test_any_bytes_as_csv(tmp_path: Path, data: bytes) -> None:
+    """Binary files, truncated encodings and unbalanced quotes."""
     path = tmp_path / "t.csv"
     path.write_bytes(data)
 
@@ -68,8 +68,8 @@ def test_no_bytes_break_the_reading_of_a_table(tmp_path: Path, data: bytes) -> N
 @given(
     header=st.lists(st.sampled_from(HEADERS), min_size=1, max_size=8), rows=st.lists(st.lists(CELLS, max_size=8), max_size=5)
 )
-def test_no_cells_break_an_import(tmp_path: Path, header: list[str], rows: list[list[str]]) -> None:
-    """Formulas, control characters, numbers where texts belong, short and long rows."""
+def test_any_cells_as_csv(tmp_path: Path, header: list[str], rows: list[list[str]]) -> None:
+    """Formulas, control characters, numbers instead of strings, short and long rows."""
     path = tmp_path / "t.csv"
     quoted = ['"' + cell.replace('"', '""') + '"' for row in rows for cell in row]
     cells = iter(quoted)
@@ -81,8 +81,8 @@ def test_no_cells_break_an_import(tmp_path: Path, header: list[str], rows: list[
 
 @QUICK
 @given(body=VALUES)
-def test_no_json_breaks_the_reading_of_outputs(tmp_path: Path, body: Any) -> None:
-    """Outputs of any shape, values of any kind."""
+def test_any_json_as_outputs(tmp_path: Path, body: Any) -> None:
+    """Outputs of any structure, with values of any type."""
     path = tmp_path / "acme.json"
     path.write_text(json.dumps(body), "utf-8")
 
@@ -94,8 +94,8 @@ def test_no_json_breaks_the_reading_of_outputs(tmp_path: Path, body: Any) -> Non
     ["[" * 100_000, '{"role_arn": {"value": ' + "[" * 100_000, '{"role_arn": {"value": ' + "1" * 5000 + "}}"],
     ids=["nesting", "nested value", "number of 5,000 digits"],
 )
-def test_endless_values_are_no_json_here(tmp_path: Path, text: str) -> None:
-    """It must not end in a traceback."""
+def test_deep_nesting_and_huge_numbers_as_outputs(tmp_path: Path, text: str) -> None:
+    """They exceed the limits of Python's JSON parser."""
     path = tmp_path / "deep.json"
     path.write_text(text, "utf-8")
 

@@ -1,4 +1,4 @@
-"""An organization is walked unit by unit; who is no active customer is left out, and named."""
+"""Import of an organization: OUs are listed recursively; accounts that are not active customers are skipped and reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rolecall_generator.importers.organizations import OrganizationSelection, re
 
 @pytest.fixture(scope="module")
 def organization() -> Iterator[Any]:
-    """An organization in moto: Prod with two accounts and a Team below it, Dev with one, one in the root; its client."""
+    """A client for an organization in moto: Prod has two accounts and the OU Team, Dev and the root have one account."""
     with mock_aws():
         client = boto3.client("organizations", region_name="us-east-1")
         client.create_organization(FeatureSet="ALL")
@@ -32,7 +32,7 @@ def organization() -> Iterator[Any]:
 
 
 class Fixed:
-    """A client whose answers are given, in pages of one; raises what stands for an answer."""
+    """A client with fixed responses in pages of one item; exceptions among them are raised."""
 
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
@@ -50,12 +50,12 @@ class Fixed:
 
 
 def names(reading: Reading) -> dict[str, object]:
-    """Names with their labels."""
+    """Account names with their labels."""
     return {account.name: account.fields.get("labels") for account in reading.accounts}
 
 
-def test_accounts_carry_the_path_of_their_unit(organization: Any) -> None:
-    """Sorted by unit, then name; the path is a label, in characters that a label takes."""
+def test_accounts_are_labeled_with_their_ou_path(organization: Any) -> None:
+    """Sorted by OU and name; the path is limited to characters that are valid in a label."""
     found = names(read_organization(organization, OrganizationSelection()))
     management = [name for name in found if name not in {"acme", "beta", "gamma", "delta", "solo"}]
 
@@ -79,36 +79,36 @@ def test_accounts_carry_the_path_of_their_unit(organization: Any) -> None:
         (("/",), ("Prod", "Dev", "master"), ["solo"]),
     ],
 )
-def test_units_and_accounts_are_chosen(
+def test_ous_and_accounts_are_selected(
     organization: Any, units: tuple[str, ...], exclude: tuple[str, ...], expected: list[str]
 ) -> None:
-    """`--ou` takes a unit with all below it, `--exclude` leaves out units, and accounts by id, name or pattern."""
+    """`--ou` includes nested OUs; `--exclude` takes OUs, and accounts by ID, name or pattern."""
     assert expected == list(names(read_organization(organization, OrganizationSelection(units, exclude))))
 
 
 @pytest.mark.parametrize("choice", [OrganizationSelection(units=("",)), OrganizationSelection(exclude=("acme", " "))])
-def test_an_empty_choice_is_a_slip(organization: Any, choice: OrganizationSelection) -> None:
-    """A variable that is not set must not mean everybody, or no one."""
+def test_empty_selection_is_usage_error(organization: Any, choice: OrganizationSelection) -> None:
+    """An unset shell variable must neither select all accounts nor none."""
     with pytest.raises(SelectionError, match="the value is empty"):
         read_organization(organization, choice)
 
 
-def test_an_exclusion_that_names_nobody_is_said(organization: Any) -> None:
-    """A slip there would let an account in that was to stay out."""
+def test_unmatched_exclusion_is_reported(organization: Any) -> None:
+    """Otherwise a typo would import an account that was meant to be excluded."""
     reading = read_organization(organization, OrganizationSelection(exclude=("Prod", "dleta*", "solo")))
 
     assert {"master", "delta"} == set(names(reading))
     assert ("--exclude dleta* matches no account",) == reading.notes
 
 
-def test_a_unit_that_is_not_there_is_a_slip(organization: Any) -> None:
-    """An import of no one must not look like an import of an empty unit."""
+def test_unknown_ou_is_usage_error(organization: Any) -> None:
+    """It is not treated as an OU without accounts."""
     with pytest.raises(SelectionError, match="no unit Porduction"):
         read_organization(organization, OrganizationSelection(("Porduction",)))
 
 
-def test_accounts_that_are_not_active_are_left_out_and_named() -> None:
-    """By `State`, and by `Status` where an answer has that alone; the vendor's own account is no customer."""
+def test_inactive_accounts_are_skipped_and_reported() -> None:
+    """By `State`, or by `Status` in responses without it; the vendor's own account is skipped, too."""
     root = {"Id": "r-1", "Name": "Root"}
     accounts = [
         {"Id": "200000000001", "Name": "on", "State": "ACTIVE"},
@@ -136,8 +136,8 @@ def test_accounts_that_are_not_active_are_left_out_and_named() -> None:
         ("SomethingNewException", "AWS Organizations returned an error: SomethingNewException"),
     ],
 )
-def test_what_aws_refuses_is_said_with_its_mend(code: str, said: str) -> None:
-    """No traceback, and no account half listed."""
+def test_aws_error_has_hint(code: str, said: str) -> None:
+    """No traceback, and no partial list of accounts."""
     client = Fixed(list_roots=ClientError({"Error": {"Code": code, "Message": "no"}}, "ListRoots"))
     with pytest.raises(CallerError) as caught:
         read_organization(client, OrganizationSelection(), profile="vendor")

@@ -1,4 +1,4 @@
-"""What customers send back from Terraform is read in each of its forms, and refused with its place where it is none."""
+"""Terraform outputs sent by customers are read in each format; anything else is rejected with its location."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIELDS = {"account_id": "222222222222", "role": "VendorAccess", "path": "/vendor
 
 
 def outputs(**values: Any) -> dict[str, Any]:
-    """Outputs as Terraform writes them."""
+    """Outputs in Terraform's format."""
     return {name: {"sensitive": False, "type": "string", "value": value} for name, value in values.items()}
 
 
@@ -28,8 +28,8 @@ TOGETHER = outputs(customers={"acme": {"role_arn": ARN, "external_id": "id-1"}})
 
 
 @pytest.mark.parametrize("body", [OWN, STATE, SHOWN, PASSED_ON, TOGETHER], ids=["output", "state", "show", "child", "map"])
-def test_each_form_of_outputs_gives_the_customer(tmp_path: Path, body: dict[str, Any]) -> None:
-    """The name is that of the file, or the one under which the outputs were passed on."""
+def test_each_format_of_outputs_is_read(tmp_path: Path, body: dict[str, Any]) -> None:
+    """The name is that of the file, or the key under which the outputs are nested."""
     path = tmp_path / "acme.json"
     path.write_text(json.dumps(body, indent=2), "utf-8")
     (account,) = read_output_accounts([path]).accounts
@@ -37,8 +37,8 @@ def test_each_form_of_outputs_gives_the_customer(tmp_path: Path, body: dict[str,
     assert ("acme", FIELDS) == (account.name, account.fields)
 
 
-def test_a_file_called_as_all_of_them_are_takes_its_folders_name(tmp_path: Path) -> None:
-    """`acme/outputs.json` is acme's; what a Windows shell redirects is UTF-16."""
+def test_generic_file_name_uses_folder_name(tmp_path: Path) -> None:
+    """`acme/outputs.json` belongs to acme; output redirected by Windows PowerShell is UTF-16."""
     folder = tmp_path / "acme"
     folder.mkdir()
     path = folder / "outputs.json"
@@ -65,8 +65,7 @@ def test_a_file_called_as_all_of_them_are_takes_its_folders_name(tmp_path: Path)
         (json.dumps(outputs(role_arn=ARN, external_id=5)), "acme.json:1:1: external_id of acme is not a string: 5"),
     ],
 )  # fmt: skip
-def test_files_that_are_no_outputs_say_why(tmp_path: Path, text: str, said: str) -> None:
-    """File, line, what is wrong."""
+def test_invalid_outputs_file_is_error_with_line(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "acme.json"
     path.write_text(text, "utf-8")
     with pytest.raises(ImportProblemsError) as caught:
@@ -75,8 +74,7 @@ def test_files_that_are_no_outputs_say_why(tmp_path: Path, text: str, said: str)
     assert str(tmp_path / said) == str(caught.value.problems[0]).splitlines()[0]
 
 
-def test_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
-    """One bad file among many does not hide the next."""
+def test_problems_of_all_files_are_reported_in_one_pass(tmp_path: Path) -> None:
     paths = [tmp_path / "a.json", tmp_path / "b.json", tmp_path / "c.json"]
     paths[1].write_text(json.dumps(OWN), "utf-8")
     with pytest.raises(ImportProblemsError) as caught:

@@ -1,4 +1,4 @@
-"""An import adds what is new, shows what differs, leaves alone what is known, and says all that is wrong at once."""
+"""An import adds new accounts, shows differences, keeps known accounts, and reports all errors in one pass."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from rolecall_generator.manifest.yaml_source.nodes import Point
 
 
 def found(name: str, number: str, line: int = 1, **fields: Value) -> ImportedAccount:
-    """An account as a source names it, in a line of its own."""
+    """An account as read from a source, with a line of its own."""
     return ImportedAccount(
         name, {"account_id": number, **fields}, "fleet.csv", Point(line, 0), {"account_id": Point(line, 1)}
     )
 
 
 def settings(**changes: Any) -> ImportSettings:
-    """Settings whose fresh ids are fresh-1, fresh-2 and so on."""
+    """Settings with the generated external IDs fresh-1, fresh-2 and so on."""
     numbers = count(1)
     return replace(ImportSettings(lambda: f"fresh-{next(numbers)}"), **changes)
 
@@ -43,7 +43,7 @@ def problems(*accounts: ImportedAccount, manifest: Manifest | None = None) -> li
 
 
 def after(manifest: Manifest, done: ImportPlan) -> Manifest:
-    """The manifest with a plan carried out."""
+    """The manifest after a plan is applied."""
     changed: dict[str, dict[str, object]] = {}
     for change in done.changed:
         changed.setdefault(change.customer, {})[change.field] = change.new
@@ -52,8 +52,8 @@ def after(manifest: Manifest, done: ImportPlan) -> Manifest:
     return manifest.model_copy(update={"customers": (*entries, *new)})
 
 
-def test_a_new_account_gets_a_name_and_an_external_id() -> None:
-    """What the source gives stays; what it lacks is made, and permissions come from the command line."""
+def test_new_account_gets_name_and_external_id() -> None:
+    """Values of the source are kept, missing ones are generated, and permissions come from the command line."""
     done = plan(
         found("Acme Corp.", "333333333333"),
         found("beta", "444444444444", 2, external_id="of-theirs", permissions=("read",)),
@@ -66,31 +66,31 @@ def test_a_new_account_gets_a_name_and_an_external_id() -> None:
     ] == list(done.added)
 
 
-def test_a_path_is_written_where_it_is_not_the_default() -> None:
-    """A role without a path stays one in a manifest whose roles have one by default."""
+def test_path_is_written_if_it_differs_from_the_default() -> None:
+    """A role at the path / is written explicitly if the manifest's default is another path."""
     manifest = manifest_of(0, defaults={"path": "/vendor/"})
     done = plan(found("a", "333333333333", path="/"), found("b", "444444444444", path="/vendor/"), manifest=manifest)
 
     assert ["/", None] == [entry.get("path") for entry in done.added]
 
 
-def test_a_role_of_another_partition_is_refused() -> None:
-    """It cannot be assumed from here."""
+def test_role_of_another_partition_is_rejected() -> None:
+    """The backend cannot assume it."""
     account = replace(found("a", "333333333333", role="R"), partition="aws-cn")
 
     assert ["fleet.csv:2:1: the role is in partition aws-cn, the manifest in aws"] == problems(account)
 
 
-def test_a_known_account_stays_as_it_is() -> None:
-    """By its id, whatever it is called by now; what differs is said, with how to take it over."""
+def test_known_account_is_unchanged() -> None:
+    """It is matched by account ID; differences are reported, with the option to apply them."""
     done = plan(found("new name", "200000000000", role="Other"))
 
     assert ((), ()) == (done.added, done.changed)
     assert "is customer customer0; role differ: --update applies them" == done.known[0].reason
 
 
-def test_an_update_changes_what_differs_and_nothing_else() -> None:
-    """Labels add up; what is the same, or stands so by default, is no change."""
+def test_update_changes_only_differing_fields() -> None:
+    """Labels are merged; values that are equal, explicitly or by default, are not changed."""
     manifest = manifest_of(0, customers=[customer(0, labels={"a": "1"})])
     account = found("x", "200000000000", role="VendorAccess", path="/vendor/", external_id="other", labels={"b": "2"})
     done = plan(account, manifest=manifest, update=True)
@@ -100,15 +100,15 @@ def test_an_update_changes_what_differs_and_nothing_else() -> None:
     ]
 
 
-def test_an_update_never_takes_a_rotation_back() -> None:
-    """A customer that has yet to apply still has the previous external ID in its outputs."""
+def test_update_does_not_revert_a_rotation() -> None:
+    """Before the customer applies the new module, its outputs have the previous external ID."""
     manifest = manifest_of(0, customers=[customer(0, external_id="new", previous_external_id="old")])
 
     assert () == plan(found("x", "200000000000", external_id="old"), manifest=manifest, update=True).changed
 
 
-def test_what_one_customer_sends_does_not_change_the_entry_of_another() -> None:
-    """A file of customer0 with a role in customer1's account is a mistake, or an attempt at its external ID."""
+def test_outputs_of_one_customer_do_not_change_another() -> None:
+    """A file of customer0 with a role in customer1's account is a mistake, or an attempt to replace its external ID."""
     foreign = found("customer0", "200000000001", external_id="chosen-by-customer0")
     manifest = manifest_of(2)
     with pytest.raises(ImportProblemsError, match=r"fleet\.csv:2:2: customer0 is a customer of account 200000000000, but"):
@@ -125,8 +125,8 @@ def from_customers(*accounts: ImportedAccount, manifest: Manifest | None = None,
 
 @pytest.mark.parametrize("name", ["customer0 (1)", "customer0", "Copy of customer0", "customer1", "anything"])
 @pytest.mark.parametrize("fields", [{"external_id": "chosen-by-customer0"}, {"role": "Other"}])
-def test_a_file_without_the_accounts_own_external_id_changes_nothing(name: str, fields: dict[str, Value]) -> None:
-    """Whoever sends it writes the account ID; the external ID is known to the vendor and to that customer."""
+def test_outputs_without_the_accounts_external_id_change_nothing(name: str, fields: dict[str, Value]) -> None:
+    """The account ID can be written by any sender; the external ID is known only to the vendor and the customer."""
     known = found(name, "200000000001", role="VendorAccess", path="/")
     account = replace(known, fields={**known.fields, **fields})
 
@@ -136,8 +136,8 @@ def test_a_file_without_the_accounts_own_external_id_changes_nothing(name: str, 
 
 @pytest.mark.parametrize("name", ["customer1 (1)", "customer1", "outputs", "x"])
 @pytest.mark.parametrize("given", ["external-id-1", "previous", "retired"])
-def test_a_file_is_matched_by_its_account_and_external_id(name: str, given: str) -> None:
-    """The current one, the one of before a rotation, and the one that a rotation retired show whose it is."""
+def test_outputs_are_matched_by_account_and_external_id(name: str, given: str) -> None:
+    """The current, the previous and the retired external ID identify the customer."""
     manifest = manifest_of(0, customers=[customer(0), customer(1, previous_external_id="previous")])
     account = found(name, "200000000001", role="Other", path="/", external_id=given)
     done = from_customers(account, manifest=manifest, retired={"customer1": "retired"})
@@ -148,8 +148,8 @@ def test_a_file_is_matched_by_its_account_and_external_id(name: str, given: str)
     assert "external_id" not in [one.field for one in done.changed]
 
 
-def test_several_files_of_one_account_are_refused() -> None:
-    """The same role twice, and roles of which the manifest has one or none: each problem names the other file."""
+def test_several_files_for_one_account_are_rejected() -> None:
+    """With the same role or with different roles: each error names the other file."""
     one = found("a", "200000000001", 1, role="VendorAccess", path="/", external_id="external-id-1")
     for number, external_id in (("200000000001", "external-id-1"), ("300000000001", "new-id")):
         here = replace(one, fields={**one.fields, "account_id": number, "external_id": external_id})
@@ -161,14 +161,14 @@ def test_several_files_of_one_account_are_refused() -> None:
             assert "fleet.csv:2" in str(caught.value)
 
 
-def test_a_file_named_like_a_customer_of_another_account_adds_nobody() -> None:
-    """An account that no customer has does not become a second customer0."""
+def test_file_named_like_customer_of_another_account_is_rejected() -> None:
+    """It does not add a second customer0 for the unknown account."""
     with pytest.raises(ImportProblemsError, match="customer0 is a customer of account 200000000000"):
         from_customers(found("customer0", "999999999999", role="VendorAccess", external_id="new-id"))
 
 
-def test_an_update_does_not_bring_a_retired_external_id_back() -> None:
-    """After a rotation ended a customer that has not applied yet still gives the id that someone may have learnt."""
+def test_update_does_not_restore_a_retired_external_id() -> None:
+    """After a rotation, a customer that has not applied the new module still sends the retired ID."""
     done = plan(found("x", "200000000000", external_id="old"), update=True, retired={"customer0": "old"})
 
     assert ((), False) == (done.changed, done.known[0].differs)
@@ -178,8 +178,8 @@ def test_an_update_does_not_bring_a_retired_external_id_back() -> None:
 
 
 @pytest.mark.parametrize("update", [True, False])
-def test_the_same_import_twice_changes_nothing(update: bool) -> None:
-    """New names, fresh ids and updates are all found again."""
+def test_second_import_changes_nothing(update: bool) -> None:
+    """New names, generated IDs and updates are all matched."""
     accounts = (
         found("Acme", "333333333333", 1, role="A"),
         found("acme", "333333333333", 2, role="B"),
@@ -192,8 +192,8 @@ def test_the_same_import_twice_changes_nothing(update: bool) -> None:
     assert ((), ()) == (second.added, second.changed)
 
 
-def test_everything_wrong_is_named_at_once() -> None:
-    """Each account at its place, with the value; nothing is half imported."""
+def test_all_errors_are_reported_in_one_pass() -> None:
+    """Each with location and value; nothing is imported."""
     manifest = manifest_of(1)
 
     assert [
@@ -217,8 +217,8 @@ def test_everything_wrong_is_named_at_once() -> None:
     )
 
 
-def test_a_previous_external_id_belongs_to_one_customer_too() -> None:
-    """It still opens its role: another customer must not be given it."""
+def test_previous_external_id_of_another_customer_is_rejected() -> None:
+    """It is still valid for that customer's role."""
     one = found("a", "333333333333", 1, external_id="aa", previous_external_id="bb")
     other = found("b", "444444444444", 2, external_id="bb")
     third = found("c", "555555555555", 3, external_id="cc", previous_external_id="external-id-0")
@@ -229,8 +229,8 @@ def test_a_previous_external_id_belongs_to_one_customer_too() -> None:
     ] == problems(one, other, third)
 
 
-def test_an_unknown_permission_set_of_the_command_line_is_refused() -> None:
-    """`--permissions raed` is a slip, whatever the table holds."""
+def test_unknown_permission_set_on_command_line_is_usage_error() -> None:
+    """`--permissions raed` is an error regardless of the CSV file."""
     with pytest.raises(SelectionError, match="no permission set raed"):
         plan(found("a", "333333333333"), permissions=("raed",))
 
@@ -248,14 +248,14 @@ def test_an_unknown_permission_set_of_the_command_line_is_refused() -> None:
         ("a b" * 40, ("a-b" * 40)[:64].rstrip("-")),
     ],
 )
-def test_a_name_is_made_of_any_text(text: str, expected: str) -> None:
-    """What fits a folder stays; the rest becomes small ASCII letters."""
+def test_name_is_derived_from_any_string(text: str, expected: str) -> None:
+    """Valid names are kept; others are transliterated to lowercase ASCII."""
     assert expected == slug(text, "222222222222")
 
 
 @given(st.lists(st.text(max_size=80), max_size=12))
-def test_names_are_valid_and_each_its_own(texts: list[str]) -> None:
-    """Whatever sources call accounts, the manifest takes the names side by side."""
+def test_derived_names_are_valid_and_unique(texts: list[str]) -> None:
+    """For any account names of the source."""
     names = CustomerNames(["acme"])
     given_names = [names.name(text, f"{200000000000 + number}") for number, text in enumerate(texts)]
     entries: list[Mapping[str, str]] = [

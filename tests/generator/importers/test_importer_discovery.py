@@ -1,4 +1,4 @@
-"""An importer is one file: found in the folder of importers and offered as a command without a list to edit."""
+"""An importer is one file: discovered in the folder of importers and available as a command without registration."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program, *words], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_importer_from_outside_is_a_command(folder: Path) -> None:
-    """Its arguments and options are read, and its accounts become customers."""
+def test_added_importer_is_a_command(folder: Path) -> None:
+    """Its arguments and options are parsed, and its accounts become customers."""
     done = run(folder, "import", "words", "333333333333", "--name", "globex", "--into", "accounts.yaml", "--yes")
 
     assert 0 == done.returncode, done.stderr
@@ -65,12 +65,12 @@ def test_importer_from_outside_is_a_command(folder: Path) -> None:
     assert '"333333333333"' in added
 
 
-def test_help_of_importer_from_outside(folder: Path) -> None:
-    """Its docstring and its options are shown with the options of all importers."""
+def test_help_of_added_importer(folder: Path) -> None:
+    """It has the docstring and the options of the importer, and the options of all importers."""
     shown = run(folder, "import", "words", "--help").stdout
 
     assert all(text in shown for text in ("Import one account of the command line.", "--name", "--into", "--dry-run"))
 
 
-def test_missing_argument_of_importer_is_usage_error(folder: Path) -> None:
+def test_missing_argument_of_added_importer_is_usage_error(folder: Path) -> None:
     assert 2 == run(folder, "import", "words").returncode

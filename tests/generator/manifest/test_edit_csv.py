@@ -1,4 +1,4 @@
-"""Edits of customers in CSV files: the row that is meant changes, all others stay byte for byte."""
+"""Edits of customers in CSV files: only the customer's row changes, all other rows are kept byte for byte."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAIN = 'version: 1\nbackend: {account_id: "111111111111"}\ninclude: [fleet.csv]\
 
 
 def edited(folder: Path, text: str, *edits: Edit) -> tuple[str, tuple[Customer, ...]]:
-    """The CSV file after the edits were written, and the manifest's customers."""
+    """The CSV file after the edits, and the customers of the manifest."""
     (folder / "accounts.yaml").write_text(MAIN)
     (folder / "fleet.csv").write_bytes(text.encode())
     write_edited(apply_edits(folder / "accounts.yaml", edits))
@@ -103,8 +103,8 @@ def edited(folder: Path, text: str, *edits: Edit) -> tuple[str, tuple[Customer, 
         ),
     ],
 )
-def test_a_row_is_edited_in_the_files_own_dialect(tmp_path: Path, before: str, edit: Edit, after: str) -> None:
-    """Line ends, quotes, spaces, short rows and blank rows stay as the file has them."""
+def test_edited_row_keeps_the_dialect_of_the_file(tmp_path: Path, before: str, edit: Edit, after: str) -> None:
+    """Line ends, quotes, spaces, short rows and blank rows are kept."""
     assert after == edited(tmp_path, before, edit)[0]
 
 
@@ -113,7 +113,7 @@ CELL = st.sampled_from(["", "x", "a b", 'say "hi"', "one, two", "two\nlines", " 
 
 @st.composite
 def fleets(draw: st.DrawFn) -> tuple[str, list[list[str]]]:
-    """A CSV file of customers with a free column, and its rows of cells."""
+    """A CSV file of customers with an additional column, and its rows of cells."""
     rows = [[f"c{number}", f"{number:012}", draw(CELL)] for number in range(draw(st.integers(1, 4)))]
     stream = io.StringIO()
     newline = draw(st.sampled_from(["\n", "\r\n"]))
@@ -128,12 +128,12 @@ def fleets(draw: st.DrawFn) -> tuple[str, list[list[str]]]:
 
 @given(fleets(), st.data())
 @settings(max_examples=80, deadline=None)
-def test_other_rows_stay_byte_for_byte(fleet: tuple[str, Sequence[Sequence[str]]], data: st.DataObject) -> None:
-    """Whatever is done to one customer, the text of all others is still there, and the model changed as asked."""
+def test_other_rows_are_unchanged(fleet: tuple[str, Sequence[Sequence[str]]], data: st.DataObject) -> None:
+    """For any edit of one customer, all other rows are identical, and the model has the expected change."""
     text, rows = fleet
     number = data.draw(st.integers(0, len(rows) - 1))
     kind = data.draw(st.sampled_from(["set", "remove", "rename", "add"]))
-    note = data.draw(CELL.filter(str.strip))  # a cell of spaces alone is no value
+    note = data.draw(CELL.filter(str.strip))  # a cell with only spaces has no value
     edits: dict[str, Edit] = {
         "set": SetField(f"c{number}", "role", "Auditor"),
         "remove": RemoveEntry(f"c{number}"),
@@ -152,7 +152,7 @@ def test_other_rows_stay_byte_for_byte(fleet: tuple[str, Sequence[Sequence[str]]
 
 
 def _row(text: str, name: str) -> str:
-    """The text of a row, from its name to the name of the next one."""
+    """The text of a row, up to the name in the next row."""
     start = min(found for found in (text.find(f"\n{name},"), text.find(f'\n"{name}",')) if found >= 0) + 1
     following = f"c{int(name[1:]) + 1}"
     ends = [found for found in (text.find(f"\n{following},"), text.find(f'\n"{following}",')) if found >= 0]
@@ -167,16 +167,16 @@ def _row(text: str, name: str) -> str:
         ("variables", {"note": " spaces "}),
     ],
 )
-def test_a_value_that_no_cell_can_say_is_refused_for_what_it_is(tmp_path: Path, field: str, value: Value) -> None:
-    """An empty cell means that nothing is given, and spaces around a cell are none of it: the file is not to blame."""
+def test_value_that_a_cell_cannot_represent_is_rejected(tmp_path: Path, field: str, value: Value) -> None:
+    """An empty cell means that there is no value, and spaces around a value are ignored when reading."""
     with pytest.raises(EditError, match="a CSV cell cannot represent one of the values") as caught:
         edited(tmp_path, "name,account_id\na,222222222222\n", SetField("a", field, value))
     assert "give another value, or move the customer to a YAML file" == caught.value.hint
 
 
 @pytest.mark.parametrize("where", ["fleet.csv", "accounts.yaml"])
-def test_bytes_that_are_no_text_are_refused_in_every_place(tmp_path: Path, where: str) -> None:
-    """A terminal in another encoding types them: a name, a text, and keys and values of a mapping."""
+def test_undecodable_bytes_are_rejected(tmp_path: Path, where: str) -> None:
+    """Terminals with another encoding send them: in names, strings, and keys and values of mappings."""
     (tmp_path / "accounts.yaml").write_text(MAIN)
     (tmp_path / "fleet.csv").write_text("name,account_id\na,222222222222\n")
     new = {"name": "b\udcff", "account_id": "333333333333"}

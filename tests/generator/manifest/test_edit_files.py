@@ -1,4 +1,4 @@
-"""Edits over several files, and their writing: includes, new files, links, modes, and what happens when a disk fails."""
+"""Edits of several files: includes, new files, symbolic links, file modes, and disk errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def one(name: str, number: int) -> str:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """A manifest with one file a customer, a and b."""
+    """A manifest that includes one file per customer, a and b."""
     (tmp_path / "customers").mkdir()
     (tmp_path / "accounts.yaml").write_text(MAIN)
     (tmp_path / "customers" / "a.yaml").write_text(one("a", 1))
@@ -45,24 +45,24 @@ def manifest(tmp_path: Path) -> Path:
     return tmp_path / "accounts.yaml"
 
 
-def test_an_entry_is_edited_in_the_file_that_has_it(manifest: Path) -> None:
-    """The included file changes, the manifest stays."""
+def test_entry_is_edited_in_its_own_file(manifest: Path) -> None:
+    """The included file changes, and the manifest is unchanged."""
     before = contents(manifest.parent)
     write_edited(apply_edits(manifest, [SetField("b", "role", "Auditor")]))
 
     assert before | {"customers/b.yaml": f"{one('b', 2)}    role: Auditor\n".encode()} == contents(manifest.parent)
 
 
-def test_a_customer_gets_a_file_of_its_own_where_the_others_have_one(manifest: Path) -> None:
-    """The new file lies next to the others, and the manifest's pattern finds it."""
+def test_new_customer_gets_its_own_file_like_the_others(manifest: Path) -> None:
+    """The new file is created next to the others and matches the manifest's pattern."""
     write_edited(apply_edits(manifest, [AddCustomer({"name": "c", "account_id": "000000000003"})]))
 
     assert one("c", 3) == (manifest.parent / "customers" / "c.yaml").read_text()
     assert ["a", "b", "c"] == [customer.name for customer in load_manifest(manifest).manifest.customers]
 
 
-def test_a_new_file_that_no_pattern_finds_is_included(manifest: Path) -> None:
-    """The manifest's include grows by the file; its folder is made."""
+def test_unmatched_new_file_is_added_to_include(manifest: Path) -> None:
+    """Its folder is created."""
     new = AddCustomer({"name": "c", "account_id": "000000000003"}, manifest.parent / "more" / "fleet.csv")
     edited = apply_edits(manifest, [new, dataclasses.replace(new, values={"name": "d", "account_id": "000000000004"})])
     assert [None, MAIN.encode()] == [content.before for content in edited.files.values()]
@@ -74,8 +74,8 @@ def test_a_new_file_that_no_pattern_finds_is_included(manifest: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../outside.yaml", "customers/c.txt", "customers/there.yaml/../../there.yaml"])
-def test_a_file_that_a_manifest_cannot_include_is_refused(manifest: Path, name: str) -> None:
-    """Outside of the manifest's folder, with another ending, or there but not included."""
+def test_file_that_cannot_be_included_is_rejected(manifest: Path, name: str) -> None:
+    """Outside of the manifest's folder, with an unsupported extension, or existing but not included."""
     (manifest.parent / "there.yaml").write_text("customers: []\n")
 
     with pytest.raises(SelectionError):
@@ -93,10 +93,8 @@ def test_a_file_that_a_manifest_cannot_include_is_refused(manifest: Path, name: 
         ("customers/[ab].yaml", "customers/c.yaml", False),
     ],
 )
-def test_a_pattern_finds_a_file_to_come_as_it_finds_one_that_is_there(
-    tmp_path: Path, pattern: str, path: str, found: bool
-) -> None:
-    """What is said of a path before the file is there is what globbing finds afterwards."""
+def test_pattern_matches_new_file_like_an_existing_one(tmp_path: Path, pattern: str, path: str, found: bool) -> None:
+    """`included_by` has the same result as globbing after the file is created."""
     file = tmp_path / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
@@ -105,16 +103,16 @@ def test_a_pattern_finds_a_file_to_come_as_it_finds_one_that_is_there(
     assert found == (file in tmp_path.glob(pattern))
 
 
-def test_a_rename_over_two_files_is_written_in_both(manifest: Path) -> None:
-    """The name in its file, the suppression in the manifest."""
+def test_rename_is_written_to_both_files(manifest: Path) -> None:
+    """The name in the customer's file, and the suppression in the manifest."""
     write_edited(apply_edits(manifest, [RenameEntry("a", "z")]))
 
     assert one("z", 1) == (manifest.parent / "customers" / "a.yaml").read_text()
     assert "subject: z" in manifest.read_text()
 
 
-def test_links_and_modes_stay(manifest: Path) -> None:
-    """A symbolic link still points to its file, which has the new content and its old mode."""
+def test_symbolic_links_and_file_modes_are_kept(manifest: Path) -> None:
+    """A symbolic link still points to its file, which has the new content and the previous mode."""
     real = manifest.parent / "customers" / "b.yaml"
     real.chmod(0o640)
     link = manifest.parent / "customers" / "c.yaml"
@@ -130,8 +128,8 @@ def test_links_and_modes_stay(manifest: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_a_disk_that_fails_leaves_every_file_as_it_was(manifest: Path, failing: int) -> None:
-    """Whichever of two files cannot be replaced, both are as before and nothing lies next to them."""
+def test_failed_replacement_leaves_all_files_unchanged(manifest: Path, failing: int) -> None:
+    """If either of two files cannot be replaced, both are restored, and no temporary file is left."""
     before = contents(manifest.parent)
     edited = apply_edits(manifest, [RenameEntry("a", "z")])
     calls: list[str] = []
@@ -147,8 +145,8 @@ def test_a_disk_that_fails_leaves_every_file_as_it_was(manifest: Path, failing: 
     assert before == contents(manifest.parent)
 
 
-def test_a_disk_that_is_full_before_the_first_replacement_changes_nothing(manifest: Path) -> None:
-    """New content is complete on the disk before any file is replaced."""
+def test_full_disk_before_first_replacement_changes_nothing(manifest: Path) -> None:
+    """All new content is on the disk before any file is replaced."""
     before = contents(manifest.parent)
 
     def write_new(path: str, content: bytes) -> tuple[int, int, int]:
@@ -161,8 +159,8 @@ def test_a_disk_that_is_full_before_the_first_replacement_changes_nothing(manife
     assert before == contents(manifest.parent)
 
 
-def test_a_disk_that_takes_a_part_of_a_file_keeps_none_of_it(manifest: Path) -> None:
-    """A full disk fails in the middle: the message names the file that was to change, and no piece stays behind."""
+def test_partially_written_file_is_removed(manifest: Path) -> None:
+    """If the disk becomes full during a write, the error names the edited file, and no temporary file is left."""
     before = contents(manifest.parent)
 
     def write_new(path: str, content: bytes) -> tuple[int, int, int]:
@@ -175,8 +173,8 @@ def test_a_disk_that_takes_a_part_of_a_file_keeps_none_of_it(manifest: Path) -> 
     assert caught.value.where in {str(manifest), str(manifest.parent / "customers" / "a.yaml")}
 
 
-def test_what_a_killed_edit_left_behind_goes_with_the_next(manifest: Path) -> None:
-    """Pieces of a process that was killed are no part of the manifest, whatever its patterns match, and are swept up."""
+def test_temporary_files_of_a_killed_edit_are_removed(manifest: Path) -> None:
+    """They are not part of the manifest even if a pattern matches them, and the next edit deletes them."""
     manifest.write_text(MAIN.replace("*.yaml", "*"))
     (manifest.parent / "customers" / ".a.yaml.4711.tmp").write_text("customers: [")
     (manifest.parent / "customers" / ".a.yaml.swp").write_text("an editor's own")
@@ -185,8 +183,8 @@ def test_what_a_killed_edit_left_behind_goes_with_the_next(manifest: Path) -> No
     assert [".a.yaml.swp", "a.yaml", "b.yaml"] == sorted(path.name for path in (manifest.parent / "customers").iterdir())
 
 
-def test_a_file_that_changed_meanwhile_is_not_overwritten(manifest: Path) -> None:
-    """What an editor saved between reading and writing stays, and nothing else is written."""
+def test_file_changed_since_it_was_read_is_not_overwritten(manifest: Path) -> None:
+    """Changes saved by an editor in the meantime are kept, and no other file is written."""
     edited = apply_edits(manifest, [RenameEntry("a", "z")])
     manifest.write_text(MAIN + "# saved\n")
 
@@ -195,8 +193,8 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(manifest: Path) -> Non
     assert one("a", 1) == (manifest.parent / "customers" / "a.yaml").read_text()
 
 
-def test_of_two_edits_at_once_one_is_refused(manifest: Path) -> None:
-    """An edit that was worked out before another was written never undoes it."""
+def test_one_of_two_concurrent_edits_is_rejected(manifest: Path) -> None:
+    """An edit that was computed before another one was written does not revert it."""
     looked, go_on = threading.Event(), threading.Event()
 
     def write_new(path: str, content: bytes) -> tuple[int, int, int]:
@@ -209,7 +207,7 @@ def test_of_two_edits_at_once_one_is_refused(manifest: Path) -> None:
         slow = pool.submit(write_edited, first, dataclasses.replace(Disk(), write_new=write_new))
         looked.wait(30)
         other = pool.submit(write_edited, second)
-        wait([other], timeout=0.2)  # ends in this time where nothing keeps it from coming in between
+        wait([other], timeout=0.2)  # without locking, the second edit would finish within this time
         go_on.set()
 
     assert slow.exception() is None
@@ -217,16 +215,16 @@ def test_of_two_edits_at_once_one_is_refused(manifest: Path) -> None:
     assert "One" == load_manifest(manifest).manifest.customers[0].role
 
 
-def test_a_read_only_file_is_not_replaced(manifest: Path) -> None:
-    """A file that no one may write stays, though its folder, or being root, would allow the replacement."""
+def test_read_only_file_is_not_replaced(manifest: Path) -> None:
+    """Permissions of the folder, or of root, would allow the replacement."""
     manifest.chmod(0o444)
 
     with pytest.raises(OutputError, match="read-only"):
         write_edited(apply_edits(manifest, [RenameEntry("a", "z")]))
 
 
-def test_a_pipe_is_not_edited(tmp_path: Path) -> None:
-    """Only a regular file can be replaced."""
+def test_named_pipe_is_not_edited(tmp_path: Path) -> None:
+    """Only regular files can be replaced."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "accounts.yaml").write_text('version: 1\nbackend: {account_id: "111111111111"}\n' + one("a", 1))
     edited = apply_edits(tmp_path / "accounts.yaml", [RemoveEntry("a")])

@@ -1,4 +1,4 @@
-"""What holds for every edit of every manifest: the model changes as asked, and lines of others stay byte for byte."""
+"""Properties of every edit of every manifest: the model changes as requested, and other lines are kept byte for byte."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIELD = st.sampled_from(sorted(FIELDS))
 
 
 def edited(before: Dressed, edits: Sequence[Edit]) -> tuple[bytes, tuple[Customer, ...], Sequence[Any]]:
-    """The file's bytes after the edits were written, its customers, and its suppressions."""
+    """The file's bytes after the edits, its customers, and its suppressions."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "accounts.yaml"
         path.write_bytes(before.data)
@@ -49,7 +49,7 @@ def lines_of(data: bytes) -> list[bytes]:
 
 
 def one_run(short: list[bytes], long: list[bytes]) -> list[bytes] | None:
-    """The lines that must be put into `short` at one place to make `long`; None when that is not how they differ."""
+    """The lines that must be inserted into `short` at one position to make `long`; None if there is no such position."""
     extra = len(long) - len(short)
     for start in range(len(short) + 1):
         if extra >= 0 and long[:start] == short[:start] and long[start + extra :] == short[start:]:
@@ -58,14 +58,14 @@ def one_run(short: list[bytes], long: list[bytes]) -> list[bytes] | None:
 
 
 def with_break(lines: list[bytes]) -> list[bytes]:
-    """The lines with the last one ended: what is put below it ends it."""
+    """The lines without line ends, since text appended below adds one to the last line."""
     return [line.rstrip(b"\r\n") for line in lines]
 
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_setting_a_field_touches_its_own_lines_alone(data: st.DataObject) -> None:
-    """The customer has the new value; of a block list all lines but the field's own stay, in their order."""
+def test_set_field_changes_only_its_own_lines(data: st.DataObject) -> None:
+    """The customer has the new value; in a block list all other lines are kept in order."""
     before = data.draw(dressed(1))
     number = data.draw(st.integers(0, len(before.customers) - 1))
     field = data.draw(FIELD)
@@ -91,8 +91,8 @@ def test_setting_a_field_touches_its_own_lines_alone(data: st.DataObject) -> Non
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_new_customer_is_one_run_of_new_lines(data: st.DataObject) -> None:
-    """The new customer comes last, with every field; no line of a block list changes or goes."""
+def test_new_customer_is_one_block_of_new_lines(data: st.DataObject) -> None:
+    """The new customer is last, with every field; in a block list no other line changes."""
     before = data.draw(dressed())
     entry = {"name": "new", "account_id": "999999999999"} | unique(99, data.draw(st.fixed_dictionaries({}, optional=FIELDS)))
     after, found, _ = edited(before, [AddCustomer(entry)])
@@ -105,8 +105,8 @@ def test_a_new_customer_is_one_run_of_new_lines(data: st.DataObject) -> None:
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_removed_customer_takes_its_own_lines_alone(data: st.DataObject) -> None:
-    """The others stay in their order; of a block list one run of lines goes that holds no other customer."""
+def test_removed_customer_removes_only_its_own_lines(data: st.DataObject) -> None:
+    """The others are kept in order; in a block list one block of lines is removed, with no part of another customer."""
     before = data.draw(dressed(2))
     number = data.draw(st.integers(0, len(before.customers) - 1))
     after, found, _ = edited(before, [RemoveEntry(f"c{number}")])
@@ -121,8 +121,8 @@ def test_a_removed_customer_takes_its_own_lines_alone(data: st.DataObject) -> No
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_field_that_is_dropped_and_set_again_changes_no_other(data: st.DataObject) -> None:
-    """Dropping takes the field; everything that the YAML reader sees besides stays equal."""
+def test_unset_field_changes_no_other_field(data: st.DataObject) -> None:
+    """The field is removed, and the rest of the document is equal as parsed by PyYAML."""
     before = data.draw(dressed(1))
     number = data.draw(st.integers(0, len(before.customers) - 1))
     field = data.draw(FIELD)
@@ -139,8 +139,8 @@ def test_a_field_that_is_dropped_and_set_again_changes_no_other(data: st.DataObj
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_rename_changes_the_name_and_the_suppressions_of_it(data: st.DataObject) -> None:
-    """The entry has the new name, a suppression that named it follows, and no line comes or goes."""
+def test_rename_changes_name_and_suppressions(data: st.DataObject) -> None:
+    """The entry and its suppression have the new name, and the number of lines is unchanged."""
     before = data.draw(dressed(1))
     after, found, suppressions = edited(before, [RenameEntry("c0", "renamed")])
 
@@ -153,8 +153,8 @@ def test_a_rename_changes_the_name_and_the_suppressions_of_it(data: st.DataObjec
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_many_edits_at_once_are_the_same_as_one_after_the_other(data: st.DataObject) -> None:
-    """A change, a removal and two additions together give what the model gives one by one."""
+def test_edits_in_one_call_equal_separate_edits(data: st.DataObject) -> None:
+    """A change, a removal and two additions together have the same result as one after the other."""
     before = data.draw(dressed(2))
     gone = data.draw(st.integers(0, len(before.customers) - 1))
     changed = (gone + 1) % len(before.customers)
@@ -223,8 +223,8 @@ EDITS: Sequence[Edit] = (
     dressed(2), st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(SNIPPETS)), max_size=3), st.sampled_from(EDITS)
 )
 @settings(max_examples=250, deadline=None)
-def test_a_hostile_file_is_edited_rightly_or_refused(before: Dressed, typed: list[tuple[int, str]], edit: Edit) -> None:
-    """Whatever is typed into a manifest: it is refused in words, or exactly what was asked for changes."""
+def test_hostile_file_is_edited_correctly_or_rejected(before: Dressed, typed: list[tuple[int, str]], edit: Edit) -> None:
+    """With random text inserted into a manifest, the edit is rejected with a hint or changes only the requested values."""
     text = before.data.decode()
     for place, snippet in typed:
         at = place % (len(text) + 1)
@@ -235,12 +235,12 @@ def test_a_hostile_file_is_edited_rightly_or_refused(before: Dressed, typed: lis
         entries = [customer.model_dump(exclude_unset=True) for customer in found.before.manifest.customers]
         assert models(asked(entries, edit)) == found.after.manifest.customers
     else:
-        assert typed  # the untouched file is never refused
+        assert typed  # the original file is never rejected
         assert "\n  hint: " in found
 
 
 def outcome(text: str, edit: Edit) -> Edited | str:
-    """The edit made, or the words in which it was refused."""
+    """The result of the edit, or the error message."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "accounts.yaml"
         path.write_bytes(text.encode())
@@ -251,7 +251,7 @@ def outcome(text: str, edit: Edit) -> Edited | str:
 
 
 def asked(entries: list[dict[str, Any]], edit: Edit) -> list[dict[str, Any]]:
-    """What the entries must be after the edit."""
+    """The expected entries after the edit."""
     entry = {entry["name"]: entry for entry in entries}
     match edit:
         case RemoveEntry(name):

@@ -1,4 +1,4 @@
-"""Edits of YAML files as people write them: every form that is edited, and every form that is refused with a reason."""
+"""Edits of hand-written YAML files: every supported style, and every style that is rejected with a reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEW = AddCustomer({"name": "new", "account_id": "999999999999"})
 
 
 def changed(folder: Path, text: str, *edits: Edit) -> str:
-    """The text after the edits, below the two lines that every manifest starts with."""
+    """The text after the edits, without the first two lines of every manifest."""
     path = folder / "accounts.yaml"
     path.write_bytes((MAIN + text).encode())
     edited = apply_edits(path, edits)
@@ -178,8 +178,8 @@ FORMS: dict[str, tuple[str, Edit, str]] = {
 
 
 @pytest.mark.parametrize(("before", "edit", "after"), FORMS.values(), ids=FORMS)
-def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edit: Edit, after: str) -> None:
-    """What is written looks as if the file's author had written it; all other lines stay."""
+def test_edit_keeps_the_style_of_the_file(tmp_path: Path, before: str, edit: Edit, after: str) -> None:
+    """New text has the style of the existing entries; all other lines are kept."""
     assert after == changed(tmp_path, before, edit)
 
 
@@ -251,10 +251,10 @@ REFUSED: dict[str, tuple[str, Edit, str, str, str]] = {
 
 
 @pytest.mark.parametrize(("text", "edit", "place", "what", "hint"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_edited_is_refused_with_a_reason(
+def test_unsupported_style_is_rejected_with_reason(
     tmp_path: Path, text: str, edit: Edit, place: str, what: str, hint: str
 ) -> None:
-    """The message has the place, the reason and the hint; nothing is guessed."""
+    """The error has location, reason and hint."""
     with pytest.raises(EditError) as caught:
         changed(tmp_path, text, edit)
 
@@ -271,8 +271,8 @@ def test_what_cannot_be_edited_is_refused_with_a_reason(
         ("customers:\n  - {name: a, name: b, account_id: '222222222222'}\n", "duplicate key name"),
     ],
 )
-def test_a_manifest_that_is_wrong_as_it_stands_says_its_own_problem(tmp_path: Path, text: str, what: str) -> None:
-    """Tabs, merge keys and doubled keys are refused by the manifest's reader, before any edit."""
+def test_edit_of_invalid_manifest_raises_manifest_error(tmp_path: Path, text: str, what: str) -> None:
+    """Tabs, merge keys and duplicate keys are rejected by the manifest reader before any edit."""
     with pytest.raises(ManifestError) as caught:
         changed(tmp_path, text, NEW)
 
@@ -280,8 +280,8 @@ def test_a_manifest_that_is_wrong_as_it_stands_says_its_own_problem(tmp_path: Pa
     assert not isinstance(caught.value, EditedManifestError)
 
 
-def test_an_edit_that_the_manifest_refuses_says_the_manifests_message(tmp_path: Path) -> None:
-    """The problem has its place in the edited text, and the message says that nothing was written."""
+def test_edit_with_invalid_result_is_rejected(tmp_path: Path) -> None:
+    """The error has its location in the edited text and states that nothing was written."""
     with pytest.raises(EditedManifestError) as caught:
         changed(tmp_path, "", AddCustomer({"name": "new", "account_id": "12"}))
 
@@ -290,16 +290,15 @@ def test_an_edit_that_the_manifest_refuses_says_the_manifests_message(tmp_path: 
     assert MAIN == (tmp_path / "accounts.yaml").read_text()
 
 
-def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    """A slip of the pen selects nothing and is told which name was near."""
+def test_unknown_name_is_error_with_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(SelectionError) as caught:
         changed(tmp_path, 'customers: [{name: acme, account_id: "222222222222"}]\n', RemoveEntry("acne"))
 
     assert "write acme" == caught.value.hint
 
 
-def test_an_edit_that_changes_nothing_leaves_the_file_out(tmp_path: Path) -> None:
-    """Setting a field to the value that it has touches no file."""
+def test_edit_without_change_writes_no_file(tmp_path: Path) -> None:
+    """Setting a field to its current value changes no file."""
     path = tmp_path / "accounts.yaml"
     path.write_text(MAIN + 'customers: [{name: a, account_id: "222222222222", role: x}]\n')
 
@@ -316,8 +315,8 @@ WHOLE = """{
 """
 
 
-def test_a_manifest_in_json_stays_json(tmp_path: Path) -> None:
-    """Braces, brackets and commas are kept up through an addition, a change and a removal; values are quoted."""
+def test_json_manifest_is_valid_json_after_edits(tmp_path: Path) -> None:
+    """Braces, brackets and commas are correct after an addition, a change and a removal; values are quoted."""
     path = tmp_path / "accounts.yaml"
     path.write_text(WHOLE)
     new = AddCustomer({"name": "new", "account_id": "999999999999"})
@@ -338,8 +337,8 @@ def test_a_manifest_in_json_stays_json(tmp_path: Path) -> None:
         '{version: 1, backend: {account_id: "111111111111"}, customers: []}\n',
     ],
 )
-def test_a_manifest_in_braces_gets_its_first_customer(tmp_path: Path, whole: str) -> None:
-    """With an empty list and without one."""
+def test_first_customer_is_added_to_flow_style_manifest(tmp_path: Path, whole: str) -> None:
+    """With an empty list and without a list."""
     path = tmp_path / "accounts.yaml"
     path.write_text(whole)
     edited = apply_edits(path, [NEW]).files[path].after.decode()
@@ -366,15 +365,15 @@ def test_a_manifest_in_braces_gets_its_first_customer(tmp_path: Path, whole: str
         ),
     ],
 )
-def test_entries_in_brackets_give_way_to_others_at_once(tmp_path: Path, before: str, after: str) -> None:
-    """All go and two come, in one call: the new ones stand where the old ones stood, as they stood."""
+def test_all_entries_of_flow_sequence_are_replaced_in_one_call(tmp_path: Path, before: str, after: str) -> None:
+    """Two are removed and two are added: the new ones have the positions and the style of the old ones."""
     own = AddCustomer({"name": "own", "account_id": "888888888888"})
 
     assert after == changed(tmp_path, before, RemoveEntry("a"), NEW, RemoveEntry("b"), own)
 
 
-def test_entries_in_brackets_with_comments_give_way_to_nobody(tmp_path: Path) -> None:
-    """Whose comments would be left next to the new entry: refused at the comment's place."""
+def test_replacing_flow_entries_with_comments_is_rejected(tmp_path: Path) -> None:
+    """The comments would be left next to the new entry; the error has the location of the comment."""
     text = 'customers: [\n  {name: a, account_id: "222222222222"},  # one\n  {name: b, account_id: "333333333333"}\n]\n'
     with pytest.raises(EditError, match="a comment between entries") as caught:
         changed(tmp_path, text, RemoveEntry("a"), RemoveEntry("b"), NEW)
@@ -382,7 +381,7 @@ def test_entries_in_brackets_with_comments_give_way_to_nobody(tmp_path: Path) ->
     assert str(caught.value.where).endswith(":4:40")
 
 
-def test_two_changes_of_one_value_are_refused(tmp_path: Path) -> None:
+def test_two_changes_of_one_value_are_rejected(tmp_path: Path) -> None:
     """One of them would be lost."""
     with pytest.raises(EditError, match="two changes overlap"):
         changed(
@@ -393,8 +392,8 @@ def test_two_changes_of_one_value_are_refused(tmp_path: Path) -> None:
         )
 
 
-def test_entries_that_repeat_each_other_go_together(tmp_path: Path) -> None:
-    """An anchor and its only alias are both in what goes."""
+def test_anchor_and_its_alias_are_removed_together(tmp_path: Path) -> None:
+    """Both the anchor and its only alias are in removed entries."""
     text = """customers:
   - {name: a, account_id: "222222222222", tags: &t {x: y}}
   - {name: b, account_id: "333333333333", tags: *t}
@@ -406,8 +405,8 @@ def test_entries_that_repeat_each_other_go_together(tmp_path: Path) -> None:
     )
 
 
-def test_a_switch_role_is_renamed_and_removed_like_a_customer(tmp_path: Path) -> None:
-    """The section of an entry is the edit's to say."""
+def test_switch_role_is_renamed_and_removed(tmp_path: Path) -> None:
+    """The edit names the section."""
     entry = (
         'trusting: {name: t, account_id: "222222222222"}, trusted: {name: p, account_id: "333333333333"}, role: r, group: g'
     )

@@ -1,4 +1,4 @@
-"""Customers from CSV."""
+"""Customers in CSV files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def customers(text: str) -> tuple[Customer, ...]:
 
 
 def test_every_kind_of_column_is_read() -> None:
-    """Text, lists, numbers, booleans, tags, labels and variables reach their fields; empty cells are not given."""
+    """Strings, lists, numbers, booleans, tags, labels and variables are read into their fields; empty cells are ignored."""
     (customer,) = customers(
         "name, account_id ,permissions,regions,max_session_seconds,session_tags,tag:team,label:tier,variable:x,role\n"
         "a,012345678901,s3-read; ec2-read,eu-west-1 eu-central-1,7200,TRUE,blue,gold,1,\n"
@@ -35,8 +35,8 @@ def test_every_kind_of_column_is_read() -> None:
     assert expected == customer
 
 
-def test_short_rows_and_blank_lines_are_fine() -> None:
-    """Cells left out at the end of a row and empty lines between rows mean nothing."""
+def test_short_rows_and_blank_lines_are_accepted() -> None:
+    """Missing cells at the end of a row and empty lines between rows are ignored."""
     found = customers("name,account_id,role\r\na,222222222222\r\n\r\n,,\r\nb,333333333333,r\r\n")
     assert [("a", None), ("b", "r")] == [(customer.name, customer.role) for customer in found]
 
@@ -54,16 +54,16 @@ def test_short_rows_and_blank_lines_are_fine() -> None:
         ('name,account_id\n"a"b,1\n', 2, 1, "not CSV", "quote cells"),
     ],
 )
-def test_a_bad_table_is_told_at_its_cell(text: str, line: int, column: int, what: str, hint: str) -> None:
-    """Problems of the table have the line of the file and the number of the field."""
+def test_invalid_csv_has_problem_with_line_and_field(text: str, line: int, column: int, what: str, hint: str) -> None:
+    """The line is that of the file, and the column is the number of the field."""
     (problem,) = parse_csv(text, "fleet.csv").problems
     assert (line, column) == (problem.line, problem.column)
     assert what in problem.what
     assert hint in problem.hint
 
 
-def test_a_bad_value_is_told_at_its_cell_below_a_cell_of_two_lines() -> None:
-    """Lines count in the file, not in rows: a quoted line break moves what follows."""
+def test_line_of_problem_counts_line_breaks_in_cells() -> None:
+    """Lines are those of the file, not rows: a quoted line break shifts the following rows."""
     source = parse_csv('name,account_id,variable:note\na,222222222222,"two\nlines"\nb,33,\n', "fleet.csv")
     try:
         IncludedFile.model_validate(source.tree)

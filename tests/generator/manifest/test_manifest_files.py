@@ -1,4 +1,4 @@
-"""Manifest files as files: includes, CSV, sizes, encodings, places."""
+"""Manifest files: includes, CSV, sizes, encodings, locations."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def problems(folder: Path, files: Mapping[str, str | bytes]) -> tuple[Problem, .
     return caught.value.problems
 
 
-def test_includes_add_up_in_order(tmp_path: Path) -> None:
-    """Customers of YAML and CSV files follow the main file's own, patterns in order and files sorted."""
+def test_includes_are_merged_in_order(tmp_path: Path) -> None:
+    """Customers of included YAML and CSV files follow those of the main file, by order of patterns and then by file name."""
     loaded = load(
         tmp_path,
         {
@@ -51,8 +51,8 @@ def test_includes_add_up_in_order(tmp_path: Path) -> None:
     assert "012345678901" == loaded.manifest.customers[3].account_id
 
 
-def test_places_know_the_file_of_an_included_entry(tmp_path: Path) -> None:
-    """A customer is found by name or index in its own file, down to the key, and a set in the file that holds it."""
+def test_location_of_included_entry_has_its_file(tmp_path: Path) -> None:
+    """A customer, by name or index, and its keys have locations in its own file; so does a permission set."""
     loaded = load(
         tmp_path,
         {
@@ -86,16 +86,16 @@ def where(place: object) -> tuple[str, int, int]:
         ("notes.txt", "neither YAML nor CSV"),
     ],
 )
-def test_an_include_that_cannot_be_followed_is_told_at_its_pattern(tmp_path: Path, pattern: str, what: str) -> None:
-    """Leaving the folder, matching nothing and naming other kinds of files are refused where the pattern stands."""
+def test_invalid_include_is_problem_at_its_pattern(tmp_path: Path, pattern: str, what: str) -> None:
+    """Paths outside of the folder, patterns without a match, and unsupported file types."""
     (problem,) = problems(tmp_path, {"accounts.yaml": MAIN + f"include:\n  - {pattern}\n", "notes.txt": "x"})
     assert (4, 5) == (problem.line, problem.column)
     assert what in problem.what
 
 
 @pytest.mark.parametrize("folder_too", [False, True])
-def test_a_link_that_leaves_the_folder_is_not_followed(tmp_path: Path, *, folder_too: bool) -> None:
-    """Neither a linked file nor a linked folder brings in what is outside the manifest's folder."""
+def test_link_to_outside_of_folder_is_not_followed(tmp_path: Path, *, folder_too: bool) -> None:
+    """Neither a linked file nor a linked folder includes files from outside of the manifest's folder."""
     inside = tmp_path / "inside"
     write(tmp_path, {"outside/x.yaml": CUSTOMER, "inside/accounts.yaml": MAIN + "include: [linked/*.yaml]\n"})
     if folder_too:
@@ -107,29 +107,29 @@ def test_a_link_that_leaves_the_folder_is_not_followed(tmp_path: Path, *, folder
     assert "leaves the manifest's folder" in problem.what
 
 
-def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
-    """A dangling link and a link to itself are problems, not crashes."""
+def test_dangling_link_is_problem(tmp_path: Path) -> None:
+    """A link to a missing file, and a link to itself."""
     (tmp_path / "a.yaml").symlink_to(tmp_path / "gone.yaml")
     (tmp_path / "b.yaml").symlink_to(tmp_path / "b.yaml")
     found = problems(tmp_path, {"accounts.yaml": MAIN + "include: ['?.yaml']\n"})
     assert [True, True] == ["broken link" in problem.what for problem in found]
 
 
-def test_a_manifest_that_matches_its_own_pattern_is_read_once(tmp_path: Path) -> None:
-    """`include: ["*.yaml"]` takes the neighbours and not the manifest itself, and no file twice."""
+def test_manifest_that_matches_its_own_pattern_is_read_once(tmp_path: Path) -> None:
+    """`include: ["*.yaml"]` includes the other files, not the manifest itself, and each file once."""
     loaded = load(tmp_path, {"accounts.yaml": MAIN + 'include: ["*.yaml", b.yaml]\n', "b.yaml": CUSTOMER})
     assert ["accounts.yaml", "b.yaml"] == [file.name for file in loaded.files]
 
 
 @pytest.mark.parametrize("key", ["include: [c.yaml]", "backend: {}", "defaults: {}"])
-def test_an_included_file_holds_entries_alone(tmp_path: Path, key: str) -> None:
-    """What belongs into the main manifest is refused in an included file, with the hint."""
+def test_included_file_can_contain_only_entries(tmp_path: Path, key: str) -> None:
+    """Other keys belong to the main manifest and are rejected in an included file, with a hint."""
     (problem,) = problems(tmp_path, {"accounts.yaml": MAIN + "include: [b.yaml]\n", "b.yaml": CUSTOMER + key + "\n"})
     assert ("b.yaml", 2, "move it to the main manifest") == (Path(problem.file).name, problem.line, problem.hint)
 
 
-def test_problems_of_all_files_come_at_once_in_file_order(tmp_path: Path) -> None:
-    """A bad main file, a broken YAML file and a bad CSV file are all told, main file first."""
+def test_problems_of_all_files_are_reported_in_file_order(tmp_path: Path) -> None:
+    """Those of the main file, a YAML file and a CSV file are reported in one pass, main file first."""
     found = problems(
         tmp_path,
         {
@@ -141,16 +141,16 @@ def test_problems_of_all_files_come_at_once_in_file_order(tmp_path: Path) -> Non
     assert ["accounts.yaml", "z.yaml", "a.csv"] == [Path(problem.file).name for problem in found]
 
 
-def test_duplicates_are_found_across_files(tmp_path: Path) -> None:
-    """The second of two customers with one name is told in its own file, and names the place of the first."""
+def test_duplicate_names_are_found_across_files(tmp_path: Path) -> None:
+    """The second of two customers with the same name has the problem, which names the location of the first."""
     files = {"accounts.yaml": MAIN + "include: [b.yaml]\n" + CUSTOMER, "b.yaml": CUSTOMER.replace("2222", "4444")}
     (problem,) = problems(tmp_path, files)
     assert ("b.yaml", 1) == (Path(problem.file).name, problem.line)
     assert "accounts.yaml:4:20" in problem.what
 
 
-def test_a_hundred_megabytes_are_refused_unread(tmp_path: Path) -> None:
-    """A sparse file of 100 MB is refused by its size."""
+def test_file_of_100_mb_is_rejected_before_reading(tmp_path: Path) -> None:
+    """A sparse file is rejected because of its size."""
     file = tmp_path / "accounts.yaml"
     with file.open("wb") as stream:
         stream.truncate(100_000_000)
@@ -167,15 +167,15 @@ def test_a_hundred_megabytes_are_refused_unread(tmp_path: Path) -> None:
         (b"version: 1\n\x00", 2, 1, "control character U+0000"),
     ],
 )
-def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, line: int, column: int, what: str) -> None:
-    """Binary files and other encodings are refused at the first byte that shows it."""
+def test_binary_file_is_rejected(tmp_path: Path, content: bytes, line: int, column: int, what: str) -> None:
+    """Binary files and unsupported encodings are rejected at the first invalid byte."""
     (problem,) = problems(tmp_path, {"accounts.yaml": content})
     assert (line, column) == (problem.line, problem.column)
     assert what in problem.what
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
-    """A manifest that is not there or is a folder is a problem with a hint."""
+def test_missing_file_and_folder_are_problems(tmp_path: Path) -> None:
+    """Both have a hint."""
     (missing,) = problems(tmp_path, {})
     (tmp_path / "accounts.yaml").mkdir()
     (folder,) = problems(tmp_path, {})
@@ -183,29 +183,29 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
 
 
 class Locked(type(Path())):  # type: ignore[misc]
-    """A path that may not be read, for root too."""
+    """A path that cannot be read, not even by root."""
 
     def open(self, *_arguments: object, **_options: object) -> NoReturn:
         raise PermissionError(13, "Permission denied")
 
 
-def test_a_file_without_permission_is_told(tmp_path: Path) -> None:
-    """Permission denied is a problem with a hint."""
+def test_file_without_permission_is_problem(tmp_path: Path) -> None:
+    """It has a hint."""
     with pytest.raises(ManifestError) as caught:
         load_manifest(Locked(write(tmp_path, {"accounts.yaml": MAIN})))
     (problem,) = caught.value.problems
     assert ("permission denied", "check the permissions of the file") == (problem.what, problem.hint)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
-    """Files that Windows editors saved load, and their columns count without the mark."""
+def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    """Files saved by Windows editors are loaded, and columns are counted without the mark."""
     loaded = load(tmp_path, {"accounts.yaml": b"\xef\xbb\xbf" + MAIN.encode()})
     assert 10 == loaded.places.find("version").column
 
 
 @pytest.mark.parametrize(("pattern", "found"), [("c/*", ["a"]), ("c/.*", ["hidden"]), ("**/*", ["a"])])
-def test_wildcards_leave_hidden_files_out(tmp_path: Path, pattern: str, found: list[str]) -> None:
-    """What editors and file managers put next to the files is no part of the manifest, unless the pattern asks for it."""
+def test_wildcards_do_not_match_hidden_files(tmp_path: Path, pattern: str, found: list[str]) -> None:
+    """Files of editors and file managers are not part of the manifest, unless the pattern starts with a dot."""
     manifest = tmp_path / "accounts.yaml"
     manifest.write_text(f'version: 1\nbackend: {{account_id: "111111111111"}}\ninclude: ["{pattern}"]\n')
     (tmp_path / "c").mkdir()

@@ -1,4 +1,4 @@
-"""Characters that no one sees never reach the manifest: not from a file, a command line or an import."""
+"""Invisible characters are rejected in manifests, on the command line and in imported files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EDITS = [
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """The starter manifest in a folder of its own."""
+    """The starter manifest in its own folder."""
     assert 0 == gen("init", cwd=tmp_path).code
     path = tmp_path / "accounts.yaml"
     text = path.read_text("utf-8")
@@ -36,7 +36,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def refused(path: Path) -> tuple[int, int]:
-    """Line and column of the one problem."""
+    """Line and column of the only problem."""
     with pytest.raises(ManifestError) as error:
         load_manifest(path)
     (problem,) = error.value.problems
@@ -46,8 +46,8 @@ def refused(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("character", [*UNSEEN, "\ufeff"], ids=ascii)
-def test_a_file_that_holds_one_is_refused_with_its_place(manifest: Path, character: str) -> None:
-    """In a comment, where it would show the line as another one, and in a value."""
+def test_invisible_character_is_rejected_with_location(manifest: Path, character: str) -> None:
+    """In a comment, where it could change how the line is displayed, and in a value."""
     text = manifest.read_text("utf-8")
     manifest.write_text(f"{text}# a {character} comment\n", "utf-8")
     assert (text.count("\n") + 1, 5) == refused(manifest)
@@ -58,8 +58,8 @@ def test_a_file_that_holds_one_is_refused_with_its_place(manifest: Path, charact
 
 
 @pytest.mark.parametrize("escape", ["\\u202e", "\\u200b", "\\U000e0041", "\\u2028", "\\x9b", "\\e", "\\N"])
-def test_an_escape_that_means_one_is_refused_too(manifest: Path, escape: str) -> None:
-    """YAML writes any character with a backslash."""
+def test_escape_of_invisible_character_is_rejected(manifest: Path, escape: str) -> None:
+    """YAML has escapes for all characters."""
     text = manifest.read_text("utf-8")
     old = "- name: account1"
     manifest.write_text(text.replace(old, f'{old}\n    labels: {{tier: "a{escape}b"}}', 1), "utf-8")
@@ -68,8 +68,8 @@ def test_an_escape_that_means_one_is_refused_too(manifest: Path, escape: str) ->
 
 
 @pytest.mark.parametrize("name", ["Müller", "日本語", "Ελλάδα", "\u00a0x"])
-def test_letters_of_all_scripts_are_taken(manifest: Path, name: str) -> None:
-    """As labels, which may be any text."""
+def test_letters_of_all_scripts_are_accepted(manifest: Path, name: str) -> None:
+    """In labels, which can be any string."""
     text = manifest.read_text("utf-8")
     old = "- name: account1"
     manifest.write_text(text.replace(old, f'{old}\n    labels: {{city: "{name}"}}', 1), "utf-8")
@@ -79,8 +79,8 @@ def test_letters_of_all_scripts_are_taken(manifest: Path, name: str) -> None:
 
 @pytest.mark.parametrize("command", EDITS, ids=lambda words: " ".join(words[1:]))
 @pytest.mark.parametrize("character", ["\u202e", "\u200b", "\x1b", "\u2028"], ids=ascii)
-def test_no_edit_writes_one(manifest: Path, command: tuple[str, ...], character: str) -> None:
-    """The command ends with an error that can be read, and the file is as it was."""
+def test_edit_rejects_invisible_characters(manifest: Path, command: tuple[str, ...], character: str) -> None:
+    """The error has no such character, and the file is unchanged."""
     before = manifest.read_bytes()
     ended = gen(*(word.format(character) for word in command), "--yes", cwd=manifest.parent)
 
@@ -90,8 +90,8 @@ def test_no_edit_writes_one(manifest: Path, command: tuple[str, ...], character:
 
 
 @pytest.mark.parametrize("character", ["\u202e", "\u200d", "\U000e0041"], ids=ascii)
-def test_no_import_writes_one(manifest: Path, character: str) -> None:
-    """A table's and an output's text is refused with file and line; nothing is imported."""
+def test_import_rejects_invisible_characters(manifest: Path, character: str) -> None:
+    """In CSV files and in Terraform outputs, with file and line; nothing is imported."""
     table = manifest.with_name("table.csv")
     table.write_text(f"name,account_id\nfine,999999999998\nac{character}me,999999999999\n", "utf-8")
     outputs = manifest.with_name("outputs.json")

@@ -1,4 +1,4 @@
-"""Manifests broken at random: always a manifest or problems, never another exception."""
+"""Randomly broken manifests are loaded or have problems, and never raise another exception."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ JUNK: list[Any] = [
 
 
 def mutate(tree: Any, chance: random.Random) -> Any:
-    """A copy of the tree in which one place is replaced, removed, doubled or given a key that no one knows."""
+    """A copy of the tree in which one node is replaced, removed, duplicated or given an unknown key."""
     tree = copy.deepcopy(tree)
     nodes = list(_containers(tree))
     node = chance.choice(nodes)
@@ -70,13 +70,13 @@ def _containers(node: Any) -> Any:
 
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(min_value=0), steps=st.integers(1, 4))
-def test_a_manifest_broken_at_random_gives_problems_with_places(seed: int, steps: int) -> None:
-    """Whatever is replaced, removed or doubled in a good manifest, loading succeeds or tells problems inside the file."""
+def test_randomly_broken_manifest_has_problems_with_locations(seed: int, steps: int) -> None:
+    """For any replacement, removal or duplication in a valid manifest, loading succeeds or has problems inside the file."""
     chance = random.Random(seed)  # noqa: S311 - shrinkable mutations, not secrets
     tree = STARTER
     for _ in range(steps):
         tree = mutate(tree, chance)
-    text = json.dumps(tree, indent=1)  # JSON is YAML, and hides nothing behind anchors
+    text = json.dumps(tree, indent=1)  # JSON is YAML without anchors
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "accounts.yaml"
         file.write_text(text, encoding="utf-8")

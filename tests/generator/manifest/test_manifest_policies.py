@@ -1,4 +1,4 @@
-"""Permission sets: what IAM refuses is an error of the manifest, what it saves without effect is a finding."""
+"""Permission sets: what IAM rejects is an error of the manifest, what IAM accepts without effect is a finding."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def manifest(statement: str, *, account: str = HOME, more: str = "", partition: 
 
 
 def judged(tmp_path: Path, text: str) -> tuple[tuple[Problem, ...], tuple[Finding, ...]]:
-    """The manifest's problems, or what the rules say of its plan."""
+    """The manifest's problems, and the findings of the rules for its plan."""
     file = tmp_path / "accounts.yaml"
     file.write_text(text, encoding="utf-8")
     try:
@@ -45,8 +45,8 @@ def judged(tmp_path: Path, text: str) -> tuple[tuple[Problem, ...], tuple[Findin
 
 @pytest.mark.parametrize(("statement", "verdict", "text"), [*BAD_RESOURCES.values(), *BAD_CONDITIONS.values()],
                          ids=[*BAD_RESOURCES, *(f"condition: {name}" for name in BAD_CONDITIONS)])  # fmt: skip
-def test_a_bad_statement_is_named_with_its_line(tmp_path: Path, statement: str, verdict: str, text: str) -> None:
-    """Each mistake is one error of the manifest or findings of one rule, at its line, with the text and a hint."""
+def test_invalid_statement_is_reported_with_its_line(tmp_path: Path, statement: str, verdict: str, text: str) -> None:
+    """Each mistake is one error of the manifest or findings of one rule, at its line, with the value and a hint."""
     problems, findings = judged(tmp_path, manifest(statement))
     if verdict == ERROR:
         assert [LINE] == [problem.line for problem in problems]
@@ -62,13 +62,13 @@ def test_a_bad_statement_is_named_with_its_line(tmp_path: Path, statement: str, 
 
 
 @pytest.mark.parametrize("statement", GOOD.values(), ids=GOOD)
-def test_a_real_statement_stays_silent(tmp_path: Path, statement: str) -> None:
-    """Statements as vendors write them are neither refused nor a finding."""
+def test_valid_statement_has_no_findings(tmp_path: Path, statement: str) -> None:
+    """Statements as used by vendors are neither rejected nor findings."""
     assert ((), ()) == judged(tmp_path, manifest(statement))
 
 
-def test_the_tables_are_as_large_as_they_should_be() -> None:
-    """At least 80 bad and 60 good statements, and every rule of these families occurs among the bad ones."""
+def test_tables_have_their_required_size() -> None:
+    """At least 80 invalid and 60 valid statements; every rule of these families has an invalid one."""
     bad = {**BAD_RESOURCES, **{f"condition: {name}": row for name, row in BAD_CONDITIONS.items()}}
     assert len(bad) >= 80
     assert len(GOOD) >= 60
@@ -82,8 +82,8 @@ def test_the_tables_are_as_large_as_they_should_be() -> None:
      ("arn:aws-us-gov:sqs:us-gov-west-1:222222222222:jobs", "aws-us-gov", HOME),
      ("arn:aws-cn:kms:cn-north-1:222222222222:key/*", "aws-cn", HOME)],
 )  # fmt: skip
-def test_arns_of_the_manifests_partition_are_right(tmp_path: Path, text: str, partition: str, account: str) -> None:
-    """In GovCloud and China their own ARNs are right, and those of the commercial partition are errors."""
+def test_arns_of_the_manifests_partition_are_valid(tmp_path: Path, text: str, partition: str, account: str) -> None:
+    """In GovCloud and China, ARNs of their partition are valid, and those of the commercial partition are errors."""
     action = "{actions: [s3:GetObject, sqs:SendMessage, kms:Decrypt], resources: ['%s']}"
     assert () == judged(tmp_path, manifest(action % text, account=account, partition=partition))[0]
     (problem,), _ = judged(tmp_path, manifest(action % text, account=account, partition="aws"))
@@ -91,8 +91,8 @@ def test_arns_of_the_manifests_partition_are_right(tmp_path: Path, text: str, pa
     assert "arn:aws:" in problem.hint
 
 
-def test_a_set_of_two_partitions_takes_any_partition_alone(tmp_path: Path) -> None:
-    """A permission set on roles of two partitions can name neither."""
+def test_set_for_two_partitions_requires_wildcard_partition(tmp_path: Path) -> None:
+    """A permission set on roles in two partitions must not name either partition."""
     switch = (
         'switch_roles:\n  - {name: gov, partition: aws-us-gov, trusting: {name: a, account_id: "333333333333"}, '
         'trusted: {name: b, account_id: "444444444444"}, role: ops, permissions: [p], group: ops}\n'
@@ -103,13 +103,13 @@ def test_a_set_of_two_partitions_takes_any_partition_alone(tmp_path: Path) -> No
     assert () == judged(tmp_path, manifest(statement % "*", more=switch))[0]
 
 
-def test_another_account_is_taken_with_a_reason(tmp_path: Path) -> None:
-    """A resource of another account passes where RC213 is suppressed for everybody who has the set."""
+def test_resource_of_another_account_requires_suppression(tmp_path: Path) -> None:
+    """It is valid if RC213 is suppressed for every customer with the permission set."""
     statement = "{actions: [kms:Decrypt], resources: ['arn:aws:kms:us-east-1:999999999999:key/*']}"
     suppress = "suppress:\n  - {rule: RC213, subject: %s, reason: our shared key}\n"
     problems, findings = judged(tmp_path, manifest(statement, more=suppress % "acme"))
     assert () == problems
-    assert ["RC213"] == [finding.rule for finding in findings]  # gen check shows it as suppressed
+    assert ["RC213"] == [finding.rule for finding in findings]  # gen check lists it as suppressed
     assert [LINE] == [problem.line for problem in judged(tmp_path, manifest(statement, more=suppress % "beta"))[0]]
     assert [LINE] == [problem.line for problem in judged(tmp_path, manifest(statement))[0]]
 
@@ -136,14 +136,14 @@ OWN = "arn:aws:iam::222222222222:policy/own"
     ids=["attached", "default boundary", "own boundary", "partition", "boundary's partition", "placeholder", "11 digits",
          "no account"],
 )  # fmt: skip
-def test_a_policy_of_another_account_is_an_error(tmp_path: Path, policy: str, boundary: str, beta: str, line: int) -> None:
-    """A managed policy or boundary of another account or partition is refused where it stands."""
+def test_policy_of_another_account_is_error(tmp_path: Path, policy: str, boundary: str, beta: str, line: int) -> None:
+    """A managed policy or boundary of another account or partition has an error at its line."""
     problems, _ = judged(tmp_path, TWO % (policy, boundary, beta))
     assert {line} == {problem.line for problem in problems}
 
 
-def test_policies_of_the_own_account_and_of_aws_are_right(tmp_path: Path) -> None:
-    """A boundary of AWS for everybody, and each account's own policy in its own entry."""
+def test_policies_of_own_account_and_of_aws_are_valid(tmp_path: Path) -> None:
+    """An AWS managed policy as default boundary, and a customer managed policy in the customer's entry."""
     own = ", permissions_boundary: 'arn:aws:iam::333333333333:policy/corp'"
     text = TWO % ("SecurityAudit", "arn:aws:iam::aws:policy/PowerUserAccess", own)
     assert () == judged(tmp_path, text)[0]
@@ -152,8 +152,8 @@ def test_policies_of_the_own_account_and_of_aws_are_right(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("policy", "boundary"), [("SecurityAudits", "null"), ("SecurityAudit", "arn:aws:iam::aws:policy/PowerUserAcces")]
 )
-def test_an_unknown_policy_of_aws_is_a_finding(tmp_path: Path, policy: str, boundary: str) -> None:
-    """RC501 names attached policies and boundaries that AWS does not have."""
+def test_unknown_aws_managed_policy_is_finding(tmp_path: Path, policy: str, boundary: str) -> None:
+    """RC501, for attached policies and boundaries."""
     _, findings = judged(tmp_path, TWO % (policy, boundary, ""))
     assert {"RC501"} == {finding.rule for finding in findings}
 
@@ -163,7 +163,7 @@ def test_an_unknown_policy_of_aws_is_a_finding(tmp_path: Path, policy: str, boun
     [("aws", "[eu-centrall-1]"), ("aws", "[us-east-1, us-esat-1]"), ("aws", "[cn-north-1]"),
      ("aws-us-gov", "[us-east-1]"), ("aws-cn", "[us-gov-west-1]")],
 )  # fmt: skip
-def test_a_region_that_aws_does_not_have_is_a_finding(tmp_path: Path, partition: str, regions: str) -> None:
+def test_unknown_region_is_finding(tmp_path: Path, partition: str, regions: str) -> None:
     """Typos in `regions`, and Regions of another partition, are RC602 at their line."""
     more = f"defaults: {{regions: {regions}}}\n"
     text = manifest("{actions: [ec2:DescribeInstances], resources: ['*']}", partition=partition)
@@ -173,12 +173,12 @@ def test_a_region_that_aws_does_not_have_is_a_finding(tmp_path: Path, partition:
     assert f"{tmp_path / 'accounts.yaml'}:8" == findings[0].declared
 
 
-def test_a_placeholder_in_a_path_is_an_error(tmp_path: Path) -> None:
-    """IAM would take braces in a path; no one means them."""
+def test_placeholder_in_path_is_error(tmp_path: Path) -> None:
+    """IAM would accept the braces."""
     text = manifest("{actions: [ec2:DescribeInstances], resources: ['*']}").replace(
         "permissions: [p]", "permissions: [p], path: '/{{ team }}/'"
     )
-    # A space is refused by the form of paths; without it the placeholder is.
+    # With a space, the path itself is invalid; without, the placeholder is rejected.
     assert len(judged(tmp_path, text)[0]) == 1
     (problem,), _ = judged(tmp_path, text.replace("{{ team }}", "{{team}}"))
     assert "{{team}}" in problem.what
@@ -200,16 +200,14 @@ SHARED = (
      ("1f0c4f7c1e6b4a1d9a52b7c3d8e9f101", "gamma", [7]), ("0f0c4f7c1e6b4a1d9a52b7c3d8e9f101", "'acme-*'", [8]),
      ("0f0c4f7c1e6b4a1d9a52b7c3d8e9f101", "'*'", [])],
 )  # fmt: skip
-def test_accounts_of_one_customer_share_an_external_id_by_the_manifests_word(
-    tmp_path: Path, beta: str, subject: str, lines: list[int]
-) -> None:
-    """A shared id is an error unless RC104 is suppressed for each of those who share it."""
+def test_shared_external_id_requires_suppression(tmp_path: Path, beta: str, subject: str, lines: list[int]) -> None:
+    """A shared ID is an error unless RC104 is suppressed for each customer with it."""
     problems, _ = judged(tmp_path, SHARED % (beta, subject))
     assert lines == [problem.line for problem in problems]
 
 
-def test_an_import_takes_a_shared_id_by_the_manifests_word(tmp_path: Path) -> None:
-    """What the manifest would accept is accepted from a table too, and nothing else."""
+def test_import_accepts_shared_external_id_with_suppression(tmp_path: Path) -> None:
+    """Imported accounts have the same rules as the manifest."""
     file = tmp_path / "accounts.yaml"
     file.write_text(SHARED % ("1f0c4f7c1e6b4a1d9a52b7c3d8e9f101", "'acme-*'"), encoding="utf-8")
     fields = {"account_id": "555555555555", "external_id": "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"}

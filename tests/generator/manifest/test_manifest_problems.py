@@ -1,6 +1,6 @@
-"""Bad manifests: each mistake is told at its line and column, with what is wrong and the hint."""
+"""Invalid manifests: each mistake is reported with line, column, message and hint."""
 
-# ruff: noqa: E501, ISC004 - a row a line reads as a table
+# ruff: noqa: E501, ISC004 - a table with one row per line
 
 from __future__ import annotations
 
@@ -185,18 +185,18 @@ ROWS = {**YAML_ROWS, **SHAPE_ROWS, **CROSS_ROWS}
 
 
 @pytest.mark.parametrize(("text", "line", "column", "what", "hint"), ROWS.values(), ids=list(ROWS))
-def test_a_mistake_is_told_once_at_its_place_with_its_mend(
+def test_mistake_is_one_problem_with_location_and_hint(
     tmp_path: Path, text: str, line: int, column: int, what: str, hint: str
 ) -> None:
-    """Each bad manifest gives exactly one problem, at the expected line and column, in the expected words."""
+    """Each invalid manifest has exactly one problem, with the expected line, column and message."""
     (problem,) = problems_of(tmp_path, text)
     assert (line, column) == (problem.line, problem.column), problem
     assert what in problem.what
     assert hint in problem.hint
 
 
-def test_all_problems_of_a_file_come_at_once_in_its_order(tmp_path: Path) -> None:
-    """A bad value, an unknown key, a duplicate and a bad reference in one file are all told, sorted by line."""
+def test_all_problems_are_reported_in_one_pass_by_line(tmp_path: Path) -> None:
+    """An invalid value, an unknown key, a duplicate and an invalid reference in one file are all reported, sorted by line."""
     text = dedent(
         """\
         version: 1
@@ -210,28 +210,28 @@ def test_all_problems_of_a_file_come_at_once_in_its_order(tmp_path: Path) -> Non
     assert [2, 3, 5, 6, 6] == [problem.line for problem in problems_of(tmp_path, text)]
 
 
-def test_an_entry_with_a_problem_of_its_own_is_not_called_missing(tmp_path: Path) -> None:
-    """References to a permission set that is itself broken bring no second problem."""
+def test_reference_to_invalid_entry_is_no_second_problem(tmp_path: Path) -> None:
+    """References to a permission set that has a problem itself are not reported as unknown."""
     text = f"version: 1\nbackend: {{account_id: 1}}\npermission_sets: {{p: {{sid: 1}}}}\ncustomers: [{ONE}, permissions: [p]}}]\n"
     whats = [problem.what for problem in problems_of(tmp_path, text)]
     assert not [what for what in whats if "there is no" in what or "no backend" in what]
 
 
-def test_an_alias_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
-    """Nine levels of nine aliases each would be 387 million values; the file is refused at a limit."""
+def test_alias_bomb_is_rejected_before_expansion(tmp_path: Path) -> None:
+    """Nine levels of nine aliases each would be 387 million values; the file is rejected at a limit."""
     levels = ["x0: &x0 [a, a, a, a, a, a, a, a, a]"]
     levels += [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 10)]
     assert "aliases repeat more than 8,000,000" in problems_of(tmp_path, "\n".join(levels))[0].what
 
 
-def test_a_long_text_repeated_is_a_bomb_too(tmp_path: Path) -> None:
-    """A thousand aliases of a text of 10,000 characters are refused, though they are a thousand values."""
+def test_repeated_long_string_is_rejected_as_alias_bomb(tmp_path: Path) -> None:
+    """A thousand aliases of a string of 10,000 characters are rejected, although they are only a thousand values."""
     text = f"version: 1\nx: &x {'a' * 10_000}\ny: [{', '.join(['*x'] * 1_000)}]\n"
     assert "aliases repeat more than 8,000,000" in problems_of(tmp_path, text)[0].what
 
 
-def test_a_few_aliases_are_plain_repetition(tmp_path: Path) -> None:
-    """Anchors and aliases that stay small are read as the value they repeat."""
+def test_few_aliases_are_accepted(tmp_path: Path) -> None:
+    """They are read as the value that they repeat."""
     file = tmp_path / "accounts.yaml"
     file.write_text(customers(ONE + ", regions: &r [eu-west-1]}", TWO + ", regions: *r}"))
     assert ("eu-west-1",) == load_manifest(file).manifest.customers[1].regions

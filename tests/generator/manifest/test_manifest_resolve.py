@@ -1,4 +1,4 @@
-"""Defaults filled in."""
+"""Resolving the defaults of a manifest."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ DEFAULTS = Defaults(
 )
 
 
-def test_a_bare_customer_takes_every_default() -> None:
-    """A customer that says only who it is has the defaults' values everywhere."""
+def test_minimal_customer_has_every_default() -> None:
+    """A customer with only name and account ID has all values of the defaults."""
     expected = ResolvedCustomer(
         name="c",
         account_id="222222222222",
@@ -50,8 +50,8 @@ def test_a_bare_customer_takes_every_default() -> None:
     assert expected == resolve_customer(Customer(name="c", account_id="222222222222"), DEFAULTS)
 
 
-def test_falsy_values_of_a_customer_still_win() -> None:
-    """An empty list and false are values; tags and labels add up with the customer's own winning."""
+def test_falsy_values_of_a_customer_override_defaults() -> None:
+    """An empty list and false are values; tags and labels are merged, with precedence for the customer's own."""
     customer = Customer(
         name="c", account_id="222222222222", permissions=(), session_tags=False, tags={"team": "red"}, labels={"env": "prod"}
     )
@@ -61,8 +61,8 @@ def test_falsy_values_of_a_customer_still_win() -> None:
     assert {"tier": "gold", "env": "prod"} == resolved.labels
 
 
-def test_external_ids_put_the_current_one_first() -> None:
-    """During a rotation both ids are accepted, the new one first."""
+def test_current_external_id_is_first() -> None:
+    """During a rotation both IDs are accepted, the new one first."""
     customer = Customer(name="c", account_id="222222222222", external_id="new", previous_external_id="old")
     (resolved,) = resolve_customers(Manifest(version=1, customers=(customer,)))
     assert ("new", "old") == resolved.external_ids

@@ -1,4 +1,4 @@
-"""YAML to the tree: the same values as PyYAML's own, whatever the input no exception."""
+"""The YAML reader: the same values as PyYAML, and no exception for any input."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ TREES = st.dictionaries(
 
 
 @given(tree=TREES, flow=st.booleans())
-def test_what_a_yaml_library_writes_is_read_back(tree: dict[str, object], *, flow: bool) -> None:
-    """Any tree of text keys comes back as it was, in block and in flow style.
+def test_output_of_pyyaml_is_read_unchanged(tree: dict[str, object], *, flow: bool) -> None:
+    """Any tree with string keys, in block and in flow style.
 
-    Text that only YAML 1.2 takes for a number is left out: the library writes it without quotes, and it is refused.
+    Strings that only YAML 1.2 parses as numbers are left out: PyYAML does not quote them, and the reader rejects them.
     """
     text = yaml.safe_dump(tree, default_flow_style=flow, allow_unicode=True)
     source = parse_source(text, "f")
@@ -46,8 +46,8 @@ def _numbers_of_1_2(value: object) -> bool:
 
 
 @given(text=st.text(max_size=200) | st.text("[]{}:,-&*!?|>'\"#%@` \nab1<~", max_size=60))
-def test_no_text_raises(text: str) -> None:
-    """Whatever the text, reading gives a tree or problems whose places lie in the file."""
+def test_any_text_is_read_without_exception(text: str) -> None:
+    """Reading returns a tree or problems with locations inside the file."""
     source = parse_source(text, "f")
     assert source.tree is not None or source.problems
     lines = len(text.splitlines()) + 2
@@ -57,21 +57,21 @@ def test_no_text_raises(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["012345678901", "0", "1e5", "12e3456", "0x1f", "0o17", ".5", "yes", "Off", "~", "", "2026-11-01", "1:30"]
 )
-def test_what_any_yaml_reader_takes_for_something_else_is_no_text(text: str) -> None:
-    """Plain scalars that YAML 1.1 or 1.2 reads as number, boolean, date or nothing are not silently text."""
+def test_ambiguous_plain_scalars_are_not_strings(text: str) -> None:
+    """Plain scalars that YAML 1.1 or 1.2 parses as number, boolean, date or null are not accepted as strings."""
     kind = type(resolve_plain(text))
     assert (kind is str) is (text == "0o17")
 
 
-def test_marks_survive_aliases_and_nesting() -> None:
-    """An alias has its own place; what is inside it has the anchor's."""
+def test_aliases_and_nested_values_have_locations() -> None:
+    """An alias has its own location; values inside it have those at the anchor."""
     tree = parse_source("a: &x\n  b: 1\nc: *x\n", "f").tree
     assert isinstance(tree, MapNode)
     assert (2, 3) == (mark_of(tree, ("c",)).line, mark_of(tree, ("c",)).column)
     assert (1, 5) == (mark_of(tree, ("c", "b")).line, mark_of(tree, ("c", "b")).column)
 
 
-def test_garbage_collection_goes_on_afterwards() -> None:
-    """Reading pauses the collector and puts it back."""
+def test_garbage_collector_is_enabled_after_reading() -> None:
+    """Reading disables it temporarily."""
     parse_source("a: [", "f")
     assert gc.isenabled()

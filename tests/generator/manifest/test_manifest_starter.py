@@ -19,8 +19,8 @@ def load(tmp_path: Path, text: str) -> LoadedManifest:
     return load_manifest(file)
 
 
-def test_the_starter_loads_and_shows_both_flows(tmp_path: Path) -> None:
-    """What `gen init` writes has no problems, a backend, two customers with ids of their own, and a switch role."""
+def test_starter_manifest_is_valid_and_has_both_flows(tmp_path: Path) -> None:
+    """The output of `gen init` has no problems, a backend, two customers with different external IDs, and a switch role."""
     manifest = load(tmp_path, starter_manifest()).manifest
     ids = {customer.external_id for customer in manifest.customers}
     assert (True, 2, 1, 2) == (
@@ -33,15 +33,15 @@ def test_the_starter_loads_and_shows_both_flows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ids", [["00000001", "00000002"], ["12e345", "yes"]])
-def test_external_ids_that_look_like_numbers_stay_text(tmp_path: Path, ids: list[str]) -> None:
-    """The starter quotes its ids, so that no reader takes one for a number."""
+def test_external_ids_that_look_like_numbers_are_strings(tmp_path: Path, ids: list[str]) -> None:
+    """The starter manifest quotes its external IDs, so that no YAML parser reads one as a number."""
     left: Iterator[str] = iter(ids)
     manifest = load(tmp_path, starter_manifest(lambda: next(left))).manifest
     assert ids == [customer.external_id for customer in manifest.customers]
 
 
-def test_the_schema_describes_every_key() -> None:
-    """The schema names its dialect, refuses unknown keys, and every property of every model has a description."""
+def test_schema_describes_every_key() -> None:
+    """The schema has its dialect, rejects unknown keys, and has a description for every property of every model."""
     schema = json_schema()
     objects: list[dict[str, Any]] = [schema, *schema["$defs"].values()]
     assert DIALECT == schema["$schema"]
@@ -51,5 +51,5 @@ def test_the_schema_describes_every_key() -> None:
 
 
 def test_included_files_have_their_own_schema() -> None:
-    """The schema of included files knows customers and not the backend."""
+    """It has the customers and not the backend."""
     assert {"customers", "switch_roles", "permission_sets"} == set(json_schema(included=True)["properties"])

@@ -15,20 +15,20 @@ GOOD = Lock("rolecall 1", {"customers/a": LockedModule("f", {"main.tf": "0" * 64
 
 
 def test_absent_lock_is_empty(tmp_path: Path) -> None:
-    """No file, or no folder, means that nothing was written yet."""
+    """Without a file or folder, nothing has been written yet."""
     assert Lock() == read_lock(tmp_path / "nowhere")
 
 
 def test_lock_round_trips(tmp_path: Path) -> None:
-    """Writing and reading are inverse, and the digest is the only thing added."""
+    """Reading returns what was written; only the digest is added."""
     (tmp_path / LOCK_NAME).write_bytes(encode_lock(GOOD))
     found = read_lock(tmp_path)
     assert (GOOD.generator, GOOD.modules, GOOD.assignment) == (found.generator, found.modules, found.assignment)
     assert found is read_lock(tmp_path, known=found)
 
 
-def test_lock_is_deterministic_and_holds_no_times(tmp_path: Path) -> None:
-    """The same modules in another order give the same bytes, ended by a newline."""
+def test_lock_is_deterministic_and_contains_no_timestamps(tmp_path: Path) -> None:
+    """The same modules in another order result in the same bytes, with a newline at the end."""
     modules = {"customers/a": {"main.tf": "a", "b.tf": "b"}, "backend": {"main.tf": "c"}}
     write(tmp_path / "one", modules)
     write(tmp_path / "two", dict(reversed(modules.items())))
@@ -67,7 +67,7 @@ def test_damaged_lock_is_output_error_with_hint(tmp_path: Path, content: bytes) 
 
 
 def test_newer_lock_is_output_error(tmp_path: Path) -> None:
-    """A lock of a later version is not parsed."""
+    """The format of a later version is not parsed."""
     (tmp_path / LOCK_NAME).write_text('{"version": 2}')
     with pytest.raises(OutputError, match="version 2") as caught:
         read_lock(tmp_path)

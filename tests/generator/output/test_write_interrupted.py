@@ -53,7 +53,7 @@ def assert_settled(out: Path, modules: dict[str, dict[str, str]]) -> None:
 
 @pytest.mark.parametrize("then", [AFTER, OTHER, BEFORE], ids=["same plan", "another plan", "back"])
 def test_next_run_after_kill_at_any_step_converges(tmp_path: Path, then: dict[str, dict[str, str]]) -> None:
-    """After a kill, the next run reaches its plan, the same or another, and keeps files of others."""
+    """After a kill, the next run completes its plan, the same or another, and keeps foreign files."""
     steps = count_steps(tmp_path / "count")
     assert steps > 20
     for step in range(steps):
@@ -66,7 +66,7 @@ def test_next_run_after_kill_at_any_step_converges(tmp_path: Path, then: dict[st
 
 
 def test_failure_at_any_step_leaves_modules_consistent(tmp_path: Path) -> None:
-    """After one failed operation each module is as before or as planned, never a mixture, and a new run converges."""
+    """After one failed operation, each module is either unchanged or as planned, and a new run converges."""
     for step in range(count_steps(tmp_path / "count")):
         out = tmp_path / str(step)
         prepare(out)
@@ -93,7 +93,7 @@ def test_modules_completed_before_failure_are_locked(tmp_path: Path) -> None:
 
 
 def test_run_with_only_keeps_journal_of_other_modules(tmp_path: Path) -> None:
-    """A run for one module keeps the journal of a killed run for another."""
+    """A run for one module keeps the journal of a killed run for another module."""
     modules = {"customers/a": {"main.tf": "a"}, "customers/b": {"main.tf": "b"}}
     with suppress(KilledError):
         write(tmp_path, modules, disk=dies_at(9))

@@ -1,4 +1,4 @@
-"""Any sequence of runs and edits by hand keeps files of others, and modules equal the last plan."""
+"""For any sequence of runs and manual edits, foreign files are kept and modules equal the last plan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ plans = st.dictionaries(paths, files)
 
 
 class OutputFolder(RuleBasedStateMachine):
-    """An output folder changed by runs and by hand in turn."""
+    """An output folder that is changed by runs and manual edits in turn."""
 
     def __init__(self) -> None:
         super().__init__()

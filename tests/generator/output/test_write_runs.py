@@ -21,7 +21,7 @@ BOTH = {"customers/one": ONE, "customers/two": TWO}
 
 
 def test_first_run_writes_every_module_and_locks_it(tmp_path: Path) -> None:
-    """A first run creates all modules and records them in the lock."""
+    """The first run creates all modules and records them in the lock file."""
     report = write(tmp_path / "out", BOTH, assignment={"k": ["role", 1]})
     assert wanted(BOTH) == tree(tmp_path / "out")
     assert ("customers/one", "customers/two") == report.created
@@ -32,7 +32,7 @@ def test_first_run_writes_every_module_and_locks_it(tmp_path: Path) -> None:
 
 
 def test_second_run_writes_nothing(tmp_path: Path) -> None:
-    """The same input changes no file and no folder, including lock and cache."""
+    """The same input changes no file and no folder, including lock file and cache."""
     write(tmp_path, BOTH, assignment={"k": ("role", 1)})
     before = times(tmp_path)
     report = write(tmp_path, BOTH, assignment={"k": ("role", 1)})
@@ -41,7 +41,7 @@ def test_second_run_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_unchanged_modules_are_not_rendered(tmp_path: Path) -> None:
-    """A module with equal fingerprint and unchanged files is not rendered, with or without the cache."""
+    """A module with the same fingerprint and unchanged files is not rendered, with or without the cache."""
     write(tmp_path, BOTH)
 
     def explode() -> dict[str, str]:
@@ -62,7 +62,7 @@ def test_invalid_cache_is_ignored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("same_size", [True, False])
-def test_hand_edit_is_restored(tmp_path: Path, *, same_size: bool) -> None:
+def test_edited_file_is_restored(tmp_path: Path, *, same_size: bool) -> None:
     """An edited file is restored, also if its size and modification time are unchanged."""
     write(tmp_path, BOTH)
     file = tmp_path / "customers/one/main.tf"
@@ -100,14 +100,14 @@ def test_stale_file_of_changed_module_is_removed(tmp_path: Path) -> None:
 
 
 def test_removed_module_leaves_no_empty_folders(tmp_path: Path) -> None:
-    """An unplanned module is deleted with the folders that become empty."""
+    """A module that is no longer planned is deleted, including folders that become empty."""
     write(tmp_path, {**BOTH, "switch-roles/x/trusted": ONE})
     assert ("switch-roles/x/trusted",) == write(tmp_path, BOTH).removed
     assert ["customers"] == [path.name for path in tmp_path.iterdir() if path.is_dir()]
 
 
 def test_foreign_and_edited_files_of_removed_module_are_kept(tmp_path: Path) -> None:
-    """Files of others and edited files are kept and reported."""
+    """Foreign and edited files are kept and reported."""
     write(tmp_path, BOTH)
     (tmp_path / "customers/two/terraform.tfstate").write_text("state")
     (tmp_path / "customers/one/main.tf").write_text("mine now")
@@ -117,8 +117,8 @@ def test_foreign_and_edited_files_of_removed_module_are_kept(tmp_path: Path) -> 
     assert {} == read_lock(tmp_path).modules
 
 
-def test_run_without_prune_keeps_stale_modules_and_files_locked(tmp_path: Path) -> None:
-    """Nothing is deleted, and a later run with prune removes it."""
+def test_run_without_prune_keeps_stale_modules_and_files_in_lock(tmp_path: Path) -> None:
+    """Nothing is deleted, and a later run with prune deletes them."""
     write(tmp_path, BOTH)
     smaller = {"customers/one": {"main.tf": "one"}}
     assert () == write(tmp_path, smaller, prune=False).removed
@@ -129,7 +129,7 @@ def test_run_without_prune_keeps_stale_modules_and_files_locked(tmp_path: Path) 
 
 
 def test_only_writes_the_named_modules(tmp_path: Path) -> None:
-    """Modules outside `only` stay on disk and in the lock, planned or not."""
+    """Modules outside of `only` are kept on disk and in the lock file, planned or not."""
     write(tmp_path, BOTH)
     locked = read_lock(tmp_path).modules["customers/two"]
     report = write(tmp_path, {"customers/one": {"main.tf": "new"}}, only={"customers/one"})
@@ -138,8 +138,8 @@ def test_only_writes_the_named_modules(tmp_path: Path) -> None:
     assert locked == read_lock(tmp_path).modules["customers/two"]
 
 
-def test_equal_file_is_adopted_and_another_refused(tmp_path: Path) -> None:
-    """A file with the planned content is adopted; any other blocks the run before it writes."""
+def test_equal_file_is_adopted_and_different_file_is_rejected(tmp_path: Path) -> None:
+    """A file with the planned content is adopted; any other file stops the run before it writes."""
     (tmp_path / "customers/one").mkdir(parents=True)
     (tmp_path / "customers/one/main.tf").write_text("one")
     write(tmp_path, BOTH)
@@ -155,7 +155,7 @@ def test_equal_file_is_adopted_and_another_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("link", ["customers", "customers/one", "customers/one/main.tf"])
 def test_symbolic_links_are_never_written_through(tmp_path: Path, link: str) -> None:
-    """A symbolic link in a module's path is an error, also if modules are removed."""
+    """A symbolic link in a module's path is an error, also when modules are removed."""
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     write(out, BOTH)
     (out / link).rename(elsewhere)
@@ -178,15 +178,15 @@ def test_concurrent_run_is_output_error(tmp_path: Path) -> None:
     assert "wait" in (caught.value.hint or "")
 
 
-def test_out_that_is_a_file_is_an_output_error(tmp_path: Path) -> None:
+def test_out_that_is_a_file_is_output_error(tmp_path: Path) -> None:
     """The error has the path of the file."""
     (tmp_path / "out").write_text("")
     with pytest.raises(OutputError, match="out"):
         write(tmp_path / "out", BOTH)
 
 
-def test_name_that_is_too_long_is_an_output_error(tmp_path: Path) -> None:
-    """A path that the file system rejects; completed modules are in the lock."""
+def test_too_long_name_is_output_error(tmp_path: Path) -> None:
+    """The file system rejects the path; completed modules are in the lock file."""
     with pytest.raises(OutputError) as caught:
         write(tmp_path, {"customers/one": ONE, "customers/" + "x" * 300: TWO})
     assert "shorter" in (caught.value.hint or "")
@@ -201,7 +201,7 @@ def test_disk_error_has_hint(tmp_path: Path, error: int, hint: str) -> None:
 
 
 def test_progress_counts_every_module_once(tmp_path: Path) -> None:
-    """Progress is the number of modules done, unchanged ones included, and ends at all of them."""
+    """Progress is the number of completed modules, including unchanged ones, and ends at the total."""
     heard: list[int] = []
     write(tmp_path, BOTH)
     write(tmp_path, {**BOTH, "customers/three": ONE, "customers/two": ONE}, progress=heard.append)

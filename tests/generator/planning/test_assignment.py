@@ -22,14 +22,14 @@ grants = st.lists(
 
 
 def changed(before: Assignment, after: Assignment) -> set[Slot]:
-    """Slots whose membership differs."""
+    """Slots with changed members."""
     keys = before.slots.keys() | after.slots.keys()
     pairs = [(before.slots.get(key), after.slots.get(key)) for key in keys]
     return {slot for one, other in pairs if one != other for slot in (one, other) if slot}
 
 
 def loads(assignment: Assignment, entries: list[PolicyGrant]) -> dict[Slot, int]:
-    """Characters in each policy, counted anew."""
+    """Number of characters in each policy, recomputed."""
     sizes: dict[Slot, int] = {}
     for slot in set(assignment.slots.values()):
         members = [entry for entry in entries if assignment.slots.get(entry.key) == slot]
@@ -39,8 +39,8 @@ def loads(assignment: Assignment, entries: list[PolicyGrant]) -> dict[Slot, int]
 
 
 @given(grants)
-def test_no_policy_is_over_its_limit(entries: list[PolicyGrant]) -> None:
-    """Whatever is assigned fits, and what does not fit is named."""
+def test_no_policy_exceeds_its_limit(entries: list[PolicyGrant]) -> None:
+    """Assigned grants fit, and grants that do not fit are returned."""
     made = assign(entries, ROLES, ROOM, {})
 
     assert all(size <= ROOM.limit for size in loads(made, entries).values())
@@ -49,7 +49,7 @@ def test_no_policy_is_over_its_limit(entries: list[PolicyGrant]) -> None:
 
 @given(grants, st.integers(30, 120))
 def test_adding_one_grant_changes_one_policy(entries: list[PolicyGrant], characters: int) -> None:
-    """A newcomer moves no one."""
+    """All other grants keep their policies."""
     before = assign(entries, ROLES, ROOM, {})
     kept = [entry for entry in entries if entry.key in before.slots]
 
@@ -60,7 +60,7 @@ def test_adding_one_grant_changes_one_policy(entries: list[PolicyGrant], charact
 
 @given(grants, st.data())
 def test_removing_one_grant_changes_one_policy(entries: list[PolicyGrant], data: st.DataObject) -> None:
-    """Who stays keeps the place, whoever leaves."""
+    """The remaining grants keep their policies."""
     before = assign(entries, ROLES, ROOM, {})
     kept = [entry for entry in entries if entry.key in before.slots]
     leaving = data.draw(st.sampled_from(kept)) if kept else None
@@ -71,16 +71,16 @@ def test_removing_one_grant_changes_one_policy(entries: list[PolicyGrant], data:
 
 
 @given(grants)
-def test_a_required_role_is_kept(entries: list[PolicyGrant]) -> None:
-    """Whoever names a backend role hangs on that role alone."""
+def test_required_backend_role_is_used(entries: list[PolicyGrant]) -> None:
+    """A grant with a backend role is assigned only to that role."""
     made = assign(entries, ROLES, ROOM, {})
 
     assert all(made.slots[e.key].role == e.required_role for e in entries if e.required_role and e.key in made.slots)
 
 
 @given(grants)
-def test_repacking_never_moves_anybody_to_another_role(entries: list[PolicyGrant]) -> None:
-    """A customer's trust names its backend role, so repacking stays inside a role."""
+def test_repacking_keeps_the_role_of_every_grant(entries: list[PolicyGrant]) -> None:
+    """The trust policy of a customer names its backend role, so grants are repacked only within a role."""
     before = assign(entries, ROLES, ROOM, {})
     kept = [entry for entry in entries if entry.key in before.slots][::2]
 

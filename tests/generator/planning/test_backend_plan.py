@@ -14,12 +14,12 @@ def backend_access(plan: Plan) -> Access:
 
 
 def covered(access: Access) -> list[str]:
-    """All role ARNs that the backend's policies name."""
+    """All role ARNs in the backend's policies."""
     return [arn for policy in access.policies.values() for s in policy.document.statements for arn in s.resources]
 
 
 def trust_of(plan: Plan, name: str) -> str:
-    """The one principal that a customer's role trusts."""
+    """The only principal that a customer's role trusts."""
     module = next(module for module in plan.modules if module.subject == name).build()
     (role,) = module.access.roles.values()
     assert role.trust is not None
@@ -27,7 +27,7 @@ def trust_of(plan: Plan, name: str) -> str:
 
 
 def test_every_customer_is_granted_once_within_the_quota() -> None:
-    """1,130 customers are granted, none twice, and no policy passes 6,144 characters."""
+    """1,130 customers are granted once each, and no policy exceeds 6,144 characters."""
     manifest = manifest_of(1_130)
 
     access = backend_access(make_plan(manifest))
@@ -38,14 +38,14 @@ def test_every_customer_is_granted_once_within_the_quota() -> None:
     assert max(p.document.size for p in access.policies.values()) <= quotas.MANAGED_POLICY_CHARACTERS
 
 
-def test_the_policies_are_as_few_as_fit() -> None:
-    """113 grants of 50 characters fill a policy next to the empty Sid that provider 3.39 writes; one more makes two."""
+def test_minimum_number_of_policies_is_used() -> None:
+    """113 grants of 50 characters fill a policy with the empty Sid of provider 3.39; one more needs a second policy."""
     assert len(backend_access(make_plan(manifest_of(113))).policies) == 1
     assert len(backend_access(make_plan(manifest_of(114))).policies) == 2
 
 
-def test_one_more_customer_changes_one_policy() -> None:
-    """Adding a customer in the middle of the manifest leaves all policies but one as they were."""
+def test_added_customer_changes_one_policy() -> None:
+    """A customer added in the middle of the manifest changes no other policy."""
     before = make_plan(manifest_of(500))
     customers = [customer(number) for number in range(500)]
     customers.insert(100, customer(9_000))
@@ -56,8 +56,8 @@ def test_one_more_customer_changes_one_policy() -> None:
     assert len([arn for arn in new if new[arn] != old.get(arn)]) == 1
 
 
-def test_too_many_customers_say_how_many_fit_and_what_to_choose() -> None:
-    """The error names the number that fits and all three ways out."""
+def test_exceeded_quota_is_error_with_limit_and_alternatives() -> None:
+    """The error has the number of customers that fit, and all three alternatives."""
     with pytest.raises(PlanError) as caught:
         make_plan(manifest_of(1_200))
 
@@ -68,15 +68,15 @@ def test_too_many_customers_say_how_many_fit_and_what_to_choose() -> None:
     assert "backend.roles" in hint
 
 
-def test_a_raised_quota_holds_more() -> None:
-    """With 25 managed policies 1,200 customers fit one role."""
+def test_increased_quota_allows_more_customers() -> None:
+    """With 25 managed policies, 1,200 customers fit in one role."""
     plan = make_plan(manifest_of(1_200, quotas={"role_managed_policies": 25}))
 
     assert len(plan.assignment.slots) == 1_200
 
 
-def test_the_fixed_role_name_grant_lists_accounts() -> None:
-    """The account-list form grants one role name, in the listed accounts alone, and holds more customers a policy."""
+def test_fixed_role_name_grant_lists_accounts() -> None:
+    """The grant is for one role name in only the listed accounts, and a policy holds more customers."""
     plan = make_plan(manifest_of(1_200, backend={"account_id": "111111111111", "grant": "fixed-role-name"}))
 
     access = backend_access(plan)
@@ -89,7 +89,7 @@ def test_the_fixed_role_name_grant_lists_accounts() -> None:
 
 
 def test_several_backend_roles_share_the_customers() -> None:
-    """With two roles 1,200 customers fit, and each customer's trust names the role that carries it."""
+    """With two roles, 1,200 customers fit, and each customer's trust policy names the role with its grant."""
     backend = {"account_id": "111111111111", "roles": [{"name": "one"}, {"name": "two"}]}
     manifest = manifest_of(1_200, backend=backend)
 
@@ -99,16 +99,16 @@ def test_several_backend_roles_share_the_customers() -> None:
     assert trust_of(plan, "customer1199") == "arn:aws:iam::111111111111:role/two"
 
 
-def test_a_customer_may_name_its_backend_role() -> None:
-    """A named backend role carries the customer, and the trust names it."""
+def test_customer_can_select_its_backend_role() -> None:
+    """The selected role has the grant, and the customer's trust policy names it."""
     backend = {"account_id": "111111111111", "roles": [{"name": "one"}, {"name": "two"}]}
     manifest = manifest_of(0, backend=backend, customers=[customer(1, backend_role="two")])
 
     assert trust_of(make_plan(manifest), "customer1") == "arn:aws:iam::111111111111:role/two"
 
 
-def test_a_new_backend_role_comes_with_an_instance_profile() -> None:
-    """existing: false makes the role, trusted by EC2, and an instance profile around it."""
+def test_new_backend_role_has_instance_profile() -> None:
+    """With `existing: false`, the role is created, trusts EC2, and has an instance profile."""
     access = backend_access(make_plan(manifest_of(1, backend={"account_id": "111111111111", "role": {"existing": False}})))
 
     (role,) = access.roles.values()
@@ -119,7 +119,7 @@ def test_a_new_backend_role_comes_with_an_instance_profile() -> None:
 
 
 def test_session_tags_are_granted_on_both_sides() -> None:
-    """sts:TagSession is in the backend's policy and in the trust of the customer who allows it, and nowhere else."""
+    """sts:TagSession is only in the backend's policy and in the trust policy of the customer that allows it."""
     manifest = manifest_of(0, customers=[customer(1, session_tags=True), customer(2)])
     plan = make_plan(manifest)
 
@@ -129,8 +129,8 @@ def test_session_tags_are_granted_on_both_sides() -> None:
     assert ["arn:aws:iam::200000000001:role/vendor/VendorAccess"] == [arn for s in tagged for arn in s.resources]
 
 
-def test_a_permission_set_over_the_quota_is_refused_before_anything_is_written() -> None:
-    """AWS would refuse the inline policies only at apply; the plan refuses them with the hint."""
+def test_permission_set_over_quota_is_rejected_by_the_plan() -> None:
+    """AWS would reject the inline policies only during apply."""
     resources = [f"arn:aws:s3:::bucket-{number:04}/*" for number in range(500)]
     sets = {"read": {"statements": [{"actions": ["s3:GetObject"], "resources": resources}]}}
 

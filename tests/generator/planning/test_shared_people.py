@@ -1,4 +1,4 @@
-"""Switch roles that share a group: one module holds group, users and policy, and removing one access leaves the others."""
+"""Switch roles that share a group: one module has group, users and policy, and removing one access keeps the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANN = f"arn:aws:iam::{HUB}:user/ann"
 
 
 def access(number: int, **changes: Any) -> dict[str, Any]:
-    """A switch role into one account; the first creates group and user, the others say that they exist."""
+    """A switch role into one account; the first creates group and user, the others refer to them as existing."""
     name, existing = f"acct{number:02}", number > 0
     names = {"role": "OperationsReadOnly", "policy": f"assume-{name}", "group": {"name": "ops", "existing": existing}}
     people = {"users": [{"name": "ann", "existing": existing}]}
@@ -34,7 +34,7 @@ def modules(*entries: dict[str, Any]) -> dict[str, Module]:
 
 
 def targets(module: Module) -> list[str]:
-    """Account IDs of the roles that the module's group may switch to."""
+    """Account IDs of the roles that the module's group can assume."""
     return [
         arn.split(":")[4]
         for policy in module.access.policies.values()
@@ -45,8 +45,8 @@ def targets(module: Module) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [2, 10, 40, 400])
-def test_one_module_holds_the_group_of_many_accesses(count: int) -> None:
-    """No group, user, membership or policy is in two modules, and AWS's limits hold."""
+def test_group_of_many_accesses_is_in_one_module(count: int) -> None:
+    """No group, user, membership or policy is in two modules, and the plan is within AWS quotas."""
     found = modules(*map(access, range(count)))
     holder = found["switch-roles/acct00/trusted"]
 
@@ -58,8 +58,8 @@ def test_one_module_holds_the_group_of_many_accesses(count: int) -> None:
     assert all(policy.document.size <= MANAGED_POLICY_CHARACTERS for policy in holder.access.policies.values())
 
 
-def test_a_single_access_is_written_as_before() -> None:
-    """Names, paths and text are those of a switch role with a group of its own; nothing is protected."""
+def test_single_access_is_unchanged() -> None:
+    """Names, paths and files are those of a switch role with its own group; no resource has prevent_destroy."""
     (_, trusted) = list(modules(access(0, policy=None)).values())[-2:]
     text = render_module(trusted, "accounts.yaml")["main.tf"]
 
@@ -71,8 +71,8 @@ def test_a_single_access_is_written_as_before() -> None:
 
 
 @pytest.mark.parametrize("removed", range(1, 4))
-def test_removing_an_access_takes_its_role_alone(removed: int) -> None:
-    """Group, users, memberships and names stay in the module that held them; nothing is created anew."""
+def test_removed_access_removes_only_its_role(removed: int) -> None:
+    """Group, users, memberships and names are kept in their module, and nothing is created."""
     before = modules(*map(access, range(4)))["switch-roles/acct00/trusted"].access
     after = modules(*(access(number) for number in range(4) if number != removed))["switch-roles/acct00/trusted"].access
 
@@ -86,8 +86,8 @@ def test_removing_an_access_takes_its_role_alone(removed: int) -> None:
     assert {f"arn:aws:iam::22222222{removed:04}:role/OperationsReadOnly"} == gone
 
 
-def test_removing_the_access_that_created_the_group_leaves_the_others_to_the_next() -> None:
-    """The next one holds what exists: group and user are looked up, not created."""
+def test_removing_the_creating_access_moves_the_group_to_the_next() -> None:
+    """The next module refers to group and user as existing and does not create them."""
     found = modules(access(1), access(2))
     holder = found["switch-roles/acct01/trusted"].access
 
@@ -97,8 +97,8 @@ def test_removing_the_access_that_created_the_group_leaves_the_others_to_the_nex
     assert Access() == found["switch-roles/acct02/trusted"].access
 
 
-def test_members_of_all_accesses_are_in_the_one_module() -> None:
-    """A user that a later access brings is created there, with that access's tags."""
+def test_members_of_all_accesses_are_in_one_module() -> None:
+    """A user of a later access is created there, with that access's tags."""
     found = modules(access(0), access(1, users=[{"name": "bob"}, {"name": "ann", "existing": True}], tags={"team": "x"}))
     users = found["switch-roles/acct00/trusted"].access.users
 
@@ -117,16 +117,16 @@ def test_members_of_all_accesses_are_in_the_one_module() -> None:
     ],
     ids=["created", "existing", "nobody", "user of another group", "nothing shared"],
 )
-def test_what_others_need_is_protected_against_destroy(entries: tuple[dict[str, Any], ...], protected: list[str]) -> None:
-    """`terraform destroy` of the module is refused as a whole, whatever the module holds for others."""
+def test_shared_resources_have_prevent_destroy(entries: tuple[dict[str, Any], ...], protected: list[str]) -> None:
+    """`terraform destroy` of the module fails as long as other accesses need its resources."""
     module = next(iter(module for module in modules(*entries).values() if module.access.groups))
     blocks = render_module(module, "accounts.yaml")["main.tf"].split("\nresource ")
 
     assert protected == [block.split('"')[1] for block in blocks if "prevent_destroy = true" in block]
 
 
-def test_a_group_in_the_trusting_account_is_shared_as_well() -> None:
-    """Two roles of one account, people next to them: the role's own module is not the other's business."""
+def test_group_in_trusting_account_is_shared() -> None:
+    """With both roles and the group in one account, one module has the group, and each module has its own role."""
     same = {"trusting": {"name": "prod", "account_id": "222222222200"}, "group_in": "trusting"}
     found = modules(access(0, **same), access(1, **same, role="Other"))
 
@@ -134,8 +134,8 @@ def test_a_group_in_the_trusting_account_is_shared_as_well() -> None:
     assert [1, 1] == [len(found[f"switch-roles/acct{number:02}/trusting"].access.roles) for number in range(2)]
 
 
-def test_more_roles_than_a_groups_policies_hold_are_refused() -> None:
-    """Before anything is written, with the number that AWS takes."""
+def test_exceeded_policy_quota_of_group_is_error() -> None:
+    """It is raised before anything is written, and has the quota."""
     entries = [access(0, path=f"/{'x' * 40}/")]
     entries += [access(number, path=f"/{'x' * 40}/", role="OperationsR") for number in range(1, 800)]
 
@@ -155,8 +155,8 @@ def test_more_roles_than_a_groups_policies_hold_are_refused() -> None:
         {"users": [{"name": "ann"}]},
     ],
 )
-def test_what_two_modules_would_both_create_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
-    """One group or user spelled in two ways, and a policy of one name for two groups."""
+def test_resource_created_by_two_modules_is_error(changes: dict[str, Any], tmp_path: Path) -> None:
+    """A group or user with two spellings or created twice, and one policy name for two groups."""
     (tmp_path / "accounts.yaml").write_text(json.dumps({"version": 1, "switch_roles": [access(0), access(1, **changes)]}))
 
     with pytest.raises(ManifestError):

@@ -30,8 +30,8 @@ def principals(access: Access) -> set[str]:
     return {principal.identifier for s in role.trust.statements for principal in s.principals}
 
 
-def test_people_live_in_the_trusted_account_by_default() -> None:
-    """Group, user and STS policy are where the people are; the role trusts that account alone."""
+def test_users_are_in_the_trusted_account_by_default() -> None:
+    """Group, users and STS policy are in the trusted account; the role trusts only that account."""
     trusting, trusted = sides()
 
     assert {"arn:aws:iam::078352025563:root"} == principals(trusting)
@@ -40,7 +40,7 @@ def test_people_live_in_the_trusted_account_by_default() -> None:
 
 
 def test_group_in_trusting_makes_the_role_trust_both_accounts() -> None:
-    """As in the notes: the group lives in the trusting account, so that its members can switch the role trusts it too."""
+    """As in the example accounts: the role also trusts its own account, so that members of the group can switch."""
     trusting, trusted = sides(group_in="trusting")
 
     assert {"arn:aws:iam::078352025563:root", "arn:aws:iam::507074252730:root"} == principals(trusting)
@@ -49,8 +49,8 @@ def test_group_in_trusting_makes_the_role_trust_both_accounts() -> None:
 
 
 @pytest.mark.parametrize(("wanted", "operators"), [(True, ["Bool"]), (False, [])])
-def test_mfa_is_asked_for_with_bool(wanted: bool, operators: list[str]) -> None:
-    """MFA is a Bool condition, never BoolIfExists, and is absent only when the manifest says so."""
+def test_mfa_condition_uses_bool(wanted: bool, operators: list[str]) -> None:
+    """The operator is Bool, never BoolIfExists; the condition is absent only if the manifest disables MFA."""
     trusting, _ = sides(require_mfa=wanted)
 
     (role,) = trusting.roles.values()
@@ -58,8 +58,7 @@ def test_mfa_is_asked_for_with_bool(wanted: bool, operators: list[str]) -> None:
     assert operators == [c.operator for s in role.trust.statements for c in s.conditions]
 
 
-def test_trust_users_names_the_users() -> None:
-    """With trust: users the trust lets in the named users alone."""
+def test_trust_users_trusts_only_the_named_users() -> None:
     trusting, _ = sides(trust="users")
 
     (role,) = trusting.roles.values()
@@ -68,8 +67,8 @@ def test_trust_users_names_the_users() -> None:
     assert [("arn:aws:iam::078352025563:user/reena",)] == values
 
 
-def test_a_new_group_lets_people_change_their_password_and_register_mfa() -> None:
-    """Without these a new user can neither finish the first sign-in nor fulfil the MFA condition."""
+def test_new_group_can_change_passwords_and_register_mfa() -> None:
+    """Without these permissions a new user can neither complete the first sign-in nor satisfy the MFA condition."""
     _, trusted = sides()
 
     policy = trusted.policies["arn:aws:iam::078352025563:policy/switchers-self-service"]
@@ -78,8 +77,8 @@ def test_a_new_group_lets_people_change_their_password_and_register_mfa() -> Non
     assert policy.arn in trusted.groups["arn:aws:iam::078352025563:group/switchers"].attached
 
 
-def test_an_existing_group_only_gets_the_policy() -> None:
-    """A group that exists is looked up, not made, and keeps its own self-service rules."""
+def test_existing_group_gets_only_the_policy() -> None:
+    """It is looked up, not created, and its own permissions are unchanged."""
     _, trusted = sides(group={"name": "switchers", "existing": True})
 
     (group,) = trusted.groups.values()

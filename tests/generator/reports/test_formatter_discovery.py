@@ -1,4 +1,4 @@
-"""An output format is one file: found in the folder of formatters and offered by the command without a list to edit."""
+"""An output format is one file: discovered in the folder of formatters and available in the command without registration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMATTER = Formatter(check=lambda report: f"{report.checked.modules} modules of
 
 
 def run(folder: Path, *words: str) -> Ended:
-    """Run `gen` with one more file in the folder of formatters."""
+    """Run `gen` with an additional file in the folder of formatters."""
     (folder / "formats").mkdir(exist_ok=True)
     (folder / "formats" / "brief.py").write_text(SOURCE)
     added = f"from rolecall_generator.reports import formatters\nformatters.__path__.append({str(folder / 'formats')!r})"
@@ -24,13 +24,13 @@ def run(folder: Path, *words: str) -> Ended:
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def test_format_from_outside_is_offered_and_used(generated: Path) -> None:
-    """The option's choices include it, and the command prints what it renders."""
+def test_added_format_is_available(generated: Path) -> None:
+    """The option's choices include it, and the command prints its output."""
     assert "brief" in run(generated, "check", "--help").out
     assert Ended(0, "6 modules of accounts.yaml\n", "") == run(generated, "check", "--format", "brief")
 
 
-def test_format_without_proofs_is_no_format_of_prove(notes: Path) -> None:
-    """It is a usage error there, like an unknown one."""
+def test_added_format_without_proofs_is_usage_error_of_prove(notes: Path) -> None:
+    """Like an unknown format."""
     assert 2 == run(notes, "prove", "--format", "brief").code
     assert 2 == gen("prove", "--format", "unknown", cwd=notes).code

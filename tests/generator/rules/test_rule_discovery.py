@@ -1,4 +1,4 @@
-"""A rule is one file: found in the folder of rules, run, and described in every report without a list to edit."""
+"""A rule is one file: discovered in the folder of rules, run, and described in every report without registration."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def missing_description(context):
 
 @pytest.fixture
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One more file in the folder of rules."""
+    """Adds a file to the folder of rules."""
     (tmp_path / "description_rules.py").write_text(SOURCE)
     monkeypatch.setattr(checks, "__path__", [*checks.__path__, str(tmp_path)])
     all_rules.cache_clear()
@@ -48,8 +48,8 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("added")
-def test_rule_from_outside_is_run() -> None:
-    """With the rule's severity and hint, or with those of the hit."""
+def test_added_rule_is_run() -> None:
+    """The finding has severity and hint of the rule, or those of the match."""
     (empty,) = run_rules(CheckContext(Access.of(Role(ROLE, None)), {ROLE: "account1"}))
     assert ("RC999", Severity.NOTE, "account1", "describe the role") == (
         empty.rule, empty.severity, empty.subject, empty.hint
@@ -59,8 +59,8 @@ def test_rule_from_outside_is_run() -> None:
 
 
 @pytest.mark.usefixtures("added")
-def test_rule_from_outside_is_described_in_reports() -> None:
-    """The catalogue, SARIF's descriptors and JUnit's suites have it, with its page."""
+def test_added_rule_is_described_in_reports() -> None:
+    """The catalogue, the SARIF rules and the JUnit suites include it, with its page."""
     assert "rules/RC999.md" == {kind.id: kind.page for kind in catalogue()}["RC999"]
     driver = json.loads(to_sarif(Report(()), catalogue()))["runs"][0]["tool"]["driver"]
     (descriptor,) = [each for each in driver["rules"] if each["id"] == "RC999"]
@@ -68,13 +68,12 @@ def test_rule_from_outside_is_described_in_reports() -> None:
     assert "RC999" in to_junit(Report(()), catalogue())
 
 
-def test_rule_is_gone_with_its_file() -> None:
-    """Nothing of the added rule stays behind."""
+def test_added_rule_is_removed_with_its_file() -> None:
     assert "RC999" not in {kind.id for kind in catalogue()}
 
 
-def test_kinds_of_the_parser_and_of_the_proof_are_in_the_catalogue() -> None:
-    """Every kind is declared once; the catalogue has those that are not rules, too."""
+def test_parser_and_proof_findings_are_in_the_catalogue() -> None:
+    """Each kind is declared once; the catalogue includes kinds that are not rules."""
     kinds = {kind.id: kind for kind in catalogue()}
     assert {"RC601", "RC602", "RC701", "RC702", "RC801", "RC802", "RC803", *(f"RC90{n}" for n in range(1, 10))} == (
         kinds.keys() - {rule.id for rule in all_rules()}

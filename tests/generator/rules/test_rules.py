@@ -1,4 +1,4 @@
-"""Every rule with a case that fires and one that does not."""
+"""Each rule has cases with and without a finding."""
 
 from __future__ import annotations
 
@@ -275,27 +275,27 @@ def fired(context: CheckContext, rule_id: str) -> list[Finding]:
 
 
 @pytest.mark.parametrize(("rule_id", "context"), [pytest.param(*case, id=f"{case[0]}-{n}") for n, case in enumerate(FIRES)])
-def test_a_rule_fires(rule_id: str, context: CheckContext) -> None:
-    """A case of the table gives the rule's finding, with a message and a hint."""
+def test_rule_has_finding(rule_id: str, context: CheckContext) -> None:
+    """Each case of the table has a finding of the rule, with a message and a hint."""
     found = fired(context, rule_id)
     assert found
     assert all(finding.message and finding.hint for finding in found)
 
 
 @pytest.mark.parametrize(("rule_id", "context"), [pytest.param(*case, id=f"{case[0]}-{n}") for n, case in enumerate(SILENT)])
-def test_a_rule_stays_silent(rule_id: str, context: CheckContext) -> None:
-    """A case without the fault gives no finding of the rule."""
+def test_rule_has_no_finding(rule_id: str, context: CheckContext) -> None:
+    """Each valid case has no finding of the rule."""
     assert [] == fired(context, rule_id)
 
 
-def test_every_rule_has_both_outcomes() -> None:
-    """The two tables name every rule, so that no rule is untested on either side."""
+def test_every_rule_has_cases_with_and_without_finding() -> None:
+    """The two tables contain every rule."""
     assert set(by_id) == {rule_id for rule_id, _ in FIRES}
     assert set(by_id) == {rule_id for rule_id, _ in SILENT}
 
 
-def test_a_generated_customer_has_no_findings() -> None:
-    """The trust and permissions that rolecall writes by default are clean."""
+def test_generated_customer_has_no_findings() -> None:
+    """Trust policy and permissions as rolecall generates them by default."""
     permissions = PolicyDocument(
         (Statement("Allow", ("s3:ListBucket", "s3:GetObject"), ("arn:aws:s3:::b", "arn:aws:s3:::b/*"), sid="Read"),)
     )
@@ -306,8 +306,8 @@ def test_a_generated_customer_has_no_findings() -> None:
     assert () == run_rules(context)
 
 
-def test_a_finding_carries_subject_place_and_account() -> None:
-    """Subject, file and line come from the context; the message names role and account."""
+def test_finding_has_subject_location_and_account() -> None:
+    """Subject, file and line are those of the context; the message names role and account."""
     context = customer(trusting(BACKEND), subjects={ROLE: "account1"}, place=lambda _arn: ("customers/account1/main.tf", 12))
     (finding,) = run_rules(context)
     assert ("account1", "customers/account1/main.tf", 12) == (finding.subject, finding.file, finding.line)
@@ -319,19 +319,19 @@ def test_a_finding_carries_subject_place_and_account() -> None:
     [("s3:ListBuckets", "s3:ListAllMyBuckets"), ("ec2:DescribeInstance", "ec2:DescribeInstances"),
      ("elb:DescribeLoadBalancers", "elasticloadbalancing:DescribeLoadBalancers")],
 )  # fmt: skip
-def test_an_unknown_action_names_the_nearest(action: str, nearest: str) -> None:
-    """The hint names the action that was meant, also where its name differs from the API's."""
+def test_unknown_action_has_hint_with_nearest_name(action: str, nearest: str) -> None:
+    """Also if the IAM action has another name than the API operation."""
     assert f"write {nearest}" == fired(granting(action), "RC206")[0].hint
 
 
-def test_whole_account_is_milder_outside_customers() -> None:
-    """A root principal is an error in a customer's role, a warning in others."""
+def test_trust_of_whole_account_is_warning_outside_of_customers() -> None:
+    """The account's root principal is an error in a customer's role, and a warning in other roles."""
     assert Severity.ERROR == fired(customer(trusting(ROOT, BY_ID)), "RC102")[0].severity
     assert Severity.WARNING == fired(switch(trusting(ROOT)), "RC102")[0].severity
 
 
-def test_an_expected_external_id_counts_as_used() -> None:
-    """A shared ID is found between a parsed role and one that is only in the manifest."""
+def test_shared_external_id_is_found_in_expected_external_ids() -> None:
+    """One role is parsed, the other is only in the manifest."""
     role = Role(ROLE, GOOD)
     context = CheckContext(
         Access.of(role), {ROLE: "account1", OTHER: "account2"}, frozenset({ROLE, OTHER}), external_ids={OTHER: EXTERNAL_ID}
@@ -339,8 +339,8 @@ def test_an_expected_external_id_counts_as_used() -> None:
     assert ["account1", "account2"] == [finding.subject for finding in fired(context, "RC104")]
 
 
-def test_equal_documents_are_judged_once() -> None:
-    """Equal documents of many roles are one group with all owners, whether they are one object or many."""
+def test_equal_documents_are_evaluated_once() -> None:
+    """Equal documents of several roles are one group with all owners, whether or not they are the same object."""
 
     def document() -> PolicyDocument:
         return PolicyDocument((Statement("Allow", ("s3:*",), ("*",)),))
@@ -356,8 +356,8 @@ def pages() -> set[str]:
     return {path.stem for path in folder.glob("RC*.md")}
 
 
-def test_every_rule_has_its_page_and_every_page_its_rule() -> None:
-    """The pages under docs/rules are those of everything that gen check can report."""
+def test_every_finding_kind_has_a_page() -> None:
+    """The pages in docs/rules are exactly those of all kinds of findings of `gen check`."""
     assert {entry.id for entry in CATALOGUE} == pages()
 
 
@@ -365,8 +365,8 @@ SECTIONS = ("## Why", "## Bad", "## Good", "## Hint")
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
-def test_a_page_has_all_its_parts(entry: FindingKind) -> None:
-    """A page has the rule's id and title, a reason, both examples, and the hint."""
+def test_page_has_all_sections(entry: FindingKind) -> None:
+    """The title with the rule's ID, the reason, both examples, the hint, and the source."""
     text = (Path(__file__).parents[3] / "docs" / entry.page).read_text(encoding="utf-8")
     assert text.startswith(f"# {entry.id}: {entry.title}\n")
     assert list(SECTIONS) == [line for line in text.splitlines() if line in SECTIONS]
@@ -374,13 +374,12 @@ def test_a_page_has_all_its_parts(entry: FindingKind) -> None:
 
 
 def test_ids_are_unique_and_sorted() -> None:
-    """The table of rules is in the order of its ids, each once."""
     ids = [entry.id for entry in CATALOGUE]
     assert sorted(set(ids)) == ids
 
 
-def test_the_index_lists_the_catalogue() -> None:
-    """docs/rules/README.md has a row for each kind of finding, with severity and title as reports give them."""
+def test_index_lists_the_catalogue() -> None:
+    """docs/rules/README.md has a row for each kind of finding, with the severity and title of the reports."""
     index = (Path(__file__).parents[3] / "docs" / "rules" / "README.md").read_text(encoding="utf-8")
     rows = [f"| [{entry.id}]({entry.id}.md) | {entry.severity.name.lower()} | {entry.title} |" for entry in CATALOGUE]
     assert rows == [line for line in index.splitlines() if line.startswith("| [RC")]

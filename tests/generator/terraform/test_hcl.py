@@ -12,7 +12,7 @@ hostile = st.text(alphabet=st.sampled_from(list('${}%"\\\n\r\t<-EOFab \u2028\x00
 
 
 def unescape(literal: str) -> str:
-    """An independent reader of HCL's quoted strings; fails on anything that is not plain data."""
+    """An independent parser for quoted HCL strings; fails on anything other than literal text."""
     assert literal[0] == literal[-1] == '"'
     body, out, position = literal[1:-1], "", 0
     while position < len(body):
@@ -31,8 +31,8 @@ def unescape(literal: str) -> str:
 
 
 @given(hostile | st.text())
-def test_any_string_comes_back_as_data(text: str) -> None:
-    """No text leaves its literal, and what is read back is what was written."""
+def test_any_string_is_rendered_as_literal(text: str) -> None:
+    """No string ends its literal, and parsing it returns the original string."""
     assert text == unescape(hcl.string(text))
 
 
@@ -46,14 +46,14 @@ def test_any_string_comes_back_as_data(text: str) -> None:
         ("\\${x}", '"\\\\$${x}"'),
     ],
 )
-def test_template_signs_are_escaped(text: str, literal: str) -> None:
-    """Interpolations, directives, quotes and line breaks are written as HCL's escapes."""
+def test_template_sequences_are_escaped(text: str, literal: str) -> None:
+    """Interpolations, directives, quotes and line breaks are written as HCL escape sequences."""
     assert literal == hcl.string(text)
 
 
 @given(st.lists(st.from_regex(r"[A-Za-z0-9_+=,.@-]{1,64}", fullmatch=True), min_size=2, max_size=5, unique=True))
 def test_labels_are_unique_identifiers(names: list[str]) -> None:
-    """Each AWS name gets a label of its own that is a Terraform identifier in snake_case."""
+    """Each AWS name has its own label, which is a Terraform identifier in snake_case."""
     labels = hcl.labels({name: name for name in names})
 
     assert names == list(labels)
@@ -72,13 +72,13 @@ def test_labels_are_unique_identifiers(names: list[str]) -> None:
         ("7zip", "_7zip"),
     ],
 )
-def test_names_become_snake_case(name: str, label: str) -> None:
-    """Words are separated at hyphens, other signs and changes of case."""
+def test_names_are_converted_to_snake_case(name: str, label: str) -> None:
+    """Words are separated at hyphens, other punctuation and changes of case."""
     assert label == hcl.snake_case(name)
 
 
-def test_labels_of_equal_words_get_a_digest() -> None:
-    """`a-b` and `a_b` are different users in AWS; a third one keeps its plain label."""
+def test_conflicting_labels_have_a_digest() -> None:
+    """`a-b` and `a_b` are different users in AWS; a third user has its plain label."""
     labels = hcl.labels({"1": "a-b", "2": "a_b", "3": "c"})
 
     assert "c" == labels["3"]
@@ -86,5 +86,5 @@ def test_labels_of_equal_words_get_a_digest() -> None:
 
 
 def test_maps_are_aligned_and_sorted() -> None:
-    """Maps come out as terraform fmt writes them."""
+    """Maps are formatted as by `terraform fmt`."""
     assert '{\n  "a"    = "1"\n  "long" = "2"\n}' == hcl.mapping({"long": "2", "a": "1"})

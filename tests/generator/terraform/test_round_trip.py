@@ -17,7 +17,7 @@ slow_to_make = settings(deadline=None, suppress_health_check=[HealthCheck.too_sl
 
 
 def planned(values: dict[str, Any]) -> Plan:
-    """The plan of a manifest; values that AWS's quotas refuse are another test's business."""
+    """The plan of a manifest; manifests over AWS quotas are discarded."""
     try:
         return make_plan(Manifest.model_validate(values))
     except PlanError:
@@ -32,8 +32,8 @@ def files_of(module: PlannedModule) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("examples", [25, pytest.param(1500, marks=pytest.mark.slow)])
-def test_what_is_written_reads_back_as_what_was_meant(examples: int) -> None:
-    """parse(render(plan)) equals plan for any manifest: no admitted text changes the structure of a generated file."""
+def test_rendered_module_is_parsed_as_planned(examples: int) -> None:
+    """parse(render(plan)) equals plan for any manifest: no valid value changes the structure of a generated file."""
     given(manifests())(settings(slow_to_make, max_examples=examples)(assert_reads_back))()
 
 
@@ -49,6 +49,6 @@ def assert_reads_back(values: dict[str, Any]) -> None:
 
 @given(manifests())
 @settings(slow_to_make, max_examples=20)
-def test_the_same_manifest_gives_the_same_bytes(values: dict[str, Any]) -> None:
-    """Rendering twice, from two plans, gives equal files."""
+def test_rendering_is_reproducible(values: dict[str, Any]) -> None:
+    """Rendering two plans of the same manifest results in equal files."""
     assert rendered(planned(values)) == rendered(planned(values))

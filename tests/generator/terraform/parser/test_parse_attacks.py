@@ -35,7 +35,7 @@ def noticed(module: Module, parsed: ParsedModule) -> bool:
 
 
 def test_generated_modules_parse_as_planned(modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
-    """What was rendered is read as what was planned, without a finding: no attack is noticed by accident."""
+    """Rendered modules are parsed as planned and without findings, so that the other tests detect only the attacks."""
     for module, files in modules.values():
         parsed = read(module, files)
         assert () == parsed.findings
@@ -75,7 +75,7 @@ def test_added_file_is_finding(name: str, modules: dict[str, tuple[Module, dict[
     ],
 )
 def test_ineffective_guard_is_ignored(condition: str, modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
-    """Only the plain comparison counts; anything else is reported as no guard at all."""
+    """Only the exact comparison counts; any other condition is reported as a missing guard."""
     module, files = modules[ONE]
     edited = {file: text.replace('self.account_id == "222222222222"', condition) for file, text in files.items()}
     parsed = read(module, edited)
@@ -84,8 +84,8 @@ def test_ineffective_guard_is_ignored(condition: str, modules: dict[str, tuple[M
     assert ["RC907"] == [finding.rule for finding in parsed.findings]
 
 
-def test_variables_have_values_from_file(modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
-    """A `.tfvars` file changes the value of a variable, and is a warning."""
+def test_variables_have_values_from_tfvars_file(modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
+    """A `.tfvars` file changes the value of a variable and is a warning."""
     module, files = modules[ONE]
     edited = {
         **{file: text.replace('"id-11111",\n      ]', "var.id,\n      ]") for file, text in files.items()},
@@ -98,7 +98,7 @@ def test_variables_have_values_from_file(modules: dict[str, tuple[Module, dict[s
 
 
 def test_finding_has_file_and_line(modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
-    """A value that cannot be determined is reported at its definition, not at its use."""
+    """An unresolvable value is reported at its definition, not at its use."""
     module, files = modules[ONE]
     edited = {file: text.replace('"id-11111",\n      ]', "var.id,\n      ]") for file, text in files.items()}
     line = edited["main.tf"][: edited["main.tf"].index("var.id")].count("\n") + 1
@@ -108,7 +108,7 @@ def test_finding_has_file_and_line(modules: dict[str, tuple[Module, dict[str, st
 
 
 def test_every_example_module_parses_as_planned(tmp_path: Path) -> None:
-    """The example manifest's modules are read as planned, in folders as on disk."""
+    """The modules of the example manifest are parsed as planned, from folders on disk."""
     example = Path(__file__).resolve().parents[4] / "examples" / "accounts.yaml"
     for planned in make_plan(load_manifest(example).manifest).modules:
         module = planned.build()

@@ -1,4 +1,4 @@
-"""Files that no one can read, and files made to be read wrongly: findings with a place, never a crash, never a hang."""
+"""Invalid and hostile files are findings with a location, without an exception and within a time limit."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def parsed(**files: bytes) -> ParsedModule:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_an_error_with_its_line(name: str) -> None:
-    """Every bad file gives RC903 at the line where it goes wrong."""
+def test_invalid_file_is_error_with_line(name: str) -> None:
+    """Each invalid file is RC903 at the line of the error."""
     content, line = BAD[name]
     found = [finding for finding in parsed(main_tf=content).findings if finding.rule == "RC903"]
 
@@ -72,7 +72,7 @@ def test_a_bad_file_is_an_error_with_its_line(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD_JSON)
-def test_a_bad_json_file_is_an_error(name: str) -> None:
+def test_invalid_json_file_is_error(name: str) -> None:
     """Errors in the JSON syntax are findings, as in the native syntax."""
     found = [finding for finding in parsed(main_tf_json=BAD_JSON[name]).findings if finding.rule == "RC903"]
 
@@ -80,7 +80,7 @@ def test_a_bad_json_file_is_an_error(name: str) -> None:
 
 
 def chain(first: str, step: str, last: str, length: int = 60) -> str:
-    """Locals that each use the one before; `step` is written with P for that one."""
+    """Locals that each refer to the previous one; `P` in `step` is replaced by the reference."""
     steps = [f"a{n} = " + step.replace("P", f"local.a{n - 1}") for n in range(1, length)]
     return "\n  ".join([f"a0 = {first}", *steps, "a = " + last.replace("P", f"local.a{length - 1}")])
 
@@ -100,27 +100,27 @@ LOCALS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("name", LOCALS)
-def test_what_cannot_be_evaluated_is_a_finding(name: str) -> None:
-    """Endless and enormous values are findings at once."""
+def test_excessive_evaluation_is_finding(name: str) -> None:
+    """Infinite and very large values are reported within the time limit."""
     text = f'locals {{\n  {LOCALS[name]}\n}}\nresource "aws_iam_group" "a" {{\n  name = local.a\n}}\n'
 
     assert "RC901" in {finding.rule for finding in parsed(main_tf=text.encode()).findings}
 
 
-def test_a_folder_without_terraform_is_an_error(tmp_path: Path) -> None:
-    """An empty folder is no module."""
+def test_folder_without_terraform_files_is_error(tmp_path: Path) -> None:
+    """An empty folder is not a module."""
     assert "RC903" in {finding.rule for finding in parse_module(tmp_path, account_id=ACCOUNT).findings}
 
 
 def test_missing_folder_is_module_error(tmp_path: Path) -> None:
-    """A missing folder is a ModuleError with the folder's name in it."""
+    """A missing folder is a ModuleError with the folder's name."""
     with pytest.raises(ModuleError, match="absent"):
         parse_module(tmp_path / "absent", account_id=ACCOUNT)
 
 
 @given(st.text(min_size=1))
 def test_strings_round_trip(value: str) -> None:
-    """A literal made by the project's serializer is read back as exactly the same text, NFC applied as Terraform does."""
+    """A literal written by the renderer is parsed as the same string, with NFC normalization as in Terraform."""
     text = f'resource "aws_iam_group" "a" {{\n  name = {string(value)}\n}}\n'
     groups = parsed(main_tf=text.encode("utf-8", "replace")).access.groups
     expected = unicodedata.normalize("NFC", value.encode("utf-8", "replace").decode())
@@ -131,7 +131,7 @@ def test_strings_round_trip(value: str) -> None:
 @settings(deadline=None)
 @given(st.text(alphabet='ab1 "\\{}[]()$%#/*<-=.,\n\r?:!E\t~', max_size=60))
 def test_reader_never_raises_other_errors(text: str) -> None:
-    """Whatever a file holds, the reader ends with findings or without, never with an exception."""
+    """For any content of a file, parsing ends with or without findings, and never with an exception."""
     parsed(main_tf=text.encode())
     parsed(main_tf=f"a {{\n  b = {text}\n}}".encode())
 
@@ -141,12 +141,12 @@ def test_reader_never_raises_other_errors(text: str) -> None:
     "form", ['locals {{ a = "{}" }}', 'locals {{\n  a = "{}${{1}}"\n}}', "locals {{\n  a = <<E\n{}\nE\n}}"]
 )
 def test_long_run_of_combining_characters_is_rejected(form: str, text: str) -> None:
-    """Normalizing them takes time in the square of their number."""
+    """The time for normalizing them is quadratic in their number."""
     assert "RC903" in {finding.rule for finding in parsed(main_tf=form.format(text).encode()).findings}
 
 
 def test_ordinary_combining_characters_are_normalized() -> None:
-    """As many as any language writes on one letter."""
+    """As many combining characters as occur in any language."""
     text = 'resource "aws_iam_group" "a" {\n  name = "e\u0301' + "x" * 200 + '"\n}\n'
 
     assert [f"arn:aws:iam::{ACCOUNT}:group/\u00e9" + "x" * 200] == list(parsed(main_tf=text.encode()).access.groups)

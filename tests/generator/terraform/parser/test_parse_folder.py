@@ -1,4 +1,4 @@
-"""Every file of a module folder is read, or is a finding with a severity by its possible effect."""
+"""Every file of a module folder is parsed, or is a finding with a severity according to its possible effect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACCOUNT = "222222222222"
 MAIN = 'variable "name" {\n  default = "from-default"\n}\nresource "aws_iam_group" "a" {\n  name = var.name\n}\n'
 GROUP = 'resource "aws_iam_group" "b" {\n  name = "b"\n}\n'
 
-# What Terraform 1.11.4 made of `name = "..."` in a file of this name.
+# What Terraform 1.11.4 does with `name = "..."` in a file of this name.
 LOADED_VALUES = (
     "terraform.tfvars", "x.auto.tfvars", ".x.auto.tfvars", ".auto.tfvars", ".#x.auto.tfvars", "~x.auto.tfvars",
     " x.auto.tfvars",
@@ -28,7 +28,7 @@ LOADED_VALUES = (
 NOT_LOADED_VALUES = (
     "prod.tfvars", ".terraform.tfvars", "Terraform.tfvars", "X.AUTO.TFVARS", "prod.tfvars.json", "TERRAFORM.TFVARS.JSON",
 )  # fmt: skip
-# What Terraform 1.11.4 made of a resource in a file of this name.
+# What Terraform 1.11.4 does with a resource in a file of this name.
 LOADED_CONFIGURATION = ("x.tf", "#x.tf", "~x.tf", "x.auto.tf", " .tf")
 NOT_LOADED_CONFIGURATION = (
     ".x.tf", "x.tf~", "#x.tf#", ".tf", "x.TF", "tf", ".#x.tf", "x.tf.bak", ".x.tf.json", "x.auto.tfvars~",
@@ -48,7 +48,7 @@ NOTES_ONLY = ("LICENSE", "LICENSE.md", "CHANGELOG.md", "notes.txt", ".gitignore"
 
 
 def module(folder: Path, **files: str) -> Path:
-    """A folder with a small module, and further files by path."""
+    """A folder with a small module and additional files by path."""
     for path, content in {"main.tf": MAIN, **files}.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +65,8 @@ def names(parsed: ParsedModule) -> list[str]:
 
 
 @pytest.mark.parametrize("name", LOADED_VALUES)
-def test_values_that_terraform_loads_are_read(name: str, tmp_path: Path) -> None:
-    """A file of values counts whatever else its name looks like, and is a finding."""
+def test_tfvars_files_loaded_by_terraform_are_parsed(name: str, tmp_path: Path) -> None:
+    """Files that match Terraform's names are parsed, whatever else their names look like, and are findings."""
     parsed = parse_module(module(tmp_path, **{name: 'name = "changed"\n'}), account_id=ACCOUNT)
 
     assert ["changed"] == names(parsed)
@@ -80,8 +80,8 @@ def test_values_that_terraform_loads_are_read(name: str, tmp_path: Path) -> None
         *((name, GROUP, Severity.WARNING) for name in NOT_LOADED_CONFIGURATION),
     ],
 )
-def test_what_terraform_does_not_load_is_a_finding(name: str, content: str, severity: Severity, tmp_path: Path) -> None:
-    """It is not read. Values are an error: they count with -var-file, or on another file system."""
+def test_file_not_loaded_by_terraform_is_finding(name: str, content: str, severity: Severity, tmp_path: Path) -> None:
+    """It is not parsed. Values are an error: they could be used with -var-file, or on another file system."""
     parsed = parse_module(module(tmp_path, **{name: content}), account_id=ACCOUNT)
 
     assert ["from-default"] == names(parsed)
@@ -89,8 +89,8 @@ def test_what_terraform_does_not_load_is_a_finding(name: str, content: str, seve
 
 
 @pytest.mark.parametrize("name", LOADED_CONFIGURATION)
-def test_configuration_that_terraform_loads_is_read(name: str, tmp_path: Path) -> None:
-    """Only hidden files and backups are left out."""
+def test_configuration_loaded_by_terraform_is_parsed(name: str, tmp_path: Path) -> None:
+    """Only hidden files and backup files are skipped."""
     parsed = parse_module(module(tmp_path, **{name: GROUP}), account_id=ACCOUNT)
 
     assert ["b", "from-default"] == names(parsed)
@@ -104,16 +104,16 @@ def test_configuration_that_terraform_loads_is_read(name: str, tmp_path: Path) -
         *((Severity.NOTE, name) for name in NOTES_ONLY),
     ],
 )
-def test_any_other_file_is_a_finding(severity: Severity, name: str, tmp_path: Path) -> None:
-    """What can change what is planned, applied or tested is an error, a text is a note, the rest a warning."""
+def test_any_other_file_is_finding(severity: Severity, name: str, tmp_path: Path) -> None:
+    """A file that can affect plan, apply or test is an error, a text file is a note, and any other file is a warning."""
     parsed = parse_module(module(tmp_path, **{name: "x = 1\n"}), account_id=ACCOUNT)
 
     assert [severity] == severities(parsed)
     assert ["from-default"] == names(parsed)
 
 
-def test_later_values_win_in_terraforms_order(tmp_path: Path) -> None:
-    """terraform.tfvars, terraform.tfvars.json, then the automatic files by name, whatever they are called."""
+def test_later_tfvars_files_take_precedence(tmp_path: Path) -> None:
+    """terraform.tfvars, terraform.tfvars.json, then *.auto.tfvars and *.auto.tfvars.json by name."""
     folder = module(tmp_path, **{"terraform.tfvars": 'name = "a"\n', "terraform.tfvars.json": '{"name": "b"}'})
     assert ["b"] == names(parse_module(folder, account_id=ACCOUNT))
 
@@ -124,7 +124,7 @@ def test_later_values_win_in_terraforms_order(tmp_path: Path) -> None:
     assert ["e"] == names(parse_module(folder, account_id=ACCOUNT))
 
 
-def test_a_block_in_a_file_of_values_is_an_error(tmp_path: Path) -> None:
+def test_block_in_tfvars_file_is_error(tmp_path: Path) -> None:
     """Terraform rejects it."""
     parsed = parse_module(module(tmp_path, **{"terraform.tfvars": "x {\n}\n"}), account_id=ACCOUNT)
 
@@ -132,8 +132,8 @@ def test_a_block_in_a_file_of_values_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["../outside.tf", "main.tf", "absent.tf", "folder", "/etc/passwd"])
-def test_a_link_is_an_error_and_is_not_followed(target: str, tmp_path: Path) -> None:
-    """Terraform follows links: what is behind them can change at any time."""
+def test_symbolic_link_is_error_and_not_followed(target: str, tmp_path: Path) -> None:
+    """Terraform follows symbolic links, so that the content can change at any time."""
     (tmp_path / "outside.tf").write_text('resource "aws_iam_group" "b" {\n  name = "outside"\n}\n')
     folder = module(tmp_path / "module", **{"folder/README.md": "x"})
     (folder / "linked.tf").symlink_to(target)
@@ -144,7 +144,7 @@ def test_a_link_is_an_error_and_is_not_followed(target: str, tmp_path: Path) -> 
 
 
 def test_special_files_are_errors_and_never_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pipe and a socket named as configuration are reported without being opened."""
+    """A named pipe and a socket with names of configuration files are reported without being opened."""
     os.mkfifo(module(tmp_path) / "pipe.tf")
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -156,7 +156,7 @@ def test_special_files_are_errors_and_never_block(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("below", ["", "sub/", "tests/"])
 def test_more_than_1000_files_is_module_error(below: str, tmp_path: Path) -> None:
-    """The whole folder is an error, whichever subfolder the files are in."""
+    """The limit applies to the whole folder, including subfolders."""
     module(tmp_path, **{f"{below}x{number}.md": "" for number in range(MAXIMUM_FILES)})
 
     with pytest.raises(ModuleError, match="1,000"):
@@ -164,7 +164,7 @@ def test_more_than_1000_files_is_module_error(below: str, tmp_path: Path) -> Non
 
 
 def test_more_than_8_mib_is_module_error_before_reading(tmp_path: Path) -> None:
-    """Sizes are added up first; a sparse file of a terabyte costs nothing."""
+    """Sizes are summed first; a sparse file of a terabyte is never read."""
     module(tmp_path)
     with (tmp_path / "x.tf").open("wb") as stream:
         stream.truncate(1 << 40)
@@ -174,7 +174,7 @@ def test_more_than_8_mib_is_module_error_before_reading(tmp_path: Path) -> None:
 
 
 def test_folder_deeper_than_maximum_path_is_error(tmp_path: Path) -> None:
-    """Folders that no path can name are reported, not an exception."""
+    """Folders whose path is too long are reported without an exception."""
     module(tmp_path)
     start = Path.cwd()
     try:
@@ -218,14 +218,14 @@ HOSTILE_TESTS = {
 @pytest.mark.parametrize("place", ["x.tftest.hcl", "tests/x.tftest.hcl"])
 @pytest.mark.parametrize("name", HOSTILE_TESTS)
 def test_test_file_with_real_access_is_error(name: str, place: str, tmp_path: Path) -> None:
-    """terraform test runs what the file names."""
+    """`terraform test` runs modules and providers of the test file."""
     parsed = parse_module(module(tmp_path, **{place: HOSTILE_TESTS[name]}), account_id=ACCOUNT)
 
     assert Severity.ERROR in [finding.severity for finding in parsed.findings]
 
 
 def test_test_file_with_mocked_provider_has_no_finding(tmp_path: Path) -> None:
-    """As in the bundles."""
+    """As in the generated bundles."""
     parsed = parse_module(module(tmp_path, **{"tests/x.tftest.hcl": MOCKED}), account_id=ACCOUNT)
 
     assert {"RC907"} == {finding.rule for finding in parsed.findings}
@@ -234,8 +234,8 @@ def test_test_file_with_mocked_provider_has_no_finding(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "severity"), [("registry.terraform.io/hashicorp/aws", Severity.NOTE), ("evil.example/x/aws", Severity.ERROR)]
 )
-def test_the_provider_lock_is_read(source: str, severity: Severity, tmp_path: Path) -> None:
-    """A lock that selects someone else's provider is an error."""
+def test_dependency_lock_file_is_parsed(source: str, severity: Severity, tmp_path: Path) -> None:
+    """A lock file that selects another provider is an error."""
     text = f'provider "{source}" {{\n  version = "6.0.0"\n  hashes = ["h1:x"]\n}}\n'
     parsed = parse_module(module(tmp_path, **{".terraform.lock.hcl": text}), account_id=ACCOUNT)
 
@@ -243,7 +243,7 @@ def test_the_provider_lock_is_read(source: str, severity: Severity, tmp_path: Pa
 
 
 def test_working_files_in_own_output_folder_are_not_errors(tmp_path: Path) -> None:
-    """After init and apply: a lock, the provider, a state. The state stays a warning."""
+    """After init and apply: lock file, provider and state. The state is a warning."""
     lock = 'provider "registry.terraform.io/hashicorp/aws" {\n  version = "6.0.0"\n}\n'
     folder = module(
         tmp_path,
@@ -260,8 +260,8 @@ def test_working_files_in_own_output_folder_are_not_errors(tmp_path: Path) -> No
     assert Severity.ERROR in severities(parse_module(folder, account_id=ACCOUNT, returned=False))
 
 
-def test_bundles_modules_have_no_findings(generated: Path) -> None:
-    """The Terraform folders of all bundles, with their README and tests, read without a finding."""
+def test_terraform_modules_of_bundles_have_no_findings(generated: Path) -> None:
+    """The Terraform folders of all bundles, with README and tests."""
     bundles(generated / "accounts.yaml")
     folders = [path.parent for path in (generated / "output" / "bundles").rglob("terraform/main.tf")]
 
@@ -272,7 +272,7 @@ def test_bundles_modules_have_no_findings(generated: Path) -> None:
 
 
 def test_unreadable_folder_has_its_own_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hint for a missing permission is not to use another folder."""
+    """For a missing permission the hint is not to use another folder."""
 
     def refuse(folder: object) -> None:
         raise PermissionError(13, "Permission denied", str(folder))

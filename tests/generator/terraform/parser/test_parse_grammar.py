@@ -1,4 +1,4 @@
-"""The cached parse tables of python-hcl2's grammar: same parser, and never read from an unsafe place."""
+"""The cached parse tables of python-hcl2's grammar result in the same parser and are never read from an unsafe location."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def cache_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def built(cache_file: Path) -> Lark:
-    """A parser with new tables, which are now in the cache file."""
+    """A parser with newly built tables, which are now in the cache file."""
     return grammar.build(str(cache_file))
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty cache folder of this user, and a process that has no parser yet."""
+    """An empty cache folder of this user, and no parser in this process."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "cache" / "rolecall").mkdir(mode=0o700, parents=True)
     grammar.parser.cache_clear()
@@ -57,7 +57,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def caches(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """What `parser` passes to `build`, which does nothing here."""
+    """The cache argument that `parser` passes to `build`, which is replaced by a stub."""
     passed: list[str | None] = []
     monkeypatch.setattr(grammar, "build", lambda cache=None: passed.append(cache))
     return passed
@@ -95,7 +95,7 @@ def test_damaged_cache_is_rebuilt(content: bytes, folder: Path, cache_file: Path
 
 
 def test_second_process_loads_the_tables(folder: Path) -> None:
-    """The first process writes the cache, and one that cannot build the tables still parses."""
+    """The first process writes the cache, and a process that cannot build the tables still parses."""
     (module := folder.parent / "module").mkdir()
     (module / "main.tf").write_text('resource "aws_iam_group" "a" {\n  name = "b"\n}\n')
     script = (
@@ -136,7 +136,7 @@ class Exploit:
 
 
 def test_folder_that_others_can_use_is_not_read(folder: Path, tmp_path: Path) -> None:
-    """A pickle in a folder with permissions for others is not loaded, though Lark would load it."""
+    """A pickle in a folder with permissions for others is not loaded, although Lark would load it."""
     (folder / grammar.CACHE_NAME).write_bytes(b"hash\n" + pickle.dumps(Exploit(tmp_path / "loaded")))
     folder.chmod(0o707)
 
@@ -145,7 +145,7 @@ def test_folder_that_others_can_use_is_not_read(folder: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o707, 0o720])
-def test_folder_that_others_can_use_is_not_safe(mode: int, folder: Path, caches: list[str | None]) -> None:
+def test_folder_that_others_can_use_is_unsafe(mode: int, folder: Path, caches: list[str | None]) -> None:
     folder.chmod(mode)
 
     grammar.parser()
@@ -153,8 +153,8 @@ def test_folder_that_others_can_use_is_not_safe(mode: int, folder: Path, caches:
     assert [None] == caches
 
 
-def test_folder_above_that_others_can_write_is_not_safe(folder: Path) -> None:
-    """Whoever can write the folder above could replace the cache folder after it was checked."""
+def test_parent_folder_that_others_can_write_is_unsafe(folder: Path) -> None:
+    """Users who can write to the parent folder could replace the cache folder after the check."""
     folder.parent.chmod(0o777)
     assert user_cache_folder() is None
 
@@ -162,7 +162,7 @@ def test_folder_above_that_others_can_write_is_not_safe(folder: Path) -> None:
     assert folder == user_cache_folder()
 
 
-def test_link_in_place_of_the_folder_is_not_safe(folder: Path, tmp_path: Path) -> None:
+def test_link_in_place_of_the_folder_is_unsafe(folder: Path, tmp_path: Path) -> None:
     folder.rename(tmp_path / "other")
     folder.symlink_to(tmp_path / "other")
 
@@ -177,7 +177,7 @@ def test_link_in_place_of_the_file_is_not_read(folder: Path, caches: list[str | 
     assert [None] == caches
 
 
-def test_folder_of_another_user_is_not_safe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_of_another_user_is_unsafe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
 
     assert user_cache_folder() is None

@@ -1,4 +1,4 @@
-"""Nothing is read otherwise because it was read before: pieces of files and closed documents against the whole, anew."""
+"""Caching does not change the result: cached blocks of files and cached policy documents equal a new parse of the whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rolecall_generator.terraform.parser.values import Unresolvable
 
 GOLDEN = Path(__file__).parents[3] / "golden"
 
-# Whole blocks, halves of them, and everything that can hide or open the end of a block.
+# Complete blocks, partial blocks, and all syntax that can hide or open the end of a block.
 PIECES = (
     "a {\n}\n", 'a "b" {\n  c = "d"\n}\n', 'a "b" {\n  c = "e"\n}\n', "x = 1\n", "a = {\n  b = 1\n}\n", "a {\n", "}\n",
     "{\n", "  c = [\n", "]\n", "[\n}\n", "# }\n", "/*\n", "*/\n", "  b = <<E\n", "E\n", "a {\n  b = <<E\n}\nE\n}\n", '"\n',
@@ -42,7 +42,7 @@ def test_pieces_parse_as_the_whole_file(text: str) -> None:
 
 
 def test_pieces_of_generated_files_parse_as_the_whole_file() -> None:
-    """Every golden file has the same blocks, also with lines inserted before it."""
+    """Each golden file has the same blocks, also with lines inserted before it."""
     texts = [path.read_text("utf-8") for path in GOLDEN.rglob("*.tf")]
 
     assert texts
@@ -92,7 +92,7 @@ def said(read: object, instance: Instance) -> object:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(REPEATS), st.sampled_from(["p", "q"])), max_size=4))
 def test_cached_document_equals_uncached_document(modules: list[tuple[str, str, str]]) -> None:
-    """A document is remembered for other modules only when nothing of its own module is in it."""
+    """A document is cached for other modules only if it does not depend on its own module."""
     for action, repeat, value in modules * 2:
         for instance in instances(STATEMENT.format(action=action, repeat=repeat, value=value)):
             expected = said(evaluate_document, instance)
@@ -102,7 +102,7 @@ def test_cached_document_equals_uncached_document(modules: list[tuple[str, str, 
 
 
 def test_cached_documents_count_evaluation_steps() -> None:
-    """A module that takes too long is found whether or not its documents are remembered."""
+    """A module that exceeds the limit is found whether or not its documents are cached."""
     text = STATEMENT.format(action='"sts:AssumeRole"', repeat="", value="p")
     (instance,) = instances(text)
     before = instance.scope.budget[0]

@@ -1,6 +1,6 @@
-"""Policy documents that the provider merges out of texts, where it does something else than a reader of the texts expects.
+"""Policy documents that the provider merges from JSON strings, where the result differs from what readers may expect.
 
-What each module makes was seen in plans of Terraform 1.11.4 with provider 3.39.0.
+The results were observed in plans of Terraform 1.11.4 with provider 3.39.0.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ OWN = """\
 
 
 def document(**statement: Any) -> dict[str, Any]:
-    """A trust policy of one statement."""
+    """A trust policy with one statement."""
     principal = {"AWS": "arn:aws:iam::333333333333:root"}
     base = {"Sid": "a", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
     return {"Version": "2012-10-17", "Statement": [base | statement]}
 
 
 def merged(argument: str, body: object, more: str = "") -> ParsedModule:
-    """A role whose trust policy is merged out of a document, given through an argument, and a statement of its own."""
+    """A role whose trust policy merges a document, passed in an argument, with its own statement."""
     text = json.dumps(json.dumps(body))
     value = f"[{text}]" if argument.endswith("documents") else text
     module = (
@@ -78,15 +78,15 @@ def test_strings_in_conditions_of_merged_document_are_kept(argument: str) -> Non
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
 def test_merged_document_with_single_statement_is_unresolvable(argument: str) -> None:
-    """Provider 3.39 takes a list only."""
+    """Provider 3.39 accepts only a list."""
     body = document() | {"Statement": document()["Statement"][0]}
 
     assert ("RC901", "main.tf") in errors(merged(argument, body))
 
 
 @pytest.mark.parametrize("argument", ["source", "override"])
-def test_one_document_next_to_a_list_is_unresolvable(argument: str) -> None:
-    """Provider 3.39 lets `override_json` win over `override_policy_documents`."""
+def test_document_in_override_json_and_list_is_unresolvable(argument: str) -> None:
+    """In provider 3.39, `override_json` takes precedence over `override_policy_documents`."""
     more = f"  {argument}_json = {json.dumps(json.dumps(document()))}"
 
     assert ("RC901", "main.tf") in errors(merged(f"{argument}_policy_documents", document(), more))
@@ -115,7 +115,7 @@ def test_merged_document_has_newest_version(argument: str, own: str, other: str 
 
 
 def test_many_combining_characters_that_functions_join_are_not_normalized() -> None:
-    """Normalizing takes time in the square of their number; a string in the source has the same limit."""
+    """The time for normalizing them is quadratic in their number; strings in the source have the same limit."""
     piece = '"' + "\u0301\u0316" * 50 + '"'
     marks = f'join("", [{", ".join([piece] * 500)}])'
     module = f'resource "aws_iam_role" "r" {{\n  name = "r"\n  description = "r"\n  assume_role_policy = {marks}\n}}\n'

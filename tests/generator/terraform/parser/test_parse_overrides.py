@@ -1,6 +1,6 @@
-"""Override files and the JSON syntax, where Terraform does something else than a reader would expect.
+"""Override files and the JSON syntax, where Terraform differs from what readers may expect.
 
-What Terraform does was seen with Terraform 1.11.4; where a module is an error here, Terraform may plan or refuse it.
+Observed with Terraform 1.11.4; where a module is an error here, Terraform may plan or reject it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ DYNAMIC = """\
 
 
 def parsed(**files: str | dict[str, object]) -> ParsedModule:
-    """A module of files whose names are written with _ for the last dot."""
+    """A module of files; in the keyword arguments the last dot of a name is written as two underscores."""
     contents = {}
     for name, content in files.items():
         stem, _, ending = name.rpartition("__")
@@ -72,8 +72,8 @@ def errors(module: ParsedModule) -> set[str]:
     return {finding.rule for finding in module.findings if finding.severity is Severity.ERROR}
 
 
-def test_a_local_is_replaced_by_its_name_and_the_last_file_wins() -> None:
-    """Other locals of the block stay."""
+def test_local_is_overridden_by_name_and_last_file() -> None:
+    """Other locals of the block are kept."""
     main = 'locals {\n  name = "${local.stem}-x"\n  stem = "a"\n}\n' + GROUP
     module = parsed(
         main__tf=main, b_override__tf='locals {\n  stem = "c"\n}\n', a_override__tf='locals {\n  stem = "b"\n}\n'
@@ -83,8 +83,8 @@ def test_a_local_is_replaced_by_its_name_and_the_last_file_wins() -> None:
     assert set() == errors(module)
 
 
-def test_many_locals_in_many_blocks_are_each_replaced() -> None:
-    """One block overrides locals of several."""
+def test_locals_of_several_blocks_are_overridden() -> None:
+    """One block overrides locals of several blocks."""
     main = "".join(f'locals {{\n  a{n} = "a"\n}}\n' for n in range(50)) + 'locals {\n  name = "${local.a7}${local.a31}"\n}\n'
     module = parsed(main__tf=main + GROUP, override__tf='locals {\n  a7 = "b"\n  a31 = "c"\n}\n')
 
@@ -92,8 +92,8 @@ def test_many_locals_in_many_blocks_are_each_replaced() -> None:
 
 
 @pytest.mark.parametrize(("base", "over"), [(STATEMENT, STATEMENT), (DYNAMIC, STATEMENT), (STATEMENT, DYNAMIC)])
-def test_nested_blocks_replace_those_of_their_type(base: str, over: str) -> None:
-    """A dynamic block counts as the type that it makes, in both files."""
+def test_nested_blocks_replace_blocks_of_the_same_type(base: str, over: str) -> None:
+    """A dynamic block counts as a block of its type, in both files."""
     main = DOCUMENT % (base.replace("111111111111", "*") % (("*",) if "%s" in base else ())) + ROLE
     override = DOCUMENT % (over % (("111111111111",) if "%s" in over else ()))
     module = parsed(main__tf=main, x_override__tf=override)
@@ -102,7 +102,7 @@ def test_nested_blocks_replace_those_of_their_type(base: str, over: str) -> None
 
 
 def test_guard_in_override_file_is_ignored() -> None:
-    """Terraform rejects conditions in an overriding lifecycle: an error, and the guard of the base file is used."""
+    """Terraform rejects conditions in an overriding lifecycle block: an error, and the guard of the base file is used."""
     other = parsed(main__tf=GUARD % ACCOUNT, x_override__tf=GUARD % "999999999999")
     assert ACCOUNT == other.guard_account_id
     assert "RC906" in errors(other)
@@ -124,8 +124,8 @@ def test_guard_in_override_file_is_ignored() -> None:
         ("", 'locals {\n  name = "a"\n}\n'),
     ],
 )
-def test_an_override_that_is_not_merged_exactly_is_an_error(base: str, over: str) -> None:
-    """Terraform keeps ignored changes that an empty list seems to clear, and makes "1" of "01" by way of the first type."""
+def test_override_with_unsupported_merge_is_error(base: str, over: str) -> None:
+    """Terraform keeps ignore_changes if the override is an empty list, and converts "01" to the first type and so to "1"."""
     assert "RC906" in errors(parsed(main__tf=base, override__tf=over))
 
 
@@ -135,7 +135,7 @@ def json_group(**more: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("text", ["${1 + 1}", "$${x}", "%{ if true }a%{ endif }", "plain"])
 def test_default_in_json_is_literal(text: str) -> None:
-    """Terraform reads the defaults of variables, and values in .tfvars.json, without any scope."""
+    """Terraform evaluates defaults of variables, and values in .tfvars.json, without a scope."""
     default = parsed(main__tf_json=json_group(variable={"v": {"default": text}}))
     given = parsed(main__tf_json=json_group(variable={"v": {}}), terraform__tfvars_json={"v": text})
 
@@ -143,7 +143,7 @@ def test_default_in_json_is_literal(text: str) -> None:
 
 
 def test_other_strings_in_json_are_templates() -> None:
-    """Values, keys of objects, and those in lists."""
+    """Values, keys of objects, and elements of lists."""
     module = parsed(main__tf_json=json_group(variable={"v": {"default": "x"}}, locals={"k": {"${var.v}": ["${var.v}"]}}))
 
     assert ["x"] == groups(module)
@@ -169,11 +169,11 @@ def test_other_strings_in_json_are_templates() -> None:
     ],
 )
 def test_json_that_terraform_rejects_or_parses_differently_is_error(text: str) -> None:
-    """Repeated names at any level, values that are not JSON, halves of surrogate pairs, and too deep ones."""
+    """Duplicate keys at any level, invalid values, lone surrogates, and too deep nesting."""
     assert {"RC903", "RC905"} & errors(parsed(main__tf_json=text))
 
 
-def test_a_repeated_value_in_a_file_of_values_is_an_error() -> None:
+def test_duplicate_value_in_tfvars_file_is_error() -> None:
     """In both syntaxes."""
     module = json_group(variable={"v": {}})
 
@@ -181,8 +181,8 @@ def test_a_repeated_value_in_a_file_of_values_is_an_error() -> None:
     assert "RC903" in errors(parsed(main__tf_json=module, terraform__tfvars_json='{"v": "a", "v": "b"}'))
 
 
-def test_default_tags_of_a_provider_are_an_error_and_its_region_is_none() -> None:
-    """Default tags end up on roles and users, where conditions ask for them; they are not read."""
+def test_default_tags_are_error_and_provider_region_is_not() -> None:
+    """Default tags are added to roles and users, where conditions can check them; the parser does not support them."""
     tags = 'provider "aws" {\n  default_tags {\n    tags = { team = "admin" }\n  }\n}\n'
 
     assert "RC904" in errors(parsed(main__tf=tags))

@@ -1,6 +1,6 @@
-"""Modules in which a conversion, an order or a null decides who gets in: read as Terraform plans them, or reported.
+"""Modules in which a conversion, an order or a null decides who has access: parsed as Terraform plans them, or reported.
 
-What each module makes was checked with `terraform plan` (Terraform 1.11.4, provider 5.100.0).
+The results were verified with `terraform plan` (Terraform 1.11.4, provider 5.100.0).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EVERYONE = '"*"'
 
 
 def trust(principal: str) -> str:
-    """A trust policy as an expression; `principal` is an expression."""
+    """A trust policy as an expression; `principal` is an expression, too."""
     statement = f'{{ Effect = "Allow", Action = "sts:AssumeRole", Principal = {{ AWS = {principal} }} }}'
     return f'jsonencode({{ Version = "2012-10-17", Statement = [{statement}] }})'
 
@@ -42,7 +42,7 @@ def role(policy: str, extra: str = "") -> str:
 
 
 def decided(condition: str) -> str:
-    """A role that trusts the backend if the condition holds, else everyone."""
+    """A role that trusts the backend if the condition is true, else everyone."""
     return role(f"({condition}) ? {trust(f'{chr(34)}{BACKEND}{chr(34)}')} : {trust(chr(34) + '*' + chr(34))}")
 
 
@@ -74,7 +74,7 @@ def only_role(module: ParsedModule) -> Role:
 
 LOCALS = 'locals {\n  l = [{ a = ["x", "*"], b = 1 }]\n}\n'
 
-# What Terraform makes of each condition.
+# The value of each condition in Terraform.
 CONDITIONS: dict[str, tuple[str, bool]] = {
     # Types of variables
     'variable "v" of type string with default true': (variable("string", "true") + decided('var.v == "true"'), True),
@@ -156,7 +156,7 @@ CONDITIONS: dict[str, tuple[str, bool]] = {
 
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_access_is_evaluated_as_by_terraform(name: str) -> None:
-    """The role trusts whom Terraform would let in, without a finding that hides it."""
+    """The role trusts the principals of Terraform's plan, and has no finding."""
     text, holds = CONDITIONS[name]
     module = parsed(main__tf=text)
 
@@ -218,15 +218,15 @@ UNKNOWN: dict[str, str] = {
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_unresolvable_value_is_error_with_line(name: str) -> None:
-    """Whatever decides access and is not evaluated exactly is RC901, in its file."""
+    """A value that affects access and cannot be evaluated exactly is RC901, in its file."""
     found = errors(parsed(main__tf=UNKNOWN[name]))
 
     assert found
     assert {("RC901", "main.tf")} == set(found)
 
 
-def test_documents_are_kept_whole() -> None:
-    """Through locals, collections, conditionals and functions that do not look at the text, a document stays itself."""
+def test_documents_are_resolved_through_expressions() -> None:
+    """Locals, collections, conditionals and functions that do not change the string keep the document."""
     ways = (
         DATA,
         f'"${{{DATA}}}"',
@@ -246,7 +246,7 @@ def test_documents_are_kept_whole() -> None:
 
 
 def test_arguments_are_converted_to_the_schema() -> None:
-    """Numbers become names, strings become numbers, an empty boundary is none, and nulls are absent."""
+    """Numbers become names, strings become numbers, an empty boundary is absent, and so are nulls."""
     extra = '  max_session_duration = "7200"\n  permissions_boundary = ""\n  path = null\n  description = 5\n'
     extra += "  tags = { a = true }"
     module = parsed(main__tf=role(trust(EVERYONE), extra).replace('"r"', "12"))
@@ -262,8 +262,8 @@ def test_arguments_are_converted_to_the_schema() -> None:
     )
 
 
-def test_files_of_values_are_converted_too() -> None:
-    """A value of a file has the declared type, and a null in it takes the default of a variable that is not nullable."""
+def test_tfvars_values_are_converted() -> None:
+    """A value has the declared type, and a null is replaced by the default if the variable is not nullable."""
     text = variable("bool", "false") + variable("string", f'"{BACKEND}"', "w", "  nullable = false")
     module = parsed(
         main__tf=text + role(trust("var.w"), "  count = var.v == true ? 1 : 0"), terraform__tfvars='v = "true"\nw = null\n'
@@ -273,8 +273,8 @@ def test_files_of_values_are_converted_too() -> None:
     assert {BACKEND} == trusted(module)
 
 
-def test_types_are_read_in_the_json_syntax() -> None:
-    """There a type is code in a string."""
+def test_types_are_parsed_in_json_syntax() -> None:
+    """There, a type is an expression in a string."""
     declared = '{"variable": {"v": {"type": "list(string)", "default": [1]}, "w": {"type": "string", "default": true}}}'
     module = parsed(main__tf=decided('var.v[0] == "1" && var.w == "true"'), v__tf__json=declared)
 
@@ -293,7 +293,7 @@ DYNAMIC: dict[str, tuple[str, str, set[str]]] = {
 
 @pytest.mark.parametrize("name", DYNAMIC)
 def test_dynamic_blocks_iterate_as_terraform_does(name: str) -> None:
-    """Keys and values of the iterator, for every kind of collection."""
+    """Keys and values of the iterator, for each type of collection."""
     for_each, identifier, expected = DYNAMIC[name]
     text = f"""
 data "aws_iam_policy_document" "trust" {{
@@ -315,8 +315,8 @@ data "aws_iam_policy_document" "trust" {{
     assert expected == trusted(module)
 
 
-def test_an_iterator_hides_a_name_of_the_module() -> None:
-    """Also one as common as `local`."""
+def test_iterator_shadows_a_name_of_the_module() -> None:
+    """Also if its name is `local`."""
     text = TRUST_DATA.replace(
         "  statement {", '  dynamic "statement" {\n    for_each = ["*"]\n    iterator = local\n    content {'
     )

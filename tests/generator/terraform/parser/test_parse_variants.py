@@ -1,4 +1,4 @@
-"""One role in every way that people write it: the same Access each time, and nothing found but what is named."""
+"""One role in all common styles of Terraform code: the same Access each time, and no findings except for the listed ones."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ VARIANTS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_all_forms_of_a_role_have_the_same_access(name: str) -> None:
-    """Each variant reads as the expected Access, without an error and without a gap."""
+    """Each variant is parsed as the expected Access, without errors and without unresolvable values."""
     parsed = parse_files({file: text.encode() for file, text in VARIANTS[name].items()}, account_id=ACCOUNT)
 
     assert () == parsed.findings
@@ -273,14 +273,14 @@ def test_all_forms_of_a_role_have_the_same_access(name: str) -> None:
 
 
 def test_account_comes_from_guard_if_not_given() -> None:
-    """Without an account ID the module's own guard decides what the ARNs are."""
+    """Without an account ID, the account ID of the module's guard is used in ARNs."""
     parsed = parse_files({"main.tf": (GUARD + TRUST_DATA + role(DATA) + REST).encode()}, account_id=None)
 
     assert expected() == parsed.access.canonical()
 
 
 def test_without_account_and_guard_access_is_empty() -> None:
-    """No account, no ARNs: an error, and an empty Access instead of a wrong one."""
+    """ARNs cannot be determined: an error, and an empty Access."""
     parsed = parse_files({"main.tf": (TRUST_DATA + role(DATA) + REST).encode()}, account_id=None)
 
     assert Access() == parsed.access
@@ -288,7 +288,7 @@ def test_without_account_and_guard_access_is_empty() -> None:
 
 
 def test_postcondition_has_arn_of_existing_principal() -> None:
-    """A postcondition on a looked-up role gives its path; without one it is the root path."""
+    """A postcondition on a data source for a role gives its path; without one it is the root path."""
     text = """
 data "aws_iam_role" "stated" {
   name = "a"
@@ -314,8 +314,8 @@ resource "aws_iam_role_policy_attachment" "c" {
     assert all(found.existing for found in parsed.access.roles.values())
 
 
-def test_groups_users_and_passwords_are_read() -> None:
-    """Members, policies and passwords come back on the principals that they belong to."""
+def test_groups_users_and_passwords_are_parsed() -> None:
+    """Members, policies and passwords are those of the principals to which they belong."""
     text = """
 resource "aws_iam_group" "g" {
   name = "people"
