@@ -1,4 +1,4 @@
-"""Output formats: each kind of result has its formats, and one more is one module."""
+"""Output formats: each kind of result has its formats, and a new format is one module."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERDICT_FORMATS.add("markdown", VerdictFormat(report=report))
 
 @pytest.fixture
 def markdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder of formatters with one more module, which no source file names."""
+    """The folder of formatters with one more module, which no source file refers to."""
     (tmp_path / "formats").mkdir()
     (tmp_path / "formats" / "markdown.py").write_text(MARKDOWN)
     VERDICT_FORMATS.names()  # registers the formats that come with rolecall
