@@ -1,4 +1,4 @@
-"""`runner play` with its own sandbox: unreachable accounts, and the start and end of the sandbox."""
+"""`runner play` with its own sandbox: inconclusive accounts, and start and stop of the sandbox."""
 
 from __future__ import annotations
 
