@@ -255,7 +255,7 @@ def _operator(folder: Path) -> Any:
 
 
 def test_rehearsal_without_terraform_reports_its_backend(notes: Path) -> None:
-    """Without Terraform on PATH the modules' files are provisioned, compared and removed, and the report says so."""
+    """Without Terraform on PATH the parsed modules are provisioned, compared and removed; the report has the backend."""
     without = {"PATH": "/nonexistent"}
     done = runner("rehearse", cwd=notes, environ=without)
     machine = json.loads(runner("rehearse", "--only", "account1", "--format", "json", cwd=notes, environ=without).out)

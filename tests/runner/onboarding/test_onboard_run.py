@@ -205,7 +205,7 @@ def test_previous_external_id_does_not_count_as_apply(stage: Stage, folder: Path
 
 @pytest.mark.usefixtures("restored")
 def test_outdated_module_or_bundle_is_a_warning(stage: Stage, folder: Path) -> None:
-    """Applying it cannot end the wait, so the customer is not asked to apply it."""
+    """Applying it cannot end the wait, so the customer message does not request it."""
     stage.make_role()
     bundled(folder)
     fresh = warnings_of(stage, folder)

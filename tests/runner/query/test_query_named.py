@@ -103,7 +103,7 @@ def test_command_line_overrides_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_incomplete_query_is_error(arguments: dict[str, Any], words: str) -> None:
-    """The error says what is missing."""
+    """The error names the missing keys."""
     with pytest.raises(QueryError) as raised:
         base_query(**arguments)
 

@@ -36,7 +36,7 @@ TARGET = Target("acme", "222222222222", "aws", "arn:aws:iam::222222222222:role/r
     ],
 )
 def test_global_services_have_one_region(service: str, operation: str, partition: str, home: str | None) -> None:
-    """botocore's endpoint data says which services are global and which Region signs their requests."""
+    """botocore's endpoint data lists global services and the Region that signs their requests."""
     assert home == home_region(service, operation, partition)
 
 

@@ -50,7 +50,7 @@ def test_unknown_format_is_reported_with_the_known_ones() -> None:
 
 
 @pytest.mark.usefixtures("markdown")
-def test_a_module_in_the_folder_adds_a_format_to_the_command(notes: Path) -> None:
+def test_module_in_the_folder_adds_a_format_to_the_command(notes: Path) -> None:
     done = runner("verify", "--sandbox", "--actions", "none", "--no-drift", "--format", "markdown", cwd=notes)
 
     assert 0 == done.code, done.err

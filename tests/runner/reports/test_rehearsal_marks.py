@@ -64,7 +64,7 @@ def test_every_verify_report_is_marked_as_rehearsal(rehearsal: bool) -> None:
 
 @pytest.mark.parametrize("rehearsal", [True, False])
 def test_query_rows_are_marked(rehearsal: bool) -> None:
-    """JSONL and CSV have a column, and the summary says so; rows of AWS have no such column."""
+    """JSONL and CSV have a column, and the summary has a mark; rows of AWS have no such column."""
     place = RegionResult("us-east-1", Reason.OK, "2026-11-24T12:00:00+00:00", ({"name": "a"},))
     answer = QueryResult("account1", "222222222222", (place,), rehearsal=rehearsal)
     lines, csv, count = io.StringIO(), io.StringIO(), Count()

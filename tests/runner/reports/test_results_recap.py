@@ -98,7 +98,7 @@ def test_more_than_fifty_accounts_omit_ok_ones() -> None:
 
 
 def test_explanations_are_limited_to_fifty() -> None:
-    """Further failed accounts have their line, and the recap says where the rest is."""
+    """Further failed accounts have their line, and the recap refers to the report with the rest."""
     text = recap(many(60, 60))
 
     assert (60, EXPLAINED) == (len(lines(text)), text.count("likely cause:"))

@@ -106,7 +106,7 @@ def first_cause(step: Step, message: str) -> Verdict:
         (Step.GRANTED, "because no service control policy allows the s3:GetObject action", "organization-policy"),
     ],
 )
-def test_a_named_policy_is_the_only_cause(step: Step, words: str, cause: str) -> None:
+def test_named_policy_is_the_only_cause(step: Step, words: str, cause: str) -> None:
     """No further call is made, and neither a missing role nor the external ID is a candidate."""
     found = first_cause(step, (ASSUME if step is Step.ASSUME else CALL) + words)
 

@@ -253,7 +253,7 @@ def test_account_root_with_principal_arn_condition_is_ok(world: World) -> None:
 
 
 def test_invalid_vendor_credentials_are_inconclusive(world: World) -> None:
-    """An access key that AWS does not recognize says nothing about the customer."""
+    """An access key that AWS does not recognize is not an error of the customer."""
     invalid_credentials(world)
     verdict = world.verdict()
 

@@ -194,7 +194,7 @@ def test_unreadable_extra_policy_is_wider_access() -> None:
     assert Mark.FAILED == mark_drift(reading, drift)[0]
 
 
-def test_a_throttled_read_is_inconclusive() -> None:
+def test_throttled_read_is_inconclusive() -> None:
     """A part whose read was throttled is neither matching nor denied."""
     reading = RoleReading(
         "vendor", settings(document(TRUST)), NotCheckable("iam:ListRolePolicies", "Throttling"), frozenset()

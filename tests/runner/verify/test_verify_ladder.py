@@ -39,7 +39,7 @@ def test_role_without_external_id_condition_fails(world: World) -> None:
 
 
 def test_wrong_ids_are_not_tried_when_right_id_is_refused(world: World) -> None:
-    """Their refusals would say nothing about the external ID condition."""
+    """Their refusals would not prove the external ID condition."""
     verdict = world.verdict()
 
     assert (Mark.FAILED, *[Mark.SKIPPED] * 5) == tuple(marks(verdict)[step] for step in LADDER)

@@ -119,7 +119,7 @@ def test_permissions_boundary_of_backend_role_is_diagnosed() -> None:
 
 
 def test_endpoint_without_listener_is_unreachable() -> None:
-    """A failed connection says nothing about the customer."""
+    """A failed connection is not an error of the customer."""
     with worlds() as (rig, clients):
         world = world_of(rig, clients)
         dead = Clients(ClientSettings(endpoint_url="http://127.0.0.1:9", max_attempts=1, connect_seconds=1))

@@ -16,7 +16,7 @@ CALL = SafeCall("cur:DescribeReportDefinitions", "cur", "DescribeReportDefinitio
 
 
 def test_granted_action_is_skipped_with_reason() -> None:
-    """The check says what the sandbox lacks, and the verdict counts the action separately."""
+    """The reason is what the sandbox lacks, and the verdict counts the action separately."""
     failure = Failure(Status.SKIPPED, "SandboxUnsupported", SAID)
     assert ProbeVerdict.NOT_OFFERED is verdict_of_failure(failure)
     for make in (_granted_check, _outside_check):
