@@ -1,4 +1,4 @@
-"""Programs run as an account: they see the session and nothing of the caller."""
+"""Programs run as an account: their environment has the session and nothing of the caller."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CALLERS = {
 }
 
 
-def test_the_program_acts_as_the_account_alone() -> None:
-    """The caller's profile, role and container go, the network's settings stay, and the instance's role is out of reach."""
+def test_program_has_only_credentials_of_the_account() -> None:
+    """The caller's profile, role and container credentials are removed, network settings are kept, and IMDS is disabled."""
     made = environment_for(SESSION, "eu-west-1", name="account1", environ=CALLERS)
 
     assert {
@@ -42,8 +42,8 @@ def test_the_program_acts_as_the_account_alone() -> None:
     } == made
 
 
-def test_a_program_gets_the_environment_and_its_exit_code_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
-    """The program runs in this terminal; a signal becomes 128 and its number."""
+def test_program_gets_environment_and_exit_code_is_returned(capfd: pytest.CaptureFixture[str]) -> None:
+    """A signal becomes 128 plus its number."""
     made = environment_for(SESSION, "eu-west-1", name="a", endpoint_url="http://127.0.0.1:1", environ=CALLERS)
     show = "import json, os; print(json.dumps(os.environ.get('AWS_ENDPOINT_URL'))); raise SystemExit(3)"
 
@@ -52,12 +52,12 @@ def test_a_program_gets_the_environment_and_its_exit_code_comes_back(capfd: pyte
     assert 137 == run_as([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], made)
 
 
-def test_a_program_that_is_not_there_is_an_error() -> None:
-    """The error names the program, and no secret."""
+def test_missing_program_is_error() -> None:
+    """The error names the program and contains no secret."""
     with pytest.raises(ToolError, match="no-such-program cannot be started"):
         run_as(["no-such-program"], {"PATH": "/nonexistent"})
 
 
-def test_the_shell_is_the_persons_own() -> None:
-    """SHELL says which; without it the plain one."""
+def test_shell_is_that_of_the_user() -> None:
+    """From SHELL, or the default one."""
     assert ("/bin/zsh", "/bin/sh") == (login_shell({"SHELL": "/bin/zsh"}), login_shell({}))

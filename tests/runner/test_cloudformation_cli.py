@@ -1,4 +1,4 @@
-"""The commands of the CloudFormation README, run by a real shell with the real AWS CLI."""
+"""The commands of the CloudFormation README, run in a shell with the AWS CLI."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PEOPLE = next(m for m in handed_over(manifest_of(switch_roles=[SWITCH_ROLE])) if
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliShell[Emulator]]:
     with (
         running(tmp_path_factory.mktemp("ministack")) as emulator,
-        tempfile.TemporaryDirectory() as folder,  # short: a socket is in it
+        tempfile.TemporaryDirectory() as folder,  # short, since it contains a socket
         shell(emulator, Path(folder)) as terminal,
     ):
         yield terminal
@@ -51,15 +51,15 @@ def commands(readme: str, heading: str) -> str:
 
 
 def files(module: Module, cli: CliShell[Emulator]) -> str:
-    """Put the template where the commands look for it; the README."""
+    """Copy the template to the folder of the commands; returns the README."""
     made = cloudformation_form(handover(module))
     (cli.folder / "template.json").write_bytes(made["cloudformation/template.json"])
     return made["cloudformation/README.md"].decode()
 
 
 @pytest.mark.parametrize("module", [CUSTOMER, PEOPLE], ids=["role", "people"])
-def test_the_readmes_commands_deploy_and_remove(cli: CliShell[Emulator], module: Module) -> None:
-    """A second deployment changes nothing, the outputs are shown, and the last command leaves what existed before."""
+def test_readme_commands_deploy_and_delete(cli: CliShell[Emulator], module: Module) -> None:
+    """A second deployment changes nothing, the outputs are printed, and the last command keeps what existed before."""
     if shutil.which("bash") is None:
         pytest.skip("the README's `read -s` is for bash and zsh")
     cli.rig.reset()
@@ -72,7 +72,7 @@ def test_the_readmes_commands_deploy_and_remove(cli: CliShell[Emulator], module:
 
     for attempt in range(2):
         if attempt:
-            time.sleep(1.1)  # the AWS CLI names a change set after the second
+            time.sleep(1.1)  # the AWS CLI names a change set after the current second
         done = cli.run(script, account_id=account_id, answers=f"{PASSWORD}\n")
         assert 0 == done.returncode, done.stderr
         wanted = as_cloudformation_says(module.access)
@@ -86,8 +86,8 @@ def test_the_readmes_commands_deploy_and_remove(cli: CliShell[Emulator], module:
     assert before == cli.rig.access(account_id)
 
 
-def test_in_another_account_the_command_fails_and_creates_nothing(cli: CliShell[Emulator]) -> None:
-    """The template's own message reaches whoever deploys."""
+def test_command_in_another_account_fails_and_creates_nothing(cli: CliShell[Emulator]) -> None:
+    """The output has the message of the template."""
     cli.rig.reset()
     readme = files(CUSTOMER, cli)
     script = f"cd {cli.folder}\n{commands(readme, 'On the command line')}".encode()

@@ -1,4 +1,4 @@
-"""CloudFormation templates deployed by an emulator: IAM holds the module's access, and a deleted stack leaves nothing."""
+"""CloudFormation templates in an emulator: IAM has the module's access, and a deleted stack leaves no resources."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def emulator(server: Emulator) -> Emulator:
 
 
 def changes(emulator: Emulator, module: Module, before: Access | None = None) -> tuple[Change, ...]:
-    """How the account differs from what it had before with the module's access on top."""
+    """The differences between the account and its initial state plus the module's access."""
     wanted = as_cloudformation_says(module.access)
     return account_differences(before or Access(), [wanted], emulator.access(module.account.account_id))
 
 
 def deployable(*, users: tuple[str, ...] = ("ann", "bob"), **role_changes: Any) -> Module:
-    """One of each kind that the emulator has, with every property that it keeps; `role_changes` are fields of the role."""
+    """One of each kind that the emulator supports, with every supported property; `role_changes` are fields of the role."""
     access = everything(existing=False)
     (role,) = access.roles.values()
     ann = replace(access.users[f"{ARN}:user/x/ann"], groups=frozenset({f"{ARN}:group/people"}), boundary=None)
@@ -87,7 +87,7 @@ def deployable(*, users: tuple[str, ...] = ("ann", "bob"), **role_changes: Any) 
 
 @pytest.fixture
 def existing(emulator: Emulator) -> Access:
-    """A group and a user that exist before the stack, each with a policy of its own."""
+    """A group and a user that exist before the stack, each with a policy."""
     iam = emulator.client(ACCOUNT)
     iam.create_group(GroupName="people")
     iam.put_group_policy(GroupName="people", PolicyName="own", PolicyDocument=json.dumps(READ.to_json()))
@@ -97,15 +97,15 @@ def existing(emulator: Emulator) -> Access:
 
 
 def test_every_role_template_of_the_examples_is_supported() -> None:
-    """Only the module that creates a group is left to the other checks."""
+    """Only the module that creates a group is excluded."""
     left_out = [path for path, module in EXAMPLES.items() if not supported(template_of(module))]
 
     assert ["switch-roles/reena-in-sumesh/trusted"] == left_out
 
 
 @pytest.mark.parametrize("path", sorted(path for path, module in EXAMPLES.items() if supported(template_of(module))))
-def test_stack_creates_the_modules_access_and_deletes_it(emulator: Emulator, path: str) -> None:
-    """For the roles of both flows: IAM read back is the module's access."""
+def test_stack_creates_and_deletes_access_of_module(emulator: Emulator, path: str) -> None:
+    """For the roles of both flows, read back from IAM."""
     module = EXAMPLES[path]
     account_id = module.account.account_id
 
@@ -116,8 +116,8 @@ def test_stack_creates_the_modules_access_and_deletes_it(emulator: Emulator, pat
     assert Access() == emulator.access(account_id)
 
 
-def test_stack_adds_people_to_an_existing_group(emulator: Emulator) -> None:
-    """A switch role whose group exists: policies, users and first passwords are created, the group stays."""
+def test_stack_adds_users_to_existing_group(emulator: Emulator) -> None:
+    """For a switch role with an existing group, policies, users and initial passwords are created, and the group is kept."""
     switch_role = {
         "name": "ops",
         "trusting": {"name": "work", "account_id": OTHER_ACCOUNT},
@@ -139,16 +139,16 @@ def test_stack_adds_people_to_an_existing_group(emulator: Emulator) -> None:
     assert before == emulator.access(ACCOUNT)
 
 
-def test_outputs_are_what_the_customer_sends_back(emulator: Emulator) -> None:
-    """The role's ARN comes from the role that was created."""
+def test_outputs_have_values_for_the_vendor(emulator: Emulator) -> None:
+    """The role ARN is that of the created role."""
     stack = emulator.deploy(ACCOUNT, template_of(CUSTOMER))
 
     expected = {"RoleArn": f"{ARN}:role/role1", "ExternalId": "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"}
     assert expected == outputs(stack)
 
 
-def test_in_another_account_nothing_is_created(emulator: Emulator) -> None:
-    """The rule fails before anything is created and names the template's account."""
+def test_nothing_is_created_in_another_account(emulator: Emulator) -> None:
+    """The rule fails first and names the account of the template."""
     with pytest.raises(ClientError, match=rf"{ACCOUNT} \(account1\)"):
         emulator.deploy(OTHER_ACCOUNT, template_of(CUSTOMER))
 
@@ -156,8 +156,8 @@ def test_in_another_account_nothing_is_created(emulator: Emulator) -> None:
     assert [] == emulator.client(OTHER_ACCOUNT, "cloudformation").describe_stacks()["Stacks"]
 
 
-def test_stack_set_guard_of_the_readme_admits_the_listed_accounts(emulator: Emulator) -> None:
-    """The `Assert` that the README gives for StackSets admits the accounts of its list and no other."""
+def test_documented_stack_set_rule_allows_listed_accounts(emulator: Emulator) -> None:
+    """The `Assert` in the README for StackSets allows only the accounts in its list."""
     readme = cloudformation_form(handover(CUSTOMER))["cloudformation/README.md"].decode()
     (guard,) = re.findall(r'^   `(\{"Fn::Contains".*\})`\.$', readme, flags=re.MULTILINE)
     template = json.loads(template_of(CUSTOMER))
@@ -172,8 +172,8 @@ def test_stack_set_guard_of_the_readme_admits_the_listed_accounts(emulator: Emul
     assert "ValidationError" == caught.value.response["Error"]["Code"]
 
 
-def test_hostile_texts_arrive_unchanged_and_existing_principals_stay(emulator: Emulator, existing: Access) -> None:
-    """Inline and attached policies, passwords and texts; deleting the stack leaves what existed before."""
+def test_special_characters_are_preserved_and_existing_principals_kept(emulator: Emulator, existing: Access) -> None:
+    """In inline and attached policies and passwords; deleting the stack keeps what existed before."""
     module = deployable()
 
     assert "CREATE_COMPLETE" == emulator.deploy(ACCOUNT, template_of(module))["StackStatus"]
@@ -184,7 +184,7 @@ def test_hostile_texts_arrive_unchanged_and_existing_principals_stay(emulator: E
 
 
 @pytest.mark.usefixtures("existing")
-def test_first_password_is_not_shown(emulator: Emulator) -> None:
+def test_initial_password_is_not_shown(emulator: Emulator) -> None:
     """The parameter is NoEcho: neither the stack nor its resources show the password."""
     stack = emulator.deploy(ACCOUNT, template_of(deployable(users=("ann",))))
     resources = emulator.client(ACCOUNT, "cloudformation").describe_stack_resources(StackName=STACK)
@@ -194,8 +194,8 @@ def test_first_password_is_not_shown(emulator: Emulator) -> None:
 
 
 @pytest.mark.usefixtures("existing")
-def test_a_name_that_is_taken_rolls_the_whole_stack_back(emulator: Emulator) -> None:
-    """What was created before the failure is deleted again, and the user that has the name stays as it was."""
+def test_name_conflict_rolls_back_the_stack(emulator: Emulator) -> None:
+    """Resources created before the failure are deleted, and the existing user is unchanged."""
     iam = emulator.client(ACCOUNT)
     iam.create_user(UserName="ann")
     before = emulator.access(ACCOUNT)
@@ -215,7 +215,7 @@ UPDATES: dict[str, Module] = {
 
 @pytest.mark.parametrize("module", UPDATES.values(), ids=UPDATES)
 def test_update_changes_the_role_in_place(emulator: Emulator, existing: Access, module: Module) -> None:
-    """The access becomes that of the new version; the role keeps its id, so whoever trusts it still does."""
+    """The access becomes that of the new version; the role keeps its unique ID, so roles that trust it still do."""
     iam = emulator.client(ACCOUNT)
     name = next(iter(module.access.roles)).rpartition("/")[2]
     emulator.deploy(ACCOUNT, template_of(deployable()))
@@ -226,8 +226,8 @@ def test_update_changes_the_role_in_place(emulator: Emulator, existing: Access, 
     assert role_id == iam.get_role(RoleName=name)["Role"]["RoleId"]
 
 
-def test_update_gives_a_managed_policy_a_new_version(emulator: Emulator, existing: Access) -> None:
-    """The policy's ARN and its attachments stay."""
+def test_update_creates_new_version_of_managed_policy(emulator: Emulator, existing: Access) -> None:
+    """The policy's ARN and its attachments are kept."""
     access = deployable().access
     (policy,) = access.policies.values()
     module = module_of(replace(access, policies={policy.arn: replace(policy, document=WRITE)}))
@@ -238,8 +238,8 @@ def test_update_gives_a_managed_policy_a_new_version(emulator: Emulator, existin
 
 
 @pytest.mark.slow
-def test_any_manifests_stack_is_the_modules_access(server: Emulator) -> None:
-    """Generated names, descriptions, tags, paths and policies: what is complete is the module's access and is deletable."""
+def test_stack_of_any_manifest_has_access_of_module(server: Emulator) -> None:
+    """For generated names, descriptions, tags, paths and policies; a complete stack can be deleted."""
     seen: Counter[str] = Counter()
 
     @settings(
@@ -261,7 +261,7 @@ def test_any_manifests_stack_is_the_modules_access(server: Emulator) -> None:
 
 
 def deploy_and_delete(server: Emulator, module: Module, text: str) -> str:
-    """Check the account's access after the stack's creation and after its deletion; the status of the creation."""
+    """Check the account's access after creation and after deletion of the stack; returns the status of the creation."""
     server.reset()
     account_id = module.account.account_id
     iam = server.client(account_id)

@@ -1,4 +1,4 @@
-"""Console links: built as AWS documents it, without a secret in what a person sees but the sign-in token."""
+"""Console links: built as documented by AWS, with the sign-in token as the only secret."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def answering(status: int, body: bytes, asked: list[str]) -> Callable[[str], tup
     return fetch
 
 
-def test_the_link_signs_in_with_the_token_that_the_session_was_given() -> None:
-    """The session goes to the federation page alone; the link holds the token and where to go."""
+def test_link_has_sign_in_token_of_the_session() -> None:
+    """The session is sent only to the federation endpoint; the link has the token and the destination."""
     asked: list[str] = []
     link = console_url(SESSION, partition="aws", fetch=answering(200, b'{"SigninToken": "tok&en"}', asked))
     sent = parse_qs(urlsplit(asked[0]).query)
@@ -51,8 +51,8 @@ def test_the_link_signs_in_with_the_token_that_the_session_was_given() -> None:
         ("aws-cn", "signin.amazonaws.cn", "https://console.amazonaws.cn/"),
     ],
 )
-def test_each_partition_has_its_own_pages(partition: str, host: str, home: str) -> None:
-    """GovCloud and China sign in on hosts of their own."""
+def test_each_partition_has_its_own_endpoints(partition: str, host: str, home: str) -> None:
+    """GovCloud and China have separate hosts."""
     link = urlsplit(console_url(SESSION, partition=partition, fetch=answering(200, b'{"SigninToken": "t"}', [])))
 
     assert (host, [home]) == (link.netloc, parse_qs(link.query)["Destination"])
@@ -61,8 +61,8 @@ def test_each_partition_has_its_own_pages(partition: str, host: str, home: str) 
 @pytest.mark.parametrize(
     ("status", "body"), [(400, b"<html>"), (200, b"<html>"), (200, b"[]"), (200, b'{"Other": 1}'), (200, b"\xff")]
 )
-def test_a_refusal_is_an_error_without_secrets(status: int, body: bytes) -> None:
-    """Whatever the page answers, the error says so and holds nothing of the session."""
+def test_refusal_is_error_without_secrets(status: int, body: bytes) -> None:
+    """For any reply of the endpoint."""
     with pytest.raises(CallerError) as refused:
         console_url(SESSION, partition="aws", fetch=answering(status, body, []))
 
@@ -70,8 +70,8 @@ def test_a_refusal_is_an_error_without_secrets(status: int, body: bytes) -> None
     assert refused.value.__cause__ is None
 
 
-def test_a_partition_without_a_page_and_a_dead_network_are_errors() -> None:
-    """Where there is no federation page, nothing is sent; a failing network is said by its kind alone."""
+def test_missing_endpoint_and_network_failure_are_errors() -> None:
+    """Without a federation endpoint nothing is sent; a network error is reported only by its type."""
 
     def dead(_address: str) -> tuple[int, bytes]:
         raise OSError("cannot reach https://host/?Session=very-secret")

@@ -1,4 +1,4 @@
-"""No secret gets through `redact`, in whatever form AWS, botocore or Python writes it."""
+"""`redact` hides secrets in every format of AWS, botocore and Python."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ FORMS = [
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("secret", [FORTY_CHARACTERS, LONG_TEXT], ids=["secret", "token"])
-def test_a_secret_is_hidden_in_every_form(form: str, secret: str) -> None:
-    """JSON, XML, reprs, headers, URLs, profiles and plain text: the secret is gone."""
+def test_secret_is_redacted_in_every_format(form: str, secret: str) -> None:
+    """JSON, XML, reprs, headers, URLs, profiles and plain strings."""
     assert secret not in redact(form.format(secret))
 
 
 @given(st.text(alphabet=string.ascii_letters + string.digits + "+/", min_size=1, max_size=60))
-def test_whatever_follows_a_secrets_name_is_hidden(value: str) -> None:
-    """After the name of a secret its form does not matter."""
+def test_any_value_after_name_of_secret_is_redacted(value: str) -> None:
+    """In any format."""
     assert "SecretAccessKey: (hidden);" == redact(f"SecretAccessKey: {value};")
 
 
-def test_of_an_access_key_id_the_end_stays() -> None:
-    """People need to tell keys apart; the id alone signs nothing."""
+def test_end_of_access_key_id_is_kept() -> None:
+    """It identifies the key, and the ID is not enough to sign."""
     assert "key ASIA...CDEF is not valid" == redact("key ASIAIOSFODNN7EXACDEF is not valid")
 
 
@@ -56,13 +56,13 @@ def test_of_an_access_key_id_the_end_stays() -> None:
         "external id 0f0c7c0e-7d1e-4f0e-9d3c-2f1b5f6d7e8a",
     ],
 )
-def test_what_people_need_stays(text: str) -> None:
-    """ARNs, unique ids, session names and external ids are no secrets."""
+def test_identifiers_are_not_redacted(text: str) -> None:
+    """ARNs, unique IDs, session names and external IDs are not secrets."""
     assert text == redact(text)
 
 
-def test_log_lines_and_their_tracebacks_are_redacted() -> None:
-    """The filter works on arguments and exceptions, not on the format string alone."""
+def test_log_records_and_tracebacks_are_redacted() -> None:
+    """The filter covers arguments and exceptions, not only the format string."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.addFilter(RedactingFilter())

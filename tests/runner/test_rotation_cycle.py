@@ -1,4 +1,4 @@
-"""A rotation from its start to its end, with the real commands and the real SDK in the sandbox: nothing stops meanwhile."""
+"""A complete rotation with the real commands and boto3 in the sandbox: access is never interrupted."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PLAY = "- hosts: account1\n  tasks:\n    - query: {service: sts, operation: get_
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A sandbox with the notes' accounts, all of which have applied their modules."""
+    """A sandbox with the example accounts, all of which have applied their modules."""
     with staged(NOTES, tmp_path_factory.mktemp("fleet")) as found:
         yield found
 
 
 @pytest.fixture
 def stage(shared: Stage) -> Stage:
-    """The notes' manifest as it was, written and applied; nothing is known yet."""
+    """The original manifest of the examples, written and applied, with an empty status."""
     (shared.folder / "accounts.yaml").write_bytes(NOTES.read_bytes())
     for path in (shared.folder / "output").glob("*status*.json"):
         path.unlink()
@@ -40,7 +40,7 @@ def stage(shared: Stage) -> Stage:
 
 
 def applied(stage: Stage) -> None:
-    """The customer applies the module as it is written now: its role gets that trust policy."""
+    """Apply the current module for the customer: its role gets that trust policy."""
     parsed = parse_module(stage.folder / "output" / "customers" / "account1", account_id=ACCOUNT)
     trust = next(role.trust for role in parsed.access.roles.values())
     assert trust is not None
@@ -50,13 +50,13 @@ def applied(stage: Stage) -> None:
 
 
 def customer_of(folder: Path) -> Customer:
-    """account1 as the folder's manifest has it."""
+    """account1 in the folder's manifest."""
     manifest = load_manifest(folder / "accounts.yaml").manifest
     return next(customer for customer in manifest.customers if customer.name == "account1")
 
 
 def rotate(stage: Stage, *options: str) -> Ended:
-    """A step of the rotation, and the modules that follow from it."""
+    """Run a step of the rotation and generate the modules."""
     done = gen("customer", "rotate-external-id", "account1", "--yes", *options, cwd=stage.folder, environ=stage.environ)
     written = gen("terraform", "--no-check", cwd=stage.folder)
     assert 0 == written.code, written.err
@@ -68,7 +68,7 @@ def verify(stage: Stage, *options: str) -> Ended:
 
 
 def works(stage: Stage) -> bool:
-    """Whether daily work goes on: a query, a play, and a program run as the customer's role."""
+    """Whether a query, a play, and a program run as the customer's role all succeed."""
     (stage.folder / "play.yaml").write_text(PLAY, "utf-8")
     query = runner("query", "sts", "get-caller-identity", "--limit", "account1", cwd=stage.folder, environ=stage.environ)
     play = runner("play", "play.yaml", cwd=stage.folder, environ=stage.environ)
@@ -76,8 +76,8 @@ def works(stage: Stage) -> bool:
     return (query.code, play.code, shell.code) == (0, 0, 0)
 
 
-def test_a_whole_rotation(stage: Stage) -> None:
-    """Start, apply, finish, apply: daily work goes on all the time, and each roll call says how far it is."""
+def test_complete_rotation(stage: Stage) -> None:
+    """Start, apply, finish, apply: access works in every state, and each verify run reports it."""
     old = customer_of(stage.folder).external_id
 
     assert 0 == rotate(stage, "--external-id", NEW).code
@@ -110,8 +110,8 @@ def test_a_whole_rotation(stage: Stage) -> None:
     )
 
 
-def test_a_customer_that_goes_back_to_the_old_module_cannot_be_finished(stage: Stage) -> None:
-    """The latest roll call counts: the new id was seen once, and is not taken any more."""
+def test_rotation_cannot_finish_after_customer_reverts(stage: Stage) -> None:
+    """The latest verify run counts: the new ID was accepted once and is now refused."""
     old_trust = (stage.folder / "output" / "customers" / "account1" / "main.tf").read_text("utf-8")
     rotate(stage, "--external-id", NEW)
     applied(stage)
@@ -127,8 +127,8 @@ def test_a_customer_that_goes_back_to_the_old_module_cannot_be_finished(stage: S
     assert (1, True) == (done.code, "not known to accept its new external ID" in done.err)
 
 
-def test_an_aborted_rotation_goes_back_and_retires_the_new_id(stage: Stage) -> None:
-    """The old id counts again; a customer that had applied must apply once more, until then the roll call says so."""
+def test_aborted_rotation_restores_old_id_and_retires_new_one(stage: Stage) -> None:
+    """A customer that had applied the new module must apply again, and verify runs report it until then."""
     old = customer_of(stage.folder).external_id
     rotate(stage, "--external-id", NEW)
     applied(stage)
@@ -141,8 +141,8 @@ def test_an_aborted_rotation_goes_back_and_retires_the_new_id(stage: Stage) -> N
     assert 0 == verify(stage).code
 
 
-def test_a_forced_end_warns_and_is_done(stage: Stage) -> None:
-    """`--force` ends what was never seen; the warning says what it may cost."""
+def test_forced_finish_warns(stage: Stage) -> None:
+    """`--force` finishes a rotation whose new ID was never accepted; the warning has the consequences."""
     rotate(stage, "--external-id", NEW)
     done = rotate(stage, "--finish", "--force")
 

@@ -1,4 +1,4 @@
-"""Options, YAML keys, API arguments and run records are the fields of one specification each."""
+"""Options, YAML keys, API arguments and run records are the fields of one specification class each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def names(kind: type) -> set[str]:
 
 
 def helps(command: Any) -> dict[str, tuple[str, Any]]:
-    """Help text and default of every parameter of a command."""
+    """Help string and default of every parameter of a command."""
     hints = get_type_hints(command, include_extras=True)
     return {
         name: (get_args(hints[name])[1].help, parameter.default)
@@ -70,7 +70,7 @@ def helps(command: Any) -> dict[str, tuple[str, Any]]:
 def test_options_have_help_and_default_of_their_field(
     command: Any, kind: type, parameters: set[str] | dict[str, str]
 ) -> None:
-    """A default of the command line is that of the specification, None where an option leaves it as it is."""
+    """The default of an option is that of the field, or None if the option is optional."""
     named = parameters if isinstance(parameters, dict) else {name: name for name in parameters}
     defaults = {each.name: each.default for each in fields(kind)}
     found = helps(command)
@@ -79,8 +79,8 @@ def test_options_have_help_and_default_of_their_field(
     assert all(found[name][1] in {None, defaults[field]} for name, field in named.items())
 
 
-def test_a_query_has_one_set_of_keys() -> None:
-    """Query files, plays, and the Python API have keys of the specification and no others."""
+def test_query_keys_are_the_same_in_every_interface() -> None:
+    """Query files, plays, and the Python API have only fields of the specification."""
     api = set(inspect.signature(Fleet.query).parameters) - {"self", "allow_write"}
 
     assert set(FILE_KEYS) == names(QuerySpec) - PER_RUN
@@ -89,8 +89,7 @@ def test_a_query_has_one_set_of_keys() -> None:
     assert set(VERIFY_KEYS) < names(VerifySpec)
 
 
-def test_a_record_has_the_fields_of_its_specification() -> None:
-    """What a run record keeps of a query is the query, field by field."""
+def test_record_has_fields_of_its_specification() -> None:
     spec = validate_query(USERS)
     body = json.loads(to_record(spec, check_reads(spec), Selection("acme")))
 
@@ -100,7 +99,7 @@ def test_a_record_has_the_fields_of_its_specification() -> None:
 
 
 def test_records_of_earlier_versions_are_read() -> None:
-    """`for_each` was `follow_ups`; `actions` of a verify run were two flags."""
+    """`for_each` was `follow_ups`; `actions` of a verify run was two flags."""
     spec = validate_query(USERS)
     body = json.loads(to_record(spec, check_reads(spec), Selection("acme", 5)))
     body["settings"]["follow_ups"] = body["settings"].pop("for_each")
@@ -115,8 +114,8 @@ def test_records_of_earlier_versions_are_read() -> None:
         assert (Selection(), VerifySpec(actions, drift=False)) == options_from_record(replace(RECORD, options=what))  # type: ignore[arg-type]
 
 
-def test_a_verify_record_with_unknown_options_is_refused() -> None:
-    """A run of which not all options are understood is not resumed with other ones."""
+def test_verify_record_with_unknown_options_is_refused() -> None:
+    """The run would be resumed with other options."""
     what = json.dumps({"selection": {}, "options": {"actions": "none", "depth": 2}})
 
     with pytest.raises(JournalError):
@@ -136,16 +135,16 @@ def test_a_verify_record_with_unknown_options_is_refused() -> None:
         ({"fitler": 1, "limit": 0}, ["fitler"]),
     ],
 )
-def test_wrong_values_are_reported_by_key(values: dict[str, Any], keys: list[str]) -> None:
-    """Every key with a wrong value or name is in the error."""
+def test_invalid_values_are_reported_by_key(values: dict[str, Any], keys: list[str]) -> None:
+    """The error has every key with an invalid value or name."""
     with pytest.raises(SpecificationError) as raised:
         build(QuerySpec, {"service": "iam", "operation": "list_users", **values})
 
     assert keys == [key for key, _ in raised.value.problems]
 
 
-def test_a_new_select_drops_the_columns_of_the_old_one() -> None:
-    """Parameters are merged; None leaves a setting as it is."""
+def test_new_select_drops_columns_of_old_one() -> None:
+    """Parameters are merged; None keeps a setting."""
     base = QuerySpec("ec2", "describe_vpcs", {"a": 1}, select="x", columns=("a",), limit=3)
 
     found = override(base, select="y", parameters={"b": 2}, limit=None, regions="eu-west-1,us-east-1")
@@ -154,14 +153,14 @@ def test_a_new_select_drops_the_columns_of_the_old_one() -> None:
 
 
 @pytest.mark.parametrize("key", sorted(PER_RUN))
-def test_a_query_file_cannot_set_what_belongs_to_a_run(key: str) -> None:
-    """Whoever runs a query decides whether sensitive values are shown."""
+def test_query_file_cannot_set_options_of_the_run(key: str) -> None:
+    """For example whether sensitive values are shown."""
     with pytest.raises(Exception, match=key):
         read_query(f"name: x\nservice: iam\noperation: list_users\n{key}: 1\n", "x.yaml")
 
 
-def test_an_engine_registers_itself() -> None:
-    """One definition and one call make an engine available to the command line and the Python API."""
+def test_registered_engine_is_available() -> None:
+    """To the command line and the Python API, with one definition and one call."""
 
     def backwards(task: Task, targets: Iterable[Target], settings: EngineSettings, runtime: Runtime) -> Iterator[Result]:
         del settings
@@ -181,7 +180,7 @@ def test_an_engine_registers_itself() -> None:
     assert ["b", "a"] == [result.target for result in ExecutionOptions("backwards").run(Nothing(), targets)]
 
 
-def test_options_that_do_not_fit_the_engine_are_usage_errors(tmp_path: Path) -> None:
+def test_options_of_another_engine_are_usage_errors(tmp_path: Path) -> None:
     """An unknown engine, and a scheduler or its TLS files without a cluster."""
     wrong: tuple[dict[str, Any], ...] = (
         {"engine": "trheads"},

@@ -1,4 +1,4 @@
-"""The fleet as a Python object: results, rows and verdicts of a few customers in a sandbox."""
+"""The Python API: results, rows and verdicts of a few customers in a sandbox."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rolecall_runner.query.spec import QueryError
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """A fleet of two customers who may read and one who may not, in a sandbox of its own."""
+    """A fleet in a new sandbox, with two customers that may read and one that may not."""
     folder = write(tmp_path_factory.mktemp("fleet"), accounts__yaml=manifest_text(["one", "two", "denied"]))
     with Fleet(
         folder / "accounts.yaml", out=folder / "output", sandbox=True, execution=ExecutionOptions(runs=folder / "runs")
@@ -31,13 +31,13 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 def owner(session: AccountClients, account: Target) -> dict[str, Any]:
-    """A function of one's own: whose networks these are."""
+    """A user-defined function that returns the owner of the networks."""
     vpcs = session.client("ec2", "eu-west-1").describe_vpcs()["Vpcs"]
     return {"owner": {vpc["OwnerId"] for vpc in vpcs}, "at": datetime(2026, 11, 24, tzinfo=UTC), "tier": account.labels}
 
 
-def test_a_function_is_called_for_every_account(fleet: Fleet) -> None:
-    """Its data are JSON values; who refuses is a result with AWS's code."""
+def test_function_is_called_for_every_account(fleet: Fleet) -> None:
+    """Its data are JSON values; a refused account is a result with AWS's code."""
     found = {result.target: result for result in fleet.run(owner)}
 
     assert {"owner": ["200000000000"], "at": "2026-11-24T00:00:00+00:00", "tier": {"tier": "silver"}} == found["one"].data
@@ -46,8 +46,8 @@ def test_a_function_is_called_for_every_account(fleet: Fleet) -> None:
     )  # fmt: skip
 
 
-def test_what_a_function_raises_is_that_accounts_result(fleet: Fleet) -> None:
-    """The others are not touched by it."""
+def test_exception_in_function_is_result_of_that_account(fleet: Fleet) -> None:
+    """The other accounts are not affected."""
 
     def wrong(_session: AccountClients, account: Target) -> Outcome:
         if account.name == "one":
@@ -60,8 +60,8 @@ def test_what_a_function_raises_is_that_accounts_result(fleet: Fleet) -> None:
     assert (Status.SKIPPED, {"why": "b"}) == (found["two"].status, found["two"].data)
 
 
-def test_rows_come_with_where_they_are_from(fleet: Fleet) -> None:
-    """Rows of all who answer, and next to them who did not."""
+def test_rows_include_account_and_region(fleet: Fleet) -> None:
+    """Rows of all successful accounts, and separately the accounts without an answer."""
     rows = fleet.query("ec2", "describe_vpcs", select="Vpcs[].OwnerId", regions=["us-east-1"])
 
     assert [("one", "us-east-1", "200000000000"), ("two", "us-east-1", "200000000001")] == sorted(
@@ -70,20 +70,20 @@ def test_rows_come_with_where_they_are_from(fleet: Fleet) -> None:
     assert [("denied", "denied")] == [(each["account"], each["reason"]) for each in rows.errors]
 
 
-def test_verdicts_are_those_of_the_roll_call(fleet: Fleet) -> None:
-    """Every customer answers; the run is kept."""
+def test_verify_returns_verdicts_and_records_the_run(fleet: Fleet) -> None:
+    """Every customer has a verdict."""
     assert ["denied", "one", "two"] == sorted(verdict.name for verdict in fleet.verify())
     assert list(fleet.execution.runs.glob("*/results.jsonl"))
 
 
-def test_a_writing_operation_is_refused(fleet: Fleet) -> None:
-    """Nothing is asked without allow_write."""
+def test_write_operation_requires_allow_write(fleet: Fleet) -> None:
+    """No call is made without it."""
     with pytest.raises(QueryError, match="is not a read operation"):
         fleet.query("ec2", "delete_vpc", {"VpcId": "vpc-1"})
 
 
-def test_nothing_happens_before_the_first_question(tmp_path: Path) -> None:
-    """A fleet of a manifest that is not there can be made; asking it is an error of the manifest."""
+def test_manifest_is_read_on_first_use(tmp_path: Path) -> None:
+    """A fleet with a missing manifest can be created; its first use raises a manifest error."""
     made = Fleet(tmp_path / "none.yaml")
 
     with pytest.raises(RolecallError, match="no such file"):

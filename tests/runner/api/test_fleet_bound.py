@@ -1,4 +1,4 @@
-"""Clients that are bound to an account: signed as it in any thread, side by side with others."""
+"""Clients bound to an account: signed as that account in any thread, concurrently with others."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rolecall_runner.aws.clients import OutsideAccountError
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryRig]:
-    """A sandbox with the means of a task in it."""
+    """A sandbox with the context of a task in it."""
     with seeded(tmp_path_factory.mktemp("bound"), ["one", "two"]) as made:
         yield made
 
 
 def test_bound_clients_sign_as_their_account_in_any_thread(rig: QueryRig) -> None:
-    """Two accounts side by side, from a thread that knows of neither: clients, paginators, pages."""
+    """Two accounts concurrently, from a thread outside of any account: clients, paginators, pages."""
     clients, sessions = rig.connections.get()
     bound = [AccountClients(clients, sessions.session(target), target) for target in rig.targets]
     found: list[list[str]] = []
@@ -42,8 +42,8 @@ def test_bound_clients_sign_as_their_account_in_any_thread(rig: QueryRig) -> Non
     assert [[one], [two], [one, two], [one, two]] == found
 
 
-def test_an_unbound_client_stays_refusing(rig: QueryRig) -> None:
-    """Binding leaves the shared client as it was: outside an account it signs nothing."""
+def test_unbound_client_still_refuses(rig: QueryRig) -> None:
+    """Binding does not change the shared client: outside an account it signs nothing."""
     clients, sessions = rig.connections.get()
     target = rig.targets[0]
     AccountClients(clients, sessions.session(target), target).client("ec2").describe_vpcs()
@@ -52,7 +52,7 @@ def test_an_unbound_client_stays_refusing(rig: QueryRig) -> None:
         clients.client("ec2", "us-east-1").describe_vpcs()
 
 
-def test_exceptions_and_plain_members_pass_through(rig: QueryRig) -> None:
+def test_exceptions_and_attributes_are_passed_through(rig: QueryRig) -> None:
     """`client.exceptions.X` can be caught, and no repr shows credentials."""
     clients, sessions = rig.connections.get()
     target = rig.targets[0]

@@ -1,4 +1,4 @@
-"""What `fleet` says of itself in its docstring is true."""
+"""The examples in the docstrings of `fleet`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from play_rig import write
 from rolecall_runner import api as fleet_module
 
 
-def test_the_docstrings_examples_are_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the module says of itself runs, on the notes' accounts."""
+def test_docstring_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of the module run on the example accounts."""
     write(tmp_path, accounts__yaml=NOTES.read_text("utf-8"))
     monkeypatch.chdir(tmp_path)
 

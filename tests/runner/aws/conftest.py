@@ -1,4 +1,4 @@
-"""One stub of AWS per file, and clients of it."""
+"""One AWS stub per file, and clients for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def stub() -> Iterator[FastStub]:
 
 @pytest.fixture
 def clients(stub: FastStub) -> Iterator[Clients]:
-    """Clients that talk to the stub."""
+    """Clients of the stub."""
     made = Clients(ClientSettings(stub.url, stub.ca_bundle))
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""Shared clients sign each call as the account that it is made in, or not at all."""
+"""Shared clients sign each call as the current account, or refuse it outside of an account."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def whose(client: Any) -> str:
     return str(client.get_caller_identity()["Account"])
 
 
-def test_a_call_is_signed_as_the_account_around_it(clients: Clients) -> None:
-    """The innermost account counts, and the one around it comes back."""
+def test_call_is_signed_as_current_account(clients: Clients) -> None:
+    """In nested contexts the innermost account applies, and the outer one afterwards."""
     client = clients.client("sts", "us-east-1")
 
     with account(keys("222222222222")):
@@ -57,8 +57,8 @@ def test_a_call_is_signed_as_the_account_around_it(clients: Clients) -> None:
     assert ("333333333333", "222222222222") == (inner, outer)
 
 
-def test_a_call_outside_an_account_is_never_sent(clients: Clients, stub: FastStub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even under credentials that the environment offers: the vendor's own identity stays at home."""
+def test_call_outside_an_account_is_not_sent(clients: Clients, stub: FastStub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even with credentials in the environment: the vendor's own identity is never used."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAVENDORBACKEND001")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     before = stub.counts()["requests"]
@@ -69,8 +69,8 @@ def test_a_call_outside_an_account_is_never_sent(clients: Clients, stub: FastStu
     assert before == stub.counts()["requests"]
 
 
-def test_another_thread_does_not_inherit_the_account(clients: Clients) -> None:
-    """A thread that a task starts by itself fails closed."""
+def test_new_thread_does_not_inherit_the_account(clients: Clients) -> None:
+    """Calls in a thread that a task starts are refused."""
     client = clients.client("sts", "us-east-1")
     with account(keys("222222222222")), ThreadPoolExecutor(1) as pool:
         found = pool.submit(client.get_caller_identity)
@@ -86,8 +86,8 @@ def test_another_thread_does_not_inherit_the_account(clients: Clients) -> None:
     ],
     ids=["URL", "POST"],
 )
-def test_presigned_requests_are_the_accounts(clients: Clients, make: Callable[[Any], str]) -> None:
-    """A link and an upload form carry the key of the account around them; outside one, none is made."""
+def test_presigned_requests_use_current_account(clients: Clients, make: Callable[[Any], str]) -> None:
+    """URLs and POST forms have the key of the current account; outside of an account none is created."""
     client = clients.client("s3", "us-east-1")
 
     with account(keys("222222222222")):
@@ -96,8 +96,8 @@ def test_presigned_requests_are_the_accounts(clients: Clients, make: Callable[[A
         make(client)
 
 
-def test_a_bearer_token_in_the_environment_replaces_no_signature(stub: FastStub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS_BEARER_TOKEN_BEDROCK is the vendor's: with it set, the call is not sent."""
+def test_bearer_token_in_environment_is_not_used(stub: FastStub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_BEARER_TOKEN_BEDROCK belongs to the vendor: if it is set, the call is not sent."""
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "vendors-own")
     clients = Clients(ClientSettings(stub.url, stub.ca_bundle))
 
@@ -106,7 +106,7 @@ def test_a_bearer_token_in_the_environment_replaces_no_signature(stub: FastStub,
 
 
 def test_express_buckets_share_no_session(clients: Clients) -> None:
-    """S3 Express keeps session credentials by bucket, whoever asks: such calls are signed as any other."""
+    """botocore caches S3 Express credentials by bucket for all callers, so these calls are signed like any other."""
     client = clients.client("s3", "us-east-1")
     seen: list[Any] = []
     client.meta.events.register_first("before-send.s3", lambda request, **_: seen.append(request.headers["Authorization"]))
@@ -117,16 +117,15 @@ def test_express_buckets_share_no_session(clients: Clients) -> None:
     assert [True] == ["ASIA222222222222AAAA" in str(header) for header in seen]
 
 
-def test_operations_that_discover_endpoints_are_refused() -> None:
-    """Timestream's endpoints belong to an account, and botocore keeps them by operation."""
+def test_endpoint_discovery_operations_are_refused() -> None:
+    """Endpoints of Timestream belong to an account, and botocore caches them by operation."""
     clients = Clients(ClientSettings())
 
     with account(keys("222222222222")), pytest.raises(EndpointDiscoveryRequired):
         clients.client("timestream-query", "us-east-1").describe_scheduled_query(ScheduledQueryArn="a" * 20)
 
 
-def test_one_client_serves_all_threads(clients: Clients) -> None:
-    """Asked for at once by many threads, it is made once."""
+def test_client_is_created_once_for_all_threads(clients: Clients) -> None:
     gate = threading.Barrier(8)
 
     def get() -> Any:
@@ -140,8 +139,8 @@ def test_one_client_serves_all_threads(clients: Clients) -> None:
     assert found[0] is not clients.client("ec2", "eu-west-1")
 
 
-def test_retries_are_signed_as_the_same_account() -> None:
-    """Throttles, faults and cut connections: each further attempt carries the account's own signature again."""
+def test_retries_are_signed_as_same_account() -> None:
+    """After throttles, server errors and cut connections each attempt has a new signature of the account."""
     with FastStub(options=Options(throttle_every=5, error_every=7, cut_every=11, verify=True)) as stub:
         task = AskStub(MakeSessions(stub.url, stub.ca_bundle, max_attempts=8))
         results = list(run(task, stub_targets(12), settings=EngineSettings(workers=8, retry=RetryPolicy(3, 0.01, 0.01))))
@@ -154,7 +153,7 @@ def test_retries_are_signed_as_the_same_account() -> None:
 
 @dataclass
 class Renewed:
-    """A session that notes when it is renewed."""
+    """A session that records its renewals."""
 
     renewals: int = 0
 
@@ -166,8 +165,8 @@ class Renewed:
 
 
 @pytest.mark.parametrize(("every", "renewals"), [(2, 1), (1, 1)])
-def test_a_session_that_ends_in_mid_run_is_renewed_once_a_call(every: int, renewals: int) -> None:
-    """The call that met ExpiredToken is repeated with new credentials; if they are no better, it fails as AWS says."""
+def test_expired_session_is_renewed_once_per_call(every: int, renewals: int) -> None:
+    """The call with ExpiredToken is repeated with new credentials; if they fail too, AWS's error is raised."""
     own = Renewed()
     with FastStub(options=Options(expire_every=every)) as stub:
         client = Clients(ClientSettings(stub.url, stub.ca_bundle)).client("sts", "us-east-1")
@@ -183,7 +182,7 @@ def test_a_session_that_ends_in_mid_run_is_renewed_once_a_call(every: int, renew
 
 @pytest.mark.parametrize("accounts", [300, pytest.param(3_334, marks=pytest.mark.slow)])
 def test_no_call_is_signed_as_another_account(accounts: int) -> None:
-    """64 threads, 3 calls per account on shared clients: keys, tokens, signatures and answers belong to the account."""
+    """64 threads, 3 calls per account on shared clients: keys, tokens, signatures and replies belong to the account."""
     with FastStub(options=Options(verify=True)) as stub:
         task = AskStub(MakeSessions(stub.url, stub.ca_bundle, connections=64))
         results = list(run(task, stub_targets(accounts), settings=EngineSettings(workers=64)))
@@ -197,7 +196,6 @@ def test_no_call_is_signed_as_another_account(accounts: int) -> None:
 
 
 def test_no_call_is_sent_after_the_deadline(clients: Clients, stub: FastStub) -> None:
-    """A task that its engine has given up asks nothing more."""
     client = clients.client("sts", "us-east-1")
     before = stub.counts()["requests"]
 
@@ -207,12 +205,11 @@ def test_no_call_is_sent_after_the_deadline(clients: Clients, stub: FastStub) ->
     assert before == stub.counts()["requests"]
 
 
-def test_a_call_waits_no_longer_than_the_deadline() -> None:
-    """An answer that would come after the target's time is not waited for."""
+def test_call_waits_no_longer_than_the_deadline() -> None:
     with FastStub(options=Options(delay_seconds=30)) as stub:
         clients = Clients(ClientSettings(stub.url, stub.ca_bundle, max_attempts=1))
         client = clients.client("sts", "us-east-1")
-        times = iter([0.0])  # when it is signed; when it is sent, little is left
+        times = iter([0.0])  # at signing; at sending little time is left
         with (
             account(keys("222222222222")),
             deadline(60.0, lambda: next(times, 59.9)),
@@ -223,8 +220,8 @@ def test_a_call_waits_no_longer_than_the_deadline() -> None:
     assert Status.INCONCLUSIVE == failure_of(caught.value).status
 
 
-def test_an_unknown_certificate_is_not_trusted(stub: FastStub) -> None:
-    """Without the stub's own CA bundle the connection is refused: unreachable, not inconclusive."""
+def test_unknown_certificate_is_unreachable(stub: FastStub) -> None:
+    """Without the stub's CA bundle the connection is refused: unreachable, not inconclusive."""
     clients = Clients(ClientSettings(stub.url, max_attempts=1))
 
     with account(keys("222222222222")), pytest.raises(BotoCoreError) as caught:
@@ -233,8 +230,7 @@ def test_an_unknown_certificate_is_not_trusted(stub: FastStub) -> None:
     assert (Status.UNREACHABLE, True) == (failure_of(caught.value).status, "CERTIFICATE" in str(caught.value).upper())
 
 
-def test_nobody_there_is_unreachable() -> None:
-    """A port without a listener."""
+def test_port_without_listener_is_unreachable() -> None:
     clients = Clients(ClientSettings("http://127.0.0.1:1", max_attempts=1))
 
     with account(keys("222222222222")), pytest.raises(BotoCoreError) as caught:
@@ -244,20 +240,20 @@ def test_nobody_there_is_unreachable() -> None:
 
 
 def logged(clients: Clients, caplog: pytest.LogCaptureFixture) -> str:
-    """All that one call as an account writes to the log, at its most talkative."""
+    """The complete debug log of one call as an account."""
     caplog.set_level(logging.DEBUG)
     with account(keys("222222222222")):
         clients.client("sts", "us-east-1").get_caller_identity()
     return caplog.text
 
 
-def test_the_log_shows_no_secret_through_the_filter(stub: FastStub, caplog: pytest.LogCaptureFixture) -> None:
-    """botocore's debug log writes signed headers in full: with the project's filter nothing of them is left."""
+def test_filtered_debug_log_contains_no_secret(stub: FastStub, caplog: pytest.LogCaptureFixture) -> None:
+    """botocore's debug log contains signed headers; the project's filter redacts them."""
     from rolecall_runner.redact import RedactingFilter  # noqa: PLC0415
 
     own = keys("222222222222")
     caplog.handler.addFilter(RedactingFilter())
-    # With one attempt all is left to botocore: its signer is the one that talks.
+    # With a single attempt botocore signs, and its signer writes to the log.
     text = logged(Clients(ClientSettings(stub.url, stub.ca_bundle, max_attempts=1)), caplog)
 
     assert "x-amz-security-token" in text.lower()
@@ -266,8 +262,8 @@ def test_the_log_shows_no_secret_through_the_filter(stub: FastStub, caplog: pyte
     assert own.secret_key not in text
 
 
-def test_the_log_of_a_first_attempt_shows_no_secret_by_itself(clients: Clients, caplog: pytest.LogCaptureFixture) -> None:
-    """A request that is signed here is not written to any log."""
+def test_log_of_first_attempt_contains_no_secret_unfiltered(clients: Clients, caplog: pytest.LogCaptureFixture) -> None:
+    """A request that rolecall signs is not logged."""
     own = keys("222222222222")
     text = logged(clients, caplog)
 
@@ -288,14 +284,14 @@ def test_the_log_of_a_first_attempt_shows_no_secret_by_itself(clients: Clients, 
         ("20261101T100000Z", datetime(2026, 11, 1, 10, tzinfo=UTC)),
     ],
 )
-def test_times_of_replies_are_read_as_botocore_reads_them(text: str, moment: datetime) -> None:
-    """In every form that services send."""
+def test_timestamps_are_parsed_as_by_botocore(text: str, moment: datetime) -> None:
+    """In every format that services send."""
     assert moment == _timestamp(text)
     assert UTC.utcoffset(None) == _timestamp(text).utcoffset()
 
 
-def test_credentials_are_never_put_into_a_shared_mapping(clients: Clients) -> None:
-    """Each request gets a signing context of its own, whatever it came with."""
+def test_credentials_are_not_stored_in_shared_context(clients: Clients) -> None:
+    """Each request gets its own signing context, whatever context it had."""
     shared = {"region": "us-east-1"}
     request = AWSRequest("POST", "https://sts.us-east-1.amazonaws.com/")
     request.context["signing"] = shared

@@ -1,4 +1,4 @@
-"""AssumeRole is asked for what the manifest says, refreshed in time, and shows no secret anywhere."""
+"""AssumeRole is called as in the manifest, sessions are refreshed in time, and no secret is exposed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HIDDEN_KEY, HIDDEN_TOKEN = "secret-key-" + "s" * 29, "token-" + "t" * 200
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -50,7 +50,7 @@ class Clock:
 
 
 class FakeClients:
-    """Stands for the shared clients: notes what AssumeRole is asked for."""
+    """Replaces the shared clients and records the parameters of AssumeRole."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
@@ -80,8 +80,8 @@ def credentials(expires: datetime = NOW + timedelta(hours=1)) -> Credentials:
     return Credentials("ASIA1", HIDDEN_KEY, HIDDEN_TOKEN, expires, "arn:aws:sts::2:assumed-role/r/s")
 
 
-def test_the_manifests_words_become_the_call() -> None:
-    """Role, external id, a session name that names the run; no tags and no source identity unless the trust allows them."""
+def test_assume_role_parameters_come_from_the_manifest() -> None:
+    """Role, external ID, a session name with the run ID; tags and source identity only if the trust policy allows them."""
     assume, fake = assumer()
     target = stub_target(1)
 
@@ -97,8 +97,8 @@ def test_the_manifests_words_become_the_call() -> None:
     assert "eu-west-1" == fake.region
 
 
-def test_tags_and_source_identity_are_passed_where_the_trust_allows_them() -> None:
-    """So that the customer's CloudTrail says who came, and for what."""
+def test_tags_and_source_identity_are_passed_if_trust_allows() -> None:
+    """They identify the caller and the purpose in the customer's CloudTrail."""
     assume, fake = assumer()
 
     assume.assume(replace(stub_target(1), session_tags=True, source_identity=True))
@@ -110,8 +110,8 @@ def test_tags_and_source_identity_are_passed_where_the_trust_allows_them() -> No
 
 
 @pytest.mark.parametrize(("sent", "expected"), [(None, None), ("made-up", "made-up")])
-def test_a_probe_sends_the_id_it_is_told_to_for_the_shortest_time(sent: str | None, expected: str | None) -> None:
-    """None sends none: the ladder must see the role refuse."""
+def test_probe_sends_given_external_id_with_shortest_duration(sent: str | None, expected: str | None) -> None:
+    """None sends no external ID, which the role must refuse."""
     assume, fake = assumer()
 
     assume.assume(stub_target(1), external_id=sent)
@@ -130,8 +130,8 @@ def test_a_probe_sends_the_id_it_is_told_to_for_the_shortest_time(sent: str | No
         (ROLE, 60, 3600, 900),
     ],
 )
-def test_session_lengths_keep_to_what_aws_takes(caller: CallerIdentity, wanted: int, maximum: int, asked: int) -> None:
-    """An hour at most where sessions are chained; never more than the role's own maximum, never less than 900 s."""
+def test_session_duration_is_within_limits_of_aws(caller: CallerIdentity, wanted: int, maximum: int, asked: int) -> None:
+    """At most an hour for role chaining; never above the role's maximum or below 900 s."""
     assume, fake = assumer(caller, session_seconds=wanted)
 
     assume.assume(replace(stub_target(1), max_session_seconds=maximum))
@@ -140,16 +140,16 @@ def test_session_lengths_keep_to_what_aws_takes(caller: CallerIdentity, wanted: 
 
 
 @given(st.text(max_size=100))
-def test_every_text_becomes_an_allowed_session_name(text: str) -> None:
-    """2 to 64 of the characters that STS takes, whatever was put in."""
+def test_any_string_becomes_valid_session_name(text: str) -> None:
+    """2 to 64 of the characters that STS accepts."""
     import re  # noqa: PLC0415
 
     assert re.fullmatch(r"[A-Za-z0-9_+=,.@-]{2,64}", allowed_name(text))
     assert re.fullmatch(r"[A-Za-z0-9_+=,.@-]{2,64}", session_name(text))
 
 
-def test_a_wrong_external_id_is_a_refusal_by_aws_code(stub: FastStub) -> None:
-    """AccessDenied comes through as what it is; the right id is let in, over HTTPS with the real SDK."""
+def test_wrong_external_id_is_refused_with_aws_code(stub: FastStub) -> None:
+    """The error is AccessDenied; the right ID is accepted, over HTTPS with boto3."""
     clients = Clients(ClientSettings(stub.url, stub.ca_bundle))
     source = botocore.credentials.Credentials(SOURCE_KEY, secret_of(SOURCE_KEY))
     assume = Assumer(clients, CallerIdentity(source, SOURCE_ARN, SOURCE_ACCOUNT, REGION), "0a1b2c")
@@ -174,8 +174,7 @@ def session(clock: Clock, hours: float = 1) -> tuple[AccountSession, list[dateti
     return AccountSession(assume, clock), assumed
 
 
-def test_credentials_are_refreshed_five_minutes_ahead() -> None:
-    """Used as long as they hold, and not a call longer."""
+def test_credentials_are_refreshed_five_minutes_before_expiry() -> None:
     clock = Clock()
     own, assumed = session(clock)
 
@@ -186,8 +185,7 @@ def test_credentials_are_refreshed_five_minutes_ahead() -> None:
     assert [0, 56, 112] == [(moment - NOW) / timedelta(minutes=1) for moment in assumed]
 
 
-def test_one_refresh_at_a_time() -> None:
-    """Many threads that find the credentials at their end ask once."""
+def test_concurrent_refreshes_make_one_call() -> None:
     gate = threading.Barrier(8)
     assumed: list[int] = []
 
@@ -208,8 +206,8 @@ def test_one_refresh_at_a_time() -> None:
     assert 1 == len({id(each) for each in found})
 
 
-def test_a_refresh_that_fails_is_tried_again() -> None:
-    """The lock is free after an error, and nothing half made is kept."""
+def test_failed_refresh_is_retried() -> None:
+    """The lock is released after an error, and no partial state is stored."""
     answers: list[Credentials | Exception] = [OSError("no"), credentials()]
 
     def assume() -> Credentials:
@@ -225,8 +223,8 @@ def test_a_refresh_that_fails_is_tried_again() -> None:
     assert credentials() == own.get_frozen_credentials()
 
 
-def test_credentials_that_aws_calls_expired_are_assumed_anew() -> None:
-    """A customer may revoke sessions: the clock alone does not know."""
+def test_credentials_rejected_as_expired_are_replaced() -> None:
+    """A customer may revoke sessions before they expire."""
     own, assumed = session(Clock())
     own.get_frozen_credentials()
 
@@ -236,8 +234,8 @@ def test_credentials_that_aws_calls_expired_are_assumed_anew() -> None:
     assert 2 == len(assumed)
 
 
-def test_kept_credentials_that_aws_calls_expired_are_not_used_again(tmp_path: Path) -> None:
-    """Not by this run, and not by the next one."""
+def test_cached_credentials_rejected_as_expired_are_not_reused(tmp_path: Path) -> None:
+    """Neither by this run nor by the next one."""
     cache = DiskSessionCache(tmp_path / "sessions", Clock())
     cache.save("key", replace(credentials(), arn="revoked"))
     own = AccountSession(credentials, Clock(), "key", cache)
@@ -249,8 +247,8 @@ def test_kept_credentials_that_aws_calls_expired_are_not_used_again(tmp_path: Pa
     assert credentials() == cache.load("key")
 
 
-def test_a_session_is_shared_while_somebody_holds_it() -> None:
-    """Two tasks on one account assume once; an account that no one asks any more takes no memory."""
+def test_session_is_shared_while_referenced() -> None:
+    """Two tasks on one account assume once; a session without references is freed."""
     assume, _ = assumer()
     sessions = Sessions(assume, clock=Clock())
 
@@ -262,8 +260,8 @@ def test_a_session_is_shared_while_somebody_holds_it() -> None:
     assert 1 == len(sessions._sessions)
 
 
-def test_no_repr_and_no_traceback_shows_a_secret() -> None:
-    """Printed, formatted, copied, inside other objects, in an error's traceback: the secrets are not there."""
+def test_repr_and_traceback_contain_no_secret() -> None:
+    """Printed, formatted, copied, inside other objects, or in an error's traceback."""
     assume, _ = assumer(replace(ROLE, credentials=credentials()))
     own, _ = session(Clock())
     own.get_frozen_credentials()
@@ -277,8 +275,8 @@ def test_no_repr_and_no_traceback_shows_a_secret() -> None:
     assert [] == [text for text in texts if HIDDEN_KEY in text or HIDDEN_TOKEN in text]
 
 
-def test_kept_sessions_come_back_to_the_same_caller_and_target_alone(tmp_path: Path) -> None:
-    """The key is who, which role and which external id; another of any of them finds nothing."""
+def test_cached_sessions_are_keyed_by_caller_and_target(tmp_path: Path) -> None:
+    """The key is caller, role and external ID; a change in any of them is a cache miss."""
     clock = Clock()
     cache = DiskSessionCache(tmp_path / "sessions", clock)
     target = stub_target(1)
@@ -289,8 +287,8 @@ def test_kept_sessions_come_back_to_the_same_caller_and_target_alone(tmp_path: P
     assert [None, None, None] == [cache.load(key) for key in others]
 
 
-def test_a_session_uses_what_was_kept_and_keeps_what_is_new(tmp_path: Path) -> None:
-    """A second run asks nothing; credentials near their end are assumed anew."""
+def test_session_reads_and_writes_the_cache(tmp_path: Path) -> None:
+    """A second run makes no call; credentials close to expiration are replaced."""
     clock = Clock()
     cache = DiskSessionCache(tmp_path / "sessions", clock)
     assumed: list[int] = []
@@ -306,8 +304,8 @@ def test_a_session_uses_what_was_kept_and_keeps_what_is_new(tmp_path: Path) -> N
     assert 2 == len(assumed)
 
 
-def test_ended_sessions_are_deleted(tmp_path: Path) -> None:
-    """And what a kill left half written; what another process is writing stays, and what is not rolecall's."""
+def test_expired_sessions_are_deleted(tmp_path: Path) -> None:
+    """And temporary files of killed processes; files in use by another process and files not created by rolecall stay."""
     clock = Clock()
     folder = tmp_path / "sessions"
     cache = DiskSessionCache(folder, clock)
@@ -328,8 +326,8 @@ def test_ended_sessions_are_deleted(tmp_path: Path) -> None:
     assert kept.load("holds") is not None
 
 
-def test_kept_sessions_are_for_the_owner_alone(tmp_path: Path) -> None:
-    """Folder 0700, files 0600, whatever the umask; names say nothing of whose they are."""
+def test_cached_sessions_are_owner_only(tmp_path: Path) -> None:
+    """Folder 0700, files 0600, with any umask; file names do not reveal the account."""
     before = os.umask(0)
     try:
         cache = DiskSessionCache(tmp_path / "sessions", Clock())
@@ -343,8 +341,8 @@ def test_kept_sessions_are_for_the_owner_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o710, 0o701, 0o770])
-def test_a_folder_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
-    """Its sessions may have been read: the message says to revoke them."""
+def test_folder_accessible_by_others_is_refused(tmp_path: Path, mode: int) -> None:
+    """Its sessions may have been read: the message recommends revoking them."""
     folder = tmp_path / "sessions"
     folder.mkdir()
     folder.chmod(mode)
@@ -353,8 +351,7 @@ def test_a_folder_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> N
         DiskSessionCache(folder, Clock())
 
 
-def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    """One file is enough."""
+def test_file_readable_by_others_is_refused(tmp_path: Path) -> None:
     cache = DiskSessionCache(tmp_path / "sessions", Clock())
     cache.save("key", credentials())
     next((tmp_path / "sessions").iterdir()).chmod(0o640)
@@ -363,14 +360,13 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
         cache.load("key")
 
 
-def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    """Who owns the folder can put files into it."""
+def test_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    """The owner of the folder can add files to it."""
     with pytest.raises(SessionCacheError, match="belongs to another user"):
         DiskSessionCache(tmp_path / "sessions", Clock(), user_id=lambda: os.getuid() + 1)
 
 
-def test_a_link_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    """It would lead elsewhere."""
+def test_symlink_instead_of_file_is_refused(tmp_path: Path) -> None:
     cache = DiskSessionCache(tmp_path / "sessions", Clock())
     cache.save("key", credentials())
     file = next((tmp_path / "sessions").iterdir())
@@ -382,8 +378,8 @@ def test_a_link_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"key": "key", "expires": "2099-01-01T00:00:00"}'])
-def test_a_damaged_file_counts_as_none(tmp_path: Path, content: str) -> None:
-    """The role is assumed anew, and the file written anew."""
+def test_damaged_file_is_a_cache_miss(tmp_path: Path, content: str) -> None:
+    """The role is assumed again, and the file rewritten."""
     cache = DiskSessionCache(tmp_path / "sessions", Clock())
     cache.save("key", credentials())
     next((tmp_path / "sessions").iterdir()).write_text(content)

@@ -1,4 +1,4 @@
-"""First attempts made without botocore's detours come to what botocore's own come to, whatever AWS answers."""
+"""First attempts that bypass botocore's request pipeline have the same result as with botocore, for any reply."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ from rolecall_runner.aws.retry import DeadlineExceededError
 
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """No one waits: botocore offers no other way to its sleep between attempts."""
+    """Replace the sleep between attempts: botocore has no other hook for it."""
     seconds: list[float] = []
     monkeypatch.setattr("botocore.endpoint.time.sleep", seconds.append)
     return seconds
 
 
 @pytest.mark.parametrize("call", [ASSUME, WHO, INSTANCES_OF, GET_ROLE], ids=lambda call: call.operation)
-def test_an_answer_is_read_as_botocore_reads_it(call: Call) -> None:
-    """The same reply, and on the wire the same request but for time and signature."""
+def test_reply_is_parsed_as_by_botocore(call: Call) -> None:
+    """The reply is the same, and the request differs only in time and signature."""
     found = call.outcomes([call.well], lean=True)
 
     assert call.outcomes([call.well], lean=False) == found
@@ -57,8 +57,8 @@ def test_an_answer_is_read_as_botocore_reads_it(call: Call) -> None:
 
 @pytest.mark.parametrize("number", range(len(GONE_WRONG)))
 @pytest.mark.parametrize("attempts", [1, 4])
-def test_what_goes_wrong_comes_to_what_botocore_makes_of_it(number: int, attempts: int) -> None:
-    """Once and then well, or for ever: same error or reply, same number of requests, whatever the attempts allowed."""
+def test_error_has_same_result_as_with_botocore(number: int, attempts: int) -> None:
+    """Once or always: same error or reply and same number of requests, for any number of attempts."""
     runs: list[list[Says]] = [[GONE_WRONG[number], IDENTITY], [GONE_WRONG[number]]]
 
     assert WHO.outcomes(*runs, lean=False, attempts=attempts) == WHO.outcomes(*runs, lean=True, attempts=attempts)
@@ -66,8 +66,8 @@ def test_what_goes_wrong_comes_to_what_botocore_makes_of_it(number: int, attempt
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([ASSUME, WHO, GET_ROLE]), st.lists(st.sampled_from(GONE_WRONG), max_size=5))
-def test_any_run_of_troubles_ends_as_with_botocore(call: Call, troubles: list[Says]) -> None:
-    """Throttles, faults, refusals and broken connections in any order, then an answer."""
+def test_any_sequence_of_errors_ends_as_with_botocore(call: Call, troubles: list[Says]) -> None:
+    """Throttles, server errors, refusals and broken connections in any order, then a reply."""
     answers: list[Says] = [*troubles, call.well]
 
     assert call.outcomes(answers, lean=False) == call.outcomes(answers, lean=True)
@@ -81,8 +81,8 @@ def test_any_run_of_troubles_ends_as_with_botocore(call: Call, troubles: list[Sa
         said_by_ec2(503, "RequestLimitExceeded"),
     ],
 )
-def test_ec2s_own_words_are_read_as_botocore_reads_them(answer: Answer) -> None:
-    """Its errors have another form."""
+def test_ec2_errors_are_parsed_as_by_botocore(answer: Answer) -> None:
+    """They have a different format."""
     assert INSTANCES_OF.outcomes([answer], lean=False) == INSTANCES_OF.outcomes([answer], lean=True)
 
 
@@ -95,8 +95,8 @@ def test_ec2s_own_words_are_read_as_botocore_reads_them(answer: Answer) -> None:
         Call("sts", "get_caller_identity", {"Unknown": "x"}),
     ],
 )
-def test_parameters_are_checked_as_by_botocore(call: Call) -> None:
-    """What botocore refuses is not sent."""
+def test_parameters_are_validated_as_by_botocore(call: Call) -> None:
+    """Invalid parameters are not sent."""
     found = call.outcomes([IDENTITY], lean=True)
 
     assert call.outcomes([IDENTITY], lean=False) == found
@@ -117,8 +117,8 @@ def test_parameters_are_checked_as_by_botocore(call: Call) -> None:
     ],
     ids=lambda call: call.operation,
 )
-def test_other_kinds_of_requests_go_botocores_way(call: Call) -> None:
-    """Unsigned calls, JSON, S3 and bodies that may be compressed are the same with and without us."""
+def test_other_request_types_are_left_to_botocore(call: Call) -> None:
+    """Unsigned calls, JSON, S3 and compressible bodies are unchanged."""
     assert call.outcomes([call.well], lean=False) == call.outcomes([call.well], lean=True)
 
 
@@ -126,8 +126,8 @@ def test_other_kinds_of_requests_go_botocores_way(call: Call) -> None:
     "region",
     ["us-east-1", "eu-central-2", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-1", "us-isob-east-1"],
 )
-def test_every_partition_is_asked_at_its_own_endpoint(region: str) -> None:
-    """The Regional endpoint and the scope of the signature are botocore's choice."""
+def test_every_partition_uses_its_own_endpoint(region: str) -> None:
+    """botocore determines the Regional endpoint and the scope of the signature."""
     scripts = Script([IDENTITY]), Script([IDENTITY])
     for lean, script in enumerate(scripts):
         client_of("sts", script, lean=bool(lean), region=region).get_caller_identity()
@@ -136,8 +136,8 @@ def test_every_partition_is_asked_at_its_own_endpoint(region: str) -> None:
     assert f"/{region}/sts/aws4_request" in scripts[1].sent[0]["authorization"]
 
 
-def test_a_second_attempt_is_the_first_of_botocores_own(waits: list[float]) -> None:
-    """One id for the whole call, attempts counted on, a wait between each two."""
+def test_second_attempt_is_made_by_botocore(waits: list[float]) -> None:
+    """With one invocation ID per call, continuous attempt numbers, and a wait between attempts."""
     script = Script([CUT, said(400, "Throttling"), IDENTITY])
 
     reply = client_of("sts", script, lean=True).get_caller_identity()
@@ -147,8 +147,8 @@ def test_a_second_attempt_is_the_first_of_botocores_own(waits: list[float]) -> N
     assert 1 == len({each["amz-sdk-invocation-id"] for each in script.sent})
 
 
-def test_calls_that_go_well_give_botocores_quota_back() -> None:
-    """Its quota of retries grows again with each good answer, as without us: a long run with some faults never runs dry."""
+def test_successful_calls_refill_retry_quota_of_botocore() -> None:
+    """As without rolecall, so that a long run with some errors does not exhaust it."""
     faults_and_answers = [said(500, "InternalFailure")] * 4 + [IDENTITY] * 28
     script = Script(faults_and_answers * 20)
     client = client_of("sts", script, lean=True)
@@ -162,8 +162,8 @@ def test_calls_that_go_well_give_botocores_quota_back() -> None:
     assert len(faults_and_answers) * 20 == len(script.sent)
 
 
-def test_a_call_within_a_call_does_not_take_its_answer() -> None:
-    """Credentials that are renewed while botocore takes over ask AWS themselves: each call keeps its own first attempt."""
+def test_nested_call_keeps_its_own_first_attempt() -> None:
+    """For example AssumeRole for a credential refresh while botocore takes over."""
     script = Script([said(500, "InternalFailure"), said(503, "ServiceUnavailable"), ASSUMED, IDENTITY])
     client = client_of("sts", script, lean=True)
     nested: list[Any] = []
@@ -181,8 +181,8 @@ def test_a_call_within_a_call_does_not_take_its_answer() -> None:
     assert ["GetCallerIdentity", "AssumeRole", "AssumeRole", "GetCallerIdentity"] == actions
 
 
-def test_what_needs_a_proxy_is_left_to_botocore() -> None:
-    """Where the transport does not send, botocore makes the first attempt itself."""
+def test_request_through_proxy_is_left_to_botocore() -> None:
+    """If the transport does not send, botocore makes the first attempt."""
     script = Script([IDENTITY])
     session = SESSIONS[True]
     client = session.create_client("sts", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
@@ -196,9 +196,7 @@ def test_what_needs_a_proxy_is_left_to_botocore() -> None:
     assert 1 == len(script.sent)
 
 
-def test_a_deadline_ends_the_call_at_once(waits: list[float]) -> None:
-    """No retry: the time limit of the target was exceeded."""
-
+def test_deadline_ends_the_call_without_retry(waits: list[float]) -> None:
     def late(_request: Any) -> AWSResponse:
         raise DeadlineExceededError("the time limit of the target was exceeded")
 
@@ -224,7 +222,7 @@ header_text = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_si
     agent=st.lists(header_text, min_size=1, max_size=3),
     service=st.sampled_from(["sts", "ec2"]),
 )
-def test_plain_requests_are_signed_like_botocores(
+def test_signature_equals_signature_of_botocore(
     monkeypatch: pytest.MonkeyPatch,
     signer: type,
     url: str,
@@ -234,7 +232,7 @@ def test_plain_requests_are_signed_like_botocores(
     agent: list[str],
     service: str,
 ) -> None:
-    """With and without awscrt, byte for byte, what botocore's signer makes of its own request object at the same time."""
+    """With and without awscrt, byte for byte, at the same time."""
     monkeypatch.setitem(AUTH_TYPE_MAPS, "v4", signer)
     headers = {
         "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
@@ -260,8 +258,8 @@ def secrets_of(texts: Iterator[str]) -> list[str]:
     return [text for text in texts if KEYS.secret_key in text or KEYS.token in text]
 
 
-def test_no_repr_shows_a_secret() -> None:
-    """botocore's debug log prints contexts, and errors carry their request."""
+def test_repr_contains_no_secret() -> None:
+    """botocore's debug log prints contexts, and exceptions have their request."""
     request = _Request("https://h/", {"X-Amz-Security-Token": KEYS.token}, KEYS.secret_key.encode())
     error = ConnectionClosedError(endpoint_url="https://h/", request=request)
 

@@ -1,4 +1,4 @@
-"""The shared clients, first attempts and all, meet the sandbox's troubles as a plain client of botocore's does."""
+"""Shared clients with rolecall's first attempts handle the sandbox's faults like plain botocore clients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Outcomes = dict[tuple[str, str], tuple[Any, ...]]
 
 @contextmanager
 def plain(url: str, key: SandboxCredentials) -> Iterator[Any]:
-    """A client of botocore's own."""
+    """A plain botocore client."""
     client = botocore.session.Session().create_client(
         "sts",
         REGION,
@@ -47,7 +47,7 @@ def plain(url: str, key: SandboxCredentials) -> Iterator[Any]:
 
 @contextmanager
 def shared(url: str, key: SandboxCredentials) -> Iterator[Any]:
-    """A client that accounts share."""
+    """A client shared by accounts."""
     clients = Clients(ClientSettings(url, max_attempts=ATTEMPTS))
     with account(botocore.credentials.Credentials(key.access_key, key.secret)):
         yield clients.client("sts", REGION)
@@ -55,7 +55,7 @@ def shared(url: str, key: SandboxCredentials) -> Iterator[Any]:
 
 
 def outcomes(way: Callable[[str, SandboxCredentials], Any]) -> Outcomes:
-    """What AssumeRole comes to for each case, in a sandbox of its own: both ways meet the same troubles in their order."""
+    """The result of AssumeRole for each case in a new sandbox: both clients get the same faults in the same order."""
     rules = (kind(1.0, caller, "sts:AssumeRole") for kind, caller in TROUBLED.items())
     found: Outcomes = {}
     with running(FaultPlan(0, tuple(rules))) as rig:
@@ -69,7 +69,7 @@ def outcomes(way: Callable[[str, SandboxCredentials], Any]) -> Outcomes:
 
 
 def asked(client: Any, role: str, external_id: str) -> tuple[Any, ...]:
-    """The reply or the error, without what is made anew for each session."""
+    """The reply or the error, without values that differ per session."""
     try:
         assumed = client.assume_role(RoleArn=role, RoleSessionName="rolecall", ExternalId=external_id)
     except ClientError as error:
@@ -83,12 +83,12 @@ def asked(client: Any, role: str, external_id: str) -> tuple[Any, ...]:
 
 @pytest.fixture(scope="module")
 def both() -> tuple[Outcomes, Outcomes]:
-    """Of the plain clients and of the shared ones."""
+    """Results of the plain clients and of the shared ones."""
     return outcomes(plain), outcomes(shared)
 
 
 @pytest.mark.parametrize("external_id", ["right-id", "wrong-id"])
-def test_a_role_opens_or_refuses_alike(both: tuple[Outcomes, Outcomes], external_id: str) -> None:
+def test_assume_has_same_result(both: tuple[Outcomes, Outcomes], external_id: str) -> None:
     """The same reply, and the same refusal."""
     botocores, ours = both
 
@@ -97,14 +97,14 @@ def test_a_role_opens_or_refuses_alike(both: tuple[Outcomes, Outcomes], external
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TROUBLED if kind is not CutConnection])
-def test_troubles_come_to_the_same_error(both: tuple[Outcomes, Outcomes], kind: type[Fault]) -> None:
-    """Throttled, failed, expired, skewed: the same error after the same number of attempts."""
+def test_faults_give_same_error(both: tuple[Outcomes, Outcomes], kind: type[Fault]) -> None:
+    """Throttled, failed, expired, clock skew: the same error after the same number of attempts."""
     botocores, ours = (each[TROUBLED[kind], "right-id"] for each in both)
 
     assert botocores == ours
     assert (kind is ServiceDenied) == ("AccessDenied" in str(ours))
 
 
-def test_half_an_answer_is_a_broken_connection(both: tuple[Outcomes, Outcomes]) -> None:
-    """botocore's own session takes it for bad XML and quotes it, session keys and all; ours never shows it."""
+def test_truncated_reply_is_connection_error(both: tuple[Outcomes, Outcomes]) -> None:
+    """botocore reports invalid XML and quotes it with the session keys; rolecall never shows it."""
     assert ("ConnectionClosedError",) == both[1][TROUBLED[CutConnection], "right-id"]

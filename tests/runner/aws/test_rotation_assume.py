@@ -1,4 +1,4 @@
-"""AssumeRole amid a rotation: the new external id first, the previous one on a refusal alone, and no one else pays."""
+"""AssumeRole during a rotation: the new external ID first, the previous one only after a refusal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROTATING = replace(stub_target(1), external_id="new", previous_external_id="old"
 
 
 class FakeSts:
-    """Answers by the external id it is sent: credentials, or the code of an error."""
+    """Replies by external ID: credentials, or the code of an error."""
 
     def __init__(self, **codes: str) -> None:
         self.codes = codes
@@ -50,8 +50,8 @@ def assumer(fake: FakeSts) -> Assumer:
     ("codes", "sent"),
     [({}, ["new"]), ({"new": "AccessDenied"}, ["new", "old"])],
 )
-def test_the_previous_id_is_asked_on_a_refusal_alone(codes: dict[str, str], sent: list[str]) -> None:
-    """A role that takes the new id is asked once; one that refuses it is asked with the previous one."""
+def test_previous_id_is_tried_only_after_refusal(codes: dict[str, str], sent: list[str]) -> None:
+    """A role that accepts the new ID is called once; one that refuses it is called with the previous one."""
     fake = FakeSts(**codes)
 
     assumer(fake).assume(ROTATING)
@@ -67,8 +67,8 @@ def test_the_previous_id_is_asked_on_a_refusal_alone(codes: dict[str, str], sent
         ({"new": "AccessDenied", "old": "Throttling"}, ("Throttling", "old", ["new", "old"])),
     ],
 )
-def test_what_is_heard_when_neither_id_lets_in(codes: dict[str, str], heard: tuple[str, str, list[str]]) -> None:
-    """A throttle is no refusal and stays a throttle; of two refusals that of the current id counts."""
+def test_error_when_both_ids_fail(codes: dict[str, str], heard: tuple[str, str, list[str]]) -> None:
+    """A throttle is not a refusal and is raised; of two refusals that of the current ID is raised."""
     fake = FakeSts(**codes)
     with pytest.raises(ClientError) as caught:
         assumer(fake).assume(ROTATING)
@@ -82,8 +82,8 @@ def test_what_is_heard_when_neither_id_lets_in(codes: dict[str, str], heard: tup
     [(replace(ROTATING, previous_external_id=None), {}), (ROTATING, {"external_id": "new"})],
     ids=["no rotation", "a probe"],
 )
-def test_a_refusal_without_rotation_or_of_a_probe_is_final(target: Target, parameters: dict[str, Any]) -> None:
-    """A customer without a previous id costs no second call, and a probe of one id never sends another."""
+def test_refusal_is_final_without_rotation_or_for_probe(target: Target, parameters: dict[str, Any]) -> None:
+    """Without a previous ID there is no second call, and a probe of one ID never sends another."""
     fake = FakeSts(new="AccessDenied")
     with pytest.raises(ClientError):
         assumer(fake).assume(target, **parameters)

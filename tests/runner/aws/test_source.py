@@ -1,4 +1,4 @@
-"""Who starts: what STS does not answer is said as what it is, and never holds a command."""
+"""The caller identity: STS errors are classified, and never block a command."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ customers:
 """
 
 
-def test_an_address_that_never_answers_is_told_in_time() -> None:
-    """A server that takes the connection and says nothing: the caller is not known, and the command goes on to say so."""
+def test_unresponsive_endpoint_times_out() -> None:
+    """The server accepts the connection and sends nothing: the caller is unknown, and the command reports it."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         clients = Clients(ClientSettings(endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}"))
         keys = Credentials("AKIAIOSFODNN7EXAMPLE", "x", None, datetime.max.replace(tzinfo=UTC))
@@ -44,8 +44,8 @@ def test_an_address_that_never_answers_is_told_in_time() -> None:
     ("kind", "words"),
     [(Throttle, "GetCallerIdentity failed: Throttling"), (ExpiredToken, "credentials have expired")],
 )
-def test_trouble_of_sts_is_not_taken_for_bad_credentials(kind: type[Fault], words: str) -> None:
-    """A throttle is to be tried again, an expired session to be renewed; neither says that the credentials are wrong."""
+def test_sts_error_is_not_reported_as_bad_credentials(kind: type[Fault], words: str) -> None:
+    """A throttle is reported with its code, an expired session as expired."""
     plan = FaultPlan(0, (kind(1.0, "*", "sts:GetCallerIdentity"),))
     with running(plan) as rig:
         own = rig.sandbox.instance_credentials(rig.role("111111111111", "backend", service_trust()))
@@ -54,16 +54,16 @@ def test_trouble_of_sts_is_not_taken_for_bad_credentials(kind: type[Fault], word
             identify(Clients(ClientSettings(endpoint_url=rig.sandbox.url, max_attempts=1)), keys, REGION)
 
 
-def test_an_address_that_is_none_is_a_mistake_of_the_environment(tmp_path: Path) -> None:
-    """AWS_ENDPOINT_URL=nonsense is told by its name."""
+def test_invalid_endpoint_url_is_environment_error(tmp_path: Path) -> None:
+    """The error names AWS_ENDPOINT_URL."""
     (tmp_path / "accounts.yaml").write_text(MANIFEST)
     done = runner("verify", cwd=tmp_path, environ={"AWS_ENDPOINT_URL": "nonsense", "AWS_ACCESS_KEY_ID": "x"})
 
     assert (2, True) == (done.code, "AWS_ENDPOINT_URL: nonsense" in done.err)
 
 
-def test_profiles_of_aws_login_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`aws login` leaves a session that botocore reads only where awscrt is installed."""
+def test_profile_of_aws_login_is_supported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore can read a session of `aws login` only if awscrt is installed."""
     session = "arn:aws:iam::111111111111:user/someone"
     with FastStub(options=Options(verify=True)) as stub:
         token = {
@@ -89,8 +89,8 @@ def test_profiles_of_aws_login_are_read(tmp_path: Path, monkeypatch: pytest.Monk
     assert ("111111111111", "eu-west-1") == (caller.account_id, caller.region)
 
 
-def test_each_backend_role_calls_the_roll_of_its_own_customers(tmp_path: Path) -> None:
-    """With several backend roles the customers of the others are skipped with the reason, and --as chooses the role."""
+def test_backend_role_verifies_only_its_own_customers(tmp_path: Path) -> None:
+    """With several backend roles other customers are skipped with a reason, and --as selects the role."""
     (tmp_path / "accounts.yaml").write_text(MANIFEST)
     quick = ("verify", "--sandbox", "--actions", "none", "--no-drift")
     first = runner(*quick, cwd=tmp_path)

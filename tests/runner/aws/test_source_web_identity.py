@@ -1,4 +1,4 @@
-"""Who starts in CI: a job that OpenID Connect vouches for is the backend role, without any key (docs/how-to/ci.md)."""
+"""Caller identity in CI: a job with an OIDC token is the backend role, without access keys (docs/how-to/ci.md)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KNOWN = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011
 
 @dataclass
 class Sts:
-    """An STS that vouches, or not, and remembers what it was asked, with the access key of each signature."""
+    """An STS stub that accepts or refuses the token, and records requests with their access keys."""
 
     url: str = ""
     vouches: bool = True
@@ -41,7 +41,7 @@ class Sts:
 
 @contextmanager
 def sts(*, vouches: bool) -> Iterator[Sts]:
-    """A running one."""
+    """A running stub."""
     state = Sts(vouches=vouches)
 
     class Handler(BaseHTTPRequestHandler):
@@ -74,7 +74,7 @@ def sts(*, vouches: bool) -> Iterator[Sts]:
 
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The environment of the page's workflow; the file with what vouches for the job."""
+    """The environment of the documented workflow, and the file with the OIDC token of the job."""
     token = tmp_path / "vouched"
     token.write_text("a.signed.token")
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
@@ -85,8 +85,8 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return token
 
 
-def test_a_job_that_is_vouched_for_is_the_backend_role(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page's three variables suffice: the token goes to STS, and what comes back signs the first call."""
+def test_job_with_accepted_token_is_backend_role(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three documented variables suffice: the token is sent to STS, and the returned key signs the first call."""
     with sts(vouches=True) as service:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", service.url)
         caller = find_caller(Clients(ClientSettings(endpoint_url=service.url)))
@@ -98,8 +98,8 @@ def test_a_job_that_is_vouched_for_is_the_backend_role(job: Path, monkeypatch: p
 
 
 @pytest.mark.usefixtures("job")
-def test_a_job_of_another_repository_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS's refusal ends in a message without a token in it, not in a traceback."""
+def test_job_of_another_repository_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error message has AWS's refusal without the token, and no traceback."""
     with sts(vouches=False) as service:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", service.url)
         with pytest.raises(CallerError) as refused:

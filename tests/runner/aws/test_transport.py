@@ -1,4 +1,4 @@
-"""Sending and signing by shared clients: TCP_NODELAY, one request per attempt, either signer, processes."""
+"""Transport of shared clients: TCP_NODELAY, one request per attempt, both signers, processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MULTI_REGION_ACCESS_POINT = f"arn:aws:s3::{ACCOUNT}:accesspoint/mfzwi23gnjvgw.mr
 
 @pytest.fixture(params=["default", "python"])
 def signer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """botocore's signers: with awscrt where it is installed, and those in Python that it has without."""
+    """botocore's signers: with awscrt if it is installed, and the Python implementation."""
     if request.param == "python":
         monkeypatch.setitem(botocore.auth.AUTH_TYPE_MAPS, "v4", botocore.auth.SigV4Auth)
         monkeypatch.setitem(botocore.auth.AUTH_TYPE_MAPS, "s3v4", botocore.auth.S3SigV4Auth)
@@ -42,7 +42,7 @@ def signer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def test_connections_have_tcp_nodelay(clients: Clients) -> None:
-    """Without it, a request may wait 40 ms for the acknowledgment of the packet before."""
+    """Without it a request may wait 40 ms for the acknowledgment of the previous packet."""
     found: list[int] = []
     connect = HTTPSConnection.connect
 
@@ -58,7 +58,7 @@ def test_connections_have_tcp_nodelay(clients: Clients) -> None:
 
 
 def test_request_is_one_write(clients: Clients) -> None:
-    """Headers and body travel together."""
+    """Headers and body are sent together."""
     writes: list[bytes] = []
     sendall = ssl.SSLSocket.sendall
 
@@ -74,12 +74,12 @@ def test_request_is_one_write(clients: Clients) -> None:
 
 
 def test_each_call_is_sent_once(clients: Clients, stub: FastStub) -> None:
-    """botocore asks every handler of `before-send`: one more that sends would send everything twice."""
+    """botocore calls every handler of `before-send`, so two sending handlers would send a request twice."""
     before = stub.counts()["requests"]
     with account(KEYS):
-        clients.client("sts", REGION).get_caller_identity()  # a form
+        clients.client("sts", REGION).get_caller_identity()  # query protocol
         with pytest.raises(ClientError):
-            clients.client("s3", REGION).list_buckets()  # no form: botocore makes the first attempt
+            clients.client("s3", REGION).list_buckets()  # another protocol: botocore makes the first attempt
         with pytest.raises(ClientError):
             clients.client("dynamodb", REGION).list_tables()
 
@@ -88,7 +88,7 @@ def test_each_call_is_sent_once(clients: Clients, stub: FastStub) -> None:
 
 @pytest.mark.parametrize("service", ["sts", "dynamodb"])
 def test_each_attempt_is_sent_once(service: str) -> None:
-    """The second and third attempt of a call as well, however the first one was made."""
+    """Including the second and third attempt, whoever made the first."""
     with FastStub(options=Options(error_every=1)) as stub:
         client = Clients(ClientSettings(stub.url, stub.ca_bundle, max_attempts=3)).client(service, REGION)
         with account(KEYS), pytest.raises(ClientError), mock.patch("botocore.endpoint.time.sleep"):
@@ -98,7 +98,7 @@ def test_each_attempt_is_sent_once(service: str) -> None:
 
 
 def test_prepared_requests_need_no_context(stub: FastStub) -> None:
-    """`AWSPreparedRequest.context` does not exist in botocore 1.41, the oldest version that is supported."""
+    """`AWSPreparedRequest.context` does not exist in botocore 1.41, the oldest supported version."""
     transport = Transport(stub.ca_bundle, connections=1, connect_seconds=5, read_seconds=5)
     request = SimpleNamespace(method="POST", url=f"{stub.url}/", headers={}, body=b"", stream_output=False)
     answer = transport.send(request)
@@ -110,7 +110,7 @@ def test_prepared_requests_need_no_context(stub: FastStub) -> None:
 
 @pytest.mark.usefixtures("signer")
 def test_every_signer_signs_as_the_account(clients: Clients, stub: FastStub) -> None:
-    """The stub accepts forms of first attempts and of botocore's own, and counts no violation."""
+    """The stub accepts first attempts of rolecall and of botocore, and counts no violation."""
     before = stub.counts()["violations"]
     single = Clients(ClientSettings(stub.url, stub.ca_bundle, max_attempts=1))  # botocore makes the only attempt
     with account(KEYS):
@@ -128,14 +128,14 @@ def test_s3_is_signed_as_the_account() -> None:
 
 @pytest.mark.skipif("v4a" not in botocore.auth.AUTH_TYPE_MAPS, reason="botocore signs with SigV4A only through awscrt")
 def test_sigv4a_is_signed_as_the_account() -> None:
-    """Multi-Region access points use asymmetric signatures, which only awscrt makes."""
+    """Multi-Region access points need asymmetric signatures, which only awscrt supports."""
     assert [f"AWS4-ECDSA-P256-SHA256 Credential={KEY}/"] == [
         each[: 34 + len(KEY) + 1] for each in s3_authorizations(MULTI_REGION_ACCESS_POINT)
     ]
 
 
 def s3_authorizations(bucket: str) -> list[str]:
-    """The `Authorization` headers of a listing as the account; the same listing outside an account is not sent."""
+    """The `Authorization` headers of a listing as the account; outside of an account the same listing is not sent."""
     sent: list[str] = []
 
     def record(_self: Transport, request: Any, **_event: object) -> AWSResponse:
@@ -153,8 +153,8 @@ def s3_authorizations(bucket: str) -> list[str]:
     return sent
 
 
-def test_processes_are_spawned_and_sign_for_themselves(clients: Clients, stub: FastStub) -> None:
-    """awscrt does not survive a fork: processes start afresh, although this one has signed before."""
+def test_processes_are_spawned_and_sign(clients: Clients, stub: FastStub) -> None:
+    """awscrt does not survive a fork, so processes are spawned although this one has signed before."""
     before = stub.counts()["violations"]
     with account(KEYS):
         clients.client("sts", REGION).get_caller_identity()

@@ -1,4 +1,4 @@
-"""Replies are read as botocore reads them, whatever the model allows and the reply holds."""
+"""XML replies are parsed as by botocore, for any model and any content."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ _ADDRESS = re.compile(" at 0x[0-9a-f]+")
 
 
 def said(parser: Any, body: bytes, shape: Any, status: int = 200) -> str:
-    """What a parser makes of a body, with the order of keys; or how it fails."""
+    """The result of a parser with the order of keys, or its exception."""
     response = {"status_code": status, "headers": {"x": "1"}, "body": body, "context": {"operation_name": "x"}}
     try:
-        return _ADDRESS.sub("", repr(parser.parse(response, shape)))  # botocore leaves elements where a text is repeated
+        return _ADDRESS.sub("", repr(parser.parse(response, shape)))  # botocore keeps elements if a string is repeated
     except (ResponseParserError, LookupError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
 
 
 @pytest.fixture(scope="module")
 def session() -> Any:
-    """One loader of models for all services."""
+    """One model loader for all services."""
     return botocore.session.Session()
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_operation_is_read_as_botocore_reads_it(session: Any, service: str) -> None:
-    """Values, types and the order of keys are the same, for every operation of the service."""
+def test_reply_of_every_operation_is_parsed_as_by_botocore(session: Any, service: str) -> None:
+    """Same values, types and order of keys."""
     model = session.get_service_model(service)
     parser = create_parser(model.resolved_protocol)
     quick = ReplyParserFactory().create_parser(model.resolved_protocol)
-    chance = Random(service)  # noqa: S311 - samples, no secrets
+    chance = Random(service)  # noqa: S311 - samples, not secrets
     differing = []
     for name in model.operation_names:
         operation = model.operation_model(name)
@@ -79,8 +79,8 @@ BODIES = [
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("status", [200, 403])
-def test_odd_bodies_come_to_the_same(session: Any, body: bytes, status: int) -> None:
-    """Empty, torn, repeated and foreign elements, and errors: the same value or the same failure."""
+def test_unusual_body_has_same_result_as_with_botocore(session: Any, body: bytes, status: int) -> None:
+    """Empty, truncated, repeated and unknown elements, and errors: the same value or the same exception."""
     shape = session.get_service_model("ec2").operation_model("DescribeInstances").output_shape
     parser = create_parser("ec2")
 
@@ -88,12 +88,12 @@ def test_odd_bodies_come_to_the_same(session: Any, body: bytes, status: int) -> 
 
 
 @pytest.mark.parametrize("protocol", ["json", "rest-xml", "rest-json"])
-def test_other_protocols_keep_botocores_parser(protocol: str) -> None:
+def test_other_protocols_use_parser_of_botocore(protocol: str) -> None:
     assert type(create_parser(protocol)) is type(ReplyParserFactory().create_parser(protocol))
 
 
-def test_parser_is_made_once_and_again_after_new_defaults() -> None:
-    """It remembers shapes; a new parser per attempt, as botocore asks for one, would cost more than botocore's own."""
+def test_parser_is_cached_until_defaults_change() -> None:
+    """It caches shapes; a new parser per attempt would be slower than botocore's."""
     factory = ReplyParserFactory()
     first = factory.create_parser("ec2")
 

@@ -1,4 +1,4 @@
-"""Usage errors and interrupted or damaged state: exit codes, places and hints of `runner`."""
+"""Usage errors and interrupted or damaged state: exit codes, error locations and hints of `runner`."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ RECORD = RunRecord(
 @pytest.mark.parametrize(
     ("command", "code", "where"),
     [
-        # A verification of live accounts injects no faults: the option is never silently ignored.
+        # Verification of live accounts injects no faults, so the option is an error instead of being ignored.
         (("verify", "--faults", "throttle=1"), 2, "--faults"),
         (("query", "s3", "list_buckets", "--faults", "throttle=1"), 2, "--faults"),
         # A named provider folder is never replaced by a rehearsal without Terraform.
         (("rehearse", "--plugin-dir", "nowhere"), 2, "nowhere"),
-        # The operating system's refusal is not an internal error.
+        # An error of the operating system is not an internal error.
         (("sandbox", "up", "--home", "accounts.yaml"), 5, "accounts.yaml"),
-        # A resumed run keeps its accounts: another selection is refused, never silently ignored.
+        # A resumed run keeps its accounts, so another selection is an error instead of being ignored.
         (("verify", "--resume", "last", "--retry", "last"), 2, "--resume: --retry"),
         (("verify", "--resume", "last", "--limit", "account1"), 2, "--resume: --limit"),
         (("verify", "--resume", "last", "--sample", "1"), 2, "--resume: --sample"),
-        # Empty variables of a script select no account and no folder.
+        # An empty variable in a script is an empty pattern or path.
         (("verify", "--limit", ""), 2, "--limit"),
         (("verify", "--limit", " , "), 2, "--limit"),
         (("verify", "--out", ""), 2, "--out"),
@@ -49,8 +49,8 @@ RECORD = RunRecord(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_usage_error_names_its_place_and_a_hint(notes: Path, command: tuple[str, ...], code: int, where: str) -> None:
-    """Nothing is printed to the standard output, and nothing is started."""
+def test_usage_error_has_place_and_hint(notes: Path, command: tuple[str, ...], code: int, where: str) -> None:
+    """Nothing is printed to standard output, and nothing is started."""
     done = runner(*command, cwd=notes)
 
     assert (code, "") == (done.code, done.out)
@@ -60,8 +60,8 @@ def test_usage_error_names_its_place_and_a_hint(notes: Path, command: tuple[str,
 
 
 @pytest.mark.parametrize("option", ["--resume", "--retry"])
-def test_run_that_does_not_exist_is_usage_error(notes: Path, option: str) -> None:
-    """A folder without any run is reported differently from a name that selects none."""
+def test_missing_run_is_usage_error(notes: Path, option: str) -> None:
+    """A folder without any run is reported differently from a name without a match."""
     none = runner("verify", option, "last", cwd=notes)
     Journal.start(notes / RUNS, RECORD).close()
     other = runner("verify", option, "0000", cwd=notes)
@@ -71,7 +71,7 @@ def test_run_that_does_not_exist_is_usage_error(notes: Path, option: str) -> Non
     assert "error: .rolecall/runs: no such run: 0000\n  hint: `runner history`" in other.err
 
 
-def test_broken_run_hides_no_other_run(notes: Path) -> None:
+def test_broken_run_does_not_hide_other_runs(notes: Path) -> None:
     """`runner history` lists a run whose results cannot be read, with a warning, and shows the others."""
     for _ in range(2):
         assert 0 == runner("verify", "--sandbox", "--limit", "account1", "--actions", "none", cwd=notes).code
@@ -85,8 +85,8 @@ def test_broken_run_hides_no_other_run(notes: Path) -> None:
     assert f"warning: .rolecall/runs/{broken}/results.jsonl:1: " in table.err
 
 
-def test_ctrl_c_while_a_sandbox_starts_leaves_it_starting(notes: Path) -> None:
-    """Ctrl-C ends only the waiting: the message tells how to stop the sandbox."""
+def test_ctrl_c_during_sandbox_start_leaves_it_starting(notes: Path) -> None:
+    """Ctrl-C ends only the waiting: the message explains how to stop the sandbox."""
     with mock.patch("rolecall_runner.cli.sandbox.start_sandbox", side_effect=KeyboardInterrupt):
         done = runner("sandbox", "up", cwd=notes)
 
@@ -95,8 +95,8 @@ def test_ctrl_c_while_a_sandbox_starts_leaves_it_starting(notes: Path) -> None:
     assert "runner sandbox down" in done.err
 
 
-def test_manifest_without_accounts_is_reported_instead_of_the_pattern() -> None:
-    """The error is of the manifest where no pattern could select an account."""
+def test_manifest_without_accounts_is_reported_before_the_pattern() -> None:
+    """No pattern could match, so the error is about the manifest."""
     with pytest.raises(SelectionError) as refused:
         select((), "all")
 

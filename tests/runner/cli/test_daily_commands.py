@@ -1,4 +1,4 @@
-"""Commands of daily work: links, a program as a customer, the history of runs."""
+"""Daily commands: console links, programs as a customer, the history of runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from manifests import NOTES
 from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 
-def test_the_switch_link_is_filled_in(notes: Path) -> None:
-    """The link names account, role and display name; an unknown switch role is told those that there are."""
+def test_switch_link_has_account_role_and_display_name(notes: Path) -> None:
+    """For an unknown switch role the error lists the existing ones."""
     done = runner("switch-url", "reena-in-sumesh", cwd=notes)
     wrong = runner("switch-url", "reena", cwd=notes)
 
@@ -26,8 +26,8 @@ def test_the_switch_link_is_filled_in(notes: Path) -> None:
     assert (2, True) == (wrong.code, "the manifest has: reena-in-sumesh" in wrong.err)
 
 
-def test_a_program_runs_as_the_customer(notes: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The program asks the sandbox who it is, and is the customer's role; its exit code is the command's."""
+def test_program_runs_as_the_customer(notes: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """GetCallerIdentity in the program returns the customer's role; its exit code becomes that of the command."""
     ask = (
         "import boto3, sys; print(boto3.client('sts').get_caller_identity()['Arn']);"
         "import os; print(os.environ['ROLECALL_ACCOUNT']); sys.exit(5)"
@@ -51,8 +51,8 @@ def test_a_program_runs_as_the_customer(notes: Path, capfd: pytest.CaptureFixtur
         (("shell", "account1", "--sandbox", "--", "no-such-program"), 7, "no-such-program cannot be started"),
     ],
 )
-def test_what_a_person_gets_wrong_is_said(notes: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
-    """Each mistake has its exit code, its place and its hint, and no traceback."""
+def test_usage_error_has_exit_code_place_and_hint(notes: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """Without a traceback."""
     done = runner(*arguments, cwd=notes)
 
     assert code == done.code, done.err
@@ -61,8 +61,8 @@ def test_what_a_person_gets_wrong_is_said(notes: Path, arguments: tuple[str, ...
     assert "Traceback" not in done.err
 
 
-def test_a_role_that_refuses_is_said_with_where_to_look(notes: Path) -> None:
-    """A caller whom the role does not trust is told so, and which command says why."""
+def test_shell_with_unreachable_sts_exits_with_code_8(notes: Path) -> None:
+    """The error names GetCallerIdentity."""
     environ = {
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "x",
@@ -74,14 +74,14 @@ def test_a_role_that_refuses_is_said_with_where_to_look(notes: Path) -> None:
     assert "GetCallerIdentity failed" in done.err
 
 
-def test_a_history_without_runs_says_how_to_make_one(notes: Path) -> None:
-    """No runs yet is no error; machines get an empty list."""
+def test_empty_history_has_hint(notes: Path) -> None:
+    """It is not an error; JSON output is an empty list."""
     assert "runner verify" in runner("history", cwd=notes).out
     assert [] == json.loads(runner("history", "--format", "json", cwd=notes).out)
 
 
-def test_a_kept_session_serves_the_next_command(notes: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """With --session-cache the second command asks STS for no role again; a folder that others may read is refused."""
+def test_cached_session_is_reused_by_next_command(notes: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With --session-cache the second command assumes no role; a folder that others may read is refused."""
     shell = ("shell", "account1", "--session-cache", "kept", "--", "printenv", "AWS_ACCESS_KEY_ID")
     with in_process_sandbox(NOTES, Path("nowhere")) as world:
         environ = actor_environment(world.sandbox, world.backend)

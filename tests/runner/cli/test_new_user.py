@@ -1,4 +1,4 @@
-"""A new user: from `gen init` to a verified customer only with the printed next steps, each run as it is printed."""
+"""A new user: from `gen init` to a verified customer with only the printed next steps, each run as printed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN_IDS = {"111111111111": "610000000001", "222222222222": "620000000002", "3333
 
 
 def run(folder: Path, line: str, environ: Mapping[str, str] | None = None) -> str:
-    """Run a line as a shell does; its output. It must succeed."""
+    """Run a command line in a shell and return its output. It must succeed."""
     program, *arguments = shlex.split(line)
     command = {"gen": command_rig.gen, "runner": command_rig.runner}[program]
     done = command(*arguments, cwd=folder, environ={"COLUMNS": "80", **(environ or {})})
@@ -26,7 +26,7 @@ def run(folder: Path, line: str, environ: Mapping[str, str] | None = None) -> st
 
 
 def enter_own_ids(folder: Path) -> None:
-    """What gen init asks for before its next step."""
+    """Enter the values that gen init requests before its next step."""
     path = folder / "accounts.yaml"
     text = path.read_text()
     for old, new in OWN_IDS.items():
@@ -35,8 +35,8 @@ def enter_own_ids(folder: Path) -> None:
     path.write_text(text)
 
 
-def test_from_init_to_a_verified_customer_by_the_printed_steps(tmp_path: Path) -> None:
-    """Each command is printed by the one before; the last one verifies a customer that has applied, on record."""
+def test_printed_steps_lead_from_init_to_verified_customer(tmp_path: Path) -> None:
+    """Each command is printed by the previous one; the last one verifies a customer and records it."""
     typed, outputs = ["gen init"], []
     while typed[-1] not in {"", "runner onboard customer1"} and len(typed) < 6:
         outputs.append(run(tmp_path, typed[-1]))

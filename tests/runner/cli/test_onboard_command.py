@@ -1,4 +1,4 @@
-"""The commands `runner onboard` and `runner status` as a person runs them."""
+"""The commands `runner onboard` and `runner status` on the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from onboard_rig import Stage, staged
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A sandbox with the notes' accounts; account1 has not applied its module."""
+    """A sandbox with the example accounts; account1 has not applied its module."""
     with staged(NOTES, tmp_path_factory.mktemp("fleet")) as found:
         found.take_away()
         yield found
@@ -25,7 +25,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(autouse=True)
 def fresh(stage: Stage) -> None:
-    """Nothing is known yet."""
+    """An empty status file."""
     for path in (stage.folder / "output").glob("status*.json"):
         path.unlink()
 
@@ -34,8 +34,8 @@ def run(stage: Stage, *arguments: str) -> Ended:
     return runner(*arguments, cwd=stage.folder, environ=stage.environ)
 
 
-def test_a_customer_that_has_applied_is_verified(stage: Stage) -> None:
-    """Exit code 0, the text to send between two marks, and the command that leads on."""
+def test_applied_customer_is_verified(stage: Stage) -> None:
+    """Exit code 0, the message to send between two marks, and the next command."""
     done = run(stage, "onboard", "account2")
     lines = done.out.splitlines()
 
@@ -46,8 +46,8 @@ def test_a_customer_that_has_applied_is_verified(stage: Stage) -> None:
     assert "account2: the role can be assumed\n" == done.err
 
 
-def test_a_customer_that_has_not_applied(stage: Stage) -> None:
-    """With --once exit code 1, the likely causes with the vendor's hints, the text for the customer, and how to go on."""
+def test_customer_without_apply_exits_with_code_1(stage: Stage) -> None:
+    """With --once, the likely causes with hints for the vendor, the customer message, and the next command."""
     done = run(stage, "onboard", "account1", "--once")
 
     assert 1 == done.code
@@ -59,7 +59,7 @@ def test_a_customer_that_has_not_applied(stage: Stage) -> None:
     assert "next: runner onboard account1" == done.out.splitlines()[-1]
 
 
-def test_the_form_for_programs(stage: Stage) -> None:
+def test_json_output(stage: Stage) -> None:
     """One object, nothing else on either stream; the same exit codes."""
     good, bad = (run(stage, "onboard", name, "--once", "--format", "json") for name in ("account2", "account1"))
     bodies = [json.loads(done.out) for done in (good, bad)]
@@ -72,8 +72,8 @@ def test_the_form_for_programs(stage: Stage) -> None:
     assert {"customer", "account_id", "result", "attempts", "waited_seconds", "verdict"} < set(bodies[0])
 
 
-def test_where_nothing_can_be_said_the_code_is_another(stage: Stage) -> None:
-    """No one answers at that address: no caller, exit code 8, and nothing is noted."""
+def test_unknown_caller_exits_with_code_8(stage: Stage) -> None:
+    """STS is unreachable, and the status file is not written."""
     environ = {**stage.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     done = runner("onboard", "account1", "--once", cwd=stage.folder, environ=environ)
 
@@ -81,8 +81,8 @@ def test_where_nothing_can_be_said_the_code_is_another(stage: Stage) -> None:
     assert "hint: " in done.err
 
 
-def test_mistakes_are_named_with_their_mend(stage: Stage) -> None:
-    """A time that is none, a name that is not there, another role on AWS."""
+def test_usage_error_has_hint(stage: Stage) -> None:
+    """An invalid duration, an unknown name, another role on AWS."""
     cases = {
         ("account1", "--every", "0s"): "--every: '0s' is not a valid duration",
         ("account1", "--timeout", "soon"): "use a duration such as 30s, 15m, 2h, 7d or 1h30m",
@@ -96,12 +96,12 @@ def test_mistakes_are_named_with_their_mend(stage: Stage) -> None:
         assert (2, True) == (done.code, words in done.err), done.err
 
 
-def test_ctrl_c_ends_the_wait_and_says_how_to_go_on(stage: Stage) -> None:
-    """Exit code 130; what was handed over is noted, and no traceback is shown."""
+def test_ctrl_c_ends_the_wait_and_prints_next_command(stage: Stage) -> None:
+    """Exit code 130 without a traceback; the handover is recorded."""
     with start_runner("onboard", "account1", cwd=stage.folder, environ=stage.environ) as child:
         assert child.stderr is not None
         first = child.stderr.readline()
-        time.sleep(0.2)  # it says what it saw a moment before it pauses
+        time.sleep(0.2)  # the line is printed just before the pause starts
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=60)
 
@@ -113,8 +113,8 @@ def test_ctrl_c_ends_the_wait_and_says_how_to_go_on(stage: Stage) -> None:
     assert json.loads((stage.folder / "output" / "status.sandbox.json").read_text())["customers"]["account1"]["handed_over"]
 
 
-def test_a_roll_call_feeds_the_status(stage: Stage) -> None:
-    """All that runner verify heard is in the file, with its run; the rehearsal is kept apart from AWS."""
+def test_verify_updates_the_status(stage: Stage) -> None:
+    """The file has all results of runner verify, with the run ID; sandbox and AWS have separate files."""
     verified = run(stage, "verify", "--actions", "none", "--no-drift", "--format", "json")
     run_id = json.loads(verified.out)["run"]["run_id"]
     shown = json.loads(run(stage, "status", "--format", "json").out)
@@ -128,8 +128,8 @@ def test_a_roll_call_feeds_the_status(stage: Stage) -> None:
     assert {"not-handed-over": 4} == {state: count for state, count in plain["counts"].items() if count}
 
 
-def test_a_broken_status_file_does_not_fail_a_roll_call(stage: Stage) -> None:
-    """It is a warning with its hint; the run's own result and exit code stand."""
+def test_broken_status_file_does_not_fail_verify(stage: Stage) -> None:
+    """It is a warning with a hint; result and exit code of the run do not change."""
     (stage.folder / "output" / "status.sandbox.json").write_text("{")
     done = run(stage, "verify", "--actions", "none", "--no-drift", "--limit", "account2")
     shown = run(stage, "status")
@@ -139,8 +139,8 @@ def test_a_broken_status_file_does_not_fail_a_roll_call(stage: Stage) -> None:
     assert (5, True) == (shown.code, "hint: restore it from version control" in shown.err)
 
 
-def test_an_interrupted_roll_call_keeps_what_it_heard(stage: Stage) -> None:
-    """What was verified before Ctrl-C is in the status file."""
+def test_interrupted_verify_updates_the_status(stage: Stage) -> None:
+    """The status file has the customers that were verified before Ctrl-C."""
     verify = ("verify", "--verbose", "--limit", "account2:account3", "--forks", "1")
     with start_runner(*verify, cwd=stage.folder, environ=stage.environ) as child:
         assert child.stderr is not None

@@ -1,4 +1,4 @@
-"""`runner play` over a sandbox of a few customers: output, recap, exit codes, what is not run."""
+"""`runner play` over a sandbox of a few customers: output, recap, exit codes, skipped tasks."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ PICKY = """
 
 
 class World(NamedTuple):
-    """A folder with a manifest and a script, and the environment of a sandbox of its customers."""
+    """A folder with a manifest and a script, and the environment of a sandbox with its customers."""
 
     folder: Path
     environ: dict[str, str]
@@ -86,7 +86,7 @@ class World(NamedTuple):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A sandbox of two customers who may read and one who may not."""
+    """A sandbox with two customers that may read and one that may not."""
     names = ["one", "two", "denied"]
     folder = write(tmp_path_factory.mktemp("play"), accounts__yaml=manifest_text(names), checks__py=CHECKS)
     with in_process_sandbox(folder / "accounts.yaml", folder / "output") as made:
@@ -94,7 +94,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def play_of(world: World, text: str, *arguments: str) -> tuple[int, str, str]:
-    """Run a play's text over the sandbox."""
+    """Run a play over the sandbox."""
     write(world.folder, play__yaml=text)
     (world.folder / "ran.txt").unlink(missing_ok=True)
     done = run_play("play.yaml", *arguments, cwd=world.folder, environ=world.environ)
@@ -102,19 +102,19 @@ def play_of(world: World, text: str, *arguments: str) -> tuple[int, str, str]:
 
 
 def ran(world: World) -> list[str]:
-    """What the script `mark` noted, sorted: accounts run at the same time."""
+    """The output of the script `mark`, sorted, since accounts run concurrently."""
     path = world.folder / "ran.txt"
     return sorted(path.read_text("utf-8").splitlines()) if path.exists() else []
 
 
 def recap_of(out: str) -> dict[str, str]:
-    """The recap's lines by account, without the zeros."""
+    """The lines of the recap by account, without zeros."""
     lines = out.partition("PLAY RECAP")[2].splitlines()[1:]
     return {line.partition(":")[0].strip(): " ".join(re.findall(r"\w+=[1-9]\d*", line.partition(":")[2])) for line in lines}
 
 
-def test_a_play_reads_as_ansible_users_expect(world: World) -> None:
-    """Tasks, a line an account, a handler, the recap; who may not read fails, and is ignored where asked."""
+def test_output_resembles_ansible(world: World) -> None:
+    """Tasks, one line per account, a handler, the recap; a denied account fails, and is ignored where configured."""
     code, out, err = play_of(world, AUDIT, "--forks", "1")
 
     assert (0, "") == (code, err)
@@ -131,8 +131,8 @@ def test_a_play_reads_as_ansible_users_expect(world: World) -> None:
     } == recap_of(out)  # fmt: skip
 
 
-def test_json_says_the_same(world: World) -> None:
-    """Plays, tasks, hosts with what was registered, and the counts."""
+def test_json_output_has_plays_tasks_and_hosts(world: World) -> None:
+    """With registered results and the counts."""
     code, out, _ = play_of(world, AUDIT, "--format", "json", "--limit", "one")
     body = json.loads(out)
 
@@ -143,8 +143,8 @@ def test_json_says_the_same(world: World) -> None:
     assert (3, 1) == (body["stats"]["one"]["ok"], body["stats"]["one"]["changed"])
 
 
-def test_a_failed_account_takes_no_further_part(world: World) -> None:
-    """The others go on; the exit code says that something failed."""
+def test_failed_account_is_removed_from_the_play(world: World) -> None:
+    """The others continue; the exit code reports the failure."""
     text = """
 - hosts: all
   tasks:
@@ -160,8 +160,8 @@ def test_a_failed_account_takes_no_further_part(world: World) -> None:
     assert "failed=1" == recap_of(out)["denied"]
 
 
-def test_check_runs_nothing_that_acts(world: World) -> None:
-    """Scripts and writing queries are skipped, reading ones are asked."""
+def test_check_mode_skips_scripts_and_write_queries(world: World) -> None:
+    """Read queries are run."""
     text = """
 - hosts: one
   tasks:
@@ -177,8 +177,8 @@ def test_check_runs_nothing_that_acts(world: World) -> None:
     assert "skipping: [one] => (not run in check mode)" in out
 
 
-def test_a_writing_query_needs_both_words(world: World) -> None:
-    """`allow_write` in the task alone is not enough: nothing is asked, and the hint is named."""
+def test_write_query_requires_task_key_and_option(world: World) -> None:
+    """With `allow_write` only in the task, no call is made, and there is a hint."""
     text = """
 - hosts: one
   tasks:
@@ -201,8 +201,8 @@ def test_a_writing_query_needs_both_words(world: World) -> None:
         ((), ["one a", "one always", "one plain"]),
     ],
 )
-def test_tags_and_start_choose_the_tasks(world: World, arguments: tuple[str, ...], expected: list[str]) -> None:
-    """The tasks run are those that Ansible would run."""
+def test_tags_and_start_at_task_select_tasks(world: World, arguments: tuple[str, ...], expected: list[str]) -> None:
+    """The same tasks as in Ansible."""
     script = "script: {{function: 'checks.py:mark', arguments: {{text: {0}}}}}"
     task = f"    - name: {{0}}\n      tags: [{{1}}]\n      {script}\n"
     pairs = (("never", "never"), ("always", "always"), ("a", "a"), ("plain", ""))
@@ -212,8 +212,8 @@ def test_tags_and_start_choose_the_tasks(world: World, arguments: tuple[str, ...
     assert (0, expected) == (code, ran(world)), err
 
 
-def test_a_loop_runs_once_an_item(world: World) -> None:
-    """`item` is each entry; `results` has them all, and one change makes the task a change."""
+def test_loop_runs_once_per_item(world: World) -> None:
+    """`item` is the current entry, `results` has all, and one changed entry makes the task changed."""
     text = """
 - hosts: one
   tasks:
@@ -237,20 +237,20 @@ def test_a_loop_runs_once_an_item(world: World) -> None:
     [
         ("serial: [1]", [], "NO MORE ACCOUNTS LEFT: every account of the batch failed"),
         ("serial: [3]", ["denied x", "two x"], ""),
-        # One of three is more than 30 %, and not more than 40 %.
+        # One of three is more than 30 %, and less than 40 %.
         ("max_fail_percentage: 30", [], "33 % of the batch failed, more than max_fail_percentage: 30"),
         ("max_fail_percentage: 40", ["denied x", "two x"], ""),
     ],
 )
-def test_failures_of_a_batch_end_the_play(world: World, head: str, expected: list[str], words: str) -> None:
-    """The second batch is not begun when all of the first failed, nor the next task when too many did."""
+def test_failed_batch_ends_the_play(world: World, head: str, expected: list[str], words: str) -> None:
+    """The second batch does not start if all of the first failed, nor does the next task if too many failed."""
     code, out, _ = play_of(world, PICKY.format(head))
 
     assert (1, expected, True) == (code, ran(world), words in out)
 
 
-def test_until_tries_again(world: World) -> None:
-    """A script that never gives what is awaited is called once and as often as `retries` say."""
+def test_until_retries_the_task(world: World) -> None:
+    """A script that never meets the condition is called once plus `retries` times."""
     text = """
 - hosts: one
   tasks:
@@ -266,8 +266,8 @@ def test_until_tries_again(world: World) -> None:
     assert "conditions not met after 3 attempts: got.data.text == 'z'" in out
 
 
-def test_what_is_undefined_is_named(world: World) -> None:
-    """A result that was not registered because its task was left out is an error with its name."""
+def test_undefined_variable_is_error_with_name(world: World) -> None:
+    """For example a result that was not registered since tags skipped its task."""
     text = """
 - hosts: one
   tasks:
@@ -286,16 +286,16 @@ def test_what_is_undefined_is_named(world: World) -> None:
 
 @pytest.mark.parametrize("form", ["table", "json"])
 @pytest.mark.parametrize("function", ["secret", "show"])
-def test_no_secret_is_shown(world: World, form: str, function: str) -> None:
-    """Neither what a script raises nor what it gives brings a secret out."""
+def test_output_contains_no_secret(world: World, form: str, function: str) -> None:
+    """Neither an exception nor a result of a script reveals one."""
     _, out, err = play_of(world, f"- hosts: one\n  tasks:\n    - script: checks.py:{function}\n", "--format", form)
 
     assert [] == [word for word in ("wJalrXUtnFEMI", "hunter2", "AKIAIOSFODNN7EXAMPLE") if word in out + err]
     assert "(hidden)" in out
 
 
-def test_lists_run_nothing(world: World) -> None:
-    """Tasks with their tags and accounts are listed without credentials or a sandbox."""
+def test_list_options_run_nothing(world: World) -> None:
+    """Tasks, tags and accounts are listed without credentials or a sandbox."""
     write(world.folder, play__yaml=AUDIT)
     done = run_play("play.yaml", "--list-tasks", "--list-hosts", "--limit", "one", cwd=world.folder)
     body = json.loads(run_play("play.yaml", "--list-tasks", "--format", "json", cwd=world.folder).out)
@@ -316,17 +316,17 @@ def test_lists_run_nothing(world: World) -> None:
         ("- hosts: onne\n  tasks: []\n", (), 2, "play.yaml:1:3: hosts: onne selects no account\n  hint: did you mean one?"),
     ],
 )
-def test_usage_error_has_its_code_and_hint(
+def test_usage_error_has_exit_code_and_hint(
     world: World, text: str, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
-    """A hosts pattern is reported with its place in the file."""
+    """An invalid hosts pattern is reported with its location in the file."""
     ended, _, err = play_of(world, text, *arguments)
 
     assert (code, True, True) == (ended, words in err, "hint: " in err), err
 
 
-def test_variables_are_made_when_a_task_needs_them(world: World) -> None:
-    """One may hold a later result; one that no task reads may be undefined."""
+def test_variables_are_evaluated_lazily(world: World) -> None:
+    """One may refer to a later result; an unused one may be undefined."""
     text = """
 - hosts: one
   vars:

@@ -1,4 +1,4 @@
-"""The command line that goes on with a run has the options that say how and where, ready for a shell."""
+"""Printed command lines repeat the options of the current command, quoted for a shell."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def play(
     forks: Annotated[int, typer.Option("--forks", "-f", envvar="FORKS")] = 16,
     scheduler_tls: Annotated[tuple[str, str, str] | None, typer.Option()] = None,
 ) -> None:
-    """Say how to go on."""
+    """Print the command to continue with."""
     del limit, manifest, reader, sandbox, timeout, forks, scheduler_tls
     typer.echo(repeat_command(context, "runner play --resume r"))
 
@@ -44,15 +44,15 @@ def play(
         (["--scheduler-tls", "ca", "it's", "key"], " --scheduler-tls ca 'it'\"'\"'s' key"),
     ],
 )
-def test_options_are_repeated_as_they_were_given(given: list[str], said: str) -> None:
-    """How and where, in the order of the help; not what, and nothing that came from elsewhere than the command line."""
+def test_given_options_are_repeated(given: list[str], said: str) -> None:
+    """Execution options in the order of the help; no arguments, and nothing that is not from the command line."""
     done = CliRunner().invoke(app, given, env={"FORKS": "8"})
 
     assert f"runner play --resume r{said}\n" == done.output
 
 
-def test_a_repeated_line_means_the_same_again() -> None:
-    """A shell that reads it gives the program the very words."""
+def test_printed_line_is_quoted_for_a_shell() -> None:
+    """A shell splits it into the original arguments."""
     given = ["it's $HOME/a b.yaml", "--scheduler-tls", "*", "`x`", "\\"]
     line = CliRunner().invoke(app, given).output
 

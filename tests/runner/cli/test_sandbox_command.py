@@ -1,4 +1,4 @@
-"""The commands `runner sandbox` and `runner rehearse` as a person runs them."""
+"""The commands `runner sandbox` and `runner rehearse` on the command line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EXTERNAL_ID = "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"
 
 
 def up(folder: Path, *arguments: str | Path) -> str:
-    """Start a sandbox, which outlives the process that starts it; the output."""
+    """Start a sandbox, which outlives the starting process; returns the output."""
     child = start_runner("sandbox", "up", *arguments, cwd=folder)
     out, err = child.communicate(timeout=120)
     assert 0 == child.returncode, err
@@ -51,7 +51,7 @@ def environment(folder: Path, actor: str = "backend_role") -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A sandbox with the example accounts, started under a umask that gives everyone everything: folder and output."""
+    """A sandbox with the example accounts, started with umask 0: folder and output."""
     folder = tmp_path_factory.mktemp("sandbox")
     shutil.copy(NOTES, folder / "accounts.yaml")
     before = os.umask(0)
@@ -71,7 +71,7 @@ def running(started: tuple[Path, str]) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[StateDir]:
-    """The folder of a sandbox of the test's own, which is stopped after it."""
+    """The folder of a new sandbox, which is stopped after the test."""
     place = StateDir(tmp_path / "home")
     yield place
     stop_sandbox(place)
@@ -79,7 +79,7 @@ def home(tmp_path: Path) -> Iterator[StateDir]:
 
 @pytest.fixture
 def starting(home: StateDir) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that holds the folder's lock as a sandbox does while it starts, and never finishes."""
+    """A process that holds the folder's lock like a starting sandbox, and never finishes."""
     home.folder.mkdir()
     lock = os.open(home.lock, os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -93,7 +93,7 @@ def starting(home: StateDir) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def client(variables: dict[str, str], service: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client that the printed environment makes, and nothing else."""
+    """A client created with only the printed environment."""
     for key in [key for key in os.environ if key.startswith("AWS_")]:
         monkeypatch.delenv(key)
     for key, value in variables.items():
@@ -110,8 +110,8 @@ def test_up_prints_and_status_lists_the_accounts(started: tuple[Path, str]) -> N
     assert (True, 6) == (status["running"], len(status["accounts"]))
 
 
-def test_env_acts_as_the_backend_role_and_as_a_person(running: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trust policy is enforced; the log has the calls without their secrets."""
+def test_env_acts_as_backend_role_and_as_user(running: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trust policy is enforced; the log has the calls without secrets."""
     sts = client(environment(running), "sts", monkeypatch)
     assumed = sts.assume_role(RoleArn=ROLE, RoleSessionName="roll", ExternalId=EXTERNAL_ID)
     with pytest.raises(ClientError) as refused:
@@ -126,8 +126,8 @@ def test_env_acts_as_the_backend_role_and_as_a_person(running: Path, monkeypatch
     assert assumed["Credentials"]["SecretAccessKey"] not in logs
 
 
-def test_env_for_a_shell_can_be_evaluated(running: Path) -> None:
-    """What env prints is shell: it unsets what would take precedence, and exports the rest."""
+def test_env_output_can_be_evaluated_by_a_shell(running: Path) -> None:
+    """It unsets variables that would take precedence, and exports the others."""
     text = runner("sandbox", "env", cwd=running).out
     done = subprocess.run(
         ["bash", "-c", f'{text}\necho "$AWS_ENDPOINT_URL ${{AWS_PROFILE-unset}}"'],
@@ -140,8 +140,8 @@ def test_env_for_a_shell_can_be_evaluated(running: Path) -> None:
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+ unset\n", done.stdout)
 
 
-def test_its_folder_is_for_the_owner_only(running: Path) -> None:
-    """Under a umask that gives everyone everything, folders are 0700 and files 0600 all the same."""
+def test_folder_is_owner_only(running: Path) -> None:
+    """With umask 0, folders are 0700 and files 0600."""
     home = running / ".rolecall"
     made = [home, *home.rglob("*")]
 
@@ -151,8 +151,8 @@ def test_its_folder_is_for_the_owner_only(running: Path) -> None:
     assert [] == [each for each in made if stat.S_IMODE(each.lstat().st_mode) != (0o700 if each.is_dir() else 0o600)]
 
 
-def test_a_record_that_others_may_write_is_refused(running: Path) -> None:
-    """It names the process to stop and the address that gets the credentials: another user could have put theirs there."""
+def test_record_writable_by_others_is_refused(running: Path) -> None:
+    """Another user could have replaced the process ID to stop and the address that receives credentials."""
     record = running / ".rolecall" / "sandbox" / "sandbox.json"
     record.chmod(0o666)
     done = runner("sandbox", "status", cwd=running)
@@ -161,8 +161,8 @@ def test_a_record_that_others_may_write_is_refused(running: Path) -> None:
     assert (5, True) == (done.code, "sandbox.json" in done.err)
 
 
-def test_what_keeps_it_from_starting_is_reported(running: Path) -> None:
-    """A sandbox in the folder, a port in use, a bad fault plan, a broken manifest: one clear message each."""
+def test_start_error_is_reported(running: Path) -> None:
+    """An existing sandbox, a port in use, an invalid fault plan, a broken manifest: one error message each."""
     url = json.loads(runner("sandbox", "status", "--format", "json", cwd=running).out)["url"]
     (running / "bad.yaml").write_text("version: 2\n")
     other = ("--home", "other")
@@ -180,8 +180,8 @@ def test_what_keeps_it_from_starting_is_reported(running: Path) -> None:
         assert "Traceback" not in done.err
 
 
-def test_sandbox_whose_record_is_damaged_stops(home: StateDir, tmp_path: Path) -> None:
-    """One that could not be found again ends, and its folder is free for the next; down leaves no credentials."""
+def test_sandbox_with_damaged_record_stops(home: StateDir, tmp_path: Path) -> None:
+    """It could not be found again, so it ends and its folder is free; `down` leaves no credentials."""
     place = ("--home", str(home.folder))
     up(tmp_path, *place)
     first = find_sandbox(home)
@@ -205,7 +205,7 @@ def test_sandbox_whose_record_is_damaged_stops(home: StateDir, tmp_path: Path) -
 def test_second_start_is_refused_while_the_first_one_starts(
     home: StateDir, starting: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    """Only one of two starts in a folder gets the lock; the other is refused and starts nothing."""
+    """Only one of two starts in a folder gets the lock; the other one is refused."""
     with pytest.raises(SandboxError, match="another sandbox is starting or running in this folder"):
         start_sandbox(home, SandboxRequest(None, str(tmp_path)))
 
@@ -219,8 +219,8 @@ def test_down_stops_a_sandbox_that_is_still_starting(home: StateDir, starting: s
 
 
 @pytest.mark.slow
-def test_state_survives_a_restart_on_request(notes: Path) -> None:
-    """With --keep-state a bucket made in one run is there in the next; without it nothing is."""
+def test_keep_state_survives_restart(notes: Path) -> None:
+    """With --keep-state a bucket exists after a restart, without it it does not."""
     for kept, expected in ((True, ["kept"]), (False, [])):
         flags = ["--keep-state"] if kept else []
         up(notes, *flags)
@@ -255,7 +255,7 @@ def _operator(folder: Path) -> Any:
 
 
 def test_rehearsal_without_terraform_reports_its_backend(notes: Path) -> None:
-    """Without Terraform on PATH the modules' files are provisioned, compared and removed, and the report says so."""
+    """Without Terraform on PATH the parsed modules are provisioned, compared and removed; the report has the backend."""
     without = {"PATH": "/nonexistent"}
     done = runner("rehearse", cwd=notes, environ=without)
     machine = json.loads(runner("rehearse", "--only", "account1", "--format", "json", cwd=notes, environ=without).out)

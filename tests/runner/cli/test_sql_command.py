@@ -1,4 +1,4 @@
-"""`runner sql`: rows of past queries as tables, whatever they hold; and nothing but questions."""
+"""`runner sql`: rows of past queries as tables, whatever their content, and read-only access."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RESERVATION = {"ReservationId": "r-1", "OwnerId": "222222222222", "Instances": [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with two runs of one query, and one of another, in which an account is denied and one out of reach."""
+    """A folder with two runs of one query and one run of another, in which one account is denied and one unreachable."""
     runs = tmp_path / ".rolecall" / "runs"
     bucket = {"Name": "logs", "CreationDate": "2026-01-01T00:00:00+00:00"}
     write_run(runs, 1, [Answering("acme", [{"Instances": [{"InstanceId": "i-0"}]}])])
@@ -42,15 +42,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rows(folder: Path, sql: str, *options: str) -> list[dict[str, Any]]:
-    """The answer's rows, by the JSON form."""
+    """The rows of the result in JSON format."""
     ended = runner("sql", sql, "--format", "json", *options, cwd=folder)
     assert int(ExitCode.OK) == ended.code, ended.err
     found: list[dict[str, Any]] = json.loads(ended.out)["rows"]
     return found
 
 
-def test_rows_of_a_query_are_a_table_of_the_models_columns(folder: Path) -> None:
-    """Instances, not the reservations around them, are the rows; nested objects and types are the model's."""
+def test_query_rows_are_table_with_columns_of_model(folder: Path) -> None:
+    """Rows are instances, not the reservations that contain them; nested objects and types are those of the model."""
     found = rows(
         folder,
         'select account, region, InstanceId, State.Name as state, year("LaunchTime") as year, Platform, OwnerId'
@@ -65,8 +65,8 @@ def test_rows_of_a_query_are_a_table_of_the_models_columns(folder: Path) -> None
     assert expected == [{key: row[key] for key in expected[0]} for row in found]
 
 
-def test_a_table_has_the_last_run_and_previous_the_one_before(folder: Path) -> None:
-    """Without --run a table is of the last run; its _previous of the run before that asked the same."""
+def test_table_has_last_run_and_previous_has_the_one_before(folder: Path) -> None:
+    """Without --run; `_previous` is the run before it with the same query."""
     found = rows(
         folder,
         "select 'now' as side, InstanceId from ec2_instances"
@@ -76,22 +76,22 @@ def test_a_table_has_the_last_run_and_previous_the_one_before(folder: Path) -> N
     assert [("before", "i-0"), ("now", "i-1"), ("now", "i-2")] == [(row["side"], row["InstanceId"]) for row in found]
 
 
-def test_several_runs_are_joined_and_told_apart_by_run_id(folder: Path) -> None:
-    """With --run all the rows of every run are in the table."""
+def test_several_runs_are_combined_with_run_id(folder: Path) -> None:
+    """With --run all, the table has the rows of every run."""
     found = rows(folder, "select run_id, count(*) as n from ec2_instances group by all order by all", "--run", "all")
 
     assert [("20261124-100000-000001", 1), ("20261124-110000-000002", 2)] == [(row["run_id"], row["n"]) for row in found]
 
 
-def test_one_run_can_be_named_by_its_beginning(folder: Path) -> None:
-    """--run takes what `runner history` shows, or enough of it."""
+def test_run_is_found_by_prefix(folder: Path) -> None:
+    """--run accepts the ID that `runner history` prints, or a prefix."""
     found = rows(folder, "select InstanceId from ec2_instances", "--run", "20261124-10")
 
     assert ["i-0"] == [row["InstanceId"] for row in found]
 
 
-def test_who_did_not_answer_is_a_table(folder: Path) -> None:
-    """Denied places and accounts that could not be asked stand in `errors`, with what was said."""
+def test_errors_are_a_table(folder: Path) -> None:
+    """`errors` has denied Regions and unreachable accounts with their messages."""
     found = rows(folder, "select table_name, account, region, outcome, code, message from errors order by account")
 
     assert [
@@ -100,15 +100,15 @@ def test_who_did_not_answer_is_a_table(folder: Path) -> None:
     ] == [tuple(row.values()) for row in found]
 
 
-def test_runs_are_a_table_that_can_be_joined(folder: Path) -> None:
-    """`runs` says of each run what it asked, and joins by run_id."""
+def test_runs_are_a_table(folder: Path) -> None:
+    """`runs` has the query of each run, and joins by run_id."""
     found = rows(folder, "select r.operation, r.accounts from s3_buckets join runs r using (run_id)")
 
     assert [{"operation": "list_buckets", "accounts": 2}] == found
 
 
 def test_tables_are_listed_with_columns_and_rows(folder: Path) -> None:
-    """--tables says what can be asked."""
+    """With --tables."""
     ended = runner("sql", "--tables", "--format", "json", cwd=folder)
     listed = {each["table"]: each for each in json.loads(ended.out)}
 
@@ -118,13 +118,12 @@ def test_tables_are_listed_with_columns_and_rows(folder: Path) -> None:
     assert {"name": "CreationDate", "type": "timestamptz"} in listed["s3_buckets"]["columns"]
 
 
-def test_the_operations_full_name_is_a_name_too(folder: Path) -> None:
-    """Who knows the operation finds the table."""
+def test_table_is_available_by_full_operation_name(folder: Path) -> None:
     assert [{"n": 2}] == rows(folder, "select count(*) as n from ec2_describe_instances")
 
 
-def test_a_mistake_is_shown_with_its_place(folder: Path) -> None:
-    """DuckDB's message and mark reach the user; no traceback does."""
+def test_sql_error_has_place(folder: Path) -> None:
+    """DuckDB's message and marker are shown, without a traceback."""
     ended = runner("sql", "select wrong from s3_buckets", cwd=folder)
 
     assert (int(ExitCode.USAGE), "") == (ended.code, ended.out)
@@ -135,16 +134,15 @@ def test_a_mistake_is_shown_with_its_place(folder: Path) -> None:
     assert "Traceback" not in ended.err
 
 
-def test_a_misspelt_table_is_answered_with_the_nearest(folder: Path) -> None:
-    """The hint names the table that was meant, of ours alone."""
+def test_misspelt_table_has_suggestion(folder: Path) -> None:
+    """Only tables of rolecall are suggested."""
     ended = runner("sql", "select * from ec2_instance", cwd=folder)
 
     assert int(ExitCode.USAGE) == ended.code
     assert "did you mean ec2_instances" in ended.err
 
 
-def test_a_mistake_in_a_late_row_is_no_traceback(tmp_path: Path) -> None:
-    """What fails while rows are taken is an error of the SQL as well."""
+def test_error_while_fetching_rows_is_sql_error(tmp_path: Path) -> None:
     every = [{"Name": str(number)} for number in range(5000)] + [{"Name": "x"}]
     write_run(tmp_path / ".rolecall" / "runs", 1, [Answering("acme", every)], service="s3", operation="ListBuckets")
     ended = runner("sql", "select Name::int from s3_buckets", "--format", "jsonl", cwd=tmp_path)
@@ -178,8 +176,8 @@ def test_a_mistake_in_a_late_row_is_no_traceback(tmp_path: Path) -> None:
         "",
     ],
 )
-def test_nothing_but_tables_can_be_reached(folder: Path, sql: str) -> None:
-    """No file, address, extension, setting, table change or variable of Python's is within reach of a question."""
+def test_statement_reaches_only_tables(folder: Path, sql: str) -> None:
+    """Files, URLs, extensions, settings, changes to tables and Python variables are all rejected."""
     (folder / "accounts.yaml").write_text("secret", "utf-8")
     before = sorted(folder.iterdir())
     ended = runner("sql", sql, "--format", "json", cwd=folder)
@@ -189,15 +187,15 @@ def test_nothing_but_tables_can_be_reached(folder: Path, sql: str) -> None:
     assert before == sorted(folder.iterdir())
 
 
-def test_csv_of_nested_values_and_formulas_is_harmless(folder: Path) -> None:
-    """Objects are JSON in a cell; what a spreadsheet would run is text."""
+def test_csv_escapes_formulas_and_encodes_nested_values(folder: Path) -> None:
+    """Objects are JSON in a cell; formulas become strings."""
     ended = runner("sql", "select {'a': 1} as o, '=1+1' as f, null as n", "--format", "csv", cwd=folder)
 
     assert [["o", "f", "n"], ['{"a": 1}', "'=1+1", ""]] == list(csv.reader(io.StringIO(ended.out, newline="")))
 
 
-def test_an_answer_goes_into_a_parquet_file_for_its_owner_alone(folder: Path) -> None:
-    """--format parquet --output FILE keeps the types."""
+def test_parquet_output_is_owner_only_and_typed(folder: Path) -> None:
+    """With --format parquet --output FILE."""
     ended = runner("sql", "select * from ec2_instances", "--format", "parquet", "--output", "out.parquet", cwd=folder)
     assert int(ExitCode.OK) == ended.code, ended.err
     with duckdb.connect() as connection:
@@ -208,8 +206,8 @@ def test_an_answer_goes_into_a_parquet_file_for_its_owner_alone(folder: Path) ->
     assert 0o600 == (folder / "out.parquet").stat().st_mode & 0o777
 
 
-def test_columns_of_one_name_are_kept_apart(folder: Path) -> None:
-    """Two columns with the same name are both in the JSON."""
+def test_duplicate_column_names_are_kept(folder: Path) -> None:
+    """Both columns are in the JSON output."""
     assert [{"a": 1, "a_2": 2}] == rows(folder, "select 1 as a, 2 as a")
 
 
@@ -220,8 +218,8 @@ def test_columns_of_one_name_are_kept_apart(folder: Path) -> None:
         ("describe ec2_instances", ["column_name", "column_type"]),
     ],
 )
-def test_parquet_file_holds_the_answer_of_any_statement(folder: Path, sql: str, columns: list[str]) -> None:
-    """Duplicate names are numbered as in JSON; comments and statements other than SELECT work; quotes in the path too."""
+def test_parquet_file_holds_result_of_any_statement(folder: Path, sql: str, columns: list[str]) -> None:
+    """Duplicate names are numbered as in JSON; comments, statements other than SELECT, and quotes in the path work."""
     name = "it's [1]*.parquet"
     ended = runner("sql", sql, "--format", "parquet", "--output", name, cwd=folder)
     assert int(ExitCode.OK) == ended.code, ended.err
@@ -234,22 +232,22 @@ def test_parquet_file_holds_the_answer_of_any_statement(folder: Path, sql: str, 
 
 
 def test_statement_cannot_reach_the_output_file(folder: Path) -> None:
-    """Only the answer is written, whatever the file is called."""
+    """Only the result is written, whatever the file is called."""
     ended = runner("sql", "select 1) to 'other.csv' --", "--format", "parquet", "--output", "out.parquet", cwd=folder)
 
     assert int(ExitCode.USAGE) == ended.code
     assert [".rolecall"] == [path.name for path in folder.iterdir()]
 
 
-def test_rows_of_the_sandbox_are_marked(tmp_path: Path) -> None:
-    """Column `rehearsal` of every table, the line above the answer, --tables and --changes tell sandbox from AWS."""
+def test_sandbox_rows_are_marked(tmp_path: Path) -> None:
+    """Column `rehearsal` of every table, the line above the result, --tables and --changes separate sandbox and AWS."""
     runs = tmp_path / ".rolecall" / "runs"
     write_run(runs, 1, [Answering("acme", [RESERVATION])])
     for number in (2, 3):
         write_run(runs, number, [Answering("acme", [RESERVATION]), Answering("beta", reason=Reason.DENIED)], rehearsal=True)
 
     marks = {
-        table: {row["rehearsal"] for row in rows(tmp_path, f"select rehearsal from {table}")}  # noqa: S608 - no input
+        table: {row["rehearsal"] for row in rows(tmp_path, f"select rehearsal from {table}")}  # noqa: S608 - no external input
         for table in ("ec2_instances", "errors", "runs")
     }
     assert {"ec2_instances": {True}, "errors": {True}, "runs": {True, False}} == marks
@@ -272,7 +270,7 @@ def test_sandbox_run_is_not_the_previous_run_of_aws(tmp_path: Path) -> None:
 
 
 def test_values_of_every_sql_type_are_json(folder: Path) -> None:
-    """Sums, decimals, maps, dates, bytes and what is no number have a JSON form."""
+    """Sums, decimals, maps, dates, bytes and NaN have a JSON representation."""
     found = rows(
         folder,
         "select sum(1) as s, 1.5::decimal(4,2) as d, map {'k': 1} as m, date '2026-11-24' as t, 'x'::blob as b,"
@@ -283,16 +281,16 @@ def test_values_of_every_sql_type_are_json(folder: Path) -> None:
     assert said == {key: value for key, value in found[0].items() if key != "i"}
 
 
-def test_a_table_without_runs_says_how_to_make_one(tmp_path: Path) -> None:
-    """Before the first query the error tells how to run one."""
+def test_table_without_runs_is_error_with_hint(tmp_path: Path) -> None:
+    """Before the first query the hint is how to run one."""
     ended = runner("sql", "select * from ec2_instances", cwd=tmp_path)
 
     assert int(ExitCode.USAGE) == ended.code
     assert "runner query ec2 describe_instances" in ended.err
 
 
-def test_text_of_accounts_cannot_steer_the_terminal(tmp_path: Path) -> None:
-    """Control characters of a customer's names are replaced in the table."""
+def test_control_characters_are_replaced_in_table(tmp_path: Path) -> None:
+    """Those in a customer's values."""
     rows = [{"Name": "a\x1b[2Jb"}]
     write_run(tmp_path / ".rolecall" / "runs", 1, [Answering("acme", rows)], service="s3", operation="ListBuckets")
     ended = runner("sql", "select Name from s3_buckets", cwd=tmp_path)
@@ -301,8 +299,8 @@ def test_text_of_accounts_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "a\N{REPLACEMENT CHARACTER}[2Jb" in ended.out
 
 
-def test_the_command_loads_no_library_for_data_before_it_needs_one() -> None:
-    """`runner --help` stays instant, and `runner sql --help` works without the extra."""
+def test_data_libraries_are_imported_lazily() -> None:
+    """`runner --help` stays fast, and `runner sql --help` works without the extra."""
     script = (
         "import sys, rolecall_runner.cli.main; print({'duckdb', 'botocore'} & set(sys.modules));"
         "import rolecall_runner.cli.sql; print({'duckdb'} & set(sys.modules))"

@@ -1,4 +1,4 @@
-"""`runner status` on a fleet: counts first, then who needs someone; filters, orders, exit codes; 80 columns."""
+"""`runner status` on a fleet: counts first, then customers that need attention; filters, order, exit codes; 80 columns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOW = datetime.now(UTC)
 
 
 def fleet(folder: Path, count: int, **changes: Any) -> Path:
-    """A manifest of so many customers, every second one with the label tier=gold; its modules are written."""
+    """A manifest of this many customers, every second one with the label tier=gold; its modules are written."""
     customers = [
         {"name": f"customer{number:03}", "account_id": f"{200000000000 + number}", "external_id": f"external-id-{number:03}"}
         | ({"labels": {"tier": "gold"}} if number % 2 else {})
@@ -49,7 +49,7 @@ def fleet(folder: Path, count: int, **changes: Any) -> Path:
 
 
 def note(folder: Path, heard_of: Mapping[str, tuple[int, Verdict]], *, handed: Mapping[str, str] | None = None) -> None:
-    """Put verdicts of some days ago into the status file, and hand-overs by the digest of their module."""
+    """Write verdicts from some days ago and handovers by module digest to the status file."""
     modules = read_output_digests(folder / "output")
     targets = {target.name: target for target in read_inventory(folder / "accounts.yaml").targets}
     entries = {}
@@ -76,7 +76,7 @@ def states(folder: Path, *arguments: str) -> dict[str, str]:
 
 @pytest.fixture
 def five(tmp_path: Path) -> Path:
-    """Five customers: verified, stale, failing, drifting, and one of whom nothing is known."""
+    """Five customers: verified, stale, failing, drifting, and one without an entry."""
     folder = fleet(tmp_path, 5)
     gone = replace(not_there(), checks=(verdict().checks[0], *verdict(assume_again="failed").checks[1:]))
     note(
@@ -91,8 +91,8 @@ def five(tmp_path: Path) -> Path:
     return folder
 
 
-def test_counts_come_first_then_who_needs_somebody(five: Path) -> None:
-    """The most urgent first; under the table the command that leads on, for the first of each state."""
+def test_counts_precede_customers_that_need_attention(five: Path) -> None:
+    """The most urgent first; below the table is the next command for the first customer of each state."""
     done = status(five)
     lines = done.out.splitlines()
 
@@ -105,8 +105,8 @@ def test_counts_come_first_then_who_needs_somebody(five: Path) -> None:
     assert any(line.startswith("not handed over: gen bundle customer004   ") for line in lines)
 
 
-def test_selection_states_labels_and_orders(five: Path) -> None:
-    """Patterns as of runner verify --limit, labels, states; by name, by age, as in the manifest."""
+def test_selection_by_pattern_label_and_state_and_sorting(five: Path) -> None:
+    """Patterns as for runner verify --limit; sorted by name, by age or as in the manifest."""
     assert ["customer001", "customer003"] == sorted(states(five, "--label", "tier=gold"))
     assert ["customer001"] == list(states(five, "customer00[12]", "--label", "tier=gold"))
     assert ["customer000", "customer004"] == sorted(states(five, "all:!customer001:!customer002:!customer003"))
@@ -115,15 +115,15 @@ def test_selection_states_labels_and_orders(five: Path) -> None:
     assert sorted(states(five)) == list(states(five, "--sort", "name")) == list(states(five, "--sort", "manifest"))
 
 
-def test_stale_is_what_one_asks_for(five: Path) -> None:
-    """Seven days when nothing is said."""
+def test_stale_after_is_configurable(five: Path) -> None:
+    """The default is seven days."""
     assert "stale" == states(five)["customer001"]
     assert "verified" == states(five, "--stale-after", "31d")["customer001"]
     assert "stale" == states(five, "--stale-after", "12h")["customer000"]
 
 
 def test_exit_codes_for_a_nightly_job(five: Path) -> None:
-    """1 when someone shown is in a state that was named, else 0; 2 for what cannot be meant."""
+    """1 if a customer is in a given state, else 0; 2 for usage errors."""
     codes = [
         status(five, *arguments).code
         for arguments in (
@@ -142,16 +142,16 @@ def test_exit_codes_for_a_nightly_job(five: Path) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "where"), [(("nobody*",), "NAME"), (("--label", "tier=lead"), "--label")])
-def test_who_is_not_there_is_said_of_the_option_that_was_given(five: Path, arguments: tuple[str, ...], where: str) -> None:
-    """The patterns are those of runner verify --limit, but no one wrote that here."""
+def test_unknown_name_error_names_the_given_option(five: Path, arguments: tuple[str, ...], where: str) -> None:
+    """Not --limit of runner verify, which has the same patterns."""
     ended = status(five, *arguments)
 
     assert 2 == ended.code
     assert f"error: {where}: " in ended.err
 
 
-def test_hand_overs_can_be_noted(five: Path) -> None:
-    """For those that are named, when there is something to hand over; the note has the module's digest."""
+def test_handover_is_recorded(five: Path) -> None:
+    """For the given customers with something to hand over, with the digest of the module."""
     noted = status(five, "customer004", "--handed-over", "--format", "json")
     entry = json.loads(noted.out)["accounts"][0]["entry"]
     nobody = status(five, "--handed-over")
@@ -164,15 +164,15 @@ def test_hand_overs_can_be_noted(five: Path) -> None:
 
 
 def fleet_without_modules(folder: Path) -> Path:
-    """The same manifest next to an empty output folder."""
+    """The same manifest with an empty output folder."""
     other = folder / "other"
     other.mkdir()
     (other / "accounts.yaml").write_bytes((folder / "accounts.yaml").read_bytes())
     return other
 
 
-def test_a_module_that_changed_after_the_hand_over_is_shown(tmp_path: Path) -> None:
-    """The customer has an older one until the new one is handed over and verified."""
+def test_module_changed_after_handover_is_shown(tmp_path: Path) -> None:
+    """The customer is outdated until the new module is handed over and verified."""
     folder = fleet(tmp_path, 2)
     status(folder, "all", "--handed-over")
     before = states(folder)
@@ -187,8 +187,8 @@ def test_a_module_that_changed_after_the_hand_over_is_shown(tmp_path: Path) -> N
     assert {"customer000": "outdated", "customer001": "handed-over"} == states(folder)
 
 
-def test_commands_that_lead_on_have_the_options_that_are_needed(five: Path) -> None:
-    """Another manifest and another folder are named in them, as a shell takes them."""
+def test_next_commands_have_required_options(five: Path) -> None:
+    """Another manifest and output folder are included, quoted for a shell."""
     (five / "accounts.yaml").rename(five / "my accounts.yaml")
     (five / "output").rename(five / "modules")
     done = status(five, "--manifest", "my accounts.yaml", "--out", "modules")
@@ -197,8 +197,8 @@ def test_commands_that_lead_on_have_the_options_that_are_needed(five: Path) -> N
     assert "gen bundle customer004 --manifest 'my accounts.yaml' --out modules" in done.out
 
 
-def test_of_a_large_fleet_those_that_are_well_are_counted_alone(tmp_path: Path) -> None:
-    """Fifty rows at most; --all, or a state, shows every one."""
+def test_large_fleet_shows_at_most_fifty_rows(tmp_path: Path) -> None:
+    """Healthy customers are only counted; --all, or a state, shows every one."""
     folder = fleet(tmp_path, 120)
     note(folder, {f"customer{number:03}": (1, verdict()) for number in range(60)})
 
@@ -210,8 +210,8 @@ def test_of_a_large_fleet_those_that_are_well_are_counted_alone(tmp_path: Path) 
     assert "and 10 more: use --all, --state or --format json" in status(folder).out
 
 
-def test_the_table_fits_80_columns(five: Path) -> None:
-    """Long names and findings are folded within their columns; colours only where there are any."""
+def test_table_fits_80_columns(five: Path) -> None:
+    """Long names and findings are wrapped within their columns; colors only on a terminal with colors."""
     place = StatusPlace(five / "accounts.yaml", five / "output")
     found = make_status_report(place, select_targets(place, (), ()), now=NOW)
     long = [replace(row, target=replace(row.target, name="a-very-long-name-of-a-customer" * 3)) for row in found.rows]
@@ -226,8 +226,8 @@ def test_the_table_fits_80_columns(five: Path) -> None:
     assert "\x1b[" not in file.getvalue()
 
 
-def test_what_a_name_holds_is_shown_as_text(five: Path) -> None:
-    """Neither markup nor an escape sequence of a finding reaches the terminal."""
+def test_markup_and_escape_sequences_are_shown_literally(five: Path) -> None:
+    """Those in names and findings."""
     place = StatusPlace(five / "accounts.yaml", five / "output")
     found = make_status_report(place, select_targets(place, ("customer000",), ()), now=NOW)
     evil = [replace(found.rows[0], what="[red]x[/] \x1b]0;title\x07")]
@@ -238,16 +238,15 @@ def test_what_a_name_holds_is_shown_as_text(five: Path) -> None:
     assert "\x1b" not in file.getvalue()
 
 
-def test_what_sandboxes_said_is_shown_apart(five: Path) -> None:
-    """With --sandbox, and said so; commands that lead on stay in the sandbox."""
+def test_sandbox_status_is_shown_separately(five: Path) -> None:
+    """With --sandbox and marked as such; next commands have the option too."""
     done = status(five, "--sandbox")
 
     assert "5 accounts, rehearsal (sandbox): 5 not handed over" == done.out.splitlines()[0]
     assert "then: runner onboard customer000 --sandbox" in done.out
 
 
-def test_reading_writes_nothing(five: Path) -> None:
-    """The file is the same after it was shown."""
+def test_status_does_not_write_the_file(five: Path) -> None:
     path = status_path(five / "output", rehearsal=False)
     before = path.read_bytes()
     status(five)
@@ -261,6 +260,6 @@ def test_reading_writes_nothing(five: Path) -> None:
     [(0, "now"), (59, "59 s"), (60, "1 min"), (7199, "1 h"), (86400 * 400, "400 d"), (-5, "now")],
 )
 def test_ages_are_short(seconds: int, words: str) -> None:
-    """In the largest unit that fits; a clock that is behind makes nothing of it."""
+    """In the largest unit that fits; with a clock that is behind, the age is zero."""
     assert words == age(NOW - timedelta(seconds=seconds), NOW)
     assert "" == age(None, NOW)

@@ -1,4 +1,4 @@
-"""The command `runner verify` as a person runs it: forms, exit codes, selection, retry, resume, mistakes."""
+"""The command `runner verify`: formats, exit codes, selection, retry, resume, usage errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUICK = ("--actions", "none", "--no-drift")
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[InProcessSandbox]:
-    """A sandbox with the example accounts, shared by the tests that leave it as it is."""
+    """A sandbox with the example accounts, shared by tests that do not change it."""
     with in_process_sandbox(NOTES, Path("nowhere")) as found:
         yield found
 
@@ -28,8 +28,8 @@ def verify(world: InProcessSandbox, folder: Path, *arguments: str) -> Ended:
     return runner("verify", *arguments, cwd=folder, environ=actor_environment(world.sandbox, world.backend))
 
 
-def test_all_is_as_agreed(world: InProcessSandbox, notes: Path) -> None:
-    """The notes' customers answer the roll call; the recap has a line each, and the run is in the history."""
+def test_example_accounts_pass(world: InProcessSandbox, notes: Path) -> None:
+    """The recap has one line per customer, and the run is in the history."""
     done = verify(world, notes)
     history = json.loads(runner("history", "--format", "json", cwd=notes).out)
 
@@ -40,20 +40,20 @@ def test_all_is_as_agreed(world: InProcessSandbox, notes: Path) -> None:
     assert [(4, {"ok": 3, "skipped": 1})] == [(run["total"], run["counts"]) for run in history]
 
 
-def test_forms_for_programs(world: InProcessSandbox, notes: Path) -> None:
-    """JSON, JSON lines, JUnit and the page hold the same accounts, and nothing else is printed."""
+def test_machine_readable_formats(world: InProcessSandbox, notes: Path) -> None:
+    """JSON, JSON Lines, JUnit and HTML have the same accounts, and nothing else is printed."""
     done = {form: verify(world, notes, *QUICK, "--format", form).out for form in ("json", "jsonl", "junit", "html")}
     names = ["account1", "account2", "account3", "reena-in-sumesh"]
 
     assert names == [verdict["name"] for verdict in json.loads(done["json"])["verdicts"]]
     assert names == sorted(json.loads(line)["name"] for line in done["jsonl"].splitlines())
-    assert 4 == len(Xml.fromstring(done["junit"]).findall("testsuite"))  # noqa: S314 - our own text
+    assert 4 == len(Xml.fromstring(done["junit"]).findall("testsuite"))  # noqa: S314 - trusted XML
     assert done["html"].lower().startswith("<!doctype html>")
     assert "<svg" in done["html"]
 
 
-def test_no_secret_is_in_any_form_or_file(world: InProcessSandbox, notes: Path) -> None:
-    """Neither output nor journal holds an access key, a secret or a token of any session."""
+def test_output_and_journal_contain_no_secret(world: InProcessSandbox, notes: Path) -> None:
+    """No access key, secret key or token of any session."""
     texts = []
     for form in ("table", "json", "html"):
         done = verify(world, notes, "--verbose", "--limit", "account1:reena-in-sumesh", "--format", form)
@@ -65,8 +65,8 @@ def test_no_secret_is_in_any_form_or_file(world: InProcessSandbox, notes: Path) 
     assert not any(token in text for text in texts)
 
 
-def test_selection_as_ansible_users_write_it(world: InProcessSandbox, notes: Path) -> None:
-    """Only those that the pattern means are asked; one that selects nothing is told the nearest name."""
+def test_selection_uses_ansible_patterns(world: InProcessSandbox, notes: Path) -> None:
+    """Only matching accounts are verified; a pattern without a match has a suggestion."""
     done = json.loads(verify(world, notes, *QUICK, "--limit", "account*:!account2", "--format", "json").out)
     sample = json.loads(verify(world, notes, *QUICK, "--sample", "2", "--seed", "3", "--format", "json").out)
     wrong = verify(world, notes, "--limit", "acount1")
@@ -76,8 +76,8 @@ def test_selection_as_ansible_users_write_it(world: InProcessSandbox, notes: Pat
     assert (2, True) == (wrong.code, "did you mean account1?" in wrong.err)
 
 
-def test_mistakes_have_their_code_and_mend(world: InProcessSandbox, notes: Path) -> None:
-    """No credentials, a run that is not there, a manifest that is broken, a run of another manifest."""
+def test_usage_error_has_exit_code_and_hint(world: InProcessSandbox, notes: Path) -> None:
+    """No credentials, a missing run, a broken manifest, a run of another manifest."""
     verify(world, notes, *QUICK)
     nobody = runner("verify", cwd=notes)
     missing = verify(world, notes, "--resume", "0000")

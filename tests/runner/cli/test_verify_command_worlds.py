@@ -1,4 +1,4 @@
-"""The command `runner verify` in worlds that go wrong: an open role, throttles to the end, Ctrl-C."""
+"""The command `runner verify` with failures: an open role, persistent throttles, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def with_trust(world: InProcessSandbox, account_id: str, role: str, change: Any)
         iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
 
 
-def test_a_sandbox_of_the_commands_own_reads_the_peoples_side(notes: Path) -> None:
-    """With --sandbox the switch role's people are read: group, policies, membership, password and MFA device are right."""
+def test_sandbox_option_checks_users_of_switch_role(notes: Path) -> None:
+    """With --sandbox group, policies, membership, password and MFA device are checked."""
     done = json.loads(runner("verify", "--sandbox", "--limit", "reena-in-sumesh", "--format", "json", cwd=notes).out)
 
     assert {"configuration": {"ok", "skipped"}} == {
@@ -40,8 +40,8 @@ def test_a_sandbox_of_the_commands_own_reads_the_peoples_side(notes: Path) -> No
     assert done["ok"]
 
 
-def test_an_open_role_is_told_and_asked_again_with_retry(notes: Path) -> None:
-    """A role without the external id condition ends with exit code 1 and a cause; --retry asks it alone."""
+def test_open_role_fails_and_retry_verifies_only_it(notes: Path) -> None:
+    """A role without the external ID condition has exit code 1 and a cause."""
     with in_process_sandbox(NOTES, Path("nowhere")) as world:
         kept: dict[str, Any] = {}
         with_trust(world, "333333333333", "role2", lambda statement: kept.update(statement.pop("Condition")))
@@ -58,8 +58,8 @@ def test_an_open_role_is_told_and_asked_again_with_retry(notes: Path) -> None:
     assert (2, True) == (nothing.code, "all of its accounts succeeded" in nothing.err)
 
 
-def test_what_cannot_be_asked_is_inconclusive(notes: Path) -> None:
-    """Where no one can be reached, nothing is failed and nothing is ok: exit code 9."""
+def test_unreachable_accounts_are_inconclusive(notes: Path) -> None:
+    """No check is failed or ok: exit code 9."""
     with in_process_sandbox(
         NOTES, Path("nowhere"), faults="denied=organizations,throttle=1,actions=sts:AssumeRole"
     ) as throttled:
@@ -69,8 +69,8 @@ def test_what_cannot_be_asked_is_inconclusive(notes: Path) -> None:
     assert "inconclusive=" in done.out
 
 
-def test_ctrl_c_ends_with_what_is_done_and_says_how_to_go_on(notes: Path) -> None:
-    """SIGINT in mid-run: exit code 130, the recap of those that are done, and the command that goes on."""
+def test_ctrl_c_prints_finished_accounts_and_resume_command(notes: Path) -> None:
+    """SIGINT during a run: exit code 130, the recap of the finished accounts, and the command to resume."""
     with in_process_sandbox(NOTES, Path("nowhere"), faults="slow=1:0.15") as world:
         environment = actor_environment(world.sandbox, world.backend)
         child = start_runner("verify", *QUICK, "--engine", "serial", "--verbose", cwd=notes, environ=environment)

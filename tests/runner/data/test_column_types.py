@@ -1,4 +1,4 @@
-"""Types of rows: AWS's model where it tells, values where it does not, and nothing is lost to a type."""
+"""Column types: from AWS's model where it has them, else from values, without loss of data."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def over(values: list[Any]) -> Type:
         ("sqs", "GetQueueAttributes", "Attributes", MapOf(Scalar.STRING)),
         ("cloudwatch", "GetMetricStatistics", "Average", Scalar.DOUBLE),
         ("kms", "GetParametersForImport", "ImportToken", Scalar.BLOB),
-        # It may hold itself.
+        # It may contain itself.
         ("dynamodb", "GetItem", "Item", None),
     ],
 )
-def test_columns_have_the_types_of_the_model(service: str, operation: str, column: str, kind: Type | None) -> None:
-    """Each kind of shape has its type; what holds itself is JSON inside."""
+def test_columns_have_types_of_model(service: str, operation: str, column: str, kind: Type | None) -> None:
+    """Each kind of shape has its type; a recursive shape is nested JSON."""
     found = row_type(service, operation, None).fields[column]
 
     if kind is None:
@@ -74,22 +74,22 @@ def test_columns_have_the_types_of_the_model(service: str, operation: str, colum
         ("Nothing.At.All", {}),
     ],
 )  # fmt: skip
-def test_what_jmespath_selects_has_the_models_type(select: str, expected: dict[str, Type]) -> None:
-    """Types are followed through fields, projections, filters, pipes and functions; a literal's is left to values."""
+def test_jmespath_result_has_type_of_model(select: str, expected: dict[str, Type]) -> None:
+    """Through fields, projections, filters, pipes and functions; the type of a literal comes from values."""
     found = row_type("ec2", "DescribeInstances", select).fields
 
     assert expected == found
 
 
 @pytest.mark.parametrize("query", shipped_queries(), ids=lambda query: query.name)
-def test_shipped_queries_have_types_for_what_they_select(query: Any) -> None:
-    """Every column that a shipped query selects from its first call is typed by the model."""
+def test_shipped_query_columns_have_model_types(query: Any) -> None:
+    """Every column that a shipped query selects from its first call."""
     assert [] == [name for name, kind in row_type(query.service, query.operation, query.select).fields.items() if not kind]
     assert row_type(query.service, query.operation, query.select).fields
 
 
-def test_an_unknown_operation_promises_nothing() -> None:
-    """A journal of a newer botocore can be read all the same."""
+def test_unknown_operation_has_no_model_types() -> None:
+    """A journal of a newer botocore can still be read."""
     assert Struct({}) == row_type("ec2", "DescribeTheFuture", None)
 
 
@@ -118,22 +118,22 @@ def test_an_unknown_operation_promises_nothing() -> None:
         (Scalar.NULL, None, Scalar.NULL),
     ],
 )
-def test_a_value_widens_its_type_just_enough(known: Type, value: Any, expected: Type) -> None:
-    """The type after a value is the narrowest that holds both."""
+def test_value_widens_type_minimally(known: Type, value: Any, expected: Type) -> None:
+    """The new type is the narrowest one that fits both."""
     assert expected == widen(known, value)
 
 
 @given(st.lists(VALUES, max_size=5))
-def test_a_type_that_was_widened_holds_all_values(values: list[Any]) -> None:
-    """Widening again by any of the values changes nothing, and no object is made anew."""
+def test_widened_type_fits_all_values(values: list[Any]) -> None:
+    """Widening again by any of the values returns the same object."""
     known = over(values)
 
     assert all(widen(known, value) is known for value in values)
 
 
 @given(st.lists(VALUES, max_size=4), st.lists(VALUES, max_size=4))
-def test_types_of_two_runs_merge_to_one_that_holds_both(one: list[Any], other: list[Any]) -> None:
-    """Schemas of different runs have a common one, in whatever order the runs came."""
+def test_types_of_two_runs_merge(one: list[Any], other: list[Any]) -> None:
+    """The common type fits both and does not depend on the order of the runs."""
     merged = merge(over(one), over(other))
 
     assert all(widen(merged, value) is merged for value in [*one, *other])
@@ -141,8 +141,7 @@ def test_types_of_two_runs_merge_to_one_that_holds_both(one: list[Any], other: l
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=3), VALUES, max_size=3), max_size=4))
-def test_types_survive_being_written_down(rows: list[dict[str, Any]]) -> None:
-    """What a data set's schema keeps is read back as it was."""
+def test_types_round_trip_through_schema(rows: list[dict[str, Any]]) -> None:
     known = Struct({})
     for row in rows:
         known = widen_row(known, row)

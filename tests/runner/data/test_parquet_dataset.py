@@ -1,4 +1,4 @@
-"""A run's rows as a Parquet data set: typed, partitioned, added to by later runs, and complete."""
+"""Rows of a run as a Parquet dataset: typed, partitioned, extended by later runs, and complete."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def question(runs: Path, run_id: str) -> RecordedQuery:
 
 
 def read_parquet(path: Path | str, columns: str = "*", order: str = "") -> list[dict[str, Any]]:
-    """Rows of the files that the path or pattern names."""
+    """Rows of the files that match the path or pattern."""
     options = "hive_partitioning = true, union_by_name = true, hive_types_autocast = false"
     order = f" order by {order}" if order else ""
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        sql = f"select {columns} from read_parquet($path, {options}){order}"  # noqa: S608 - no input
+        sql = f"select {columns} from read_parquet($path, {options}){order}"  # noqa: S608 - no external input
         found = connection.sql(sql, params={"path": str(path)})
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
@@ -53,8 +53,8 @@ def bucket(name: str, **more: Any) -> dict[str, Any]:
     return {"Name": name, "CreationDate": "2026-01-01T10:00:00+02:00", **more}
 
 
-def test_a_run_is_a_folder_for_each_account(tmp_path: Path) -> None:
-    """The path has service, query and account; who has no rows has no file; the schema stands next to."""
+def test_each_account_of_a_run_has_a_folder(tmp_path: Path) -> None:
+    """The path has service, query and account; an account without rows has no file; the schema is in the query's folder."""
     run_id = write_run(
         tmp_path, 1, [Answering("acme", [bucket("a")]), Answering("beta"), Answering("a/b =c", [bucket("c")])], **BUCKETS
     )
@@ -72,8 +72,8 @@ def test_a_run_is_a_folder_for_each_account(tmp_path: Path) -> None:
     assert {"acme", "a/b =c"} == {row["account"] for row in read_parquet(tmp_path / "out" / "**/*.parquet")}
 
 
-def test_columns_have_the_models_types_even_where_all_are_empty(tmp_path: Path) -> None:
-    """A time is a time in UTC; a column that no one filled is there, with its type."""
+def test_empty_columns_have_model_types(tmp_path: Path) -> None:
+    """A timestamp is in UTC; a column without values exists with its type."""
     run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
     write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
     path = next((tmp_path / "out").rglob("*.parquet"))
@@ -84,8 +84,8 @@ def test_columns_have_the_models_types_even_where_all_are_empty(tmp_path: Path) 
     assert ("2026-01-01T08:00:00+00:00", None) == (row["CreationDate"].isoformat(), row["BucketRegion"])
 
 
-def test_types_that_accounts_disagree_on_are_one_for_all(tmp_path: Path) -> None:
-    """A column that is whole numbers here and fractions there is a double in every file; of text and numbers it is JSON."""
+def test_conflicting_types_of_accounts_are_merged(tmp_path: Path) -> None:
+    """Integers in one account and fractions in another are a double in every file; strings and numbers are JSON."""
     answers = [
         Answering("acme", [{"n": 1, "m": 1, "e": None}]),
         Answering("beta", [{"n": 0.5, "m": "x", "e": None}]),
@@ -99,8 +99,8 @@ def test_types_that_accounts_disagree_on_are_one_for_all(tmp_path: Path) -> None
     assert [{"n": 1.0, "m": "1", "e": None}, {"n": 0.5, "m": '"x"', "e": None}] == rows
 
 
-def test_a_later_run_adds_to_the_data_set_and_its_schema(tmp_path: Path) -> None:
-    """New columns come, types widen; both runs are read together, and a run that is repeated is there once."""
+def test_later_run_extends_dataset_and_schema(tmp_path: Path) -> None:
+    """Columns are added and types widened; both runs can be read together, and a repeated run is not duplicated."""
     first = write_run(tmp_path, 1, [Answering("acme", [{"a": 1}])], select="x", **BUCKETS)
     second = write_run(tmp_path, 2, [Answering("acme", [{"a": 1.5, "b": ["x"]}])], select="x", **BUCKETS)
     for run_id in (first, second, second):
@@ -112,8 +112,8 @@ def test_a_later_run_adds_to_the_data_set_and_its_schema(tmp_path: Path) -> None
     assert ("DOUBLE", "VARCHAR[]") == (kinds["a"], kinds["b"])
 
 
-def test_an_earlier_runs_columns_stay(tmp_path: Path) -> None:
-    """A run that no longer has a column writes it empty, so that every file of the run can stand for the whole."""
+def test_columns_of_earlier_run_are_kept(tmp_path: Path) -> None:
+    """A run without the column writes it empty, so that every file has the complete schema."""
     first = write_run(tmp_path, 1, [Answering("acme", [{"a": 1}])], select="x", **BUCKETS)
     second = write_run(tmp_path, 2, [Answering("acme", [{"b": 2}])], select="x", **BUCKETS)
     for run_id in (first, second):
@@ -122,8 +122,8 @@ def test_an_earlier_runs_columns_stay(tmp_path: Path) -> None:
     assert [{"a": None, "b": 2}] == read_parquet(tmp_path / "out" / "**" / f"*{second}.parquet", "a, b")
 
 
-def test_columns_called_as_a_place_or_a_part_of_the_path_are_renamed(tmp_path: Path) -> None:
-    """`service` of a bill is not the service of the path; names that differ in case alone are numbered."""
+def test_columns_named_like_location_or_partition_are_renamed(tmp_path: Path) -> None:
+    """`service` of a bill differs from the service in the path; names that differ only in case are numbered."""
     run_id = write_run(tmp_path, 1, [Answering("acme", [{"service": "EC2", "region": "x", "a": 1, "A": 2}])], select="x")
     write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
     (row,) = read_parquet(tmp_path / "out" / "**/*.parquet")
@@ -132,8 +132,8 @@ def test_columns_called_as_a_place_or_a_part_of_the_path_are_renamed(tmp_path: P
     assert ("ec2", "us-east-1") == (row["service"], row["region"])
 
 
-def test_rows_are_written_in_bounded_groups(tmp_path: Path) -> None:
-    """A large account is many row groups, so that no one holds it at once."""
+def test_rows_are_written_in_bounded_row_groups(tmp_path: Path) -> None:
+    """A large account is never in memory as a whole."""
     rows = [bucket(str(number)) for number in range(ROW_GROUP_ROWS + 5)]
     run_id = write_run(tmp_path, 1, [Answering("acme", rows)], **BUCKETS)
     write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
@@ -145,8 +145,8 @@ def test_rows_are_written_in_bounded_groups(tmp_path: Path) -> None:
     assert [(0, ROW_GROUP_ROWS), (1, 5)] == groups
 
 
-def test_sandbox_rows_are_marked_in_the_files(tmp_path: Path) -> None:
-    """Column `rehearsal` tells a run of the sandbox from one of AWS in the same dataset."""
+def test_sandbox_rows_are_marked(tmp_path: Path) -> None:
+    """Column `rehearsal` separates runs of the sandbox from those of AWS in one dataset."""
     for number in (1, 2):
         run_id = write_run(tmp_path, number, [Answering("acme", [bucket("a")])], rehearsal=number == 1, **BUCKETS)
         write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
@@ -157,7 +157,7 @@ def test_sandbox_rows_are_marked_in_the_files(tmp_path: Path) -> None:
 
 
 def test_names_with_wildcards_and_quotes_are_literal(tmp_path: Path) -> None:
-    """Neither a folder, an account, a column nor a value is taken for SQL or for a pattern."""
+    """Folders, accounts, columns and values are never interpreted as SQL or as a pattern."""
     into = tmp_path / "it's [x]*"
     hostile = "'); drop table x; --"
     for number in (1, 2):
@@ -170,8 +170,8 @@ def test_names_with_wildcards_and_quotes_are_literal(tmp_path: Path) -> None:
     assert (hostile, {'"': hostile}) == (row[hostile], row["s"])
 
 
-def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
-    """Rows may hold what an account keeps to itself."""
+def test_files_are_owner_only(tmp_path: Path) -> None:
+    """Rows may contain confidential data of an account."""
     run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
     write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
 
@@ -182,8 +182,8 @@ def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not parquet", None])
-def test_a_schema_of_somebody_else_is_not_overwritten(tmp_path: Path, content: bytes | None) -> None:
-    """A folder with another's data set is refused, with the hint."""
+def test_foreign_schema_is_not_overwritten(tmp_path: Path, content: bytes | None) -> None:
+    """A folder with another dataset is an error with a hint."""
     run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
     path = tmp_path / "out" / FOLDER / "_common_metadata"
     path.parent.mkdir(parents=True)
@@ -198,8 +198,8 @@ def test_a_schema_of_somebody_else_is_not_overwritten(tmp_path: Path, content: b
     assert str(path) == caught.value.where
 
 
-def test_a_writer_of_rows_needs_a_folder_and_writes_at_the_end(tmp_path: Path) -> None:
-    """As a form of `runner query`: refused before anything is asked when no folder is given; complete when closed."""
+def test_row_writer_requires_folder_and_writes_on_close(tmp_path: Path) -> None:
+    """As a format of `runner query`: without a folder it is an error before any call."""
     run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
     record = read_record(tmp_path, run_id)
     with pytest.raises(DatasetError):
@@ -225,14 +225,14 @@ ROWS = st.lists(st.dictionaries(TEXT, VALUES, max_size=4), max_size=4)
 
 
 def plain(value: Any) -> Any:
-    """A value without what a table cannot say: fields that are null are as those that are missing."""
+    """A value without what a table cannot represent: a null field equals a missing one."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items() if item is not None}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 def undone(value: Any, original: Any) -> Any:
-    """A value read back, in the form of the original: JSON text inside of objects parsed, times and bytes as text."""
+    """A value as read back, in the form of the original: nested JSON strings parsed, times and bytes as strings."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bytes):
@@ -251,8 +251,10 @@ def undone(value: Any, original: Any) -> Any:
 @example(rows=[{"a": 1, "A": {"x": 1, "X": 2}, "": 3}, {"a": 2**63}])
 @example(rows=[{"account": "x", "value_account": "y"}])
 @given(rows=ROWS)
-def test_any_rows_survive_parquet_and_sql(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> None:
-    """Whatever an account answers is read back from the files, and from the table, as it was."""
+def test_any_rows_round_trip_through_parquet_and_sql(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
+    """For any reply of an account."""
     runs = tmp_path_factory.mktemp("runs")
     run_id = write_run(runs, 1, [Answering("acme", rows)], select="x", **BUCKETS)
     asked = question(runs, run_id)
@@ -276,9 +278,9 @@ def test_any_rows_survive_parquet_and_sql(tmp_path_factory: pytest.TempPathFacto
         assert [plain(original) for original in rows] == [plain(row) for row in back]
 
 
-def test_a_missing_library_is_an_error_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra, the error names the command that installs it."""
-    monkeypatch.setitem(sys.modules, "duckdb", None)  # Python's marker for a module that does not exist
+def test_missing_library_is_error_with_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hint is the command that installs the extra."""
+    monkeypatch.setitem(sys.modules, "duckdb", None)  # None marks a module that cannot be imported
     with pytest.raises(ToolError) as caught:
         load_duckdb()
 

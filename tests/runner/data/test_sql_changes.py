@@ -1,4 +1,4 @@
-"""`runner sql --changes`: what is new, gone or changed between two runs, and only where both of them know."""
+"""`runner sql --changes`: added, removed and changed rows between two runs, only where both have results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def instance(name: str, state: str = "running", **more: Any) -> dict[str, Any]:
 
 
 def changes(folder: Path, *options: str, table: str = "ec2_instances") -> tuple[list[dict[str, Any]], Ended]:
-    """The rows of the changes, and how the command ended."""
+    """The rows of the changes, and the exit code."""
     ended = runner("sql", "--changes", table, "--format", "json", *options, cwd=folder)
     assert int(ExitCode.OK) == ended.code, ended.err
     return json.loads(ended.out)["rows"], ended
@@ -35,8 +35,8 @@ def two_runs(folder: Path, before: list[Answering], after: list[Answering], **qu
         write_run(folder / ".rolecall" / "runs", number, answers, **question)
 
 
-def test_new_gone_and_changed_rows_are_told_by_their_id(tmp_path: Path) -> None:
-    """InstanceId is found to be the key; each changed column is a row with its values before and after."""
+def test_rows_are_compared_by_id(tmp_path: Path) -> None:
+    """InstanceId is detected as the key; each changed column is a row with its old and new value."""
     before = [Answering("acme", [instance("i-1"), instance("i-2"), instance("i-3")])]
     after = [Answering("acme", [instance("i-2", "stopped", Platform="windows"), instance("i-3"), instance("i-4")])]
     two_runs(tmp_path, before, after)
@@ -58,8 +58,8 @@ def _name(value: Any) -> Any:
     return value["Name"] if isinstance(value, dict) else value
 
 
-def test_places_that_did_not_answer_twice_are_not_compared(tmp_path: Path) -> None:
-    """No one knows what is gone in a Region that was denied, or in an account that was not asked."""
+def test_regions_without_two_results_are_not_compared(tmp_path: Path) -> None:
+    """Removed rows are unknown in a denied Region or in an account that was not queried."""
     before = [
         Answering("acme", [instance("i-1")]),
         Answering("beta", [instance("i-2")]),
@@ -73,8 +73,8 @@ def test_places_that_did_not_answer_twice_are_not_compared(tmp_path: Path) -> No
     assert "3 accounts and Regions did not answer in both runs" in ended.err
 
 
-def test_only_the_same_question_is_the_run_before(tmp_path: Path) -> None:
-    """A run with another filter is passed over: what it left out is not gone."""
+def test_previous_run_has_the_same_query(tmp_path: Path) -> None:
+    """A run with another filter is skipped, since rows that it excludes are not removed."""
     runs = tmp_path / ".rolecall" / "runs"
     write_run(runs, 1, [Answering("acme", [instance("i-1")])])
     write_run(runs, 2, [Answering("acme")], parameters={"Filters": ["other"]})
@@ -85,7 +85,7 @@ def test_only_the_same_question_is_the_run_before(tmp_path: Path) -> None:
 
 
 def test_two_named_runs_are_compared(tmp_path: Path) -> None:
-    """--run twice names the sides; the later one is the after, in whatever order they are named."""
+    """--run twice selects both; the later run is the new side, in any order."""
     runs = tmp_path / ".rolecall" / "runs"
     ids = [write_run(runs, number, [Answering("acme", [instance(f"i-{number}")])]) for number in range(1, 4)]
     found, _ = changes(tmp_path, "--run", ids[2], "--run", ids[0])
@@ -93,8 +93,8 @@ def test_two_named_runs_are_compared(tmp_path: Path) -> None:
     assert [("gone", "i-1"), ("new", "i-3")] == [(row["change"], row["InstanceId"]) for row in found]
 
 
-def test_rows_without_a_key_are_compared_whole(tmp_path: Path) -> None:
-    """Where no column tells rows apart, equal rows cancel each other, as often as they are there."""
+def test_rows_without_key_are_compared_as_a_whole(tmp_path: Path) -> None:
+    """Without a unique column, equal rows are matched by count."""
     one, two = {"kind": "a", "size": 1.5}, {"kind": "a", "size": 2.5}
     question = {"service": "ec2", "operation": "DescribeVolumes", "select": "x"}
     two_runs(tmp_path, [Answering("acme", [one, one, two])], [Answering("acme", [one, two, two])], **question)
@@ -113,8 +113,8 @@ def test_rows_without_a_key_are_compared_whole(tmp_path: Path) -> None:
         (("--key", "ImageId"), "ImageId"),
     ],
 )
-def test_a_bad_key_is_an_error_with_its_mend(tmp_path: Path, options: tuple[str, ...], text: str) -> None:
-    """A key that is no column, or does not tell rows apart, is named."""
+def test_invalid_key_is_error_with_hint(tmp_path: Path, options: tuple[str, ...], text: str) -> None:
+    """A key that is not a column or not unique."""
     answers = [Answering("acme", [instance("i-1"), instance("i-2")])]
     two_runs(tmp_path, answers, answers)
     ended = runner("sql", "--changes", "ec2_instances", *options, cwd=tmp_path)
@@ -123,8 +123,8 @@ def test_a_bad_key_is_an_error_with_its_mend(tmp_path: Path, options: tuple[str,
     assert text in ended.err
 
 
-def test_one_run_alone_cannot_be_compared(tmp_path: Path) -> None:
-    """The hint says to repeat the query."""
+def test_single_run_cannot_be_compared(tmp_path: Path) -> None:
+    """The hint is to repeat the query."""
     write_run(tmp_path / ".rolecall" / "runs", 1, [Answering("acme", [instance("i-1")])])
     ended = runner("sql", "--changes", "ec2_instances", cwd=tmp_path)
 
@@ -139,10 +139,10 @@ KEYS = st.dictionaries(
 
 @settings(max_examples=25, deadline=None)
 @given(KEYS, KEYS)
-def test_changes_are_those_of_a_plain_comparison(
+def test_changes_equal_dict_comparison(
     tmp_path_factory: pytest.TempPathFactory, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    """Whatever the rows, the result is what comparing two dicts says."""
+    """For any rows."""
     runs = tmp_path_factory.mktemp("runs")
     for number, side in enumerate((before, after), 1):
         rows = [{"Id": key, "size": value} for key, value in side.items()]

@@ -1,4 +1,4 @@
-"""docs/sql.md says what is so: its questions are asked, and its figures are those of the code."""
+"""docs/sql.md: its examples run, and its numbers match the code."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ INSTANCES = [{"Instances": [{"InstanceId": "i-1", "State": {"Name": "running"}, 
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_pages_commands_work(tmp_path: Path, command: str) -> None:
-    """Every example of the page ends well on two runs of its query."""
+def test_documented_commands_succeed(tmp_path: Path, command: str) -> None:
+    """On two runs of the documented query."""
     for number in (1, 2):
         write_run(tmp_path / ".rolecall" / "runs", number, [Answering("acme", INSTANCES)])
     ended = runner(*shlex.split(command), cwd=tmp_path)
@@ -33,8 +33,8 @@ def test_the_pages_commands_work(tmp_path: Path, command: str) -> None:
     assert int(ExitCode.OK) == ended.code, ended.err
 
 
-def test_the_pages_question_over_a_data_set_works(tmp_path: Path) -> None:
-    """An account called 0123 is read as a text from the files of two runs."""
+def test_documented_dataset_query_works(tmp_path: Path) -> None:
+    """An account named 0123 is read as a string from the files of two runs."""
     for number in (1, 2):
         run_id = write_run(tmp_path, number, [Answering("0123", INSTANCES)])
         question = recorded_query(read_record(tmp_path, run_id))
@@ -48,8 +48,8 @@ def test_the_pages_question_over_a_data_set_works(tmp_path: Path) -> None:
     assert [("0123", 2)] == found
 
 
-def test_the_pages_figures_are_those_of_the_code() -> None:
-    """Rows of a group, fields of an object and the first columns are as the page says."""
+def test_documented_numbers_match_code() -> None:
+    """Rows of a row group, fields of an object, and the first columns."""
     assert f"row groups of {ROW_GROUP_ROWS:,} rows" in PAGE
     assert f"more than {MAX_FIELDS} free" in PAGE
     first = [f"`{name}`" for name in PLACE_TYPES]

@@ -1,4 +1,4 @@
-"""Rows of a real query as tables: SQL and Parquet say what plain boto3 says."""
+"""Rows of a real query as tables: SQL and Parquet equal boto3."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST, SECOND, NAMED = "20261124-090000-000001", "20261124-090000-000002", "2026
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A sandbox that was asked twice; between the two runs account1 lost an instance and got another."""
+    """A sandbox with two runs; between them account1 lost one instance and got another."""
 
     rig: QueryRig
     runs: Path
@@ -36,7 +36,7 @@ class World:
 
 
 def ask(rig: QueryRig, runs: Path, run_id: str, question: QuerySpec) -> None:
-    """Ask, and keep it in the journal as `runner query` does."""
+    """Run the query and record it in the journal like `runner query`."""
     moment = MOMENT.isoformat()
     text = json.dumps(describe(question))
     record = RunRecord(run_id, "query", "accounts.yaml", "f", "all", len(rig.targets), moment, text, "0", moment)
@@ -48,7 +48,7 @@ def ask(rig: QueryRig, runs: Path, run_id: str, question: QuerySpec) -> None:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Two accounts and one that may list buckets alone, with instances in two Regions."""
+    """Two accounts and one that may only list buckets, with instances in two Regions."""
     folder = tmp_path_factory.mktemp("sql")
     with seeded(folder, ["account1", "account2", "denied"]) as rig:
         made = []
@@ -68,7 +68,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def loop(rig: QueryRig) -> set[tuple[str, str, str, datetime]]:
-    """What anybody gets with a loop over accounts and Regions."""
+    """The rows of a boto3 loop over accounts and Regions."""
     found = set()
     for name in ("account1", "account2"):
         for region in REGIONS:
@@ -78,8 +78,8 @@ def loop(rig: QueryRig) -> set[tuple[str, str, str, datetime]]:
     return found
 
 
-def test_sql_says_what_a_plain_loop_says(world: World) -> None:
-    """Accounts, Regions, ids and times of the table are those of boto3."""
+def test_sql_equals_boto3_loop(world: World) -> None:
+    """Accounts, Regions, IDs and times."""
     sql = "select account, region, InstanceId, LaunchTime from ec2_instances"
     with open_database(read_catalog(world.runs), sql) as database:
         rows = list(database.execute(sql).rows())
@@ -89,8 +89,8 @@ def test_sql_says_what_a_plain_loop_says(world: World) -> None:
     }
 
 
-def test_parquet_says_what_a_plain_loop_says(world: World) -> None:
-    """The same from the files, with the account in the path."""
+def test_parquet_equals_boto3_loop(world: World) -> None:
+    """With the account in the path."""
     question = recorded_query(read_record(world.runs, SECOND))
     assert question is not None
     write_dataset(world.runs, question, world.runs / "out")
@@ -101,8 +101,8 @@ def test_parquet_says_what_a_plain_loop_says(world: World) -> None:
     assert loop(world.rig) == {(*place, moment.astimezone(UTC)) for *place, moment in rows}
 
 
-def test_the_account_that_was_denied_stands_in_errors(world: World) -> None:
-    """Both Regions of it, with AWS's code."""
+def test_denied_account_is_in_errors(world: World) -> None:
+    """Once for each of its Regions, with AWS's code."""
     last = "(select max(run_id) from ec2_instances)"
     sql = f"select account, region, outcome, code from errors where run_id = {last} order by all"  # noqa: S608 - no input
     with open_database(read_catalog(world.runs), sql) as database:
@@ -111,8 +111,8 @@ def test_the_account_that_was_denied_stands_in_errors(world: World) -> None:
     assert [("denied", region, "denied", "UnauthorizedOperation") for region in sorted(REGIONS)] == rows
 
 
-def test_changes_say_what_happened_between_the_runs(world: World) -> None:
-    """One instance is new, one changed its state; the denied account is left out and counted."""
+def test_changes_between_the_runs(world: World) -> None:
+    """One instance is new, one changed its state; the denied account is excluded and counted."""
     with compare_runs(read_catalog(world.runs), "ec2_instances") as found:
         rows = list(found.answer.rows())
 
@@ -123,8 +123,8 @@ def test_changes_say_what_happened_between_the_runs(world: World) -> None:
     assert "State" in {row["column_name"] for row in rows}
 
 
-def test_a_named_query_is_a_table_of_its_name(world: World) -> None:
-    """unattached-volumes is unattached_volumes, and not ec2_volumes: it is not all of them."""
+def test_named_query_is_table_with_its_name(world: World) -> None:
+    """The table of unattached-volumes is unattached_volumes and not ec2_volumes, since it does not have all volumes."""
     catalogue = read_catalog(world.runs)
 
     assert "unattached_volumes" in catalogue.listed

@@ -1,4 +1,4 @@
-"""Dask clusters: what is wrong with one is said in one message; TLS; the embedded one."""
+"""Dask clusters: connection errors, versions, TLS, and the local cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rolecall_runner.execution.execution_options import run
 
 
 def has(python: str = "3.11.2.final.0", rolecall: str | None = "0.1.0", dask: str = "2026.8.0") -> dict[str, Any]:
-    """What a node of Dask says of its versions."""
+    """The versions that a Dask node reports."""
     return {"host": {}, "packages": {"python": python, "rolecall": rolecall, "dask": dask, "distributed": dask}}
 
 
@@ -36,21 +36,21 @@ def has(python: str = "3.11.2.final.0", rolecall: str | None = "0.1.0", dask: st
         (has(dask="2025.1.0"), has(), "the scheduler has dask 2025.1.0, this machine 2026.8.0"),
     ],
 )
-def test_versions_that_differ_are_named(scheduler: dict[str, Any], worker: dict[str, Any], said: str) -> None:
-    """Who has which version of what, before anything is sent."""
+def test_version_mismatch_is_reported(scheduler: dict[str, Any], worker: dict[str, Any], said: str) -> None:
+    """Before anything is sent, with the version on each node."""
     with pytest.raises(ClusterError) as raised:
         check_versions({"client": has(), "scheduler": scheduler, "workers": {"tcp://w": worker}}, "tcp://s")
 
     assert said == raised.value.what
 
 
-def test_a_newer_patch_of_python_is_no_difference() -> None:
+def test_python_patch_releases_are_compatible() -> None:
     """Pickles of 3.11.2 and 3.11.9 are the same."""
     check_versions({"client": has(), "scheduler": has(), "workers": {"tcp://w": has(python="3.11.9.final.0")}}, "tcp://s")
 
 
-def test_a_crowd_of_wrong_workers_is_counted() -> None:
-    """Three are named, the others counted."""
+def test_long_list_of_mismatched_workers_is_truncated() -> None:
+    """Three are listed, the others are counted."""
     workers = {f"tcp://w{number}": has(rolecall=None) for number in range(10)}
 
     with pytest.raises(ClusterError) as raised:
@@ -59,8 +59,8 @@ def test_a_crowd_of_wrong_workers_is_counted() -> None:
     assert raised.value.what.endswith("; worker tcp://w2 has no rolecall, and 7 more")
 
 
-def test_a_scheduler_that_is_not_there_is_an_error_with_its_address(tmp_path: Path) -> None:
-    """No one listens at the port."""
+def test_missing_scheduler_is_error_with_address(tmp_path: Path) -> None:
+    """No process listens on the port."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{held.getsockname()[1]}"
@@ -70,16 +70,16 @@ def test_a_scheduler_that_is_not_there_is_an_error_with_its_address(tmp_path: Pa
     assert address == raised.value.where
 
 
-def test_a_cluster_without_workers_is_an_error(tmp_path: Path) -> None:
-    """Not a run that waits for ever."""
+def test_cluster_without_workers_is_error(tmp_path: Path) -> None:
+    """The run does not wait forever."""
     with local_cluster(0) as cluster:
         place = DaskCluster(cluster.scheduler_address, wait_seconds=0.2)
         with pytest.raises(ClusterError, match=r"no worker connected within 0\.2 s"):
             list(run(Every(tmp_path), targets(1), engine=DaskEngine(place)))
 
 
-def test_a_cluster_with_tls_is_reached_with_its_files_alone(tmp_path: Path) -> None:
-    """With CA, certificate and key the run goes; without, it is said that TLS may be wanted."""
+def test_tls_cluster_requires_tls_files(tmp_path: Path) -> None:
+    """With CA, certificate and key the run succeeds; without them the error suggests TLS."""
     make: Any = distributed.Security.temporary
     security = make()
     files = {
@@ -107,16 +107,16 @@ def test_a_cluster_with_tls_is_reached_with_its_files_alone(tmp_path: Path) -> N
         (dict.fromkeys(("tls_ca", "tls_cert", "tls_key"), Path("absent.pem")), "absent.pem: file not found"),
     ],
 )
-def test_half_of_the_tls_files_is_an_error(files: dict[str, Path], said: str, tmp_path: Path) -> None:
-    """All three or none, and they must be there; no one is connected to."""
+def test_incomplete_tls_files_are_an_error(files: dict[str, Path], said: str, tmp_path: Path) -> None:
+    """All three must be given and exist; no connection is made otherwise."""
     with pytest.raises(ClusterError) as raised:
         list(run(Every(tmp_path), targets(1), engine=DaskEngine(DaskCluster("tls://127.0.0.1:1", **files))))  # type: ignore[arg-type]
 
     assert said in str(raised.value)
 
 
-def test_an_embedded_cluster_needs_nothing_but_its_number_of_workers(tmp_path: Path) -> None:
-    """Processes of this machine, both at work, gone when the run is over."""
+def test_local_cluster_needs_only_number_of_workers(tmp_path: Path) -> None:
+    """Both local processes take part and end with the run."""
     results = list(run(Every(tmp_path, slow=0.01), targets(100), engine=DaskEngine(), settings=QUICK))
     pids = {result.data["pid"] for result in results if result.data}
 
@@ -148,8 +148,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_terminal_costs_no_result_of_the_embedded_cluster(tmp_path: Path) -> None:
-    """A terminal sends it to all processes of the group: the workers go on until what is asked is handed out."""
+def test_ctrl_c_loses_no_results_of_local_cluster(tmp_path: Path) -> None:
+    """A terminal signals the whole process group: workers continue until running targets are returned."""
     script = tmp_path / "interrupted.py"
     script.write_text(INTERRUPTED, "utf-8")
     running = subprocess.Popen(
@@ -173,8 +173,8 @@ def test_ctrl_c_in_a_terminal_costs_no_result_of_the_embedded_cluster(tmp_path: 
     assert len(set(said)) == len(said)
 
 
-def test_without_dask_the_mend_is_the_extra() -> None:
-    """A ToolError, in a process that has no Dask."""
+def test_missing_dask_is_error_with_extra_as_hint() -> None:
+    """A ToolError in a process without Dask."""
     script = (
         "import sys; sys.modules['distributed'] = None\n"
         "from rolecall_runner.execution.dask import DaskEngine\n"
@@ -187,7 +187,7 @@ def test_without_dask_the_mend_is_the_extra() -> None:
     assert "pip install 'rolecall[dask]'\n" == done.stdout
 
 
-def test_cluster_errors_are_the_users(tmp_path: Path) -> None:
-    """An address that is none is told without a traceback."""
+def test_unreachable_cluster_address_is_error(tmp_path: Path) -> None:
+    """Without a traceback."""
     with pytest.raises(RolecallError, match="the scheduler cannot be reached"):
         list(run(Every(tmp_path), targets(1), engine=DaskEngine(DaskCluster("smoke://signals", connect_seconds=0.2))))

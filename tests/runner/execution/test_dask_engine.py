@@ -1,4 +1,4 @@
-"""The engine on a Dask cluster: one result a target whatever happens to workers."""
+"""The Dask engine: one result per target, whatever happens to the workers."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def engine() -> Iterator[DaskEngine]:
 
 
 def said(results: list[Result]) -> dict[str, tuple[Any, ...]]:
-    """What results say, but for times and processes."""
+    """The results without times and process IDs."""
     return {each.target: (each.status, each.error, each.task, each.attempts, bool(each.data)) for each in results}
 
 
-def test_a_cluster_says_what_threads_say(engine: DaskEngine, tmp_path: Path) -> None:
-    """None lost, none twice, faults and refusals as in one process; both processes took part, and not this one."""
+def test_cluster_gives_same_results_as_threads(engine: DaskEngine, tmp_path: Path) -> None:
+    """None is lost or duplicated, with the same errors and refusals; both worker processes take part, and not this one."""
     task = Every(tmp_path)
     results = list(run(task, targets(300), engine=engine, settings=QUICK))
     pids = {result.data["pid"] for result in results if result.data}
@@ -43,8 +43,8 @@ def test_a_cluster_says_what_threads_say(engine: DaskEngine, tmp_path: Path) -> 
     assert os.getpid() not in pids
 
 
-def test_a_lost_worker_loses_no_result(engine: DaskEngine, tmp_path: Path) -> None:
-    """A process killed while it asks: its targets are asked again on another, and the rows are those of a quiet run."""
+def test_killed_worker_loses_no_result(engine: DaskEngine, tmp_path: Path) -> None:
+    """Its running targets are run again on another worker, and the rows are those of an undisturbed run."""
     task = Every(tmp_path, deadly="c101", slow=0.001)
     results = list(run(task, targets(300), engine=engine, settings=QUICK))
 
@@ -55,8 +55,8 @@ def test_a_lost_worker_loses_no_result(engine: DaskEngine, tmp_path: Path) -> No
     assert 2 <= task.asked().count("c101")
 
 
-def test_a_stopped_run_hands_out_what_is_done_and_stops_the_workers(engine: DaskEngine, tmp_path: Path) -> None:
-    """After the sign to stop no target is begun; results so far come once each, then InterruptedRunError."""
+def test_stopped_run_returns_finished_results_and_stops_workers(engine: DaskEngine, tmp_path: Path) -> None:
+    """No target starts after the stop; finished results are returned once each, then InterruptedRunError is raised."""
     runtime = Runtime()
     task = Every(tmp_path, slow=0.005)
     results: list[Result] = []
@@ -75,8 +75,8 @@ def test_a_stopped_run_hands_out_what_is_done_and_stops_the_workers(engine: Dask
     assert {result.target for result in results} == set(task.asked())
 
 
-def test_a_late_target_is_inconclusive_and_the_others_go_on(engine: DaskEngine, tmp_path: Path) -> None:
-    """The time-out of a target holds in the workers too."""
+def test_target_timeout_is_inconclusive_in_workers(engine: DaskEngine, tmp_path: Path) -> None:
+    """The other targets continue."""
     settings = EngineSettings(workers=8, timeout_seconds=0.05, retry=RetryPolicy(1))
     results = list(run(Every(tmp_path, slow=1.0), targets(8), engine=engine, settings=settings))
 
@@ -85,8 +85,8 @@ def test_a_late_target_is_inconclusive_and_the_others_go_on(engine: DaskEngine, 
     }
 
 
-def test_targets_are_taken_only_as_fast_as_results_are(engine: DaskEngine, tmp_path: Path) -> None:
-    """An endless list of targets is no matter: a few chunks for each worker are under way."""
+def test_targets_are_consumed_as_results_are_consumed(engine: DaskEngine, tmp_path: Path) -> None:
+    """Only a few chunks per worker are in progress, even with an endless iterator of targets."""
     taken = itertools.count()
     endless = (target for target in targets(10**9) if next(taken) >= 0)
     results = run(Every(tmp_path), endless, engine=engine, settings=QUICK)
@@ -98,14 +98,13 @@ def test_targets_are_taken_only_as_fast_as_results_are(engine: DaskEngine, tmp_p
     assert next(taken) < 100 + 2 * 2 * 2 * 2 * QUICK.workers + 2 * QUICK.workers
 
 
-def test_no_targets_no_results(engine: DaskEngine, tmp_path: Path) -> None:
-    """An empty selection ends at once."""
+def test_empty_selection_has_no_results(engine: DaskEngine, tmp_path: Path) -> None:
     assert [] == list(run(Every(tmp_path), [], engine=engine, settings=QUICK))
 
 
 @pytest.mark.slow
-def test_a_target_that_ends_every_worker_is_inconclusive(engine: DaskEngine, tmp_path: Path) -> None:
-    """It is tried alone before it is given up; its neighbours are answered."""
+def test_target_that_kills_every_worker_is_inconclusive(engine: DaskEngine, tmp_path: Path) -> None:
+    """It is run by itself before it is given up; the other targets of its chunk succeed."""
     task = Every(tmp_path, deadly="c17", times=1_000)
     found = {result.target: result for result in run(task, targets(60), engine=engine, settings=QUICK)}
 
@@ -117,8 +116,8 @@ def test_a_target_that_ends_every_worker_is_inconclusive(engine: DaskEngine, tmp
     assert ["c17"] == [name for name, result in found.items() if result.status is Status.INCONCLUSIVE]
 
 
-def test_a_scheduler_that_is_lost_ends_the_run_with_its_name(tmp_path: Path) -> None:
-    """One clear message; what was answered before has been handed out."""
+def test_lost_scheduler_ends_the_run_with_its_address(tmp_path: Path) -> None:
+    """Results received before have been returned."""
     with local_cluster(1) as cluster:
         address = cluster.scheduler_address
         place = DaskCluster(address, connect_seconds=1.0)
@@ -133,11 +132,11 @@ def test_a_scheduler_that_is_lost_ends_the_run_with_its_name(tmp_path: Path) -> 
 
 
 def profiler_is_on() -> Any:
-    """Whether the profiler is enabled in the process that runs this."""
+    """Whether the profiler is enabled in the current process."""
     return dask.config.get("distributed.worker.profile.enabled")
 
 
-def test_embedded_workers_run_without_the_profiler() -> None:
+def test_local_workers_run_without_profiler() -> None:
     """It can deadlock a worker on Python before 3.11.9."""
     with connected(DaskCluster(workers=1)) as client:
         assert [False] == list(client.run(profiler_is_on).values())

@@ -1,4 +1,4 @@
-"""A run over a client of Dask that is a small fake: whose fault it is when workers end."""
+"""Runs on a fake Dask client: whether a target or the cluster is to blame when workers end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rolecall_runner.execution.interface import Result, Runtime
 
 
 class KilledWorker(Exception):  # noqa: N818 - as Dask calls it
-    """Dask's own needs a scheduler to be made."""
+    """Replaces the exception of Dask, which requires a scheduler."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Future:
 
 @dataclass
 class Cluster:
-    """Answers at once; chunks with a deadly target, or all while it is sick, end their workers."""
+    """Returns results at once; chunks with a deadly target, or all chunks while `sick`, end their workers."""
 
     deadly: str = ""
     error: Exception = field(default_factory=KilledWorker)
@@ -44,7 +44,7 @@ class Cluster:
 
     def submit(self, _function: object, _run_id: str, _task: bytes, chunk: bytes, *, key: str, pure: bool) -> Future:
         assert not pure
-        asked, _settings = pickle.loads(chunk)  # noqa: S301 - our own
+        asked, _settings = pickle.loads(chunk)  # noqa: S301 - trusted pickle
         names = [target.name for target in asked]
         self.sent.append(names)
         if self.deadly in (*names, "all"):
@@ -63,8 +63,8 @@ def flight(cluster: Cluster, folder: Path) -> Flight:
     return Flight(cluster, DaskCluster("tcp://s"), Every(folder), QUICK, Runtime())
 
 
-def test_only_the_guilty_target_is_given_up(tmp_path: Path) -> None:
-    """A chunk that ended its workers is asked target by target; the neighbours answer."""
+def test_only_the_deadly_target_is_given_up(tmp_path: Path) -> None:
+    """A chunk that ended its workers is retried target by target; the other targets succeed."""
     cluster = Cluster(deadly="c2")
     found = {result.target: result.status for result in flight(cluster, tmp_path).results(targets(10))}
 
@@ -72,14 +72,14 @@ def test_only_the_guilty_target_is_given_up(tmp_path: Path) -> None:
     assert [["c0"], ["c1"], ["c2"], ["c3"]] == [names for names in cluster.sent if len(names) == 1]
 
 
-def test_workers_that_end_whatever_they_ask_end_the_run(tmp_path: Path) -> None:
-    """After five targets in a row it is not the targets."""
+def test_workers_that_always_end_stop_the_run(tmp_path: Path) -> None:
+    """After five targets in a row the cluster is to blame."""
     with pytest.raises(ClusterError, match="the workers keep exiting unexpectedly, whichever account they process"):
         list(flight(Cluster(deadly="all"), tmp_path).results(targets(100)))
 
 
-def test_a_worker_that_cannot_read_what_was_sent_ends_the_run_without_secrets(tmp_path: Path) -> None:
-    """Another version, say: the worker's own words, its keys hidden."""
+def test_deserialization_error_ends_the_run_without_secrets(tmp_path: Path) -> None:
+    """For example with another version: the worker's message is shown with keys redacted."""
     error = ModuleNotFoundError("No module named 'rolecall_runner' AKIAIOSFODNN7EXAMPLE")
     with pytest.raises(ClusterError) as raised:
         list(flight(Cluster(deadly="all", error=error), tmp_path).results(targets(100)))

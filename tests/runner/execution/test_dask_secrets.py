@@ -1,4 +1,4 @@
-"""Credentials never travel: what a scheduler hears is searched for them; workers find their caller by themselves."""
+"""Credentials are never sent: traffic of the scheduler contains none, and workers load their own."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ SETTINGS = EngineSettings(workers=4, retry=RetryPolicy(1))
 
 
 def query(url: str) -> QueryTask:
-    """Instances of every account, asked by whoever the process finds in its environment."""
+    """Instances of every account, queried with the credentials of the process's environment."""
     return QueryTask(
         QuerySpec("ec2", "DescribeInstances"), ProcessLocal(partial(connect, AwsConfig(endpoint_url=url), "0a1b"))
     )
 
 
 def forms_of(secret: str) -> list[bytes]:
-    """A secret as it is, and as base64 would hide it."""
+    """A secret in plain text and in base64 form."""
     return [secret.encode(), base64.b64encode(secret.encode())[:-4]]
 
 
-def test_no_secret_passes_the_scheduler(tmp_path: Path) -> None:
-    """Keys and tokens of the workers' caller and of every account, in all that goes to and from the scheduler."""
+def test_scheduler_traffic_contains_no_secret(tmp_path: Path) -> None:
+    """Neither keys and tokens of the workers' caller nor those of any account."""
     sessions = [fast_stub.key_of(target.account_id) for target in stub_targets(ACCOUNTS)]
     secrets = [SECRET, *map(fast_stub.secret_of, sessions), *map(fast_stub.token_of, sessions)]
     with FastStub() as stub:
@@ -56,14 +56,14 @@ def test_no_secret_passes_the_scheduler(tmp_path: Path) -> None:
     log = (tmp_path / "log").read_bytes()
     assert [Status.OK] * ACCOUNTS == [result.status for result in results]
     assert (ACCOUNTS, 0) == (counts["AssumeRole"], counts["violations"])
-    # The search sees what does travel: the question, accounts, rows.
+    # The search does find what is sent: the query, accounts, rows.
     assert all(word in heard for word in (b"DescribeInstances", *(t.account_id.encode() for t in stub_targets(ACCOUNTS))))
     assert all(fast_stub.instance_of(target.account_id).encode() in heard for target in stub_targets(ACCOUNTS))
     assert [] == [secret for secret in secrets for form in forms_of(secret) if form in heard or form in log]
 
 
-def test_workers_without_credentials_say_so_of_every_account(tmp_path: Path) -> None:
-    """The workers' own want, not the client's: results with the hint, and nothing was asked of AWS."""
+def test_workers_without_credentials_fail_every_account(tmp_path: Path) -> None:
+    """The workers' environment counts, not the client's: results have a hint, and AWS is not called."""
     with FastStub() as stub:
         environment = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
         with deployed(1, environment, tmp_path / "log") as relay:

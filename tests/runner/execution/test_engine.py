@@ -1,4 +1,4 @@
-"""Engines: one result a target whatever happens, and no more memory for more targets."""
+"""Engines: one result per target in every case, with bounded memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def targets(count: int) -> Iterator[Target]:
 
 @dataclass
 class Ask:
-    """A task made of a function; not for processes."""
+    """A task from a function; not for processes."""
 
     function: Callable[[Target], Outcome]
     name: str = "ask"
@@ -43,7 +43,7 @@ def raises(error: Exception) -> Outcome:
 
 
 class Every:
-    """A task that travels: some targets fail, some are refused, some end the process that asks them."""
+    """A picklable task: some targets fail, some are refused, some end the process that runs them."""
 
     name = "every"
 
@@ -62,7 +62,7 @@ class Every:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_each_target_has_one_result(engine: str) -> None:
-    """Whatever the engine: none lost, none twice, and each its own."""
+    """With every engine: none is lost, duplicated or swapped."""
     results = list(run(Every(), targets(300), engine=engine, settings=QUICK))
 
     expected = {f"c{n}": {3: Status.FAILED, 4: Status.REFUSED}.get(n % 10, Status.OK) for n in range(300)}
@@ -72,29 +72,28 @@ def test_each_target_has_one_result(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_task_that_raises_is_a_failed_result_without_secrets(engine: str) -> None:
-    """The run goes on; the text names the fault and hides keys."""
+def test_exception_in_task_is_failed_result_without_secrets(engine: str) -> None:
+    """The run continues; the message names the error and redacts keys."""
     failed = [result for result in run(Every(), targets(4), engine=engine, settings=QUICK) if result.status == Status.FAILED]
 
     assert ["ValueError: no luck with c3, key AKIA...MPLE"] == [result.error for result in failed]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_no_targets_no_results(engine: str) -> None:
-    """An empty selection ends at once."""
+def test_empty_selection_has_no_results(engine: str) -> None:
     assert [] == list(run(Every(), [], engine=engine, settings=QUICK))
 
 
 def test_processes_share_the_work() -> None:
-    """Each process makes its own clients: two are seen, and neither is this one."""
+    """Each process creates its own clients: two are seen, and neither is this one."""
     pids = {result.data["pid"] for result in run(Every(), targets(300), engine="processes", settings=QUICK) if result.data}
 
     assert 2 == len(pids)
     assert os.getpid() not in pids
 
 
-def test_a_process_that_dies_costs_only_what_it_was_asking() -> None:
-    """Targets that were under way become inconclusive, those that waited are asked by another process."""
+def test_dead_process_affects_only_its_running_targets() -> None:
+    """They become inconclusive; waiting targets are run by another process."""
     results = list(run(Every(deadly="c17"), targets(200), engine="processes", settings=QUICK))
 
     lost = [result for result in results if result.status == Status.INCONCLUSIVE]
@@ -104,14 +103,14 @@ def test_a_process_that_dies_costs_only_what_it_was_asking() -> None:
 
 
 def test_processes_that_always_die_end_the_run() -> None:
-    """One clear message instead of processes without end."""
+    """With one error message instead of endless restarts."""
     with pytest.raises(WorkerProcessError, match="exit code 7"):
         list(ProcessEngine(1)(Every(deadly="all"), targets(500), QUICK, Runtime()))
 
 
 @pytest.mark.parametrize("engine", IN_PROCESS)
-def test_targets_are_taken_only_as_fast_as_results_are(engine: str) -> None:
-    """An endless list of targets is no matter: memory holds the few that are asked."""
+def test_targets_are_consumed_as_results_are_consumed(engine: str) -> None:
+    """Memory holds only the running ones, even with an endless iterator of targets."""
     taken = 0
 
     def endless() -> Iterator[Target]:
@@ -127,8 +126,8 @@ def test_targets_are_taken_only_as_fast_as_results_are(engine: str) -> None:
     assert taken <= 100 + 2 * QUICK.workers
 
 
-def test_results_come_while_others_are_still_asked() -> None:
-    """The first answer is handed out although another target hangs."""
+def test_results_are_returned_while_others_run() -> None:
+    """The first result is returned although another target hangs."""
     release = threading.Event()
 
     def ask(target: Target) -> Outcome:
@@ -145,8 +144,8 @@ def test_results_come_while_others_are_still_asked() -> None:
 
 
 @pytest.mark.parametrize("engine", IN_PROCESS)
-def test_what_is_inconclusive_is_asked_again(engine: str) -> None:
-    """Until it is conclusive or the attempts are used up; what is conclusive is asked once."""
+def test_inconclusive_targets_are_retried(engine: str) -> None:
+    """Until they are conclusive or the attempts are used up; conclusive ones run once."""
     asked: dict[str, int] = {}
 
     def ask(target: Target) -> Outcome:
@@ -165,8 +164,8 @@ def test_what_is_inconclusive_is_asked_again(engine: str) -> None:
     } == found
 
 
-def test_waits_between_attempts_are_drawn_and_grow_up_to_a_cap() -> None:
-    """Full jitter: from nothing up to base times two to the n, capped."""
+def test_backoff_has_full_jitter_and_a_cap() -> None:
+    """Between zero and base times two to the n, capped."""
     waits: list[float] = []
     runtime = Runtime(random=lambda: 0.5, sleep=waits.append)
     settings = EngineSettings(retry=RetryPolicy(6, 1.0, 6.0), timeout_seconds=None)
@@ -176,8 +175,8 @@ def test_waits_between_attempts_are_drawn_and_grow_up_to_a_cap() -> None:
     assert [0.5, 1.0, 2.0, 3.0, 3.0] == waits
 
 
-def test_no_attempt_begins_that_has_no_time() -> None:
-    """Where the wait would outlast the target's time, the inconclusive verdict is given at once."""
+def test_no_attempt_starts_past_the_deadline() -> None:
+    """If the pause would exceed the target's timeout, the inconclusive result is returned at once."""
     waits: list[float] = []
     runtime = Runtime(random=lambda: 1.0, sleep=waits.append, clock=lambda: 0.0)
     settings = EngineSettings(retry=RetryPolicy(6, 1.0, 60.0), timeout_seconds=5.0)
@@ -190,8 +189,8 @@ def test_no_attempt_begins_that_has_no_time() -> None:
     assert [1.0, 2.0, 4.0] == waits
 
 
-def test_a_target_that_takes_too_long_is_inconclusive_and_the_others_go_on() -> None:
-    """Even when every worker hangs: others take their places, and the late ones' next calls are refused."""
+def test_target_timeout_is_inconclusive_and_others_continue() -> None:
+    """Even if every worker hangs: others replace them, and further calls of late targets are refused."""
     release = threading.Event()
     late: list[BaseException] = []
     seen = threading.Event()
@@ -218,8 +217,8 @@ def test_a_target_that_takes_too_long_is_inconclusive_and_the_others_go_on() -> 
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_stopped_run_hands_out_what_is_done_and_says_so(engine: str) -> None:
-    """The sign to stop, in mid-run: results so far come, then InterruptedRunError; no target has two."""
+def test_stopped_run_returns_finished_results_and_raises(engine: str) -> None:
+    """Finished results are returned, then InterruptedRunError is raised; no target has two results."""
     runtime = Runtime()
     results: list[Result] = []
 
@@ -236,8 +235,8 @@ def test_a_stopped_run_hands_out_what_is_done_and_says_so(engine: str) -> None:
     assert len(results) == len({result.target for result in results})
 
 
-def test_a_stopped_run_waits_for_those_being_asked() -> None:
-    """An answer that comes within the grace is not thrown away."""
+def test_stopped_run_waits_for_running_targets() -> None:
+    """A result within the grace period is not lost."""
     runtime = Runtime()
     begun = threading.Barrier(5)
 
@@ -260,7 +259,7 @@ def test_a_stopped_run_waits_for_those_being_asked() -> None:
 
 @dataclass
 class Interrupts:
-    """A clock that is interrupted once, as by Ctrl-C while the engine waits."""
+    """A clock that raises KeyboardInterrupt once, as by Ctrl-C while the engine waits."""
 
     left: int = 40
     times: list[float] = field(default_factory=list)
@@ -273,8 +272,8 @@ class Interrupts:
 
 
 @pytest.mark.parametrize("engine", IN_PROCESS)
-def test_ctrl_c_ends_a_run_as_interrupted(engine: str) -> None:
-    """KeyboardInterrupt does not get out of an engine: it becomes the project's own error."""
+def test_ctrl_c_raises_interrupted_run_error(engine: str) -> None:
+    """KeyboardInterrupt does not leave an engine."""
     with pytest.raises(InterruptedRunError):
         list(
             run(
@@ -287,8 +286,8 @@ def test_ctrl_c_ends_a_run_as_interrupted(engine: str) -> None:
         )
 
 
-def test_a_value_of_a_process_is_made_once_for_all_threads() -> None:
-    """However many threads ask at once; what fails to be made is tried again."""
+def test_process_local_value_is_created_once_for_all_threads() -> None:
+    """Also with concurrent threads; a failed creation is retried."""
     made: list[int] = []
 
     def make() -> int:

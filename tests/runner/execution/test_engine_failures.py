@@ -1,4 +1,4 @@
-"""What an exception means for the verdict: decided by AWS's code, never by its text."""
+"""How an exception maps to a verdict: by AWS error code, never by message."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def client_error(code: str, status: int = 400, message: str = "said AWS") -> exc
     ],
     ids=str,
 )
-def test_an_exception_has_one_meaning(error: Exception, status: Status) -> None:
-    """Only an access-denied code is a refusal; what passes by itself is inconclusive; the rest has failed."""
+def test_exception_maps_to_outcome(error: Exception, status: Status) -> None:
+    """Only an access-denied code is a refusal; transient errors are inconclusive; all others are failed."""
     assert status == failure_of(error).status
 
 
@@ -65,8 +65,7 @@ def test_an_exception_has_one_meaning(error: Exception, status: Status) -> None:
         SelectionError("x-amz-security-token: abc123", where="ASIAIOSFODNN7EXAMPLE"),
     ],
 )
-def test_a_failures_text_has_no_secret(error: Any) -> None:
-    """Whoever wrote it."""
+def test_failure_message_contains_no_secret(error: Any) -> None:
     message = failure_of(error).message
 
     assert [] == [secret for secret in ("abc123", "ASIAIOSFODNN7EXAMPLE") if secret in message]

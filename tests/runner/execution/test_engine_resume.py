@@ -1,4 +1,4 @@
-"""A run that is killed or stopped at any moment, and resumed, ends as an undisturbed one: nothing lost, nothing twice."""
+"""A run that is killed or stopped at any moment and resumed ends like an undisturbed one, with one result per target."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RECORD = RunRecord(RUN_ID, "double", "accounts.yaml", "f00d", "all", COUNT, date
 
 
 class Double:
-    """A task with an answer of its own for each target."""
+    """A task with its own result for each target."""
 
     name = "double"
 
@@ -38,7 +38,7 @@ class Double:
 
 
 def go(runs: Path) -> None:
-    """Start or resume the run in this process, as a command would."""
+    """Start or resume the run in this process, like a command."""
     if (runs / RUN_ID / "results.jsonl").exists():
         journal = Journal.resume(runs, RUN_ID, fingerprint="f00d")
     else:
@@ -83,9 +83,9 @@ def assert_complete(runs: Path) -> None:
 
 
 @pytest.mark.parametrize(("seed", "kills"), [(0, 2), (1, 2), (2, 2), pytest.param(20, 20, marks=pytest.mark.slow)])
-def test_a_killed_run_resumes_with_nothing_lost_or_twice(tmp_path: Path, seed: int, kills: int) -> None:
-    """kill -9 at random moments, again and again, then a run to the end."""
-    chance = random.Random(seed)  # noqa: S311 - moments, no secrets
+def test_killed_run_resumes_without_lost_or_duplicate_results(tmp_path: Path, seed: int, kills: int) -> None:
+    """SIGKILL at random moments, repeatedly, then a run to the end."""
+    chance = random.Random(seed)  # noqa: S311 - times, not secrets
     for _ in range(kills):
         child = start(tmp_path)
         wait_for(tmp_path, lines_of(tmp_path) + chance.randrange(2 * COUNT // (kills + 3)), child)
@@ -96,8 +96,8 @@ def test_a_killed_run_resumes_with_nothing_lost_or_twice(tmp_path: Path, seed: i
     assert_complete(tmp_path)
 
 
-def test_ctrl_c_keeps_what_is_done_and_the_rest_can_follow(tmp_path: Path) -> None:
-    """The process ends by itself with the code for interrupted runs; no line is torn."""
+def test_ctrl_c_keeps_results_and_run_can_resume(tmp_path: Path) -> None:
+    """The process exits with the code for interrupted runs; no line is incomplete."""
     child = start(tmp_path)
     wait_for(tmp_path, 50, child)
     child.send_signal(signal.SIGINT)
@@ -109,8 +109,8 @@ def test_ctrl_c_keeps_what_is_done_and_the_rest_can_follow(tmp_path: Path) -> No
     assert_complete(tmp_path)
 
 
-def test_the_second_ctrl_c_is_not_held_back() -> None:
-    """Who presses twice wants out at once; afterwards the signals are as they were."""
+def test_second_ctrl_c_exits_at_once() -> None:
+    """Afterwards the signal handlers are restored."""
     before = signal.getsignal(signal.SIGINT)
     stop = threading.Event()
 
@@ -124,8 +124,8 @@ def test_the_second_ctrl_c_is_not_held_back() -> None:
     assert before is signal.getsignal(signal.SIGINT)
 
 
-def test_an_interrupted_run_says_so_to_its_caller() -> None:
-    """A run that was stopped before it began asks no one."""
+def test_run_stopped_before_start_raises_interrupted() -> None:
+    """No target is run."""
     runtime = Runtime()
     runtime.stop.set()
 

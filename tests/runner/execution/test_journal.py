@@ -1,4 +1,4 @@
-"""A run's results outlive a kill; what has its result is not asked again."""
+"""The journal: results survive a kill, and finished targets are not run again."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def result(name: str, status: Status = Status.OK, **changes: object) -> Result:
     return replace(Result(name, "verify", status, NOW, 0.5, data={"n": [1, "ü\n"]}), **changes)  # type: ignore[arg-type]
 
 
-def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
-    """Every field survives the file, line breaks and all languages included."""
+def test_results_round_trip(tmp_path: Path) -> None:
+    """With every field, line breaks and any language."""
     written = [
         result("a"),
         result("b", Status.FAILED, error="no\nyes", code="AccessDenied", attempts=3, data=None),
@@ -57,8 +57,8 @@ def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert RECORD == read_record(tmp_path, RECORD.run_id)
 
 
-def test_a_resumed_run_knows_what_is_done(tmp_path: Path) -> None:
-    """Done is what has a whole line; a torn one is cut off and asked again."""
+def test_resumed_run_skips_finished_targets(tmp_path: Path) -> None:
+    """A target is finished if its line is complete; an incomplete line is cut off and the target is run again."""
     with Journal.start(tmp_path, RECORD) as journal:
         journal.add(result("a"))
         journal.add(result("b", Status.FAILED))
@@ -73,8 +73,8 @@ def test_a_resumed_run_knows_what_is_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", range(0, 200, 7))
-def test_wherever_a_kill_tears_the_file_it_resumes(tmp_path: Path, cut: int) -> None:
-    """Whole lines before the tear stay; nothing else counts."""
+def test_file_truncated_at_any_byte_resumes(tmp_path: Path, cut: int) -> None:
+    """Only complete lines before the truncation count."""
     with Journal.start(tmp_path, RECORD) as journal:
         journal.add(result("a"))
         journal.add(result("b"))
@@ -95,22 +95,22 @@ def test_wherever_a_kill_tears_the_file_it_resumes(tmp_path: Path, cut: int) -> 
         ({"rehearsal": True}, "used AWS and cannot be resumed with a sandbox"),
     ],
 )
-def test_a_run_of_something_else_refuses_to_resume(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
-    """Results of two manifests, or two questions, never share a file."""
+def test_run_of_other_manifest_or_query_does_not_resume(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    """Results of two manifests or two queries never share a file."""
     Journal.start(tmp_path, RECORD).close()
 
     with pytest.raises(JournalError, match=said):
         Journal.resume(tmp_path, RECORD.run_id, **{"fingerprint": "f00d"} | changes)
 
 
-def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:
-    """Two processes would ask everything twice."""
+def test_running_run_is_not_resumed(tmp_path: Path) -> None:
+    """Otherwise two processes would run every target."""
     with Journal.start(tmp_path, RECORD), pytest.raises(JournalError, match="still in progress"):
         Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d")
 
 
-def test_a_killed_process_leaves_its_results(tmp_path: Path) -> None:
-    """A result is on its way to the disk when `add` returns: kill -9 right after loses nothing, and frees the run."""
+def test_results_survive_sigkill(tmp_path: Path) -> None:
+    """`add` flushes a result before it returns: SIGKILL right after loses nothing and releases the lock."""
     script = (
         "import os, sys; from pathlib import Path; from test_journal import RECORD, result\n"
         "from rolecall_runner.execution.journal import Journal\n"
@@ -129,7 +129,7 @@ def test_a_killed_process_leaves_its_results(tmp_path: Path) -> None:
         assert {("customer", str(number)) for number in range(100)} == journal.done
 
 
-def test_what_did_not_end_well_is_retried(tmp_path: Path) -> None:
+def test_unsuccessful_targets_are_retried(tmp_path: Path) -> None:
     """The last result of a target counts."""
     with Journal.start(tmp_path, RECORD) as journal:
         for each in (
@@ -141,8 +141,8 @@ def test_what_did_not_end_well_is_retried(tmp_path: Path) -> None:
     assert {("customer", "b"), ("switch-role", "d")} == keys_to_retry(tmp_path, RECORD.run_id)
 
 
-def test_a_retry_names_its_run_by_id(tmp_path: Path) -> None:
-    """`last` is another run once the retry itself is recorded, and the retry may be resumed."""
+def test_retry_refers_to_its_run_by_id(tmp_path: Path) -> None:
+    """`last` becomes the retry itself once it is recorded, and the retry may be resumed."""
     targets = tuple(Target(name, "111111111111", "aws", f"arn:aws:iam::111111111111:role/{name}") for name in "ab")
     with Journal.start(tmp_path, RECORD) as journal:
         journal.add(result("a"))
@@ -155,8 +155,8 @@ def test_a_retry_names_its_run_by_id(tmp_path: Path) -> None:
     assert (narrowed, selection) == narrow_targets(targets, selection, tmp_path, task="verify")
 
 
-def test_runs_are_listed_the_latest_first(tmp_path: Path) -> None:
-    """Folders that are no runs, and records that cannot be read, are passed over."""
+def test_runs_are_listed_latest_first(tmp_path: Path) -> None:
+    """Other folders and unreadable records are ignored."""
     for run_id in ("20261124-191500-0a1b2c", "20261125-080000-ffffff", "20261123-080000-0b0b0b"):
         Journal.start(tmp_path, replace(RECORD, run_id=run_id)).close()
     (tmp_path / "notes").mkdir()
@@ -170,8 +170,8 @@ def test_runs_are_listed_the_latest_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "short_id"), [("last", "ffffff"), ("previous", "0a1b2c"), ("0b0b", "0b0b0b"), ("20261124", "0a1b2c")]
 )
-def test_a_run_is_found_by_what_people_type(tmp_path: Path, name: str, short_id: str) -> None:
-    """By place, by id, by the random part, by the start of either."""
+def test_run_is_found_by_path_id_or_prefix(tmp_path: Path, name: str, short_id: str) -> None:
+    """By path, ID, random part, or a prefix of either."""
     for run_id in ("20261124-191500-0a1b2c", "20261125-080000-ffffff", "20261123-080000-0b0b0b"):
         Journal.start(tmp_path, replace(RECORD, run_id=run_id)).close()
 
@@ -181,8 +181,8 @@ def test_a_run_is_found_by_what_people_type(tmp_path: Path, name: str, short_id:
 @pytest.mark.parametrize(
     ("name", "said"), [("0", "2 runs"), ("xyz", "no such run: xyz"), ("previous", "no runs of query found")]
 )
-def test_a_name_that_means_no_single_run_is_said(tmp_path: Path, name: str, said: str) -> None:
-    """With the command that lists them."""
+def test_ambiguous_or_unknown_run_is_error(tmp_path: Path, name: str, said: str) -> None:
+    """The hint has the command that lists the runs."""
     task = "query" if name == "previous" else None
     for run_id in ("20261124-191500-0a1b2c", "20261123-080000-0b0b0b"):
         Journal.start(tmp_path, replace(RECORD, run_id=run_id)).close()
@@ -191,7 +191,7 @@ def test_a_name_that_means_no_single_run_is_said(tmp_path: Path, name: str, said
         find_run(tmp_path, name, task=task)
 
 
-def test_the_end_of_a_run_is_noted(tmp_path: Path) -> None:
+def test_end_of_run_is_recorded(tmp_path: Path) -> None:
     """A run without an end was interrupted. Resuming a complete run changes its end only with a new result."""
 
     def ended() -> str:
@@ -210,8 +210,7 @@ def test_the_end_of_a_run_is_noted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("body", ['{"version": 1}', "{", "[]"])
-def test_a_damaged_record_is_said(tmp_path: Path, body: str) -> None:
-    """One message with the file's name."""
+def test_damaged_record_is_error_with_file_name(tmp_path: Path, body: str) -> None:
     Journal.start(tmp_path, RECORD).close()
     (tmp_path / RECORD.run_id / "run.json").write_text(body)
 
@@ -219,8 +218,8 @@ def test_a_damaged_record_is_said(tmp_path: Path, body: str) -> None:
         read_record(tmp_path, RECORD.run_id)
 
 
-def test_a_whole_line_that_is_no_result_is_said_with_its_number(tmp_path: Path) -> None:
-    """Someone has edited the file: nothing is guessed."""
+def test_invalid_complete_line_is_error_with_line_number(tmp_path: Path) -> None:
+    """The file was edited, so it is not repaired."""
     with Journal.start(tmp_path, RECORD) as journal:
         journal.add(result("a"))
     with (tmp_path / RECORD.run_id / "results.jsonl").open("a") as file:
@@ -231,8 +230,8 @@ def test_a_whole_line_that_is_no_result_is_said_with_its_number(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o777], ids=oct)
-def test_results_are_for_the_owner_alone(tmp_path: Path, umask: int) -> None:
-    """What accounts answered is no one else's: folders 0700 and files 0600, whatever the umask."""
+def test_results_are_owner_only(tmp_path: Path, umask: int) -> None:
+    """Folders are 0700 and files 0600, with any umask."""
     runs = tmp_path / ".rolecall" / "runs"
     before = os.umask(umask)
     try:
@@ -272,8 +271,8 @@ USES = [
 
 @pytest.mark.parametrize("mode", [0o666, 0o620, 0o602], ids=oct)
 @pytest.mark.parametrize("name", ["run.json", "results.jsonl", "."])
-def test_a_run_that_others_may_write_is_refused(tmp_path: Path, name: str, mode: int) -> None:
-    """Someone else could have put there what is asked again, and what is shown. It is said with place and hint."""
+def test_run_writable_by_others_is_refused(tmp_path: Path, name: str, mode: int) -> None:
+    """Another user could have changed its record or results. The error has path and hint."""
     folder = started(tmp_path)
     (folder / name).chmod(mode | 0o100 * (name == "."))
 
@@ -285,8 +284,8 @@ def test_a_run_that_others_may_write_is_refused(tmp_path: Path, name: str, mode:
 
 
 @pytest.mark.parametrize("use", USES, ids=["list", "find", "record", "resume"])
-def test_every_way_to_a_run_looks_first(tmp_path: Path, use: Callable[[Path], object]) -> None:
-    """None of them passes it over as one that is merely broken."""
+def test_every_lookup_checks_permissions(tmp_path: Path, use: Callable[[Path], object]) -> None:
+    """None ignores such a run like a damaged one."""
     (started(tmp_path) / "run.json").chmod(0o666)
 
     with pytest.raises(UnsafeRunError):
@@ -294,8 +293,8 @@ def test_every_way_to_a_run_looks_first(tmp_path: Path, use: Callable[[Path], ob
 
 
 @pytest.mark.parametrize("name", ["run.json", "results.jsonl"])
-def test_a_link_in_a_runs_folder_is_refused(tmp_path: Path, name: str) -> None:
-    """It leads to a file that is not the run's."""
+def test_symlink_in_run_folder_is_refused(tmp_path: Path, name: str) -> None:
+    """Its target is not a file of the run."""
     folder = started(tmp_path)
     (folder / name).rename(tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
@@ -306,8 +305,8 @@ def test_a_link_in_a_runs_folder_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize("name", ["run.json", "results.jsonl", "."])
-def test_a_run_of_another_user_is_refused(tmp_path: Path, name: str) -> None:
-    """In a folder that both may use, as /tmp."""
+def test_run_of_another_user_is_refused(tmp_path: Path, name: str) -> None:
+    """In a shared folder such as /tmp."""
     folder = started(tmp_path)
     os.chown(folder / name, 12345, -1)
 
@@ -315,8 +314,8 @@ def test_a_run_of_another_user_is_refused(tmp_path: Path, name: str) -> None:
         read_all(tmp_path)
 
 
-def test_a_run_that_others_may_only_read_is_taken(tmp_path: Path) -> None:
-    """Runs of earlier versions were 0755 and 0644: no one else can have written them."""
+def test_run_readable_by_others_is_accepted(tmp_path: Path) -> None:
+    """Earlier versions wrote 0755 and 0644: no other user could change them."""
     folder = started(tmp_path)
     folder.chmod(0o755)
     for each in folder.iterdir():
@@ -327,7 +326,7 @@ def test_a_run_that_others_may_only_read_is_taken(tmp_path: Path) -> None:
 
 
 def test_run_ids_sort_by_time_in_utc() -> None:
-    """A local clock with an offset is turned into UTC."""
+    """A local clock with an offset is converted to UTC."""
     local = datetime.fromisoformat("2026-11-24T20:15:00+01:00")
 
     assert "20261124-191500-0a1b2c" == new_run_id(local, lambda count: "0a1b2c" * (count == 3))
@@ -341,16 +340,16 @@ def fail(journal: Journal, error: Exception, *results: Result) -> None:
         raise error
 
 
-def test_a_run_that_could_not_begin_leaves_nothing(tmp_path: Path) -> None:
-    """An error of the run itself before its first result, as of a cluster that is refused: nothing could be gone on with."""
+def test_run_that_fails_before_first_result_is_removed(tmp_path: Path) -> None:
+    """For example when the cluster is refused: there is nothing to resume."""
     fail(Journal.start(tmp_path, RECORD), RolecallError("refused"))
 
     assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("error", [RolecallError("lost"), InterruptedRunError("interrupted"), ValueError("a fault")])
-def test_what_was_begun_stays_whatever_ended_it(tmp_path: Path, error: Exception) -> None:
-    """A result, or a run that was there before, is never taken away; nor is a run that was interrupted."""
+def test_started_run_is_kept_after_any_error(tmp_path: Path, error: Exception) -> None:
+    """Neither a run with a result, an existing run, nor an interrupted one is removed."""
     fail(Journal.start(tmp_path, RECORD), error, result("a"))
     fail(Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d"), error)
     fail(Journal.start(tmp_path, replace(RECORD, run_id="20261124-191500-0a1b2d")), InterruptedRunError("interrupted"))

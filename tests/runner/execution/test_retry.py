@@ -1,4 +1,4 @@
-"""The one retry loop: when it calls again, how long it waits, and when it gives up."""
+"""The retry loop: when it retries, how long it waits, and when it gives up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POLICY = RetryPolicy(attempts=5, base_seconds=1.0, cap_seconds=3.0)
 def run(
     results: list[str], policy: RetryPolicy = POLICY, *, chance: float = 1.0, stopped: Callable[[], bool] = lambda: False
 ) -> tuple[str, int, list[float]]:
-    """The last result, the number of attempts and the pauses; `again` is the one inconclusive result."""
+    """The last result, the number of attempts and the pauses; `again` is the only inconclusive result."""
     pauses: list[float] = []
     remaining = iter(results)
     result, attempts = with_retries(

@@ -1,4 +1,4 @@
-"""From the manifest to whom a run asks."""
+"""From the manifest to the targets of a run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rolecall_runner.inventory.inventory import fingerprint, inventory_of, read_
 from rolecall_runner.inventory.targets import TargetKind
 
 
-def test_a_customer_becomes_a_target_with_every_value_final() -> None:
-    """Defaults are filled in, and the backend role is the one that the plan assigns."""
+def test_customer_becomes_target_with_resolved_values() -> None:
+    """Defaults are applied, and the backend role is the planned one."""
     manifest = manifest_of(
         defaults={"permissions": ["read"], "regions": ["eu-west-1"], "labels": {"tier": "gold"}, "session_tags": True},
         customers=[customer(0, previous_external_id="old-external-id", labels={"team": "blue"}, variables={"vpc": "v"})],
@@ -29,8 +29,8 @@ def test_a_customer_becomes_a_target_with_every_value_final() -> None:
     assert (True, False, 3600) == (target.session_tags, target.source_identity, target.max_session_seconds)
 
 
-def test_switch_roles_follow_the_customers() -> None:
-    """A switch role's target is the role in the trusting account, which the trusted account's people assume."""
+def test_switch_roles_follow_customers() -> None:
+    """The target is the role in the trusting account, which the users of the trusted account assume."""
     manifest = notes_manifest()
 
     targets = inventory_of(manifest).targets
@@ -45,8 +45,8 @@ def test_switch_roles_follow_the_customers() -> None:
     assert last.external_id is None
 
 
-def test_the_remembered_assignment_names_the_backend_role() -> None:
-    """A customer stays with the backend role that its module names, whatever a new plan would choose."""
+def test_recorded_assignment_decides_the_backend_role() -> None:
+    """A customer keeps the backend role of its module, even if a new plan would choose another."""
     manifest = manifest_of(1, backend={"account_id": "111111111111", "roles": [{"name": "one"}, {"name": "two"}]})
     arn = "arn:aws:iam::200000000000:role/vendor/VendorAccess"
 
@@ -55,8 +55,8 @@ def test_the_remembered_assignment_names_the_backend_role() -> None:
     assert ["arn:aws:iam::111111111111:role/one", "arn:aws:iam::111111111111:role/two"] == backends
 
 
-def test_an_inventory_is_read_beside_the_output_folder(tmp_path: Path) -> None:
-    """The lock of `gen terraform` is read where its folder is named."""
+def test_inventory_reads_lock_of_output_folder(tmp_path: Path) -> None:
+    """The lock file of `gen terraform` is read if the folder is given."""
     manifest = tmp_path / "accounts.yaml"
     manifest.write_text(
         'version: 1\nbackend: {account_id: "111111111111"}\n'
@@ -68,8 +68,8 @@ def test_an_inventory_is_read_beside_the_output_folder(tmp_path: Path) -> None:
     assert ["acme"] == [target.name for target in read_inventory(manifest, out=tmp_path / "output").targets]
 
 
-def test_the_fingerprint_changes_with_meaning_alone() -> None:
-    """Two readings of the same values are one manifest; another external id is another."""
+def test_fingerprint_depends_only_on_values() -> None:
+    """Another formatting of the same values has the same fingerprint; another external ID changes it."""
     same, again = manifest_of(3), manifest_of(3)
     other = manifest_of(customers=[customer(0), customer(1), customer(2, external_id="another-id")])
 

@@ -1,4 +1,4 @@
-"""Host patterns select what Ansible's users expect, and what selects nothing is said."""
+"""Host patterns select as in Ansible, and patterns without a match are errors."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def names(pattern: str) -> str:
         ("a*:core-*:&tier=*:!tier=silver", "acme core-1"),
     ],
 )
-def test_a_pattern_selects(pattern: str, selected: str) -> None:
-    """Unions first, then intersections, then exclusions; the result keeps the manifest's order."""
+def test_pattern_selects(pattern: str, selected: str) -> None:
+    """Unions first, then intersections, then exclusions; the result is in the order of the manifest."""
     assert selected == names(pattern)
 
 
@@ -84,30 +84,27 @@ def test_a_pattern_selects(pattern: str, selected: str) -> None:
         ("ACME", "selects no account"),
     ],
 )
-def test_what_selects_nothing_is_said_with_the_nearest_name(pattern: str, said: str) -> None:
-    """An exclusion that excludes no one is a slip too, and a dangerous one."""
+def test_pattern_without_match_is_error_with_suggestion(pattern: str, said: str) -> None:
+    """Also an exclusion that excludes nothing."""
     with pytest.raises(SelectionError) as caught:
         names(pattern)
 
     assert said in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_said() -> None:
-    """The file is named, and what is the matter with it."""
+def test_missing_file_is_error_with_name_and_reason() -> None:
     with pytest.raises(SelectionError, match=r"nowhere\.txt: the file cannot be read: No such file"):
         select(TARGETS, "@nowhere.txt")
 
 
 @given(st.lists(st.sampled_from([each.name for each in TARGETS]), min_size=1), st.sampled_from(":,"))
-def test_names_in_any_order_select_in_the_manifests(chosen: list[str], separator: str) -> None:
-    """Whatever the order and repetition of names: each once, in the order of the manifest."""
+def test_selection_is_in_order_of_the_manifest(chosen: list[str], separator: str) -> None:
+    """Each name once, for any order and repetition in the pattern."""
     assert [each.name for each in TARGETS if each.name in chosen] == names(separator.join(chosen)).split()
 
 
 @given(st.text(max_size=30))
-def test_no_pattern_fails_otherwise_than_by_a_selection_error(pattern: str) -> None:
-    """Whatever is typed, the answer is a selection or one clear message."""
-
+def test_any_pattern_selects_or_raises_selection_error(pattern: str) -> None:
     def read(_path: str) -> str:
         raise FileNotFoundError(2, "No such file")
 
@@ -118,8 +115,8 @@ def test_no_pattern_fails_otherwise_than_by_a_selection_error(pattern: str) -> N
     assert chosen
 
 
-def test_a_sample_is_the_same_for_the_same_seed() -> None:
-    """So many, in order, repeatable; more than there are means all."""
+def test_sample_is_stable_for_a_seed() -> None:
+    """It has the given size, in order; a size above the total selects all."""
     many = [target(f"c{number}", number) for number in range(100)]
 
     first = sample(many, 10, seed=7)
@@ -131,20 +128,19 @@ def test_a_sample_is_the_same_for_the_same_seed() -> None:
     assert tuple(many) == sample(many, 1000, seed=7)
 
 
-def test_an_empty_sample_is_refused() -> None:
-    """No one means to ask no one."""
+def test_empty_sample_is_error() -> None:
     with pytest.raises(SelectionError, match="a sample of 0"):
         sample(TARGETS, 0, seed=1)
 
 
-def test_only_those_of_an_earlier_run_are_asked() -> None:
-    """By kind and name, since a customer and a switch role may share a name."""
+def test_selection_from_earlier_run_uses_kind_and_name() -> None:
+    """A customer and a switch role may have the same name."""
     assert ("acme",) == tuple(
         each.name for each in select_keys(TARGETS, {("customer", "acme"), ("customer", "core-2")}, "last")
     )
 
 
-def test_an_earlier_run_with_nothing_left_is_said() -> None:
-    """No target means no run, not an empty one."""
+def test_earlier_run_with_nothing_left_is_error() -> None:
+    """An empty run is not started."""
     with pytest.raises(SelectionError, match="all of its accounts succeeded"):
         select_keys(TARGETS, frozenset(), "last")

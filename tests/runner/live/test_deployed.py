@@ -1,4 +1,4 @@
-"""Live IAM as the access model: whole accounts, one role that may see only part of itself, and documents in every form."""
+"""Live IAM as the access model: whole accounts, a role that may read only part of itself, and document encodings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRUST = {
 
 
 class Refusing:
-    """An IAM client that refuses some operations, as IAM refuses a role that may not read itself."""
+    """An IAM client that refuses some operations, like IAM for a role without the permission."""
 
     def __init__(self, iam: Any, *refused: str) -> None:
         self._iam = iam
@@ -50,7 +50,7 @@ class Refusing:
 
 @pytest.fixture
 def iam() -> Iterator[Any]:
-    """An account with one role, an own policy on it and an inline policy in it."""
+    """An account with one role, a customer managed policy attached to it and an inline policy."""
     with mock_aws():
         client = boto3.client("iam", "us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
         client.create_role(RoleName="VendorAccess", Path="/vendor/", AssumeRolePolicyDocument=json.dumps(TRUST))
@@ -61,42 +61,41 @@ def iam() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("form", [READ, json.dumps(READ), quote(json.dumps(READ)), json.dumps(READ, indent=2)])
-def test_a_document_reads_alike_in_every_form(form: object) -> None:
-    """Object, JSON and URL-encoded JSON are one document."""
+def test_document_encodings_are_equivalent(form: object) -> None:
+    """Object, JSON and URL-encoded JSON."""
     assert PolicyDocument((Statement("Allow", ("s3:GetObject",), ("*",)),)) == document_of(form, where="it")
 
 
-def test_percent_signs_in_plain_json_are_no_encoding() -> None:
-    """Text that is JSON already is not decoded twice."""
+def test_percent_signs_in_plain_json_are_literal() -> None:
+    """A string that is JSON already is not URL-decoded."""
     body = {"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/%41"}]}
 
     assert ("arn:aws:s3:::b/%41",) == document_of(json.dumps(body), where="it").statements[0].resources
 
 
-def test_an_account_id_as_principal_is_its_root() -> None:
-    """IAM stores the root ARN, in the account's own partition."""
+def test_account_id_as_principal_becomes_root_arn() -> None:
+    """In the partition of the account."""
     document = document_of(TRUST, where="it", partition="aws-cn")
 
     assert (Principal("AWS", "arn:aws-cn:iam::111111111111:root"),) == document.statements[0].principals
 
 
 @pytest.mark.parametrize("value", ["{", "[]", None, {"Statement": "x"}, {"Statement": [{"Wrong": "x"}]}])
-def test_a_text_that_is_no_policy_is_an_error_that_says_where(value: object) -> None:
-    """The error names the ARN and a hint."""
+def test_invalid_policy_is_error_with_arn_and_hint(value: object) -> None:
     with pytest.raises(UnreadableDocumentError, match="role1, trust policy: the policy document cannot be read"):
         document_of(value, where="role1, trust policy")
 
 
-def test_service_linked_roles_and_the_readers_own_role_do_not_count(iam: Any) -> None:
-    """AWS writes its service-linked roles itself; the reader's role is not the account's access."""
+def test_service_linked_roles_and_own_role_are_excluded(iam: Any) -> None:
+    """AWS manages service-linked roles; the reader's role is not part of the account's access."""
     iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com")
     iam.create_role(RoleName="Reader", AssumeRolePolicyDocument=json.dumps(TRUST))
 
     assert [ROLE] == list(read_account(iam, leave_out=["Reader"]).roles)
 
 
-def test_more_than_a_page_of_roles_is_read(iam: Any) -> None:
-    """IAM answers a hundred at a time; session lengths come from all pages."""
+def test_all_pages_of_roles_are_read(iam: Any) -> None:
+    """IAM returns a hundred per page; maximum session durations come from all pages."""
     for number in range(120):
         name = f"role{number}"
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST), MaxSessionDuration=7200)
@@ -108,8 +107,8 @@ def test_more_than_a_page_of_roles_is_read(iam: Any) -> None:
     assert 7200 == found[f"{ARN}:role/role119"].max_session_seconds
 
 
-def test_the_default_version_of_a_policy_counts(iam: Any) -> None:
-    """A newer version that is not the default one grants nothing."""
+def test_default_policy_version_is_read(iam: Any) -> None:
+    """A newer version that is not the default grants nothing."""
     allow = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}
     newer = {"Version": "2012-10-17", "Statement": [allow, allow | {"Action": "s3:DeleteObject"}]}
     iam.create_policy_version(PolicyArn=f"{ARN}:policy/own", PolicyDocument=json.dumps(newer), SetAsDefault=False)
@@ -117,8 +116,8 @@ def test_the_default_version_of_a_policy_counts(iam: Any) -> None:
     assert 1 == len(read_account(iam).policies[f"{ARN}:policy/own"].document.statements)
 
 
-def test_a_role_that_may_read_itself_shows_what_the_account_shows(iam: Any) -> None:
-    """Both readers agree on trust, permissions, policies and settings."""
+def test_role_reader_equals_account_reader(iam: Any) -> None:
+    """Both return the same trust, permissions, policies and settings."""
     account = read_account(iam)
     reading = read_role(iam, "VendorAccess")
 
@@ -126,8 +125,7 @@ def test_a_role_that_may_read_itself_shows_what_the_account_shows(iam: Any) -> N
     assert account == reading.merged_with(Access(roles=account.roles), ROLE)
 
 
-def test_drift_is_the_difference_to_what_was_read(iam: Any) -> None:
-    """A change to each part of the role shows as one change of access."""
+def test_changed_parts_are_differences(iam: Any) -> None:
     intended = read_account(iam)
     iam.put_role_policy(RoleName="VendorAccess", PolicyName="more", PolicyDocument=json.dumps(READ))
     iam.update_role(RoleName="VendorAccess", MaxSessionDuration=7200)
@@ -151,8 +149,8 @@ def test_drift_is_the_difference_to_what_was_read(iam: Any) -> None:
         ("get_policy_version", "iam:GetPolicyVersion"),
     ],
 )
-def test_a_refused_part_is_not_checkable_and_the_others_are_known(iam: Any, operation: str, action: str) -> None:
-    """One refused action costs its own part alone, and that part is never taken for drift."""
+def test_refused_part_is_not_checkable(iam: Any, operation: str, action: str) -> None:
+    """One refused action affects only its own part, and the part is never reported as drift."""
     intended = read_account(iam)
     reading = read_role(Refusing(iam, operation), "VendorAccess")
 
@@ -160,8 +158,8 @@ def test_a_refused_part_is_not_checkable_and_the_others_are_known(iam: Any, oper
     assert () == differences(intended, reading.merged_with(intended, ROLE))
 
 
-def test_a_missing_role_is_drift_and_not_an_error(iam: Any) -> None:
-    """IAM's NoSuchEntity says that the role is gone."""
+def test_missing_role_is_drift(iam: Any) -> None:
+    """IAM's NoSuchEntity means that the role was deleted."""
     intended = read_account(iam)
     iam.detach_role_policy(RoleName="VendorAccess", PolicyArn=f"{ARN}:policy/own")
     iam.delete_role_policy(RoleName="VendorAccess", PolicyName="read")

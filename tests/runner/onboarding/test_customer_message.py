@@ -1,4 +1,4 @@
-"""One message to a customer, by the way that the customer used; what a sandbox said is marked in it."""
+"""One message per customer for the customer's apply method; messages about a sandbox are marked."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def plain(message: str) -> str:
 
 
 @pytest.mark.parametrize("form", list(Form))
-def test_a_known_way_is_the_only_one_that_is_named(form: Form) -> None:
-    """No one is sent into EntityAlreadyExists."""
+def test_known_apply_method_is_the_only_one_named(form: Form) -> None:
+    """Another method would end in EntityAlreadyExists."""
     text = plain(customer_message(finding("external-id-differs", form=form)))
     named = [each for each in Form if UPDATES[each].format(account=WHO.account_id).partition(": ")[2] in text]
 
@@ -35,8 +35,8 @@ def test_a_known_way_is_the_only_one_that_is_named(form: Form) -> None:
 
 
 @pytest.mark.parametrize("form", ["", "something-newer"])
-def test_an_unknown_way_is_not_guessed(form: str) -> None:
-    """All ways shortly, how to tell, and the reason to stay with one."""
+def test_unknown_apply_method_lists_all(form: str) -> None:
+    """A short entry per method, how to tell them apart, and why to keep the one in use."""
     text = plain(customer_message(finding("external-id-differs", form=form)))
 
     assert all(UPDATES[each].format(account=WHO.account_id) in text for each in Form)
@@ -44,8 +44,8 @@ def test_an_unknown_way_is_not_guessed(form: str) -> None:
 
 
 @pytest.mark.parametrize("cause", sorted(CAUSES))
-def test_no_cause_assumes_terraform(cause: str) -> None:
-    """The way to apply is said once, by the message itself."""
+def test_causes_do_not_assume_terraform(cause: str) -> None:
+    """The message itself gives the apply method, once."""
     text = customer_message(finding(cause, form="console"))
 
     assert "terraform" not in text.lower()
@@ -53,7 +53,7 @@ def test_no_cause_assumes_terraform(cause: str) -> None:
 
 
 def test_several_findings_are_one_message() -> None:
-    """Numbered; one greeting, one way to update, one thanks; lines fit a terminal."""
+    """Numbered findings, one greeting, one update instruction, one thanks; lines fit the terminal."""
     text = customer_message(
         finding("role-missing", "permission-missing", "throttled", "trust-policy-denies", form="aws-cli")
     )
@@ -63,13 +63,13 @@ def test_several_findings_are_one_message() -> None:
     assert 78 >= max(map(len, text.splitlines()))
 
 
-def test_what_needs_no_update_says_no_way() -> None:
-    """An organization's policy is not changed by applying a module."""
+def test_finding_without_update_names_no_apply_method() -> None:
+    """A change to a policy of the organization does not require applying a module."""
     assert "To update" not in customer_message(finding("organization-policy"))
 
 
-def test_a_rehearsal_is_not_to_be_sent() -> None:
-    """The first line says so."""
+def test_rehearsal_message_is_marked_as_not_to_be_sent() -> None:
+    """In its first line."""
     marked, live = (customer_message(finding("role-missing", rehearsal=each)) for each in (True, False))
 
     assert "[rehearsal (sandbox): do not send this]" == marked.splitlines()[0]

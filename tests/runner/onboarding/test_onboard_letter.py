@@ -1,4 +1,4 @@
-"""The text for the customer: what we saw, what we can and cannot do, how to take it back; or what is to be fixed."""
+"""The message to the customer: what was checked, what the role can do, how to remove it, or what to fix."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def letter(found: Verdict | None = None, sent: SentBundle | None = None) -> str:
 
 
 def section(text: str, title: str) -> list[str]:
-    """The points below a title."""
+    """The list items below a heading."""
     return next(part for part in text.split("\n\n") if part.startswith(f"{title}:")).splitlines()[1:]
 
 
-def test_it_says_what_was_seen() -> None:
-    """The right id lets in, the wrong ones do not, granted actions work, and what cannot be seen is said."""
+def test_message_lists_what_was_checked() -> None:
+    """The right external ID is accepted, wrong ones are refused, granted actions work; what is not checkable is listed."""
     checks = (*verdict().checks[:6], *tried(Step.GRANTED, Mark.OK, "s3:GetObject", "ec2:DescribeVpcs"), verdict().checks[-1])
     saw = section(letter(replace(verdict(), checks=checks)), "What we verified")
 
@@ -50,16 +50,16 @@ def test_it_says_what_was_seen() -> None:
     assert "- The role may not read its own policies, so we cannot see later changes to them." == saw[3]
 
 
-def test_it_says_only_what_was_tried() -> None:
-    """A check that was skipped is no refusal; a role that may read itself is said to be as handed over."""
+def test_message_lists_only_checks_that_ran() -> None:
+    """A skipped check is not reported as a refusal; a role that reads itself is reported as unchanged."""
     saw = section(letter(verdict(other_external_id="skipped", drift="ok")), "What we verified")
 
     assert "another customer's" not in " ".join(saw)
     assert "- The role is as it was handed over to you." == saw[-1]
 
 
-def test_it_says_what_the_role_grants_and_what_not() -> None:
-    """From the agreed access, in the words of the bundle's review; with what was refused as an example."""
+def test_message_lists_granted_and_refused_actions() -> None:
+    """From the intended access, worded as in the bundle review, with refused actions as an example."""
     found = replace(verdict(), checks=(*verdict().checks, *tried(Step.OUTSIDE, Mark.REFUSED, "iam:ListUsers")))
     text = letter(found)
 
@@ -69,16 +69,16 @@ def test_it_says_what_the_role_grants_and_what_not() -> None:
     assert "- We tried iam:ListUsers: AWS refused, as intended." == section(text, "What we cannot do")[-1]
 
 
-def test_a_long_list_of_actions_is_cut() -> None:
-    """Eight are named, the rest is counted."""
+def test_long_list_of_actions_is_truncated() -> None:
+    """Eight are listed, the rest is counted."""
     checks = tried(Step.GRANTED, Mark.OK, *(f"ec2:Describe{number}" for number in range(12)))
     text = letter(replace(verdict(), checks=checks))
 
     assert "ec2:Describe6, ec2:Describe7 and 4 more: they work." in text
 
 
-def test_it_says_how_to_take_the_access_back() -> None:
-    """By the ways that the bundle has; by all where no bundle is known. The console needs none."""
+def test_message_explains_how_to_remove_access() -> None:
+    """With the methods of the bundle, or all methods if no bundle is known. The console needs no files."""
     ways = [
         {line[2:].partition(":")[0] for line in section(letter(sent=sent), "How you can revoke it")}
         for sent in (SentBundle(), SentBundle(frozenset({"terraform", "review"})))
@@ -88,12 +88,12 @@ def test_it_says_how_to_take_the_access_back() -> None:
     assert {"Immediately", "Running sessions", "Terraform", "Console"} == ways[1]
 
 
-def test_it_names_what_cloudtrail_shows() -> None:
-    """The session name of the very run."""
+def test_message_names_session_in_cloudtrail() -> None:
+    """The session name is that of the run."""
     assert "this check has the session name rolecall-0a1b2c;" in letter()
 
 
-def test_a_single_cause_is_its_own_letter() -> None:
+def test_single_cause_has_its_own_message() -> None:
     """With greeting, file and thanks once each."""
     found = replace(not_there(), diagnoses=(Diagnosis("drift", "", "the role differs."),))
 
@@ -104,7 +104,7 @@ def test_a_single_cause_is_its_own_letter() -> None:
 
 
 def test_several_causes_are_numbered() -> None:
-    """The likeliest first, each as a sentence; causes of our own are not the customer's."""
+    """The most likely first, one sentence each; the vendor's own causes are left out."""
     found = replace(
         not_there(), diagnoses=(*not_there().diagnoses[:2], Diagnosis("backend-policy-not-applied", "Ours.", ""))
     )
@@ -116,14 +116,14 @@ def test_several_causes_are_numbered() -> None:
     assert "Ours" not in text
 
 
-def test_what_is_ours_to_mend_needs_no_letter() -> None:
+def test_vendor_causes_need_no_message() -> None:
     """The customer has nothing to do."""
     assert "" == failure_message(replace(not_there(), diagnoses=(Diagnosis("throttled", "Wait.", ""),)), SentBundle())
 
 
 @pytest.mark.parametrize("secret", ["AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"])
-def test_no_secret_is_in_a_letter(secret: str) -> None:
-    """Whatever AWS's texts carried into a verdict."""
+def test_message_contains_no_secret(secret: str) -> None:
+    """Even if the AWS message in a verdict has one."""
     bad = Diagnosis("drift", "", f"it shows {secret}.")
     texts = (
         letter(replace(verdict(), checks=tried(Step.GRANTED, Mark.OK, secret))),

@@ -1,4 +1,4 @@
-"""An onboarding ends as verified only where the newest module is known to be applied."""
+"""Onboarding ends as verified only if the newest module is known to be applied."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def ended(*unseen: str, rehearsal: bool = False) -> OnboardingResult:
     return OnboardingResult(target(), PollAttempt(found, 1, 0.0), found, "20261124-120000-0a1b2c", "", entry)
 
 
-def test_a_change_that_no_call_shows_is_no_verified_customer() -> None:
-    """It is said which, and the next step is to note that the customer has applied it."""
+def test_undetectable_change_does_not_end_as_verified() -> None:
+    """The change is named, and the next step is to confirm that the customer has applied it."""
     unseen = ended("s3:PutObject (withdrawn)")
 
     assert (True, False) == (ended().verified, unseen.verified)
@@ -34,7 +34,7 @@ def test_a_change_that_no_call_shows_is_no_verified_customer() -> None:
     )
 
 
-def test_a_rehearsal_is_marked_in_the_headline_and_for_programs() -> None:
-    """And a live one is not."""
+def test_rehearsal_is_marked_in_headline_and_json() -> None:
+    """A live onboarding is not."""
     assert [True, False] == [headline(ended(rehearsal=each)).startswith("rehearsal (sandbox): ") for each in (True, False)]
     assert [True, False] == [json.loads(onboarding_json(ended(rehearsal=each)))["rehearsal"] for each in (True, False)]

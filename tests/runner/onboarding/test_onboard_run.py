@@ -1,4 +1,4 @@
-"""A customer is onboarded in the sandbox: from a role that is not there to a verdict on record."""
+"""Onboarding in the sandbox, from a missing role to a recorded verdict."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FIRST_WORDS = (
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A sandbox with the notes' accounts, where account1 has not applied its module yet."""
+    """A sandbox with the example accounts, where account1 has not applied its module."""
     with staged(NOTES, tmp_path_factory.mktemp("fleet")) as found:
         found.take_away()
         yield found
@@ -42,7 +42,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def folder(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of manifest and modules, with the backend role's variables; account1's role is not there at the start."""
+    """A copy of manifest and modules, with the backend role's environment; account1's role does not exist at first."""
     for key, value in stage.environ.items():
         monkeypatch.setenv(key, value)
     shutil.copytree(stage.folder, tmp_path / "fleet")
@@ -51,7 +51,7 @@ def folder(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.fixture
 def restored(stage: Stage) -> Iterator[None]:
-    """The role goes again after the test that made it."""
+    """Delete the role again after a test that created it."""
     yield
     stage.take_away()
 
@@ -66,7 +66,7 @@ def run(
     name: str = "account1",
     warned: list[str] | None = None,
 ) -> tuple[OnboardingResult, list[PollAttempt]]:
-    """Onboard a customer; the attempts of the wait. Warnings are added to `warned`."""
+    """Onboard a customer and return the attempts of the wait. Warnings are added to `warned`."""
     heard: list[PollAttempt] = []
     start = RunConfig(
         folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url, workers=1)
@@ -84,27 +84,27 @@ def run(
 
 
 def warnings_of(stage: Stage, folder: Path) -> list[str]:
-    """What a look at account1 warns of."""
+    """The warnings of a single attempt for account1."""
     warned: list[str] = []
     run(stage, folder, Day(), PollOptions(once=True), warned=warned)
     return warned
 
 
 def bundled(folder: Path) -> None:
-    """account1's bundle, of the modules as the manifest is now."""
+    """account1's bundle, built from the modules of the current manifest."""
     choices = BundleOptions(names=("account1",))
     write_bundles(folder / "accounts.yaml", folder / "output", choices)
 
 
 def entry(folder: Path) -> dict[str, Any]:
-    """account1's entry of the rehearsal's status file."""
+    """account1's entry in the status file of the sandbox."""
     found: dict[str, Any] = json.loads((folder / "output" / "status.sandbox.json").read_text())["customers"]["account1"]
     return found
 
 
 @pytest.mark.usefixtures("restored")
-def test_from_a_role_that_is_not_there_to_a_verdict(stage: Stage, folder: Path) -> None:
-    """It waits for the role, calls the roll, keeps verdict and dates, and writes the text for the customer."""
+def test_missing_role_is_waited_for_and_verified(stage: Stage, folder: Path) -> None:
+    """Waits for the role, verifies it, records verdict and dates, and writes the customer message."""
 
     def apply() -> None:
         stage.make_role()
@@ -125,8 +125,8 @@ def test_from_a_role_that_is_not_there_to_a_verdict(stage: Stage, folder: Path) 
 
 
 @pytest.mark.usefixtures("restored")
-def test_policies_that_come_after_the_role_are_waited_for(stage: Stage, folder: Path) -> None:
-    """Terraform makes the role first: the first roll call sees half of an apply, the second all of it."""
+def test_policies_created_after_the_role_are_waited_for(stage: Stage, folder: Path) -> None:
+    """Terraform creates the role first: the first verify run sees half of the apply, the second all of it."""
     ended, heard = run(stage, folder, Day([stage.make_role, stage.make_policies]))
 
     assert ended.verified, ended.verdict
@@ -135,8 +135,8 @@ def test_policies_that_come_after_the_role_are_waited_for(stage: Stage, folder: 
 
 
 @pytest.mark.usefixtures("restored")
-def test_what_stays_wrong_is_failed_with_a_letter(stage: Stage, folder: Path) -> None:
-    """After three roll calls it is no passing trouble: verdict, cause and text for the customer are those of the last."""
+def test_persistent_failure_ends_with_customer_message(stage: Stage, folder: Path) -> None:
+    """After three verify runs, verdict, cause and customer message are those of the last run."""
     stage.make_role()
     ended, _ = run(stage, folder, Day())
 
@@ -147,8 +147,8 @@ def test_what_stays_wrong_is_failed_with_a_letter(stage: Stage, folder: Path) ->
     assert "account2" not in ended.message
 
 
-def test_nobody_applies(stage: Stage, folder: Path) -> None:
-    """The time is up: nothing is claimed to have failed that never was there, and the text says what to do."""
+def test_timeout_without_apply_reports_no_failure(stage: Stage, folder: Path) -> None:
+    """The missing role is not reported as failed, and the customer message explains what to do."""
     ended, heard = run(stage, folder, Day(), PollOptions(every_seconds=60, timeout_seconds=90))
 
     assert (False, "", 90) == (ended.verified, ended.run, ended.last.waited_seconds)
@@ -159,8 +159,8 @@ def test_nobody_applies(stage: Stage, folder: Path) -> None:
     assert "applied" not in entry(folder)
 
 
-def test_a_stop_keeps_what_was_noted(stage: Stage, folder: Path) -> None:
-    """Ctrl-C in a pause: the hand-over stands in the file, no roll is called."""
+def test_ctrl_c_keeps_recorded_handover(stage: Stage, folder: Path) -> None:
+    """After Ctrl-C during a pause the handover is in the status file, and no verify run starts."""
     day = Day()
     runtime = day.runtime()
     day.in_pauses.append(runtime.stop.set)
@@ -170,8 +170,8 @@ def test_a_stop_keeps_what_was_noted(stage: Stage, folder: Path) -> None:
     assert START.isoformat() == entry(folder)["handed_over"]["date"]
 
 
-def test_a_hand_over_that_is_known_keeps_its_date(stage: Stage, folder: Path) -> None:
-    """The same module is not handed over twice; a bundle made since is."""
+def test_recorded_handover_keeps_its_date(stage: Stage, folder: Path) -> None:
+    """The same module is not recorded again; a bundle built since then is."""
     run(stage, folder, Day(), PollOptions(once=True))
     later = replace(Day().runtime(), now=lambda: START + timedelta(days=1))
     run(stage, folder, Day(), PollOptions(once=True), later)
@@ -188,8 +188,8 @@ def test_a_hand_over_that_is_known_keeps_its_date(stage: Stage, folder: Path) ->
 
 
 @pytest.mark.usefixtures("restored")
-def test_the_previous_external_id_is_no_apply(stage: Stage, folder: Path) -> None:
-    """Amid a rotation the wait is for the new id; that the old one is taken is said, and is no verdict."""
+def test_previous_external_id_does_not_count_as_apply(stage: Stage, folder: Path) -> None:
+    """During a rotation the wait is for the new ID; acceptance of the old one is reported, without a verdict."""
     stage.make_role()
     stage.make_policies()
     path = folder / "accounts.yaml"
@@ -204,8 +204,8 @@ def test_the_previous_external_id_is_no_apply(stage: Stage, folder: Path) -> Non
 
 
 @pytest.mark.usefixtures("restored")
-def test_a_module_or_bundle_that_is_older_than_the_manifest_is_warned_of(stage: Stage, folder: Path) -> None:
-    """No apply of it would end the wait: it is said before, and the customer is not told to apply that very file."""
+def test_outdated_module_or_bundle_is_a_warning(stage: Stage, folder: Path) -> None:
+    """Applying it cannot end the wait, so the customer message does not request it."""
     stage.make_role()
     bundled(folder)
     fresh = warnings_of(stage, folder)
@@ -229,8 +229,8 @@ def test_a_module_or_bundle_that_is_older_than_the_manifest_is_warned_of(stage: 
     assert "account1.zip" not in ended.message
 
 
-def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) -> None:
-    """The customer is meant, in the roll call too."""
+def test_customer_takes_precedence_over_switch_role_of_same_name(stage: Stage, folder: Path) -> None:
+    """Also in the verify run."""
     path = folder / "accounts.yaml"
     path.write_text(path.read_text().replace("reena-in-sumesh", "account2"))
     ended, _ = run(stage, folder, Day(), name="account2")
@@ -238,8 +238,8 @@ def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) ->
     assert (True, "customer") == (ended.verified, ended.verdict.kind)
 
 
-def test_another_backend_roles_customer_is_not_ours_to_onboard(stage: Stage, folder: Path) -> None:
-    """It is said which role must call, at once and with nothing noted of a roll call."""
+def test_customer_of_another_backend_role_is_refused(stage: Stage, folder: Path) -> None:
+    """The message names the required role, and no verify run is recorded."""
     path = folder / "accounts.yaml"
     roles = "roles: [{name: one, existing: true}, {name: backend_role, existing: true}]"
     text = path.read_text().replace("role: {name: backend_role, existing: true}", roles)
@@ -250,8 +250,8 @@ def test_another_backend_roles_customer_is_not_ours_to_onboard(stage: Stage, fol
     assert "last_run" not in entry(folder)
 
 
-def test_names_that_cannot_be_onboarded(stage: Stage, folder: Path) -> None:
-    """A switch role is for people; a name that is not there has its neighbour named."""
+def test_switch_role_or_unknown_name_is_refused(stage: Stage, folder: Path) -> None:
+    """A switch role has no onboarding; an unknown name gets a suggestion."""
     for name, words in (("reena-in-sumesh", "runner verify --limit reena-in-sumesh"), ("acount1", "did you mean account1?")):
         with pytest.raises(SelectionError) as caught:
             run(stage, folder, Day(), name=name)

@@ -1,4 +1,4 @@
-"""The wait for the customer's apply: how often is looked, when it ends, and what is said meanwhile."""
+"""The wait for the customer's apply: intervals, end, and progress output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEVER = [not_there()] * 10_000
 
 
 def with_causes(*causes: str, mark: Mark = Mark.FAILED) -> Verdict:
-    """A look that failed for these causes."""
+    """An attempt that failed with these causes."""
     check = Check(Step.ASSUME, mark, "...")
     return replace(verdict(), checks=(check,), diagnoses=tuple(Diagnosis(cause, "", "") for cause in causes))
 
@@ -29,7 +29,7 @@ def with_causes(*causes: str, mark: Mark = Mark.FAILED) -> Verdict:
 def waited(
     looks: Iterable[Verdict], poll_options: PollOptions, day: Day | None = None
 ) -> tuple[list[PollAttempt], list[float]]:
-    """What was heard, and the pauses."""
+    """The result and the pauses."""
     left = iter(looks)
     heard: list[PollAttempt] = []
     here = day or Day()
@@ -39,8 +39,8 @@ def waited(
     return heard, here.pauses
 
 
-def test_it_ends_with_the_first_assume() -> None:
-    """Each look is told, the last one without a further pause."""
+def test_wait_ends_with_first_successful_assume() -> None:
+    """Every attempt is reported; no pause follows the last one."""
     heard, pauses = waited([not_there(), not_there(), verdict()], PollOptions())
 
     assert [(1, False, 5.0), (2, False, 7.5), (3, True, None)] == [
@@ -49,31 +49,31 @@ def test_it_ends_with_the_first_assume() -> None:
     assert ([5.0, 7.5], 12.5) == (pauses, heard[-1].waited_seconds)
 
 
-def test_pauses_grow_to_what_was_asked_for() -> None:
-    """The first minute is looked at closely: someone may be on the telephone."""
+def test_pauses_grow_to_the_given_interval() -> None:
+    """Attempts in the first minute are frequent, since the customer may be on the phone."""
     _, pauses = waited(NEVER, PollOptions(every_seconds=30, timeout_seconds=200))
 
     assert [5.0, 7.5, 11.25, 16.875, 25.3125, 30.0, 30.0, 30.0] == pauses[:8]
     assert 200 == sum(pauses)
 
 
-def test_it_ends_when_the_time_is_up() -> None:
-    """With one last look at the very end."""
+def test_wait_ends_at_timeout() -> None:
+    """With one last attempt at the end."""
     heard, pauses = waited(NEVER, PollOptions(every_seconds=30, timeout_seconds=60))
 
     assert (60, 60, False) == (sum(pauses), heard[-1].waited_seconds, heard[-1].can_assume)
     assert None is heard[-1].pause_seconds
 
 
-def test_once_is_one_look() -> None:
-    """For jobs that come again by themselves."""
+def test_once_makes_a_single_attempt() -> None:
+    """For scheduled jobs."""
     heard, pauses = waited([not_there()], PollOptions(once=True))
 
     assert (1, []) == (len(heard), pauses)
 
 
-def test_what_gives_no_clear_answer_is_asked_less_and_less() -> None:
-    """Up to five minutes, and back to the usual pause with the first clear answer."""
+def test_inconclusive_attempts_back_off() -> None:
+    """Up to five minutes, then back to the interval after the first conclusive attempt."""
     unclear = with_causes("throttled", mark=Mark.INCONCLUSIVE)
     poll_options = PollOptions(every_seconds=30)
     _, pauses = waited([*[not_there()] * 6, *[unclear] * 5, not_there(), verdict()], poll_options)
@@ -82,29 +82,29 @@ def test_what_gives_no_clear_answer_is_asked_less_and_less() -> None:
     assert 600 == pause_seconds(9, 9, PollOptions(every_seconds=600), 0.5)
 
 
-def test_chance_moves_each_pause_by_a_tenth() -> None:
-    """Many who wait do not ask at the same moment."""
+def test_pauses_have_ten_percent_jitter() -> None:
+    """Concurrent waits do not call at the same time."""
     assert [27.0, 30.0, 33.0] == [pytest.approx(pause_seconds(50, 0, PollOptions(), chance)) for chance in (0.0, 0.5, 1.0)]
     assert pause_seconds(1_000_000, 1_000_000, PollOptions(), 0.5) <= 330
 
 
 @pytest.mark.parametrize("cause", ["wrong-caller", "own-credentials-expired", "own-credentials-invalid"])
-def test_what_no_apply_mends_is_not_waited_for(cause: str) -> None:
-    """Our own credentials are not the customer's to fix."""
+def test_cause_not_fixed_by_apply_ends_the_wait(cause: str) -> None:
+    """The customer cannot fix the vendor's credentials."""
     heard, pauses = waited([with_causes(cause)], PollOptions())
 
     assert (1, []) == (len(heard), pauses)
 
 
-def test_another_backend_roles_customer_is_not_waited_for() -> None:
-    """The look was skipped: it will be skipped the next time too."""
+def test_customer_of_another_backend_role_ends_the_wait() -> None:
+    """A skipped attempt would be skipped again."""
     heard, _ = waited([with_causes(mark=Mark.SKIPPED)], PollOptions())
 
     assert 1 == len(heard)
 
 
-def test_a_stop_ends_the_pause_and_the_wait() -> None:
-    """Nothing is asked any more."""
+def test_stop_ends_pause_and_wait() -> None:
+    """No further call is made."""
     day = Day()
     runtime = day.runtime()
     day.in_pauses.append(runtime.stop.set)
@@ -113,8 +113,8 @@ def test_a_stop_ends_the_pause_and_the_wait() -> None:
     assert (1, [5.0]) == (last.number, day.pauses)
 
 
-def test_what_is_seen_is_said_in_words() -> None:
-    """The likeliest three of a refusal; a cause without words of its own by its id."""
+def test_attempt_is_described() -> None:
+    """With the three most likely causes of a refusal; a cause without a description is shown by ID."""
     assert (
         "AWS refuses: the role does not exist, or it refuses our external ID, or its trust policy names another principal"
     ) == describe(not_there())
@@ -123,8 +123,8 @@ def test_what_is_seen_is_said_in_words() -> None:
     assert ["AWS refuses", "inconclusive"] == [describe(with_causes(mark=mark)) for mark in (Mark.FAILED, Mark.INCONCLUSIVE)]
 
 
-def test_without_a_terminal_each_change_is_a_line() -> None:
-    """The same thing seen again is not said again."""
+def test_without_terminal_each_change_is_one_line() -> None:
+    """Repeated results are not printed again."""
     file = io.StringIO()
     with WaitDisplay(pipe(file), "account1") as display:
         waiting = PollAttempt(not_there(), 1, 0.0, 5.0)
@@ -145,8 +145,8 @@ def test_without_a_terminal_each_change_is_a_line() -> None:
     ] == file.getvalue().splitlines()
 
 
-def test_quiet_says_nothing() -> None:
-    """Neither on a terminal nor in a file."""
+def test_quiet_prints_nothing() -> None:
+    """Neither on a terminal nor to a file."""
     files = [io.StringIO(), io.StringIO()]
     for console in (pipe(files[0]), terminal(files[1])):
         with WaitDisplay(console, "account1", quiet=True) as display:
@@ -155,8 +155,8 @@ def test_quiet_says_nothing() -> None:
     assert ["", ""] == [file.getvalue() for file in files]
 
 
-def test_on_a_terminal_the_line_says_when_the_next_look_is() -> None:
-    """What is seen, how long it has been, which look it was, and how to end it."""
+def test_terminal_line_shows_time_of_next_attempt() -> None:
+    """Also the current result, elapsed time, number of the attempt, and how to stop."""
     file = io.StringIO()
     seconds = [100.0]
     with WaitDisplay(terminal(file, width=80), "account1", clock=lambda: seconds[0]) as display:
@@ -170,13 +170,13 @@ def test_on_a_terminal_the_line_says_when_the_next_look_is() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (59.9, "59 s"), (185, "3 min 05 s"), (3720, "1 h 02 min")])
-def test_times_are_spelt(seconds: float, words: str) -> None:
-    """In the two units that matter."""
+def test_durations_are_formatted(seconds: float, words: str) -> None:
+    """In the two largest units."""
     assert words == format_duration(seconds)
 
 
-def test_a_warning_stays_above_the_wait_and_breaks_between_words() -> None:
-    """On a terminal of 80 columns; through a pipe it is one line."""
+def test_warning_stays_above_progress_and_wraps_at_words() -> None:
+    """On a terminal of 80 columns; in a pipe it is one line."""
     sentence = (
         "the generated module does not have the manifest's external ID: "
         "run gen terraform and gen bundle account1, then send the bundle"

@@ -1,4 +1,4 @@
-"""What docs/onboarding.md says of states and of the status file is what the code does."""
+"""docs/onboarding.md documents the states and the status file as implemented."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "onboarding.md").read_tex
 KEYS = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
 
 
-def test_the_states_are_all_there_the_most_urgent_first() -> None:
+def test_documented_states_match_code_by_urgency() -> None:
     """The table has each state once, in the order of the code."""
     assert [str(state) for state in CustomerState] == re.findall(
         r"^\| `([a-z-]+)` \| [A-Z][^|]+\.[^|]*\|[^|]*\|$", PAGE, re.MULTILINE
     )
 
 
-def test_the_example_is_a_status_file_with_every_key(tmp_path: Path) -> None:
-    """It is read as it stands, and each key of it has its row."""
+def test_example_is_valid_status_file_with_every_key(tmp_path: Path) -> None:
+    """Each of its keys has a row in the table."""
     (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     status_path(tmp_path, rehearsal=False).write_text(example)
     (entry,) = read_status(status_path(tmp_path, rehearsal=False)).entries.values()
@@ -36,8 +36,8 @@ def test_the_example_is_a_status_file_with_every_key(tmp_path: Path) -> None:
     assert {field.name for field in fields(StatusEntry)} == set(entry.to_json()) == set(explained)
 
 
-def test_the_figures_are_those_of_the_code() -> None:
-    """Pauses, times and numbers of rows."""
+def test_documented_numbers_match_code() -> None:
+    """Pauses, times and row counts."""
     assert (5, 300, 30, 7200) == (
         FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PollOptions().every_seconds, PollOptions().timeout_seconds,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Batches and tags, for all sizes and sets: every account once, every task by Ansible's rules."""
+"""Batches and tags for any sizes and sets: every account is in one batch, and tags select tasks as in Ansible."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ WISHES = st.frozensets(st.sampled_from(["a", "b", "all", "tagged", "untagged", "
 
 
 @given(st.integers(0, 200), STEPS)
-def test_every_account_is_in_one_batch_in_its_order(count: int, steps: list[PlayStep]) -> None:
-    """No one is left out or asked twice; no batch is empty."""
+def test_every_account_is_in_one_batch_in_order(count: int, steps: list[PlayStep]) -> None:
+    """No batch is empty."""
     made = list(batches(range(count), steps))
 
     assert list(range(count)) == [each for batch in made for each in batch]
@@ -30,8 +30,8 @@ def test_every_account_is_in_one_batch_in_its_order(count: int, steps: list[Play
 
 
 @given(st.integers(1, 200), STEPS.filter(bool))
-def test_batches_have_the_sizes_asked_for(count: int, steps: list[PlayStep]) -> None:
-    """The n-th batch is of the n-th step, the last step goes on; only the last batch may be smaller."""
+def test_batches_have_the_given_sizes(count: int, steps: list[PlayStep]) -> None:
+    """The n-th batch has the n-th size, the last size repeats; only the last batch may be smaller."""
     made = list(batches(range(count), steps))
 
     for number, batch in enumerate(made[:-1]):
@@ -39,8 +39,8 @@ def test_batches_have_the_sizes_asked_for(count: int, steps: list[PlayStep]) -> 
         assert len(batch) == max(1, int(step.size * count / 100) if step.percent else int(step.size))
 
 
-def test_percent_is_of_all_accounts() -> None:
-    """One first, then a quarter of all eight at a time; without steps all at once."""
+def test_percentage_is_of_all_accounts() -> None:
+    """First one, then a quarter of all eight at a time; without sizes all at once."""
     found = [len(batch) for batch in batches(range(8), [PlayStep(1), PlayStep(25, percent=True)])]
 
     assert [1, 2, 2, 2, 1] == found
@@ -48,7 +48,7 @@ def test_percent_is_of_all_accounts() -> None:
 
 
 def ansible(own: set[str], only: frozenset[str], skip: frozenset[str]) -> bool:
-    """Ansible's own rule, as its documentation tells it (Tags, November 2026), one sentence a line."""
+    """Ansible's rule as documented (Tags, November 2026), one sentence per line."""
     tags = own or {"untagged"}
     asked = only or frozenset({"all"})
     run = False
@@ -68,17 +68,16 @@ def ansible(own: set[str], only: frozenset[str], skip: frozenset[str]) -> bool:
 
 
 @given(TAGS, WISHES, WISHES)
-def test_a_task_is_run_when_ansible_would(own: set[str], only: frozenset[str], skip: frozenset[str]) -> None:
-    """For every set of tags and options."""
+def test_task_runs_as_in_ansible(own: set[str], only: frozenset[str], skip: frozenset[str]) -> None:
+    """For any set of tags and options."""
     assert ansible(own, only, skip) == is_selected(own, TaskFilter(only, skip))
 
 
 @given(TAGS, WISHES)
-def test_skipping_never_adds_a_task(own: set[str], skip: frozenset[str]) -> None:
-    """What is run with --skip-tags is run without."""
+def test_skip_tags_never_adds_a_task(own: set[str], skip: frozenset[str]) -> None:
     assert not is_selected(own, TaskFilter(skip_tags=skip)) or is_selected(own, TaskFilter())
 
 
-def test_tags_of_options_may_have_commas() -> None:
-    """`--tags a,b --tags c` are three."""
+def test_tag_options_are_split_at_commas() -> None:
+    """`--tags a,b --tags c` are three tags."""
     assert frozenset("abc") == tags_of(["a, b", "c"])

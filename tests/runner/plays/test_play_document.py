@@ -1,4 +1,4 @@
-"""What can be wrong in a play file is said with line, column and hint, before anything is run."""
+"""Errors in a play file are reported with line, column and hint before anything is run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEAD = "- hosts: all\n  tasks:\n"
 
 
 class Bad(NamedTuple):
-    """A play that is wrong: its text, where (line and column from 1), words of what, words of the hint."""
+    """An invalid play: its content, the location of the error (line and column from 1), parts of message and hint."""
 
     text: str
     line: int
@@ -24,7 +24,7 @@ class Bad(NamedTuple):
 
 
 def task(*lines: str) -> str:
-    """A play with one task; its first line is the file's third, its text begins in column 7."""
+    """A play with one task, which starts at line 3 and column 7."""
     return HEAD + "    - " + "\n      ".join(lines) + "\n"
 
 
@@ -253,7 +253,7 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a play's scripts are."""
+    """The folder of a play's scripts."""
     made = tmp_path_factory.mktemp("plays")
     (made / "checks.py").write_text("def look(session, account):\n    return 1\n", "utf-8")
     (made / "broken.py").write_text("x = 1\ndef f(:\n", "utf-8")
@@ -261,8 +261,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
-def test_what_is_wrong_is_said_with_its_place_and_mend(bad: Bad, folder: Path) -> None:
-    """Each mistake is one problem with line, column, words and a hint."""
+def test_error_has_location_and_hint(bad: Bad, folder: Path) -> None:
+    """Each is one problem with line, column, message and hint."""
     with pytest.raises(PlayFileError) as raised:
         parse_plays(bad.text, "play.yaml", folder, ["acme.inventory"])
 
@@ -271,8 +271,8 @@ def test_what_is_wrong_is_said_with_its_place_and_mend(bad: Bad, folder: Path) -
     assert [(bad.line, bad.column)] == place, str(raised.value)
 
 
-def test_all_problems_of_a_file_come_at_once_in_their_order(folder: Path) -> None:
-    """Two plays with a mistake each are two problems; the message counts them."""
+def test_all_problems_of_a_file_are_reported_in_order(folder: Path) -> None:
+    """Two plays with one error each are two problems; the message has the count."""
     with pytest.raises(PlayFileError) as raised:
         parse_plays("- hosts: all\n- hosts: all\n  task: []\n", "play.yaml", folder)
 
@@ -281,14 +281,13 @@ def test_all_problems_of_a_file_come_at_once_in_their_order(folder: Path) -> Non
     assert str(raised.value).startswith("play.yaml:1:3: ")
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    """The file's name stands in the message."""
+def test_missing_file_is_error_with_name(tmp_path: Path) -> None:
     with pytest.raises(PlayFileError, match=r"none\.yaml:1:1: .*\n  hint: specify a play file"):
         load_plays(tmp_path / "none.yaml")
 
 
-def test_reading_a_play_runs_nothing_of_its_scripts(tmp_path: Path) -> None:
-    """A script file is looked at, not imported."""
+def test_loading_a_play_does_not_run_its_scripts(tmp_path: Path) -> None:
+    """A script file is parsed, not imported."""
     (tmp_path / "loud.py").write_text("raise SystemExit('run')\ndef f(session, account): ...\n", "utf-8")
 
     (play,) = parse_plays(task("script: loud.py:f"), "play.yaml", tmp_path)
@@ -296,21 +295,20 @@ def test_reading_a_play_runs_nothing_of_its_scripts(tmp_path: Path) -> None:
     assert "script" == play.tasks[0].action.kind
 
 
-def test_results_of_an_earlier_play_are_known_in_a_later_one(folder: Path) -> None:
-    """What was registered lasts over plays, as in Ansible."""
+def test_registered_results_are_available_in_later_plays(folder: Path) -> None:
+    """As in Ansible."""
     text = task("verify:", "register: first") + task("assert: {that: not first.failed}")
 
     assert 2 == len(parse_plays(text, "play.yaml", folder))
 
 
-def test_tags_of_a_play_are_those_of_its_tasks_too(folder: Path) -> None:
-    """A task has its own tags and the play's; commas part them."""
+def test_tasks_inherit_tags_of_the_play(folder: Path) -> None:
+    """In addition to their own; tags are split at commas."""
     (play,) = parse_plays("- hosts: [a, b]\n  tags: x\n  tasks:\n    - verify:\n      tags: y, z\n", "p.yaml", folder)
 
     assert ("a:b", frozenset("xyz")) == (play.hosts, play.tasks[0].tags)
 
 
 @pytest.mark.parametrize("name", ["audit.yaml", "verify-batches.yaml"])
-def test_the_examples_are_read(name: str) -> None:
-    """Plays that ship as examples are good ones."""
+def test_example_plays_are_valid(name: str) -> None:
     assert load_plays(Path(__file__).resolve().parents[3] / "examples" / "plays" / name)

@@ -1,4 +1,4 @@
-"""`runner play` with a sandbox of its own: accounts that do not answer, and a run that starts and ends its sandbox."""
+"""`runner play` with its own sandbox: inconclusive accounts, and start and stop of the sandbox."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ TEXT = """
 """
 
 
-def test_an_account_that_does_not_answer_is_not_a_failed_one(tmp_path: Path) -> None:
-    """When all that went wrong is that no one answered, the exit code is 9; it is not ignored, since nothing is known."""
+def test_inconclusive_account_is_not_failed(tmp_path: Path) -> None:
+    """If no account failed but one is inconclusive, the exit code is 9; `ignore_errors` does not apply."""
     write(tmp_path, accounts__yaml=manifest_text(["one", "two"]), play__yaml=TEXT)
 
     done = run_play(

@@ -1,4 +1,4 @@
-"""A run of plays is kept: the history has it, a cut run goes on where it was, those who did not end well are asked again."""
+"""Runs of plays are recorded: they are in the history, resume after an interruption, and can be retried."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ WHOLE = sorted(f"{name} {text}" for name in ("one", "two", "three") for text in 
 
 
 class World:
-    """A folder with a manifest, a play and its script, a sandbox, and runs of one test alone."""
+    """A folder with a manifest, a play and its script, a sandbox, and the runs of one test."""
 
     def __init__(self, folder: Path, environ: dict[str, str], runs: Path) -> None:
         self.folder = folder
@@ -73,21 +73,21 @@ class World:
         write(folder, hint__yaml=PLAY)
 
     def play(self, *arguments: str) -> Ended:
-        """`runner play ARGUMENTS`, one account after the other."""
+        """`runner play ARGUMENTS` with one account at a time."""
         more = ("--runs", str(self.runs), "--forks", "1")
         return run_play(*arguments, *more, cwd=self.folder, environ=self._environ)
 
     def ran(self) -> list[str]:
-        """What the script did, sorted."""
+        """The sorted output of the script."""
         path = self.folder / "ran.txt"
         return sorted(path.read_text("utf-8").splitlines()) if path.exists() else []
 
     def touch(self, name: str) -> None:
-        """Let something go wrong."""
+        """Create a marker file that changes what the script does."""
         (self.folder / name).touch()
 
     def history(self) -> list[dict[str, Any]]:
-        """What `runner history` says of the runs, the latest first."""
+        """The runs in the output of `runner history`, latest first."""
         done = runner("history", "--format", "json", "--runs", str(self.runs), cwd=self.folder)
         found: list[dict[str, Any]] = json.loads(done.out)
         return found
@@ -99,7 +99,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A sandbox of three customers, and the environment in which it is asked."""
+    """A sandbox of three customers, and the environment to use it."""
     names = ["one", "two", "three"]
     folder = write(tmp_path_factory.mktemp("kept"), accounts__yaml=manifest_text(names), marks__py=SCRIPT)
     with in_process_sandbox(folder / "accounts.yaml", folder / "output") as made:
@@ -108,17 +108,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
 
 @pytest.fixture
 def world(place: tuple[Path, dict[str, str]], tmp_path: Path) -> World:
-    """The sandbox with no runs yet."""
+    """The sandbox without runs."""
     return World(*place, tmp_path / "runs")
 
 
 def recap(out: str) -> list[str]:
-    """The recap's lines."""
+    """The lines of the recap."""
     return out.partition("PLAY RECAP")[2].splitlines()[1:]
 
 
-def test_a_run_of_plays_is_in_the_history(world: World) -> None:
-    """With the number of its accounts and how they came out; each task of each account is a line of its results."""
+def test_run_is_in_the_history(world: World) -> None:
+    """With the number of accounts and their results; each task of each account is one line of results."""
     done = world.play("hint.yaml")
 
     assert (0, WHOLE) == (done.code, world.ran())
@@ -131,8 +131,8 @@ def test_a_run_of_plays_is_in_the_history(world: World) -> None:
     )
 
 
-def test_a_run_that_was_cut_goes_on_where_it_was(world: World) -> None:
-    """Nothing that was done is done again, what was registered is known, handlers are told, and the recap is whole."""
+def test_interrupted_run_resumes_at_next_task(world: World) -> None:
+    """Finished tasks are not run again, registered results are kept, handlers are notified, and the recap is complete."""
     whole = recap(world.play("hint.yaml").out)
     (world.folder / "ran.txt").unlink()
     world.touch("cut")
@@ -147,8 +147,8 @@ def test_a_run_that_was_cut_goes_on_where_it_was(world: World) -> None:
     assert [(state["run_id"], True)] == [(run["run_id"], bool(run["ended"])) for run in world.history()[:1]]
 
 
-def test_a_complete_run_does_nothing_when_it_is_resumed(world: World) -> None:
-    """Its output comes again; no account is asked."""
+def test_resumed_complete_run_only_prints_its_output(world: World) -> None:
+    """No account is called."""
     first = world.play("hint.yaml", "--format", "json")
     again = world.play("--resume", "last", "--format", "json")
 
@@ -156,8 +156,8 @@ def test_a_complete_run_does_nothing_when_it_is_resumed(world: World) -> None:
     assert json.loads(first.out) == json.loads(again.out)
 
 
-def test_a_retry_plays_for_those_who_failed(world: World) -> None:
-    """In a run of its own, from the first task on; who ended well is left alone."""
+def test_retry_runs_for_failed_accounts(world: World) -> None:
+    """In a new run, from the first task on."""
     world.touch("down")
     failed = world.play("hint.yaml")
     (world.folder / "down").unlink()
@@ -170,8 +170,8 @@ def test_a_retry_plays_for_those_who_failed(world: World) -> None:
     assert "all of its accounts succeeded" in world.play("--retry", "last").err
 
 
-def test_an_ignored_failure_is_none_of_the_account(world: World) -> None:
-    """It is kept with its error, but no one needs to be asked again for it."""
+def test_ignored_failure_does_not_fail_the_account(world: World) -> None:
+    """It is recorded with its error, but not retried."""
     world.touch("down")
     write(world.folder, hint__yaml="- hosts: all\n  tasks:\n    - {name: Try, script: marks.py:mark, ignore_errors: true}\n")
     done = world.play("hint.yaml", "--format", "json")
@@ -184,8 +184,8 @@ def test_an_ignored_failure_is_none_of_the_account(world: World) -> None:
     assert 1 == json.loads(again.out)["stats"]["two"]["ignored"]
 
 
-def test_a_play_that_has_changed_cannot_be_gone_on_with(world: World) -> None:
-    """What was done belongs to another play; a retry takes the file as it is."""
+def test_changed_play_cannot_be_resumed(world: World) -> None:
+    """Finished tasks belong to another play; a retry uses the current file."""
     world.play("hint.yaml")
     write(world.folder, hint__yaml=PLAY.replace("Second", "Other"))
     done = world.play("--resume", "last")
@@ -194,8 +194,8 @@ def test_a_play_that_has_changed_cannot_be_gone_on_with(world: World) -> None:
     assert "hint.yaml: the play file has changed since run" in " ".join(done.err.split())
 
 
-def test_a_secret_is_not_kept_and_a_run_that_needs_it_cannot_go_on(world: World) -> None:
-    """The run's folder has no password; a later task would get a wrong one, so it is said."""
+def test_secret_is_not_recorded_and_run_needing_it_cannot_resume(world: World) -> None:
+    """A later task would get a wrong value, so resuming is an error."""
     write(
         world.folder,
         hint__yaml="- hosts: all\n  tasks:\n    - {name: Make, script: marks.py:secret, register: made}\n"
@@ -223,8 +223,8 @@ def test_a_secret_is_not_kept_and_a_run_that_needs_it_cannot_go_on(world: World)
         (("--retry", "last"), "no runs of play found"),
     ],
 )
-def test_what_cannot_be_meant_is_a_slip(world: World, arguments: tuple[str, ...], said: str) -> None:
-    """A run to go on with says by itself what is played; nothing is asked and no folder made."""
+def test_conflicting_arguments_are_usage_errors(world: World, arguments: tuple[str, ...], said: str) -> None:
+    """A resumed run already determines the play; no call is made and no folder is created."""
     done = world.play(*arguments)
 
     assert int(ExitCode.USAGE) == done.code
@@ -233,24 +233,23 @@ def test_what_cannot_be_meant_is_a_slip(world: World, arguments: tuple[str, ...]
 
 
 @pytest.mark.parametrize("engine", ["processes", "dask"])
-def test_plays_run_in_one_process(world: World, engine: str) -> None:
-    """Variables, conditions and scripts of a play live in one process: other engines are refused."""
+def test_other_engines_are_usage_errors(world: World, engine: str) -> None:
+    """Variables, conditions and scripts of a play share one process."""
     fleet = Fleet(world.folder / "accounts.yaml", out=world.folder / "output", execution=ExecutionOptions(engine))
 
     with pytest.raises(PlayError, match="plays require an engine with one process"):
         list(Runner(fleet, HandlerFactory(fleet, world.folder, {})).run(()))
 
 
-def test_a_run_that_nobody_can_start_leaves_nothing(world: World) -> None:
-    """Without credentials the command ends before there is a folder."""
+def test_run_without_credentials_creates_no_folder(world: World) -> None:
     done = run_play("hint.yaml", "--runs", str(world.runs), cwd=world.folder)
 
     assert int(ExitCode.CALLER) == done.code
     assert not world.runs.exists()
 
 
-def test_sql_sees_what_tasks_came_to(world: World) -> None:
-    """A row for each task in each account, with what was registered as JSON; the run is among the runs."""
+def test_task_results_are_a_sql_table(world: World) -> None:
+    """One row per task and account, with registered results as JSON; the run is in `runs`."""
     world.play("hint.yaml", "--limit", "one")
     asked = (
         "select r.query, p.account, p.account_id, p.step, p.task, p.status, p.registered->>'$.data.text' as text "

@@ -1,4 +1,4 @@
-"""docs/plays.md says what plays really take."""
+"""docs/plays.md documents the keys of plays as implemented."""
 
 from __future__ import annotations
 
@@ -12,24 +12,22 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "plays.md").read_text("ut
 
 
 def keys_under(heading: str) -> tuple[str, ...]:
-    """The first column of the table under a heading."""
+    """The first column of the table below a heading."""
     section = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     return tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
 
 
-def test_the_tables_have_every_key_and_no_other() -> None:
-    """In the order in which messages name them."""
+def test_documented_keys_match_code() -> None:
+    """In the order of error messages."""
     assert keys_under("Keys of a play") == PLAY_KEYS
     assert keys_under("Keys of a task") == TASK_KEYS
 
 
-def test_every_name_and_every_key_of_a_query_is_on_the_page() -> None:
-    """Nothing can be written that the page does not know."""
+def test_every_variable_and_query_key_is_documented() -> None:
     assert [] == [name for name in (*QUERY_KEYS, *RESERVED_VARIABLES) if f"`{name}" not in PAGE]
 
 
-def test_the_pages_play_is_a_good_one(tmp_path: Path) -> None:
-    """The example is read as it stands."""
+def test_documented_play_is_valid(tmp_path: Path) -> None:
     example = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert example is not None
 

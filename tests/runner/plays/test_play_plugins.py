@@ -1,4 +1,4 @@
-"""Tasks of third parties by entry point, and functions that cannot be had."""
+"""Third-party tasks by entry point, and functions that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ PLAY = """
 
 @pytest.fixture
 def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A distribution of someone else's on sys.path."""
+    """A third-party distribution on sys.path."""
     site = tmp_path / "site"
     info = site / "acme_tasks-1.0.dist-info"
     info.mkdir(parents=True)
@@ -69,8 +69,8 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("acme_tasks", None)
 
 
-def test_a_third_partys_task_is_run_by_its_name(acme: Path) -> None:
-    """A factory may give a Task, or a function of session and account; arguments are the account's."""
+def test_third_party_task_runs_by_name(acme: Path) -> None:
+    """A factory returns a Task, or a function of session and account; arguments are rendered per account."""
     write(acme, accounts__yaml=manifest_text(["one", "two"]), play__yaml=PLAY)
 
     with in_process_sandbox(acme / "accounts.yaml", acme / "output") as world:
@@ -83,8 +83,8 @@ def test_a_third_partys_task_is_run_by_its_name(acme: Path) -> None:
     assert 2 == checked.out.count("not run in check mode")
 
 
-def test_installed_tasks_are_known_without_loading_them(acme: Path) -> None:
-    """Their names come from the distribution's metadata alone."""
+def test_installed_tasks_are_listed_without_import(acme: Path) -> None:
+    """Names come from the metadata of the distribution."""
     assert acme.exists()
     assert {"acme.count", "acme.owners", "acme.broken", "acme.gone"} <= set(installed_tasks())
     assert "acme_tasks" not in sys.modules
@@ -93,7 +93,7 @@ def test_installed_tasks_are_known_without_loading_them(acme: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"), [("acme.broken", "is not callable"), ("acme.gone", "cannot be loaded: ModuleNotFoundError")]
 )
-def test_a_broken_third_partys_task_is_said_before_the_run(acme: Path, name: str, words: str) -> None:
+def test_broken_third_party_task_is_error_before_the_run(acme: Path, name: str, words: str) -> None:
     """With the name of the task and a hint."""
     assert acme.exists()
     with pytest.raises(PlayError, match=words) as raised:
@@ -102,8 +102,8 @@ def test_a_broken_third_partys_task_is_said_before_the_run(acme: Path, name: str
     assert raised.value.hint
 
 
-def test_functions_of_modules_and_of_files_are_loaded(tmp_path: Path) -> None:
-    """`module:function`, and `file.py:function` next to the play."""
+def test_functions_are_loaded_from_modules_and_files(tmp_path: Path) -> None:
+    """`module:function`, and `file.py:function` relative to the play."""
     write(tmp_path, own__py="def f(session, account):\n    return 7\n")
 
     assert 7 == load_function("own.py:f", tmp_path)(None, None)
@@ -119,8 +119,8 @@ def test_functions_of_modules_and_of_files_are_loaded(tmp_path: Path) -> None:
         ("raises.py:f", "ZeroDivisionError"),
     ],
 )
-def test_a_function_that_cannot_be_had_is_an_error_with_a_mend(tmp_path: Path, function: str, words: str) -> None:
-    """Whatever its module raises while it is imported."""
+def test_function_that_cannot_be_loaded_is_error_with_hint(tmp_path: Path, function: str, words: str) -> None:
+    """For any exception during the import."""
     write(tmp_path, raises__py="1 / 0\ndef f(session, account): ...\n")
 
     with pytest.raises(PlayError, match=words) as raised:

@@ -1,4 +1,4 @@
-"""Expressions of plays: typed, sandboxed, never read twice, and undefined names are errors."""
+"""Expressions in plays: typed, sandboxed, evaluated once, with errors for undefined names."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ FILLING = FillContext(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1")
     ],
 )
 def test_values_keep_their_types(tree: Any, expected: Any) -> None:
-    """One expression alone keeps its type; next to other text it becomes text."""
+    """A string that is only one expression keeps its type; with other characters it becomes a string."""
     assert expected == compile_value(tree).render({"number": 3, "many": ["a", "b"]})
 
 
-def test_what_an_account_says_is_never_an_expression() -> None:
-    """A customer's tag that holds braces stays a text."""
+def test_value_of_an_account_is_not_evaluated() -> None:
+    """A customer's tag with braces stays a string."""
     assert "{{ 7 * 7 }}" == compile_value("{{ tags.note }}").render({"tags": {"note": "{{ 7 * 7 }}"}})
 
 
@@ -53,8 +53,8 @@ def test_what_an_account_says_is_never_an_expression() -> None:
         "'{0.__class__}'.format(1)", "lipsum()", "cycler(1)", "self._TemplateReference__context",
     ],
 )  # fmt: skip
-def test_the_sandbox_lets_nothing_out(text: str) -> None:
-    """Neither Python's inside, nor changes, nor things of astronomic size."""
+def test_unsafe_expression_is_refused(text: str) -> None:
+    """Access to Python internals, mutation, and values of excessive size."""
     with pytest.raises(TemplateError):
         compile_expression(text).value({"many": [1], "labels": {}})
 
@@ -72,8 +72,8 @@ def test_the_sandbox_lets_nothing_out(text: str) -> None:
         ("many + 1", "can only concatenate"),
     ],
 )
-def test_what_has_no_value_is_named(text: str, words: str) -> None:
-    """An undefined name is an error that says the name; other faults are errors too, never a traceback."""
+def test_undefined_name_is_error_with_name(text: str, words: str) -> None:
+    """Other errors of an expression are errors without a traceback too."""
     with pytest.raises(TemplateError) as raised:
         compile_expression(text).value({"known": {"a": "z"}, "many": [1]})
 
@@ -83,26 +83,25 @@ def test_what_has_no_value_is_named(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a b", "a ==", "{{ a }}", "a }}{{ b", "a | nofilter", "a is notest", "{% if a %}", ""])
-def test_what_is_no_expression_is_refused_when_read(text: str) -> None:
-    """Before anything is run."""
+def test_invalid_expression_is_refused_at_load_time(text: str) -> None:
     with pytest.raises(TemplateError):
         compile_expression(text)
 
 
 @pytest.mark.parametrize("text", ["{% set x = 1 %}", "{% for x in y %}{% endfor %}", "{% include 'x' %}", "{{ a", "{{ }}"])
-def test_statements_are_refused_when_read(text: str) -> None:
-    """Expressions alone."""
+def test_statements_are_refused_at_load_time(text: str) -> None:
+    """Only expressions are allowed."""
     with pytest.raises(TemplateError):
         compile_value({"key": [text]})
 
 
 @given(st.text(st.sampled_from("{}ab_.+-19 name{labels.x}today")))
-def test_what_an_expression_gave_is_no_placeholder_of_a_query(text: str) -> None:
-    """Braces in a value come out of the query's own filling as they were."""
+def test_result_of_expression_is_not_a_query_placeholder(text: str) -> None:
+    """Braces in a value stay unchanged in the parameters of a query."""
     assert [{"key": text}] == fill(escape_placeholders([{"key": text}]), FILLING)
 
 
 @given(st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text("ab{}% ")), st.lists))
 def test_data_pass_through_expressions_unchanged(data: Any) -> None:
-    """What a variable holds is what one expression alone gives."""
+    """A string that is only an expression returns the value of the variable."""
     assert data == compile_value("{{ x }}").render({"x": data})

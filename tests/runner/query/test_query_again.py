@@ -1,4 +1,4 @@
-"""A query that was cut short goes on; one that some did not answer is asked of those again. The run keeps the question."""
+"""Interrupted queries resume, and unsuccessful accounts are retried with the query in the run record."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.title)
-def test_a_run_keeps_its_question_to_the_letter(question: QuerySpec) -> None:
-    """What is read back from a record is the question that was asked, and the choice of whom."""
+def test_run_record_keeps_query_and_selection(question: QuerySpec) -> None:
+    """What is read from a record equals the original query and selection."""
     choice = Selection("tier=gold", 5, 7, "20261123-191500-0a1b2c")
 
     record = replace(RECORD, options=to_record(question, check_reads(question), choice))
@@ -58,8 +58,8 @@ def test_a_run_keeps_its_question_to_the_letter(question: QuerySpec) -> None:
 @pytest.mark.parametrize(
     "what", ["", "[]", '{"query": "ec2 DescribeVpcs"}', '{"selection": {}, "settings": {"service": "x"}}']
 )
-def test_a_record_without_its_question_is_told(what: str) -> None:
-    """A record that another program wrote, or no one, is an error with the run's name."""
+def test_record_without_query_is_error(what: str) -> None:
+    """A record that rolecall did not write is an error with the run's name."""
     with pytest.raises(JournalError, match="run 20261124-191500-0a1b2c does not contain its query"):
         from_record(replace(RECORD, options=what))
 
@@ -79,8 +79,8 @@ def accounts(text: str) -> set[str]:
     return {json.loads(line)["account"] for line in text.splitlines()}
 
 
-def test_a_retry_asks_those_who_did_not_answer(folder: Path) -> None:
-    """The account that was throttled to the end is asked the same question again; who answered is left alone."""
+def test_retry_queries_only_unsuccessful_accounts(folder: Path) -> None:
+    """The throttled account gets the same query again; successful accounts are not queried."""
     faults = f"throttle=1,actions=ec2:DescribeVpcs,accounts={customer(1)['account_id']}"
     options = ("--sandbox", "--format", "jsonl")
     first = run(folder, *ASK, *options, "--faults", faults, "--timeout", "8")
@@ -104,8 +104,8 @@ def test_a_retry_asks_those_who_did_not_answer(folder: Path) -> None:
         (("--retry", "last"), "no runs of query found"),
     ],
 )
-def test_an_earlier_run_is_asked_as_it_was(folder: Path, arguments: tuple[str, ...], words: str) -> None:
-    """Another question next to it is an error that names the option, and so is a run that is not there."""
+def test_resume_and_retry_accept_no_other_query(folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    """Another query is an error that names the option, and so is a missing run."""
     done = run(folder, *arguments)
 
     assert words in done.err
@@ -114,7 +114,7 @@ def test_an_earlier_run_is_asked_as_it_was(folder: Path, arguments: tuple[str, .
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Two dozen accounts that take their time; the folder, and the backend role's environment in them."""
+    """Two dozen slow accounts; the folder, and the environment of the backend role."""
     home = tmp_path_factory.mktemp("again")
     (home / "accounts.yaml").write_text(manifest_text([f"account{number}" for number in range(COUNT)]), "utf-8")
     with in_process_sandbox(home / "accounts.yaml", home / "output", faults="slow=1:0.05") as found:
@@ -127,13 +127,13 @@ def start(world: tuple[Path, dict[str, str]], *arguments: str) -> subprocess.Pop
 
 
 def again(world: tuple[Path, dict[str, str]], *arguments: str) -> command_rig.Ended:
-    """Run the query to its end, many accounts at a time."""
+    """Run the query to its end with many concurrent accounts."""
     folder, environ = world
     return command_rig.runner("query", "--format", "json", "--forks", "32", *arguments, cwd=folder, environ=environ)
 
 
 def said(text: str) -> list[tuple[Any, ...]]:
-    """The rows of a JSON report, without the time of asking."""
+    """The rows of a JSON report, without their timestamps."""
     return sorted((row["account"], row["region"], row["vpc"]) for row in json.loads(text)["rows"])
 
 
@@ -144,7 +144,7 @@ def wait_for_lines(runs: Path, lines: int, child: subprocess.Popen[str]) -> None
 
 @pytest.fixture(scope="module")
 def calm(world: tuple[Path, dict[str, str]]) -> str:
-    """The report of a run that no one disturbed."""
+    """The report of an undisturbed run."""
     done = again(world, *ASK, "--runs", "calm")
     assert {f"account{number}" for number in range(COUNT)} == {account for account, _, _ in said(done.out)}, done.err
     return done.out
@@ -154,10 +154,10 @@ def calm(world: tuple[Path, dict[str, str]]) -> str:
     ("sign", "code"),
     [(signal.SIGINT, 130), pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow)],
 )
-def test_a_run_that_was_cut_short_goes_on_to_the_same_answer(
+def test_interrupted_run_resumes_to_same_rows(
     world: tuple[Path, dict[str, str]], calm: str, sign: signal.Signals, code: int
 ) -> None:
-    """Ctrl-C names the command to go on with; after it, as after a kill, the rows are those of an undisturbed run."""
+    """Ctrl-C prints the command to resume; after it, as after a kill, the rows are those of an undisturbed run."""
     runs = world[0] / sign.name
     child = start(world, *ASK, "--runs", sign.name, "--forks", "2")
     wait_for_lines(runs, 5, child)

@@ -1,4 +1,4 @@
-"""`runner query` from the command line, in a sandbox of its own."""
+"""The `runner query` command in a sandbox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from query_rig import manifest_text
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a manifest of three accounts, one of which may list buckets alone."""
+    """A folder with a manifest of three accounts, one of which may only list buckets."""
     (tmp_path / "accounts.yaml").write_text(manifest_text(["account1", "account2", "denied"]), "utf-8")
     return tmp_path
 
@@ -22,8 +22,8 @@ def run(folder: Path, *arguments: str) -> Ended:
     return runner("query", *arguments, cwd=folder)
 
 
-def test_rows_go_to_stdout_and_what_did_not_answer_to_stderr(folder: Path) -> None:
-    """A denied account is foreseen, asked, and told; it is no failure of the run. The run is kept."""
+def test_rows_go_to_stdout_and_errors_to_stderr(folder: Path) -> None:
+    """A denied account is predicted, queried and reported; the run does not fail, and is recorded."""
     done = run(folder, "ec2", "describe_vpcs", "-s", "Vpcs[].{vpc: VpcId}", "--sandbox", "--format", "jsonl")
     rows = [json.loads(line) for line in done.out.splitlines()]
 
@@ -42,8 +42,8 @@ def test_rows_go_to_stdout_and_what_did_not_answer_to_stderr(folder: Path) -> No
     )
 
 
-def test_a_dry_run_sends_nothing(folder: Path) -> None:
-    """Calls, count, action, level, and who cannot answer; no credentials are needed and no run is kept."""
+def test_dry_run_sends_nothing(folder: Path) -> None:
+    """It prints calls, count, action, access level and denied accounts; no credentials are needed and no run is recorded."""
     done = run(folder, "ec2", "describe_instances", "-p", "MaxResults=5", "--dry-run")
     body = json.loads(run(folder, "--named", "users-without-mfa", "--dry-run", "--format", "json").out)
 
@@ -62,8 +62,8 @@ def test_a_dry_run_sends_nothing(folder: Path) -> None:
     assert not (folder / ".rolecall").exists()
 
 
-def test_writing_is_refused_and_wants_a_yes(folder: Path) -> None:
-    """Without --allow-write it is refused; with it no one is asked where no one sits, so --yes is needed."""
+def test_write_query_requires_allow_write_and_yes(folder: Path) -> None:
+    """Without --allow-write it is refused; without a terminal --yes is required too."""
     ask = ("ec2", "create_vpc", "-p", "CidrBlock=10.0.0.0/16", "--sandbox")
     refused, unasked = run(folder, *ask), run(folder, *ask, "--allow-write")
 
@@ -85,8 +85,8 @@ def test_writing_is_refused_and_wants_a_yes(folder: Path) -> None:
         ((), 2, "no query given"),
     ],
 )
-def test_what_a_person_gets_wrong_is_said(folder: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
-    """What, where and the hint; nothing is kept of a run that never began."""
+def test_usage_error_has_place_and_hint(folder: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """No run is recorded."""
     done = run(folder, *arguments)
 
     assert (code, True) == (done.code, words in done.err), done.err
@@ -94,15 +94,15 @@ def test_what_a_person_gets_wrong_is_said(folder: Path, arguments: tuple[str, ..
 
 
 def test_shipped_queries_are_listed(tmp_path: Path) -> None:
-    """The list needs no manifest."""
+    """Without a manifest."""
     done = run(tmp_path, "--list")
 
     assert 0 == done.code, done.err
     assert "users-without-mfa" in done.out
 
 
-def test_a_place_that_cannot_be_had_is_exit_code_nine(folder: Path) -> None:
-    """Throttled to the end is inconclusive, and the run says so by its code."""
+def test_persistent_throttling_exits_with_code_9(folder: Path) -> None:
+    """The result is inconclusive."""
     done = run(
         folder, "dynamodb", "list_tables", "-l", "account1", "-r", "us-east-1", "--sandbox",
         "--faults", "throttle=1,actions=dynamodb:*", "--timeout", "3", "--quiet",

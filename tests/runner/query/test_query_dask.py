@@ -1,4 +1,4 @@
-"""Real questions on a Dask cluster of two processes: the rows and verdicts of threads, even when a worker is killed."""
+"""Queries on a Dask cluster of two processes: same rows and verdicts as with threads, even when a worker is killed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ INSTANCES = validate_query(QuerySpec("ec2", "describe_instances", select="Reserv
 
 
 def caller(stub: FastStub) -> dict[str, str]:
-    """The environment in which a process finds the vendor's backend role."""
+    """The environment with the credentials of the vendor's backend role."""
     return {
         "AWS_ACCESS_KEY_ID": fast_stub.SOURCE_KEY,
         "AWS_SECRET_ACCESS_KEY": fast_stub.secret_of(fast_stub.SOURCE_KEY),
@@ -54,7 +54,7 @@ def caller(stub: FastStub) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def stub() -> Iterator[FastStub]:
-    """AWS that takes a moment to answer, under whose caller all processes start."""
+    """A slow AWS stub; all processes start with its caller credentials."""
     with FastStub(options=Options(delay_seconds=0.01)) as running, pytest.MonkeyPatch.context() as patch:
         for name, value in caller(running).items():
             patch.setenv(name, value)
@@ -63,8 +63,8 @@ def stub() -> Iterator[FastStub]:
 
 @pytest.fixture(scope="module")
 def cluster(stub: FastStub) -> Iterator[Any]:
-    """Two worker processes, each with a nanny that starts it again."""
-    del stub  # the workers take its environment
+    """Two worker processes, each restarted by a nanny."""
+    del stub  # the workers inherit its environment
     with local_cluster() as running:
         yield running
 
@@ -75,18 +75,18 @@ def fleet() -> list[Target]:
 
 
 def query(stub: FastStub) -> QueryTask:
-    """All instances, with the clients that each process makes for itself."""
+    """All instances, with clients that each process creates itself."""
     return QueryTask(INSTANCES, ProcessLocal(partial(connect, AwsConfig(endpoint_url=stub.url), "0a1b2c3d")))
 
 
 def rows(results: list[Result]) -> list[tuple[str, str, str, str]]:
-    """Every row with its account and Region, times left out."""
+    """Every row with its account and Region, without timestamps."""
     found = (row for result in results for row in QueryResult.from_result(result).rows())
     return sorted((row.account, row.account_id, row.region, json.dumps(row.values, sort_keys=True)) for row in found)
 
 
-def test_a_cluster_gives_the_rows_of_threads(stub: FastStub, cluster: Any) -> None:
-    """Each account's own instance in both Regions, whoever asks."""
+def test_cluster_gives_same_rows_as_threads(stub: FastStub, cluster: Any) -> None:
+    """Each account's own instance in both Regions, from any worker."""
     engine = DaskEngine(DaskCluster(cluster.scheduler_address))
     by_dask = list(run(query(stub), fleet(), engine=engine, settings=SETTINGS))
     by_threads = list(run(query(stub), fleet(), settings=SETTINGS))
@@ -100,15 +100,15 @@ def test_a_cluster_gives_the_rows_of_threads(stub: FastStub, cluster: Any) -> No
 
 
 def workers_pids(cluster: Any) -> dict[str, int]:
-    """Process ids of the cluster's workers, by address."""
+    """Process IDs of the cluster's workers, by address."""
     client: Any
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
         client.wait_for_workers(2, timeout=30)
         return dict(client.run(os.getpid))
 
 
-def test_a_killed_worker_costs_no_row(stub: FastStub, cluster: Any) -> None:
-    """SIGKILL while it asks: its accounts are asked again elsewhere, none is lost, none comes twice."""
+def test_killed_worker_loses_no_rows(stub: FastStub, cluster: Any) -> None:
+    """After SIGKILL its accounts are queried on another worker; no row is lost or duplicated."""
     victim = next(iter(workers_pids(cluster).values()))
     engine = DaskEngine(DaskCluster(cluster.scheduler_address))
     found: list[Result] = []
@@ -123,7 +123,7 @@ def test_a_killed_worker_costs_no_row(stub: FastStub, cluster: Any) -> None:
 
 
 def verdicts(done: Ended) -> list[dict[str, Any]]:
-    """What a roll call says of every account, but for seconds and the run's own name."""
+    """The verdict of every account, without durations and the run ID."""
     body = json.loads(re.sub("rolecall-[0-9a-f]{6}", "rolecall-RUN", done.out))
     return [
         {**each, "seconds": 0, "checks": [{**check, "seconds": 0} for check in each["checks"]]} for each in body["verdicts"]
@@ -131,7 +131,7 @@ def verdicts(done: Ended) -> list[dict[str, Any]]:
 
 
 def shut(account_id: str, role: str, url: str) -> None:
-    """Let a role trust no one but its own account."""
+    """Let a role trust only its own account."""
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": account_id}}
     clients, operator = Clients(ClientSettings(url)), AdminClient(url)
     with operator.acting_in(account_id):
@@ -142,8 +142,8 @@ def shut(account_id: str, role: str, url: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_roll_call_on_a_cluster_gives_the_verdicts_of_threads(notes: Path) -> None:
-    """The notes' accounts in a sandbox, one role of which trusts no one any more."""
+def test_verify_on_cluster_gives_same_verdicts_as_threads(notes: Path) -> None:
+    """The example accounts in a sandbox, with one role that no longer trusts the backend."""
     with in_process_sandbox(NOTES, Path("nowhere")) as world:
         shut("444444444444", "role3", world.sandbox.url)
         environ = actor_environment(world.sandbox, world.backend)
@@ -161,7 +161,7 @@ def test_the_roll_call_on_a_cluster_gives_the_verdicts_of_threads(notes: Path) -
     ids=["another version", "none"],
 )
 def test_workers_of_another_version_are_refused(stub: FastStub, notes: Path, version: str, said: str) -> None:
-    """A tool's exit code, who has what, what to do, and no account is asked."""
+    """Before any account is queried, with the versions, a hint and the exit code of a tool error."""
     installed = notes / "installed" / "rolecall-0.0.1.dist-info"
     installed.mkdir(parents=True)
     (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: rolecall\n{version}", "utf-8")

@@ -1,4 +1,4 @@
-"""Queries where AWS says no, throttles or breaks: reasons where it is no, whole answers where it passes."""
+"""Queries under denials, throttles and server errors: reasons for the former, complete rows despite the latter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSTANCES = "Reservations[].Instances[].InstanceId"
 
 
 def plain_loop(client: Any) -> list[str]:
-    """Instance ids as boto3 finds them, with ten attempts a call."""
+    """Instance IDs as a boto3 loop finds them, with ten attempts per call."""
     pages = client.get_paginator("describe_instances").paginate()
     return sorted(each["InstanceId"] for page in pages for group in page["Reservations"] for each in group["Instances"])
 
@@ -30,15 +30,15 @@ def plain_loop(client: Any) -> list[str]:
         (ServiceDenied(actions="ec2:*", regions="eu-west-1"), Reason.DENIED),
     ],
 )
-def test_a_region_that_says_no_costs_the_others_nothing(tmp_path: Path, rule: Fault, reason: Reason) -> None:
-    """A Region that is not enabled, or a service denied there, is that Region's reason; the account has answered."""
+def test_failed_region_does_not_affect_other_regions(tmp_path: Path, rule: Fault, reason: Reason) -> None:
+    """A Region that is disabled or denied has its own reason; the account is still ok."""
     with seeded(tmp_path, ["account1"], FaultPlan(1, (rule,))) as rig:
         (answer,) = rig.ask(validate_query(QuerySpec("ec2", "describe_vpcs")))
 
     assert [("us-east-1", Reason.OK), ("eu-west-1", reason)] == [(place.region, place.reason) for place in answer.places]
 
 
-def test_answers_are_whole_under_faults(tmp_path: Path) -> None:
+def test_rows_are_complete_under_faults(tmp_path: Path) -> None:
     """Throttles and 5xx in a quarter of all calls change no row."""
     rules = (
         Throttle(0.2, at_most=2, actions=READS),

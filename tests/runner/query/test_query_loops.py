@@ -1,4 +1,4 @@
-"""Accounts of different content, small pages and faults: answers equal those of plain boto3 loops, call by call."""
+"""Accounts with different content, small pages and faults: rows and calls equal those of boto3 loops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _START = "rolecall_start"
 
 
 class SmallPages:
-    """Cuts the replies of one operation to `size` items; on the wire they stay whole."""
+    """Cuts the replies of one operation to `size` items on the client side."""
 
     def __init__(self, operation: Operation, size: int) -> None:
         assert operation.paging is not None
@@ -35,7 +35,7 @@ class SmallPages:
         self._size = size
 
     def register(self, client: Any) -> None:
-        """Come between the client and its service."""
+        """Register the handlers of the client."""
         service = client.meta.service_model.service_id.hyphenize()
         client.meta.events.register(f"before-parameter-build.{service}.{self._name}", self._begin)
         client.meta.events.register(f"after-call.{service}.{self._name}", self._cut)
@@ -58,7 +58,7 @@ VOLATILE = {"databases": {"LatestRestorableTime"}}
 
 
 def faults(in_a_row: int) -> FaultPlan:
-    """30 % throttles, 10 % 5xx, 5 % cut connections; throttles at most so many in a row, each of which costs seconds."""
+    """30 % throttles, 10 % 5xx, 5 % cut connections. Throttles in a row are limited, since each costs seconds."""
     return FaultPlan(
         5,
         (
@@ -71,8 +71,10 @@ def faults(in_a_row: int) -> FaultPlan:
 
 @dataclass(frozen=True)
 class Case:
-    """One operation as a query, and the loop that anybody would write. `size`: items a page, of the sandbox where it has
-    pages (the query's page size), else cut by the test (moto 5.2.5 has none for some; a short list of buckets has no token).
+    """One operation as a query, and the equivalent boto3 loop.
+
+    `size` is the number of items per page: of the sandbox where it paginates (the query's page size), else cut by the test
+    (moto 5.2.5 does not paginate some operations; a short list of buckets has no token).
     """
 
     wanted: QuerySpec
@@ -86,7 +88,7 @@ class Case:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """Where it is asked."""
+        """The Regions of the query."""
         return REGIONS[:1] if self.wanted.service in {"iam", "s3"} else REGIONS
 
 
@@ -109,7 +111,7 @@ def instance_count(client: Any) -> list[Any]:
 
 
 def lists(service: str, operation: str, key: str, size: int, *, cut: bool = False) -> Case:
-    """All that an operation lists, as it is."""
+    """All items of an operation, unchanged."""
     wanted = QuerySpec(service, operation, page_size=None if cut else size, reveal=True)
     return Case(wanted, lambda client: pages(client, operation, key), size)
 
@@ -133,12 +135,12 @@ CASES = {
 
 
 def as_json(value: Any) -> Any:
-    """A reply as JSON has it, times as ISO 8601."""
+    """A reply as JSON, with times in ISO 8601."""
     return json.loads(json.dumps(value, default=lambda moment: moment.isoformat()))
 
 
 def answer_of_loops(rig: QueryRig, target: Target, case: Case) -> list[tuple[str, Reason, Any]]:
-    """What the loop says in each Region, or once where the service answers for the account."""
+    """The items of the loop per Region, or once for a global service."""
     found = []
     for region in case.regions:
         with rig.plain_client(target, case.wanted.service, region) as client:
@@ -147,7 +149,7 @@ def answer_of_loops(rig: QueryRig, target: Target, case: Case) -> list[tuple[str
 
 
 def assert_equal(rig: QueryRig, name: str, *, workers: int) -> None:
-    """Hold every account's answer against the loop's, and the calls against the pages that there must have been."""
+    """Compare every account's rows with the loop's, and the number of calls with the expected pages."""
     case = CASES[name]
     if case.wanted.page_size is None:
         for region in case.regions:
@@ -163,7 +165,7 @@ def assert_equal(rig: QueryRig, name: str, *, workers: int) -> None:
         assert [(region, reason, [bare(row, drop) for row in rows]) for region, reason, rows in places] == found, target.name
     counts = [len(rows) for places in expected for _, _, rows in places]
     good = sum(line.endswith(" 200") for line in asked)
-    assert len(asked) > good  # some were struck
+    assert len(asked) > good  # some calls failed
     assert max(counts) > case.size or name == "how-many"
     assert sum(max(1, math.ceil(count / case.size)) for count in counts) <= good
 
@@ -181,7 +183,7 @@ QUICK = ("instances", "groups", "functions", "users", "buckets", "tables")
     params=[pytest.param(2, id="two accounts"), pytest.param(50, marks=pytest.mark.slow, id="fifty accounts")],
 )
 def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryRig]:
-    """Accounts of different content; every third call fails."""
+    """Accounts with different content; every third call fails."""
     names = [f"account{number}" for number in range(1, request.param + 1)]
     in_a_row = 1 if request.param == 2 else 2
     with seeded(tmp_path_factory.mktemp("loops"), names, faults(in_a_row)) as made:
@@ -190,6 +192,6 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES])
-def test_answers_are_those_of_plain_loops(rig: QueryRig, name: str) -> None:
+def test_rows_equal_those_of_boto3_loops(rig: QueryRig, name: str) -> None:
     """Small pages, throttles, 5xx and cut connections: the same items in the same order."""
     assert_equal(rig, name, workers=min(32, 3 * len(rig.targets)))

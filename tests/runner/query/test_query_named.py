@@ -1,4 +1,4 @@
-"""Queries in files: the shipped ones are sound, one's own are checked with file and key."""
+"""Named queries in files: the shipped ones are valid, and errors in user files have file and key."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("name", [query.name for query in shipped_queries()])
-def test_shipped_queries_are_sound(name: str) -> None:
-    """Each is checked by AWS's models, reads alone, says what it is, and stands on the documentation's page."""
+def test_shipped_queries_are_valid(name: str) -> None:
+    """Each matches AWS's models, only reads, has a description, and is documented."""
     question = validate_query(find_query(name))
 
     assert all(judgement.reads for judgement in check_reads(question))
@@ -32,8 +32,7 @@ def test_shipped_queries_are_sound(name: str) -> None:
     assert f"`{name}`" in (ROOT / "docs" / "query.md").read_text("utf-8")
 
 
-def test_the_shipped_set_answers_the_usual_questions() -> None:
-    """Names are those of the files."""
+def test_shipped_queries_are_named_after_their_files() -> None:
     folder = ROOT / "runner" / "rolecall_runner" / "query" / "named"
 
     assert sorted(path.stem for path in folder.glob("*.yaml")) == sorted(query.name for query in shipped_queries())
@@ -42,8 +41,7 @@ def test_the_shipped_set_answers_the_usual_questions() -> None:
     }
 
 
-def test_an_unknown_name_is_told_the_nearest() -> None:
-    """A slip of the pen is fixed."""
+def test_unknown_name_is_error_with_suggestion() -> None:
     with pytest.raises(QueryError, match="did you mean unattached-volumes"):
         find_query("unatached-volume")
 
@@ -60,8 +58,8 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
         ("!!python/object/apply:os.getcwd []", "invalid YAML"),
     ],
 )
-def test_a_broken_file_is_told_where(text: str, words: str) -> None:
-    """The file, and the line or the key; nothing in it is run."""
+def test_broken_file_is_error_with_line_or_key(text: str, words: str) -> None:
+    """Nothing in it is run."""
     with pytest.raises(QueryError) as raised:
         read_query(text, "my.yaml")
 
@@ -69,14 +67,14 @@ def test_a_broken_file_is_told_where(text: str, words: str) -> None:
     assert "my.yaml" in str(raised.value) or "--regions" in str(raised.value)
 
 
-def test_a_missing_file_is_our_error(tmp_path: Path) -> None:
-    """No traceback for a wrong path."""
+def test_missing_file_is_query_error(tmp_path: Path) -> None:
+    """Without a traceback."""
     with pytest.raises(QueryError, match="cannot be read"):
         load_query(tmp_path / "none.yaml")
 
 
-def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
-    """Regions, selection, columns and parameters that are said replace those of the file."""
+def test_command_line_overrides_the_file(tmp_path: Path) -> None:
+    """Regions, selection, columns and parameters replace those of the file."""
     path = tmp_path / "mine.yaml"
     path.write_text(
         "name: mine\nservice: ec2\noperation: describe_vpcs\nselect: Vpcs[].VpcId\ncolumns: [vpc]\nregions: enabled\n",
@@ -104,8 +102,8 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
         ({"service": "ec2", "operation": "describe_vpcs", "named": "s3-buckets"}, "mutually exclusive"),
     ],
 )
-def test_half_a_question_is_refused(arguments: dict[str, Any], words: str) -> None:
-    """The error says what is missing."""
+def test_incomplete_query_is_error(arguments: dict[str, Any], words: str) -> None:
+    """The error names the missing keys."""
     with pytest.raises(QueryError) as raised:
         base_query(**arguments)
 

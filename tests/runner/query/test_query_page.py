@@ -1,4 +1,4 @@
-"""docs/query.md says what is so of engines and forks."""
+"""docs/query.md documents engines and forks as implemented."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "query.md").read_text("ut
 ROWS = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)
 
 
-def test_the_pages_default_engine_is_that_of_every_way_in() -> None:
-    """Commands, the Python API and what lies below agree on it, whatever the number of accounts."""
+def test_documented_default_engine_matches_every_interface() -> None:
+    """Commands, the Python API and the engine functions agree, for any number of accounts."""
     found = re.search(r"`--engine (\w+)` is the default for any number of accounts", PAGE)
     assert found is not None
 
@@ -28,8 +28,8 @@ def test_the_pages_default_engine_is_that_of_every_way_in() -> None:
     assert [found[1]] * 4 == [*ways, ExecutionOptions().engine, Fleet().execution.engine]
 
 
-def test_the_pages_forks_are_those_of_the_code() -> None:
-    """The first line of the table is the default, and the processes are as many as it says."""
+def test_documented_forks_match_code() -> None:
+    """The first row of the table is the default, and the number of processes is as documented."""
     defaults = [inspect.signature(each).parameters["forks"].default for each in (query, verify, play)]
 
     assert [DEFAULT_WORKERS] * 3 == defaults == [int(ROWS[0][0])] * 3
@@ -38,8 +38,8 @@ def test_the_pages_forks_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize(("forks", "most", "measured"), ROWS)
-def test_the_pages_calls_a_second_follow_from_the_delay(forks: str, most: str, measured: str) -> None:
-    """Forks by the time of an answer; what was measured is no more."""
+def test_documented_call_rate_follows_from_latency(forks: str, most: str, measured: str) -> None:
+    """Forks divided by latency; the measured rate is not higher."""
     seconds = re.search(r"With answers after ([\d.]+) s", PAGE)
     assert seconds is not None
 

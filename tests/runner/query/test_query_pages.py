@@ -1,4 +1,4 @@
-"""Pages and attempts against small fakes: operations that botocore has no paginator for, Regions without a service."""
+"""Pagination and retries against small fakes: operations without a botocore paginator, Regions without the service."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ TARGET = Target("acme", "222222222222", "aws", "arn:aws:iam::222222222222:role/r
 
 
 class Client:
-    """A client whose one operation is a function of its parameters."""
+    """A client with one operation, a function of its parameters."""
 
     def __init__(self, method: str, answer: Callable[..., Any]) -> None:
         setattr(self, method, answer)
 
 
-def test_pages_without_a_paginator_are_followed_too() -> None:
-    """Cost Explorer's NextPageToken is in the model alone; relative dates and the token are passed on."""
+def test_operation_without_paginator_is_paginated() -> None:
+    """Cost Explorer's NextPageToken is only in the model; relative dates and the token are passed on."""
     asked: list[dict[str, Any]] = []
 
     def costs(**parameters: Any) -> Any:
@@ -59,8 +59,8 @@ def test_pages_without_a_paginator_are_followed_too() -> None:
     ],
     ids=["one page", "a token and no more", "two pages"],
 )
-def test_each_page_is_asked_for_once(replies: list[dict[str, Any]], markers: list[str | None]) -> None:
-    """The first page is not asked for again when there turn out to be more, and no page after the last one."""
+def test_each_page_is_requested_once(replies: list[dict[str, Any]], markers: list[str | None]) -> None:
+    """The first page is not requested again when there are more, and no page after the last one."""
     asked: list[str | None] = []
 
     def users(**parameters: Any) -> Any:
@@ -73,8 +73,8 @@ def test_each_page_is_asked_for_once(replies: list[dict[str, Any]], markers: lis
     assert ([{"value": "ann"}], markers) == ([dict(row) for row in found.rows], asked)
 
 
-def test_the_joined_answer_keeps_what_is_no_list() -> None:
-    """A member next to the pages' lists is there for the selection."""
+def test_merged_reply_keeps_members_that_are_not_lists() -> None:
+    """The expression can select a member next to the paginated list."""
     question = validate_query(QuerySpec("iam", "list_users", select="{n: length(Users), cut: IsTruncated}"))
     pages = iter([{"Users": [{}], "IsTruncated": True, "Marker": "m"}, {"Users": [{}], "IsTruncated": False}])
 
@@ -86,7 +86,7 @@ def test_the_joined_answer_keeps_what_is_no_list() -> None:
 
 
 def test_sensitive_values_are_hidden_unless_revealed() -> None:
-    """What AWS's model marks, and session tokens, which it does not."""
+    """Those marked in AWS's model, and session tokens, which are not marked."""
     reply = {
         "Credentials": {"AccessKeyId": "ASIAX", "SecretAccessKey": "s3cret", "SessionToken": "t0ken", "Expiration": MOMENT}
     }
@@ -109,7 +109,7 @@ class FakeClients(Clients):
     def __init__(self, by_region: dict[str, Any]) -> None:
         self._by_region = by_region
 
-    def client(self, service: str, region: str) -> Any:  # noqa: ARG002 - one service a test
+    def client(self, service: str, region: str) -> Any:  # noqa: ARG002 - one service per test
         return self._by_region[region]
 
 
@@ -125,7 +125,7 @@ class FakeSessions(Sessions):
     def __init__(self) -> None:
         self.only = FakeSession()
 
-    def session(self, target: Target) -> Any:  # noqa: ARG002 - one account a test
+    def session(self, target: Target) -> Any:  # noqa: ARG002 - one account per test
         return self.only
 
 
@@ -134,8 +134,8 @@ def task(question: QuerySpec, **by_region: Any) -> QueryTask:
     return QueryTask(question, ProcessLocal(lambda: (clients, FakeSessions())), now=lambda: MOMENT)
 
 
-def test_a_region_without_the_service_is_found_out_once() -> None:
-    """Silence where the endpoint data has no such service is a fact of the Region; the next account is not kept waiting."""
+def test_region_without_the_service_is_detected_once() -> None:
+    """A timeout where the endpoint data has no such service applies to the Region, so later accounts do not wait for it."""
     tried: list[str] = []
 
     def silent(**_all: Any) -> Any:
@@ -152,8 +152,7 @@ def test_a_region_without_the_service_is_found_out_once() -> None:
     assert ["xx-new-1"] == tried
 
 
-def test_a_throttled_region_is_asked_again_and_the_others_are_not() -> None:
-    """Only the place that gave no answer is repeated."""
+def test_only_the_throttled_region_is_retried() -> None:
     asked: list[str] = []
 
     def at(region: str, failures: int) -> Client:

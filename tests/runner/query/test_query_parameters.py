@@ -1,4 +1,4 @@
-"""Parameters: typed by AWS's models, with errors that name parameter and type; placeholders filled as data."""
+"""Parameters: typed by AWS's models, with errors that name parameter and type; placeholders are filled as data."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ FILLING = FillContext(TARGET, MOMENT, "eu-west-1")
         ),
     ],
 )
-def test_texts_take_the_models_types(service: str, operation: str, text: str, expected: dict[str, Any]) -> None:
-    """Text stays text where the model wants text, and becomes numbers, truths, lists and objects where it wants those."""
+def test_strings_are_converted_to_model_types(service: str, operation: str, text: str, expected: dict[str, Any]) -> None:
+    """A string stays a string where the model has one, and becomes a number, boolean, list or object elsewhere."""
     assert expected == read_parameters(find_operation(service, operation), [text])
 
 
@@ -75,21 +75,20 @@ def test_texts_take_the_models_types(service: str, operation: str, text: str, ex
     ],
 )
 def test_errors_name_parameter_and_type(text: str, words: str) -> None:
-    """What the model does not take is said before any call, with the place in the value."""
+    """A value that the model rejects is an error before any call, with its location in the value."""
     with pytest.raises(QueryError) as raised:
         validate_query(QuerySpec("ec2", "describe_instances"), [text])
 
     assert words in str(raised.value)
 
 
-def test_a_required_parameter_must_be_there() -> None:
-    """AWS would refuse the call; so do we, before it."""
+def test_missing_required_parameter_is_error() -> None:
+    """Before any call."""
     with pytest.raises(QueryError, match="describe_table requires TableName"):
         validate_query(QuerySpec("dynamodb", "describe_table"))
 
 
-def test_the_command_line_wins_over_a_file_and_adds_what_it_lacks() -> None:
-    """A parameter of a query file is replaced by the one that is said."""
+def test_command_line_parameters_override_and_extend_the_file() -> None:
     question = validate_query(
         QuerySpec("ec2", "describe_instances", {"MaxResults": 5, "DryRun": False}), ["MaxResults=9", "InstanceIds=i-1"]
     )
@@ -97,8 +96,8 @@ def test_the_command_line_wins_over_a_file_and_adds_what_it_lacks() -> None:
     assert {"MaxResults": 9, "DryRun": False, "InstanceIds": ["i-1"]} == question.parameters
 
 
-def test_a_parameter_said_twice_adds_up_when_it_is_a_list() -> None:
-    """Two filters may be two options."""
+def test_repeated_list_parameter_is_appended() -> None:
+    """For example two filters."""
     found = read_parameters(find_operation("ec2", "describe_instances"), ["InstanceIds=i-1", "InstanceIds=i-2"])
 
     assert {"InstanceIds": ["i-1", "i-2"]} == found
@@ -121,12 +120,12 @@ def test_a_parameter_said_twice_adds_up_when_it_is_a_list() -> None:
     ],
 )
 def test_placeholders_are_filled(text: str, expected: str) -> None:
-    """Values of the target, and dates that move with the clock; doubled braces and other braces are text."""
+    """Values of the target, and relative dates; doubled and other braces are literal."""
     assert expected == fill(text, FILLING)
 
 
-def test_a_value_is_data_and_never_read_again() -> None:
-    """Quotes, braces and placeholders in a customer's variable come out as they are, inside their own text."""
+def test_placeholder_value_is_not_evaluated_again() -> None:
+    """Quotes, braces and placeholders in a customer's variable stay unchanged within their own string."""
     question = validate_query(
         QuerySpec("ec2", "describe_instances"), ['Filters=[{"Name":"tag:a","Values":["{variables.odd}"]}]']
     )
@@ -136,8 +135,8 @@ def test_a_value_is_data_and_never_read_again() -> None:
     assert {"Filters": [{"Name": "tag:a", "Values": ['"},{"Name":"x{name}']}]} == filled
 
 
-def test_a_number_may_come_from_a_variable() -> None:
-    """It is read as a number after it was filled; what is none is an error that says so."""
+def test_placeholder_may_hold_a_number() -> None:
+    """It is converted after it is filled; a value that is not a number is an error."""
     question = validate_query(QuerySpec("ec2", "describe_instances"), ["MaxResults={variables.count}"])
 
     assert {"MaxResults": 7} == fill(question.parameters, FILLING)
@@ -147,16 +146,16 @@ def test_a_number_may_come_from_a_variable() -> None:
 
 
 @pytest.mark.parametrize("name", ["{nme}", "{labels}", "{labels.}", "{item.user}", "{today-3y}", "{month-1d}"])
-def test_an_unknown_placeholder_is_an_error_before_any_call(name: str) -> None:
-    """The error names it and those that there are."""
+def test_unknown_placeholder_is_error_before_any_call(name: str) -> None:
+    """The error lists the known placeholders."""
     with pytest.raises(QueryError, match="unknown placeholder") as raised:
         validate_query(QuerySpec("iam", "get_user"), [f"UserName={name}"])
 
     assert "{labels.X}" in str(raised.value)
 
 
-def test_accounts_without_a_value_are_named_before_any_call() -> None:
-    """One customer without the label stops the query, by name."""
+def test_customers_without_a_value_are_listed_before_any_call() -> None:
+    """One customer without the label stops the query."""
     other = Target("other", "222222222222", "aws", "arn:aws:iam::222222222222:role/r")
     question = validate_query(QuerySpec("iam", "get_user"), ["UserName={labels.tier}"])
 
@@ -170,8 +169,8 @@ def test_accounts_without_a_value_are_named_before_any_call() -> None:
         st.text() | st.integers() | st.booleans(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
     )
 )
-def test_any_value_is_typed_or_refused(value: Any) -> None:
-    """Whatever YAML or JSON holds, the answer is a typed value or one error of ours."""
+def test_any_value_is_converted_or_rejected(value: Any) -> None:
+    """For any YAML or JSON the result is a typed value or one error."""
     operation = find_operation("ec2", "describe_instances")
     try:
         typed = type_parameters(operation, {"Filters": value})

@@ -1,4 +1,4 @@
-"""Who can answer, foreseen from the permissions that the manifest grants."""
+"""Preflight: which accounts can answer, predicted from the permissions in the manifest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def allow(*actions: str, resources: tuple[str, ...] = ("*",), **more: Any) -> di
 
 
 def foreseen(question: QuerySpec, permissions: dict[str, Any]) -> Forecast:
-    """The forecast for a customer with one permission set."""
+    """The prediction for a customer with one permission set."""
     manifest = manifest_of(permission_sets={"read": permissions}, customers=[customer(1)])
     (found,) = forecast_permissions(question, inventory_of(manifest).targets, make_plan(manifest))
     return found
@@ -66,15 +66,15 @@ def foreseen(question: QuerySpec, permissions: dict[str, Any]) -> Forecast:
         ),
     ],
 )
-def test_granted_permissions_say_who_can_answer(permissions: dict[str, Any], permission: PermissionStatus, why: str) -> None:
-    """Allowed, denied, in that Region alone, or by a policy whose text is not known: maybe."""
+def test_prediction_follows_granted_permissions(permissions: dict[str, Any], permission: PermissionStatus, why: str) -> None:
+    """Allowed, denied, allowed in only that Region, or unknown with a policy whose document is not known."""
     found = foreseen(validate_query(INSTANCES), permissions)
 
     assert (permission, True) == (found.permission, why in found.reason)
 
 
 def test_permission_on_some_resources_may_be_enough() -> None:
-    """A bucket's own ARN does not cover all buckets, and does not cover none."""
+    """The ARN of one bucket covers neither all buckets nor none."""
     question = validate_query(QuerySpec("s3", "get_bucket_policy_status", {"Bucket": "mine"}))
     granted = allow("s3:GetBucketPolicyStatus", resources=("arn:aws:s3:::mine",))
 
@@ -83,8 +83,8 @@ def test_permission_on_some_resources_may_be_enough() -> None:
     assert (PermissionStatus.MAYBE, True) == (found.permission, "as arn:aws:s3:::mine" in found.reason)
 
 
-def test_further_calls_and_the_list_of_regions_count_too() -> None:
-    """An account that may not make the call for each row, or not list its Regions, cannot answer."""
+def test_per_row_calls_and_region_list_are_included() -> None:
+    """An account that may not make the call per row or list its Regions cannot answer."""
     follow_up = FollowUp("iam", "list_mfa_devices", "x", {"UserName": "{item.u}"})
     users = validate_query(QuerySpec("iam", "list_users", for_each=(follow_up,)))
     enabled = validate_query(QuerySpec("ec2", "describe_instances", regions=RegionChoice.ENABLED))
@@ -98,8 +98,8 @@ def test_further_calls_and_the_list_of_regions_count_too() -> None:
     )
 
 
-def test_a_preview_counts_accounts_and_regions() -> None:
-    """Regional calls count a Region each, global ones once; accounts that must tell their Regions are named apart."""
+def test_preview_counts_accounts_and_regions() -> None:
+    """Regional calls count per Region, global ones once. Accounts that must list their Regions are counted separately."""
     manifest = manifest_of(
         customers=[customer(1, regions=["us-east-1"]), customer(2, regions=["us-east-1", "eu-west-1", "eu-west-2"])]
     )

@@ -1,4 +1,4 @@
-"""Where a question is asked: once for global services, in the Regions given, the manifest's, or the enabled ones."""
+"""Regions of a query: one for global services, else those given, those in the manifest, or the enabled ones."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ TARGET = Target("acme", "222222222222", "aws", "arn:aws:iam::222222222222:role/r
         ("dynamodb", "ListTables", "aws", None),
     ],
 )
-def test_global_services_have_one_home(service: str, operation: str, partition: str, home: str | None) -> None:
-    """Botocore's endpoint data says which services answer once for the whole account, and where they are signed for."""
+def test_global_services_have_one_region(service: str, operation: str, partition: str, home: str | None) -> None:
+    """botocore's endpoint data lists global services and the Region that signs their requests."""
     assert home == home_region(service, operation, partition)
 
 
@@ -49,12 +49,12 @@ def test_global_services_have_one_home(service: str, operation: str, partition: 
     ],
 )
 def test_regions_of_a_regional_service(regions: Any, expected: tuple[str, ...] | None) -> None:
-    """Given ones, the manifest's, or those that only the account knows."""
+    """Given Regions, those in the manifest, or those enabled in the account."""
     assert expected == planned_regions(validate_query(QuerySpec("ec2", "describe_vpcs", regions=regions)), TARGET)
 
 
-def test_regions_said_do_not_multiply_a_global_service() -> None:
-    """Five Regions are still one answer of IAM."""
+def test_global_service_ignores_given_regions() -> None:
+    """With five Regions IAM is still called once."""
     question = validate_query(QuerySpec("iam", "list_users", regions=("eu-west-1", "us-west-2")))
 
     assert ("us-east-1",) == planned_regions(question, TARGET)
@@ -71,8 +71,8 @@ def test_regions_said_do_not_multiply_a_global_service() -> None:
         (("enabled,eu-west-1",), None),
     ],
 )
-def test_regions_are_read_and_checked(texts: tuple[str, ...], expected: Any) -> None:
-    """What is no Region of the partition is refused before any call."""
+def test_given_regions_are_validated(texts: tuple[str, ...], expected: Any) -> None:
+    """A Region that is not in the partition is an error before any call."""
     if expected is None:
         with pytest.raises(QueryError, match="is not a Region of the partition aws"):
             read_regions(texts)
@@ -81,7 +81,7 @@ def test_regions_are_read_and_checked(texts: tuple[str, ...], expected: Any) -> 
 
 
 class FakeClients(Clients):
-    """Clients of EC2 and Account Management that answer what a test says."""
+    """Clients of EC2 and Account Management with configured replies."""
 
     def __init__(self, ec2: Any, account: Any = None) -> None:
         self._by_service = {"ec2": ec2, "account": account}
@@ -116,8 +116,8 @@ class Fake:
         return {"Regions": self._regions}
 
 
-def test_enabled_regions_are_asked_of_ec2_first_and_of_account_management_when_refused() -> None:
-    """Either permission is enough."""
+def test_enabled_regions_come_from_ec2_or_account_management() -> None:
+    """Either permission is enough; EC2 is called first."""
     first = FakeClients(Fake("us-east-2", "eu-west-1"))
     second = FakeClients(Fake(code="UnauthorizedOperation"), Fake("eu-west-1"))
 
@@ -133,8 +133,8 @@ def test_enabled_regions_are_asked_of_ec2_first_and_of_account_management_when_r
         (Fake(code="RequestLimitExceeded"), Fake("eu-west-1"), "RequestLimitExceeded"),
     ],
 )
-def test_what_ec2_said_stands_when_nobody_lists_regions(ec2: Fake, account: Fake, code: str) -> None:
-    """A refusal by both, or trouble that is no refusal, is raised as EC2 said it."""
+def test_error_of_ec2_is_raised_when_regions_cannot_be_listed(ec2: Fake, account: Fake, code: str) -> None:
+    """If both refuse, or the error is not a refusal."""
     with pytest.raises(ClientError) as raised:
         enabled_regions(FakeClients(ec2, account), TARGET)
 
@@ -164,8 +164,8 @@ def client_error(code: str, status: int = 400) -> ClientError:
         (client_error("ValidationException"), False, Reason.FAILED),
     ],
 )
-def test_every_trouble_has_its_reason(error: Exception, listed: bool, reason: Reason) -> None:
-    """Facts about the account are told from failures by AWS's code; a Region that has no such service by its silence."""
+def test_every_error_maps_to_a_reason(error: Exception, listed: bool, reason: Reason) -> None:
+    """AWS's error code separates facts about the account from failures; a timeout marks a Region without the service."""
     assert reason is reason_of(error, listed=listed)[0]
 
 
@@ -177,8 +177,7 @@ def test_every_trouble_has_its_reason(error: Exception, listed: bool, reason: Re
         ("iam", "listuser", "did you mean list_users"),
     ],
 )
-def test_wrong_names_are_told_the_nearest(service: str, operation: str, words: str) -> None:
-    """Services and operations that boto3 does not have are errors with names that it has."""
+def test_unknown_service_or_operation_has_suggestion(service: str, operation: str, words: str) -> None:
     with pytest.raises(QueryError) as raised:
         validate_query(QuerySpec(service, operation))
 
@@ -186,15 +185,15 @@ def test_wrong_names_are_told_the_nearest(service: str, operation: str, words: s
 
 
 @pytest.mark.parametrize("written", ["describe_db_instances", "describe-db-instances", "DescribeDBInstances"])
-def test_operations_may_be_written_three_ways(written: str) -> None:
-    """As boto3, as the AWS CLI, as the API has them."""
+def test_operation_name_is_accepted_in_three_forms(written: str) -> None:
+    """Those of boto3, the AWS CLI and the API."""
     assert ("DescribeDBInstances", "describe_db_instances") == (
         find_operation("rds", written).name,
         find_operation("rds", written).method,
     )
 
 
-def test_streams_are_refused() -> None:
-    """An operation that answers with bytes has no rows."""
+def test_streaming_operations_are_refused() -> None:
+    """A binary reply has no rows."""
     with pytest.raises(QueryError, match="byte stream"):
         validate_query(QuerySpec("s3", "get_object", {"Bucket": "b", "Key": "k"}))

@@ -1,4 +1,4 @@
-"""Answers of a query equal those of plain boto3 loops, account by account, with small pages and under faults."""
+"""Rows of a query equal those of boto3 loops per account, with small pages and under faults."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NAMES = ("account1", "account2", "denied")
 
 
 def fill(rig: QueryRig) -> None:
-    """Content that differs from account to account and from Region to Region."""
+    """Content that differs between accounts and Regions."""
     for number, target in enumerate(rig.targets, start=1):
         for offset, region in enumerate(REGIONS):
             ec2 = rig.boto3_client(target, "ec2", region)
-            for _ in range(5 + number + offset):  # each a reservation, which is what pages count
+            for _ in range(5 + number + offset):  # one reservation each, the unit of pagination
                 ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)
             dynamodb = rig.boto3_client(target, "dynamodb", region)
             for table in range(number + offset):
@@ -42,19 +42,19 @@ def fill(rig: QueryRig) -> None:
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryRig]:
-    """Three accounts with content, one of which may list buckets alone."""
+    """Three accounts with content, one of which may only list buckets."""
     with seeded(tmp_path_factory.mktemp("query"), NAMES) as made:
         fill(made)
         yield made
 
 
 def bare(rows: Any) -> list[Any]:
-    """Rows of one bare value as that value."""
+    """Rows with one plain value as that value."""
     return [row["value"] if set(row) == {"value"} else dict(row) for row in rows]
 
 
-def test_pages_are_really_small(rig: QueryRig) -> None:
-    """Six instances at five a page take two calls."""
+def test_pages_are_small(rig: QueryRig) -> None:
+    """Six instances at five per page take two calls."""
     before = len(rig.lines)
     rig.ask(validate_query(QuerySpec("ec2", "describe_instances", regions=("us-east-1",), page_size=5)))
 
@@ -62,8 +62,8 @@ def test_pages_are_really_small(rig: QueryRig) -> None:
     assert 2 == len(asked)
 
 
-def test_a_whole_reply_is_the_row_when_there_is_nothing_to_list(rig: QueryRig) -> None:
-    """Without a selection and without a list, the reply itself is the row, times as text."""
+def test_reply_without_list_is_one_row(rig: QueryRig) -> None:
+    """Without an expression and without a list, the reply is the row, with times as strings."""
     question = validate_query(QuerySpec("dynamodb", "describe_table", {"TableName": "table0"}, regions=("us-east-1",)))
     target = rig.targets[0]
     client = rig.boto3_client(target, "dynamodb", "us-east-1")
@@ -73,8 +73,8 @@ def test_a_whole_reply_is_the_row_when_there_is_nothing_to_list(rig: QueryRig) -
     assert [to_json_values(client.describe_table(TableName="table0"))] == list(answer.places[0].rows)
 
 
-def test_what_does_not_distribute_is_asked_of_the_joined_answer(rig: QueryRig) -> None:
-    """A count over pages of five is the count of all."""
+def test_non_distributive_expression_uses_merged_reply(rig: QueryRig) -> None:
+    """A count over pages of five is the total count."""
     question = validate_query(
         QuerySpec(
             "ec2", "describe_instances", select="length(Reservations[].Instances[])", page_size=5, regions=("us-east-1",)
@@ -86,8 +86,8 @@ def test_what_does_not_distribute_is_asked_of_the_joined_answer(rig: QueryRig) -
     assert [[{"value": 6}], [{"value": 7}], []] == [list(answer.places[0].rows) for answer in answers]
 
 
-def test_global_services_are_asked_once_an_account(rig: QueryRig) -> None:
-    """IAM answers for the whole account, whatever Regions the manifest has."""
+def test_global_service_is_called_once_per_account(rig: QueryRig) -> None:
+    """For any Regions in the manifest."""
     question = validate_query(QuerySpec("iam", "list_users", select="Users[].UserName"))
 
     answers = rig.ask(question)
@@ -103,7 +103,7 @@ def test_global_services_are_asked_once_an_account(rig: QueryRig) -> None:
 
 
 def test_parameters_are_filled_from_the_customer(rig: QueryRig) -> None:
-    """Each account is asked for its own instances, by a filter with its id and label."""
+    """Each account is queried with a filter on its own ID and label."""
     question = validate_query(
         QuerySpec("ec2", "describe_instances", select="Reservations[].OwnerId", regions=("us-east-1",)),
         ['Filters=[{"Name":"owner-id","Values":["{account_id}"]}]'],
@@ -116,7 +116,7 @@ def test_parameters_are_filled_from_the_customer(rig: QueryRig) -> None:
 
 
 def test_enabled_regions_come_from_the_account(rig: QueryRig) -> None:
-    """The Regions asked are those that the account says it has; one who may not list them says so once."""
+    """An account that may not list its Regions has one error."""
     question = validate_query(QuerySpec("ec2", "describe_vpcs", select="Vpcs[].VpcId", regions=RegionChoice.ENABLED))
 
     answers = rig.ask(question)
@@ -130,8 +130,8 @@ def test_enabled_regions_come_from_the_account(rig: QueryRig) -> None:
     ]
 
 
-def test_a_denied_account_is_a_result_with_its_reason(rig: QueryRig) -> None:
-    """The others answer; who was denied says so for each Region, with AWS's code."""
+def test_denied_account_is_result_with_reason(rig: QueryRig) -> None:
+    """The others succeed; the denied one has AWS's code for each Region."""
     answers = rig.ask(validate_query(QuerySpec("ec2", "describe_instances")))
 
     assert [
@@ -143,8 +143,7 @@ def test_a_denied_account_is_a_result_with_its_reason(rig: QueryRig) -> None:
     ]
 
 
-def test_rows_carry_where_and_when(rig: QueryRig) -> None:
-    """A row names account, id, Region and the time of asking."""
+def test_rows_have_account_region_and_time(rig: QueryRig) -> None:
     row = next(rig.ask(validate_query(QuerySpec("ec2", "describe_instances")))[0].rows())
 
     assert ("account1", "200000000000", "us-east-1", MOMENT.isoformat()) == (
@@ -155,8 +154,7 @@ def test_rows_carry_where_and_when(rig: QueryRig) -> None:
     )
 
 
-def test_a_limit_ends_the_pages(rig: QueryRig) -> None:
-    """No page is asked for after enough rows."""
+def test_limit_stops_pagination(rig: QueryRig) -> None:
     before = len(rig.lines)
     question = validate_query(
         QuerySpec(
@@ -170,8 +168,8 @@ def test_a_limit_ends_the_pages(rig: QueryRig) -> None:
     assert 3 == len([line for line in rig.lines[before:] if "DescribeInstances" in line])
 
 
-def test_a_denied_further_call_is_a_note(rig: QueryRig) -> None:
-    """A bucket whose further calls are denied is shown with a note, not passed over."""
+def test_denied_per_row_call_is_a_note(rig: QueryRig) -> None:
+    """The bucket is shown with a note instead of being left out."""
     answer = rig.ask(validate_query(find_query("public-buckets")))[2]
 
     assert ["open-200000000002", "shut-200000000002"] == [row.values["bucket"] for row in answer.rows()]
@@ -179,8 +177,8 @@ def test_a_denied_further_call_is_a_note(rig: QueryRig) -> None:
     assert all("AccessDenied" in note and "for 2 rows" in note for note in answer.places[0].notes)
 
 
-def test_a_broken_further_call_fails_its_place_alone(rig: QueryRig) -> None:
-    """A further call that fails for another reason than a refusal leaves no half answer."""
+def test_failed_per_row_call_fails_only_its_region(rig: QueryRig) -> None:
+    """An error other than a refusal leaves no partial rows."""
     wanted = QuerySpec(
         "dynamodb",
         "list_tables",

@@ -1,4 +1,4 @@
-"""JMESPath over pages: which expressions may be asked page by page, and what their finds are as rows."""
+"""JMESPath over pages: which expressions can be evaluated per page, and how matches become rows."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ GROUPS = st.lists(
 
 
 @given(st.sampled_from(PAGE_BY_PAGE), st.lists(GROUPS, max_size=4))
-def test_what_distributes_finds_the_same_page_by_page(expression: str, pages: list[list[Any]]) -> None:
-    """The finds of all pages one after the other are those of the joined answer."""
+def test_distributive_expression_matches_same_per_page(expression: str, pages: list[list[Any]]) -> None:
+    """The concatenated matches of all pages are those of the merged reply."""
     joined = search(expression, {"Groups": [item for page in pages for item in page]})
     by_page = [item for page in pages for item in search(expression, {"Groups": page})]
 
@@ -53,13 +53,13 @@ def test_what_distributes_finds_the_same_page_by_page(expression: str, pages: li
 
 
 @pytest.mark.parametrize("expression", AS_A_WHOLE)
-def test_what_looks_at_the_whole_is_not_asked_page_by_page(expression: str) -> None:
-    """Slices, indexes, functions, pipes and other lists need the joined answer."""
+def test_expression_over_whole_reply_is_not_evaluated_per_page(expression: str) -> None:
+    """Slices, indexes, functions, pipes and other lists need the merged reply."""
     assert not distributes(expression, ["Groups"])
 
 
-def test_nested_lists_of_pages_distribute_too() -> None:
-    """CloudFront's pages carry DistributionList.Items."""
+def test_nested_paginated_list_is_evaluated_per_page() -> None:
+    """CloudFront's pages have DistributionList.Items."""
     keys = find_operation("cloudfront", "list_distributions").result_keys
 
     assert distributes("DistributionList.Items[].Id", keys)
@@ -79,8 +79,8 @@ def test_nested_lists_of_pages_distribute_too() -> None:
         (7, (), [{"value": 7}]),
     ],
 )
-def test_finds_become_rows(found: Any, columns: tuple[str, ...], expected: list[Any]) -> None:
-    """Objects are rows, lists are many, bare values get a column."""
+def test_matches_become_rows(found: Any, columns: tuple[str, ...], expected: list[Any]) -> None:
+    """An object is a row, a list is several, and a plain value gets a column."""
     assert expected == list(rows_of(found, columns))
 
 
@@ -93,15 +93,14 @@ def test_finds_become_rows(found: Any, columns: tuple[str, ...], expected: list[
         ("lenght(a)", "no function lenght"),
     ],
 )
-def test_a_wrong_expression_says_where(expression: str, place: str) -> None:
-    """The error has the column at which the expression stops making sense."""
+def test_invalid_expression_is_error_with_column(expression: str, place: str) -> None:
     with pytest.raises(QueryError) as raised:
         compile_jmespath(expression)
 
     assert place in str(raised.value)
 
 
-def test_an_expression_that_does_not_fit_the_answer_is_our_error() -> None:
-    """A function of numbers over texts is said as such."""
+def test_expression_type_error_is_reported() -> None:
+    """For example a numeric function applied to strings."""
     with pytest.raises(QueryError, match="cannot be applied to the reply"):
         search("sum(Groups)", {"Groups": ["a"]})

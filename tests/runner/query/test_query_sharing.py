@@ -1,4 +1,4 @@
-"""A service's model is in memory once, whoever reads it; a process loads no more than it needs."""
+"""Memory: a service model is loaded once, and a process imports only what it needs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rolecall_runner.aws.clients import Clients
 from rolecall_runner.query.operations import service_model
 
 
-def test_a_question_and_its_client_read_one_model() -> None:
-    """The client of a service is made of the model that checked the question."""
+def test_query_and_client_share_one_model() -> None:
+    """The client is created from the model that validated the query."""
     checked = service_model("iam")
     clients = Clients()
 
@@ -21,8 +21,8 @@ def test_a_question_and_its_client_read_one_model() -> None:
     assert checked.operation_names == shared.operation_names
 
 
-def test_a_worker_process_does_not_load_what_reads_manifests() -> None:
-    """Each process of a run pays for what it loads: no pydantic, YAML or Jinja2 comes with a task and its means."""
+def test_worker_process_does_not_import_manifest_libraries() -> None:
+    """Unpickling a task and its context imports neither pydantic, YAML nor Jinja2."""
     script = (
         "import pickle, sys\n"
         "from functools import partial\n"

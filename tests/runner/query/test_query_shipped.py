@@ -1,4 +1,4 @@
-"""The queries that ship with rolecall, each on real content against a plain loop, and against AWS's models."""
+"""The queries that ship with rolecall, compared with boto3 loops on real content and with AWS's models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIXED = {
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryRig]:
-    """Two accounts of different content."""
+    """Two accounts with different content."""
     with seeded(tmp_path_factory.mktemp("shipped"), ["account1", "account2"]) as made:
         made.fill(4, most=6)
         yield made
@@ -45,7 +45,7 @@ def name_tag(item: Any) -> str | None:
 
 
 def or_none(call: Callable[..., Any], code: str, **parameters: Any) -> Any:
-    """A reply; None where AWS says that there is no such thing."""
+    """A reply, or None if AWS answers that the resource does not exist."""
     try:
         return call(**parameters)
     except ClientError as error:
@@ -189,14 +189,14 @@ UNOFFERED = {"cost-by-service"}
 """Queries of services that the sandbox has no content for."""
 
 
-def test_every_shipped_query_is_proven() -> None:
-    """A new query needs its loop here, or a reason."""
+def test_every_shipped_query_has_a_loop() -> None:
+    """A new query needs a loop in this file, or a reason."""
     assert {query.name for query in shipped_queries()} == {*LOOPS, *UNOFFERED}
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_shipped_queries_say_what_a_plain_loop_says(rig: QueryRig, name: str) -> None:
-    """The columns of every row, in order, in every account and Region; and there are rows."""
+def test_shipped_queries_equal_boto3_loops(rig: QueryRig, name: str) -> None:
+    """The columns of every row, in order, in every account and Region; there is at least one row."""
     question = validate_query(find_query(name))
     regions = REGIONS[:1] if question.service in {"iam", "s3"} else REGIONS
     expected = []
@@ -215,7 +215,7 @@ def test_shipped_queries_say_what_a_plain_loop_says(rig: QueryRig, name: str) ->
 
 
 class ModelClient:
-    """A client that answers every operation of a service with a reply in which nothing is missing but a next page."""
+    """A client that answers every operation with a reply that has every member except a next page token."""
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -229,8 +229,8 @@ class ModelClient:
 
 
 @pytest.mark.parametrize("name", [query.name for query in shipped_queries()])
-def test_shipped_queries_name_what_aws_answers(name: str) -> None:
-    """Against a reply with every member of AWS's model, each column has a value: no expression has a slip of the pen."""
+def test_columns_of_shipped_queries_exist_in_model(name: str) -> None:
+    """With a reply that has every member of AWS's model, each column has a value."""
     question = validate_query(find_query(name))
 
     asked = query_region(question, ModelClient, FillContext(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1"))

@@ -1,4 +1,4 @@
-"""Rehearsals with a fake Terraform: selection, order, failures as values, and the destroy in every case."""
+"""Rehearsals with a fake Terraform: selection, order, failures as results, and destroy in every case."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def outcomes(rehearsal: Rehearsal) -> dict[str, ModuleOutcome]:
     return {module.path: module.outcome for module in rehearsal.modules}
 
 
-def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_says_so(sandbox: Sandbox) -> None:
-    """The example accounts are as intended, `after_apply` finds their roles, and nothing is still exists after the destroy.
+def test_without_terraform_parsed_modules_are_provisioned(sandbox: Sandbox) -> None:
+    """The example accounts are as intended, `after_apply` finds their roles, and no resource exists after the destroy.
 
     The report has method and reason.
     """
@@ -111,7 +111,7 @@ def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_say
     assert {} == read_access(sandbox.url, "222222222222").roles
 
 
-def test_kept_modules_stand_after_the_rehearsal(sandbox: Sandbox) -> None:
+def test_kept_modules_exist_after_the_rehearsal(sandbox: Sandbox) -> None:
     """`keep` skips the destroy, and the report has it."""
     done = rehearse(NOTES, tool=NO_TOOL, url=sandbox.url, keep=True)
 
@@ -120,7 +120,7 @@ def test_kept_modules_stand_after_the_rehearsal(sandbox: Sandbox) -> None:
     assert ["arn:aws:iam::222222222222:role/role1"] == list(read_access(sandbox.url, "222222222222").roles)
 
 
-def test_a_module_that_is_refused_is_a_value_and_the_others_go_on(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_refused_module_is_a_result_and_others_continue(sandbox: Sandbox, tmp_path: Path) -> None:
     """IAM's refusal is the module's error; the other modules are applied, compared and destroyed."""
     manifest = manifest_file(tmp_path, customer(0), customer(1, permissions_boundary=MISSING_BOUNDARY), customer(2))
 
@@ -134,8 +134,8 @@ def test_a_module_that_is_refused_is_a_value_and_the_others_go_on(sandbox: Sandb
     assert not done.passed
 
 
-def test_the_backend_comes_first_and_goes_last(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """The backend is applied before the customers, whose trust policies name its roles."""
+def test_backend_is_applied_first_and_destroyed_last(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """The trust policies of the customers name its roles."""
     rehearse(manifest_file(tmp_path, customer(0), customer(1)), tool=fake.tool(), url=sandbox.url)
 
     work = [call for call in fake.calls if call.startswith(("apply", "destroy"))]
@@ -149,7 +149,7 @@ def test_the_backend_comes_first_and_goes_last(sandbox: Sandbox, fake: Fake, tmp
     ] == work
 
 
-def test_what_terraform_did_not_make_is_a_difference(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+def test_missing_resource_is_a_difference(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
     """An apply that succeeds without creating anything does not pass."""
     done = rehearse(manifest_file(tmp_path, customer(0)), tool=fake.tool(), url=sandbox.url)
 
@@ -164,8 +164,8 @@ def test_what_terraform_did_not_make_is_a_difference(sandbox: Sandbox, fake: Fak
     ]
 
 
-def test_a_failed_apply_is_told_in_terraforms_words_and_destroyed(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """Its Error block is in the result; what it may have created is destroyed like the rest."""
+def test_failed_apply_has_error_of_terraform_and_is_destroyed(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """Its Error block is in the result; resources that it may have created are destroyed."""
     manifest = manifest_file(tmp_path, customer(0), customer(1))
 
     done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="apply customers/customer0"), url=sandbox.url)
@@ -177,7 +177,7 @@ def test_a_failed_apply_is_told_in_terraforms_words_and_destroyed(sandbox: Sandb
     assert ModuleOutcome.APPLIED is by_path["customers/customer1"].outcome
 
 
-def test_a_failed_destroy_is_a_value_too(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+def test_failed_destroy_is_a_result(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
     """The module is applied with an error of the destroy, and the rehearsal does not pass."""
     manifest = manifest_file(tmp_path, customer(0))
 
@@ -189,8 +189,8 @@ def test_a_failed_destroy_is_a_value_too(sandbox: Sandbox, fake: Fake, tmp_path:
     assert not done.passed
 
 
-def test_a_provider_that_cannot_be_had_means_parsed_modules(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """Terraform without the provider: the report has Terraform's error, and the modules are parsed."""
+def test_unavailable_provider_falls_back_to_parsed_modules(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """The report has Terraform's error."""
     manifest = manifest_file(tmp_path, customer(0))
 
     done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="init provider"), url=sandbox.url)
@@ -200,9 +200,7 @@ def test_a_provider_that_cannot_be_had_means_parsed_modules(sandbox: Sandbox, fa
     assert done.passed
 
 
-def test_an_interruption_destroys_what_was_begun_and_begins_nothing_more(
-    sandbox: Sandbox, fake: Fake, tmp_path: Path
-) -> None:
+def test_interruption_destroys_started_modules(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
     """Ctrl-C after the first customer: the backend and that customer are destroyed, the second is never applied."""
     manifest = manifest_file(tmp_path, customer(0), customer(1))
 
@@ -217,9 +215,7 @@ def test_an_interruption_destroys_what_was_begun_and_begins_nothing_more(
     assert ["apply backend", "apply customers/customer0", "destroy customers/customer0", "destroy backend"] == work
 
 
-def test_what_the_call_between_raises_comes_after_the_destroy(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """The modules are destroyed after an exception in `after_apply`."""
-
+def test_exception_in_after_apply_is_raised_after_destroy(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
     def broken(_applied: AppliedModules) -> None:
         raise RuntimeError("verify broke")
 
@@ -230,10 +226,10 @@ def test_what_the_call_between_raises_comes_after_the_destroy(sandbox: Sandbox, 
 
 
 @pytest.mark.parametrize(("version", "outcome"), [("3.39.0", ModuleOutcome.SKIPPED), ("4.1.0", ModuleOutcome.APPLIED)])
-def test_plain_passwords_are_skipped_where_the_provider_cannot_make_them(
+def test_plain_passwords_are_skipped_with_old_provider(
     sandbox: Sandbox, fake: Fake, version: str, outcome: ModuleOutcome
 ) -> None:
-    """Before provider 4.1 a first password needs a PGP key; the reason names the version and two ways out."""
+    """Before provider 4.1 an initial password needs a PGP key; the reason has the version and two alternatives."""
     done = rehearse(
         NOTES,
         tool=fake.tool(FAKE_PROVIDER=version),
@@ -246,7 +242,7 @@ def test_plain_passwords_are_skipped_where_the_provider_cannot_make_them(
     assert (outcome is ModuleOutcome.SKIPPED) == ("provider 4.1 or later, found 3.39.0" in str(trusted.error))
 
 
-def test_a_sample_is_the_same_for_the_same_seed_and_brings_the_backend(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_sample_is_stable_and_includes_the_backend(sandbox: Sandbox, tmp_path: Path) -> None:
     """Three of twenty customers and the backend, with others for another seed."""
     manifest = manifest_file(tmp_path, *(customer(number) for number in range(20)))
 
@@ -260,8 +256,8 @@ def test_a_sample_is_the_same_for_the_same_seed_and_brings_the_backend(sandbox: 
     assert ("backend", 4) == (first[0], len(first))
 
 
-def test_a_customer_alone_finds_the_backend_role_that_its_trust_names(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Without the backend module an empty role is created, since IAM refuses a trust policy with a missing principal."""
+def test_customer_without_backend_module_gets_placeholder_role(sandbox: Sandbox, tmp_path: Path) -> None:
+    """IAM refuses a trust policy with a missing principal."""
     manifest = manifest_file(tmp_path, customer(0))
 
     done = rehearse(manifest, tool=NO_TOOL, url=sandbox.url, selection=RehearsalSelection(names=["customer0"]))
@@ -270,7 +266,7 @@ def test_a_customer_alone_finds_the_backend_role_that_its_trust_names(sandbox: S
     assert done.passed
 
 
-def test_only_principals_that_no_module_makes_are_made_bare() -> None:
+def test_only_principals_outside_modules_get_placeholders() -> None:
     """Existing principals, and roles and users in trust policies; not accounts, services and created ones."""
     made, named, user = (f"arn:aws:iam::111111111111:{name}" for name in ("role/made", "role/named", "user/u"))
     principals = [
@@ -286,8 +282,8 @@ def test_only_principals_that_no_module_makes_are_made_bare() -> None:
     assert Access.of(Role(named, None, existing=True), User(user, existing=True)) == placeholder_principals([access])
 
 
-def test_the_report_is_json(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """The JSON form has outcomes as strings and differences as objects."""
+def test_report_as_json(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """Outcomes are strings, differences are objects."""
     done = rehearse(
         manifest_file(tmp_path, customer(0)),
         tool=fake.tool(FAKE_FAIL="apply backend"),
@@ -304,8 +300,8 @@ def test_the_report_is_json(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> Non
     assert "200000000000/vendor/VendorAccess is removed" == body["accounts"][1]["differences"][0]["text"]
 
 
-def test_nobodys_credentials_reach_terraform(tmp_path: Path) -> None:
-    """Keys, profiles, extra arguments and workspaces of the caller stay out; the rest of the environment goes along."""
+def test_environment_of_terraform_has_no_credentials(tmp_path: Path) -> None:
+    """Keys, profiles, extra arguments and workspaces of the caller are removed; the rest is passed on."""
     given = {
         "AWS_ACCESS_KEY_ID": "AKIA", "AWS_PROFILE": "prod", "TF_CLI_ARGS_apply": "-x", "TF_WORKSPACE": "w",
         "TF_PLUGIN_CACHE_DIR": "cache", "FAKE_LOG": str(tmp_path / "log"),
@@ -320,15 +316,15 @@ def test_nobodys_credentials_reach_terraform(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("here", "expected"), [(["terraform", "tofu"], "/bin/terraform"), (["tofu"], "/bin/tofu"), ([], None)]
 )
-def test_terraform_is_taken_before_tofu(here: list[str], expected: str | None) -> None:
-    """The first of the two on PATH; None without either."""
+def test_terraform_is_preferred_to_tofu(here: list[str], expected: str | None) -> None:
+    """None without either on PATH."""
     found = find_terraform(lambda name: f"/bin/{name}" if name in here else None, {})
 
     assert expected == (found.command[0] if found else None)
 
 
-def test_a_command_that_takes_too_long_is_ended_and_failed(tmp_path: Path) -> None:
-    """It is stopped, and its result has the reason."""
+def test_command_past_timeout_is_stopped_and_failed(tmp_path: Path) -> None:
+    """The result has the reason."""
     slow = Terraform((sys.executable, "-c", "import time; time.sleep(60)"), {})
 
     done = slow.run(tmp_path, timeout=0.2)

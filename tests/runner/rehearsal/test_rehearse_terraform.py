@@ -28,7 +28,7 @@ PGP_KEY = (Path(__file__).parents[2] / "integration" / "terraform" / "test-key.b
 
 @pytest.fixture
 def tool(aws_provider: Provider) -> TerraformTool:
-    """Terraform as the other tests find it, with one provider version."""
+    """Terraform as in the other tests, with one provider version."""
     return TerraformTool(Terraform(tuple(terraform_command())), aws_provider.plugins())
 
 
@@ -45,15 +45,15 @@ def example_manifest(folder: Path, provider: Provider) -> Path:
     if provider.version < (4, 1, 0):
         body["switch_roles"][0]["users"][0]["pgp_key"] = PGP_KEY
     path = folder / "accounts.yaml"
-    # JSON is YAML with every text in quotes: PyYAML would write 078352025563 without.
+    # JSON is YAML with every string quoted: PyYAML would not quote 078352025563.
     path.write_text(json.dumps(body))
     return path
 
 
-def test_the_notes_accounts_from_apply_to_destroy(
+def test_example_accounts_from_apply_to_destroy(
     sandbox: Sandbox, tool: TerraformTool, aws_provider: Provider, tmp_path: Path
 ) -> None:
-    """All six modules are applied backend first, are exactly as intended, and nothing is still exists after the destroy."""
+    """All six modules are applied, backend first, are exactly as intended, and no resource exists after the destroy."""
     standing: dict[str, list[str]] = {}
 
     def look(applied: AppliedModules) -> None:
@@ -76,7 +76,7 @@ def test_the_notes_accounts_from_apply_to_destroy(
     } == standing
 
 
-def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: TerraformTool, tmp_path: Path) -> None:
+def test_module_refused_by_iam_does_not_affect_others(sandbox: Sandbox, tool: TerraformTool, tmp_path: Path) -> None:
     """Terraform's Error block names the refused role; the other customer is applied, compared and destroyed."""
     refused = customer(1, permissions_boundary="arn:aws:iam::aws:policy/nowhere")
     path = tmp_path / "accounts.yaml"

@@ -1,4 +1,4 @@
-"""Output formats: each kind of result has its formats, and one more is one module."""
+"""Output formats: each kind of result has its formats, and a new format is one module."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERDICT_FORMATS.add("markdown", VerdictFormat(report=report))
 
 @pytest.fixture
 def markdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder of formatters with one more module, which no source file names."""
+    """The folder of formatters with one more module, which no source file refers to."""
     (tmp_path / "formats").mkdir()
     (tmp_path / "formats" / "markdown.py").write_text(MARKDOWN)
     VERDICT_FORMATS.names()  # registers the formats that come with rolecall
@@ -50,7 +50,7 @@ def test_unknown_format_is_reported_with_the_known_ones() -> None:
 
 
 @pytest.mark.usefixtures("markdown")
-def test_a_module_in_the_folder_adds_a_format_to_the_command(notes: Path) -> None:
+def test_module_in_the_folder_adds_a_format_to_the_command(notes: Path) -> None:
     done = runner("verify", "--sandbox", "--actions", "none", "--no-drift", "--format", "markdown", cwd=notes)
 
     assert 0 == done.code, done.err

@@ -1,4 +1,4 @@
-"""Whatever a sandbox said is marked; a run knows it from the addresses of its clients, not from an option."""
+"""Results of a sandbox are marked; the endpoint of the clients decides, not an option."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def marked(verdicts: list[Verdict]) -> list[Verdict]:
 
 @pytest.mark.parametrize("rehearsal", [True, False])
 def test_every_verify_report_is_marked_as_rehearsal(rehearsal: bool) -> None:
-    """Recap, JSON, JSONL, JUnit, HTML; a live run is marked nowhere."""
+    """Recap, JSON, JSONL, JUnit, HTML; a live run has no mark."""
     info = replace(INFO, rehearsal=rehearsal)
     verdicts = [replace(each, rehearsal=rehearsal) for each in mixed()]
     recap = io.StringIO()
@@ -58,13 +58,13 @@ def test_every_verify_report_is_marked_as_rehearsal(rehearsal: bool) -> None:
     assert rehearsal == json.loads(json_line(verdicts[0]))["rehearsal"]
     assert (len(verdicts) if rehearsal else 0) == sum(
         each.get("name") == "rehearsal"
-        for each in Xml.fromstring(junit).iter("property")  # noqa: S314 - our own text
+        for each in Xml.fromstring(junit).iter("property")  # noqa: S314 - trusted XML
     )
 
 
 @pytest.mark.parametrize("rehearsal", [True, False])
-def test_rows_of_a_query_say_it(rehearsal: bool) -> None:
-    """JSONL and CSV by a column of their own, the last line in words; rows of AWS have no such column."""
+def test_query_rows_are_marked(rehearsal: bool) -> None:
+    """JSONL and CSV have a column, and the summary has a mark; rows of AWS have no such column."""
     place = RegionResult("us-east-1", Reason.OK, "2026-11-24T12:00:00+00:00", ({"name": "a"},))
     answer = QueryResult("account1", "222222222222", (place,), rehearsal=rehearsal)
     lines, csv, count = io.StringIO(), io.StringIO(), Count()
@@ -79,8 +79,8 @@ def test_rows_of_a_query_say_it(rehearsal: bool) -> None:
 
 
 @pytest.mark.parametrize("rehearsal", [True, False])
-def test_the_recap_of_a_play_says_it(rehearsal: bool) -> None:
-    """In its head."""
+def test_play_recap_is_marked(rehearsal: bool) -> None:
+    """In its header."""
     lines: list[str] = []
     PlayText(lambda text, _style: lines.append(text)).close(Recap(rehearsal=rehearsal))
 
@@ -102,14 +102,14 @@ def test_the_recap_of_a_play_says_it(rehearsal: bool) -> None:
         ("", False),
     ],
 )
-def test_an_address_is_awss_by_its_host(url: str, aws: bool) -> None:
-    """Also of a VPC endpoint; a name that only looks like it is none."""
+def test_aws_endpoint_is_recognized_by_host(url: str, aws: bool) -> None:
+    """Including VPC endpoints, but not similar names."""
     assert aws is is_aws_address(url)
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"])
-def test_a_client_knows_its_address_however_it_was_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
-    """By a variable of all services or of one, or by the configuration file: no option of ours is asked."""
+def test_custom_endpoint_is_detected_from_any_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """A variable for all services or for one, or the configuration file."""
     plain, by_variable, by_file = Clients(), Clients(), Clients()
     plain.client("sts", "us-east-1")
     monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -127,7 +127,7 @@ def test_a_client_knows_its_address_however_it_was_set(monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A sandbox with the notes' accounts."""
+    """A sandbox with the example accounts."""
     with staged(NOTES, tmp_path_factory.mktemp("marks")) as found:
         yield found
 
@@ -136,8 +136,8 @@ def run(stage: Stage, *arguments: str, **changes: str) -> Ended:
     return runner(*arguments, cwd=stage.folder, environ={**stage.environ, **changes})
 
 
-def test_an_address_of_one_service_cannot_make_a_rehearsal_a_live_run(stage: Stage) -> None:
-    """Where the sandbox is named for the services and not for all, its verdicts are kept apart all the same."""
+def test_service_specific_endpoint_is_a_rehearsal(stage: Stage) -> None:
+    """Verdicts are stored separately too if the sandbox is set for each service instead of for all."""
     url = stage.environ["AWS_ENDPOINT_URL"]
     only = {f"AWS_ENDPOINT_URL_{name}": url for name in ("STS", "IAM", "EC2", "S3")}
     done = run(
@@ -160,8 +160,8 @@ def test_an_address_of_one_service_cannot_make_a_rehearsal_a_live_run(stage: Sta
     assert (stage.folder / "output" / "status.sandbox.json").exists()
 
 
-def test_commands_mark_what_the_sandbox_said(stage: Stage) -> None:
-    """Roll call, query, status and history."""
+def test_commands_mark_sandbox_results(stage: Stage) -> None:
+    """Verify, query, status and history."""
     verified = run(stage, "verify", "--limit", "account2", "--actions", "none", "--no-drift")
     asked = run(stage, "query", "s3", "list_buckets", "--limit", "account2", "--format", "json")
     listed = run(stage, "history", "--format", "json")

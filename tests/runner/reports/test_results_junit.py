@@ -1,4 +1,4 @@
-"""The roll call as JUnit: what build servers count and show."""
+"""Verify results as JUnit XML for CI servers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from verdict_worlds import INFO, MESSAGE, REFUSAL, mixed
 
 
 def parsed(verdicts: list[Verdict]) -> Xml.Element:
-    return Xml.fromstring(run_junit(INFO, verdicts))  # noqa: S314 - our own text
+    return Xml.fromstring(run_junit(INFO, verdicts))  # noqa: S314 - trusted XML
 
 
-def test_a_suite_is_an_account_and_a_case_a_rung() -> None:
-    """Every account and every check is there, under the names that people know."""
+def test_suite_is_an_account_and_case_is_a_check() -> None:
+    """Every account and every check is included, under its display name."""
     root = parsed(mixed())
     first = root[0].findall("testcase")
 
@@ -30,8 +30,8 @@ def test_a_suite_is_an_account_and_a_case_a_rung() -> None:
     )  # fmt: skip
 
 
-def test_marks_become_failures_errors_and_skipped() -> None:
-    """What could not be found out is an error, never a pass; the sums stand at the root."""
+def test_marks_map_to_failure_error_and_skipped() -> None:
+    """An inconclusive check is an error, never a pass; the totals are at the root."""
     root = parsed(mixed())
     sums = {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")}
     errors = [(error.get("type"), error.get("message")) for error in root.iter("error")]
@@ -41,8 +41,8 @@ def test_marks_become_failures_errors_and_skipped() -> None:
     assert ("inconclusive", "Throttling: Rate exceeded") == errors[0]
 
 
-def test_a_failure_says_what_aws_said_and_the_suite_what_to_do() -> None:
-    """The code and message are the failure's; the diagnosis and the letter are the suite's output."""
+def test_failure_has_aws_message_and_suite_has_diagnosis() -> None:
+    """Code and message are in the failure; the diagnosis and the customer message are the suite's output."""
     root = parsed(mixed())
     failure = root[2].find(".//failure")
 
@@ -53,8 +53,8 @@ def test_a_failure_says_what_aws_said_and_the_suite_what_to_do() -> None:
 
 
 @given(st.text(), st.text())
-def test_any_text_makes_readable_xml(name: str, text: str) -> None:
-    """Control characters, lone surrogates, angle brackets: the file parses, and holds as many cases as before."""
+def test_any_string_gives_valid_xml(name: str, text: str) -> None:
+    """Control characters, lone surrogates, angle brackets: the file parses, with the same number of cases."""
     check = Check(Step.ASSUME, Mark.FAILED, text, text, text)
     root = parsed([Verdict(name, "customer", text, text, (check,), (Diagnosis(text, text, text),))])
 

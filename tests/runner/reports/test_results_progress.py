@@ -1,4 +1,4 @@
-"""The live display: a line an account where no one watches, a bar where someone does, and one truth from many threads."""
+"""Progress output: one line per account without a terminal, a bar on a terminal, and thread safety."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict
 
 
 def run(verdicts: list[Verdict], *, terminal: bool, width: int = 160, **options: bool) -> str:
-    """What a run of these verdicts writes."""
+    """The output of a run with these verdicts."""
     file = io.StringIO()
     console = show_on(file, width=width) if terminal else pipe(file)
     with VerifyProgress(console, **options, clock=lambda: INFO.seconds) as progress:
@@ -25,8 +25,8 @@ def run(verdicts: list[Verdict], *, terminal: bool, width: int = 160, **options:
     return file.getvalue()
 
 
-def test_without_a_terminal_every_finished_account_is_one_plain_line() -> None:
-    """A build's log gets number, sign, name, mark and the reason, and nothing that only a terminal understands."""
+def test_without_terminal_each_account_is_one_plain_line() -> None:
+    """A CI log gets number, symbol, name, mark and reason, without control sequences."""
     text = run(mixed(), terminal=False)
 
     assert "\x1b" not in text
@@ -36,8 +36,8 @@ def test_without_a_terminal_every_finished_account_is_one_plain_line() -> None:
     assert 7 == len(text.splitlines())
 
 
-def test_a_terminal_has_a_bar_and_no_lines_unless_asked_for() -> None:
-    """The bar says how far the run is; --verbose adds the lines above it."""
+def test_terminal_shows_bar_and_lines_only_if_verbose() -> None:
+    """--verbose adds the lines above the bar."""
     quiet_lines, lines = run(mixed(), terminal=True), run(mixed(), terminal=True, verbose=True)
 
     assert "7/7" in quiet_lines
@@ -46,8 +46,8 @@ def test_a_terminal_has_a_bar_and_no_lines_unless_asked_for() -> None:
     assert "account3: failed" in lines
 
 
-def test_a_narrow_terminal_still_shows_bar_and_counts() -> None:
-    """Long names are cut at the edge; bar, number, time and counts stay whole."""
+def test_narrow_terminal_shows_bar_and_counts() -> None:
+    """Long names are truncated; bar, number, time and counts are complete."""
     file = io.StringIO()
     console = show_on(file, width=60)
     with VerifyProgress(console) as progress:
@@ -60,8 +60,8 @@ def test_a_narrow_terminal_still_shows_bar_and_counts() -> None:
     assert 60 >= max(map(len, lines))
 
 
-def test_a_terminal_that_cannot_move_its_cursor_gets_lines() -> None:
-    """TERM=dumb, as in editors: a bar would be silence there."""
+def test_dumb_terminal_gets_lines() -> None:
+    """TERM=dumb, as in editors, cannot show a bar."""
     file = io.StringIO()
     with VerifyProgress(show_on(file, kind="dumb")) as progress:
         progress.started(1)
@@ -71,12 +71,12 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines() -> None:
 
 
 def test_quiet_writes_nothing() -> None:
-    """--quiet means it, with and without a terminal."""
+    """With and without a terminal."""
     assert ("", "") == (run(mixed(), terminal=True, quiet=True), run(mixed(), terminal=False, quiet=True, verbose=True))
 
 
-def test_threads_may_report_at_the_same_time() -> None:
-    """No account is lost or counted twice, and lines never run into one another."""
+def test_concurrent_reports_are_counted_once() -> None:
+    """Lines are not interleaved."""
     file = io.StringIO()
     with VerifyProgress(pipe(file)) as progress, ThreadPoolExecutor(8) as pool:
         progress.started(200)
@@ -87,18 +87,18 @@ def test_threads_may_report_at_the_same_time() -> None:
     assert {f"customer-{number}" for number in range(200)} == {line.split()[-4].rstrip(":") for line in lines}
 
 
-def test_a_rate_is_given_once_it_means_something() -> None:
-    """Not in the first second, nor before anything is done."""
+def test_rate_is_shown_after_the_first_second() -> None:
+    """And only once an account is finished."""
     assert ("", "", "12.5/s") == (rate_text(3, 0.5), rate_text(0, 9.0), rate_text(25, 2.0))
 
 
-def test_counts_leave_out_what_did_not_occur() -> None:
-    """A good run shows one number."""
+def test_counts_omit_zeros() -> None:
+    """A run without findings has one number."""
     assert "ok 3" == counts_text(tally([verdict()] * 3)).plain
 
 
-def test_a_line_stays_one_line_without_control_characters() -> None:
-    """A reply with line breaks or escape sequences cannot forge further lines of the log."""
+def test_line_breaks_and_control_characters_are_replaced() -> None:
+    """A reply cannot forge further lines of the log."""
     found = refused("name\n[2/2] ✓ forged: ok")
     line = finished_line(found, tally([found]))
 

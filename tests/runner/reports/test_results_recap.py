@@ -1,4 +1,4 @@
-"""The recap says what Ansible users expect, explains what is wrong, and stays short for many accounts."""
+"""The recap resembles Ansible's, explains failures, and is short for many accounts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict, without
 
 
 def recap(verdicts: Iterable[Verdict], *, width: int = 100, terminal: bool = False, colour: bool = False) -> str:
-    """The recap as a file or, on a `terminal`, as a person gets it, with or without `colour`."""
+    """The recap in a file or on a `terminal`, with or without `colour`."""
     file = io.StringIO()
     console = show_on(file, width=width, colour=colour) if terminal else pipe(file)
     print_summary(console, INFO, verdicts)
@@ -29,8 +29,8 @@ def lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if re.search(r" : ok=\d", line)]
 
 
-def test_every_account_has_its_line_of_counts() -> None:
-    """The names and the order of the counts are those of the documentation; the input's order stays."""
+def test_every_account_has_a_line_of_counts() -> None:
+    """Names and order of the counts are as documented; accounts are in input order."""
     found = lines(recap(mixed()))
 
     assert "account1                      : ok=5 refused=3 failed=0 inconclusive=0 unreachable=0 skipped=1" == found[0]
@@ -38,8 +38,7 @@ def test_every_account_has_its_line_of_counts() -> None:
     assert [item.name for item in mixed()] == [line.split()[0] for line in found]
 
 
-def test_counts_stand_below_one_another() -> None:
-    """Counts of different lengths do not push the later columns."""
+def test_counts_are_aligned() -> None:
     longer = verdict("b")
     wide = Verdict("b", "customer", "2", "arn", longer.checks * 4)
     found = lines(recap([verdict("a"), wide]))
@@ -49,8 +48,8 @@ def test_counts_stand_below_one_another() -> None:
     assert "ok=20" in found[1]
 
 
-def test_a_newest_module_that_no_call_shows_is_said_with_the_command_that_leads_on() -> None:
-    """The account is ok, and its line alone would hide it."""
+def test_undetectable_newest_module_is_reported_with_next_command() -> None:
+    """The account is ok, so its line would not show it."""
     found = verdict("acme")
     unseen = Check(Step.MODULE, Mark.SKIPPED, "cannot be seen", evidence={"unseen": ["tags"]})
     text = recap([replace(found, checks=(*found.checks, unseen)), verdict("globex")])
@@ -60,8 +59,8 @@ def test_a_newest_module_that_no_call_shows_is_said_with_the_command_that_leads_
     assert "globex" not in line
 
 
-def test_a_failure_is_explained_below_its_line() -> None:
-    """The check, AWS's own words, the likely cause with its id, and the text for the customer, between two marks."""
+def test_failure_is_explained_below_its_line() -> None:
+    """The check, AWS's message, the likely cause with its ID, and the customer message between two marks."""
     text = recap([refused()])
 
     assert "✗ assume  The role could not be assumed. (2 attempts)" in text
@@ -74,13 +73,13 @@ def test_a_failure_is_explained_below_its_line() -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_the_text_for_the_customer_can_be_copied_as_it_is(terminal: bool) -> None:
-    """It stands at the left edge and no line of it is broken, however narrow the terminal is."""
+def test_customer_message_can_be_copied(terminal: bool) -> None:
+    """It has no indent and no added line breaks, on a terminal of any width."""
     assert f"\n{customer_message(without_external_id())}" in recap([without_external_id()], width=60, terminal=terminal)
 
 
 def test_long_explanations_are_wrapped_with_their_indent() -> None:
-    """On a terminal no line of an explanation, the letter aside, is longer than the terminal is wide."""
+    """On a terminal, except for the customer message."""
     text = recap([refused()], width=60, terminal=True)
     explained = [line for line in text.splitlines() if line.startswith("    ")]
 
@@ -88,8 +87,8 @@ def test_long_explanations_are_wrapped_with_their_indent() -> None:
     assert 60 >= max(map(len, explained))
 
 
-def test_of_many_accounts_only_those_that_are_not_ok_are_shown() -> None:
-    """With more than fifty the good ones become one number; fifty are still all shown."""
+def test_more_than_fifty_accounts_omit_ok_ones() -> None:
+    """They are only counted; fifty are all shown."""
     text = recap(many(1000, 2))
 
     assert ["customer-998", "customer-999"] == [line.split()[0] for line in lines(text)]
@@ -98,16 +97,16 @@ def test_of_many_accounts_only_those_that_are_not_ok_are_shown() -> None:
     assert [] == lines(recap(many(51)))
 
 
-def test_the_explanations_of_many_failures_end_somewhere() -> None:
-    """Beyond fifty every failing account still has its line, and the report names where the rest is."""
+def test_explanations_are_limited_to_fifty() -> None:
+    """Further failed accounts have their line, and the recap refers to the report with the rest."""
     text = recap(many(60, 60))
 
     assert (60, EXPLAINED) == (len(lines(text)), text.count("likely cause:"))
     assert "10 more accounts are not explained here; use --format html or json" in text
 
 
-def test_the_last_line_sums_up() -> None:
-    """How many answer, what became of the others, how long it took, and the run's id for later."""
+def test_last_line_is_a_summary() -> None:
+    """Counts by result, duration, and run ID."""
     assert (
         "2 of 6 accounts passed: 2 failed, 1 unreachable, 1 inconclusive, 1 skipped (12.3 s, run 0a1b2c3d)"
         == recap(mixed()).splitlines()[-1]
@@ -115,8 +114,8 @@ def test_the_last_line_sums_up() -> None:
     assert "All 3 accounts passed (12.3 s, run 0a1b2c3d)" == recap(many(3)).splitlines()[-1]
 
 
-def test_colours_say_what_the_words_say() -> None:
-    """A failed account's name is red, a good one's green, and what did not occur is dim."""
+def test_colors_match_results() -> None:
+    """The name of a failed account is red, of an ok one green, and zeros are dim."""
     text = recap([verdict("good"), without_external_id("bad")], terminal=True, colour=True)
 
     assert "\x1b[32mgood" in text
@@ -124,8 +123,8 @@ def test_colours_say_what_the_words_say() -> None:
     assert "\x1b[2mfailed=0" in text
 
 
-def test_a_hostile_text_cannot_steer_the_terminal() -> None:
-    """Escape sequences of a manifest or a reply are shown as replaced characters, and markup as text."""
+def test_escape_sequences_and_markup_are_neutralized() -> None:
+    """Escape sequences of a manifest or a reply are replaced, and markup is literal."""
     letter = Diagnosis("cause", "\x1b]0;owned\x07 \u202eright", "\x1b[31m[bold]letter[/bold]")
     hostile = replace(without_external_id("\x1b[2Jname\n[red]"), diagnoses=(letter,))
     text = recap([hostile], terminal=True)

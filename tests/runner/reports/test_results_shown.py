@@ -1,4 +1,4 @@
-"""No report shows a secret, and none hides what people need."""
+"""No report contains a secret, and identifiers are not redacted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECRETS = (KEY_ID, FORTY_CHARACTERS, TOKEN, WORD)
 
 
 def leaking() -> Verdict:
-    """Secrets in every text that a verdict has."""
+    """A verdict with secrets in every string."""
     text = f"the key {KEY_ID} with {FORTY_CHARACTERS} and {TOKEN}, SecretAccessKey: {WORD}"
     evidence = {"SecretAccessKey": WORD, "tried": [{"a": text}], text: 1}
     check = Check(Step.ASSUME, Mark.FAILED, text, f"Code {KEY_ID}", text, evidence)
@@ -58,8 +58,8 @@ FACES: dict[str, Callable[[Verdict], str]] = {
 
 
 @pytest.mark.parametrize("face", FACES)
-def test_no_secret_stands_in_any_report(face: str) -> None:
-    """Key ids, secret keys, tokens and what follows their names are gone, whatever text they were in."""
+def test_reports_contain_no_secret(face: str) -> None:
+    """Key IDs, secret keys, tokens and values after their names are redacted in every string."""
     text = FACES[face](leaking())
 
     assert [] == [secret for secret in SECRETS if secret in text]
@@ -67,8 +67,8 @@ def test_no_secret_stands_in_any_report(face: str) -> None:
 
 
 @given(st.text(alphabet="abcdefgh/ABCDEFGH123456", min_size=1, max_size=60))
-def test_the_roles_own_arn_stays(path: str) -> None:
-    """A long path and name can look like a secret key; the ARN that the customer must know is never hidden."""
+def test_role_arn_is_not_redacted(path: str) -> None:
+    """A long path and name can resemble a secret key."""
     arn = f"arn:aws:iam::222222222222:role/{path}"
     check = Check(Step.ASSUME, Mark.FAILED, f"{arn} cannot be assumed.", "AccessDenied", f"not authorized on {arn}")
     letter = Diagnosis("cause", f"look at {arn}", f"Please apply {arn}")
@@ -78,22 +78,20 @@ def test_the_roles_own_arn_stays(path: str) -> None:
     assert f"Please apply {arn}" == found.diagnoses[0].customer
 
 
-def test_a_switch_role_says_that_it_is_one() -> None:
-    """A customer and a switch role may share a name; on one line both are told apart."""
+def test_switch_role_is_labeled() -> None:
+    """A customer may have the same name."""
     assert "two lines" == verdict("two\nlines").label
     assert "reena (switch role)" == verdict("reena", kind="switch-role").label
 
 
-def test_the_lines_of_json_read_back_as_the_verdicts() -> None:
-    """A journal or a program gets every verdict whole from its line."""
+def test_json_lines_round_trip() -> None:
     lines = [json_line(found) for found in mixed()]
 
     assert [found.redacted() for found in mixed()] == [Verdict.from_json(json.loads(line)) for line in lines]
     assert [1] * len(lines) == [line.count("\n") for line in lines]
 
 
-def test_the_object_of_a_run_counts_accounts_by_mark() -> None:
-    """Whoever reads the JSON need not count."""
+def test_run_object_counts_accounts_by_mark() -> None:
     body = json.loads(run_json(INFO, mixed()))
 
     assert {"ok": 2, "refused": 0, "skipped": 1, "inconclusive": 1, "unreachable": 1, "failed": 2} == body["accounts"]
@@ -113,10 +111,10 @@ def test_the_object_of_a_run_counts_accounts_by_mark() -> None:
         ([mixed()[5], verdict()], 0, True, "1 of 1 account passed", "1 skipped"),
     ],
 )
-def test_the_headline_claims_nothing_that_was_not_found(
+def test_headline_does_not_overstate_the_result(
     verdicts: list[Verdict], targets: int, good: bool, headline: str, rest: str
 ) -> None:
-    """Nothing asked is not good, nor is a run that was cut off; skipped accounts are no failures."""
+    """An empty or interrupted run is not ok; skipped accounts are not failures."""
     counted = tally(verdicts, targets)
 
     assert (good, headline, rest) == (counted.passed, counted.headline(), counted.rest())

@@ -1,4 +1,4 @@
-"""Below a roll call stands who is amid a rotation, and whom it waits for."""
+"""The recap of a verify run lists the customers in a rotation, and who has to act next."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from verdict_worlds import INFO, verdict
 
 
 def amid(name: str, state: RotationState) -> Verdict:
-    """A customer amid a rotation."""
+    """A customer in a rotation."""
     found = verdict(name)
     return replace(found, checks=(replace(found.checks[0], evidence={ROTATION: state.value}), *found.checks[1:]))
 
 
 def recap(*verdicts: Verdict) -> str:
-    """The recap through a pipe."""
+    """The recap in a pipe."""
     file = io.StringIO()
     print_summary(pipe(file), INFO, verdicts)
     return file.getvalue()
@@ -30,8 +30,8 @@ def rotation_lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("rotation:")]
 
 
-def test_the_recap_says_who_has_yet_to_apply_and_whose_rotation_can_end() -> None:
-    """One line for those that wait for the customer, one with the command for those that wait for the vendor."""
+def test_recap_lists_pending_and_finishable_rotations() -> None:
+    """One line for rotations waiting for the customer, one with the command for those waiting for the vendor."""
     text = recap(
         verdict("plain"),
         amid("acme", RotationState.WAITING),
@@ -45,8 +45,8 @@ def test_the_recap_says_who_has_yet_to_apply_and_whose_rotation_can_end() -> Non
     ] == rotation_lines(text)
 
 
-def test_the_command_that_ends_a_rotation_has_the_options_of_this_run() -> None:
-    """With another manifest or folder the plain command would act on the wrong one."""
+def test_finish_command_has_options_of_the_run() -> None:
+    """Without them it would use the default manifest or folder."""
     file = io.StringIO()
     place = StatusPlace(Path("eu.yaml"), Path("there"))
     print_summary(pipe(file), INFO, [amid("beta", RotationState.BOTH)], place.command)
@@ -56,13 +56,12 @@ def test_the_command_that_ends_a_rotation_has_the_options_of_this_run() -> None:
     )
 
 
-def test_a_rotation_of_a_fleet_is_summed_up() -> None:
-    """Of many customers the first few are named, and the rest counted."""
+def test_long_list_of_rotations_is_truncated() -> None:
+    """The first few customers are listed, the rest is counted."""
     text = recap(*(amid(f"c{number}", RotationState.WAITING) for number in range(60)))
 
     assert "c0, c1, c2, c3, c4 and 55 more accepted only the previous external ID" in rotation_lines(text)[0]
 
 
-def test_without_a_rotation_nothing_is_said_of_one() -> None:
-    """An ordinary roll call has no such line."""
+def test_recap_without_rotation_has_no_rotation_line() -> None:
     assert [] == rotation_lines(recap(verdict("plain")))

@@ -1,4 +1,4 @@
-"""Rows as JSON, JSON lines, CSV and tables: the same rows in each, written as accounts answer."""
+"""Rows as JSON, JSON Lines, CSV and tables: the same rows in each, written as accounts finish."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def written(writer: RowWriter, *answers: QueryResult) -> None:
 
 
 @given(st.lists(st.lists(VALUES, max_size=3), max_size=3))
-def test_json_and_json_lines_hold_the_same_rows(accounts: list[list[dict[str, Any]]]) -> None:
-    """Whatever the values, both read back as the records."""
+def test_json_and_json_lines_have_the_same_rows(accounts: list[list[dict[str, Any]]]) -> None:
+    """For any values, both round-trip."""
     answers = [answer(f"a{number}", *rows) for number, rows in enumerate(accounts)]
     one, lines = io.StringIO(), io.StringIO()
     written(JsonRows(one.write, {"query": "x"}), *answers)
@@ -62,8 +62,7 @@ def test_json_and_json_lines_hold_the_same_rows(accounts: list[list[dict[str, An
     assert records == [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
-def test_json_says_what_did_not_answer() -> None:
-    """Errors stand next to the rows, with counts by reason."""
+def test_json_has_errors_with_counts_by_reason() -> None:
     text = io.StringIO()
     written(JsonRows(text.write, {"query": "x"}), answer("a", {"id": 1}), DENIED, NOBODY)
     body = json.loads(text.getvalue())
@@ -74,16 +73,16 @@ def test_json_says_what_did_not_answer() -> None:
     assert (3, 1, {"ok": 1, "denied": 1, "unreachable": 1}) == (body["accounts"], body["row_count"], body["places"])
 
 
-def test_a_column_called_as_a_place_is_kept_apart() -> None:
-    """A value called region does not take the place of the Region asked."""
+def test_column_named_like_a_location_key_is_kept() -> None:
+    """A value named region does not replace the queried Region."""
     (row,) = answer("a", {"region": "mine"}).rows()
 
     assert ("eu-west-1", "mine") == (record_of(row)["region"], record_of(row)["value_region"])
 
 
 @given(st.lists(st.lists(VALUES, max_size=3), min_size=1, max_size=3))
-def test_csv_loses_nothing(accounts: list[list[dict[str, Any]]]) -> None:
-    """Columns of the first account with rows, the rest as JSON in the last column: no value of a later row is lost."""
+def test_csv_keeps_columns_of_later_rows(accounts: list[list[dict[str, Any]]]) -> None:
+    """The columns are those of the first account with rows; others are JSON in the last column."""
     text = io.StringIO(newline="")
     answers = [answer(f"a{number}", *rows) for number, rows in enumerate(accounts)]
     written(CsvRowWriter(text.write), *answers)
@@ -98,8 +97,8 @@ def test_csv_loses_nothing(accounts: list[list[dict[str, Any]]]) -> None:
         assert all(record[key] == value for key, value in more.items())
 
 
-def test_csv_runs_nothing_in_a_spreadsheet() -> None:
-    """Texts that would be formulas get a quote before them; numbers stay numbers."""
+def test_csv_escapes_formulas() -> None:
+    """Strings that are formulas get an apostrophe; numbers stay numbers."""
     text = io.StringIO(newline="")
     written(CsvRowWriter(text.write, ("a", "b", "c")), answer("x", {"a": "=1+1", "b": "-5", "c": "@SUM(A1)"}))
 
@@ -124,7 +123,7 @@ BEFORE = ["", " ", "   ", "\t", "\r", "\n", "\r\n", "\ufeff", "\u200b", "\u00a0"
 
 
 def csv_of(value: str, *, on_terminal: bool = False) -> tuple[list[str], list[str]]:
-    """The header and the only row of a value under itself as column."""
+    """The header and the only row for a value in a column named like it."""
     text = io.StringIO(newline="")
     written(CsvRowWriter(text.write, on_terminal=on_terminal), answer("x", {value: value}))
     header, row = csv.reader(io.StringIO(text.getvalue(), newline=""))
@@ -133,8 +132,8 @@ def csv_of(value: str, *, on_terminal: bool = False) -> tuple[list[str], list[st
 
 @pytest.mark.parametrize("on_terminal", [False, True])
 @pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
-def test_a_formula_is_text_in_header_and_value(formula: str, *, on_terminal: bool) -> None:
-    """Whatever precedes it, and in whichever width it is written; the formula stays legible behind an apostrophe."""
+def test_formula_is_escaped_in_header_and_value(formula: str, *, on_terminal: bool) -> None:
+    """With any prefix or character width; the formula stays readable behind an apostrophe."""
     for before in BEFORE:
         header, row = csv_of(before + formula, on_terminal=on_terminal)
 
@@ -142,14 +141,13 @@ def test_a_formula_is_text_in_header_and_value(formula: str, *, on_terminal: boo
 
 
 @pytest.mark.parametrize("number", ["-5", "+5", "-0.5", "-1e-3", "5", "-.5"])
-def test_a_number_as_text_stays_one(number: str) -> None:
-    """AWS gives many numbers as strings."""
+def test_numeric_string_is_not_escaped(number: str) -> None:
+    """AWS returns many numbers as strings."""
     assert number == csv_of(number)[1][4]
 
 
 @pytest.mark.parametrize(("value", "cell"), [(-5, "-5"), (-0.5, "-0.5"), (True, "true"), (None, "")])
-def test_what_is_no_string_stays_as_it_is(value: object, cell: str) -> None:
-    """Guards are for strings only."""
+def test_non_string_values_are_not_escaped(value: object, cell: str) -> None:
     text = io.StringIO(newline="")
     written(CsvRowWriter(text.write, ("a",)), answer("x", {"a": value}))
 
@@ -157,16 +155,16 @@ def test_what_is_no_string_stays_as_it_is(value: object, cell: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["a\nb", 'a"\n"b', "a,b\nc"])
-def test_line_breaks_stay_in_a_file_and_go_on_a_terminal(value: str) -> None:
-    """In a file they are quoted data; on a terminal they would fake rows."""
+def test_line_breaks_are_kept_in_files_and_replaced_on_terminal(value: str) -> None:
+    """In a file they are quoted; on a terminal they could forge rows."""
     assert value == csv_of(value)[1][4]
     assert value.replace("\n", " ") == csv_of(value, on_terminal=True)[1][4]
 
 
 @pytest.mark.parametrize("on_terminal", [False, True])
 @given(value=st.text(st.characters(), max_size=30) | st.lists(st.sampled_from(HOSTILE), max_size=3).map("".join))
-def test_csv_is_harmless_whatever_it_holds(value: str, *, on_terminal: bool) -> None:
-    """No control or invisible character, no command of a build server, no formula, one record a row."""
+def test_any_value_gives_safe_csv(value: str, *, on_terminal: bool) -> None:
+    """No control or invisible character, no CI workflow command, no formula, one record per row."""
     text = io.StringIO(newline="")
     written(CsvRowWriter(text.write, on_terminal=on_terminal), answer(value, {value: value}))
     rows = list(csv.reader(io.StringIO(text.getvalue(), newline="")))
@@ -178,8 +176,7 @@ def test_csv_is_harmless_whatever_it_holds(value: str, *, on_terminal: bool) -> 
     ]
 
 
-def test_csv_without_rows_has_its_header() -> None:
-    """A reader finds the columns also where no one had anything."""
+def test_csv_without_rows_has_header() -> None:
     text = io.StringIO(newline="")
     written(CsvRowWriter(text.write, ("id",)), answer("a"))
 
@@ -193,8 +190,8 @@ def table(*answers: QueryResult, width: int | None = None, columns: tuple[str, .
     return text.getvalue()
 
 
-def test_a_table_is_printed_in_parts_under_one_header() -> None:
-    """Rows after the first ones keep columns and widths; a column that came too late is named below."""
+def test_table_is_printed_in_chunks_under_one_header() -> None:
+    """Later rows keep columns and widths; a new column is mentioned below the table."""
     text = table(answer("a", {"id": "i-1"}, {"id": "i-2"}), answer("b", {"id": "i-3", "late": 1}))
     lines = [line.split() for line in text.splitlines() if line.strip(" ─━-")]
 
@@ -203,8 +200,7 @@ def test_a_table_is_printed_in_parts_under_one_header() -> None:
     assert "later rows also have: late" in text
 
 
-def test_wide_cells_are_folded_on_a_terminal_and_whole_in_a_pipe() -> None:
-    """No line is wider than the terminal; a pipe gets the value in one piece."""
+def test_wide_cells_wrap_on_terminal_and_not_in_pipe() -> None:
     wide = answer("a", {"id": "x" * 300})
 
     assert max(len(line.rstrip()) for line in table(wide, width=60).splitlines()) <= 60
@@ -220,8 +216,8 @@ WORDS = ["", "a", *LONG, "日本語テキスト", "👍 ok", " lead", "end  ", "
     st.lists(st.lists(st.sampled_from(WORDS), min_size=2, max_size=2), min_size=1, max_size=5),
     st.sampled_from([60, 120]),
 )
-def test_a_table_is_laid_out_as_rich_would(found: list[list[str]], width: int) -> None:
-    """Cells are folded at words and padded by what they take on a terminal, wide characters and marks included."""
+def test_table_layout_equals_rich(found: list[list[str]], width: int) -> None:
+    """Cells wrap at words and are padded by display width, including wide and combining characters."""
     text, expected = io.StringIO(), io.StringIO()
     ours, theirs = (
         Console(file=each, force_terminal=True, width=width, color_system=None, highlight=False) for each in (text, expected)
@@ -239,16 +235,16 @@ def test_a_table_is_laid_out_as_rich_would(found: list[list[str]], width: int) -
     assert max(map(cell_len, text.getvalue().splitlines())) <= width
 
 
-def test_a_table_steers_no_terminal() -> None:
-    """Escape sequences and newlines in a customer's tag are spaces."""
+def test_table_replaces_control_characters() -> None:
+    """Escape sequences and newlines in a customer's tag become spaces."""
     text = table(answer("a", {"id": "\x1b[31mred\nline\u202e"}))
 
     assert not set("\x1b\u202e") & set(text)
     assert "[31mred line" in text
 
 
-def test_troubles_are_grouped_with_a_few_names() -> None:
-    """A thousand accounts with one reason are one line, and memory does not grow with them."""
+def test_errors_are_grouped_by_reason() -> None:
+    """A thousand accounts with one reason are one line with a few names, in constant memory."""
     troubles = MissingResults()
     for number in range(1000):
         place = RegionResult("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you")
@@ -259,8 +255,7 @@ def test_troubles_are_grouped_with_a_few_names() -> None:
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_rows_are_written_before_the_next_account_answers(kind: str) -> None:
-    """What one account said is out before the next is taken."""
+def test_rows_are_written_before_the_next_account(kind: str) -> None:
     out: list[str] = []
     writer: RowWriter = JsonLines(out.append) if kind == "jsonl" else CsvRowWriter(out.append)
 

@@ -1,4 +1,4 @@
-"""Provisioning of Access: everything is created, a second run changes nothing, errors are values."""
+"""Provisioning of Access: everything is created, a second run changes nothing, errors are results."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def trusting(*arns: str) -> PolicyDocument:
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    """An empty sandbox: it refuses a trust that names a missing principal, so the order matters."""
+    """An empty sandbox: it refuses a trust policy with a missing principal, so the order matters."""
     with Sandbox() as sandbox:
         yield sandbox.url
 
 
 @pytest.fixture
 def operator(endpoint: str) -> AdminClient:
-    """Its operator."""
+    """The operator of the sandbox."""
     return AdminClient(endpoint)
 
 
@@ -61,16 +61,16 @@ def everything() -> Access:
     )
 
 
-def test_everything_that_access_can_hold_stands_after_provisioning(operator: AdminClient, endpoint: str) -> None:
-    """Read back from IAM, the account is what was wanted."""
+def test_every_kind_of_resource_is_provisioned(operator: AdminClient, endpoint: str) -> None:
+    """Read back from IAM, the account equals the intended access."""
     done = provision({ACCOUNT: everything()}, operator=operator)
 
     assert () == done.failed
     assert everything().canonical() == read_access(endpoint, ACCOUNT).canonical()
 
 
-def test_a_second_run_changes_nothing(operator: AdminClient) -> None:
-    """Existing resources cause no changing call, for the example manifest and for an account with every kind."""
+def test_second_run_changes_nothing(operator: AdminClient) -> None:
+    """No write call is made, for the example manifest and for an account with every kind of resource."""
     accesses = {**split_by_account(make_plan(notes_manifest()).access()), ACCOUNT: everything()}
 
     first = provision(accesses, operator=operator)
@@ -82,8 +82,8 @@ def test_a_second_run_changes_nothing(operator: AdminClient) -> None:
 
 
 @pytest.mark.parametrize("kind", ["roles", "policies", "groups", "users", "instance_profiles"])
-def test_changed_parts_come_to_what_is_wanted(operator: AdminClient, endpoint: str, kind: str) -> None:
-    """A part that differs is updated, and the rest is kept."""
+def test_changed_parts_are_updated(operator: AdminClient, endpoint: str, kind: str) -> None:
+    """Other parts are kept."""
     wanted = everything()
     before = dict(getattr(wanted, kind))
     for arn, part in before.items():
@@ -104,8 +104,8 @@ def test_changed_parts_come_to_what_is_wanted(operator: AdminClient, endpoint: s
     assert wanted.canonical() == read_access(endpoint, ACCOUNT).canonical()
 
 
-def test_existing_principals_are_made_bare_and_keep_their_trust(operator: AdminClient, endpoint: str) -> None:
-    """A role of before trusts EC2, so that instances can run under it; what a manifest attaches to it is attached."""
+def test_existing_principals_get_placeholder_and_keep_their_trust(operator: AdminClient, endpoint: str) -> None:
+    """A placeholder role trusts EC2, so that instances can use it; policies of the manifest are attached to it."""
     name = f"{ARN}:role/backend_role"
     wanted = Access.of(
         ManagedPolicy(f"{ARN}:policy/p", READ),
@@ -124,8 +124,8 @@ def test_existing_principals_are_made_bare_and_keep_their_trust(operator: AdminC
     assert frozenset({f"{ARN}:group/g"}) == found.users[f"{ARN}:user/u"].groups
 
 
-def test_principals_stand_before_the_trusts_that_name_them(operator: AdminClient) -> None:
-    """Accounts are filled in waves: a role is made after every role and foreign user that its trust names."""
+def test_principals_are_created_before_trusts_that_name_them(operator: AdminClient) -> None:
+    """Accounts are provisioned in waves: a role follows every role and user of another account in its trust policy."""
     roles = [f"arn:aws:iam::22000000000{number}:role/r" for number in range(3)]
     user = "arn:aws:iam::220000000003:user/u"
     chain = Access.of(
@@ -136,11 +136,11 @@ def test_principals_stand_before_the_trusts_that_name_them(operator: AdminClient
     done = provision(split_by_account(chain), operator=operator, workers=1, progress=finished.append)
 
     assert () == done.failed
-    # All accounts once, then the last of the chain first.
+    # All accounts at once, then the end of the chain first.
     assert ["220000000002", "220000000001", "220000000000"] == finished[4:]
 
 
-def test_what_one_account_refuses_is_a_value_and_the_others_go_on(operator: AdminClient, endpoint: str) -> None:
+def test_error_of_one_account_is_a_result(operator: AdminClient, endpoint: str) -> None:
     """A policy that IAM rejects is reported with its ARN; the rest of the account and the others are created."""
     bad = ManagedPolicy(f"{ARN}:policy/bad", PolicyDocument((Statement("Maybe", ("s3:GetObject",), ("*",)),)))
     other = Role("arn:aws:iam::210000000002:role/r", trusting(f"{ARN}:root"))
@@ -155,20 +155,20 @@ def test_what_one_account_refuses_is_a_value_and_the_others_go_on(operator: Admi
     assert [other.arn] == list(read_access(endpoint, "210000000002").roles)
 
 
-def test_a_server_that_is_gone_is_a_value_for_each_account() -> None:
-    """No connection is a problem of every account, not an exception."""
+def test_unreachable_server_is_an_error_per_account() -> None:
+    """A connection error is not raised as an exception."""
     done = provision({ACCOUNT: everything()}, operator=AdminClient("http://127.0.0.1:1"))
 
     assert [ACCOUNT] == [account.account_id for account in done.failed]
 
 
-def test_calls_outside_an_account_never_go_out(operator: AdminClient) -> None:
-    """Calls outside of an account are not signed."""
+def test_calls_outside_an_account_are_not_sent(operator: AdminClient) -> None:
+    """They are not signed."""
     with pytest.raises(OutsideAccountError):
         operator.client("iam").list_roles()
 
 
-def test_passwords_are_in_no_representation() -> None:
+def test_repr_contains_no_password() -> None:
     """The repr of a step has only operation and subject."""
     made = [*creation_steps(Access(), everything(), new_password=lambda: "Very-secret-1")]
 
@@ -176,8 +176,8 @@ def test_passwords_are_in_no_representation() -> None:
     assert "Very-secret-1" not in repr(made)
 
 
-def test_customers_are_parted_by_account() -> None:
-    """One Access of a whole manifest is the union of the accounts' own."""
+def test_access_is_split_by_account() -> None:
+    """The access of a manifest is the union of the access of its accounts."""
     parts = split_by_account(make_plan(manifest_of(3)).access())
 
     assert ["111111111111", "200000000000", "200000000001", "200000000002"] == sorted(parts)

@@ -1,4 +1,4 @@
-"""What a session may do after the assume: a table of decisions over requests that boto3 really sends."""
+"""Authorization of session calls: a table of decisions for requests sent by boto3."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ CASES = [
     Case("the instance type is wrong", RUN,
          (allow("ec2:*"), deny("ec2:RunInstances", StringNotEquals={"ec2:InstanceType": "t3.nano"})),
          "with an explicit deny"),
-    # Further permissions.
+    # Companion actions.
     Case("tags need a permission of their own", RUN_TAGGED, (allow("ec2:RunInstances"),),
          IDENTITY_SILENT.format("ec2:CreateTags")),
     Case("tags at creation alone", RUN_TAGGED,
@@ -202,7 +202,7 @@ CASES = [
     Case("a role is passed to another service", FUNCTION,
          (allow("lambda:*"), allow("iam:PassRole", StringEquals={"iam:PassedToService": "ec2.amazonaws.com"})),
          IDENTITY_SILENT.format("iam:PassRole")),
-    # What cannot be decided.
+    # Undecidable cases.
     Case("a tag of the resource is not known", START, (allow("ec2:*", StringEquals={"aws:ResourceTag/team": "red"}),),
          "the value of aws:resourcetag/team is not known", error=UNDECIDED),
     Case("a deny on a tag of the resource", START,
@@ -256,8 +256,8 @@ def access_for(case: Case) -> Access:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_the_table_of_decisions_holds(case: Case) -> None:
-    """Each row is decided as AWS decides it, and refused in AWS's words."""
+def test_decision_matches_the_table(case: Case) -> None:
+    """Each request is decided as by AWS, and refused with AWS's message."""
     verdict = decide(read(case.call, case.headers), session_of(case), access_for(case), NOW)
 
     assert (None if not case.expected else case.error) == verdict.error, verdict.message
@@ -268,8 +268,8 @@ PLAIN = [case for case in CASES if case.boundary is None and case.session is Non
 
 
 @pytest.mark.parametrize("case", PLAIN, ids=[case.name for case in PLAIN])
-def test_boundaries_and_session_policies_only_take_away(case: Case) -> None:
-    """A boundary or a session policy that allows all changes nothing; one that denies all leaves nothing allowed."""
+def test_boundary_and_session_policy_only_restrict(case: Case) -> None:
+    """With Allow on everything they change nothing; with Deny on everything nothing is allowed."""
     call, wide, closed = read(case.call, case.headers), (allow("*"),), (allow("*"), deny("*"))
 
     def error(row: Case) -> ErrorCategory | None:
@@ -284,8 +284,8 @@ def decide_for_user(access: Access, call: Call = INSTANCES, **info: Any) -> Auth
     return decide(read(call), session, access, NOW)
 
 
-def test_a_user_has_its_groups_permissions() -> None:
-    """What a group's policies allow, its members may; what they deny, its members may not."""
+def test_user_has_permissions_of_its_groups() -> None:
+    """Both Allow and Deny of a group's policies apply to its members."""
     user = User(USER, frozenset({GROUP}))
     may = Access.of(user, Group(GROUP, {"g": document(allow("ec2:*"))}))
     may_not = Access.of(
@@ -296,23 +296,22 @@ def test_a_user_has_its_groups_permissions() -> None:
     assert "explicit deny in an identity-based policy" in decide_for_user(may_not).message
 
 
-def test_a_user_that_reads_itself_is_the_resource() -> None:
-    """GetUser without a name is held against the caller's own ARN."""
+def test_get_user_without_name_uses_arn_of_caller() -> None:
     access = Access.of(User(USER, inline={"u": document(allow("iam:GetUser", f"{IAM}user/${{aws:username}}"))}))
 
     assert decide_for_user(access, GET_SELF).allowed
 
 
-def test_long_term_keys_carry_no_mfa_key() -> None:
-    """A Bool on MFA refuses long-term keys, a BoolIfExists lets them in."""
+def test_long_term_keys_have_no_mfa_condition_key() -> None:
+    """Bool on MFA refuses long-term keys, BoolIfExists allows them."""
     strict = Access.of(User(USER, inline={"u": document(allow("*", Bool={"aws:MultiFactorAuthPresent": "true"}))}))
     loose = Access.of(User(USER, inline={"u": document(allow("*", BoolIfExists={"aws:MultiFactorAuthPresent": "true"}))}))
 
     assert [False, True] == [decide_for_user(strict).allowed, decide_for_user(loose).allowed]
 
 
-def test_attached_aws_policies_are_enforced_by_their_text() -> None:
-    """A policy of AWS allows what its document says, and no decision is made while the document is not known."""
+def test_attached_aws_managed_policy_is_enforced() -> None:
+    """By its document; no decision is made if the document is not known."""
     arn = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"
     user = User(USER, attached=frozenset({arn}))
     known = Access.of(user, ManagedPolicy(arn, document(allow("ec2:Describe*"))))
@@ -322,8 +321,8 @@ def test_attached_aws_policies_are_enforced_by_their_text() -> None:
     assert ErrorCategory.DENIED == decide_for_user(known, START).error
 
 
-def test_an_instance_profile_passes_its_role() -> None:
-    """Starting an instance with a profile needs iam:PassRole on the role inside."""
+def test_instance_profile_requires_pass_role() -> None:
+    """RunInstances with a profile needs iam:PassRole on the role of the profile."""
     profile = InstanceProfile(f"{IAM}instance-profile/backend", ROLE)
     call: Call = ("ec2", "run_instances", {**RUN[2], "IamInstanceProfile": {"Name": "backend"}})
 
@@ -334,8 +333,8 @@ def test_an_instance_profile_passes_its_role() -> None:
     assert verdict(allow("ec2:*"), allow("iam:PassRole", ROLE)).allowed
 
 
-def test_the_operator_and_the_root_user_may_do_everything() -> None:
-    """Provisioning and an account's root need no policy, but what is not enforced is refused to them too."""
+def test_operator_and_root_user_are_allowed_everything() -> None:
+    """They need no policy, but calls that the sandbox cannot enforce are refused to them too."""
     operator = SessionInfo("AKIAOPERATOR", "s", None, ACCOUNT, USER, operator=True)
     root = SessionInfo("AKIAROOT", "s", None, ACCOUNT, f"{IAM}root")
     policy: Call = ("sqs", "create_queue", {"QueueName": "q", "Attributes": {"Policy": "{}"}})
@@ -344,16 +343,15 @@ def test_the_operator_and_the_root_user_may_do_everything() -> None:
     assert ErrorCategory.UNSUPPORTED == decide(read(policy), operator, Access(), NOW).error
 
 
-def test_the_session_of_a_role_that_is_gone_may_nothing() -> None:
-    """A deleted role's session has no policies left."""
+def test_session_of_deleted_role_is_denied() -> None:
     case = Case("gone", INSTANCES, (), "")
     verdict = decide(read(INSTANCES), session_of(case), Access(), NOW)
 
     assert ErrorCategory.DENIED == verdict.error
 
 
-def test_a_dry_run_says_whether_the_call_would_be_allowed() -> None:
-    """EC2's dry run answers 412 where the real call would run, and the usual refusal where not."""
+def test_dry_run_reports_whether_call_is_allowed() -> None:
+    """EC2 answers 412 if the call is allowed, and with the usual refusal if not."""
     session = SessionInfo("AKIAEXAMPLE", "s", None, ACCOUNT, USER, "AIDA1")
     call = read(("ec2", "describe_instances", {"DryRun": True}))
 
@@ -365,8 +363,7 @@ def test_a_dry_run_says_whether_the_call_would_be_allowed() -> None:
     assert [(412, True), (403, False)] == [answer(allow("ec2:*")), answer(allow("s3:*"))]
 
 
-def test_decisions_follow_the_access_of_the_moment() -> None:
-    """A policy that is taken away stops the very next call."""
+def test_removed_policy_applies_to_next_call() -> None:
     session = SessionInfo("AKIAEXAMPLE", "s", None, ACCOUNT, USER, "AIDA1")
     states = [Access.of(User(USER, inline={"u": document(allow("*"))})), Access.of(User(USER))]
     now = iter([states[0], states[0], states[1]])
@@ -381,8 +378,8 @@ def test_decisions_follow_the_access_of_the_moment() -> None:
     assert [None, None, 403] == [reply and reply.status for reply in replies]
 
 
-def test_texts_are_those_of_each_service() -> None:
-    """EC2 puts a sentence before, S3 quotes the resource, others write it plainly."""
+def test_refusal_message_has_format_of_each_service() -> None:
+    """EC2 prefixes a sentence, S3 quotes the resource, others use the plain form."""
     case = Case("none", INSTANCES, (), "")
     texts = [decide(read(call), session_of(case), access_for(case), NOW).message for call in (INSTANCES, GET, TABLE)]
 

@@ -1,4 +1,4 @@
-"""Enforcement after the assume over HTTP: what reaches the simulated services, and how each of them refuses."""
+"""Authorization of session calls over HTTP: what reaches the simulated services, and how each service refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEYS = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode"
 TABLE = {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], **KEYS}
 OBJECT = {"Bucket": "rehearsal", "Key": "a/b"}
 
-# Service, method, parameters, and how the service refuses: code and HTTP status. Each stands alone.
+# Service, method, parameters, and how the service refuses: code and HTTP status. The calls are independent.
 PROBES: list[tuple[str, str, dict[str, Any], tuple[str, int]]] = [
     ("ec2", "describe_instances", {}, ("UnauthorizedOperation", 403)),
     ("ec2", "create_vpc", {"CidrBlock": "10.0.0.0/16"}, ("UnauthorizedOperation", 403)),
@@ -65,7 +65,7 @@ def keys(rig: Rig) -> tuple[SandboxCredentials, SandboxCredentials]:
 def code_of(
     rig: Rig, credentials: SandboxCredentials, service: str, method: str, parameters: dict[str, Any]
 ) -> tuple[str, int]:
-    """Code and status of a call; `("", 200)` when it ran."""
+    """Error code and HTTP status of a call; `("", 200)` on success."""
     try:
         getattr(rig.client(service, credentials), method)(**parameters)
     except ClientError as error:
@@ -74,7 +74,7 @@ def code_of(
 
 
 @pytest.mark.parametrize(("service", "method", "parameters", "refusal"), PROBES, ids=[f"{p[0]}-{p[1]}" for p in PROBES])
-def test_a_session_may_do_what_its_role_may_and_no_more(
+def test_session_has_permissions_of_its_role(
     rig: Rig,
     keys: tuple[SandboxCredentials, SandboxCredentials],
     service: str,
@@ -82,15 +82,15 @@ def test_a_session_may_do_what_its_role_may_and_no_more(
     parameters: dict[str, Any],
     refusal: tuple[str, int],
 ) -> None:
-    """The same call is refused in the service's own form, and runs for the role that may."""
+    """The same call is refused in the format of the service, and succeeds for the role with permission."""
     everything, nothing = keys
 
     assert refusal == code_of(rig, nothing, service, method, parameters)
     assert ("", 200) == code_of(rig, everything, service, method, parameters)
 
 
-def test_a_session_policy_narrows_over_http(rig: Rig) -> None:
-    """What the role may and the session policy leaves out is refused; both together let in."""
+def test_session_policy_restricts_role(rig: Rig) -> None:
+    """A call needs permission from both the role and the session policy."""
     arn, user = rig.user(ACCOUNT, "narrow", "sts:AssumeRole")
     role = rig.role(ACCOUNT, "wide", trust(arn), main=["*"])
     session = rig.assume(user, role, Policy=json.dumps(allow("ec2:DescribeVpcs")))
@@ -99,8 +99,8 @@ def test_a_session_policy_narrows_over_http(rig: Rig) -> None:
     assert ("UnauthorizedOperation", 403) == code_of(rig, session, "ec2", "describe_instances", {})
 
 
-def test_a_change_of_policy_counts_at_once(rig: Rig) -> None:
-    """A session that is open loses what is taken from its role, and gains what is given."""
+def test_policy_change_applies_to_open_sessions(rig: Rig) -> None:
+    """Both added and removed permissions."""
     arn, user = rig.user(ACCOUNT, "changing", "sts:AssumeRole")
     role = rig.role(ACCOUNT, "changed", trust(arn), main=["ec2:*"])
     session = rig.assume(user, role)
@@ -111,8 +111,8 @@ def test_a_change_of_policy_counts_at_once(rig: Rig) -> None:
     assert ("UnauthorizedOperation", 403) == code_of(rig, session, "ec2", "describe_vpcs", {})
 
 
-def test_an_explicit_deny_by_region_holds_over_http(rig: Rig) -> None:
-    """Conditions that moto's own enforcement ignores are enforced here."""
+def test_explicit_deny_by_region_is_enforced(rig: Rig) -> None:
+    """Moto's own enforcement ignores conditions."""
     deny = {
         "Effect": "Deny",
         "Action": "*",
@@ -135,8 +135,8 @@ def test_an_explicit_deny_by_region_holds_over_http(rig: Rig) -> None:
     assert refused_in("us-east-1") == ""
 
 
-def test_a_dry_run_runs_nothing(rig: Rig, keys: tuple[SandboxCredentials, SandboxCredentials]) -> None:
-    """A dry run of an allowed call returns 412 and creates nothing."""
+def test_dry_run_creates_nothing(rig: Rig, keys: tuple[SandboxCredentials, SandboxCredentials]) -> None:
+    """A dry run of an allowed call returns 412."""
     vpcs = rig.client("ec2", keys[0]).describe_vpcs
     before = len(vpcs()["Vpcs"])
     answer = code_of(rig, keys[0], "ec2", "create_vpc", {"CidrBlock": "10.1.0.0/16", "DryRun": True})
@@ -145,15 +145,15 @@ def test_a_dry_run_runs_nothing(rig: Rig, keys: tuple[SandboxCredentials, Sandbo
     assert before == len(vpcs()["Vpcs"])
 
 
-def test_what_is_not_enforced_is_not_stored(rig: Rig, keys: tuple[SandboxCredentials, SandboxCredentials]) -> None:
-    """A bucket policy would say what the sandbox does not do, so it is refused."""
+def test_unsupported_policies_are_not_stored(rig: Rig, keys: tuple[SandboxCredentials, SandboxCredentials]) -> None:
+    """A bucket policy would not be enforced, so it is refused."""
     asked = {"Bucket": "rehearsal", "Policy": json.dumps(allow("s3:GetObject"))}
 
     assert ("SandboxUnsupported", 501) == code_of(rig, keys[0], "s3", "put_bucket_policy", asked)
 
 
-def test_a_stack_is_no_way_around_the_checks_of_iam(rig: Rig, keys: tuple[SandboxCredentials, SandboxCredentials]) -> None:
-    """The sandbox has no CloudFormation, for administrators neither; who may not call it is refused as anywhere."""
+def test_cloudformation_is_refused(rig: Rig, keys: tuple[SandboxCredentials, SandboxCredentials]) -> None:
+    """The sandbox has no CloudFormation, even for administrators; a caller without permission gets the usual refusal."""
     everything, nothing = keys
     role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "stacked", "AssumeRolePolicyDocument": trust("*")}}
     stack = {

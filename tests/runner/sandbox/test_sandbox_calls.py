@@ -1,4 +1,4 @@
-"""What boto3 sends is read back as the right service, operation, action and resource."""
+"""Parsing of boto3 requests into service, operation, action and resource."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def read(service: str, method: str, parameters: dict[str, Any], **options: Any) 
     CALLS,
     ids=[f"{number}-{row[0]}-{row[1]}" for number, row in enumerate(CALLS)],
 )
-def test_what_boto3_sends_is_read_back(
+def test_boto3_request_is_parsed(
     service: str,
     method: str,
     parameters: dict[str, Any],
@@ -160,7 +160,7 @@ def test_what_boto3_sends_is_read_back(
     action: str,
     resources: tuple[str, ...],
 ) -> None:
-    """Service, operation, IAM action and resources of a real request come out as they went in."""
+    """Service, operation, IAM action and resources equal those of the call."""
     call = read(service, method, parameters)
 
     assert (signed, operation, action) == (call.service, call.operation, call.action)

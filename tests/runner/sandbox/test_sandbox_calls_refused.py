@@ -1,4 +1,4 @@
-"""What the sandbox cannot read is refused with a text that names it, and every refusal is one that botocore parses."""
+"""Requests that the sandbox cannot parse are refused by name, and botocore can parse every refusal."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ UNREADABLE: Mapping[str, tuple[HttpRequest, int, str]] = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_what_cannot_be_read_is_refused_by_name(name: str) -> None:
-    """No request is let through that could not be mapped to an operation and its action."""
+def test_unparsable_request_is_refused_by_name(name: str) -> None:
+    """No request without an operation and its action is allowed."""
     sent, status, part = UNREADABLE[name]
     reply = read_call(sent, "11111111-2222-3333-4444-555555555555")
 
@@ -84,8 +84,8 @@ def test_what_cannot_be_read_is_refused_by_name(name: str) -> None:
     assert part in reply.body.decode(errors="replace")
 
 
-def test_sts_operations_that_nobody_signs_are_read() -> None:
-    """AssumeRoleWithWebIdentity comes unsigned; it is read, so that it can be refused as what it is."""
+def test_unsigned_sts_operations_are_parsed() -> None:
+    """AssumeRoleWithWebIdentity is unsigned; it is parsed so that the refusal can name it."""
     body = b"Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn:aws:iam::222222222222:role/r&RoleSessionName=s1"
     call = read_call(request("POST", "/", None, body, content_type=FORM))
 
@@ -101,24 +101,24 @@ def test_sts_operations_that_nobody_signs_are_read() -> None:
         ("s3.amazonaws.com", "/my-bucket/a/b"),
     ],
 )
-def test_s3_is_read_in_both_styles(host: str, path: str) -> None:
-    """The bucket is in the host or in the path."""
+def test_s3_request_is_parsed_in_both_styles(host: str, path: str) -> None:
+    """With the bucket in the host or in the path."""
     call = read_call(request("GET", path, "s3", host=host))
 
     assert isinstance(call, ApiCall)
     assert ("s3:GetObject", ("arn:${Partition}:s3:::my-bucket/a/b",)) == (call.action, call.resources)
 
 
-def test_s3_control_is_not_taken_for_a_bucket() -> None:
-    """The paths of S3 Control would also do as bucket and key; they are read as what they are."""
+def test_s3_control_request_is_not_parsed_as_bucket() -> None:
+    """Paths of S3 Control could also be a bucket and key."""
     call = read_call(caught("s3control", "list_jobs", {"AccountId": "222222222222"}, endpoint=None))
 
     assert isinstance(call, ApiCall)
     assert ("ListJobs", "s3:ListJobs") == (call.operation, call.action)
 
 
-def test_presigned_urls_are_read() -> None:
-    """A signature in the query names the caller as one in the header does."""
+def test_presigned_url_is_parsed() -> None:
+    """The caller comes from the signature in the query string."""
     client = boto3.Session("AKIAEXAMPLE", "s", "tok", region_name="eu-west-1").client(
         "s3", endpoint_url="http://127.0.0.1:5000", config=Config(signature_version="s3v4")
     )
@@ -131,16 +131,16 @@ def test_presigned_urls_are_read() -> None:
     assert ("REST-QUERY-STRING",) == call.context["s3:authtype"]
 
 
-def test_what_a_caller_writes_into_names_stays_in_the_name() -> None:
-    """Neither a placeholder in a key nor a colon changes the account of the resource."""
+def test_special_characters_in_names_are_literal() -> None:
+    """Neither a placeholder nor a colon in a key changes the account of the resource."""
     call = read_call(caught("s3", "get_object", {"Bucket": "my-bucket", "Key": "${Account}/x:y"}))
 
     assert isinstance(call, ApiCall)
     assert ("arn:${Partition}:s3:::my-bucket/${Account}/x:y",) == call.resources
 
 
-def test_no_secret_is_printed() -> None:
-    """A call's printed form holds neither the token nor the parameters."""
+def test_repr_contains_no_secret() -> None:
+    """Neither the token nor the parameters of a call."""
     call = read_call(caught("iam", "create_login_profile", {"UserName": "ann", "Password": "hunter2hunter2"}))
 
     assert isinstance(call, ApiCall)
@@ -173,7 +173,7 @@ def refused(sent: HttpRequest, trouble: ErrorCategory, message: str | None = Non
 
 
 @pytest.mark.parametrize("service", SAMPLES)
-def test_botocore_reads_code_text_and_status_of_a_refusal(service: str) -> None:
+def test_botocore_parses_code_message_and_status_of_refusal(service: str) -> None:
     """The refusal has the protocol of the service and the complete message."""
     method, parameters = SAMPLES[service]
     code, message, status = error_of(service, method, parameters, lambda sent: refused(sent, ErrorCategory.DENIED, TEXT))
@@ -196,8 +196,8 @@ def test_botocore_reads_code_text_and_status_of_a_refusal(service: str) -> None:
     "trouble", [trouble for trouble in ErrorCategory if trouble not in {ErrorCategory.INTERNAL, ErrorCategory.UNAVAILABLE}]
 )
 @pytest.mark.parametrize("service", ["iam", "ec2", "dynamodb", "lambda", "s3", "route53"])
-def test_every_trouble_has_a_code_and_a_text_everywhere(service: str, trouble: ErrorCategory) -> None:
-    """What botocore shows for a trouble is a code, not a bare status."""
+def test_every_error_has_code_and_message_in_every_service(service: str, trouble: ErrorCategory) -> None:
+    """botocore shows an error code, not only an HTTP status."""
     method, parameters = SAMPLES[service]
     code, message, _ = error_of(service, method, parameters, lambda sent: refused(sent, trouble))
 
@@ -205,22 +205,22 @@ def test_every_trouble_has_a_code_and_a_text_everywhere(service: str, trouble: E
     assert message
 
 
-def test_a_refused_head_request_has_no_body() -> None:
-    """Replies to HEAD have no body, so the client sees only the status."""
+def test_refused_head_request_has_no_body() -> None:
+    """The client sees only the status."""
     reply = refused(caught("s3", "head_bucket", {"Bucket": "my-bucket"}), ErrorCategory.DENIED)
 
     assert (403, b"") == (reply.status, reply.body)
 
 
 def test_control_characters_do_not_break_the_xml() -> None:
-    """A name with a character that XML cannot carry leaves a readable reply."""
+    """A name with a character that is invalid in XML still gives a valid reply."""
     code, message, _ = error_of("iam", "list_roles", {}, lambda _: error_reply("query", "Odd", "a\x00b\x1bc", 400, "id"))
 
     assert ("Odd", "a\ufffdb\ufffdc") == (code, message)
 
 
-def test_cbor_refusals_are_maps_of_code_and_text() -> None:
-    """The three lengths of a CBOR text string come out right."""
+def test_cbor_refusal_is_map_of_code_and_message() -> None:
+    """With all three length encodings of a CBOR text string."""
     replies = [error_reply(CBOR, "Code", "x" * length, 501, "id").body for length in (3, 100, 300)]
 
     assert bytes.fromhex("a2") + b"\x66__type\x64Code\x67message\x63xxx" == replies[0]

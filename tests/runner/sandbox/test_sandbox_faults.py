@@ -1,4 +1,4 @@
-"""Fault plans: parsing, the draw by seed, account, action and number of the call, and the error replies."""
+"""Fault plans: parsing, selection by seed, account, action and call number, and error replies."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def plan(*rules: Fault, seed: int = 7) -> FaultInjector:
 HALF = Throttle(0.5)
 
 
-def test_the_same_plan_strikes_the_same_calls() -> None:
-    """Two runs of one seed agree call by call; another seed, account or action strikes others."""
+def test_same_plan_fails_the_same_calls() -> None:
+    """Two runs with one seed agree for every call; another seed, account or action gives other faults."""
     first, second = struck(plan(HALF), 200), struck(plan(HALF), 200)
     others = [struck(plan(HALF, seed=8), 200), struck(plan(HALF), 200, TWO), struck(plan(HALF), 200, ONE, "sts:AssumeRole")]
 
@@ -67,8 +67,8 @@ def test_the_same_plan_strikes_the_same_calls() -> None:
     assert all(first != other for other in others)
 
 
-def test_the_order_of_threads_does_not_matter() -> None:
-    """Calls of many accounts at once fail exactly as they do one account after another."""
+def test_thread_order_does_not_change_faults() -> None:
+    """Concurrent calls of many accounts fail exactly like sequential ones."""
     accounts = [f"{number:012d}" for number in range(1, 9)]
     faults, seen = plan(HALF), dict[str, list[bool]]()
     threads = [threading.Thread(target=lambda a=a: seen.update({a: struck(faults, 100, a)})) for a in accounts]
@@ -80,16 +80,16 @@ def test_the_order_of_threads_does_not_matter() -> None:
     assert {account: struck(plan(HALF), 100, account) for account in accounts} == seen
 
 
-def test_the_probability_is_kept() -> None:
-    """The share of faults over many calls is the given probability; 0 is never, 1 always."""
+def test_fault_rate_matches_probability() -> None:
+    """Over many calls; with 0 never, with 1 always."""
     shares = [sum(struck(plan(Throttle(p)), 4_000)) / 4_000 for p in (0.0, 0.25, 1.0)]
 
     assert [0.0, 1.0] == [shares[0], shares[2]]
     assert 0.22 < shares[1] < 0.28
 
 
-def test_faults_in_a_row_end() -> None:
-    """With at most two in a row every third call passes, so that retries end."""
+def test_consecutive_faults_are_limited() -> None:
+    """With at most two in a row every third call succeeds, so retries end."""
     faults = plan(Throttle(at_most=2))
 
     assert [True, True, False, True, True, False] == struck(faults, 6)
@@ -107,13 +107,13 @@ def test_faults_in_a_row_end() -> None:
         (ServiceDenied(regions="ap-*"), ONE, DESCRIBE, "ap-east-1", True),
     ],
 )
-def test_a_rule_strikes_what_its_patterns_take(rule: Fault, account: str, action: str, region: str, expected: bool) -> None:
+def test_rule_applies_to_matching_calls(rule: Fault, account: str, action: str, region: str, expected: bool) -> None:
     """Accounts, actions and Regions limit a rule."""
     assert [expected] == struck(plan(rule), 1, account, action, region)
 
 
-def test_the_first_rule_that_strikes_counts() -> None:
-    """The first fault drawn applies, and a call has one fault."""
+def test_first_matching_rule_applies() -> None:
+    """A call has at most one fault."""
     faults = plan(ExpiredToken(0.0), CutConnection(), Throttle())
     hit = faults.draw(ONE, DESCRIBE, "eu-west-1")
 
@@ -121,8 +121,8 @@ def test_the_first_rule_that_strikes_counts() -> None:
     assert CutConnection is type(hit.fault)
 
 
-def test_connections_are_cut_before_and_in_the_middle() -> None:
-    """Both forms of a cut come up."""
+def test_connections_are_cut_before_and_within_the_reply() -> None:
+    """Both kinds occur."""
     faults = plan(CutConnection())
     drawn = [faults.draw(ONE, DESCRIBE, "eu-west-1") for _ in range(40)]
     effects = [effect_of(EC2, hit.fault, hit.variant) for hit in drawn if hit is not None]
@@ -178,7 +178,7 @@ THROTTLE, EXPIRED = Throttle(), ExpiredToken()
         (S3, SKEW, "RequestTimeTooSkewed", 403, "The difference between the request time"),
     ],
 )  # fmt: skip
-def test_each_service_says_its_troubles_in_its_own_words(
+def test_fault_has_error_format_of_each_service(
     call: Call, fault: Fault | tuple[Fault, int], code: str, status: int, text: str
 ) -> None:
     """botocore parses code, status and message of the real service."""
@@ -198,13 +198,13 @@ def test_each_service_says_its_troubles_in_its_own_words(
     ],
 )
 def test_some_faults_send_no_error(call: Call, fault: Fault, expected: FaultEffect) -> None:
-    """Delays and cuts affect the connection; a small clock skew is tolerated, up to fifteen minutes by S3."""
+    """Delays and cuts affect the connection; a small clock skew is tolerated, by S3 up to fifteen minutes."""
     assert expected == effect_of(call, fault)
 
 
 @pytest.fixture
 def suspended(monkeypatch: pytest.MonkeyPatch) -> type[Fault]:
-    """A kind of fault that this project does not define, registered for one test."""
+    """A kind of fault that rolecall does not define, registered for one test."""
     monkeypatch.setattr("rolecall_runner.sandbox.protocol.faults.FAULTS", dict(FAULTS))
 
     @register_fault
@@ -225,8 +225,8 @@ def suspended(monkeypatch: pytest.MonkeyPatch) -> type[Fault]:
     return AccountSuspended
 
 
-def test_a_fault_is_added_from_outside(suspended: type[Fault]) -> None:
-    """A registered subclass is parsed from a plan, listed in the hint, drawn, and sends its own error."""
+def test_registered_fault_is_used(suspended: type[Fault]) -> None:
+    """A registered subclass is parsed from a plan, listed in the hint, selected, and sends its own error."""
     (fault,) = parse_faults("account-suspended=eu-*,at-most=2").faults
     hit = plan(fault).draw(ONE, "s3:ListAllMyBuckets", "eu-west-1")
 
@@ -237,7 +237,7 @@ def test_a_fault_is_added_from_outside(suspended: type[Fault]) -> None:
         parse_faults("account-suspend=eu-*")
 
 
-def test_a_plan_is_read_from_text() -> None:
+def test_plan_is_parsed_from_string() -> None:
     """Every form of the command line is parsed; common options apply, `at-most` to transient faults."""
     kinds = "throttle=0.3, 5xx=0.1,cut=0.05,slow=0.2:1.5,denied=rds,region-disabled=ap-*,clock-skew=-900"
     text = f"{kinds},at-most=2,seed=7,accounts=1*"
@@ -256,7 +256,7 @@ def test_a_plan_is_read_from_text() -> None:
     ) == parse_faults(text)
 
 
-def test_a_denied_service_keeps_its_own_actions() -> None:
+def test_denied_service_keeps_its_own_actions() -> None:
     """`actions` does not apply to a fault with its own actions."""
     found = parse_faults("throttle=1,denied=rds,denied=s3:Get*,actions=ec2:*")
 
@@ -281,7 +281,7 @@ def test_a_denied_service_keeps_its_own_actions() -> None:
         ("clock-skew=inf", "'inf' is not a valid value"),
     ],
 )
-def test_a_wrong_plan_is_refused_with_the_part_and_the_hint(text: str, part: str) -> None:
+def test_invalid_plan_is_error_with_part_and_hint(text: str, part: str) -> None:
     """The error quotes the invalid part and lists the valid forms."""
     with pytest.raises(FaultTextError) as caught_error:
         parse_faults(text)
@@ -291,6 +291,5 @@ def test_a_wrong_plan_is_refused_with_the_part_and_the_hint(text: str, part: str
     assert ExitCode.USAGE is caught_error.value.exit_code
 
 
-def test_text_and_rules_strike_alike() -> None:
-    """A plan from text is the plan that its rules make."""
+def test_parsed_plan_equals_plan_from_rules() -> None:
     assert struck(plan(HALF), 50) == struck(FaultInjector(parse_faults("throttle=0.5,seed=7")), 50)

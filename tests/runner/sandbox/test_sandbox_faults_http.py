@@ -51,15 +51,15 @@ def outcome(client: Any, method: str) -> str:
     return ""
 
 
-def test_a_throttled_call_runs_at_the_next_attempt(rig: Rig, user: SandboxCredentials) -> None:
-    """With at most one in a row every second call passes."""
+def test_throttled_call_succeeds_at_next_attempt(rig: Rig, user: SandboxCredentials) -> None:
+    """With at most one fault in a row every second call succeeds."""
     client = rig.client("ec2", user)
 
     assert ["RequestLimitExceeded", ""] * 2 == [outcome(client, "describe_vpcs") for _ in range(4)]
 
 
-def test_a_cut_connection_is_no_answer(rig: Rig, user: SandboxCredentials) -> None:
-    """The client sees a broken connection, not a refusal, and the call after them runs."""
+def test_cut_connection_is_connection_error(rig: Rig, user: SandboxCredentials) -> None:
+    """The client sees a broken connection, not a refusal, and the next call succeeds."""
     client = rig.client("ec2", user)
     outcomes = [outcome(client, "describe_subnets") for _ in range(4)]
 
@@ -77,8 +77,8 @@ def test_a_cut_connection_is_no_answer(rig: Rig, user: SandboxCredentials) -> No
         ("ec2", "describe_instances", "us-east-1", ""),
     ],
 )
-def test_lasting_troubles_come_as_the_services_say_them(
+def test_persistent_faults_have_error_of_each_service(
     rig: Rig, user: SandboxCredentials, service: str, method: str, region: str, code: str
 ) -> None:
-    """Denied services, disabled Regions and expired sessions have the code of each service; the rest runs."""
+    """Denied services, disabled Regions and expired sessions have the code of each service; other calls succeed."""
     assert code == outcome(rig.client(service, user, region), method)

@@ -1,4 +1,4 @@
-"""Only requests to the sandbox that are not from a web page are accepted, and only with the secrets of this sandbox."""
+"""Only requests to the sandbox's own addresses, not from a web page, and with secrets of this sandbox are accepted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def port_of(rig: Rig) -> int:
 
 
 def raw(port: int, request: bytes) -> tuple[int, bytes]:
-    """Status and whole reply of bytes sent as they are."""
+    """Status and complete reply to bytes sent unchanged."""
     with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
@@ -43,7 +43,7 @@ def raw(port: int, request: bytes) -> tuple[int, bytes]:
 
 
 def signed(rig: Rig, host: str, key: str = "", secret: str = "") -> dict[str, str]:
-    """The headers of GetCallerIdentity, signed for a host by the operator, or with another key."""
+    """The headers of GetCallerIdentity, signed for a host by the operator or with another key."""
     operator = rig.sandbox.operator_credentials()
     request = AWSRequest("POST", f"http://{host}/", data=IDENTITY, headers={"Host": host, "Content-Type": FORM})
     credentials = BotoCredentials(key or operator.access_key, secret or operator.secret)
@@ -60,8 +60,8 @@ def post(rig: Rig, hosts: list[str], *, signed_for: str, target: str = "/", vers
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LocalHost:{port}"])
-def test_its_own_addresses_are_answered(rig: Rig, host: str) -> None:
-    """127.0.0.1 and localhost with the port, in any case."""
+def test_own_addresses_are_accepted(rig: Rig, host: str) -> None:
+    """127.0.0.1 and localhost with the port, in upper or lower case."""
     name = host.format(port=port_of(rig))
 
     assert 200 == post(rig, [name], signed_for=name)
@@ -94,7 +94,7 @@ def test_its_own_addresses_are_answered(rig: Rig, host: str) -> None:
         "",
     ],
 )
-def test_another_host_is_refused(rig: Rig, host: str) -> None:
+def test_other_host_is_refused(rig: Rig, host: str) -> None:
     """A correctly signed request for any other host name is rejected with 403."""
     name = host.format(port=port_of(rig))
 
@@ -103,8 +103,8 @@ def test_another_host_is_refused(rig: Rig, host: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])
-def test_the_host_is_checked_before_anything_else(rig: Rig, method: str, path: str) -> None:
-    """No path and no method has a way around it, and no reply invites a page to read it."""
+def test_host_is_checked_first(rig: Rig, method: str, path: str) -> None:
+    """For every path and method, and no reply allows a page to read it."""
     lines = len(rig.lines)
     status, reply = raw(port_of(rig), f"{method} {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode())
 
@@ -114,8 +114,8 @@ def test_the_host_is_checked_before_anything_else(rig: Rig, method: str, path: s
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_a_request_without_a_host_is_refused(rig: Rig, version: str) -> None:
-    """HTTP/1.0 may leave it out; the sandbox does not answer then."""
+def test_request_without_host_is_refused(rig: Rig, version: str) -> None:
+    """HTTP/1.0 may omit it."""
     assert 403 == post(rig, [], signed_for=f"127.0.0.1:{port_of(rig)}", version=version)
 
 
@@ -128,8 +128,8 @@ def test_http_0_9_is_refused(rig: Rig) -> None:
     assert b"" == reply.removeprefix(REFUSAL)
 
 
-def test_several_hosts_are_refused(rig: Rig) -> None:
-    """In either order: two readers of one request must not see two addresses."""
+def test_multiple_hosts_are_refused(rig: Rig) -> None:
+    """In either order, since parsers may disagree on which one counts."""
     own = f"127.0.0.1:{port_of(rig)}"
 
     assert [403, 403, 403] == [
@@ -148,15 +148,15 @@ def test_several_hosts_are_refused(rig: Rig) -> None:
         ("evil.example:80", 403),
     ],
 )
-def test_an_absolute_target_is_held_to_the_same(rig: Rig, target: str, expected: int) -> None:
-    """`POST http://host/ HTTP/1.1` names the host as well, and counts as a name."""
+def test_host_in_absolute_target_is_checked(rig: Rig, target: str, expected: int) -> None:
+    """`POST http://host/ HTTP/1.1` has a host in the request target too."""
     own = f"127.0.0.1:{port_of(rig)}"
 
     assert expected == post(rig, [own], signed_for=own, target=target.format(port=port_of(rig)))
 
 
-def test_headers_of_proxies_change_nothing(rig: Rig) -> None:
-    """They neither open the sandbox under another name nor close it under its own."""
+def test_proxy_headers_are_ignored(rig: Rig) -> None:
+    """They neither allow another host name nor block the sandbox's own."""
     own = f"127.0.0.1:{port_of(rig)}"
     forwarded = {"X_Forwarded_Host": "evil.example", "Forwarded": "host=evil.example"}
 
@@ -175,22 +175,21 @@ def test_headers_of_proxies_change_nothing(rig: Rig) -> None:
         ({"Sec_Fetch_Site": "none"}, 200),
     ],
 )
-def test_a_page_of_a_browser_is_refused_under_the_right_host_too(rig: Rig, headers: dict[str, str], expected: int) -> None:
-    """A link that a person opens (`none`) goes on; whatever a page sends does not, however well it is signed."""
+def test_browser_request_is_refused_with_right_host(rig: Rig, headers: dict[str, str], expected: int) -> None:
+    """A link opened by the user (`none`) is accepted; a request from a web page is not, even if it is signed."""
     own = f"127.0.0.1:{port_of(rig)}"
 
     assert expected == post(rig, [own], signed_for=own, **headers)
 
 
-def test_a_body_is_not_asked_for_before_the_host_is_known(rig: Rig) -> None:
-    """`Expect: 100-continue` under another name gets the refusal and no invitation to send."""
+def test_expect_continue_is_refused_with_wrong_host(rig: Rig) -> None:
+    """`Expect: 100-continue` gets the refusal and no interim reply."""
     head = b"POST / HTTP/1.1\r\nHost: evil.example\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
 
     assert 403 == raw(port_of(rig), head)[0]
 
 
-def test_a_second_request_on_a_connection_is_checked_too(rig: Rig) -> None:
-    """An accepted request does not make the next one on the connection acceptable."""
+def test_every_request_on_a_connection_is_checked(rig: Rig) -> None:
     own = f"127.0.0.1:{port_of(rig)}"
     with contextlib.closing(http.client.HTTPConnection(own, timeout=10)) as connection:
         statuses = []
@@ -205,8 +204,8 @@ def test_a_second_request_on_a_connection_is_checked_too(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "whatever", "rolecall-sandbox", "any-secret", "x"])
-def test_the_operators_key_needs_this_starts_secret(rig: Rig, secret: str) -> None:
-    """The key id is no secret and stays the same; a secret that someone guesses is refused, as AWS does it."""
+def test_operator_key_requires_secret_of_this_start(rig: Rig, secret: str) -> None:
+    """The key ID is public and constant; a wrong secret is refused as by AWS."""
     own = f"127.0.0.1:{port_of(rig)}"
     headers = signed(rig, own, "AKIAROLECALLOPERATOR", secret or "\x00")
     lines = [f"POST / HTTP/1.1\r\nHost: {own}\r\nContent-Length: {len(IDENTITY)}\r\nConnection: close"]
@@ -217,8 +216,8 @@ def test_the_operators_key_needs_this_starts_secret(rig: Rig, secret: str) -> No
     assert b"<Code>SignatureDoesNotMatch</Code>" in reply
 
 
-def test_the_log_of_refusals_holds_nothing_of_the_request(rig: Rig) -> None:
-    """A name in Host or a path could steer the terminal of whoever reads the log."""
+def test_refusal_log_contains_nothing_of_the_request(rig: Rig) -> None:
+    """A name in Host or a path could contain control sequences for the reader's terminal."""
     lines = len(rig.lines)
     raw(port_of(rig), b"GET /\x1b[2J HTTP/1.1\r\nHost: \x1b[31m::error::x\r\n\r\n")
 

@@ -1,4 +1,4 @@
-"""What the sandbox cannot know or do: policies of an account that no module makes, and services that it does not have."""
+"""Limits of the sandbox: policies that no module creates, and services that it does not simulate."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def sandbox_seed(manifest: Path, tmp_path: Path) -> SandboxSeed:
     return read_seed(manifest, tmp_path / "output")
 
 
-def test_a_placeholder_is_made_for_each_policy_that_no_module_makes(manifest: Path, tmp_path: Path) -> None:
-    """Customer managed policies get a placeholder, AWS managed ones do not; a boundary one allows all."""
+def test_policy_outside_modules_gets_placeholder(manifest: Path, tmp_path: Path) -> None:
+    """Customer managed policies get one, AWS managed ones do not; that of a boundary allows everything."""
     found = read_access(manifest, tmp_path / "output", planned=True)
     made = placeholder_policies(found.accesses)
     assert [ATTACHED, BOUNDARY] == sorted(made.policies)
@@ -64,14 +64,14 @@ def test_a_placeholder_is_made_for_each_policy_that_no_module_makes(manifest: Pa
     assert Access() == placeholder_policies([made, *found.accesses])
 
 
-def test_the_note_counts_what_is_not_known() -> None:
-    """No placeholder, no note; else the first by its ARN and how many more."""
+def test_note_counts_placeholders() -> None:
+    """No note without placeholders; else the first ARN and how many more."""
     assert "" == placeholder_note(())
     assert BOUNDARY in placeholder_note((BOUNDARY,))
     assert "2 more" in placeholder_note((BOUNDARY, ATTACHED, "arn:aws:iam::444444444444:policy/x"))
 
 
-def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: SandboxSeed) -> None:
+def test_sandbox_starts_with_boundaries_and_customer_managed_policies(sandbox_seed: SandboxSeed) -> None:
     """All accounts are created, the role has its boundary and policy, both are tagged, and the source mentions them."""
     assert ATTACHED in sandbox_seed.origin
     with Sandbox() as sandbox:
@@ -89,7 +89,7 @@ def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: Sandbox
             assert [ATTACHED] == [policy["PolicyArn"] for policy in attached]
 
 
-def test_a_rehearsal_passes_with_boundaries_and_own_policies(manifest: Path) -> None:
+def test_rehearsal_passes_with_boundaries_and_customer_managed_policies(manifest: Path) -> None:
     """The modules are applied and destroyed, and the reason names what was not rehearsed."""
     with Sandbox() as sandbox:
         done = rehearse(manifest, tool=TerraformTool(None), url=sandbox.url, selection=RehearsalSelection())
@@ -99,7 +99,7 @@ def test_a_rehearsal_passes_with_boundaries_and_own_policies(manifest: Path) -> 
 
 @pytest.fixture(scope="module")
 def operator() -> Iterator[AdminClient]:
-    """The operator of a sandbox that the tests leave as it is."""
+    """The operator of a sandbox that the tests do not change."""
     with Sandbox() as sandbox:
         yield AdminClient(sandbox.url)
 
@@ -110,10 +110,10 @@ def operator() -> Iterator[AdminClient]:
      ("trustedadvisor", "list_checks", {}), ("s3outposts", "list_outposts_with_s3", {}), ("account", "list_regions", {}),
      ("mailmanager", "list_addon_instances", {}), ("dynamodb", "list_exports", {}), ("dlm", "get_lifecycle_policies", {})],
 )  # fmt: skip
-def test_what_the_sandbox_lacks_is_said_at_once(
+def test_unsupported_call_is_refused_at_once(
     operator: AdminClient, service: str, method: str, arguments: dict[str, object]
 ) -> None:
-    """No service, another API of the name, no operation, or one that breaks in the simulation: never an answer of AWS."""
+    """An unknown service, API or operation, or one that fails in the simulation, never gets an error of AWS."""
     with operator.acting_in("222222222222"), pytest.raises(ClientError) as caught:
         getattr(operator.client(service), method)(**arguments)
 

@@ -1,4 +1,4 @@
-"""The sandbox as a server: address, shutdown, HTTP behavior, documentation."""
+"""The sandbox server: address, shutdown, HTTP behavior, documentation."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ TARGET = f"arn:aws:iam::{CUSTOMER}:role/target"
 
 
 def accepts(address: str, port: int) -> bool:
-    """Whether someone listens there."""
+    """Whether a server listens at the address."""
     with socket.socket() as caller:
         caller.settimeout(5)
         return caller.connect_ex((address, port)) == 0
 
 
 def other_addresses() -> list[str]:
-    """This machine's addresses but 127.0.0.1, by which a server that listens everywhere is reached."""
+    """This machine's addresses except 127.0.0.1, at which a server on all interfaces can be reached."""
     found = {"127.0.0.2"}
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-        out.connect(("192.0.2.1", 9))  # sends nothing: it asks which address would be used
+        out.connect(("192.0.2.1", 9))  # sends nothing: it only selects the local address
         found.add(out.getsockname()[0])
     with socket.create_server(("0.0.0.0", 0)) as everywhere:  # noqa: S104 - the counter-example
         return sorted(address for address in found if accepts(address, everywhere.getsockname()[1]))
 
 
-def test_it_listens_on_loopback_alone() -> None:
-    """No other address of this machine reaches it, though each reaches a server that listens everywhere."""
+def test_server_listens_only_on_loopback() -> None:
+    """Other addresses of this machine reach a server on all interfaces, but not the sandbox."""
     addresses = other_addresses()
     if not addresses:
         pytest.skip("this machine has no second address to try")
@@ -59,15 +59,15 @@ def test_it_listens_on_loopback_alone() -> None:
         assert [] == [address for address in addresses if accepts(address, port)]
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # noqa: S104 - what must be refused
-def test_it_cannot_be_told_to_listen_elsewhere(host: str) -> None:
-    """No one can open the sandbox to a network, not even on purpose."""
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # noqa: S104 - must be refused
+def test_other_listen_address_is_refused(host: str) -> None:
+    """The sandbox cannot be exposed to a network."""
     with pytest.raises(SandboxError, match=r"listens only on 127\.0\.0\.1"):
         Sandbox(host=host)
 
 
-def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:
-    """The error names the port, and the sandbox can be started again afterwards."""
+def test_port_in_use_is_error_with_port() -> None:
+    """The sandbox can be started again afterwards."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -79,8 +79,8 @@ def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:
         assert sandbox.url.startswith("http://127.0.0.1:")
 
 
-def test_one_sandbox_at_a_time_in_a_process() -> None:
-    """A second one is refused with the hint, and may start once the first has ended."""
+def test_second_sandbox_in_process_is_refused() -> None:
+    """With a hint; it can start once the first has ended."""
     with Sandbox(), pytest.raises(SandboxError, match="already running in this process"):
         Sandbox()
     Sandbox().close()
@@ -89,8 +89,8 @@ def test_one_sandbox_at_a_time_in_a_process() -> None:
         assert after.accounts == set()
 
 
-def test_each_start_has_a_secret_of_its_own() -> None:
-    """And it is in no repr."""
+def test_each_start_has_a_new_secret() -> None:
+    """It is in no repr."""
     secrets = set()
     for _ in range(2):
         with Sandbox() as sandbox:
@@ -102,8 +102,8 @@ def test_each_start_has_a_secret_of_its_own() -> None:
     assert {40} == {len(each) for each in secrets}
 
 
-def test_a_new_sandbox_is_empty() -> None:
-    """State does not carry over to the next sandbox."""
+def test_new_sandbox_is_empty() -> None:
+    """State does not carry over from an earlier sandbox."""
     with running() as first:
         first.role(VENDOR, "left-over", service_trust())
     with running() as second:
@@ -111,7 +111,7 @@ def test_a_new_sandbox_is_empty() -> None:
 
 
 def test_unsigned_requests_are_refused(rig: Rig) -> None:
-    """Neither AWS's operations nor the simulation's own pages answer without a signature."""
+    """Both for operations of AWS and for internal pages of the simulation."""
     paths = ("/", "/?Action=GetCallerIdentity&Version=2011-06-15", "/moto-api/data.json", "/latest/meta-data/")
     codes = [status_of(rig.sandbox.url + path) for path in paths]
 
@@ -119,8 +119,8 @@ def test_unsigned_requests_are_refused(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("path", ["/moto-api/reset?uploads", "/%6doto-api/reset?uploads"])
-def test_a_signed_request_does_not_reach_the_simulations_own_pages(rig: Rig, path: str) -> None:
-    """Even the operator cannot reset the world through a bucket of that name, however it is spelt."""
+def test_signed_request_does_not_reach_internal_pages(rig: Rig, path: str) -> None:
+    """Even the operator cannot reset the state through a bucket with that name, in any spelling."""
     request = AWSRequest("POST", rig.sandbox.url + path, data=b"")
     operator = rig.sandbox.operator_credentials()
     S3SigV4Auth(BotoCredentials(operator.access_key, operator.secret), "s3", "us-east-1").add_auth(request)
@@ -134,8 +134,8 @@ def test_a_signed_request_does_not_reach_the_simulations_own_pages(rig: Rig, pat
 
 
 @pytest.mark.parametrize("key", ["plain", "a b+c/ü"])
-def test_presigned_links_are_checked(rig: Rig, key: str) -> None:
-    """A link works for whoever has it, as it was signed and not otherwise."""
+def test_presigned_url_signature_is_checked(rig: Rig, key: str) -> None:
+    """A link works without credentials, but only unchanged."""
     rig.role(VENDOR, "reader", service_trust(), main=allow("s3:*"))
     reader = rig.sandbox.instance_credentials(f"arn:aws:iam::{VENDOR}:role/reader")
     s3 = rig.client("s3", reader, signature_version="s3v4")
@@ -156,7 +156,7 @@ def test_presigned_links_are_checked(rig: Rig, key: str) -> None:
         b"\x00\x01\x02\r\n\r\n",
     ],
 )
-def test_broken_requests_end_their_connection_alone(rig: Rig, raw: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+def test_malformed_request_closes_only_its_connection(rig: Rig, raw: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     """Nothing is printed, and the next request succeeds."""
     with socket.create_connection(("127.0.0.1", int(rig.sandbox.url.rpartition(":")[2])), timeout=10) as caller:
         caller.sendall(raw)
@@ -169,8 +169,8 @@ def test_broken_requests_end_their_connection_alone(rig: Rig, raw: bytes, capfd:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_cut_connection_is_cut(seed: int) -> None:
-    """The client sees its connection end, before the answer or in the middle of it; the operator is spared."""
+def test_cut_fault_closes_the_connection(seed: int) -> None:
+    """Before the reply or within it; the operator is exempt."""
     with running(FaultPlan(seed, (CutConnection(),))) as rig:
         rig.role(VENDOR, "backend_role", service_trust())
         client = rig.client("sts", rig.sandbox.instance_credentials(BACKEND))
@@ -181,8 +181,8 @@ def test_a_cut_connection_is_cut(seed: int) -> None:
         assert rig.lines[-1].endswith("fault=cut")
 
 
-def test_a_slow_answer_waits_by_the_given_sleep() -> None:
-    """The delay is the plan's, and the answer comes all the same."""
+def test_slow_fault_delays_the_reply() -> None:
+    """By the delay of the plan."""
     waited: list[float] = []
     plan = FaultPlan(1, (SlowReply(seconds=2.5),))
     with Sandbox(faults=plan, sleep=waited.append) as sandbox:
@@ -194,8 +194,8 @@ def test_a_slow_answer_waits_by_the_given_sleep() -> None:
     assert [2.5] == waited
 
 
-def test_no_secret_is_in_the_log_or_in_a_repr(rig: Rig) -> None:
-    """Secrets and tokens are not logged or printed."""
+def test_log_and_repr_contain_no_secret(rig: Rig) -> None:
+    """Neither secret keys nor tokens."""
     _, key = rig.user(VENDOR, "reena", "sts:*")
     session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET)
     rig.client("sts", session).get_caller_identity()
@@ -205,8 +205,8 @@ def test_no_secret_is_in_the_log_or_in_a_repr(rig: Rig) -> None:
     assert [] == [secret for secret in (key.secret, session.secret, session.session_token or "") if secret in told]
 
 
-def test_many_callers_at_once_each_get_their_own(rig: Rig) -> None:
-    """Threads that write IAM and assume roles at the same time do not disturb one another."""
+def test_concurrent_callers_are_isolated(rig: Rig) -> None:
+    """Threads that write to IAM and assume roles at the same time do not affect each other."""
     backend = rig.sandbox.instance_credentials(BACKEND)
     sts = rig.client("sts", backend)
     customers = [f"{300_000_000_000 + number}" for number in range(12)]
@@ -225,8 +225,8 @@ def test_many_callers_at_once_each_get_their_own(rig: Rig) -> None:
     assert {customer: f"arn:aws:sts::{customer}:assumed-role/target/probe" for customer in customers} == found
 
 
-def test_leaving_ends_open_connections() -> None:
-    """A client with a kept connection gets no answer from a sandbox that has ended."""
+def test_shutdown_closes_open_connections() -> None:
+    """A client with a keep-alive connection gets no reply after the sandbox has ended."""
     with running() as rig:
         client = rig.client("sts", OPERATOR)
         client.get_caller_identity()
@@ -236,15 +236,14 @@ def test_leaving_ends_open_connections() -> None:
             client.get_caller_identity()
 
 
-def test_the_page_names_all_that_is_refused_as_not_enforced() -> None:
-    """The documentation lists every call that the sandbox refuses."""
+def test_documentation_lists_all_unsupported_calls() -> None:
     page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text("utf-8")
 
     assert [] == [action for action in UNSUPPORTED_ACTIONS if f"`{action}`" not in page]
 
 
-def test_a_fault_inside_the_sandbox_is_a_service_error_without_secrets(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception in the pipeline becomes an internal error for the caller; the log has it without secrets."""
+def test_internal_exception_is_service_error_without_secrets(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller gets an internal error; the log has the exception without secrets."""
     secret = new_secret()
 
     def broken(_app: object, _request: HttpRequest, _account_id: str) -> HttpReply:

@@ -1,4 +1,4 @@
-"""The file that keeps the sandbox's accounts, and files that are none."""
+"""The state file of the sandbox, and other files in its place."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BACKEND = f"arn:aws:iam::{VENDOR}:role/backend_role"
 TARGET = f"arn:aws:iam::{CUSTOMER}:role/target"
 
 
-def test_accounts_outlive_the_sandbox_in_a_file(tmp_path: Path) -> None:
-    """IAM, buckets and their objects, and trusts between accounts come back; the next sandbox goes on from there."""
+def test_accounts_are_restored_from_state_file(tmp_path: Path) -> None:
+    """IAM, buckets with objects, and trust between accounts are restored, and can be used."""
     file = tmp_path / "state" / "accounts.bin"
     with running() as rig:
         rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
@@ -45,7 +45,7 @@ def test_accounts_outlive_the_sandbox_in_a_file(tmp_path: Path) -> None:
 
 
 class Trap:
-    """What a hostile file would run while it is read."""
+    """A pickle that runs code when it is loaded."""
 
     def __reduce__(self) -> Any:
         return exec, ("raise SystemExit('the file ran code')",)
@@ -53,7 +53,7 @@ class Trap:
 
 def foreign_files() -> dict[str, bytes]:
     """Files that are not a sandbox state."""
-    from importlib.metadata import version  # noqa: PLC0415 - next to its use
+    from importlib.metadata import version  # noqa: PLC0415 - only used here
 
     def head(**changes: Any) -> bytes:
         usual = {"mark": "rolecall sandbox state", "form": 1, "moto": version("moto"), "accounts": []}
@@ -69,8 +69,8 @@ def foreign_files() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("content", foreign_files().values(), ids=foreign_files())
-def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Any other file is rejected, and no code in it is run."""
+def test_other_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    """No code in it is run."""
     file = tmp_path / "state"
     file.write_bytes(content)
 

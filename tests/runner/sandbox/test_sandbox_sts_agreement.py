@@ -1,7 +1,7 @@
-"""Random trust configurations: the server over HTTP and the evaluator over the intended access decide alike.
+"""Random trust configurations: the server over HTTP and the evaluator on the intended access make the same decision.
 
-The evaluator is asked about the documents as they were thought up, with a context written down here; the server about what
-IAM has stored, with the context that it reads from the request.
+The evaluator gets the generated documents with a context built here; the server uses what IAM has stored, with the context
+that it reads from the request.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def target(account: str) -> str:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A role's trust, a caller's own policies, and one request between them."""
+    """A role's trust policy, a caller's own policies, and one request."""
 
     account: str
     trust: PolicyDocument
@@ -153,13 +153,13 @@ INSTANCE = "i-0123456789abcdef0"
 
 @dataclass
 class Server:
-    """The accounts into which one configuration after the other is written."""
+    """The accounts into which each configuration is written."""
 
     rig: Rig
     keys: dict[str, SandboxCredentials]
 
     def answer(self, it: Configuration) -> bool | None:
-        """Write the configuration over the last one and try it; None for an error that is no refusal."""
+        """Write the configuration over the last one and try it; None for an error that is not a refusal."""
         home = it.caller.split(":")[4]
         iam = self.rig.administrator(home)
         kind, name = ("role", "backend_role") if it.way == "role" else ("user", "reena")
@@ -203,9 +203,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(2_000, marks=pytest.mark.slow)])
-def test_server_and_evaluator_decide_alike(server: Server, count: int) -> None:
-    """In every configuration, of which a good part lets in and a good part refuses."""
-    random = Random(count)  # noqa: S311 - a draw of cases that comes out the same every time
+def test_server_and_evaluator_agree(server: Server, count: int) -> None:
+    """In every configuration, of which many are allowed and many refused."""
+    random = Random(count)  # noqa: S311 - reproducible test cases
     configurations = [draw(random) for _ in range(count)]
     wanted = [expected(it) for it in configurations]
 

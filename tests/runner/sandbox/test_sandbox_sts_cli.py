@@ -1,4 +1,4 @@
-"""The real AWS CLI against the sandbox: container credentials, sessions, refusals in its own words."""
+"""The AWS CLI with the sandbox: container credentials, sessions, refusals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("awscli") is None, reas
 VENDOR, CUSTOMER = "111111111111", "222222222222"
 BACKEND = f"arn:aws:iam::{VENDOR}:role/backend_role"
 TARGET = f"arn:aws:iam::{CUSTOMER}:role/target"
-# One process for all commands: starting the CLI takes longer than they do.
+# One process for all commands, since starting the CLI is slow.
 SCRIPT = """
 import contextlib, io, json, sys
 from awscli.clidriver import create_clidriver
@@ -49,7 +49,7 @@ COMMANDS: dict[str, list[str]] = {
 @pytest.fixture(scope="module")
 def rig() -> Iterator[Rig]:
     with running() as rig:
-        rig.clock.now = rig.clock.now.replace(year=2035)  # the CLI holds expiry against its own clock
+        rig.clock.now = rig.clock.now.replace(year=2035)  # the CLI compares the expiration with its own clock
         rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
         rig.role(CUSTOMER, "target", trust(BACKEND, StringEquals={"sts:ExternalId": "Customer-1"}))
         yield rig
@@ -57,7 +57,7 @@ def rig() -> Iterator[Rig]:
 
 @pytest.fixture(scope="module")
 def ended(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Exit code, output and error text of every command, under an instance's own credentials."""
+    """Exit code, output and error output of every command, with the credentials of an instance."""
     environment = {
         "PATH": os.environ.get("PATH", ""),
         "HOME": str(tmp_path_factory.mktemp("home")),
@@ -79,15 +79,15 @@ def ended(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return dict(zip(COMMANDS, json.loads(done.stdout), strict=True))
 
 
-def test_the_cli_acts_as_the_instances_role(ended: dict[str, Any]) -> None:
-    """The AWS CLI loads credentials from the endpoint and has the identity of the role."""
+def test_cli_has_identity_of_instance_role(ended: dict[str, Any]) -> None:
+    """The AWS CLI loads credentials from the container endpoint."""
     code, out, _ = ended["identity"]
 
     assert 0 == code
     assert f"arn:aws:sts::{VENDOR}:assumed-role/backend_role/i-0123456789abcdef0" == json.loads(out)["Arn"]
 
 
-def test_the_cli_assumes_with_the_right_external_id(ended: dict[str, Any]) -> None:
+def test_cli_assumes_role_with_external_id(ended: dict[str, Any]) -> None:
     """The session is the customer's role, with the requested session name."""
     code, out, _ = ended["right id"]
 
@@ -107,8 +107,7 @@ def test_the_cli_assumes_with_the_right_external_id(ended: dict[str, Any]) -> No
         ("no permission in S3", "(AccessDenied) when calling the ListBuckets operation"),
     ],
 )
-def test_the_cli_says_what_it_says_of_aws(ended: dict[str, Any], command: str, text: str) -> None:
-    """Refusals reach the person at the terminal in AWS's words."""
+def test_cli_prints_refusals_of_aws(ended: dict[str, Any], command: str, text: str) -> None:
     code, out, error = ended[command]
 
     assert code != 0

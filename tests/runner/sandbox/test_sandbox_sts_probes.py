@@ -61,7 +61,7 @@ TRUSTS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class World:
-    """Accounts with every kind of trust, and the callers that try them."""
+    """Accounts with every kind of trust policy, and the callers that try them."""
 
     rig: Rig
     backend: SandboxCredentials
@@ -171,8 +171,8 @@ ALLOWED: dict[str, Attempt] = {
 
 
 @pytest.mark.parametrize("attempt", ALLOWED.values(), ids=ALLOWED)
-def test_who_is_trusted_is_let_in(world: World, attempt: Attempt) -> None:
-    """The session is that of the role, and its credentials say so themselves."""
+def test_trusted_caller_gets_session(world: World, attempt: Attempt) -> None:
+    """GetCallerIdentity with the credentials returns the role."""
     answer = attempt(world)
 
     user = answer["AssumedRoleUser"]["Arn"]
@@ -343,6 +343,6 @@ REFUSED: dict[str, Refused] = {
 
 
 @pytest.mark.parametrize("no", REFUSED.values(), ids=REFUSED)
-def test_who_is_not_trusted_is_refused_as_aws_does(world: World, no: Refused) -> None:
+def test_untrusted_caller_is_refused_as_by_aws(world: World, no: Refused) -> None:
     """Code, HTTP status and message are AWS's."""
     no.check(world)

@@ -1,4 +1,4 @@
-"""Whose credentials the sandbox takes, what a session may do, when it ends."""
+"""Which credentials the sandbox accepts, what a session may do, and when it expires."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def refused(rig: Rig, credentials: SandboxCredentials, service: str = "sts", ope
     return refusal_of(caught.value)
 
 
-def test_the_operator_is_administrator_of_every_account_it_enters(rig: Rig) -> None:
-    """Its role is in every account and never listed, and accounts exist from then on."""
+def test_operator_is_administrator_of_every_account(rig: Rig) -> None:
+    """Its role exists in every account and is not listed; an account exists from its first use."""
     identity = rig.administrator("333333333333", "sts").get_caller_identity()
 
     assert "arn:aws:sts::333333333333:assumed-role/OrganizationAccountAccessRole/rehearsal" == identity["Arn"]
@@ -36,7 +36,7 @@ def test_the_operator_is_administrator_of_every_account_it_enters(rig: Rig) -> N
     assert ["target"] == [role["RoleName"] for role in rig.administrator(CUSTOMER).list_roles()["Roles"]]
 
 
-def test_not_even_the_operator_stores_what_is_not_enforced(rig: Rig) -> None:
+def test_operator_cannot_store_unsupported_policy(rig: Rig) -> None:
     """A bucket policy would be stored but not enforced, so it is refused."""
     s3 = rig.administrator(CUSTOMER, "s3")
     s3.create_bucket(Bucket="of-the-customer")
@@ -46,16 +46,16 @@ def test_not_even_the_operator_stores_what_is_not_enforced(rig: Rig) -> None:
     assert ("SandboxUnsupported", 501) == refusal_of(caught.value)
 
 
-def test_nobody_else_may_use_the_operators_role(rig: Rig) -> None:
-    """To all others it is a role that does not exist."""
+def test_operator_role_is_unavailable_to_others(rig: Rig) -> None:
+    """For all others the role does not exist."""
     with pytest.raises(ClientError) as caught:
         rig.assume(rig.sandbox.instance_credentials(BACKEND), f"arn:aws:iam::{CUSTOMER}:role/OrganizationAccountAccessRole")
 
     assert ("AccessDenied", 403) == refusal_of(caught.value)
 
 
-def test_a_session_acts_in_its_own_account(rig: Rig) -> None:
-    """What a role of one account makes is there and not in the caller's account."""
+def test_session_acts_in_account_of_its_role(rig: Rig) -> None:
+    """Resources are created in that account and not in the caller's."""
     session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET)
 
     rig.client("s3", session).create_bucket(Bucket="of-the-customer")
@@ -64,8 +64,8 @@ def test_a_session_acts_in_its_own_account(rig: Rig) -> None:
     assert [] == rig.administrator(VENDOR, "s3").list_buckets()["Buckets"]
 
 
-def test_a_session_policy_narrows_the_session_and_its_next_assume(rig: Rig) -> None:
-    """What the role allows and the session policy does not is refused, also the next hop."""
+def test_session_policy_restricts_session_and_role_chaining(rig: Rig) -> None:
+    """A call that the role allows and the session policy does not is refused, including AssumeRole."""
     backend = rig.sandbox.instance_credentials(BACKEND)
     rig.role(CUSTOMER, "next", trust(TARGET, f"arn:aws:iam::{CUSTOMER}:root"))
     narrow = rig.assume(backend, TARGET, Policy=json.dumps(allow("s3:*")))
@@ -79,7 +79,7 @@ def test_a_session_policy_narrows_the_session_and_its_next_assume(rig: Rig) -> N
 
 
 def test_sessions_expire_by_the_clock(rig: Rig) -> None:
-    """A session works to its last second and is refused as expired from then on."""
+    """A session works until its last second and is refused as expired afterwards."""
     session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET, DurationSeconds=900)
 
     rig.clock.forward(899)
@@ -91,7 +91,7 @@ def test_sessions_expire_by_the_clock(rig: Rig) -> None:
 
 
 def test_sessions_end_with_their_role(rig: Rig) -> None:
-    """Credentials of a deleted role are not known any more, also when another role takes its name."""
+    """Credentials of a deleted role are invalid, even if another role has the same name."""
     session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET)
     iam = rig.administrator(CUSTOMER)
     iam.delete_role_policy(RoleName="target", PolicyName="main")
@@ -102,7 +102,7 @@ def test_sessions_end_with_their_role(rig: Rig) -> None:
 
 
 def bad_credentials(rig: Rig) -> dict[str, tuple[SandboxCredentials, tuple[str, int]]]:
-    """Credentials that must not work, with what AWS answers."""
+    """Credentials that must not work, with AWS's error."""
     good = rig.sandbox.instance_credentials(BACKEND)
     _, key = rig.user(VENDOR, "reena", "sts:*")
     unknown, mismatch = ("InvalidClientTokenId", 403), ("SignatureDoesNotMatch", 403)
@@ -116,7 +116,7 @@ def bad_credentials(rig: Rig) -> dict[str, tuple[SandboxCredentials, tuple[str, 
     }
 
 
-def test_credentials_are_checked_as_aws_does(rig: Rig) -> None:
+def test_credentials_are_checked_as_by_aws(rig: Rig) -> None:
     """Unknown keys, wrong secrets and wrong tokens are refused, each with AWS's code."""
     cases = bad_credentials(rig)
 
@@ -125,8 +125,7 @@ def test_credentials_are_checked_as_aws_does(rig: Rig) -> None:
     }
 
 
-def test_a_key_that_was_switched_off_is_refused(rig: Rig) -> None:
-    """An inactive key is as good as none."""
+def test_inactive_key_is_refused(rig: Rig) -> None:
     _, key = rig.user(VENDOR, "reena", "sts:*")
 
     rig.client("sts", key).get_caller_identity()
@@ -144,8 +143,8 @@ def test_a_key_that_was_switched_off_is_refused(rig: Rig) -> None:
         ("decode_authorization_message", {"EncodedMessage": "x"}),
     ],
 )
-def test_what_is_not_offered_is_refused_by_name(rig: Rig, operation: str, parameters: dict[str, str]) -> None:
-    """Federation and encoded messages are said to be unsupported, not simulated by half."""
+def test_unsupported_operation_is_refused_by_name(rig: Rig, operation: str, parameters: dict[str, str]) -> None:
+    """Federation and encoded messages are reported as unsupported."""
     _, key = rig.user(VENDOR, "reena", "sts:*")
     with pytest.raises(ClientError) as caught:
         getattr(rig.client("sts", key), operation)(**parameters)
@@ -153,8 +152,8 @@ def test_what_is_not_offered_is_refused_by_name(rig: Rig, operation: str, parame
     assert ("SandboxUnsupported", 501) == refusal_of(caught.value)
 
 
-def test_a_users_session_reaches_iam_with_mfa_alone(rig: Rig) -> None:
-    """GetSessionToken without MFA gives credentials that IAM does not know; with MFA it does."""
+def test_user_session_calls_iam_only_with_mfa(rig: Rig) -> None:
+    """IAM rejects credentials of GetSessionToken without MFA."""
     arn, key = rig.user(VENDOR, "reena", "iam:ListRoles")
     without = rig.client("sts", key).get_session_token()["Credentials"]
     plain = SandboxCredentials(without["AccessKeyId"], without["SecretAccessKey"], without["SessionToken"])
@@ -165,8 +164,8 @@ def test_a_users_session_reaches_iam_with_mfa_alone(rig: Rig) -> None:
     assert ("AccessDenied", 403) == refused(rig, plain, "sts", "get_session_token")
 
 
-def test_users_speak_of_themselves_without_a_name(rig: Rig) -> None:
-    """IAM takes the caller's own name, by key and by session; a role has none."""
+def test_iam_user_calls_default_to_the_caller(rig: Rig) -> None:
+    """With a key and with a session; a role has no default name."""
     arn, key = rig.user(VENDOR, "reena", "iam:*")
 
     for credentials in (key, rig.sandbox.user_credentials(arn, mfa=True)):
@@ -177,8 +176,8 @@ def test_users_speak_of_themselves_without_a_name(rig: Rig) -> None:
         rig.administrator(VENDOR).get_user()
 
 
-def test_whose_a_key_is_is_told_to_those_who_may_ask(rig: Rig) -> None:
-    """GetAccessKeyInfo names the account of users' and sessions' keys, with permission."""
+def test_get_access_key_info_requires_permission(rig: Rig) -> None:
+    """It returns the account of users' and sessions' keys."""
     _, asking = rig.user(VENDOR, "reena", "sts:GetAccessKeyInfo")
     _, silent = rig.user(CUSTOMER, "ravi")
     sts = rig.client("sts", asking)
@@ -191,7 +190,7 @@ def test_whose_a_key_is_is_told_to_those_who_may_ask(rig: Rig) -> None:
         rig.client("sts", silent).get_access_key_info(AccessKeyId=asking.access_key)
 
 
-def test_another_partition_does_not_know_the_credentials(rig: Rig) -> None:
+def test_credentials_are_invalid_in_another_partition(rig: Rig) -> None:
     """Keys of the commercial partition are unknown in China's Regions."""
     client = rig.client("sts", rig.sandbox.instance_credentials(BACKEND), "cn-north-1")
     with pytest.raises(ClientError) as caught:
@@ -200,8 +199,8 @@ def test_another_partition_does_not_know_the_credentials(rig: Rig) -> None:
     assert ("InvalidClientTokenId", 403) == refusal_of(caught.value)
 
 
-def test_another_partition_has_its_own_arns() -> None:
-    """In GovCloud the whole chain speaks of aws-us-gov."""
+def test_other_partition_has_its_own_arns() -> None:
+    """In GovCloud all ARNs start with arn:aws-us-gov."""
     with running(region="us-gov-west-1") as rig:
         rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
         arn = rig.role(CUSTOMER, "target", trust(BACKEND.replace("arn:aws:", "arn:aws-us-gov:")))
@@ -213,9 +212,9 @@ def test_another_partition_has_its_own_arns() -> None:
     assert f"arn:aws-us-gov:sts::{CUSTOMER}:assumed-role/target/probe" == answer["AssumedRoleUser"]["Arn"]
 
 
-def test_the_sdk_renews_container_credentials_by_itself(rig: Rig) -> None:
+def test_botocore_refreshes_container_credentials(rig: Rig) -> None:
     """botocore's provider reads the endpoint, and a wrong token is rejected."""
-    rig.clock.now = datetime.now(UTC)  # the SDK holds expiry against its own clock
+    rig.clock.now = datetime.now(UTC)  # botocore compares the expiration with its own clock
     environment = dict(rig.sandbox.container_environment(BACKEND))
     found = ContainerProvider(environment, ContainerMetadataFetcher()).load().get_frozen_credentials()
     credentials = SandboxCredentials(found.access_key, found.secret_key, found.token)
@@ -227,15 +226,14 @@ def test_the_sdk_renews_container_credentials_by_itself(rig: Rig) -> None:
     assert 403 == stranger
 
 
-def test_credentials_of_what_does_not_exist_are_refused(rig: Rig) -> None:
-    """Asking for a role's or user's credentials that is not there is an error with its hint."""
+def test_credentials_of_missing_principal_are_error_with_hint(rig: Rig) -> None:
+    """For a role or user that does not exist."""
     for ask in (rig.sandbox.instance_credentials, rig.sandbox.container_environment, rig.sandbox.user_credentials):
         with pytest.raises(SandboxError, match="provision its account first"):
             ask(f"arn:aws:iam::{VENDOR}:role/nobody")
 
 
-def test_limits_that_aws_raised_are_held_as_raised() -> None:
-    """Raised quotas of an account are applied."""
+def test_raised_quotas_are_applied() -> None:
     with running(limits=Limits(role_managed_policies=12)) as rig:
         rig.role(VENDOR, "holder", service_trust())
         iam = rig.administrator(VENDOR)

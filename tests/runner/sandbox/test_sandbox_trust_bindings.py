@@ -1,4 +1,4 @@
-"""Trust policies are bound to principals, not to names: what a principal's deletion and return do to those who trust it."""
+"""Trust policies are bound to principals, not to names: effects of deleting and recreating a trusted principal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def delete_backend(rig: Rig) -> None:
 
 
 def try_target(rig: Rig) -> Any:
-    """The outcome of the backend role's attempt: a session's ARN, or code and status of the refusal."""
+    """The result of the backend role's attempt: a session's ARN, or code and status of the refusal."""
     sts = rig.client("sts", rig.sandbox.instance_credentials(BACKEND))
     try:
         return sts.assume_role(RoleArn=TARGET, RoleSessionName="probe")["AssumedRoleUser"]["Arn"]
@@ -48,8 +48,8 @@ def stored_principal(rig: Rig) -> Any:
     return role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["AWS"]
 
 
-def test_a_recreated_principal_is_not_the_one_that_was_trusted(rig: Rig) -> None:
-    """The trust shows the id of the role that is gone, refuses its namesake, and works again once it is saved again."""
+def test_recreated_role_is_not_trusted(rig: Rig) -> None:
+    """The trust policy has the ID of the deleted role; it works again once it is saved again."""
     rig.role(CUSTOMER, "target", trust(BACKEND))
     before = try_target(rig)
     unique_id = rig.administrator(VENDOR).get_role(RoleName="backend_role")["Role"]["RoleId"]
@@ -72,8 +72,8 @@ def test_a_recreated_principal_is_not_the_one_that_was_trusted(rig: Rig) -> None
         pytest.param(trust(VENDOR, ArnEquals={"aws:PrincipalArn": BACKEND}), id="aws:PrincipalArn"),
     ],
 )
-def test_account_principals_survive_a_recreated_role(rig: Rig, document: dict[str, Any]) -> None:
-    """An account is trusted as such, whichever of its roles comes."""
+def test_trusted_account_survives_recreated_role(rig: Rig, document: dict[str, Any]) -> None:
+    """The trust policy names the account, so any of its roles is accepted."""
     rig.role(CUSTOMER, "target", document)
 
     delete_backend(rig)
@@ -82,8 +82,8 @@ def test_account_principals_survive_a_recreated_role(rig: Rig, document: dict[st
     assert f"arn:aws:sts::{CUSTOMER}:assumed-role/target/probe" == try_target(rig)
 
 
-def test_a_recreated_user_is_not_the_one_that_was_trusted(rig: Rig) -> None:
-    """Users are bound as roles are, and their old keys do not serve the new one."""
+def test_recreated_user_is_not_trusted(rig: Rig) -> None:
+    """The old access keys do not work for the new user."""
     arn, key = rig.user(VENDOR, "reena", "sts:AssumeRole")
     rig.role(CUSTOMER, "target", trust(arn))
     iam = rig.administrator(VENDOR)
@@ -103,8 +103,8 @@ def test_a_recreated_user_is_not_the_one_that_was_trusted(rig: Rig) -> None:
     assert ("InvalidClientTokenId", 403) == refusal_of(unknown.value)
 
 
-def test_a_renamed_user_stays_trusted(rig: Rig) -> None:
-    """The trust follows the unique id to the new name."""
+def test_renamed_user_stays_trusted(rig: Rig) -> None:
+    """The trust policy follows the unique ID to the new name."""
     arn, key = rig.user(VENDOR, "reena", "sts:AssumeRole")
     rig.role(CUSTOMER, "target", trust(arn))
 
@@ -114,8 +114,7 @@ def test_a_renamed_user_stays_trusted(rig: Rig) -> None:
     assert rig.assume(key, TARGET).session_token
 
 
-def test_a_living_principal_may_be_named_by_its_unique_id(rig: Rig) -> None:
-    """IAM gives the ARN back for the id of a principal that lives."""
+def test_unique_id_of_existing_principal_becomes_its_arn(rig: Rig) -> None:
     unique_id = rig.administrator(VENDOR).get_role(RoleName="backend_role")["Role"]["RoleId"]
 
     rig.role(CUSTOMER, "target", trust(unique_id))
@@ -123,8 +122,8 @@ def test_a_living_principal_may_be_named_by_its_unique_id(rig: Rig) -> None:
     assert [BACKEND] == stored_principal(rig)
 
 
-def test_a_change_of_the_identity_side_counts_at_once(rig: Rig) -> None:
-    """Taking the backend role's permission away refuses the next assume, giving it back allows it."""
+def test_identity_policy_change_applies_at_once(rig: Rig) -> None:
+    """Without the backend role's permission the next assume is refused, and with it allowed again."""
     rig.role(CUSTOMER, "target", trust(BACKEND))
     iam = rig.administrator(VENDOR)
 
@@ -136,8 +135,8 @@ def test_a_change_of_the_identity_side_counts_at_once(rig: Rig) -> None:
     assert f"arn:aws:sts::{CUSTOMER}:assumed-role/target/probe" == try_target(rig)
 
 
-def test_a_users_boundary_limits_what_it_may_assume(rig: Rig) -> None:
-    """The boundary that moto forgets is kept, shown and enforced, until it is taken away."""
+def test_permissions_boundary_of_user_restricts_assume(rig: Rig) -> None:
+    """Moto does not store the boundary; the sandbox stores, returns and enforces it until it is deleted."""
     arn, key = rig.user(VENDOR, "reena", "sts:AssumeRole")
     rig.role(CUSTOMER, "target", trust(arn))
     iam = rig.administrator(VENDOR)

@@ -1,4 +1,4 @@
-"""What IAM takes and refuses when policies are saved, over HTTP with the real SDK, one probe a rule."""
+"""What IAM accepts and refuses when policies are saved, over HTTP with boto3, one probe per rule."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Account:
         return self.iam.update_assume_role_policy(RoleName=name, PolicyDocument=text)
 
     def make(self, name: str = "new-role", **parameters: Any) -> Any:
-        """Make a role that EC2 may use."""
+        """Create a role that EC2 may use."""
         return self.iam.create_role(
             **{"RoleName": name, "AssumeRolePolicyDocument": json.dumps(service_trust()), **parameters}
         )
@@ -63,7 +63,7 @@ def account() -> Iterator[Account]:
 
 
 def sized(document: dict[str, Any], characters: int) -> str:
-    """The document with a Sid that brings it to so many characters, and white space that does not count."""
+    """The document with a Sid that gives it this many characters, and white space that does not count."""
     body = json.loads(json.dumps(document))
     body["Statement"][0]["Sid"] = ""
     missing = characters - len(json.dumps(body, separators=(",", ":")))
@@ -98,8 +98,8 @@ TAKEN: dict[str, Attempt] = {
 
 
 @pytest.mark.parametrize("attempt", TAKEN.values(), ids=TAKEN)
-def test_what_aws_takes_is_taken(account: Account, attempt: Attempt) -> None:
-    """The call succeeds as it does in AWS, up to the very limit."""
+def test_valid_policy_is_accepted(account: Account, attempt: Attempt) -> None:
+    """The call succeeds as in AWS, up to the exact limit."""
     answer = attempt(account)
 
     assert 200 == answer["ResponseMetadata"]["HTTPStatusCode"]
@@ -249,6 +249,6 @@ REFUSED: dict[str, Refused] = {
 
 
 @pytest.mark.parametrize("no", REFUSED.values(), ids=REFUSED)
-def test_what_aws_refuses_is_refused(account: Account, no: Refused) -> None:
-    """Code, HTTP status and message are those of AWS, and nothing was written."""
+def test_invalid_policy_is_refused(account: Account, no: Refused) -> None:
+    """Code, HTTP status and message are those of AWS, and nothing is saved."""
     no.check(account)

@@ -1,4 +1,4 @@
-"""The status file: read, changed and written so that nothing is lost."""
+"""The status file: reading, updating and atomic writing without lost entries."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def written(folder: Path) -> Path:
     return path
 
 
-def test_it_is_for_the_owner_only_whatever_the_umask(tmp_path: Path) -> None:
-    """The file and its lock; their folder is shared, as modules are."""
+def test_file_is_owner_only_with_any_umask(tmp_path: Path) -> None:
+    """The file and its lock; their folder may be shared, like modules."""
     before = os.umask(0)
     try:
         path = written(tmp_path)
@@ -85,8 +85,8 @@ def test_it_is_for_the_owner_only_whatever_the_umask(tmp_path: Path) -> None:
     assert [0o600, 0o600] == [stat.S_IMODE(each.stat().st_mode) for each in (path, path.with_name(".status.lock"))]
 
 
-def test_one_that_anyone_may_write_is_refused(tmp_path: Path) -> None:
-    """It says who is verified: someone else could have written that."""
+def test_world_writable_file_is_refused(tmp_path: Path) -> None:
+    """Another user could have written the verdicts in it."""
     path = written(tmp_path)
     path.chmod(0o666)
 
@@ -96,8 +96,8 @@ def test_one_that_anyone_may_write_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_one_of_another_user_is_refused_unless_the_folder_is_theirs(tmp_path: Path) -> None:
-    """A checkout in a container belongs to whoever made it, the folder too."""
+def test_file_of_another_user_is_refused_unless_they_own_the_folder(tmp_path: Path) -> None:
+    """In a container a whole checkout may belong to another user."""
     path = written(tmp_path)
     os.chown(path, 12345, -1)
     with pytest.raises(StatusError):
@@ -116,10 +116,8 @@ def path_of(folder: Path) -> Path:
 
 @settings(max_examples=50)
 @given(st.dictionaries(st.tuples(st.sampled_from(["customer", "switch-role"]), TEXTS), ENTRIES, max_size=4))
-def test_what_is_written_is_read_back(
-    tmp_path_factory: pytest.TempPathFactory, entries: dict[tuple[str, str], StatusEntry]
-) -> None:
-    """Whatever the strings hold; the file is JSON with a line for each entry, and its entries are those written."""
+def test_entries_round_trip(tmp_path_factory: pytest.TempPathFactory, entries: dict[tuple[str, str], StatusEntry]) -> None:
+    """With any strings; the file is JSON with one line per entry."""
     path = path_of(tmp_path_factory.getbasetemp())
     content = encode(StatusFile(entries))
     path.write_bytes(content)
@@ -131,8 +129,8 @@ def test_what_is_written_is_read_back(
     assert entries == read_status(path).entries
 
 
-def test_the_form_is_the_documented_one(tmp_path: Path) -> None:
-    """docs/onboarding.md shows these keys; others may read the file by them."""
+def test_keys_match_the_documentation(tmp_path: Path) -> None:
+    """Other programs may read the keys shown in docs/onboarding.md."""
     entry = after((MONDAY, verdict()), (TUESDAY, drifted()), (TUESDAY, not_there()))
     full = replace(entry, handed_over=HandoverRecord(MONDAY, "b", "m"))
     change_status(path_of(tmp_path), lambda _before: {("customer", "account1"): full})
@@ -145,14 +143,14 @@ def test_the_form_is_the_documented_one(tmp_path: Path) -> None:
     assert {"since", "date", "run", "what", "causes", "steps"} == set(found["failed"]) == set(found["drifting"])
 
 
-def test_no_file_is_an_empty_status(tmp_path: Path) -> None:
-    """So is a folder that is not there."""
+def test_missing_file_is_empty_status(tmp_path: Path) -> None:
+    """So is a missing folder."""
     assert StatusFile() == read_status(path_of(tmp_path / "nowhere"))
     assert StatusEntry(target().role_arn) == StatusFile().entry(target())
 
 
-def test_a_switch_role_and_a_customer_of_one_name_are_two(tmp_path: Path) -> None:
-    """They stand in sections of their own."""
+def test_switch_role_and_customer_of_same_name_are_separate(tmp_path: Path) -> None:
+    """They are in separate sections."""
     one, other = (
         StatusEntry(target("same").role_arn, applied=MONDAY),
         StatusEntry(switch_role("same").role_arn, applied=TUESDAY),
@@ -163,8 +161,7 @@ def test_a_switch_role_and_a_customer_of_one_name_are_two(tmp_path: Path) -> Non
     assert after_all == read_status(path_of(tmp_path))
 
 
-def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
-    """The file of a quiet night stays the very file."""
+def test_unchanged_status_is_not_written(tmp_path: Path) -> None:
     entry = {("customer", "account1"): StatusEntry("arn")}
     change_status(path_of(tmp_path), lambda _before: entry)
     before = path_of(tmp_path).stat()
@@ -182,8 +179,8 @@ def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
      '{"version": 1, "customers": {"a": {"role_arn": "x", "failed": {"since": "x"}}}, "switch_roles": {}}',
      '{"version": 1, "customers": [], "switch_roles": {}}', "[" * 100_000],
 )  # fmt: skip
-def test_a_broken_file_is_named_with_its_mend_and_kept(tmp_path: Path, text: str) -> None:
-    """Neither reading nor changing goes on, and what was there stays."""
+def test_broken_file_is_reported_with_hint_and_kept(tmp_path: Path, text: str) -> None:
+    """Reading and updating both fail, and the file is unchanged."""
     path = path_of(tmp_path)
     path.write_text(text)
 
@@ -218,8 +215,8 @@ def test_a_broken_file_is_named_with_its_mend_and_kept(tmp_path: Path, text: str
         ({"handed_over": {"day": "x"}}, "a: handed_over must have these keys: date, bundle, module"),
     ],
 )
-def test_a_broken_entry_is_named_with_what_is_wrong_of_it(tmp_path: Path, entry: dict[str, object], said: str) -> None:
-    """Whoever edited the file by hand, or merged it wrongly, sees where; nothing breaks later, at the dates."""
+def test_broken_entry_is_reported_with_its_error(tmp_path: Path, entry: dict[str, object], said: str) -> None:
+    """After a manual edit or a bad merge the error names the entry, instead of failing later on a date."""
     text = json.dumps({"version": 1, "customers": {"a": {"role_arn": "x", **entry}}, "switch_roles": {}})
     path_of(tmp_path).write_text(text)
 
@@ -228,32 +225,30 @@ def test_a_broken_entry_is_named_with_what_is_wrong_of_it(tmp_path: Path, entry:
 
 
 @pytest.mark.parametrize("version", ["NaN", "Infinity", "true", '"1"', "1.5"])
-def test_a_version_that_is_no_number_is_damage(tmp_path: Path, version: str) -> None:
-    """Nothing is guessed of a file that rolecall did not write."""
+def test_non_numeric_version_is_an_error(tmp_path: Path, version: str) -> None:
     path_of(tmp_path).write_text(f'{{"version": {version}, "customers": {{}}, "switch_roles": {{}}}}')
 
     with pytest.raises(StatusError, match=r"is damaged \(it has no version\)"):
         read_status(path_of(tmp_path))
 
 
-def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:
-    """A rolecall that does not know its form must not write it anew."""
+def test_file_of_newer_version_is_not_written(tmp_path: Path) -> None:
     path_of(tmp_path).write_text('{"version": 3, "fleet": {}}')
 
     with pytest.raises(StatusError, match="has version 3; this version of rolecall supports 2"):
         read_status(path_of(tmp_path))
 
 
-def test_a_folder_that_cannot_be_written_is_an_error_in_words(tmp_path: Path) -> None:
-    """Something that is no folder stands in the way."""
+def test_unwritable_folder_is_an_error(tmp_path: Path) -> None:
+    """A file exists where the folder should be."""
     (tmp_path / "output").write_text("a file")
 
     with pytest.raises(StatusError, match=r"cannot be written: .*\n  hint: check disk space and permissions"):
         change_status(path_of(tmp_path / "output"), lambda _before: {("customer", "a"): StatusEntry("x")})
 
 
-def test_a_change_that_fails_leaves_the_file(tmp_path: Path) -> None:
-    """And lets go of the lock, so that the next one is not kept waiting."""
+def test_failed_update_leaves_the_file(tmp_path: Path) -> None:
+    """It also releases the lock."""
     change_status(path_of(tmp_path), lambda _before: {("customer", "a"): StatusEntry("x")})
     before = path_of(tmp_path).read_bytes()
 
@@ -266,17 +261,14 @@ def test_a_change_that_fails_leaves_the_file(tmp_path: Path) -> None:
     assert 2 == len(change_status(path_of(tmp_path), lambda _before: {("customer", "b"): StatusEntry("x")}).entries)
 
 
-def test_what_a_kill_left_does_not_stand_in_the_way(tmp_path: Path) -> None:
-    """A half-written file next to it is replaced."""
+def test_temporary_file_of_a_killed_process_is_replaced(tmp_path: Path) -> None:
     (tmp_path / ".status.json.new").write_text('{"vers')
     change_status(path_of(tmp_path), lambda _before: {("customer", "a"): StatusEntry("x")})
 
     assert [".status.lock", "status.json"] == sorted(each.name for each in tmp_path.iterdir())
 
 
-def test_threads_that_change_it_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Each sees what the others wrote before."""
-
+def test_concurrent_threads_lose_no_updates(tmp_path: Path) -> None:
     def add(number: int) -> None:
         change_status(path_of(tmp_path), lambda _before: {("customer", f"c{number}"): StatusEntry(f"arn{number}")})
 
@@ -286,8 +278,8 @@ def test_threads_that_change_it_at_once_lose_nothing(tmp_path: Path) -> None:
     assert {f"c{number}" for number in range(40)} == {name for _, name in read_status(path_of(tmp_path)).entries}
 
 
-def test_processes_that_change_it_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Two roll calls and an onboarding may end in the same moment."""
+def test_concurrent_processes_lose_no_updates(tmp_path: Path) -> None:
+    """Two verify runs and an onboarding may end at the same time."""
     script = (
         "import sys\nfrom pathlib import Path\n"
         "from rolecall_runner.status.status_file import StatusEntry, change_status\n"
@@ -300,8 +292,8 @@ def test_processes_that_change_it_at_once_lose_nothing(tmp_path: Path) -> None:
     assert 40 == len(read_status(path_of(tmp_path)).entries)
 
 
-def test_a_rehearsal_has_a_file_of_its_own(tmp_path: Path) -> None:
-    """What a sandbox says is never taken for what AWS said."""
+def test_rehearsal_has_its_own_file(tmp_path: Path) -> None:
+    """Results of a sandbox are never mixed with those of AWS."""
     assert ["status.json", "status.sandbox.json"] == [
         status_path(tmp_path, rehearsal=rehearsal).name for rehearsal in (False, True)
     ]

@@ -1,4 +1,4 @@
-"""The customer stays outdated until a roll call has seen the newest module, or a person has confirmed what none can see."""
+"""A customer is outdated until a verify run detects the newest module, or a user confirms what no call can detect."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def verified_with(module: str, date: str = MONDAY) -> StatusEntry:
 
 
 def saying(mark: Mark, **evidence: Any) -> Verdict:
-    """A roll call that says something of the newest module; with FAILED an action that was withdrawn still works."""
+    """A verify run with a result for the newest module; FAILED means that a withdrawn action still works."""
     checks = [*verdict().checks]
     if mark is Mark.FAILED:
         older = {"action": "s3:ListAllMyBuckets", OLDER_MODULE: True}
@@ -67,8 +67,8 @@ def row(entry: StatusEntry, module: str = NEW, **present: Any) -> StatusRow:
     return overview([target()], known, lambda _t: here, now=NOW, stale_after=timedelta(days=30))[0]
 
 
-def test_a_withdrawn_action_that_still_works_is_outdated_and_no_failure() -> None:
-    """However often it is asked; the state's day is that of the first such roll call."""
+def test_working_withdrawn_action_is_outdated_not_failing() -> None:
+    """In every run; the state dates from the first such verify run."""
     entry = verified_with(OLD)
     for date in (TUESDAY, WEDNESDAY):
         entry = called(entry, saying(Mark.FAILED), date, NEW)
@@ -78,16 +78,16 @@ def test_a_withdrawn_action_that_still_works_is_outdated_and_no_failure() -> Non
     assert OLD == (entry.verified and entry.verified.module)
 
 
-def test_a_roll_call_that_saw_the_change_ends_it() -> None:
-    """The earlier module is gone from then on; it stays known, so that its actions are tried in later runs too."""
+def test_run_that_detects_the_change_ends_outdated() -> None:
+    """The earlier module is marked as gone but kept, so that later runs try its actions too."""
     entry = called(called(verified_with(OLD), saying(Mark.FAILED), TUESDAY, NEW), saying(Mark.OK), WEDNESDAY, NEW)
 
     assert (CustomerState.VERIFIED, None) == (row(entry).state, entry.pending)
     assert [(OLD, WEDNESDAY), (NEW, "")] == [(each.module, each.gone) for each in entry.versions]
 
 
-def test_what_no_call_can_show_stays_outdated_until_a_person_confirms_it() -> None:
-    """And then only as far as the next roll calls agree."""
+def test_undetectable_change_is_outdated_until_confirmed() -> None:
+    """The confirmation holds only as long as later verify runs agree."""
     unseen = saying(Mark.SKIPPED, unseen=["s3:PutObject (withdrawn)"])
     entry = called(called(verified_with(OLD), unseen, TUESDAY, NEW), unseen, WEDNESDAY, NEW)
     confirmed = replace(entry, confirmed=Confirmation(WEDNESDAY, NEW), pending=None)
@@ -103,15 +103,15 @@ def test_what_no_call_can_show_stays_outdated_until_a_person_confirms_it() -> No
     assert (CustomerState.OUTDATED, None) == (row(refuted).state, refuted.confirmed)
 
 
-def test_a_confirmation_is_of_one_module() -> None:
-    """A newer one needs its own."""
+def test_confirmation_applies_to_one_module() -> None:
+    """A newer module requires another one."""
     confirmed = replace(verified_with(OLD), confirmed=Confirmation(TUESDAY, NEW))
 
     assert CustomerState.OUTDATED == row(confirmed, NEWEST).state
 
 
 def test_several_modules_in_a_row() -> None:
-    """Handed over, never seen: the customer may have any of them until the newest is seen."""
+    """Modules were handed over but never detected: the customer may have any of them until the newest is detected."""
     entry = verified_with(OLD)
     version = ModuleVersion(NEW, TUESDAY, GRANTS[NEW])
     entry = replace(entry, handed_over=HandoverRecord(TUESDAY, "", NEW), versions=(*entry.versions, version))
@@ -124,8 +124,8 @@ def test_several_modules_in_a_row() -> None:
     assert CustomerState.VERIFIED == row(seen, NEWEST).state
 
 
-def test_a_change_that_was_taken_back_after_the_hand_over_is_not_verified() -> None:
-    """Verified with the first, the second went out, the first is written again: the customer may have the second."""
+def test_change_reverted_after_handover_is_not_verified() -> None:
+    """The first module was verified, the second handed over, the first written again: the customer may have the second."""
     entry = verified_with(OLD)
     handed = replace(
         entry,
@@ -137,8 +137,8 @@ def test_a_change_that_was_taken_back_after_the_hand_over_is_not_verified() -> N
     assert CustomerState.VERIFIED != row(handed, OLD).state
 
 
-def test_an_entry_of_an_older_rolecall_claims_nothing_of_a_module_it_does_not_know() -> None:
-    """Only the digest of the earlier module is known: what it granted is not, so no call can show the change."""
+def test_entry_of_older_version_has_unknown_module() -> None:
+    """It has only the digest of the earlier module, not its permissions, so no call can detect the change."""
     entry = StatusEntry(target().role_arn, applied=MONDAY, verified=VerifiedEntry(MONDAY, "r", OLD))
     found = called(entry, verdict(), TUESDAY, NEW)
     same = called(entry, verdict(), TUESDAY, OLD)
@@ -148,8 +148,8 @@ def test_an_entry_of_an_older_rolecall_claims_nothing_of_a_module_it_does_not_kn
     assert CustomerState.VERIFIED == row(read).state
 
 
-def test_a_roll_call_against_a_manifest_that_is_ahead_of_the_module_verifies_no_module() -> None:
-    """`gen terraform` is yet to be run: what is written is not what was asked for."""
+def test_manifest_newer_than_module_verifies_no_module() -> None:
+    """The manifest changed and `gen terraform` has not been run."""
     entry = apply_verdict(
         verified_with(OLD), target(), verdict(), date=TUESDAY, run="r", module="", access=lambda: GRANTS[NEW]
     )
@@ -158,8 +158,8 @@ def test_a_roll_call_against_a_manifest_that_is_ahead_of_the_module_verifies_no_
     assert CustomerState.VERIFIED == row(called(entry, verdict(), WEDNESDAY, NEW), NEW).state
 
 
-def test_another_failure_beside_an_older_module_is_a_failure() -> None:
-    """Only what the earlier module explains is set aside."""
+def test_other_failure_with_older_module_is_failing() -> None:
+    """Only failures that the earlier module explains are ignored."""
     both = saying(Mark.FAILED)
     other = Check(Step.ASSUME_AGAIN, Mark.FAILED, "It was refused a moment later.")
     entry = called(verified_with(OLD), replace(both, checks=(*both.checks, other)), TUESDAY, NEW)
@@ -170,16 +170,15 @@ def test_another_failure_beside_an_older_module_is_a_failure() -> None:
 @pytest.mark.parametrize(
     "cause", ["own-policy-denies", "own-session-policy", "own-endpoint-policy", "own-organization-policy"]
 )
-def test_a_refusal_by_our_own_side_says_nothing_of_the_customer(cause: str) -> None:
-    """The state stays as it was."""
+def test_vendor_side_refusal_keeps_the_state(cause: str) -> None:
     ours = replace(not_there(), diagnoses=(Diagnosis(cause, "Ours.", ""),))
     entry = called(verified_with(NEW), ours, TUESDAY, NEW)
 
     assert (CustomerState.VERIFIED, None) == (row(entry).state, entry.failed)
 
 
-def test_a_bundle_that_is_older_than_its_module_is_said() -> None:
-    """It is not called written, and the next step is to make it anew."""
+def test_bundle_older_than_module_is_reported() -> None:
+    """It does not count as written, and the next step is to build it again."""
     found = row(StatusEntry(target().role_arn), bundle="b", bundle_is_old=True)
 
     assert (CustomerState.NOT_HANDED_OVER, "the bundle is older than the module", False, True) == (
@@ -190,8 +189,8 @@ def test_a_bundle_that_is_older_than_its_module_is_said() -> None:
     )
 
 
-def test_the_history_comes_back_from_the_file(tmp_path: Path) -> None:
-    """Earlier modules as access, gone ones marked; another role of the name has no history."""
+def test_history_round_trips_through_the_file(tmp_path: Path) -> None:
+    """Earlier modules as access, removed ones marked; another role of the same name has no history."""
     path = tmp_path / "status.json"
     entry = replace(called(verified_with(OLD), saying(Mark.OK), TUESDAY, NEW), form="cloudformation")
     change_status(path, lambda _before: {("customer", "account1"): entry})

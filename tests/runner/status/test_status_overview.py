@@ -1,4 +1,4 @@
-"""Where a customer stands, told from its entry and from what is in the output folder."""
+"""A customer's state, computed from its entry and the output folder."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def row(
 
 
 def handed(module: str = NEW, bundle: str = "", date: str = MONDAY, entry: StatusEntry | None = None) -> StatusEntry:
-    """An entry of a customer that got a module."""
+    """An entry of a customer that received a module."""
 
     return replace(entry or StatusEntry(target().role_arn), handed_over=HandoverRecord(date, bundle, module))
 
 
-def test_nothing_is_known() -> None:
-    """What is written is said: nothing, the module, or the bundle too."""
+def test_without_entry_shows_what_is_written() -> None:
+    """Nothing, the module, or also the bundle."""
     said = [row(None, present).what for present in (CurrentDigests(), CurrentDigests(NEW), CurrentDigests(NEW, "b"))]
 
     assert ["no module generated", "module generated", "bundle generated"] == said
@@ -54,7 +54,7 @@ def test_nothing_is_known() -> None:
 
 
 def test_handed_over_waits_for_the_apply() -> None:
-    """Since the day of the hand-over."""
+    """Since the date of the handover."""
     found = row(handed())
 
     assert (CustomerState.HANDED_OVER, datetime.fromisoformat(MONDAY), "waiting for its apply") == (
@@ -64,8 +64,8 @@ def test_handed_over_waits_for_the_apply() -> None:
     )
 
 
-def test_a_role_that_was_never_there_is_no_failure() -> None:
-    """Roll calls in vain before the apply leave it handed over, and say so."""
+def test_role_never_seen_is_handed_over_not_failing() -> None:
+    """Failed verify runs before the apply are mentioned in the row."""
     found = row(after((TUESDAY, not_there()), entry=handed()))
 
     assert CustomerState.HANDED_OVER == found.state
@@ -76,15 +76,15 @@ def test_a_role_that_was_never_there_is_no_failure() -> None:
     assert CustomerState.NOT_HANDED_OVER == row(after((TUESDAY, not_there()))).state
 
 
-def test_a_role_that_is_gone_is_a_failure() -> None:
-    """What let us in once and refuses now has failed since the first refusal."""
+def test_role_refusing_after_success_is_failing() -> None:
+    """Since the first refusal."""
     found = row(after((MONDAY, verdict()), (TUESDAY, not_there()), (WEDNESDAY, not_there())))
 
     assert (CustomerState.FAILED, datetime.fromisoformat(TUESDAY)) == (found.state, found.since)
 
 
-def test_verified_grows_stale() -> None:
-    """A verdict counts for as long as is asked for."""
+def test_verified_becomes_stale() -> None:
+    """After the given number of days."""
     entry = after((WEDNESDAY, verdict()))
 
     assert CustomerState.VERIFIED == row(entry).state
@@ -92,8 +92,8 @@ def test_verified_grows_stale() -> None:
     assert "as agreed" == row(entry).what
 
 
-def test_drift_is_more_urgent_than_an_old_module() -> None:
-    """And a failure more than drift."""
+def test_drift_is_more_urgent_than_outdated_module() -> None:
+    """A failure is more urgent than drift."""
     drifting = after((MONDAY, verdict()), (TUESDAY, drifted()), module=OLD)
     failing = after((WEDNESDAY, not_there()), entry=drifting)
 
@@ -105,28 +105,28 @@ def test_drift_is_more_urgent_than_an_old_module() -> None:
     [(after((MONDAY, verdict()), module=OLD), "verified"), (handed(OLD), "handed over")],
     ids=["verified", "handed over"],
 )
-def test_a_module_written_anew_is_noticed(entry: StatusEntry, how: str) -> None:
-    """The customer has the older one; nothing is claimed where no module is written here."""
+def test_rewritten_module_makes_customer_outdated(entry: StatusEntry, how: str) -> None:
+    """Not if the output folder has no module."""
     found = row(entry)
 
     assert (CustomerState.OUTDATED, True) == (found.state, f"generated again after it was {how}" in found.what)
     assert CustomerState.OUTDATED != row(entry, CurrentDigests()).state
 
 
-def test_the_newer_module_that_went_out_is_waited_for() -> None:
-    """Verified with the older, handed the newer: the apply is what is missing."""
+def test_newer_handed_over_module_awaits_apply() -> None:
+    """The older one was verified and the newer one handed over."""
     found = row(handed(NEW, date=TUESDAY, entry=after((MONDAY, verdict()), module=OLD)))
 
     assert (CustomerState.HANDED_OVER, "waiting for the newer module to be applied") == (found.state, found.what)
 
 
-def test_verified_with_the_newest_module_outweighs_an_older_hand_over() -> None:
-    """The roll call was held against what is written now."""
+def test_verified_newest_module_takes_precedence_over_older_handover() -> None:
+    """The verify run compared the role with the current module."""
     assert CustomerState.VERIFIED == row(handed(OLD, entry=after((WEDNESDAY, verdict())))).state
 
 
-def test_a_bundle_written_anew_with_the_same_module_is_a_note() -> None:
-    """The customer need not get it again."""
+def test_rebuilt_bundle_with_same_module_is_a_note() -> None:
+    """The customer does not need it again."""
     found = row(handed(bundle="a"), CurrentDigests(NEW, "b"))
 
     assert (CustomerState.HANDED_OVER, True) == (
@@ -136,7 +136,7 @@ def test_a_bundle_written_anew_with_the_same_module_is_a_note() -> None:
 
 
 def test_applied_but_not_verified() -> None:
-    """The role let us in, and then nothing could be said."""
+    """The role could be assumed, and the rest was inconclusive."""
 
     found = row(replace(handed(), applied=TUESDAY))
 
@@ -144,8 +144,8 @@ def test_applied_but_not_verified() -> None:
     assert CustomerState.APPLIED == row(StatusEntry(target().role_arn, applied=TUESDAY)).state
 
 
-def test_rotations_are_said() -> None:
-    """Which of the two ids was taken, and where the manifest's id was never seen."""
+def test_rotation_is_reported() -> None:
+    """With the accepted external ID, and whether the one of the manifest was ever accepted."""
     entry = after((WEDNESDAY, verdict()))
     rotating = target(previous_external_id="older-id")
     not_yet = target(external_id="newer-id", previous_external_id="the-id-of-account1")
@@ -158,15 +158,14 @@ def test_rotations_are_said() -> None:
     ] == [row(entry, who=who).what for who in (rotating, not_yet, changed)]
 
 
-def test_another_role_of_the_same_name_starts_anew() -> None:
-    """The history of another account's role is not this one's."""
+def test_another_role_of_same_name_has_no_history() -> None:
     moved = target(account_id="333333333333", role_arn="arn:aws:iam::333333333333:role/role1")
 
     assert CustomerState.NOT_HANDED_OVER == row(after((WEDNESDAY, verdict())), who=moved).state
 
 
 def test_orders_and_counts() -> None:
-    """By urgency (the oldest first), by name, by how long nothing was heard; counts in the order of urgency."""
+    """Sorted by urgency (oldest first), by name or by age; counts are in the order of urgency."""
     entries = {
         "d": after((MONDAY, verdict())),
         "b": after((MONDAY, verdict()), (WEDNESDAY, not_there())),
@@ -184,8 +183,8 @@ def test_orders_and_counts() -> None:
     assert [CustomerState.FAILED, CustomerState.NOT_HANDED_OVER, CustomerState.VERIFIED] == list(counts(rows))
 
 
-def test_a_switch_role_has_a_row_of_its_own() -> None:
-    """A customer of the same name does not hide it."""
+def test_switch_role_has_its_own_row() -> None:
+    """Even if a customer has the same name."""
     both = [target("same"), switch_role("same")]
     status = StatusFile({("customer", "same"): after((WEDNESDAY, verdict()))})
     rows = overview(both, status, lambda _target: CurrentDigests(NEW), now=NOW, stale_after=WEEK)

@@ -1,4 +1,4 @@
-"""One sandbox per file, in which each test makes accounts or roles of its own."""
+"""One sandbox per file, in which each test creates its own accounts or roles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def shared() -> Iterator[tuple[Rig, Clients]]:
 
 @pytest.fixture
 def world(shared: tuple[Rig, Clients]) -> World:
-    """Customers and a backend role of this test's own; the test makes the target's role."""
+    """Customers and a backend role for one test; the test creates the target's role."""
     return world_of(*shared)
 
 

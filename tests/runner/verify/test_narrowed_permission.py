@@ -1,4 +1,4 @@
-"""A permission was narrowed and not yet applied: outdated in every run, until a roll call has seen it refused."""
+"""A withdrawn permission: the customer is outdated until a verify run has seen the action refused."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def status(stage: Stage, *arguments: str) -> dict[str, Any]:
 
 
 def narrow(stage: Stage, permissions: str = "[ec2]") -> None:
-    """The manifest without the permission set, its module written; no one has applied it."""
+    """Remove the permission set from the manifest and write the module; the customer has not applied it."""
     path = stage.folder / "accounts.yaml"
     path.write_text(path.read_text().replace("permissions: [org, ec2]", f"permissions: {permissions}"))
     generate(path, stage.folder / "output")
 
 
 def apply(stage: Stage) -> None:
-    """The customer's role without the inline policy that was withdrawn."""
+    """Remove the withdrawn inline policy from the customer's role."""
     operator = AdminClient(stage.world.sandbox.url)
     with operator.acting_in(ACCOUNT):
         iam = operator.client("iam")
@@ -50,8 +50,8 @@ def apply(stage: Stage) -> None:
             iam.delete_role_policy(RoleName="R", PolicyName=name)
 
 
-def test_the_customer_stays_outdated_until_the_withdrawn_action_is_refused(tmp_path: Path) -> None:
-    """From a verified customer over two runs in vain to the apply; the customer is blamed in none of them."""
+def test_customer_is_outdated_until_withdrawn_action_is_refused(tmp_path: Path) -> None:
+    """Two runs before the apply report the customer as outdated, not as failed; a run after it reports verified."""
     (tmp_path / "m.yaml").write_text(MANIFEST)
     (tmp_path / "fleet").mkdir()
     with staged(tmp_path / "m.yaml", tmp_path / "fleet") as stage:

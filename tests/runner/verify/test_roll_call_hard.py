@@ -1,4 +1,4 @@
-"""The roll call on bad days: faults all around, and a process killed again and again; no wrong verdict, nothing lost."""
+"""Verify runs under heavy faults and repeated kills: no wrong verdict and no lost result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAULTS = "throttle=0.3,5xx=0.1,cut=0.05,expired=0.02,at-most=3,seed=11"
 
 
 def write_manifest(folder: Path, count: int) -> Path:
-    """Customers under one role name, so that one backend role can carry a thousand."""
+    """Customers with the same role name, so that one backend role can carry a thousand."""
     lines = [
         "version: 1",
         'backend: {account_id: "111111111111", grant: fixed-role-name}',
@@ -42,7 +42,7 @@ def write_manifest(folder: Path, count: int) -> Path:
 
 @contextmanager
 def world(folder: Path, count: int, faults: str = "") -> Iterator[dict[str, str]]:
-    """A sandbox with so many customers, two of them wrong; gives the environment of the backend role in it."""
+    """A sandbox with this many customers, two of them misconfigured; yields the environment of its backend role."""
     manifest = write_manifest(folder, count)
     with in_process_sandbox(manifest, folder / "output", faults=faults) as found:
         operator = AdminClient(found.sandbox.url)
@@ -69,14 +69,14 @@ def start(folder: Path, environ: dict[str, str], *arguments: str) -> subprocess.
 
 
 def run(folder: Path, environ: dict[str, str], *arguments: str) -> Ended:
-    """Run to the end, in a process of its own: the sandbox keeps this one busy."""
+    """Run to the end in a separate process: the sandbox keeps this one busy."""
     child = start(folder, environ, *arguments)
     out, err = child.communicate(timeout=1200)
     return Ended(child.returncode, out, err)
 
 
 def report(done: Ended) -> dict[str, dict[str, Any]]:
-    """What the report says of each account, without what differs from run to run: times, attempts, made-up ids."""
+    """The report of each account without what differs between runs: times, attempts, generated IDs."""
     body = json.loads(done.out)
     return {
         account["name"]: {
@@ -89,8 +89,8 @@ def report(done: Ended) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_faults_change_no_verdict_and_lose_nothing(tmp_path: Path) -> None:
-    """1,000 accounts with 30 % throttles, 10 % 5xx, cut connections and expired sessions: every verdict is right."""
+def test_faults_do_not_change_verdicts_or_lose_results(tmp_path: Path) -> None:
+    """Verdicts of 1,000 accounts are correct with 30 % throttles, 10 % 5xx, cut connections and expired sessions."""
     count = 1000
     with world(tmp_path, count, FAULTS) as environment:
         done = run(tmp_path, environment, "--timeout", "600", "--forks", "32")
@@ -105,9 +105,9 @@ def test_faults_change_no_verdict_and_lose_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_killed_twenty_times_ends_with_the_report_of_an_undisturbed_one(tmp_path: Path) -> None:
-    """kill -9 at 20 random moments, then --resume: the same final report; no account has two results."""
-    chance = random.Random(5)  # noqa: S311 - moments, no secrets
+def test_run_killed_repeatedly_resumes_to_same_report(tmp_path: Path) -> None:
+    """SIGKILL at 20 random moments, then --resume: the final report is the same, with one result per account."""
+    chance = random.Random(5)  # noqa: S311 - times, not secrets
     with world(tmp_path, 400, "slow=1:0.05") as environment:
         undisturbed = report(run(tmp_path, environment, "--runs", "calm", "--forks", "32"))
         arguments: tuple[str, ...] = ("--runs", "wild", "--forks", "3")

@@ -1,4 +1,4 @@
-"""Amid a rotation the roll call says which external ids a role takes by now, and nothing stops working meanwhile."""
+"""Verify runs during a rotation report which external IDs a role accepts, and access is never interrupted."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ REFUSALS = (Step.NO_EXTERNAL_ID, Step.OTHER_EXTERNAL_ID, Step.MADE_UP_EXTERNAL_I
 
 @pytest.fixture
 def world(world: World) -> World:
-    """A customer amid a rotation; a test makes the role that its customer has by now."""
+    """A customer in a rotation; the test creates the role in the customer's current state."""
     world.aim(external_id=NEW, previous_external_id=OLD)
     return world
 
 
 def agreed(world: World) -> None:
-    """What the manifest grants: both ids, and that the role reads itself."""
+    """The access that the manifest grants: both external IDs, and reading of the role by itself."""
     role = Role(world.target.role_arn, document(world.good_trust(NEW, OLD)), {"itself": document(allow(*READ_ITSELF))})
     world.give(intended={world.target.role_arn: Access.of(role)})
 
 
 def summary(verdict: Verdict) -> tuple[Mark, RotationState | None, bool, list[str]]:
-    """Verdict, state of the rotation, whether the new id was seen, and the causes."""
+    """Verdict, state of the rotation, whether the new external ID was accepted, and the causes."""
     return verdict.mark, verdict.rotation, verdict.current_id_accepted, causes(verdict)
 
 
@@ -40,17 +40,17 @@ def summary(verdict: Verdict) -> tuple[Mark, RotationState | None, bool, list[st
         ((NEW,), (Mark.OK, RotationState.NEW_ONLY, True, [])),
     ],
 )
-def test_each_state_of_a_rotation_is_good_and_said(
+def test_rotation_state_is_ok_and_reported(
     world: World, ids: tuple[str, ...], expected: tuple[Mark, RotationState, bool, list[str]]
 ) -> None:
-    """Before the customer applies and after it the roll call is ok, and says which ids the role takes."""
+    """The result is ok before and after the customer applies, and lists the external IDs that the role accepts."""
     world.make(world.good_trust(*ids))
 
     assert expected == summary(world.verdict())
 
 
-def test_a_role_that_takes_neither_id_fails(world: World) -> None:
-    """A rotation excuses nothing else: a role that refuses both ids is failed, and nothing is said of the rotation."""
+def test_role_refusing_both_ids_fails(world: World) -> None:
+    """Without an accepted external ID the role fails, and no state of the rotation is reported."""
     world.make(world.good_trust("of-somebody-else"))
     verdict = world.verdict()
 
@@ -58,8 +58,8 @@ def test_a_role_that_takes_neither_id_fails(world: World) -> None:
     assert "rotation-not-applied" not in causes(verdict)
 
 
-def test_before_the_customer_applies_the_whole_ladder_is_climbed_with_the_previous_id(world: World) -> None:
-    """Wrong callers must be refused then too, and the role is held against the module that the customer has."""
+def test_previous_id_runs_all_checks_before_the_apply(world: World) -> None:
+    """Wrong callers must be refused, and the role is compared with the module that the customer has."""
     agreed(world)
     world.make(world.good_trust(OLD), itself=READ_ITSELF)
     verdict = world.verdict()
@@ -69,8 +69,8 @@ def test_before_the_customer_applies_the_whole_ladder_is_climbed_with_the_previo
     assert (Mark.OK, Mark.OK, Mark.OK) == (found[Step.ASSUME_AGAIN], found[Step.DRIFT], found[Step.CONFIGURATION])
 
 
-def test_a_trust_without_any_condition_is_not_taken_for_a_rotation(world: World) -> None:
-    """A role that opens with the new id and without one is failed, as at any time."""
+def test_trust_without_external_id_condition_fails_during_rotation(world: World) -> None:
+    """A role that accepts both the new external ID and no external ID fails."""
     unconditional = world.good_trust()
     del unconditional["Statement"][0]["Condition"]
     world.make(unconditional)
@@ -78,8 +78,8 @@ def test_a_trust_without_any_condition_is_not_taken_for_a_rotation(world: World)
     assert (Mark.FAILED, ["no-external-id-condition"]) == (world.verdict().mark, causes(world.verdict()))
 
 
-def test_after_a_rotation_the_id_that_went_must_be_refused(world: World) -> None:
-    """A role that takes the new id alone is good, and the refusal of the retired one is a check of its own."""
+def test_retired_id_must_be_refused_after_rotation(world: World) -> None:
+    """A role that accepts only the new external ID is ok; the refusal of the retired ID is a separate check."""
     world.aim(previous_external_id=None, retired_external_id=OLD)
     world.make(world.good_trust(NEW))
     verdict = world.verdict()
@@ -88,8 +88,8 @@ def test_after_a_rotation_the_id_that_went_must_be_refused(world: World) -> None
     assert (Mark.OK, None, Mark.REFUSED) == (verdict.mark, verdict.rotation, retired.mark)
 
 
-def test_a_role_that_still_takes_the_retired_id_is_failed(world: World) -> None:
-    """Until the customer applies the module without it, the roll call says so, with a text for the customer."""
+def test_role_accepting_retired_id_fails(world: World) -> None:
+    """The role fails until the customer applies the module without the retired ID, with a message for the customer."""
     world.aim(previous_external_id=None, retired_external_id=OLD)
     world.make(world.good_trust(NEW, OLD))
     verdict = world.verdict()
@@ -99,15 +99,15 @@ def test_a_role_that_still_takes_the_retired_id_is_failed(world: World) -> None:
 
 
 @pytest.mark.parametrize("ids", [(OLD,), (NEW, OLD), (NEW,)])
-def test_a_session_is_had_in_every_state_of_a_rotation(world: World, ids: tuple[str, ...]) -> None:
-    """Queries, shells and plays assume with the new id and fall back to the previous one."""
+def test_session_opens_in_every_rotation_state(world: World, ids: tuple[str, ...]) -> None:
+    """Queries, shells and plays assume with the new external ID and fall back to the previous one."""
     world.make(world.good_trust(*ids))
 
     assert world.target.account_id in world.context.sessions.session(world.target).get_frozen_credentials().arn
 
 
-def test_the_refusal_of_both_ids_is_one_refusal(world: World) -> None:
-    """A role that takes neither refuses as it always does."""
+def test_refusal_of_both_ids_is_reported_once(world: World) -> None:
+    """A role that accepts neither external ID is refused as it is outside a rotation."""
     world.make(world.good_trust("of-somebody-else"))
     with pytest.raises(ClientError) as caught:
         world.context.assumer.assume(world.target)
@@ -115,8 +115,8 @@ def test_the_refusal_of_both_ids_is_one_refusal(world: World) -> None:
     assert "AccessDenied" == caught.value.response["Error"]["Code"]
 
 
-def test_no_external_id_is_in_a_verdict_amid_a_rotation(world: World) -> None:
-    """The verdict goes into reports; neither of the two ids has a place there."""
+def test_verdict_contains_no_external_id_during_rotation(world: World) -> None:
+    """Verdicts are written to reports, which must contain neither external ID."""
     world.make(world.good_trust(OLD))
     said = str(world.verdict().to_json())
 

@@ -1,4 +1,4 @@
-"""Every documented wording of an access-denied message is read: the kind of policy, how it refuses, and its ARN."""
+"""Every documented form of an access-denied message is parsed: policy type, kind of deny, and policy ARN."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ KINDS = (
 
 @pytest.mark.parametrize(("kind", "words"), KINDS, ids=[words for _, words in KINDS])
 @pytest.mark.parametrize("start", [ASSUME, CALL, f"{WHO}codecommit:ListRepositories "], ids=["assume", "call", "bare"])
-def test_an_explicit_deny_is_read_with_its_arn(kind: str, words: str, start: str) -> None:
-    """With and without the ARN of the policy, at the end of a sentence, across lines, before further text."""
+def test_explicit_deny_is_parsed_with_policy_arn(kind: str, words: str, start: str) -> None:
+    """With and without an ARN, at the end of a sentence, across lines, and before further text."""
     arn = "arn:aws:iam::111111111111:policy/team/deny-all"
 
     assert Denial(kind, explicit=True) == denial_of(f"{start}with an explicit deny in {words}")
@@ -49,8 +49,8 @@ def test_an_explicit_deny_is_read_with_its_arn(kind: str, words: str, start: str
 
 @pytest.mark.parametrize("kind", sorted(DENIALS))
 @pytest.mark.parametrize("action", ["sts:AssumeRole", "sts:TagSession", "s3:GetObject"])
-def test_an_implicit_deny_is_read(kind: str, action: str) -> None:
-    """`because no KIND allows the ACTION action`, whatever the letters' case."""
+def test_implicit_deny_is_parsed(kind: str, action: str) -> None:
+    """`because no KIND allows the ACTION action`, in upper or lower case."""
     text = f"{WHO}{action} because no {kind} allows the {action} action"
 
     assert Denial(kind, explicit=False) == denial_of(text)
@@ -58,21 +58,20 @@ def test_an_implicit_deny_is_read(kind: str, action: str) -> None:
     assert Denial(kind, explicit=False, arn=RCP) == denial_of(f"{text}: {RCP}")
 
 
-def test_a_deny_through_another_policy_names_the_other_one() -> None:
-    """The documentation says to look into the service control policies then."""
+def test_deny_through_another_policy_names_that_policy() -> None:
+    """The AWS documentation then refers to service control policies."""
     text = f"{CALL}with an explicit deny in a VPC endpoint policy transitively through a service control policy"
 
     assert Denial("service control policy", explicit=True) == denial_of(text)
 
 
 @pytest.mark.parametrize("text", ["", ASSUME, "Access Denied", "no policy of yours", f"{CALL}because of a session policy"])
-def test_the_bare_form_names_no_policy(text: str) -> None:
-    """Nothing is guessed from it."""
+def test_message_without_reason_names_no_policy(text: str) -> None:
     assert denial_of(text) is None
 
 
-def test_every_cause_of_the_table_exists() -> None:
-    """And a kind that decides nothing says so by an empty text."""
+def test_every_cause_in_the_table_is_registered() -> None:
+    """A policy type without a cause has an empty string."""
     causes = {
         cause
         for meaning in DENIALS.values()
@@ -107,8 +106,8 @@ def first_cause(step: Step, message: str) -> Verdict:
         (Step.GRANTED, "because no service control policy allows the s3:GetObject action", "organization-policy"),
     ],
 )
-def test_a_named_policy_is_the_only_cause(step: Step, words: str, cause: str) -> None:
-    """Nothing is asked of AWS a second time, and neither a missing role nor an external ID is suspected."""
+def test_named_policy_is_the_only_cause(step: Step, words: str, cause: str) -> None:
+    """No further call is made, and neither a missing role nor the external ID is a candidate."""
     found = first_cause(step, (ASSUME if step is Step.ASSUME else CALL) + words)
 
     assert [cause] == [diagnosis.cause for diagnosis in found.diagnoses]
@@ -117,16 +116,16 @@ def test_a_named_policy_is_the_only_cause(step: Step, words: str, cause: str) ->
 
 
 @pytest.mark.parametrize("kind", ["an identity-based policy", "a service control policy", "a resource control policy"])
-def test_the_denying_policys_arn_is_shown(kind: str) -> None:
-    """To the vendor, and in the message where the customer has to change that policy."""
+def test_arn_of_denying_policy_is_shown(kind: str) -> None:
+    """The vendor sees it, and so does the customer in the message if the customer must change that policy."""
     found = first_cause(Step.ASSUME, f"{ASSUME}with an explicit deny in {kind}: {RCP}")
 
     assert RCP in found.diagnoses[0].vendor
     assert (RCP in customer_message(found).replace("\n", "")) == (kind == "a resource control policy")
 
 
-def test_a_resource_control_policy_gets_both_exemptions_ready_to_paste() -> None:
-    """The account in aws:PrincipalAccount, and the tag of AWS's reference policy; code is not folded."""
+def test_resource_control_policy_message_has_both_exemptions() -> None:
+    """The account in aws:PrincipalAccount, and the tag of AWS's example policy; code is not wrapped."""
     lines = customer_message(
         first_cause(Step.ASSUME, f"{ASSUME}with an explicit deny in a resource control policy")
     ).splitlines()

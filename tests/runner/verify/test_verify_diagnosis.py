@@ -1,4 +1,4 @@
-"""Every cause is produced in the sandbox and named: alone where our side can know it, else among the candidates."""
+"""Every cause is reproduced in the sandbox and diagnosed, as the only cause or as one of the candidates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CUSTOMERS = ["role-missing", "external-id-differs", "other-principal"]
 
 
 def role_missing(world: World) -> None:
-    """The customer has applied nothing."""
+    """The customer has not applied the module."""
 
 
 def other_principal(world: World) -> None:
@@ -172,8 +172,8 @@ KNOWN: tuple[tuple[str, Callable[[World], None]], ...] = (
 
 
 @pytest.mark.parametrize(("cause", "spoil"), KNOWN, ids=lambda value: getattr(value, "__name__", None))
-def test_a_cause_that_can_be_known_is_the_only_one(world: World, cause: str, spoil: Callable[[World], None]) -> None:
-    """The verdict is failed, for this cause alone."""
+def test_certain_cause_is_the_only_one(world: World, cause: str, spoil: Callable[[World], None]) -> None:
+    """The verdict is failed with exactly this cause."""
     spoil(world)
     verdict = world.verdict()
 
@@ -194,17 +194,15 @@ def test_a_cause_that_can_be_known_is_the_only_one(world: World, cause: str, spo
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_causes_that_look_alike_are_named_in_order(
-    world: World, spoil: Callable[[World], None], expected: list[str]
-) -> None:
+def test_indistinguishable_causes_are_ordered(world: World, spoil: Callable[[World], None], expected: list[str]) -> None:
     """AWS sends the same refusal; whether other customers' roles can be assumed decides which side comes first."""
     spoil(world)
 
     assert expected == causes(world.verdict())
 
 
-def test_a_backend_role_that_reads_itself_leaves_the_customers_side_alone(world: World) -> None:
-    """Where the deployed policy is seen to allow it, it is no candidate any more."""
+def test_readable_backend_role_rules_out_vendor_causes(world: World) -> None:
+    """If the deployed backend policy allows the call, it is not a candidate."""
     name = world.backend.rpartition("/")[2]
     policy = json.dumps(allow("sts:AssumeRole", *READ_ITSELF))
     world.rig.administrator(BACKEND).put_role_policy(RoleName=name, PolicyName="assume", PolicyDocument=policy)
@@ -212,8 +210,8 @@ def test_a_backend_role_that_reads_itself_leaves_the_customers_side_alone(world:
     assert [*CUSTOMERS, "backend-role-recreated"] == causes(world.verdict())
 
 
-def test_a_stale_id_in_a_trust_that_can_be_read_is_said(world: World) -> None:
-    """Drift shows the id of the backend role that is gone, while another statement still lets the new one in."""
+def test_stale_principal_id_in_readable_trust_is_reported(world: World) -> None:
+    """Drift includes the ID of the deleted backend role even if another statement trusts the new one."""
     gone = world.rig.role(BACKEND, f"gone{world.number}", service_trust())
     body = world.good_trust()
     body["Statement"] = [*body["Statement"], *world.good_trust(principal=gone)["Statement"]]
@@ -225,15 +223,15 @@ def test_a_stale_id_in_a_trust_that_can_be_read_is_said(world: World) -> None:
     assert ["backend-role-recreated", "drift"] == causes(world.verdict())
 
 
-def test_what_the_role_may_not_tell_is_not_checkable(world: World) -> None:
-    """A trust in the whole account cannot be seen from the backend role's own calls: skipped, never ok."""
+def test_trust_in_whole_account_is_not_checkable(world: World) -> None:
+    """The backend role's own calls cannot detect it: the check is skipped, never ok."""
     world.make(world.good_trust(principal=f"arn:aws:iam::{BACKEND}:root"))
 
     assert Mark.SKIPPED is check_of(world.verdict(), Step.CONFIGURATION).mark
 
 
-def test_a_second_caller_uncovers_a_trust_in_the_whole_account(world: World) -> None:
-    """Another role of the backend's account gets in: that is a failure, and said."""
+def test_second_caller_detects_trust_in_whole_account(world: World) -> None:
+    """The check fails when another role of the backend account can assume the role."""
     world.make(world.good_trust(principal=f"arn:aws:iam::{BACKEND}:root"))
     own = world.context.assumer
     world.call_as(world.rig.role(BACKEND, f"second{world.number}", service_trust(), assume=["sts:AssumeRole"]))
@@ -243,8 +241,8 @@ def test_a_second_caller_uncovers_a_trust_in_the_whole_account(world: World) -> 
     assert (["trusts-whole-account"], Mark.FAILED) == (causes(verdict), verdict.mark)
 
 
-def test_account_root_under_the_roles_own_arn_is_no_trust_in_the_account(world: World) -> None:
-    """The other way to write the same trust is as good."""
+def test_account_root_with_principal_arn_condition_is_ok(world: World) -> None:
+    """It is equivalent to trusting only that role."""
     body = trust(
         f"arn:aws:iam::{BACKEND}:root",
         StringEquals={"sts:ExternalId": [world.target.external_id]},
@@ -254,16 +252,16 @@ def test_account_root_under_the_roles_own_arn_is_no_trust_in_the_account(world: 
     assert Mark.OK is judge_trust(world.target, document(body)).mark
 
 
-def test_unknown_credentials_of_ours_are_inconclusive(world: World) -> None:
-    """AWS does not know the key: nothing is said of the customer."""
+def test_invalid_vendor_credentials_are_inconclusive(world: World) -> None:
+    """An access key that AWS does not recognize is not an error of the customer."""
     invalid_credentials(world)
     verdict = world.verdict()
 
     assert (["own-credentials-invalid"], Mark.INCONCLUSIVE) == (causes(verdict), verdict.mark)
 
 
-def test_a_session_longer_than_the_roles_maximum_is_named(world: World) -> None:
-    """A caller that is no role may ask for more than an hour; the role's maximum says no."""
+def test_session_longer_than_role_maximum_is_diagnosed(world: World) -> None:
+    """A caller that is not a role may request more than an hour; the role's maximum refuses it."""
     world.make()
     user = f"person{world.number}"
     arn, key = world.rig.user(BACKEND, user, "sts:AssumeRole")
@@ -279,7 +277,7 @@ def test_a_session_longer_than_the_roles_maximum_is_named(world: World) -> None:
 
 
 def refused(text: str, step: Step = Step.ASSUME) -> Check:
-    """A check that AWS refused in these words."""
+    """A check that AWS refused with this message."""
     user = "User: arn:aws:sts::222222222222:assumed-role/r/s is not authorized to perform: "
     return Check(step, Mark.FAILED, "", "AccessDenied", user + text, {"action": "ec2:DescribeInstances"})
 
@@ -303,15 +301,15 @@ def refused(text: str, step: Step = Step.ASSUME) -> Check:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_awss_documented_texts_are_hints(world: World, check: Check, expected: str) -> None:
-    """Policies that the sandbox does not have are known by the phrases that AWS documents."""
+def test_documented_aws_messages_are_diagnosed(world: World, check: Check, expected: str) -> None:
+    """Policies that the sandbox does not support are detected by the phrases in the AWS documentation."""
     verdict = Verdict("acme", "customer", world.target.account_id, world.target.role_arn, (check,))
 
     assert expected == causes(diagnose(verdict, world.target, world.context))[0]
 
 
-def test_the_texts_name_account_and_role_and_no_secret(world: World) -> None:
-    """The message is concrete, greets and thanks; external ids and keys are in neither text."""
+def test_messages_name_account_and_role_without_secrets(world: World) -> None:
+    """The customer message has a greeting and thanks; neither message contains an external ID or a key."""
     verdict = world.verdict()
     diagnoses = verdict.diagnoses
     parts = [each.customer for each in diagnoses if each.customer]
@@ -330,16 +328,16 @@ def test_the_texts_name_account_and_role_and_no_secret(world: World) -> None:
     ]
 
 
-def test_a_good_role_is_not_diagnosed_and_not_asked_again(world: World) -> None:
-    """Second looks are for what failed."""
+def test_passing_role_is_not_diagnosed(world: World) -> None:
+    """Only failures cause further calls."""
     world.make()
     world.give(references=())
 
     assert ((), Mark.OK) == (world.verdict().diagnoses, marks(world.verdict())[Step.ASSUME])
 
 
-def test_every_cause_has_a_section_and_every_section_a_cause() -> None:
-    """docs/diagnosis.md explains each id, and nothing that is gone."""
+def test_causes_match_sections_of_the_documentation() -> None:
+    """docs/diagnosis.md has a section for each cause ID and no others."""
     sections = [
         line.removeprefix("### ").strip("`") for line in PAGE.read_text("utf-8").splitlines() if line.startswith("### ")
     ]
@@ -347,8 +345,8 @@ def test_every_cause_has_a_section_and_every_section_a_cause() -> None:
     assert sorted(CAUSES) == sorted(sections)
 
 
-def test_a_cause_is_added_by_one_entry_of_the_registry(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own function detects it; no other source file names it."""
+def test_registered_cause_is_detected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cause registered with its detection function is used without a change to any other source file."""
     added = Cause(
         "{customer} has a guard: {detail}.",
         "please remove the guard from {role}.",

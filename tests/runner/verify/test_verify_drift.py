@@ -1,4 +1,4 @@
-"""Drift as a role sees it itself: what differs, how, and what may not be read; over HTTP, with the real SDK."""
+"""Drift as read by the role itself: what differs, in which direction, and what could not be read; over HTTP with boto3."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def ask(stage: Stage, target: Target, context: VerifyContext) -> Check:
     return drift_of(target, stage.credentials(target), context)[0]
 
 
-def test_a_role_as_agreed_has_no_drift(stage: Stage) -> None:
-    """Trust, policies and settings as the manifest says them, read by the role itself."""
+def test_role_as_in_manifest_has_no_drift(stage: Stage) -> None:
+    """The role reads its own trust policy, policies and settings."""
     target = stage.role("same", *SELF)
     check, changes = drift_of(target, stage.credentials(target), stage.agreed(target, *SELF))
 
@@ -46,7 +46,7 @@ def policy(body: Any, name: str = "main") -> dict[str, str]:
 
 
 def trusted(**changes: Any) -> dict[str, str]:
-    """The agreed trust policy with other members of its statement; None removes one."""
+    """The trust policy of the manifest with some members of its statement replaced; None removes one."""
     statement = {key: value for key, value in (TRUST["Statement"][0] | changes).items() if value is not None}
     return {"PolicyDocument": json.dumps({**TRUST, "Statement": [statement]})}
 
@@ -76,10 +76,10 @@ def trusted(**changes: Any) -> dict[str, str]:
         ("delete_role_policy", {"PolicyName": "extra"}, "narrower", "kms:ListKeys"),
     ],
 )
-def test_each_way_to_drift_is_said_as_what_it_is(
+def test_each_kind_of_drift_is_classified(
     request: pytest.FixtureRequest, stage: Stage, method: str, parameters: dict[str, Any], kind: str, words: str
 ) -> None:
-    """Ten changes by the customer's hand: each fails, and says whether more or less is allowed than was agreed."""
+    """Ten changes by the customer each fail, and are reported as wider or narrower access."""
     name = f"drift{request.node.callspec.indices['method']}"
     agreed = {"main": document(allow(*SELF, "sqs:ListQueues")), "extra": document(allow("kms:ListKeys"))}
     target = stage.role(name, *SELF, "sqs:ListQueues", extra=allow("kms:ListKeys"))
@@ -97,8 +97,8 @@ def test_each_way_to_drift_is_said_as_what_it_is(
     assert ("allows less than was agreed" in check.what) == (kind == "narrower")
 
 
-def test_tags_and_descriptions_are_notes_and_no_drift(stage: Stage) -> None:
-    """They grant nothing: the check is good and mentions them."""
+def test_tags_and_descriptions_are_notes_not_drift(stage: Stage) -> None:
+    """They grant nothing: the check is ok and mentions them."""
     target = stage.role("tagged", *SELF)
     iam = stage.rig.administrator(CUSTOMER)
     iam.tag_role(RoleName="tagged", Tags=[{"Key": "cost", "Value": "7"}])
@@ -109,8 +109,8 @@ def test_tags_and_descriptions_are_notes_and_no_drift(stage: Stage) -> None:
     assert 2 == len(check.evidence["notes"])
 
 
-def test_a_role_that_may_not_read_itself_is_not_checkable(stage: Stage) -> None:
-    """Skipped with IAM's reason, and never called free of drift."""
+def test_role_without_read_permission_is_not_checkable(stage: Stage) -> None:
+    """The check is skipped with IAM's reason, and never reported as free of drift."""
     target = stage.role("blind", "sqs:ListQueues")
     check = ask(stage, target, stage.agreed(target, "sqs:ListQueues"))
 
@@ -119,8 +119,8 @@ def test_a_role_that_may_not_read_itself_is_not_checkable(stage: Stage) -> None:
     assert "iam:GetRole: AccessDenied" in check.evidence["not_checkable"]
 
 
-def test_what_may_not_be_read_is_said_beside_what_is_as_agreed(stage: Stage) -> None:
-    """Half a view is no clean bill: the missing part stands in the sentence."""
+def test_unreadable_parts_are_reported_with_matching_ones(stage: Stage) -> None:
+    """A partial read is not ok: the message names the missing part."""
     target = stage.role("half", "iam:GetRole")
     check = ask(stage, target, stage.agreed(target, "iam:GetRole"))
 
@@ -128,8 +128,8 @@ def test_what_may_not_be_read_is_said_beside_what_is_as_agreed(stage: Stage) -> 
     assert "not checkable: iam:ListRolePolicies: AccessDenied" in check.what
 
 
-def test_an_own_policy_with_another_text_is_drift(stage: Stage) -> None:
-    """Managed policies of the account are compared by their text."""
+def test_changed_customer_managed_policy_is_drift(stage: Stage) -> None:
+    """Customer managed policies are compared by document."""
     target = stage.role("own", *SELF)
     iam = stage.rig.administrator(CUSTOMER)
     iam.create_policy(PolicyName="own", PolicyDocument=json.dumps(allow("ec2:*")))
@@ -142,8 +142,8 @@ def test_an_own_policy_with_another_text_is_drift(stage: Stage) -> None:
     assert any("ec2:*" in text for text in check.evidence["wider"])
 
 
-def test_the_unique_id_of_a_deleted_principal_is_called_that(stage: Stage) -> None:
-    """After the backend role was made again the trust holds an id that no one has any more."""
+def test_unique_id_of_deleted_principal_is_identified(stage: Stage) -> None:
+    """The trust policy has the unique ID of a backend role that was deleted and created again."""
     backend = stage.rig.role("111111111111", "shortlived", {**TRUST, "Statement": [{
         "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}]})  # fmt: skip
     body = json.loads(json.dumps(TRUST))
@@ -160,8 +160,8 @@ def test_the_unique_id_of_a_deleted_principal_is_called_that(stage: Stage) -> No
     assert "the unique ID of a deleted role or user" in check.what
 
 
-def test_the_end_of_a_targets_time_is_a_value(stage: Stage) -> None:
-    """Nothing is raised, and nothing claimed."""
+def test_deadline_during_drift_check_is_inconclusive(stage: Stage) -> None:
+    """No exception is raised and no drift is reported."""
     target = stage.role("late", *SELF)
     credentials = stage.credentials(target)
     with deadline(1.0, lambda: 2.0):
@@ -170,8 +170,8 @@ def test_the_end_of_a_targets_time_is_a_value(stage: Stage) -> None:
     assert (Mark.INCONCLUSIVE, ()) == (check.mark, changes)
 
 
-def test_a_role_that_nobody_agreed_to_is_skipped(stage: Stage) -> None:
-    """Without the manifest's word there is nothing to hold it against."""
+def test_role_missing_from_manifest_is_skipped(stage: Stage) -> None:
+    """There is no intended access to compare with."""
     target = stage.role("stranger", *SELF)
 
     assert Mark.SKIPPED == ask(stage, target, stage.context).mark
@@ -185,8 +185,8 @@ AGREED = Access.of(Role(ARN, document(TRUST)))
 REFUSED = NotCheckable("iam:GetRolePolicy", "AccessDenied")
 
 
-def test_an_unread_policy_that_nobody_agreed_to_is_wider() -> None:
-    """Its name alone shows that the role holds more than was agreed."""
+def test_unreadable_extra_policy_is_wider_access() -> None:
+    """Its name is enough to know that the role has more than the manifest grants."""
     reading = RoleReading("vendor", settings(document(TRUST)), {"more": REFUSED}, frozenset())
     drift = compare(reading, AGREED, ARN)
 
@@ -194,8 +194,8 @@ def test_an_unread_policy_that_nobody_agreed_to_is_wider() -> None:
     assert Mark.FAILED == mark_drift(reading, drift)[0]
 
 
-def test_a_throttled_read_is_inconclusive() -> None:
-    """A part that could not be read this time is neither fine nor forbidden."""
+def test_throttled_read_is_inconclusive() -> None:
+    """A part whose read was throttled is neither matching nor denied."""
     reading = RoleReading(
         "vendor", settings(document(TRUST)), NotCheckable("iam:ListRolePolicies", "Throttling"), frozenset()
     )
@@ -203,8 +203,8 @@ def test_a_throttled_read_is_inconclusive() -> None:
     assert Mark.INCONCLUSIVE == mark_drift(reading, compare(reading, AGREED, ARN))[0]
 
 
-def test_a_role_that_is_gone_fails() -> None:
-    """NoSuchEntity about itself."""
+def test_deleted_role_fails() -> None:
+    """IAM answers NoSuchEntity for the role itself."""
     gone = NotCheckable("iam:GetRole", "NoSuchEntity")
     reading = RoleReading("vendor", gone, gone, gone)
     drift = compare(reading, AGREED, ARN)
@@ -212,8 +212,8 @@ def test_a_role_that_is_gone_fails() -> None:
     assert (Mark.FAILED, True) == (mark_drift(reading, drift)[0], drift.gone)
 
 
-def test_others_access_in_the_same_module_is_no_drift() -> None:
-    """Only the role itself and the policies on it are compared."""
+def test_other_resources_of_the_module_are_not_drift() -> None:
+    """Only the role itself and its policies are compared."""
     other = Role(f"{ARN}-other", document(TRUST))
     reading = RoleReading("vendor", settings(document(TRUST)), {}, frozenset())
     drift = compare(reading, Access(roles={**AGREED.roles, other.arn: other}), ARN)
@@ -221,8 +221,8 @@ def test_others_access_in_the_same_module_is_no_drift() -> None:
     assert () == drift.changes
 
 
-def test_a_users_stale_id_counts_as_well() -> None:
-    """AIDA is a user's, AROA a role's; an external id that looks alike is no principal."""
+def test_stale_id_of_user_is_detected() -> None:
+    """AIDA is the prefix of users, AROA of roles; a similar external ID is not a principal."""
     trust = PolicyDocument(
         (Statement("Allow", ("sts:AssumeRole",), principals=(Principal("AWS", "AIDAABCDEFGHIJKLMNOP"),)),)
     )
@@ -232,8 +232,8 @@ def test_a_users_stale_id_counts_as_well() -> None:
     assert EXTERNAL_ID not in compare(reading, AGREED, ARN).stale
 
 
-def test_the_text_of_a_policy_that_the_manifest_only_names_is_no_drift() -> None:
-    """An account's own policy, attached as agreed, is as its account wrote it; one that was not agreed is drift."""
+def test_document_of_policy_named_by_arn_is_not_compared() -> None:
+    """A customer managed policy of the manifest may have any document; one that is not in the manifest is drift."""
     text = ManagedPolicy(OWN, PolicyDocument((Statement("Allow", ("s3:GetObject",), ("*",)),)))
     settings = RoleSettings(ARN, document(TRUST), None, 3_600, "", {})
     reading = RoleReading("vendor", settings, {}, frozenset({OWN}), {OWN: text})

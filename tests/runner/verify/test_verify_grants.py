@@ -1,4 +1,4 @@
-"""Granted actions are tried with safe calls, and what was not granted must be refused: over HTTP, with the real SDK."""
+"""Granted actions are tried with safe calls, and other actions must be refused; over HTTP with boto3."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ AUDIT = iam_arn("aws", "aws", "policy", "/", "SecurityAudit")
 
 @pytest.fixture
 def stage(stage: Stage) -> Stage:
-    """The shared sandbox with nothing sent yet, and the usual options."""
+    """The shared sandbox with an empty log, and the default options."""
     stage.sent.clear()
     stage.with_options(actions="sample", all_regions=False, outside_actions=5)
     return stage
 
 
 def grants(stage: Stage, target: Target, context: VerifyContext) -> dict[str, Check]:
-    """The checks by action ("" for one that is about none)."""
+    """The checks by action, "" for one without an action."""
     return {str(r.evidence.get("action", "")): r for r in try_grants(target, stage.credentials(target), context)}
 
 
@@ -36,8 +36,8 @@ def outside(stage: Stage, target: Target, context: VerifyContext) -> list[Check]
     return list(try_outside(target, stage.credentials(target), context))
 
 
-def test_a_role_with_exactly_what_was_agreed_passes(stage: Stage) -> None:
-    """Each granted read works, and a sample of others is refused as it must be."""
+def test_role_with_exactly_the_granted_actions_passes(stage: Stage) -> None:
+    """Each granted read succeeds, and each action of the sample is refused."""
     actions = ("ec2:DescribeInstances", "sqs:ListQueues", "kms:ListKeys", "organizations:DescribeOrganization")
     target = stage.role("exact", *actions)
     context = stage.agreed(target, *actions)
@@ -46,8 +46,8 @@ def test_a_role_with_exactly_what_was_agreed_passes(stage: Stage) -> None:
     assert [Mark.REFUSED] * 5 == [check.mark for check in outside(stage, target, context)]
 
 
-def test_a_granted_action_that_is_refused_fails_with_awss_own_words(stage: Stage) -> None:
-    """A role that lacks one of the agreed actions fails for that action alone."""
+def test_refused_granted_action_fails_with_message_of_aws(stage: Stage) -> None:
+    """A role without one of the granted actions fails only for that action."""
     target = stage.role("lacking", "ec2:DescribeVpcs")
     checks = grants(stage, target, stage.agreed(target, "ec2:DescribeVpcs", "sns:ListTopics", "ec2:DescribeSubnets"))
 
@@ -60,8 +60,8 @@ def test_a_granted_action_that_is_refused_fails_with_awss_own_words(stage: Stage
     assert "sns:ListTopics in us-east-1 was granted, but is refused" == checks["sns:ListTopics"].what
 
 
-def test_more_than_was_agreed_is_found(stage: Stage) -> None:
-    """A role that may read everything fails each of the sample."""
+def test_wider_permissions_are_detected(stage: Stage) -> None:
+    """A role with all read permissions fails each action of the sample."""
     target = stage.role("wide", "*")
     context = stage.agreed(target, "s3:ListAllMyBuckets")
     checks = outside(stage, target, context)
@@ -71,8 +71,8 @@ def test_more_than_was_agreed_is_found(stage: Stage) -> None:
     assert all("was not granted" in check.what for check in checks)
 
 
-def test_the_sample_is_the_same_for_one_run(stage: Stage) -> None:
-    """Two askings in one run try the same actions, so that a resumed run gives the same report."""
+def test_sample_is_stable_within_a_run(stage: Stage) -> None:
+    """A resumed run tries the same actions and gives the same report."""
     target = stage.role("same", "ec2:Describe*", "iam:List*")
     context = stage.agreed(target, "ec2:Describe*", "iam:List*")
 
@@ -83,8 +83,7 @@ def test_the_sample_is_the_same_for_one_run(stage: Stage) -> None:
     ]
 
 
-def test_all_actions_and_all_regions_are_tried_when_asked_for(stage: Stage) -> None:
-    """The options turn the sample off."""
+def test_options_try_all_actions_and_regions(stage: Stage) -> None:
     actions = ("kms:ListKeys", "kms:ListAliases", "sqs:ListQueues", "kms:DescribeCustomKeyStores", "kms:ListRetirableGrants")
     target = stage.role("all", *actions)
     stage.with_options(actions="all", all_regions=True)
@@ -96,8 +95,8 @@ def test_all_actions_and_all_regions_are_tried_when_asked_for(stage: Stage) -> N
 
 
 @pytest.mark.parametrize(("bucket", "granted"), [("agreed", True), ("half", False)])
-def test_an_absent_object_of_a_named_bucket_is_asked_for(stage: Stage, bucket: str, granted: bool) -> None:
-    """S3 answers 404 to who may read the object, which proves it without reading, and 403 to who may only list."""
+def test_missing_object_proves_s3_read_permission(stage: Stage, bucket: str, granted: bool) -> None:
+    """S3 answers 404 to a caller that may read the object, and 403 to one that may only list the bucket."""
     stage.rig.administrator(CUSTOMER, "s3").create_bucket(Bucket=f"{bucket}-bucket")
     resources = [f"arn:aws:s3:::{bucket}-bucket", f"arn:aws:s3:::{bucket}-bucket/*"]
     target = stage.role(bucket, "s3:ListBucket", *(["s3:GetObject"] if granted else []), resource=resources)
@@ -109,8 +108,8 @@ def test_an_absent_object_of_a_named_bucket_is_asked_for(stage: Stage, bucket: s
     assert ("404" == checks["s3:GetObject"].code) == granted
 
 
-def test_an_object_is_not_asked_for_where_the_answer_could_not_be_told(stage: Stage) -> None:
-    """Without s3:ListBucket S3 answers 403 either way: not checkable, and no call is made."""
+def test_object_read_without_list_permission_is_not_checkable(stage: Stage) -> None:
+    """Without s3:ListBucket S3 answers 403 in both cases, so no call is made."""
     target = stage.role("blind", "s3:GetObject", resource="arn:aws:s3:::any/*")
     checks = grants(stage, target, stage.agreed(target, "s3:GetObject", resource="arn:aws:s3:::any/*"))
 
@@ -119,16 +118,16 @@ def test_an_object_is_not_asked_for_where_the_answer_could_not_be_told(stage: St
     assert [] == [call for call in stage.sent if call.service == "s3"]
 
 
-def test_a_bucket_that_is_not_there_is_no_refusal(stage: Stage) -> None:
-    """NoSuchBucket comes after authorization: the grant works."""
+def test_missing_bucket_is_not_a_refusal(stage: Stage) -> None:
+    """NoSuchBucket is returned after authorization, so the permission works."""
     target = stage.role("nobucket", "s3:ListBucket", resource="arn:aws:s3:::never-made")
     check = grants(stage, target, stage.agreed(target, "s3:ListBucket", resource="arn:aws:s3:::never-made"))["s3:ListBucket"]
 
     assert (Mark.OK, "NoSuchBucket") == (check.mark, check.code)
 
 
-def test_a_well_known_policy_is_tried_by_its_purpose_and_keeps_to_its_services(stage: Stage) -> None:
-    """AmazonEC2ReadOnlyAccess cannot be read by the role, yet EC2 must work and what is outside its services must not."""
+def test_well_known_policy_is_checked_by_its_services(stage: Stage) -> None:
+    """The role cannot read AmazonEC2ReadOnlyAccess, but EC2 must work and other services must be refused."""
     target = stage.role("managed")
     stage.rig.administrator(CUSTOMER).attach_role_policy(RoleName="managed", PolicyArn=EC2_READ)
     context = stage.agreed(target, attached=frozenset({EC2_READ}))
@@ -141,8 +140,8 @@ def test_a_well_known_policy_is_tried_by_its_purpose_and_keeps_to_its_services(s
     assert not {"ec2", "autoscaling", "cloudwatch"} & {str(r.evidence["action"]).partition(":")[0] for r in refused}
 
 
-def test_a_policy_that_the_role_may_read_is_taken_as_the_account_has_it(stage: Stage) -> None:
-    """SecurityAudit lets its holder read it: then there is an outside even for that policy."""
+def test_readable_managed_policy_is_used(stage: Stage) -> None:
+    """SecurityAudit allows the role to read the policy, so actions outside of it are known."""
     target = stage.role("audit")
     stage.rig.administrator(CUSTOMER).attach_role_policy(RoleName="audit", PolicyArn=AUDIT)
     stage.with_options(outside_actions=50)
@@ -152,8 +151,8 @@ def test_a_policy_that_the_role_may_read_is_taken_as_the_account_has_it(stage: S
     assert {Mark.SKIPPED, Mark.REFUSED} >= {check.mark for check in checks}
 
 
-def test_an_unknown_policy_leaves_no_outside(stage: Stage) -> None:
-    """Where a policy's text is not known, any action may be granted by it: not checkable, and nothing is tried."""
+def test_unknown_policy_makes_outside_actions_not_checkable(stage: Stage) -> None:
+    """A policy with an unknown document may grant any action, so no other action is tried."""
     target = stage.role("unknown", "ec2:DescribeVpcs")
     arn = iam_arn("aws", "aws", "policy", "/", "AWSNobodyKnowsAccess")
     (check,) = outside(stage, target, stage.agreed(target, "ec2:DescribeVpcs", attached=frozenset({arn})))
@@ -162,8 +161,8 @@ def test_an_unknown_policy_leaves_no_outside(stage: Stage) -> None:
     assert ["AssumeRole"] == [call.operation for call in stage.sent]
 
 
-def test_denied_actions_are_outside_and_not_tried_as_granted(stage: Stage) -> None:
-    """A Deny in the agreed policies takes an action out of the grant."""
+def test_denied_actions_are_not_tried_as_granted(stage: Stage) -> None:
+    """A Deny in the policies of the manifest removes the action from the granted ones."""
     deny = {"Effect": "Deny", "Action": "ec2:*", "Resource": "*"}
     body = statement_of(Effect="Allow", Action="*", Resource="*")
     body["Statement"].append(deny)
@@ -175,16 +174,15 @@ def test_denied_actions_are_outside_and_not_tried_as_granted(stage: Stage) -> No
     assert {"ec2"} == {str(r.evidence["action"]).partition(":")[0] for r in outside(stage, target, context)}
 
 
-def test_a_role_that_the_manifest_does_not_know_is_skipped(stage: Stage) -> None:
-    """Nothing is claimed of what no one agreed to."""
+def test_role_missing_from_manifest_is_skipped(stage: Stage) -> None:
     target = stage.role("stranger", "ec2:*")
 
     assert [Mark.SKIPPED] == [check.mark for check in try_grants(target, stage.credentials(target), stage.context)]
     assert [Mark.SKIPPED] == [check.mark for check in outside(stage, target, stage.context)]
 
 
-def test_no_call_outside_the_safe_list_is_ever_made(stage: Stage) -> None:
-    """Of a role that may do everything, every call that leaves only reads, and none is one of those never made."""
+def test_only_safe_calls_are_sent(stage: Stage) -> None:
+    """For a role that may do everything, every call sent is a read and none is on the list of excluded calls."""
     stage.with_options(actions="all")
     patterns = ("s3:*", "sts:*", "kms:*", "secretsmanager:*", "dynamodb:*", "iam:*", "ecr:*", "sqs:*", "ce:*")
     target = stage.role("everything", *patterns)

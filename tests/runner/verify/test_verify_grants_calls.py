@@ -1,4 +1,4 @@
-"""Safe calls as derived from botocore's models, held against what AWS marks as reading, and the tables against moto."""
+"""Safe calls derived from botocore's models, compared with AWS's access levels; the tables compared with moto."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def model_of(service: str) -> Any:
 
 @lru_cache(maxsize=1)
 def documents() -> Mapping[str, Any]:
-    from moto.iam.aws_managed_policies import aws_managed_policies_data  # noqa: PLC0415 - five megabytes of text
+    from moto.iam.aws_managed_policies import aws_managed_policies_data  # noqa: PLC0415 - loads 5 MB of policies
 
     return {
         body["Path"].lstrip("/") + name: body["Document"] for name, body in json.loads(aws_managed_policies_data).items()
@@ -41,8 +41,8 @@ def document_named(name: str) -> PolicyDocument:
 
 
 @pytest.mark.parametrize("action", READS)
-def test_every_usual_read_has_a_safe_call_without_a_resource(action: str) -> None:
-    """The fixed list can be tried in any account, whatever is in it."""
+def test_every_sampled_action_has_a_safe_call_without_resource(action: str) -> None:
+    """The fixed list can be tried in any account, whatever resources exist."""
     call = safe_call(action, "*", model_of)
 
     assert call is not None
@@ -51,8 +51,8 @@ def test_every_usual_read_has_a_safe_call_without_a_resource(action: str) -> Non
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_safe_call_changes_anything_or_hands_out_secrets(service: str) -> None:
-    """Of all actions of a service, only reading ones have a call, of that very action, and none that is never made."""
+def test_safe_calls_only_read_and_return_no_secrets(service: str) -> None:
+    """Only read actions have a call; the call belongs to that action and is not an excluded one."""
     resources = ("*", f"arn:aws:{service}:us-east-1:222222222222:table/t", f"arn:aws:{service}:::b", "arn:aws:s3:::b/*")
     calls = [call for action in expand(f"{service}:*") for each in resources if (call := safe_call(action, each, model_of))]
 
@@ -76,13 +76,12 @@ def test_no_safe_call_changes_anything_or_hands_out_secrets(service: str) -> Non
     ],
 )  # fmt: skip
 def test_dangerous_or_costly_actions_have_no_call(action: str) -> None:
-    """Whatever is granted, these are never tried."""
     assert None is safe_call(action, "*", model_of)
     assert None is safe_call(action, "arn:aws:s3:::bucket/*", model_of)
 
 
-def test_every_pattern_of_the_exceptions_means_something() -> None:
-    """A pattern of the list of exceptions that covers no action is a slip of the pen."""
+def test_every_exception_pattern_matches_an_action() -> None:
+    """A pattern in the list of exceptions that matches no action is a typo."""
     patterns = [pattern for patterns in NEVER.values() for pattern in patterns if not pattern.startswith(("*", "geo-"))]
 
     assert [] == [pattern for pattern in patterns if not expand(pattern)]
@@ -101,10 +100,10 @@ def test_every_pattern_of_the_exceptions_means_something() -> None:
         ("dynamodb:DescribeTable", "arn:aws:dynamodb:us-east-1:2:table/t", "DescribeTable", {"TableName": "t"}),
     ],
 )
-def test_a_call_asks_for_the_smallest_page_of_the_granted_thing(
+def test_call_uses_granted_resource_and_smallest_page(
     action: str, resource: str, operation: str, parameters: dict[str, Any]
 ) -> None:
-    """Parameters come from the granted resource and from the model."""
+    """Parameters come from the granted resource and from the botocore model."""
     call = safe_call(action, resource, model_of)
 
     assert call is not None
@@ -122,19 +121,19 @@ def test_a_call_asks_for_the_smallest_page_of_the_granted_thing(
         ("iam:GetRole", "arn:aws:iam::222222222222:role/${aws:username}"),
     ],
 )
-def test_what_names_nothing_has_no_call(action: str, resource: str) -> None:
-    """A wildcard is no name; a single named object might be there, and is not asked for."""
+def test_resource_without_usable_name_has_no_call(action: str, resource: str) -> None:
+    """A wildcard is not a name, and a single named object may exist, so it is not requested."""
     assert None is safe_call(action, resource, model_of)
 
 
-def test_a_call_names_boto3s_method() -> None:
-    """Names with abbreviations too."""
+def test_call_has_name_of_boto3_method() -> None:
+    """Including names with abbreviations."""
     assert "describe_db_instances" == SafeCall("rds:DescribeDBInstances", "rds", "DescribeDBInstances").method
 
 
 @pytest.mark.parametrize("name", sorted(WELL_KNOWN))
-def test_the_bounds_of_well_known_policies_hold(name: str) -> None:
-    """All that `allows` says is in the document without condition; the document stays within `services`."""
+def test_bounds_of_well_known_policies_match_documents(name: str) -> None:
+    """The document grants all of `allows` without a condition, and nothing outside `services`."""
     document = document_named(name)
     plain = [each for each in document.statements if each.effect == "Allow" and not each.conditions]
     allowed = [action for pattern in WELL_KNOWN[name].allows for action in expand(pattern) if is_read_only(action)]
@@ -146,7 +145,6 @@ def test_the_bounds_of_well_known_policies_hold(name: str) -> None:
 
 
 def test_table_of_well_known_policies_has_source_and_date() -> None:
-    """The table says where it comes from and when it was read."""
     text = files("rolecall_runner.verify").joinpath("data", "well_known_policies.json").read_text(encoding="utf-8")
     table = json.loads(text)
 

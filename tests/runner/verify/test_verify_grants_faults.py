@@ -1,4 +1,4 @@
-"""What is not an answer is never taken for one: throttles, 5xx, disabled Regions, services that no one switched on."""
+"""Throttles, 5xx, disabled Regions and services that are not enabled are neither grants nor refusals."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from verify_rig import staged
 
 
 def plan(kind: type[Fault], at_most: int | None = None) -> FaultPlan:
-    """Every call but those of STS fails in one way; `at_most` so often in a row."""
+    """Fail every call except those of STS with one fault, `at_most` times in a row."""
     return FaultPlan(faults=(kind(actions="sqs:*|iam:List*|ec2:*|kms:*", at_most=at_most),))
 
 
 @pytest.mark.parametrize("kind", [Throttle, ServerError, CutConnection, ExpiredToken, RegionDisabled])
-def test_trouble_that_stays_is_inconclusive(kind: type[Fault]) -> None:
-    """Neither a grant nor a refusal is concluded from it."""
+def test_persistent_error_is_inconclusive(kind: type[Fault]) -> None:
+    """It is neither a grant nor a refusal."""
     with running(plan(kind)) as rig, staged(rig) as stage:
         target = stage.role("busy", "sqs:ListQueues")
         (check,) = try_grants(target, stage.credentials(target), stage.agreed(target, "sqs:ListQueues"))
@@ -37,8 +37,8 @@ def test_trouble_that_stays_is_inconclusive(kind: type[Fault]) -> None:
 
 
 @pytest.mark.parametrize("kind", [Throttle, ServerError, CutConnection])
-def test_trouble_that_passes_is_asked_again(kind: type[Fault]) -> None:
-    """After two faults in a row the third attempt has the answer, for grants as for refusals."""
+def test_transient_error_is_retried(kind: type[Fault]) -> None:
+    """After two faults in a row the third attempt succeeds, for grants and for refusals."""
     with running(plan(kind, at_most=2)) as rig, staged(rig) as stage:
         target = stage.role("busy", "sqs:ListQueues")
         context = stage.agreed(target, "sqs:ListQueues")
@@ -49,8 +49,8 @@ def test_trouble_that_passes_is_asked_again(kind: type[Fault]) -> None:
     assert {Mark.REFUSED} == {check.mark for check in refused}
 
 
-def test_a_session_that_ended_is_renewed_and_the_call_repeated() -> None:
-    """Expired credentials are assumed anew where the run's own session is at hand."""
+def test_expired_session_is_renewed_and_call_repeated() -> None:
+    """The role is assumed again where the session of the run is available."""
     with running(plan(ExpiredToken, at_most=1)) as rig, staged(rig) as stage:
         target = stage.role("busy", "sqs:ListQueues")
         session = stage.context.sessions.session(target)
@@ -60,8 +60,8 @@ def test_a_session_that_ended_is_renewed_and_the_call_repeated() -> None:
     assert 2 == [call.operation for call in stage.sent].count("AssumeRole")
 
 
-def test_a_role_that_can_no_longer_be_assumed_has_refused_no_action() -> None:
-    """A refused assume in the middle is no refusal of the granted action."""
+def test_refused_assume_is_not_a_refused_action() -> None:
+    """A refused AssumeRole in the middle of the checks does not count against the granted action."""
     with running() as rig, staged(rig) as stage:
         target = stage.role("gone", "sqs:ListQueues")
         rig.administrator(target.account_id).delete_role_policy(RoleName="gone", PolicyName="main")
@@ -92,6 +92,6 @@ def test_a_role_that_can_no_longer_be_assumed_has_refused_no_action() -> None:
         ("", Status.UNREACHABLE, "", ProbeVerdict.UNCLEAR),
     ],
 )
-def test_an_error_proves_only_what_its_code_says(code: str, status: Status, message: str, answer: ProbeVerdict) -> None:
-    """Errors that come after authorization allow, refusals refuse, everything else claims nothing."""
+def test_error_code_decides_the_result(code: str, status: Status, message: str, answer: ProbeVerdict) -> None:
+    """Errors after authorization mean allowed, access-denied codes mean refused, and all others are inconclusive."""
     assert answer == verdict_of_failure(Failure(status, code, message))

@@ -1,4 +1,4 @@
-"""The ladder: the right external id lets in, none else does, and nothing but AccessDenied counts as a refusal."""
+"""Assume checks: only the right external ID is accepted, and only AccessDenied counts as a refusal."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ LADDER = (
 GOOD = (Mark.OK, Mark.OK, Mark.REFUSED, Mark.REFUSED, Mark.REFUSED, Mark.OK)
 
 
-def test_a_role_as_handed_over_passes_every_rung(world: World) -> None:
-    """Right id in, the three wrong ones refused, right id in again, and no diagnosis."""
+def test_role_as_generated_passes_every_check(world: World) -> None:
+    """The right ID is accepted twice, the three wrong ones are refused, and there is no diagnosis."""
     world.make()
     verdict = world.verdict()
 
@@ -29,8 +29,8 @@ def test_a_role_as_handed_over_passes_every_rung(world: World) -> None:
     assert () == verdict.diagnoses
 
 
-def test_a_role_without_a_condition_on_the_external_id_fails(world: World) -> None:
-    """Each of the three wrong ids lets us in, and the verdict is not good."""
+def test_role_without_external_id_condition_fails(world: World) -> None:
+    """Each of the three wrong external IDs is accepted, and the verdict is failed."""
     world.make(trust(world.backend))
     verdict = world.verdict()
 
@@ -38,21 +38,21 @@ def test_a_role_without_a_condition_on_the_external_id_fails(world: World) -> No
     assert Mark.FAILED is verdict.mark
 
 
-def test_refusals_of_a_role_that_lets_nobody_in_prove_nothing(world: World) -> None:
-    """Where the right id is refused the wrong ones are not even tried: their refusals would look like good ones."""
+def test_wrong_ids_are_not_tried_when_right_id_is_refused(world: World) -> None:
+    """Their refusals would not prove the external ID condition."""
     verdict = world.verdict()
 
     assert (Mark.FAILED, *[Mark.SKIPPED] * 5) == tuple(marks(verdict)[step] for step in LADDER)
     assert "not be conclusive" in check_of(verdict, Step.MADE_UP_EXTERNAL_ID).what
 
 
-def test_a_role_that_changes_its_mind_makes_its_refusals_worthless(world: World) -> None:
-    """When the role is refused at the end, what it refused before is inconclusive."""
+def test_refusals_are_inconclusive_if_last_assume_is_refused(world: World) -> None:
+    """If the right ID is refused at the end, the refusals before it may have had the same reason."""
     world.make()
     draws = iter(range(10_000))
 
     def spoil() -> float:
-        if next(draws) == 0:  # drawn when the made-up id is: after the first assume, before the last
+        if next(draws) == 0:  # called when the random ID is drawn: after the first assume, before the last
             world.retrust(world.good_trust("another"))
         return 0.5
 
@@ -63,8 +63,8 @@ def test_a_role_that_changes_its_mind_makes_its_refusals_worthless(world: World)
     assert ["unsteady"] == causes(verdict)
 
 
-def test_a_role_without_external_id_in_the_manifest_fails_with_awss_advice(world: World) -> None:
-    """AWS asks vendors not to use such a role; the verdict says so."""
+def test_role_without_external_id_in_manifest_fails(world: World) -> None:
+    """The verdict quotes AWS's advice to vendors."""
     world.aim(external_id=None)
     world.make(trust(world.backend))
     verdict = world.verdict()
@@ -74,8 +74,8 @@ def test_a_role_without_external_id_in_the_manifest_fails_with_awss_advice(world
     assert ["no-external-id-agreed"] == causes(verdict)
 
 
-def test_a_suppressed_rule_makes_a_missing_external_id_agreed(world: World) -> None:
-    """Where the manifest suppresses RC103 with a reason, the check is skipped with that reason."""
+def test_suppressed_rc103_skips_missing_external_id(world: World) -> None:
+    """The check is skipped with the reason given in the manifest."""
     world.aim(external_id=None)
     world.make(trust(world.backend))
     world.give(without_external_id={world.target.name: "an account of our own"})
@@ -95,8 +95,8 @@ def test_a_suppressed_rule_makes_a_missing_external_id_agreed(world: World) -> N
         (("new",), Mark.REFUSED, "already refused"),
     ],
 )
-def test_a_rotation_tries_the_previous_id_too(world: World, ids: tuple[str, ...], expected: Mark, words: str) -> None:
-    """The previous id may stand or not: both are good, and said."""
+def test_rotation_tries_the_previous_id(world: World, ids: tuple[str, ...], expected: Mark, words: str) -> None:
+    """The role may or may not accept it: both are ok and reported."""
     world.aim(external_id="new", previous_external_id="old")
     world.make(world.good_trust(*ids))
     verdict = world.verdict()
@@ -106,8 +106,8 @@ def test_a_rotation_tries_the_previous_id_too(world: World, ids: tuple[str, ...]
     assert Mark.OK is verdict.mark
 
 
-def test_another_customers_id_is_never_the_targets_own(world: World) -> None:
-    """Own and previous ids are left out, the choice is the same each time, and without another customer there is none."""
+def test_id_of_another_customer_is_never_the_targets_own(world: World) -> None:
+    """Current and previous IDs are excluded, the choice is stable, and None if there is no other customer."""
     world.aim(external_id="a", previous_external_id="b")
     world.give(external_ids={"x": "a", "y": "b", "z": "c"})
 
@@ -116,8 +116,8 @@ def test_another_customers_id_is_never_the_targets_own(world: World) -> None:
     assert None is world.context.another_external_id(world.target)
 
 
-def test_no_external_id_of_another_customer_is_in_a_verdict(world: World) -> None:
-    """The verdict goes to the customer's report: other customers' ids have no place there."""
+def test_verdict_contains_no_external_id_of_another_customer(world: World) -> None:
+    """Verdicts are written to the customer's report."""
     world.make(trust(world.backend))
     verdict = world.verdict()
 

@@ -1,4 +1,4 @@
-"""The ladder among faults: what is not AccessDenied is asked again, and never counts as a refusal or a pass."""
+"""Assume checks under faults: errors other than AccessDenied are retried, and never count as a refusal or a pass."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ REFUSALS = (Step.NO_EXTERNAL_ID, Step.OTHER_EXTERNAL_ID, Step.MADE_UP_EXTERNAL_I
 
 
 @pytest.mark.parametrize(("fault", "cause", "words"), TROUBLES)
-def test_lasting_trouble_is_inconclusive_and_named(fault: Fault, cause: str, words: str) -> None:
-    """The first assume is tried as often as allowed, claims nothing, and the trouble is diagnosed.
+def test_persistent_error_is_inconclusive_and_diagnosed(fault: Fault, cause: str, words: str) -> None:
+    """The first assume uses all attempts, and the error is diagnosed.
 
-    The vendor reads a Region that works, and how far the clock is off.
+    The vendor sees a Region that works, and the clock offset.
     """
     with worlds(FaultPlan(0, (fault,))) as both:
         world = world_of(*both)
@@ -56,8 +56,8 @@ def test_lasting_trouble_is_inconclusive_and_named(fault: Fault, cause: str, wor
     assert words in verdict.diagnoses[0].vendor
 
 
-def test_trouble_in_the_middle_leaves_a_refusal_undecided() -> None:
-    """A throttle where a refusal is due is no refusal: the check is inconclusive, not refused, when it does not pass."""
+def test_error_instead_of_refusal_is_inconclusive() -> None:
+    """A throttle where a refusal is expected is not a refusal; if it persists, the check is inconclusive."""
     plan = FaultPlan(0, (Throttle(0.6, BACKEND, "sts:AssumeRole"),))
     with worlds(plan) as (rig, clients):
         world = world_of(rig, clients)
@@ -72,8 +72,8 @@ def test_trouble_in_the_middle_leaves_a_refusal_undecided() -> None:
     assert Mark.FAILED not in {verdict.mark for verdict in found}
 
 
-def test_passing_troubles_change_no_verdict() -> None:
-    """With 30 % throttles, 10 % faults of AWS, cut connections and ended sessions, good is good and open is open."""
+def test_transient_errors_do_not_change_verdicts() -> None:
+    """With 30 % throttles, 10 % 5xx, cut connections and expired sessions, a correct role passes and an open one fails."""
     calls = {"accounts": "1*|2*|3*", "actions": "sts:*", "at_most": 2}
     rules = tuple(
         kind(chance, **calls)  # type: ignore[arg-type]
@@ -93,8 +93,8 @@ def test_passing_troubles_change_no_verdict() -> None:
     assert ["no-external-id-condition"] * 4 == [cause for verdict in found for cause in causes(verdict)]
 
 
-def test_an_organizations_policy_is_named() -> None:
-    """A service control policy that keeps the backend from STS fails the assume, and is told as our own organization's."""
+def test_service_control_policy_is_diagnosed() -> None:
+    """One that denies STS to the backend fails the assume, and is attributed to the vendor's organization."""
     with worlds(FaultPlan(0, (ServiceDenied(1.0, BACKEND, "sts:AssumeRole"),))) as both:
         world = world_of(*both)
         world.make()
@@ -103,8 +103,8 @@ def test_an_organizations_policy_is_named() -> None:
     assert (Mark.FAILED, ["own-organization-policy"]) == (verdict.mark, causes(verdict))
 
 
-def test_a_boundary_of_the_backend_role_is_named() -> None:
-    """A permissions boundary that leaves out STS is our own side's trouble, not the customer's."""
+def test_permissions_boundary_of_backend_role_is_diagnosed() -> None:
+    """A permissions boundary without STS is the vendor's error, not the customer's."""
     with worlds() as (rig, clients):
         world = world_of(rig, clients)
         world.make()
@@ -118,8 +118,8 @@ def test_a_boundary_of_the_backend_role_is_named() -> None:
     assert (Mark.FAILED, "backend-policy-not-applied") == (verdict.mark, causes(verdict)[0])
 
 
-def test_an_address_where_nobody_answers_is_unreachable() -> None:
-    """Where no connection comes about, nothing is said of the customer."""
+def test_endpoint_without_listener_is_unreachable() -> None:
+    """A failed connection is not an error of the customer."""
     with worlds() as (rig, clients):
         world = world_of(rig, clients)
         dead = Clients(ClientSettings(endpoint_url="http://127.0.0.1:9", max_attempts=1, connect_seconds=1))

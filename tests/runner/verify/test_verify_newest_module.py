@@ -1,4 +1,4 @@
-"""Is the newest module applied? Each kind of change against an earlier module is seen in the sandbox, or said not to be."""
+"""Is the newest module applied? Each kind of change since an earlier module is detected or reported as not detectable."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ NAMES = iter(range(10_000))
 def role_of(
     target: Target, *actions: str, resource: Any = "*", condition: Any = None, deny: str = "", **changes: Any
 ) -> Access:
-    """What a module grants the target's role."""
+    """What a module grants to the target's role."""
     inline = {name: document(body) for name, body in bodies(actions, resource, condition, deny).items()}
     return Access.of(replace(Role(target.role_arn, document(TRUST), inline), **changes))
 
 
 def bodies(actions: tuple[str, ...], resource: Any = "*", condition: Any = None, deny: str = "") -> dict[str, Any]:
-    """The inline policies of a role as AWS's JSON."""
+    """The inline policies of a role as JSON documents."""
     found = {"main": allow(*actions, resource=resource)} if actions else {}
     if condition is not None:
         found["main"]["Statement"][0]["Condition"] = condition
@@ -43,7 +43,7 @@ def bodies(actions: tuple[str, ...], resource: Any = "*", condition: Any = None,
 
 
 def kept(access: Access, *, gone: bool = False) -> EarlierModule:
-    """An earlier module as it comes out of the status file."""
+    """An earlier module as read from the status file."""
     return EarlierModule(decode_access(encode_access(access)), gone)
 
 
@@ -53,7 +53,7 @@ def made(stage: Stage, *actions: str, **policies: Any) -> Target:
 
 
 def called(stage: Stage, target: Target, now: Access, *then: EarlierModule) -> Verdict:
-    """The roll call of the role where `then` are earlier modules."""
+    """The verify run of the role where `then` are earlier modules."""
     options = replace(stage.context.options, outside_actions=0)
     context: VerifyContext = replace(
         stage.context,
@@ -77,8 +77,8 @@ def causes(verdict: Verdict) -> list[str]:
     return [diagnosis.cause for diagnosis in verdict.diagnoses]
 
 
-def test_a_withdrawn_action_that_still_works_is_a_module_not_applied(stage: Stage) -> None:
-    """In every run, whatever its id: it is not left to a sample. No one is blamed for it."""
+def test_withdrawn_action_that_works_means_module_not_applied(stage: Stage) -> None:
+    """Every run tries it, whatever its run ID, and the role does not fail."""
     target = made(stage, "ec2:DescribeVpcs", "sqs:ListQueues")
     then = kept(role_of(target, "ec2:DescribeVpcs", "sqs:ListQueues"))
     for run in ("one", "two", "three"):
@@ -89,8 +89,8 @@ def test_a_withdrawn_action_that_still_works_is_a_module_not_applied(stage: Stag
         assert ["sqs:ListQueues"] == [check.evidence["action"] for check in found.checks if check.step is Step.OUTSIDE]
 
 
-def test_without_an_earlier_module_nothing_is_said(stage: Stage) -> None:
-    """Nor where the earlier one grants the same."""
+def test_no_result_without_an_earlier_module(stage: Stage) -> None:
+    """Nor if the earlier module grants the same."""
     target = made(stage, "ec2:DescribeVpcs")
     now = role_of(target, "ec2:DescribeVpcs")
 
@@ -111,8 +111,8 @@ def test_without_an_earlier_module_nothing_is_said(stage: Stage) -> None:
     ],
     ids=["unsafe action", "session", "tags", "boundary", "unsafe for unsafe", "unknown condition", "unknown policy"],
 )  # fmt: skip
-def test_what_no_call_can_show_is_said(stage: Stage, then: dict[str, Any], now: dict[str, Any], unseen: str) -> None:
-    """The roll call ends well, and claims nothing of the newest module."""
+def test_undetectable_change_is_reported(stage: Stage, then: dict[str, Any], now: dict[str, Any], unseen: str) -> None:
+    """The verify run is ok, and does not report the newest module as applied."""
     target = made(stage, "ec2:DescribeVpcs")
 
     def access(changes: dict[str, Any]) -> Access:
@@ -128,8 +128,8 @@ def test_what_no_call_can_show_is_said(stage: Stage, then: dict[str, Any], now: 
 
 
 @pytest.mark.parametrize("applied", [False, True])
-def test_an_mfa_condition_that_was_added_is_seen(stage: Stage, applied: bool) -> None:
-    """A session of a role has no MFA: under the newest module the call is refused."""
+def test_added_mfa_condition_is_detected(stage: Stage, applied: bool) -> None:
+    """A role session has no MFA, so the newest module refuses the call."""
     target = made(stage, *([] if applied else ["sqs:ListQueues"]))
     now = role_of(target, "sqs:ListQueues", condition=MFA)
     found = called(stage, target, now, kept(role_of(target, "sqs:ListQueues")))
@@ -146,25 +146,25 @@ ONE_QUEUE = "arn:aws:sqs:us-east-1:222222222222:one"
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "withdrawn action": ({"actions": (VPCS, QUEUES)}, {"actions": (VPCS,)}),
     "new permission": ({"actions": (VPCS,)}, {"actions": (VPCS, QUEUES)}),
-    # A list action needs `*`: narrowed to one resource it is refused.
+    # A list action requires `*`: on a single resource it is refused.
     "narrowed resource": ({"actions": (QUEUES,)}, {"actions": (QUEUES,), "resource": ONE_QUEUE}),
     "added deny": ({"actions": (QUEUES, VPCS)}, {"actions": (QUEUES, VPCS), "deny": QUEUES}),
-    # In the Region where calls are usually made both modules answer alike.
+    # In the default Region both modules give the same result.
     "added Region": ({"actions": (QUEUES,)}, {"actions": (QUEUES,), "condition": ONLY_HERE}),
     "added Region, negated": ({"actions": (QUEUES,)}, {"actions": (QUEUES,), "condition": NOT_THERE}),
     "narrowed Regions": (
         {"actions": (QUEUES,), "condition": TWO_REGIONS},
         {"actions": (QUEUES,), "condition": ONLY_HERE},
     ),
-    # Where the role may read itself, also what no call can show is seen, and the earlier role is no drift.
+    # If the role may read itself, changes that no call shows are detected too, and the earlier role is not drift.
     "withdrawn write, read by drift": ({"actions": (VPCS, *READ_ITSELF, "s3:PutObject")}, {"actions": (VPCS, *READ_ITSELF)}),
 }
 
 
 @pytest.mark.parametrize("applied", [False, True])
 @pytest.mark.parametrize(("then", "now"), CHANGES.values(), ids=CHANGES)
-def test_a_change_is_seen(stage: Stage, then: dict[str, Any], now: dict[str, Any], applied: bool) -> None:
-    """The role is as the newest module has it, or as the earlier one had it: the only cause is then the missing apply."""
+def test_change_is_detected(stage: Stage, then: dict[str, Any], now: dict[str, Any], applied: bool) -> None:
+    """The role matches the newest or the earlier module; in the latter case the missing apply is the only cause."""
     target = made(stage, **bodies(**(now if applied else then)))
 
     def access(changes: dict[str, Any]) -> Access:
@@ -177,8 +177,8 @@ def test_a_change_is_seen(stage: Stage, then: dict[str, Any], now: dict[str, Any
 
 
 @pytest.mark.parametrize("applied", [False, True])
-def test_a_detached_policy_is_seen(stage: Stage, applied: bool) -> None:
-    """By calls that it surely allowed and the newest module does not."""
+def test_detached_policy_is_detected(stage: Stage, applied: bool) -> None:
+    """By calls that the policy is known to allow and the newest module does not."""
     target = made(stage, QUEUES, *([] if applied else ["ec2:Describe*"]))
     then = kept(role_of(target, QUEUES, attached=frozenset({EC2_READ})))
     found = called(stage, target, role_of(target, QUEUES), then)
@@ -203,8 +203,8 @@ def test_a_detached_policy_is_seen(stage: Stage, applied: bool) -> None:
     ],
     ids=["NotResource", "NotAction", "all actions", "Deny of all", "narrower resource"],
 )  # fmt: skip
-def test_a_change_that_only_looks_equal_is_not_taken_as_seen(stage: Stage, then: Any, now: Any) -> None:
-    """What is not compared action by action is a change that has to be seen, or is said not to be."""
+def test_change_not_compared_by_action_is_not_assumed_applied(stage: Stage, then: Any, now: Any) -> None:
+    """It must be detected by a call, or is reported as undetectable."""
 
     def access(statements: Any) -> Access:
         body = {"Version": "2012-10-17", "Statement": statements if isinstance(statements, list) else [statements]}
@@ -216,8 +216,8 @@ def test_a_change_that_only_looks_equal_is_not_taken_as_seen(stage: Stage, then:
     assert mark(found) in {Mark.SKIPPED, Mark.FAILED}
 
 
-def test_statements_that_are_split_or_renamed_are_no_change(stage: Stage) -> None:
-    """The same access in other statements needs no call."""
+def test_split_or_renamed_statements_are_not_a_change(stage: Stage) -> None:
+    """The same access in other statements requires no call."""
     target = made(stage, "ec2:DescribeVpcs", "sqs:ListQueues")
     now = Access.of(
         Role(
@@ -231,7 +231,7 @@ def test_statements_that_are_split_or_renamed_are_no_change(stage: Stage) -> Non
     assert (Mark.OK, Mark.OK) == (found.mark, mark(found))
 
 
-def test_several_changes_in_a_row_are_all_to_be_seen(stage: Stage) -> None:
+def test_every_change_in_a_row_must_be_detected(stage: Stage) -> None:
     """The second module was applied and the third was not: what only the third withdrew still works."""
     target = made(stage, "ec2:DescribeVpcs", "sqs:ListQueues")
     first = kept(role_of(target, "ec2:DescribeVpcs", "sqs:ListQueues", "sns:ListTopics"))
@@ -243,8 +243,8 @@ def test_several_changes_in_a_row_are_all_to_be_seen(stage: Stage) -> None:
     assert (Mark.FAILED, ["newer-module-not-applied"]) == (mark(only_first), causes(only_first))
 
 
-def test_what_is_gone_is_tried_in_later_runs_too(stage: Stage) -> None:
-    """A withdrawn action that works again is no module that waits: the role does more than agreed."""
+def test_withdrawn_action_that_works_again_fails(stage: Stage) -> None:
+    """Once the newest module was seen, the role has more than the manifest grants."""
     target = made(stage, "ec2:DescribeVpcs", "sqs:ListQueues")
     then = kept(role_of(target, "ec2:DescribeVpcs", "sqs:ListQueues"), gone=True)
     found = called(stage, target, role_of(target, "ec2:DescribeVpcs"), then)
@@ -252,8 +252,8 @@ def test_what_is_gone_is_tried_in_later_runs_too(stage: Stage) -> None:
     assert (Mark.FAILED, None, ["more-than-agreed"]) == (found.mark, mark(found), causes(found))
 
 
-def test_a_changed_external_id_is_seen_by_the_assume(stage: Stage) -> None:
-    """The earlier trust policy would have refused it. The snapshot knows the earlier ID by its digest alone."""
+def test_changed_external_id_is_detected_by_assume(stage: Stage) -> None:
+    """The earlier trust policy would have refused it. The snapshot has only the digest of the earlier ID."""
     target = made(stage, "ec2:DescribeVpcs")
     now = role_of(target, "ec2:DescribeVpcs")
     statement = {**TRUST["Statement"][0], "Condition": {"StringEquals": {"sts:ExternalId": "the-former-id"}}}
@@ -264,8 +264,8 @@ def test_a_changed_external_id_is_seen_by_the_assume(stage: Stage) -> None:
     assert (Mark.OK, Mark.OK) == (found.mark, mark(found))
 
 
-def test_an_assume_that_the_earlier_trust_refuses_is_a_module_not_applied(stage: Stage) -> None:
-    """First of the candidates: no one chose another external ID."""
+def test_assume_refused_by_earlier_trust_means_module_not_applied(stage: Stage) -> None:
+    """It is the first of the candidates, before a different external ID."""
     target = replace(made(stage, "ec2:DescribeVpcs"), external_id="the-newest-id")
     statement = {**TRUST["Statement"][0], "Condition": {"StringEquals": {"sts:ExternalId": "the-newest-id"}}}
     now = role_of(target, "ec2:DescribeVpcs", trust=document({**TRUST, "Statement": [statement]}))
@@ -275,8 +275,8 @@ def test_an_assume_that_the_earlier_trust_refuses_is_a_module_not_applied(stage:
     assert found.checks[0].evidence[OLDER_MODULE]
 
 
-def test_a_trust_condition_that_nobody_tried_is_said(stage: Stage) -> None:
-    """A second principal that was withdrawn shows in none of our own assumes."""
+def test_untested_trust_change_is_reported(stage: Stage) -> None:
+    """A withdrawn second principal does not affect any assume of the run."""
     target = made(stage, "ec2:DescribeVpcs")
     statement = {**TRUST["Statement"][0], "Principal": {"AWS": [BACKEND_ROLE, "arn:aws:iam::111111111111:role/other"]}}
     before = kept(role_of(target, "ec2:DescribeVpcs", trust=document({**TRUST, "Statement": [statement]})))
@@ -287,8 +287,8 @@ def test_a_trust_condition_that_nobody_tried_is_said(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("options", [{"actions": "none"}, {"actions": "none", "drift": False}])
-def test_a_run_that_tries_no_actions_sees_nothing(stage: Stage, options: dict[str, bool]) -> None:
-    """`--actions none`: the customer may still have the earlier module."""
+def test_run_without_actions_detects_no_change(stage: Stage, options: dict[str, bool]) -> None:
+    """With `--actions none` the customer may still have the earlier module."""
     target = made(stage, "ec2:DescribeVpcs")
     before = stage.context
     stage.with_options(**options)
@@ -300,8 +300,8 @@ def test_a_run_that_tries_no_actions_sees_nothing(stage: Stage, options: dict[st
     assert (Mark.OK, Mark.SKIPPED) == (found.mark, mark(found))
 
 
-def test_a_snapshot_has_no_external_id_and_comes_back(stage: Stage) -> None:
-    """It is kept in a file that may be committed."""
+def test_snapshot_round_trips_without_external_id(stage: Stage) -> None:
+    """The file that it is written to may be committed."""
     target = made(stage, "ec2:DescribeVpcs")
     access = role_of(target, "ec2:DescribeVpcs", tags={"a": "b"}, attached=frozenset({EC2_READ}), max_session_seconds=7200)
     body = encode_access(access)

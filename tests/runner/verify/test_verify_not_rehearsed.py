@@ -1,4 +1,4 @@
-"""Actions of services that the sandbox lacks: skipped at once, counted apart, never a pass."""
+"""Actions of services that the sandbox lacks are skipped and counted separately, and never pass."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SAID = "An error occurred (SandboxUnsupported) when calling the DescribeReportDe
 CALL = SafeCall("cur:DescribeReportDefinitions", "cur", "DescribeReportDefinitions")
 
 
-def test_a_granted_action_is_skipped_with_the_reason() -> None:
-    """The check is skipped, says what the sandbox lacks, and the verdict counts the action apart."""
+def test_granted_action_is_skipped_with_reason() -> None:
+    """The reason is what the sandbox lacks, and the verdict counts the action separately."""
     failure = Failure(Status.SKIPPED, "SandboxUnsupported", SAID)
     assert ProbeVerdict.NOT_OFFERED is verdict_of_failure(failure)
     for make in (_granted_check, _outside_check):
@@ -30,15 +30,15 @@ def test_a_granted_action_is_skipped_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize(("count", "more"), [(1, False), (7, True)])
-def test_the_recap_names_actions_and_accounts(count: int, more: bool) -> None:
-    """The first few actions stand in the line, the others are counted."""
+def test_recap_names_actions_and_accounts(count: int, more: bool) -> None:
+    """The first few actions are listed, the others are counted."""
     line = not_rehearsed_line({f"cur:Action{number}": 2 for number in range(count)})
     assert "cur:Action0 (2 accounts)" in line
     assert more is (" more" in line)
 
 
-def test_a_query_place_that_was_not_rehearsed_is_no_ok() -> None:
-    """Its reason is its own, the outcome is skipped, and worse places outweigh it."""
+def test_query_of_missing_service_is_skipped() -> None:
+    """It has its own reason, and worse results of other Regions take precedence."""
     missing = RegionResult(
         "us-east-1", Reason.NOT_REHEARSED, "2026-11-30T00:00:00+00:00", code="SandboxUnsupported", error="none"
     )

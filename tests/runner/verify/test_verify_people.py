@@ -1,4 +1,4 @@
-"""Switch roles: what people need is read on both sides, and what is missing or too much is said; over HTTP."""
+"""Switch roles: the users' prerequisites are read in both accounts, and missing or extra access is reported; over HTTP."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SWITCH = {
 
 @dataclass
 class House:
-    """Both accounts, made as the manifest says, with an MFA device for everybody."""
+    """Both accounts, created as in the manifest, with an MFA device for every user."""
 
     stage: Stage
     access: Access
@@ -46,7 +46,7 @@ class House:
         return self.stage.rig.administrator(account_id)
 
     def ask(self, *accounts: str, **readers: Credentials) -> dict[str, Check]:
-        """The checks by what they are about: switch, role, group, user."""
+        """The checks by subject: switch, role, group, user."""
         context = self.stage.intending(TARGET, self.access)
         given = {**{account: reader(self.stage.rig, account) for account in accounts}, **readers}
         checks = list(check_switch_role(TARGET, replace(context, readers=given)))
@@ -73,7 +73,7 @@ def reader(rig: Rig, account_id: str) -> Credentials:
 
 @pytest.fixture
 def house() -> Iterator[House]:
-    """A sandbox with both sides of one switch role."""
+    """A sandbox with both accounts of one switch role."""
     plan = make_plan(manifest_of(switch_roles=[SWITCH]))
     access = Access.union(module.build().access for module in plan.modules if "switch-roles" in module.path)
     with running() as rig, staged(rig) as stage:
@@ -86,8 +86,8 @@ def house() -> Iterator[House]:
         yield made
 
 
-def test_a_switch_role_as_agreed_is_ready_for_its_people(house: House) -> None:
-    """Role, group and user are good; the switch itself is not checkable, and that is said."""
+def test_switch_role_as_in_manifest_is_ready(house: House) -> None:
+    """Role, group and user are ok; the switch itself is reported as not checkable."""
     checks = house.ask(TRUSTING, TRUSTED)
 
     assert {"switch": Mark.SKIPPED, "role": Mark.OK, "group": Mark.OK, "user": Mark.OK} == {
@@ -97,8 +97,8 @@ def test_a_switch_role_as_agreed_is_ready_for_its_people(house: House) -> None:
     assert "user reena can switch" == checks["user"].what
 
 
-def test_without_credentials_nothing_is_claimed(house: House) -> None:
-    """Each part is skipped and names the account that no one may read."""
+def test_without_credentials_all_checks_are_skipped(house: House) -> None:
+    """Each check names the account that could not be read."""
     checks = house.ask()
 
     assert {Mark.SKIPPED} == {check.mark for check in checks.values()}
@@ -106,8 +106,8 @@ def test_without_credentials_nothing_is_claimed(house: House) -> None:
     assert TRUSTED in checks["user"].what
 
 
-def test_one_side_alone_is_checked_as_far_as_it_goes(house: House) -> None:
-    """Credentials for the people's account say nothing of the role's."""
+def test_credentials_for_one_account_check_only_that_account(house: House) -> None:
+    """Credentials for the users' account do not cover the role."""
     checks = house.ask(TRUSTED)
 
     assert (Mark.SKIPPED, Mark.OK, Mark.OK) == (checks["role"].mark, checks["group"].mark, checks["user"].mark)
@@ -146,8 +146,8 @@ def without_policy(iam: Any) -> None:
         ),
     ],
 )
-def test_what_a_person_lacks_is_said(house: House, change: Callable[[Any], Any], part: str, words: str) -> None:
-    """Device, password, membership, policy and its text: each missing thing fails its own part."""
+def test_missing_prerequisite_of_user_fails(house: House, change: Callable[[Any], Any], part: str, words: str) -> None:
+    """MFA device, password, membership, policy and its document: each fails its own check."""
     change(house.iam())
     check = house.ask(TRUSTING, TRUSTED)[part]
 
@@ -155,8 +155,8 @@ def test_what_a_person_lacks_is_said(house: House, change: Callable[[Any], Any],
     assert words in check.what
 
 
-def test_another_group_of_a_person_is_a_note(house: House) -> None:
-    """What else people are in their own account is theirs."""
+def test_further_group_of_user_is_a_note(house: House) -> None:
+    """Other memberships are up to the users' account."""
     house.iam().create_group(GroupName="others")
     house.iam().add_user_to_group(UserName="reena", GroupName="others")
     check = house.ask(TRUSTING, TRUSTED)["user"]
@@ -165,8 +165,8 @@ def test_another_group_of_a_person_is_a_note(house: House) -> None:
     assert "others" in check.evidence["notes"][0]
 
 
-def test_a_trust_that_no_longer_asks_for_mfa_fails(house: House) -> None:
-    """The role would let people in with a long-term key alone."""
+def test_trust_without_mfa_condition_fails(house: House) -> None:
+    """The role could be assumed with only a long-term key."""
     document = json.dumps(trust(f"arn:aws:iam::{TRUSTED}:root"))
     house.iam(TRUSTING).update_assume_role_policy(RoleName="reena-assumedRole", PolicyDocument=document)
     check = house.ask(TRUSTING, TRUSTED)["role"]
@@ -175,8 +175,8 @@ def test_a_trust_that_no_longer_asks_for_mfa_fails(house: House) -> None:
     assert "without MFA" in check.what
 
 
-def test_a_user_that_is_gone_fails(house: House) -> None:
-    """IAM's NoSuchEntity is said as what it is."""
+def test_deleted_user_fails(house: House) -> None:
+    """IAM answers NoSuchEntity."""
     iam = house.iam()
     without_device(iam)
     iam.delete_login_profile(UserName="reena")
@@ -187,8 +187,8 @@ def test_a_user_that_is_gone_fails(house: House) -> None:
     assert (Mark.FAILED, "user reena does not exist") == (check.mark, check.what)
 
 
-def test_a_reader_that_may_not_read_is_skipped_with_iams_reason(house: House) -> None:
-    """Credentials without permissions are no finding about the people."""
+def test_reader_without_permissions_skips_with_reason_of_iam(house: House) -> None:
+    """Missing permissions of the reader are not a finding about the users."""
     _, key = house.stage.rig.user(TRUSTED, "asker", "sqs:ListQueues")
     checks = house.ask(**{TRUSTED: Credentials(key.access_key, key.secret, None, house.stage.rig.clock.now)})
 
