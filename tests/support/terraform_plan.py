@@ -215,7 +215,7 @@ class _Reading:
         self.profiles: list[InstanceProfile] = []
 
     def access(self) -> Access:
-        """Everything that is planned."""
+        """All planned resources as an Access."""
         for resource in self.resources:
             self._declare(resource)
         for resource in self.resources:
