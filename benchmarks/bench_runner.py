@@ -83,7 +83,7 @@ def by_plain_clients(url: str, ca_bundle: str, accounts: int, workers: int) -> i
     from rolecall_runner.aws.first_attempt import FirstAttempt  # noqa: PLC0415
 
     def leave_to_botocore(_self: FirstAttempt, **_event: object) -> None:
-        """A mock would cost CPU time."""
+        """Replaces FirstAttempt.call; a mock would cost CPU time."""
 
     with mock.patch.object(FirstAttempt, "call", leave_to_botocore):
         return by_engine("threads", url, ca_bundle, accounts, workers)

@@ -72,7 +72,7 @@ def journal_of(inventory: Inventory, runs: Path) -> None:
 
 
 def verdicts(inventory: Inventory, runs: Path) -> Iterator[Verdict]:
-    """The run's verdicts from its journal, as read by `RollCall.verdicts`."""
+    """The run's verdicts from its journal, as read by `VerifyRun.verdicts`."""
     found = {result.key: result for result in read_results(runs, RUN)}
     for target in inventory.targets:
         yield verdict_of(found[str(target.kind), target.name], target)

@@ -95,7 +95,7 @@ def world() -> Iterator[InProcessSandbox]:
         yield found
 
 
-def test_the_generator_opens_no_connection(notes: Path) -> None:
+def test_generator_opens_no_connection(notes: Path) -> None:
     """Generating, checking, proving, comparing and bundling work without network and credentials."""
     assert set() == connections("gen", *COMMANDS, cwd=notes)
 

@@ -293,7 +293,7 @@ def _description(assertion: Json) -> dict[str, Any]:
 
 
 def resources_of(template: Json) -> dict[str, dict[str, Any]]:
-    """Type and properties by logical id."""
+    """Type and properties by logical ID."""
     found = template.get("Resources")
     if not isinstance(found, Mapping):
         raise refused("the template", "a template without resources")
@@ -320,7 +320,7 @@ def reference_of(value: Any, where: str) -> str:
 
 
 def policy_arn_of(value: Any, where: str) -> str:
-    """ARN of a managed policy that is no resource of the template."""
+    """ARN of a managed policy that is not a resource of the template."""
     arn = text_of(value, where)
     if Arn.parse(arn) is None:
         raise refused(where, f"{arn} in the place of an ARN")

@@ -1,4 +1,4 @@
-"""Small worlds to prove: a backend with customers, as intended or too open, and names that attack a page."""
+"""Small worlds to prove: a backend with customers, as intended or too open, and names with HTML and scripts."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Planned:
     refused: str | None = None
 
     def access(self, account_id: str, partition: str = "aws") -> Access:
-        """The planned access, canonical. Raises NotJudgedError where the plan does not know it yet."""
+        """The planned access, in canonical form. Raises NotJudgedError if the plan does not determine it."""
         return _Reading(self.resources, account_id, partition).access()
 
 
@@ -102,7 +102,7 @@ def plan_folder(
 ) -> Planned:
     """Plan one module as a root. `scratch`: a new folder of the test; a provider block of the module is overridden.
 
-    Raises ValueError for a module that names anything but the AWS provider.
+    Raises ValueError for a module that requires anything except the AWS provider.
     """
     _check_harmless(files)
     put(scratch, files)
@@ -126,7 +126,7 @@ def plan_modules(
 ) -> dict[str, Planned]:
     """Plan many modules as children of one root, by name; all must succeed.
 
-    Raises ValueError for a module that names anything but the AWS provider.
+    Raises ValueError for a module that requires anything except the AWS provider.
     """
     for files in modules.values():
         _check_harmless(files)

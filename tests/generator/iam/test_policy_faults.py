@@ -57,7 +57,7 @@ def test_catalog_has_every_condition_key_of_aws_policies() -> None:
     "secretsmanager:ResourceTag/x", "elasticloadbalancing:ResourceTag/x", "ssm:resourceTag/x", "ec2:SourceInstanceArn",
     "aws:CalledViaAWSMCP",
 ])  # fmt: skip
-def test_a_key_is_found_in_any_case_and_with_any_tag(name: str) -> None:
+def test_key_is_found_in_any_case_and_with_any_tag(name: str) -> None:
     """Key names are case-insensitive, and any value matches a placeholder."""
     assert find_key(name) is not None
 

@@ -99,7 +99,7 @@ def test_text_is_readable_in_both_schemes(scheme: str, browser: Browser, tmp_pat
 
 
 @pytest.mark.parametrize("path", [path for path in sorted(notes()) if not path.endswith("trusted")])
-def test_an_ordinary_role_prints_on_one_page(path: str, opened: Callable[[Handover], Page]) -> None:
+def test_ordinary_role_prints_on_one_page(path: str, opened: Callable[[Handover], Page]) -> None:
     """A4, including the complete documents."""
     printed = PdfReader(BytesIO(opened(notes()[path]).pdf(prefer_css_page_size=True, print_background=True)))
 

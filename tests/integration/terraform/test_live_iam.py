@@ -66,6 +66,6 @@ def test_reader_returns_every_field_of_access(endpoint: str) -> None:
     assert expected == read_access(endpoint, ACCOUNT)
 
 
-def test_an_untouched_account_is_empty(endpoint: str) -> None:
+def test_new_account_is_empty(endpoint: str) -> None:
     """AWS managed policies and the role that the reader assumes do not count as access."""
     assert Access() == read_access(endpoint, "210000000002")
