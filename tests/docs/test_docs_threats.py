@@ -99,7 +99,7 @@ def test_cited_test_exists_and_runs(file: str, test: str) -> None:
 
 
 def test_each_story_is_a_sentence() -> None:
-    """A story states who attacks whom."""
+    """A story states the attacker and the target."""
     assert [] == [title for title, (story, _) in THREATS.items() if not story.endswith(".")]
 
 
