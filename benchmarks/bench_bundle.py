@@ -1,10 +1,10 @@
-"""`gen bundle` for 10,000 customers against bare zip writing of the same bytes.
+"""`gen bundle` for 10,000 customers compared with writing the same bytes to zip files.
 
     python benchmarks/bench_bundle.py [CUSTOMERS]
 
-Prints, asserts nothing. The bare loop writes the very files of the bundles to one zip each with the standard library, at the
-same level, in one process; reading them is not counted. `gen bundle` is the whole command, its start included, and writes
-also the folders. Peak memory is that of all its processes together, for all customers and for a fifth of them.
+Prints results, asserts nothing. The bare loop writes the files of each bundle to a zip with the standard library, at the
+same level, in one process; reading them is not counted. `gen bundle` is the whole command, including its start, and also
+writes the folders. Peak memory is that of all its processes in total, for all customers and for a fifth of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEVEL = 6
 
 
 def bundle(folder: Path) -> Measured:
-    """Run the command; ends the benchmark when it fails."""
+    """Run the command; exits the benchmark if it fails."""
     command = [str(Path(sys.executable).with_name("gen")), "bundle", "--quiet"]
     done = measured([*command, "--manifest", str(folder / "accounts.yaml"), "--out", str(folder / "out")])
     if done.code:
@@ -35,7 +35,7 @@ def bundle(folder: Path) -> Measured:
 
 
 def bare_zips(bundles: Path, target: Path) -> float:
-    """Seconds to write each bundle's files to a zip of its own."""
+    """Seconds to write each bundle's files to its own zip."""
     target.mkdir()
     seconds = 0.0
     for folder in sorted(path for path in bundles.iterdir() if path.is_dir()):
@@ -49,7 +49,7 @@ def bare_zips(bundles: Path, target: Path) -> float:
 
 
 def measure(folder: Path, customers: int, *, bare: bool) -> tuple[Measured, float]:
-    """The command and, where asked for, the bare loop over what it wrote."""
+    """The command and, if requested, the bare loop over its output."""
     folder.mkdir()
     bench_terraform.CUSTOMERS = customers
     bench_terraform.write_manifest(folder / "accounts.yaml", changed=False)
@@ -65,7 +65,7 @@ def measure(folder: Path, customers: int, *, bare: bool) -> tuple[Measured, floa
 
 def main() -> None:
     customers = int(sys.argv[1]) if len(sys.argv) > 1 else bench_terraform.CUSTOMERS
-    # Nothing is deleted before the end: for some seconds ext4 makes new files ten times slower next to many deleted ones.
+    # Nothing is deleted before the end: after many deletions ext4 creates files ten times slower for some seconds.
     folder = Path(tempfile.mkdtemp(prefix="rolecall-bench-"))
     try:
         few, _ = measure(folder / "few", customers // 5, bare=False)

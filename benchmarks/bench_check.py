@@ -1,9 +1,9 @@
-"""`gen check` for 10,000 customers against python-hcl2 alone on the same distinct files, in as many processes.
+"""`gen check` for 10,000 customers compared with only python-hcl2 on the same distinct files, in as many processes.
 
-Prints, asserts nothing: the first check's ratio to the floor, the check after one customer changed, a single module from a
-cold start (also with site-packages that cannot be written and no home folder), and peak memory of the largest process.
-Each figure but the floor is a whole process, Python's start included. Run as `bench_check.py [CUSTOMERS [FLOOR_SAMPLE]]`:
-the floor is measured on every FLOOR_SAMPLE-th file (10 when left out) and scaled, since python-hcl2 takes minutes for all.
+Prints results, asserts nothing: the first check's ratio to the floor, the check after a change of one customer, a single
+module from a cold start (also with read-only site-packages and no home folder), and peak memory of the largest process.
+Each figure except the floor is a whole process with Python's start. Run as `bench_check.py [CUSTOMERS [FLOOR_SAMPLE]]`:
+the floor is measured on every FLOOR_SAMPLE-th file (default 10) and scaled, since python-hcl2 needs minutes for all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RUN = "import sys; from rolecall_generator.cli import app; app(prog_name='gen')"
 
 
 def say(text: str) -> None:
-    """A line of the result."""
+    """Print one line of the result."""
     sys.stdout.write(f"{text}\n")
 
 
@@ -55,7 +55,7 @@ def write_manifest(path: Path, customers: int) -> None:
 
 
 def gen(*arguments: str, cwd: Path, environment: dict[str, str] | None = None) -> tuple[float, float]:
-    """Seconds and peak MiB of a `gen` process (with its own processes), which must succeed or find something."""
+    """Seconds and peak MiB of a `gen` process (including child processes), which must succeed or have findings."""
     started = time.perf_counter()
     child = subprocess.Popen([sys.executable, "-c", RUN, *arguments], cwd=cwd, stdout=subprocess.DEVNULL, env=environment)
     _, status, usage = os.wait4(child.pid, 0)
@@ -66,7 +66,7 @@ def gen(*arguments: str, cwd: Path, environment: dict[str, str] | None = None) -
 
 
 def load_texts(texts: list[str]) -> None:
-    """python-hcl2 alone on many texts."""
+    """Parse many files with only python-hcl2."""
     import hcl2  # noqa: PLC0415 - each process pays for its own start, as gen's do
 
     for text in texts:
@@ -74,7 +74,7 @@ def load_texts(texts: list[str]) -> None:
 
 
 def floor(out: Path, sample: int) -> tuple[float, int]:
-    """Seconds for all distinct files, scaled up from a sample, and how many distinct files there are."""
+    """Seconds for all distinct files, scaled up from a sample, and the number of distinct files."""
     texts = sorted({path.read_text() for path in out.rglob("*.tf")})
     chosen = texts[::sample]
     chunks = [chosen[start::PROCESSES] for start in range(PROCESSES)]
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 def single_module(folder: Path) -> dict[str, float]:
-    """The best of five checks of a one-customer manifest, each from a cold start and without a memory."""
+    """The best of five checks of a one-customer manifest, each from a cold start and without a cache."""
     one = folder / "one"
     one.mkdir()
     write_manifest(one / "accounts.yaml", 1)

@@ -1,4 +1,4 @@
-"""`gen check` of one manifest by two source trees, in alternating runs: what a change costs on this machine, now.
+"""`gen check` of one manifest by two source trees, in alternating runs: the cost of a change on this machine.
 
 Run as `bench_check_paired.py BEFORE AFTER [CUSTOMERS [PAIRS]]` with two checkouts (default: 10,000 customers, 3 pairs). Both
 use this Python and its libraries; only the source differs. Each tree checks modules that it generated itself, in a fresh
@@ -53,7 +53,7 @@ class Tree:
         return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     def run(self, scratch: Path) -> None:
-        """A first check and a second one, in a fresh copy of the generated modules."""
+        """A first and a second check, in a fresh copy of the generated modules."""
         shutil.copytree(self.pristine, scratch)
         self.first.append(self.gen(scratch, "check"))
         self.again.append(self.gen(scratch, "check"))

@@ -1,6 +1,6 @@
-"""Prints decisions a second of the evaluator and the time of a whole proof; asserts nothing.
+"""Prints decisions per second of the evaluator and the time of a whole proof; asserts nothing.
 
-Run as `python benchmarks/bench_evaluator.py [CUSTOMERS]`, 10,000 customers when left out.
+Run as `python benchmarks/bench_evaluator.py [CUSTOMERS]` (default: 10,000 customers).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ POLICIES_A_ROLE = 10
 
 
 def fleet(customers: int) -> tuple[Access, list[Trust]]:
-    """Backend roles with full managed policies and customers that each trust theirs with an external ID."""
+    """Backend roles with full managed policies, and customers that each trust one of them with an external ID."""
     arns = [f"arn:aws:iam::{200_000_000_000 + number}:role/vendor/VendorAccess" for number in range(customers)]
     step = ARNS_A_POLICY * POLICIES_A_ROLE
     parts: list[Role | ManagedPolicy] = []
@@ -48,7 +48,7 @@ def fleet(customers: int) -> tuple[Access, list[Trust]]:
 
 
 def main() -> None:
-    # As the commands do: nothing here makes cycles, and looking for them among a fleet's objects costs a third of the time.
+    # Like the commands: nothing here creates cycles, and searching for them in this many objects costs a third of the time.
     with collection_paused():
         measure(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
 

@@ -1,4 +1,4 @@
-"""Prints CPU time and peak memory of `gen check` for each hostile module, next to the unchanged module; asserts nothing.
+"""Prints CPU time and peak memory of `gen check` per hostile module, next to the unchanged module; asserts nothing.
 
 The limits are 10 s and 500 MiB (tests/generator/check/test_check_limits.py).
 """
@@ -22,7 +22,7 @@ RUN = "import sys; from rolecall_generator.cli import app; app(prog_name='gen')"
 
 
 def check(folder: Path, returned: Path) -> tuple[float, float]:
-    """Seconds of CPU and peak MiB of a check of a returned folder."""
+    """CPU seconds and peak MiB of a check of a returned folder."""
     command = [sys.executable, "-c", RUN, "check", "accounts.yaml", "--path", f"account1={returned}"]
     child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)

@@ -2,8 +2,8 @@
 
     python benchmarks/bench_import.py [ROWS]
 
-Prints, asserts nothing. Each is the command in a process of its own, its start included, held against loading the manifest
-that it ends with, in a process of its own as well.
+Prints results, asserts nothing. Each is the command in its own process, including its start, compared with loading the
+resulting manifest in another process.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PROGRAM = "from rolecall_generator.cli import app; app(prog_name='gen')"
 
 
 def write_table(path: Path, rows: int, tier: str) -> None:
-    """A table of so many accounts."""
+    """A table of this many accounts."""
     lines = (f"Customer {number},{200_000_000_000 + number},{tier}" for number in range(rows))
     path.write_text("\n".join(("Account Name,AWS Account,label:tier", *lines, "")), "utf-8")
 

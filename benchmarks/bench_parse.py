@@ -1,6 +1,6 @@
-"""Prints what reading modules back costs next to python-hcl2 alone, and what the first module costs; asserts nothing.
+"""Prints the cost of parsing modules compared with only python-hcl2, and that of the first module; asserts nothing.
 
-Run as `python benchmarks/bench_parse.py [CUSTOMERS]`, 1,000 customers when left out.
+Run as `python benchmarks/bench_parse.py [CUSTOMERS]` (default: 1,000 customers).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ permission_sets:
 customers:
 """
 SAMPLE = 60
-"""Modules that python-hcl2 reads alone: all of them would take minutes, and each costs the same."""
+"""Number of modules parsed with only python-hcl2: all of them would take minutes, and each costs the same."""
 FIRST = """
 import sys
 from pathlib import Path
@@ -43,7 +43,7 @@ assert not parse_module(Path(sys.argv[1]), account_id=None).findings
 
 
 def folders(customers: int, root: Path) -> list[Path]:
-    """Generate modules of that many customers, two of three with managed policies."""
+    """Generate modules of this many customers, two of three with managed policies."""
     rows = (
         f'  - {{name: c{n}, account_id: "{200_000_000_000 + n}", role: role1, external_id: "id-of-{n:012d}", '
         f"permissions: [{'s3-read' if n % 3 else 's3-read, ec2-read'}]}}\n"
@@ -55,7 +55,7 @@ def folders(customers: int, root: Path) -> list[Path]:
 
 
 def milliseconds(work: Callable[[], object], of: int) -> float:
-    """Time of a call by the number of things that it did."""
+    """Time of a call, divided by the number of items that it processed."""
     with collection_paused():
         start = time.perf_counter()
         work()
@@ -68,7 +68,7 @@ def each(work: Callable[[str], object], texts: Iterable[str]) -> None:
 
 
 def first(folder: Path) -> float:
-    """Seconds of a process that reads one module, with no environment, so without a home or a cache of the user's."""
+    """Seconds of a process that parses one module, with an empty environment: no home folder and no user cache."""
     start = time.perf_counter()
     path = [entry for entry in sys.path if entry]
     script = f"import sys\nsys.path[:] = {path!r}\n{FIRST}"

@@ -1,11 +1,11 @@
 """`runner query` next to c7n-org, awsrun, botocove, nornir and plain boto3 sessions: assume a role, describe instances.
 
-Prints, asserts nothing. Each tool gets a virtual environment of its own below .cache/peers, made when first needed;
-one that does not install is left out, and said so. All talk to the HTTPS stub on loopback, found by AWS_ENDPOINT_URL and
-AWS_CA_BUNDLE. Figures are of whole processes, from start to end, each tool used in its natural way; `runner query` is
-measured again before each of them. awsrun and botocove take one external ID for all accounts; the stub lets them.
-Run as `bench_peers.py [ACCOUNTS [PEER...]]`; the figures and their plot (by matplotlib, in an environment of its own)
-go to .cache/peers/peers.json and peers.svg.
+Prints results, asserts nothing. Each tool has its own virtual environment below .cache/peers, created on first use;
+a tool that cannot be installed is skipped and reported. All connect to the HTTPS stub on loopback through AWS_ENDPOINT_URL
+and AWS_CA_BUNDLE. Figures are for whole processes, from start to end, each tool used as documented; `runner query` is
+measured again before each of them. awsrun and botocove use one external ID for all accounts; the stub accepts it.
+Run as `bench_peers.py [ACCOUNTS [PEER...]]`; the figures and their plot (matplotlib, in its own environment) are
+written to .cache/peers/peers.json and peers.svg.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ with ThreadPoolExecutor({WORKERS}) as threads:
     list(threads.map(ask, json.load(open(sys.argv[1]))))
 """
 
-# Seconds for all accounts; the axis is linear, since a bar's length is what people compare.
+# Seconds for all accounts; the axis is linear, since readers compare the lengths of the bars.
 PLOT = """
 import json, sys
 import matplotlib
@@ -123,7 +123,7 @@ runner.run(ask)
 
 
 def c7n_org(python: Path, folder: Path, accounts: int) -> list[str]:
-    """A policy over all instances, with its own number of processes; its configuration files are YAML, so JSON will do."""
+    """A policy over all instances, with its own number of processes; its configuration files are YAML, so JSON is valid."""
     known = [
         {
             "name": target.name,
@@ -143,7 +143,7 @@ def c7n_org(python: Path, folder: Path, accounts: int) -> list[str]:
 
 
 def script(text: str) -> Callable[[Path, Path, int], list[str]]:
-    """A program of a few lines, as the tool's documentation writes them; gets the account IDs as a JSON file."""
+    """A short program as in the tool's documentation; gets the account IDs as a JSON file."""
 
     def command(python: Path, folder: Path, accounts: int) -> list[str]:
         program, ids = folder / "ask.py", folder / "ids.json"
@@ -156,7 +156,7 @@ def script(text: str) -> Callable[[Path, Path, int], list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A tool: what is installed for it, and the command that asks all accounts."""
+    """A tool: its requirements, and the command that queries all accounts."""
 
     packages: tuple[str, ...]
     command: Callable[[Path, Path, int], list[str]]
@@ -172,7 +172,7 @@ PEERS = {
 
 
 def environment(name: str, packages: tuple[str, ...]) -> Path | None:
-    """The Python of an environment of its own, None when it does not install; whatever index uv is set up for is asked."""
+    """The Python of a separate environment, None if it cannot be installed; uses the index configured for uv."""
     uv = Path(sys.executable).with_name("uv")
     python = ENVIRONMENTS / name / "bin" / "python"
     done = python.with_name("installed")
@@ -188,7 +188,7 @@ def environment(name: str, packages: tuple[str, ...]) -> Path | None:
 
 
 def surroundings(stub: FastStub, folder: Path) -> dict[str, str]:
-    """The environment of every tool: the stub as AWS, the backend's keys, nothing of the user's own."""
+    """The environment variables of every tool: the stub as AWS, the backend's keys, no user settings."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -202,7 +202,7 @@ def surroundings(stub: FastStub, folder: Path) -> dict[str, str]:
 
 
 def our_command(folder: Path, accounts: int) -> list[str]:
-    """`runner query` over a manifest of the stub's accounts, its modules written beforehand."""
+    """`runner query` over a manifest of the stub's accounts, with modules generated in advance."""
     known = [
         {"name": target.name, "account_id": target.account_id, "external_id": target.external_id}
         for target in stub_targets(accounts)
@@ -224,7 +224,7 @@ def our_command(folder: Path, accounts: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One tool's figures: whole processes; `asked` is how many accounts the stub was asked about."""
+    """One tool's figures: whole processes; `asked` is the number of accounts queried at the stub."""
 
     name: str
     seconds: float
@@ -234,7 +234,7 @@ class Row:
 
 
 def measure(name: str, command: list[str], stub: FastStub, folder: Path, accounts: int) -> Row:
-    """Run a tool to its end; a tool that left accounts out is shown with what it said."""
+    """Run a tool to its end; a tool that skipped accounts is shown with its output."""
     before = stub.counts()["DescribeInstances"]
     found: Measured = measured(command, surroundings(stub, folder))
     asked = stub.counts()["DescribeInstances"] - before
@@ -244,14 +244,14 @@ def measure(name: str, command: list[str], stub: FastStub, folder: Path, account
 
 
 def show(row: Row, own: Row) -> None:
-    """A row of the result."""
+    """Print a row of the result."""
     ratio = f"{row.seconds / own.seconds:6.1f} x ours"
     sys.stdout.write(f"{row.name:13} {row.seconds:7.2f} s {ratio}  CPU {row.cpu:7.2f} s  {row.mib:6.0f} MiB\n")
     sys.stdout.flush()
 
 
 def plot(rows: list[Row], accounts: int) -> None:
-    """Figures and plot into the cache; without matplotlib the figures alone."""
+    """Write figures and plot to the cache; without matplotlib only the figures."""
     figures = ENVIRONMENTS / "peers.json"
     figures.write_text(json.dumps({"accounts": accounts, "tools": [asdict(row) for row in rows]}, indent=2))
     python = environment("plot", ("matplotlib",))
@@ -262,7 +262,7 @@ def plot(rows: list[Row], accounts: int) -> None:
 
 
 def main(accounts: int, names: list[str]) -> None:
-    """Measure ours and each peer, one after the other, on the same stub; print as they come."""
+    """Measure rolecall and each peer, one after the other, on the same stub; print each result immediately."""
     sys.stdout.write(f"{accounts} accounts, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
     ours: list[Row] = []
     peers: list[Row] = []

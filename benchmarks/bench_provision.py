@@ -1,4 +1,4 @@
-"""1,000 customers provisioned into the sandbox over HTTP, and again: time and memory per account. Prints, asserts nothing.
+"""1,000 customers provisioned into the sandbox over HTTP, twice: time and memory per account; asserts nothing.
 
 python benchmarks/bench_provision.py [CUSTOMERS]
 """
@@ -21,7 +21,7 @@ CUSTOMERS = 1_000
 
 
 def peak_mib() -> float:
-    """Peak resident memory of this process, which holds sandbox and client alike."""
+    """Peak resident memory of this process, which runs both sandbox and client."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -31,7 +31,7 @@ def main(customers: int) -> None:
     backend = next(iter(accesses))
     with Sandbox() as sandbox:
         operator = AdminClient(sandbox.url)
-        provision({backend: accesses[backend]}, operator=operator)  # loads what every run loads once
+        provision({backend: accesses[backend]}, operator=operator)  # imports what every run imports once
         before = peak_mib()
         for name in ("first run", "second run"):
             started, cpu = time.perf_counter(), time.process_time()

@@ -1,9 +1,9 @@
 """`runner query`'s task over many accounts and two Regions, against the HTTPS stub on loopback.
 
-Prints, asserts nothing: the task by threads, processes and an embedded Dask cluster, against the same calls signed by hand
-over urllib3 (an AssumeRole and two DescribeInstances an account). Wall time with the time to the first row; peak memory of
-all processes of a run together. Every run is a process of its own. Run as `bench_query.py [ACCOUNTS [REPEATS [WAY...]]]`;
-the issue's size is 10000 accounts.
+Prints results, asserts nothing: the task by threads, processes and an embedded Dask cluster, compared with the same calls
+signed manually over urllib3 (one AssumeRole and two DescribeInstances per account). Wall time with the time to the first
+row; peak memory of all processes of a run in total. Every run is a separate process. Run as
+`bench_query.py [ACCOUNTS [REPEATS [WAY...]]]`; the target size is 10000 accounts.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ REGIONS = ("us-east-1", "eu-west-1")
 
 
 def say(text: str) -> None:
-    """A line of the result."""
+    """Print one line of the result."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 First = Callable[[], None]
-"""Called when a row is there."""
+"""Called for each row."""
 
 
 def fleet(accounts: int) -> Iterator[Target]:
@@ -51,7 +51,7 @@ def fleet(accounts: int) -> Iterator[Target]:
 
 
 def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First) -> int:
-    """With rolecall's task: how many rows are those of their account and Region."""
+    """With rolecall's task: the number of rows with the right account and Region."""
     from rolecall_runner.aws.aws_config import AwsConfig, connect  # noqa: PLC0415
     from rolecall_runner.execution.execution_options import run  # noqa: PLC0415
     from rolecall_runner.execution.interface import EngineSettings, ProcessLocal  # noqa: PLC0415
@@ -60,7 +60,7 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     from rolecall_runner.query.spec import QuerySpec  # noqa: PLC0415
     from rolecall_runner.query.validate import validate_query  # noqa: PLC0415
 
-    # Every process finds the caller by itself, as in a real run.
+    # Every process looks up the caller identity, as in a real run.
     os.environ |= {"AWS_ACCESS_KEY_ID": SOURCE_KEY, "AWS_SECRET_ACCESS_KEY": secret_of(SOURCE_KEY)}
     os.environ |= {"AWS_CA_BUNDLE": ca_bundle, "AWS_REGION": REGIONS[0]}
     connections = ProcessLocal(partial(connect, AwsConfig(endpoint_url=url, workers=WORKERS), "0a1b2c3d"))
@@ -132,7 +132,7 @@ WAYS: dict[str, Callable[[str, str, int, First], int]] = {
 
 
 def child() -> None:
-    """One run: prints seconds (of all, and to the first row) and right rows."""
+    """One run: prints seconds (total, and to the first row) and the number of correct rows."""
     way, url, ca_bundle, accounts = sys.argv[2:]
     moments: list[float] = []
     started = time.perf_counter()
@@ -147,7 +147,7 @@ def child() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds of the whole work and to the first row, peak MiB of all processes together (sampled)."""
+    """Seconds of the whole work and to the first row, peak MiB of all processes in total (sampled)."""
 
     seconds: float
     first: float
@@ -155,7 +155,7 @@ class Measured:
 
 
 def measure(way: str, stub: FastStub, accounts: int) -> Measured:
-    """One run in a process of its own."""
+    """One run in its own process."""
     command = [sys.executable, __file__, "--child", way, stub.url, stub.ca_bundle, str(accounts)]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     peak = [0.0]
@@ -177,7 +177,7 @@ def measure(way: str, stub: FastStub, accounts: int) -> Measured:
 
 
 def main(accounts: int, repeats: int, ways: list[str]) -> None:
-    """Measure and print. Ways take turns, so that a machine that is busy for a while is so for all of them."""
+    """Measure and print. Variants alternate, so that load on the machine affects all of them."""
     say(f"{accounts} accounts x {len(REGIONS)} Regions, {1 + len(REGIONS)} calls an account")
     say(f"{WORKERS} workers a process, {os.cpu_count()} CPUs, {repeats} rounds")
     with FastStub() as stub:

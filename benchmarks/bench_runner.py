@@ -1,17 +1,16 @@
 """AssumeRole, GetCallerIdentity and one EC2 call per account against an HTTPS stub on loopback, with injected latency.
 
-Prints, asserts nothing. Each row is a latency and a number of workers; the ways take turns within a round, so that a busy
-machine is busy for all of them, and the ratios are medians over rounds:
+Prints results, asserts nothing. Each row is a latency and a number of workers; the variants alternate within a round, so
+that load on the machine affects all of them, and the ratios are medians over rounds:
 
 - `urllib3`: the floor, signed by botocore's signer and sent by one urllib3 pool
 - `plain`: rolecall's shared clients without `first_attempt`: what botocore itself costs
 - `threads`, `processes` (two): rolecall's engines
 
-Every run is a process of its own. Wall and CPU time (user and system, with child processes) leave out the start of Python
-and the making of the clients, except in the processes that an engine starts; peak memory is that of all processes together.
+Every run is a separate process. Wall and CPU time (user and system, with child processes) exclude the start of Python and
+the creation of clients, except in the processes that an engine starts; peak memory is that of all processes in total.
 Then: the goal of 600 AssumeRole per second at 100 ms, boto3 sessions for each account, and memory for ten times as many.
-Run as `bench_runner.py [ACCOUNTS [ROUNDS [SESSION_ACCOUNTS [GOAL_ACCOUNTS]]]] [--only LATENCY_MS/WORKERS]`; 0 leaves a part
-out.
+Run as `bench_runner.py [ACCOUNTS [ROUNDS [SESSION_ACCOUNTS [GOAL_ACCOUNTS]]]] [--only LATENCY_MS/WORKERS]`; 0 skips a part.
 """
 
 from __future__ import annotations
@@ -55,19 +54,19 @@ GOAL_WORKERS = 128
 SAVING = 0.2
 """CPU per call that `first_attempt` must save at 50 ms and 64 workers."""
 SESSIONS = 15
-"""Times faster than sessions for each account, at least."""
+"""Minimum speedup over a session per account."""
 MIB = 200
-"""Peak memory, at most."""
+"""Maximum peak memory."""
 
 
 def say(text: str) -> None:
-    """A line of the result."""
+    """Print one line of the result."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def by_engine(engine: Any, url: str, ca_bundle: str, accounts: int, workers: int) -> int:
-    """With rolecall: the number of accounts that answered correctly."""
+    """With rolecall: the number of correct accounts."""
     from rolecall_runner.execution.execution_options import run  # noqa: PLC0415
     from rolecall_runner.execution.interface import EngineSettings  # noqa: PLC0415 - each run loads only what it measures
 
@@ -80,11 +79,11 @@ def by_engine(engine: Any, url: str, ca_bundle: str, accounts: int, workers: int
 
 
 def by_plain_clients(url: str, ca_bundle: str, accounts: int, workers: int) -> int:
-    """With rolecall's threads and shared clients, but botocore makes every attempt."""
+    """With rolecall's threads and shared clients, but every attempt is made by botocore."""
     from rolecall_runner.aws.first_attempt import FirstAttempt  # noqa: PLC0415
 
     def leave_to_botocore(_self: FirstAttempt, **_event: object) -> None:
-        """A mock would cost CPU time."""
+        """Replaces FirstAttempt.call; a mock would cost CPU time."""
 
     with mock.patch.object(FirstAttempt, "call", leave_to_botocore):
         return by_engine("threads", url, ca_bundle, accounts, workers)
@@ -157,7 +156,7 @@ def by_sessions(url: str, ca_bundle: str, accounts: int, workers: int) -> int:
 
 
 def in_threads(one: Callable[[Target], bool], accounts: int, workers: int) -> int:
-    """The number of accounts that answered correctly."""
+    """The number of correct accounts."""
     with ThreadPoolExecutor(workers) as pool:
         return sum(pool.map(one, (stub_target(number) for number in range(accounts))))
 
@@ -174,12 +173,12 @@ started: list[tuple[float, float]] = []
 
 
 def start() -> None:
-    """The measured part begins: clients are made, modules are loaded."""
+    """Start measuring: clients are created, modules are imported."""
     started.append((time.perf_counter(), cpu_seconds()))
 
 
 def cpu_seconds() -> float:
-    """User and system time of this process and of its children that have ended."""
+    """User and system time of this process and of its completed children."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 
@@ -194,7 +193,7 @@ def child() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Wall and CPU seconds of the work, and the peak MiB of all processes that did it."""
+    """Wall and CPU seconds of the work, and the peak MiB of all its processes."""
 
     seconds: float
     cpu: float
@@ -202,7 +201,7 @@ class Run:
 
 
 def measure(way: str, stub: FastStub, accounts: int, workers: int = 16) -> Run:
-    """One run in a process of its own; every account must have answered correctly."""
+    """One run in its own process; every account must be correct."""
     done = measured([sys.executable, __file__, "--child", way, stub.url, stub.ca_bundle, str(accounts), str(workers)])
     assert 0 == done.code, done.errors
     found = json.loads(done.output)
@@ -217,7 +216,7 @@ def verdict(found: float, target: float, *, at_least: bool = False) -> str:
 
 
 def against_floor(latency: int, workers: int, accounts: int, rounds: int) -> None:
-    """All ways in turns; medians of wall time, CPU per call and their ratios to the floor of the same round."""
+    """All variants in turn; medians of wall time, CPU per call and their ratios to the floor of the same round."""
     ways = ("urllib3", "plain", *ENGINES)
     with FastStub(options=Options(delay_seconds=latency / 1000)) as stub:
         found = [{way: measure(way, stub, accounts, workers) for way in turn(ways, number)} for number in range(rounds)]
@@ -236,12 +235,12 @@ def against_floor(latency: int, workers: int, accounts: int, rounds: int) -> Non
 
 
 def turn(ways: tuple[str, ...], number: int) -> tuple[str, ...]:
-    """Every other round backwards, so that no way always follows the same one."""
+    """Every other round in reverse order, so that no variant always follows the same one."""
     return ways[::-1] if number % 2 else ways
 
 
 def ratio(found: dict[str, Run], way: str, floor: str, kind: str) -> float:
-    """Wall or CPU time of a way, as a multiple of another's in the same round."""
+    """Wall or CPU time of a variant, as a multiple of another's in the same round."""
     return float(getattr(found[way], kind) / getattr(found[floor], kind))
 
 
@@ -260,7 +259,7 @@ def against_goal(accounts: int) -> None:
 
 
 def against_sessions(stub: FastStub, accounts: int) -> None:
-    """A boto3 session for each account compared with the engines, for the same number of accounts."""
+    """A boto3 session per account compared with the engines, for the same number of accounts."""
     found = {way: measure(way, stub, accounts) for way in ("sessions", *ENGINES)}
     say(f"sessions   {found['sessions'].seconds:7.2f} s for {accounts} accounts")
     for way in ENGINES:

@@ -1,9 +1,9 @@
-"""`runner status` for 10,000 customers, and what noting a roll call of them costs.
+"""`runner status` for 10,000 customers, and the cost of recording a verify run of them.
 
     python benchmarks/bench_status.py [CUSTOMERS]
 
-Prints, asserts nothing. The command, its start included, is held against loading the manifest alone in a process of its own;
-noting all verdicts against reading them from the run's journal, which a report does as well.
+Prints results, asserts nothing. The command, including its start, is compared with only loading the manifest in its own
+process; recording all verdicts with reading them from the run's journal, which a report does as well.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LOADING = (
 
 
 def write_manifest(path: Path, customers: int) -> None:
-    """A manifest of so many customers; JSON is YAML."""
+    """A manifest of this many customers; JSON is YAML."""
     body = {
         "version": 1,
         "backend": {"account_id": "111111111111", "grant": "fixed-role-name", "roles": [{"name": "one"}, {"name": "two"}]},
@@ -63,7 +63,7 @@ def write_manifest(path: Path, customers: int) -> None:
 
 
 def journal_of(inventory: Inventory, runs: Path) -> None:
-    """A run in which everyone answered."""
+    """A run in which every account passed."""
     record = RunRecord(RUN, "verify", "accounts.yaml", inventory.fingerprint, "all", len(inventory.targets), NOW.isoformat())
     with Journal.start(runs, record) as journal:
         for target in inventory.targets:
@@ -72,14 +72,14 @@ def journal_of(inventory: Inventory, runs: Path) -> None:
 
 
 def verdicts(inventory: Inventory, runs: Path) -> Iterator[Verdict]:
-    """The run's verdicts from its journal, as `RollCall.verdicts` reads them."""
+    """The run's verdicts from its journal, as read by `VerifyRun.verdicts`."""
     found = {result.key: result for result in read_results(runs, RUN)}
     for target in inventory.targets:
         yield verdict_of(found[str(target.kind), target.name], target)
 
 
 def seconds_of_noting(folder: Path, inventory: Inventory) -> tuple[float, float]:
-    """Seconds for reading the journal alone, and for noting all of it, the reading included."""
+    """Seconds for only reading the journal, and for reading and recording it."""
     journal_of(inventory, folder / "runs")
     begin = time.perf_counter()
     count = sum(1 for _ in verdicts(inventory, folder / "runs"))

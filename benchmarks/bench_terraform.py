@@ -1,7 +1,7 @@
-"""`gen terraform` for 10,000 customers against a bare loop that renders the same templates and writes the same bytes.
+"""`gen terraform` for 10,000 customers compared with a loop that renders the same templates and writes the same bytes.
 
-Prints, asserts nothing: the first run's ratio to the bare loop, the second run's (one customer changed) to the first, and
-peak memory. Each run is a process of its own; the time is that of the call, without starting Python.
+Prints results, asserts nothing: the first run's ratio to the bare loop, the second run's (one customer changed) to the
+first, and peak memory. Each run is a separate process; the time is that of the call, without starting Python.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROUNDS = 3
 
 
 def write_manifest(path: Path, *, changed: bool) -> None:
-    """A manifest in block style; the changed customer gets another external ID."""
+    """A manifest in block style; the changed customer has another external ID."""
     lines = [
         "version: 1",
         'backend: {account_id: "111111111111", grant: fixed-role-name, roles: [{name: one}, {name: two}]}',

@@ -1,4 +1,4 @@
-"""What tests of several folders share: the example accounts, and the AWS providers of this machine as a parameter."""
+"""Shared by tests of several folders: the example accounts, and the installed AWS providers as a parameter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from terraform_providers import Provider, missing, providers
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-# Timings are not asserted, and a busy machine takes its time.
+# Timings are not asserted, and examples are slow on a busy machine.
 settings.register_profile("rolecall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", parent=settings.get_profile("rolecall"), max_examples=40)
 
@@ -27,9 +27,9 @@ _IN_ID = re.compile(r"\[.*\b(aws-\d+\.\d+\.\d+)\b.*\]$")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of tests that are quick enough, or matter enough, to run with every provider by default.
+    """Declare the marker of tests that run with every provider by default because they are fast or important.
 
-    A run without the slow tests takes 40 examples of a property where CI takes 100.
+    A run without the slow tests uses 40 examples per property, CI uses 100.
     """
     settings.load_profile("quick" if "not slow" in config.option.markexpr else "rolecall")
     config.addinivalue_line("markers", "every_provider: with every AWS provider here, also outside the slow tests")
@@ -41,7 +41,7 @@ def _aws_variables() -> dict[str, str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def aws_variables() -> Iterator[None]:
-    """No test depends on the AWS variables of this shell, and no module leaves its own to the next one."""
+    """Isolate tests from the AWS variables of the shell, and modules from each other."""
     for name in _aws_variables():
         del os.environ[name]
     yield
@@ -56,10 +56,10 @@ def notes(tmp_path: Path) -> Path:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `aws_provider` runs once with every provider that is here; its id shows the version.
+    """A test that uses `aws_provider` runs once per installed provider; its ID shows the version.
 
-    A newer provider takes several times the CPU time of 3.39: past the first provider a test is slow unless it is marked
-    `every_provider`.
+    A newer provider uses several times the CPU time of 3.39, so with all but the first provider a test is slow unless it is
+    marked `every_provider`.
     """
     if "aws_provider" in metafunc.fixturenames:
         first, *others = providers() or (None,)
@@ -80,7 +80,7 @@ def aws_provider(request: pytest.FixtureRequest) -> Provider:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Say which providers the Terraform tests ran with."""
+    """Report which providers the Terraform tests ran with."""
     ran = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
     counts = Counter(
         match[1] for report in ran if report.when == "call" and (match := _IN_ID.search(report.nodeid)) is not None

@@ -1,4 +1,4 @@
-"""What the documents tell people to type is there: commands, options, and the files that are linked to."""
+"""Commands, options and linked files in the documentation exist."""
 
 from __future__ import annotations
 
@@ -21,32 +21,31 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_documents_name_commands_and_options_that_exist(page: Path) -> None:
-    """Every `gen` and `runner` command line of a page is known to its program, to the last option."""
+def test_documented_commands_and_options_exist(page: Path) -> None:
+    """Every `gen` and `runner` command line of a page parses, including its last option."""
     lines = of_markdown(page.read_text("utf-8"))
 
     assert [] == [(" ".join(words), found) for words in lines if (found := complaint(words))]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=name)
-def test_example_scripts_name_commands_and_options_that_exist(script: Path) -> None:
-    """Every `gen` and `runner` call of an example script is known to its program."""
+def test_commands_and_options_of_example_scripts_exist(script: Path) -> None:
     lines = list(of_script(script.read_text("utf-8")))
 
     assert lines
     assert [] == [(" ".join(words), found) for words in lines if (found := complaint(words))]
 
 
-def test_examples_of_the_help_exist() -> None:
-    """Every example below a help text is known to its program."""
+def test_help_examples_parse() -> None:
+    """Every example in a help text is a valid command line."""
     lines = list(of_epilogs())
 
     assert len(lines) > 20
     assert [] == [(" ".join(words), found) for words in lines if (found := complaint(words))]
 
 
-def test_the_readme_is_read() -> None:
-    """The reader finds command lines in fenced code, in indented code, in spans and inside $(...)."""
+def test_command_lines_are_found_in_all_markdown_forms() -> None:
+    """Command lines are found in fenced code, indented code, code spans and `$(...)`."""
     lines = [" ".join(words) for words in of_markdown((ROOT / "README.md").read_text("utf-8"))]
 
     assert {"gen diff accounts.yaml", "runner sandbox up", "gen init", "runner sandbox env"} <= set(lines)
@@ -62,14 +61,14 @@ def test_the_readme_is_read() -> None:
         ("gen schema > file && runner history -x", "no option -x of history"),
     ],
 )
-def test_a_command_line_that_does_not_exist_is_noticed(line: str, said: str) -> None:
-    """An unknown command, option or argument is named, also behind a shell's operators."""
+def test_invalid_command_line_is_reported(line: str, said: str) -> None:
+    """An unknown command, option or argument is reported, also after a shell operator."""
     assert [said] == [found for words in of_script(line) if (found := complaint(words))]
 
 
 @pytest.mark.parametrize("page", LINKING, ids=name)
-def test_linked_files_are_there(page: Path) -> None:
-    """Every relative link of a document leads to a file or folder of this repository."""
+def test_relative_links_resolve(page: Path) -> None:
+    """Every relative link of a document resolves to a file or folder of this repository."""
     links = LINK.findall(page.read_text("utf-8"))
 
     assert [] == [link for link in links if not (page.parent / link).exists()]

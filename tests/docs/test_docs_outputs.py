@@ -1,4 +1,4 @@
-"""What the documentation shows is what happens: its files saved, its commands run, their output compared."""
+"""Commands in the documentation print the output that the documentation shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from docs_runner import ROOT, objections, rewritten, run_page
 
 DOCS = ROOT / "docs"
 PYTHON = Path(sys.executable)
-# The longest pages: two minutes of CPU time together, and each of their commands has tests of its own.
+# The longest pages: two minutes of CPU time in total, and each of their commands has its own tests.
 SLOW = {
     "dask.md", "how-to/mfa.md", "how-to/partitions.md", "how-to/pre-commit.md", "how-to/python.md", "how-to/quota.md",
     "index.md", "onboarding.md", "plays.md", "query.md", "rotation.md",
@@ -33,14 +33,14 @@ PAGES = [
 
 
 def marked(path: Path) -> Any:
-    """A page as a case; the slowest are left to .ci/run."""
+    """A page as a test parameter; the slowest run only in .ci/run."""
     name = path.relative_to(DOCS).as_posix()
     return pytest.param(path, id=name, marks=pytest.mark.slow if name in SLOW else ())
 
 
 @pytest.mark.parametrize("path", [marked(path) for path in PAGES])
-def test_a_page_shows_what_happens(path: Path, tmp_path: Path) -> None:
-    """Every command of the page, in its order in one shell, prints what stands below it; `make golden` writes that anew."""
+def test_page_shows_actual_output(path: Path, tmp_path: Path) -> None:
+    """All commands of a page, run in order in one shell, print the output shown; `make golden` rewrites it."""
     text = path.read_text("utf-8")
     page = read_page(text)
     results = run_page(page, tmp_path)
@@ -59,8 +59,8 @@ MODULES = [(path, file) for path, file in FILES if file.name.endswith(".tf")]
 
 
 @pytest.mark.parametrize(("page", "file"), WORKFLOWS, ids=lambda each: getattr(each, "name", None))
-def test_a_workflow_that_a_page_shows_passes_the_strictest_judge(page: Path, file: Saved, tmp_path: Path) -> None:
-    """zizmor has no objection: pins, permissions, credentials, injection; and its commands are known."""
+def test_workflow_on_a_page_passes_zizmor(page: Path, file: Saved, tmp_path: Path) -> None:
+    """zizmor reports nothing (pins, permissions, credentials, injection), and the workflow's commands exist."""
     path = tmp_path / file.name
     path.parent.mkdir(parents=True)
     path.write_text(file.text, encoding="utf-8")
@@ -74,8 +74,8 @@ def test_a_workflow_that_a_page_shows_passes_the_strictest_judge(page: Path, fil
 
 
 @pytest.mark.parametrize(("page", "file"), MODULES, ids=lambda each: getattr(each, "name", None))
-def test_terraform_that_a_page_shows_is_terraform(page: Path, file: Saved) -> None:
-    """It parses, and defines what the page speaks of."""
+def test_terraform_on_a_page_parses(page: Path, file: Saved) -> None:
+    """The code parses and defines what the page mentions."""
     found = hcl2.loads(file.text)
 
     assert found.get("resource"), page
@@ -115,8 +115,8 @@ $ false
 """
 
 
-def test_a_page_is_run_as_a_reader_would(tmp_path: Path) -> None:
-    """Files are saved first, the shell stays the same, cuts and dates are no difference, what is not run is not."""
+def test_page_runs_in_one_shell(tmp_path: Path) -> None:
+    """Files are saved first, the shell is reused, cuts and dates are ignored, and blocks marked `not run` are skipped."""
     page = read_page(PAGE)
 
     assert [] == objections(page, run_page(page, tmp_path))
@@ -133,16 +133,16 @@ def test_a_page_is_run_as_a_reader_would(tmp_path: Path) -> None:
         ("kept.txt && ls", "kept.txt && exit", "was not reached, or did not end"),
     ],
 )
-def test_a_page_that_shows_something_else_is_noticed(tmp_path: Path, before: str, after: str, said: str) -> None:
-    """Another output, a cut that is not marked, a failure that is not told and a shell that ends are each named."""
+def test_wrong_page_is_reported(tmp_path: Path, before: str, after: str, said: str) -> None:
+    """Different output, an unmarked cut, an undocumented failure and a shell that exits are each reported."""
     assert before in PAGE
     page = read_page(PAGE.replace(before, after))
 
     assert said in "\n".join(objections(page, run_page(page, tmp_path)))
 
 
-def test_a_page_is_rewritten_where_it_shows_something_else(tmp_path: Path) -> None:
-    """What is right stays as it was written, cuts too; what is wrong becomes what was printed."""
+def test_rewrite_changes_only_wrong_output(tmp_path: Path) -> None:
+    """Correct output, including cuts, is kept; wrong output is replaced by the actual output."""
     wrong = PAGE.replace("\nkept\nfolder", "\nlost").replace("    indented reader", "    indented writer")
     page = read_page(wrong)
 
@@ -150,8 +150,8 @@ def test_a_page_is_rewritten_where_it_shows_something_else(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.relative_to(DOCS).as_posix())
-def test_sessions_are_where_they_are_run(path: Path) -> None:
-    """No typed line (`$ `) of a page stands in a block that no one runs, unless a reason says so."""
+def test_every_typed_command_is_run(path: Path) -> None:
+    """No typed line (`$ `) of a page is in a block that is not run, unless the page gives a reason."""
     text = path.read_text("utf-8")
     page = read_page(text)
     typed = [line for step in page.steps if isinstance(step, Typed) for line in step.command.splitlines()[:1]]

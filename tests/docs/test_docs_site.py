@@ -1,4 +1,4 @@
-"""The documentation site builds without a network, and nothing in it leads nowhere."""
+"""The documentation site builds offline and has no broken links."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from built_site import ROOT, Site, build_site
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The site as `make docs` builds it."""
+    """The site built by `make docs`."""
     folder = tmp_path_factory.mktemp("site")
     done = build_site(folder)
     assert 0 == done.returncode, done.stderr
     return Site(folder)
 
 
-def test_every_link_and_anchor_of_the_site_leads_somewhere(site: Site) -> None:
-    """Links, pictures, scripts and styles of every built page are there, and so is the place on the page."""
+def test_links_and_anchors_resolve(site: Site) -> None:
+    """Links, images, scripts, styles and anchors of every built page exist."""
     assert [] == list(site.broken())
 
 
-def test_nothing_is_fetched_from_elsewhere(site: Site) -> None:
-    """No font, script, style or picture of a page is another host's; nor is one named in the styles."""
+def test_site_loads_no_external_resources(site: Site) -> None:
+    """No page or stylesheet refers to a font, script, style or image on another host."""
     styles = [path for path in site.folder.rglob("*.css") if re.search(r"url\(['\"]?https?:", path.read_text("utf-8"))]
 
     assert [] == list(site.foreign())
     assert [] == styles
 
 
-def test_every_page_of_the_docs_is_in_the_site(site: Site) -> None:
-    """No page is forgotten, and the search knows each."""
+def test_every_docs_page_is_in_the_site(site: Site) -> None:
+    """Every page is built and in the search index."""
     found = json.loads((site.folder / "search" / "search_index.json").read_text("utf-8"))
     searched = {entry["location"].partition("#")[0] for entry in found["docs"]}
     pages = {path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in (ROOT / "docs").rglob("*.md")}
@@ -45,8 +45,8 @@ def test_every_page_of_the_docs_is_in_the_site(site: Site) -> None:
     assert expected == searched
 
 
-def test_readers_are_told_what_a_session_starts_with(site: Site) -> None:
-    """The comment that the runner of pages reads is a sentence on the site."""
+def test_starting_files_of_a_session_are_shown(site: Site) -> None:
+    """The `starts with` comment for the page runner is shown as a sentence on the site."""
     text = (site.folder / "bundles.html").read_text("utf-8")
 
     assert (
@@ -56,8 +56,8 @@ def test_readers_are_told_what_a_session_starts_with(site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_every_command_and_option_has_its_place_in_the_reference(site: Site, name: str) -> None:
-    """Each command has a section, and each option a row, on the page of its program."""
+def test_reference_has_every_command_and_option(site: Site, name: str) -> None:
+    """Each command has a section, and each option a row, on its program's page."""
     path = site.folder / "reference" / f"{name}.html"
     text = path.read_text("utf-8")
     commands = list(program(name).walk())
@@ -69,8 +69,7 @@ def test_every_command_and_option_has_its_place_in_the_reference(site: Site, nam
     assert set() == options - shown
 
 
-def test_pictures_say_what_they_show(site: Site) -> None:
-    """Every picture has a text for those who cannot see it."""
+def test_every_image_has_alt_text(site: Site) -> None:
     images = [image for page in site.pages.values() for image in page.images]
 
     assert images
@@ -81,8 +80,8 @@ def test_pictures_say_what_they_show(site: Site) -> None:
     ("line", "said"),
     [("[gone](gone.md)", "gone.md"), ("[gone](index.md#gone)", "#gone"), ("![gone](gone.svg)", "gone.svg")],
 )
-def test_a_link_that_leads_nowhere_stops_the_build(tmp_path: Path, line: str, said: str) -> None:
-    """The build is strict: a missing page, anchor or picture fails it and is named."""
+def test_broken_link_fails_the_build(tmp_path: Path, line: str, said: str) -> None:
+    """In strict mode a missing page, anchor or image fails the build and is reported."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text(f"# Start\n\n{line}\n")
     text = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[0]

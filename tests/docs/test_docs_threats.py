@@ -1,8 +1,7 @@
-"""The threat model and SECURITY.md claim what tests hold: each claim names one that is there and that runs.
+"""Each claim in the threat model and SECURITY.md cites a test that exists and runs.
 
-Only what the page marks as not claimed stands without a test. Whether a test would fail without what it is named for is a
-matter of reviews; that it exists, and is neither skipped nor expected to fail, is checked here. A condition (`skipif`) is
-allowed: CI meets all of them.
+Only text that the page marks as not claimed needs no test. These tests check that a cited test exists and is neither skipped
+nor expected to fail; reviews check that it tests the claim. `skipif` is allowed, because CI meets every condition.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Claim:
 
     @property
     def tests(self) -> tuple[tuple[str, str], ...]:
-        """(file below tests/, test) of each test that it names."""
+        """(file below tests/, test) of each cited test."""
         return tuple(_TEST.findall(self.text))
 
     def __str__(self) -> str:
@@ -48,14 +47,14 @@ def sections(page: str) -> dict[str, str]:
 
 
 def claims(where: str, text: str) -> list[Claim]:
-    """The paragraphs and bullet points of a section that claim something; a subsection is one claim, tables and all."""
+    """Paragraphs and bullet points of a section that claim something; a subsection, including tables, is one claim."""
     plain, *subsections = re.split(r"^### ", text, flags=re.MULTILINE)
     blocks = [block.strip() for block in (*_BLOCK.split(plain), *subsections)]
     return [Claim(where, block) for block in blocks if block and not block.startswith(NOT_CLAIMED)]
 
 
 def stories(page: str) -> dict[str, tuple[str, str]]:
-    """The sections that begin with a story, as (story, rest) by title: one threat each."""
+    """Sections that begin with a story, as (story, rest) by title; each is one threat."""
     found = ((title, _STORY.match(text)) for title, text in sections(page).items())
     return {title: (match[1], match[2]) for title, match in found if match is not None}
 
@@ -72,13 +71,13 @@ def tree(file: str) -> ast.Module:
 
 
 def marks(node: ast.AST) -> set[str]:
-    """Names of the marks in an expression, those of single parameters too."""
+    """Names of the marks in an expression, including those of single parameters."""
     return {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)} & _FORBIDDEN_MARKS
 
 
 @pytest.mark.parametrize("claim", [*CLAIMS, *EXPECTATIONS], ids=str)
-def test_a_claim_names_a_test(claim: Claim) -> None:
-    """By file and name: a whole file shows no one which of its tests would fail."""
+def test_every_claim_cites_a_test(claim: Claim) -> None:
+    """By file and test name; a file name is not sufficient."""
     assert claim.tests, f"name a test, or begin with {NOT_CLAIMED}"
     assert [] == _FILE_ONLY.findall(claim.text)
 
@@ -88,8 +87,8 @@ def test_a_claim_names_a_test(claim: Claim) -> None:
     NAMED,
     ids=str,
 )
-def test_a_named_test_is_there_and_runs(file: str, test: str) -> None:
-    """The test is in the file, and no mark of it or of the file skips it or lets it fail."""
+def test_cited_test_exists_and_runs(file: str, test: str) -> None:
+    """The test is in the file, and no mark of the test or the file skips it or lets it fail."""
     body = tree(file).body
     functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == test]
     assert 1 == len(functions)
@@ -100,12 +99,12 @@ def test_a_named_test_is_there_and_runs(file: str, test: str) -> None:
 
 
 def test_each_story_is_a_sentence() -> None:
-    """Who attacks whom."""
+    """A story states the attacker and the target."""
     assert [] == [title for title, (story, _) in THREATS.items() if not story.endswith(".")]
 
 
-def test_all_claims_are_read() -> None:
-    """The page's form is the one that these tests read: every section but the frame tells a threat."""
+def test_page_has_the_expected_structure() -> None:
+    """Every section except for three known ones describes a threat."""
     frame = {"What is worth protecting", "The picture", "What is not covered"}
     expected = {"Confused deputy", "A leaked external ID", "A forged or edited module", "The wrong account", "The sandbox"}
 
@@ -116,8 +115,8 @@ def test_all_claims_are_read() -> None:
     assert len(EXPECTATIONS) > 5
 
 
-def test_the_reading_has_teeth() -> None:
-    """A claim without a test, a file alone and a mark are noticed; what is not claimed needs no test."""
+def test_missing_citation_is_reported() -> None:
+    """Claims without a test or with only a file name, and skip marks, are found; unclaimed text needs no test."""
     bullets = "\n- One. `a/test_b.py::test_c`\n- Two.\n  `test_d.py`\n- **Not claimed:** three.\n"
     found = claims("here", f"{bullets}\nFour.\n### Five\n\nAnd\n\n- more.\n")
 

@@ -1,4 +1,4 @@
-"""The documented exit codes are the ones that the code has."""
+"""The documented exit codes equal those in the code."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ROW = re.compile(r"^\| +(\d+) \| `(\w+)` \| ([^|]+) \| ?([^|]*)\|$", re.MULTILIN
 rows = ROW.findall(PAGE.read_text("utf-8"))
 
 
-def test_the_page_has_every_exit_code_and_no_other() -> None:
-    """Codes and names in docs/exit-codes.md equal ExitCode, in its order."""
+def test_page_lists_exactly_the_exit_codes() -> None:
+    """Codes and names in docs/exit-codes.md equal ExitCode, in the same order."""
     assert [(code.value, code.name) for code in ExitCode] == [(int(number), name) for number, name, _, _ in rows]
 
 
 @pytest.mark.parametrize("row", rows, ids=lambda row: row[1])
-def test_the_page_names_the_errors_that_end_with_a_code(row: tuple[str, str, str, str]) -> None:
-    """Each row has a meaning in a sentence and the very error classes that carry its code."""
+def test_page_lists_the_error_classes_of_each_code(row: tuple[str, str, str, str]) -> None:
+    """Each row has a meaning in one sentence and exactly the error classes with its code."""
     number, _, meaning, classes = row
     known = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RolecallError)]
 

@@ -1,4 +1,4 @@
-"""Man pages: one for every command, with all that its help says, and well-formed for those who judge them."""
+"""Man pages: one per command, with the complete help, and without warnings from man and mandoc."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOSTILE = Command(
 
 
 def read(text: str) -> str:
-    """A page as a reader sees it, on one line; what `man` warns of is an error. Skips without man-db."""
+    """A page as `man` renders it, on one line; a warning is an error. Skips without man-db."""
     if (
         shutil.which("man") is None
         or b"man " not in subprocess.run(["man", "--version"], capture_output=True, check=False).stdout
@@ -42,8 +42,8 @@ def read(text: str) -> str:
     return " ".join(re.sub(r".\x08", "", done.stdout).split())
 
 
-def test_every_command_has_its_page(tmp_path: Path) -> None:
-    """A page each, in ASCII; one of a command that is no more goes, other files stay."""
+def test_every_command_has_a_man_page(tmp_path: Path) -> None:
+    """Pages are ASCII; the page of a removed command is deleted, and other files are kept."""
     (tmp_path / "gen-gone.1").write_text("old")
     (tmp_path / "notes.txt").write_text("mine")
     main(tmp_path)
@@ -52,8 +52,8 @@ def test_every_command_has_its_page(tmp_path: Path) -> None:
     assert all(path.read_bytes().isascii() for path in tmp_path.iterdir())
 
 
-def test_the_same_source_gives_the_same_pages() -> None:
-    """Nothing of the day or of the machine is in them; the version and its date are."""
+def test_man_pages_are_reproducible() -> None:
+    """Pages depend on the version and its date, not on the current date or machine."""
     assert man_pages(EDITION) == man_pages(EDITION)
     assert all(
         text.startswith('.TH "') and ' 1 "2026-11-24" "rolecall 1.2.3" ' in text for text in man_pages(EDITION).values()
@@ -61,8 +61,8 @@ def test_the_same_source_gives_the_same_pages() -> None:
 
 
 @pytest.mark.parametrize("command", [COMMANDS[0], *(each for each in COMMANDS if each.options)][::6], ids=page_name)
-def test_a_page_says_all_that_the_help_says(command: Command) -> None:
-    """Summary, arguments, options, defaults and examples stand on the page as people read it."""
+def test_man_page_has_the_complete_help(command: Command) -> None:
+    """The rendered page has summary, arguments, options, defaults and examples."""
     text = read(man_page(command, EDITION))
     parts = [*command.paragraphs, *(each.meaning for each in (*command.arguments, *command.options))]
     parts += [each.written for each in command.options] + [line for line, _ in command.examples]
@@ -71,16 +71,16 @@ def test_a_page_says_all_that_the_help_says(command: Command) -> None:
     assert [] == [each.written for each in command.options if each.default and f"Default: {each.default}." not in text]
 
 
-def test_every_exit_code_is_explained() -> None:
-    """A page has the whole table, so that no one has to look elsewhere."""
+def test_man_page_lists_every_exit_code() -> None:
+    """Each page has the whole table."""
     text = read(man_page(COMMANDS[0], EDITION)).partition("EXIT STATUS")[2]
 
     assert list(ExitCode) == [code for code, _ in exit_codes()]
     assert [] == [code for code, meaning in exit_codes() if f"{code} {meaning.replace('`', '')}" not in text]
 
 
-def test_limits_are_said_in_words() -> None:
-    """What Typer writes as a formula is a range that people read."""
+def test_limits_are_written_as_ranges() -> None:
+    """Typer's formulas (`1<=x<=256`) are written as readable ranges."""
     (forks,) = (
         each
         for command in COMMANDS
@@ -93,8 +93,8 @@ def test_limits_are_said_in_words() -> None:
     assert "16" == forks.default
 
 
-def test_no_text_is_taken_for_a_request() -> None:
-    """Dots, apostrophes, backslashes and quotes at any place come out as they were written."""
+def test_text_is_escaped_for_roff() -> None:
+    """Dots, apostrophes, backslashes and quotes are printed literally in every position."""
     text = read(man_page(HOSTILE, EDITION))
 
     for part in (
@@ -109,8 +109,8 @@ def test_no_text_is_taken_for_a_request() -> None:
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, HOSTILE], ids=page_name)
-def test_mandoc_has_no_objection(command: Command) -> None:
-    """The strictest judge of man pages warns of nothing."""
+def test_mandoc_reports_nothing(command: Command) -> None:
+    """mandoc reports no warning at its strictest level."""
     if shutil.which("mandoc") is None:
         pytest.skip("mandoc is not on PATH")
     done = subprocess.run(

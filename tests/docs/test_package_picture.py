@@ -1,4 +1,4 @@
-"""The picture of the packages shows the table of the layout test."""
+"""The diagram of the packages shows the table of the layout test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tools.package_picture import PICTURE, current_picture, package_picture
 
 
 def test_picture_is_current() -> None:
-    """After a change of ORDER: `make picture`."""
+    """After a change of ORDER, run `make picture`."""
     assert current_picture() == PICTURE.read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The README shows parts of what its commands print: every line that it shows is printed, in that order."""
+"""The README shows excerpts of actual output: every shown line is printed, in the same order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SESSIONS = re.findall(r"^```\n\$ ([^\n]+)\n(.*?)^```$", TEXT, re.MULTILINE | re.
 EXAMPLE = "examples/accounts.yaml"
 GENERATED = "gen terraform accounts.yaml --quiet"
 
-# What has happened before, in words of a shell, where the README's story needs something wrong.
+# Shell commands that run before a session that needs a wrong starting point.
 NUMBER = r"""sed 's/account_id: "222222222222", role:/account_id: 222222222222, rol:/' accounts.yaml > bad.yaml"""
 WIDER = r"""sed -i.bak 's/"6b1e.*"/&, permissions: [s3-read, ec2-read]/; s/, external_id: "c29d.*"//' accounts.yaml"""
 EDITED = (
@@ -31,14 +31,14 @@ BEFORE = {
 
 
 def lacking(shown: list[str], printed: tuple[str, ...]) -> list[str]:
-    """Shown lines that are not printed behind those before them."""
+    """Shown lines that are not printed, or not in this order."""
     rest = iter(printed)
     return [line for line in shown if line.strip() and not any(shows((line,), (each,)) for each in rest)]
 
 
 @pytest.mark.parametrize(("command", "output"), SESSIONS, ids=[command for command, _ in SESSIONS])
-def test_the_readme_shows_what_is_printed(tmp_path: Path, command: str, output: str) -> None:
-    """Every session, in a folder that is as its story says; a table's lines, a finding, a cut in a line."""
+def test_readme_shows_actual_output(tmp_path: Path, command: str, output: str) -> None:
+    """Every session, in a folder prepared for it: table lines, findings, cuts within a line."""
     commands = [*BEFORE.get(command, []), command]
     starts = ((EXAMPLE, "accounts.yaml"), (EXAMPLE, EXAMPLE))
     results = run_page(Page(starts, tuple(Typed(each, (), 1) for each in commands)), tmp_path)
@@ -46,7 +46,7 @@ def test_the_readme_shows_what_is_printed(tmp_path: Path, command: str, output: 
     assert [] == lacking(output.splitlines(), results[-1].lines), "\n".join(results[-1].lines)
 
 
-def test_every_session_is_read() -> None:
-    """The README's sessions are in the form that this test reads, and each story belongs to one."""
+def test_every_session_is_tested() -> None:
+    """The README's sessions have the expected form, and each prepared folder belongs to a session."""
     assert len(re.findall(r"^\$ ", TEXT, re.MULTILINE)) == len(SESSIONS)
     assert set() == set(BEFORE) - {command for command, _ in SESSIONS}

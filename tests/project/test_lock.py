@@ -1,4 +1,4 @@
-"""The lock of dependencies: everything by hash, nothing by address."""
+"""The dependency lock: hashes for every requirement, and no URLs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 
 
-def test_every_locked_requirement_has_a_hash_and_no_address() -> None:
-    """requirements.lock pins each version with its hashes and names no host, no file and no option of an index."""
+def test_every_locked_requirement_has_a_hash_and_no_url() -> None:
+    """requirements.lock pins each version with its hashes and has no host, file or index option."""
     requirements = LOCK.read_text("utf-8").replace("\\\n", " ").splitlines()
 
     assert requirements

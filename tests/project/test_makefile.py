@@ -1,4 +1,4 @@
-"""The set-up that `make` does, with a Python and a uv that only write down how they are called."""
+"""The setup of `make`, with a Python and a uv that only record their arguments."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ echo "$SSL_CERT_FILE|$UV_DEFAULT_INDEX|$UV_FIND_LINKS" >>calls
 
 
 def called(folder: Path, configured: str, uv: str, environment: Mapping[str, str]) -> list[str]:
-    """Let make set a checkout up with a pip that is configured so; what uv wrote down."""
+    """Let make set up a checkout with this pip configuration; returns the recorded uv calls."""
     (folder / "configured").write_text(configured)
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
@@ -48,13 +48,13 @@ def called(folder: Path, configured: str, uv: str, environment: Mapping[str, str
         ({"PIP_CERT": "/env.pem", "PIP_INDEX_URL": "https://env.example"}, "/env.pem|https://env.example|/one,/two"),
     ],
 )
-def test_uv_is_told_what_pip_is_configured_with(tmp_path: Path, environment: dict[str, str], told: str) -> None:
-    """uv does not read pip's configuration: index, wheels and certificates are handed on; the environment's come first."""
+def test_pip_configuration_is_passed_to_uv(tmp_path: Path, environment: dict[str, str], told: str) -> None:
+    """uv does not read pip's configuration: index, wheels and certificates are passed; the environment takes precedence."""
     assert [told, told] == called(tmp_path, CONFIGURED, UV, environment)
 
 
-def test_what_pip_is_not_configured_with_is_left_to_uv(tmp_path: Path) -> None:
-    """An empty variable would be an address for uv: none is set where pip has nothing."""
+def test_unset_pip_options_are_not_passed_to_uv(tmp_path: Path) -> None:
+    """uv would use an empty variable as a URL, so none is set where pip has no value."""
     told = {line.partition("=")[0] for line in called(tmp_path, "", "#!/bin/sh\nenv >calls\n", {})}
 
     assert "PATH" in told

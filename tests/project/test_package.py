@@ -1,4 +1,4 @@
-"""The package: its files, and what a user gets who installs it."""
+"""The package: its files and its installation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SOURCES = {
     "runner/rolecall_runner": "rolecall_runner",
     "templates": "rolecall_generator/templates",
 }
-"""Where each folder of the checkout stands in the wheel."""
+"""Path of each folder of the checkout in the wheel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Built:
         return set(zipfile.ZipFile(self.wheel).namelist())
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
-        """Every file of both, with its bytes."""
+        """Every file of both, with its content."""
         with zipfile.ZipFile(self.wheel) as wheel:
             yield from ((name, wheel.read(name)) for name in wheel.namelist())
         with tarfile.open(self.sdist) as sdist:
@@ -71,7 +71,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     if shutil.which(uv()) is None:
         pytest.skip("uv is not here; make sets it up")
     out = tmp_path_factory.mktemp("dist")
-    # The pages lie in the checkout, which the workers of a parallel run share.
+    # The man pages are written into the checkout, which the workers of a parallel run share.
     with (tmp_path_factory.getbasetemp().parent / "man-pages.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         write_man_pages(ROOT)
@@ -80,7 +80,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def source_files(folder: str) -> list[str]:
-    """Paths below a folder of the checkout that git knows or would add; relative to the folder."""
+    """Paths below a folder of the checkout that git tracks or would add; relative to the folder."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -91,12 +91,12 @@ def source_files(folder: str) -> list[str]:
 
 
 def man_pages() -> set[str]:
-    """Names of the man pages: one of each program and of each of its commands."""
+    """Names of the man pages: one per program and one per command."""
     return {f"{page_name(command)}.1" for name in PROGRAMS for command in program(name).walk()}
 
 
-def test_the_wheel_holds_the_packages_the_templates_and_nothing_else(built: Built) -> None:
-    """Every file of the two packages and the templates, man pages, metadata, and no test, cache, output or example."""
+def test_wheel_has_only_packages_and_templates(built: Built) -> None:
+    """All files of both packages, templates, man pages and metadata; no test, cache, output or example."""
     expected = {f"{target}/{name}" for folder, target in SOURCES.items() for name in source_files(folder)}
     expected |= {f"{built.named}.data/data/share/man/man1/{name}" for name in man_pages()}
     metadata = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
@@ -104,8 +104,8 @@ def test_the_wheel_holds_the_packages_the_templates_and_nothing_else(built: Buil
     assert expected | {f"{built.named}.dist-info/{name}" for name in metadata} == built.wheel_files()
 
 
-def test_the_sdist_holds_what_the_wheel_is_built_from(built: Built) -> None:
-    """The same sources, the files that describe the project, its man pages, and no test, lock, document or tool."""
+def test_sdist_has_only_the_build_inputs(built: Built) -> None:
+    """The sources, project files and man pages; no test, lock, document or tool."""
     expected = {f"{folder}/{name}" for folder in SOURCES for name in source_files(folder)}
     expected |= {f"man/{name}" for name in man_pages()}
     beside = {".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "hatch_build.py", "pyproject.toml"}
@@ -115,8 +115,8 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(built: Built) -> None:
     assert expected | beside == found
 
 
-def test_the_wheel_holds_the_data_that_the_programs_read(built: Built) -> None:
-    """Templates, named queries, managed policies, parts of pages, marks of typed packages: no kind is missing."""
+def test_wheel_has_all_data_files(built: Built) -> None:
+    """Templates, named queries, managed policies, page assets and py.typed markers."""
     files = {name for name in built.wheel_files() if ".dist-info/" not in name and ".data/" not in name}
     named = {"rolecall_generator/py.typed", "rolecall_runner/py.typed"}
 
@@ -124,16 +124,16 @@ def test_the_wheel_holds_the_data_that_the_programs_read(built: Built) -> None:
     assert set() == named - files
 
 
-def test_nothing_of_this_machine_is_in_the_package(built: Built) -> None:
-    """No file names the checkout, the home folder or the Python that built it."""
+def test_package_has_no_local_path(built: Built) -> None:
+    """No file contains the path of the checkout, the home folder or the Python that built it."""
     paths = [path.encode() for path in {str(ROOT), str(Path.home()), sys.prefix, sys.base_prefix} if len(path) > 1]
     found = [name for name, content in built.contents() if any(path + b"/" in content for path in paths)]
 
     assert [] == found
 
 
-def test_the_metadata_says_what_the_project_says(built: Built) -> None:
-    """Name, version, Python, licence, description, dependencies, extras and both programs reach who installs the wheel."""
+def test_wheel_metadata_matches_the_project(built: Built) -> None:
+    """Name, version, Python, license, description, dependencies, extras and both entry points."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     with zipfile.ZipFile(built.wheel) as wheel:
         said = email.message_from_bytes(wheel.read(f"{built.named}.dist-info/METADATA"))
@@ -149,8 +149,8 @@ def test_the_metadata_says_what_the_project_says(built: Built) -> None:
     assert "[console_scripts]\ngen = rolecall_generator.cli:app\nrunner = rolecall_runner.cli:app" == programs.strip()
 
 
-def test_the_same_source_gives_the_same_bytes(built: Built, tmp_path: Path) -> None:
-    """Built again elsewhere, from the sdist, under another umask and later, the wheel and the sdist are the same files."""
+def test_build_is_reproducible(built: Built, tmp_path: Path) -> None:
+    """A build elsewhere, from the sdist, with another umask and at a later time gives identical files."""
     before = os.umask(0o077)
     try:
         subprocess.run(["tar", "-xf", str(built.sdist)], cwd=tmp_path, check=True)
@@ -163,13 +163,13 @@ def test_the_same_source_gives_the_same_bytes(built: Built, tmp_path: Path) -> N
 
 
 def locked(path: Path) -> dict[str, str]:
-    """A lock's requirements: name==version to the hashes. Markers may differ: fewer requirements ask for less."""
+    """A lock's requirements: name==version to the hashes. Markers may differ: fewer requirements need fewer markers."""
     lines = path.read_text("utf-8").replace("\\\n", " ").splitlines()
     return {line.split()[0]: line[line.index("--hash") :] for line in lines if line.strip()}
 
 
-def test_the_runtime_lock_is_a_part_of_the_lock() -> None:
-    """What users are given pinned is what was tested: the same versions with the same hashes."""
+def test_runtime_lock_is_a_subset_of_the_lock() -> None:
+    """Users install the tested versions, with the same hashes."""
     everything = locked(ROOT / "requirements.lock")
     runtime = locked(RUNTIME_LOCK)
 
@@ -178,7 +178,7 @@ def test_the_runtime_lock_is_a_part_of_the_lock() -> None:
 
 
 def run(python: Path, *command: str, where: Path) -> str:
-    """What a program of the environment prints, started outside the checkout as a user would."""
+    """Output of a program of the environment, started outside the checkout."""
     where.mkdir(exist_ok=True)
     program = python.with_name(command[0])
     environment = {"HOME": str(where), "PATH": os.defpath, "NO_COLOR": "1", "COLUMNS": "120"}
@@ -189,7 +189,7 @@ def run(python: Path, *command: str, where: Path) -> str:
 
 
 def installed(wheel: Path, folder: Path, *, everything: bool = False) -> Path:
-    """Install from what uv has in its cache; where that is not enough, over the network."""
+    """Install from uv's cache; if that is not sufficient, from the network."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UV_OFFLINE", "1")
         try:
@@ -199,8 +199,8 @@ def installed(wheel: Path, folder: Path, *, everything: bool = False) -> Path:
     return install(wheel, folder, everything=everything)
 
 
-def test_an_installed_wheel_does_the_main_job(built: Built, tmp_path: Path) -> None:
-    """With what the wheel itself asks for, outside the checkout: a starter manifest, its modules, their proof, queries."""
+def test_installed_wheel_works(built: Built, tmp_path: Path) -> None:
+    """With only the wheel's dependencies, outside the checkout: a starter manifest, its modules, their proof, queries."""
     python = installed(built.wheel, tmp_path / "venv")
     work = tmp_path / "work"
 
@@ -212,8 +212,8 @@ def test_an_installed_wheel_does_the_main_job(built: Built, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_the_runtime_lock_is_complete_and_has_a_bill_of_materials(built: Built, tmp_path: Path) -> None:
-    """The locked packages and the wheel need nothing more; the sandbox runs from them; CycloneDX's schema takes the bill."""
+def test_runtime_lock_is_complete_and_has_an_sbom(built: Built, tmp_path: Path) -> None:
+    """Locked packages and wheel need nothing else; the sandbox runs from them; the SBOM is valid CycloneDX."""
     python = installed(built.wheel, tmp_path / "venv", everything=True)
     run(python, "gen", "init", where=tmp_path / "work")
     run(python, "gen", "terraform", where=tmp_path / "work")
@@ -228,7 +228,7 @@ def test_the_runtime_lock_is_complete_and_has_a_bill_of_materials(built: Built, 
 
 
 def applying(path: Path) -> set[str]:
-    """Names of the requirements of a lock that this machine and this Python need."""
+    """Names of the requirements of a lock that apply to this machine and this Python."""
     lines = path.read_text("utf-8").replace("\\\n", " ").splitlines()
     needed = [Requirement(line.split("--hash")[0]) for line in lines if line.strip()]
     return {canonicalize_name(one.name) for one in needed if one.marker is None or one.marker.evaluate()}

@@ -1,4 +1,4 @@
-"""Everything that is printed goes through one console, and so through the sanitizer."""
+"""All output goes through one console and its sanitizer."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ ANY = st.text(st.characters(), max_size=60) | st.lists(st.sampled_from(HOSTILE),
 FORBIDDEN = {"print", "input", "Console", "rich.print", "typer.confirm", "typer.prompt", "typer.launch", "typer.edit"}
 STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
 RICH = {"box", "cells", "console", "live", "measure", "progress", "segment", "spinner", "style", "table", "text"}
-"""What is used of rich. Panels, prompts and rules read markup in their titles, past the console."""
+"""Permitted parts of rich. Panels, prompts and rules parse markup in their titles, bypassing the console."""
 
 
 def printers(path: Path) -> Iterator[str]:
-    """What a module does to write to a stream without the console, and consoles that it makes for itself."""
+    """Calls in a module that write to a stream without the console, and consoles that it creates itself."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         found = ""
         if isinstance(node, ast.Call):
@@ -48,13 +48,13 @@ def printers(path: Path) -> Iterator[str]:
             yield f"{path.relative_to(ROOT)}:{node.lineno}: {found}"
 
 
-def test_no_other_module_prints() -> None:
-    """A new printer cannot forget the sanitizer: there is no other way to the terminal."""
+def test_only_the_console_module_prints() -> None:
+    """New code cannot bypass the sanitizer: there is no other way to write to the terminal."""
     assert [] == [found for path in SOURCES if path != CONSOLE for found in printers(path)]
 
 
-def test_only_known_parts_of_rich_are_used() -> None:
-    """None of them reads markup in what it is handed; nor is it asked to."""
+def test_only_permitted_parts_of_rich_are_used() -> None:
+    """None of them parses markup in its arguments, nor is markup enabled."""
     found = {
         each
         for path in SOURCES
@@ -72,7 +72,7 @@ def console(*, terminal: bool, width: int = 30) -> tuple[SafeConsole, io.StringI
 
 
 def every_way(writer: SafeConsole, hostile: str) -> None:
-    """Every shape in which the printers hand text to a console."""
+    """Every way in which the printers pass strings to a console."""
     writer.print(hostile)
     writer.print(f"    {hostile}", style="red", markup=True, soft_wrap=True)
     writer.print(hostile, hostile, sep=" ", end="\n")
@@ -94,8 +94,8 @@ def every_way(writer: SafeConsole, hostile: str) -> None:
 @pytest.mark.parametrize("terminal", [False, True])
 @settings(deadline=None)
 @given(hostile=ANY)
-def test_no_way_of_printing_lets_hostile_text_through(hostile: str, *, terminal: bool) -> None:
-    """As string, text, cell, heading, title or block; wrapped on a terminal, whole in a pipe."""
+def test_every_way_of_printing_is_sanitized(hostile: str, *, terminal: bool) -> None:
+    """String, text, cell, heading, title or block; wrapped on a terminal, unwrapped in a pipe."""
     writer, text = console(terminal=terminal)
     every_way(writer, hostile)
 
@@ -103,8 +103,8 @@ def test_no_way_of_printing_lets_hostile_text_through(hostile: str, *, terminal:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
-def test_a_string_is_one_line(hostile: str) -> None:
-    """Line breaks of someone else start no line."""
+def test_line_breaks_in_a_string_are_replaced(hostile: str) -> None:
+    """A string from someone else cannot start a new line."""
     writer, text = console(terminal=False, width=500)
     writer.print(f"<{hostile}>")
     writer.print(Text(f"<{hostile}>"))
@@ -115,8 +115,8 @@ def test_a_string_is_one_line(hostile: str) -> None:
 
 
 @pytest.mark.parametrize("text", [*MARKUP, *FRIENDLY])
-def test_markup_and_names_are_printed_as_they_are(text: str) -> None:
-    """Brackets are brackets, `:bomb:` is no picture, and names of all scripts are legible."""
+def test_markup_and_unicode_names_are_printed_literally(text: str) -> None:
+    """Brackets are kept, `:bomb:` is not an emoji, and names in all scripts are readable."""
     writer, out = console(terminal=False, width=500)
     table = Table(text, box=None)
     table.add_row(text)
@@ -126,8 +126,8 @@ def test_markup_and_names_are_printed_as_they_are(text: str) -> None:
     assert 3 == out.getvalue().count(text)
 
 
-def test_what_lives_on_a_terminal_is_sanitized_too() -> None:
-    """A display that is drawn again and again is rendered by the console as well."""
+def test_live_display_is_sanitized() -> None:
+    """A display that is redrawn is rendered by the console as well."""
     writer, text = console(terminal=True, width=80)
     with Live(Text("\x1b]0;x\x07name\u202e"), console=writer, transient=True, auto_refresh=False) as live:
         live.refresh()
@@ -137,8 +137,8 @@ def test_what_lives_on_a_terminal_is_sanitized_too() -> None:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
-def test_errors_are_sanitized_part_by_part(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is wrong, where and the hint are a line each, whoever wrote them."""
+def test_each_part_of_an_error_is_sanitized(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Message, location and hint are one line each, whatever they contain."""
     error = OutputError(f"a {hostile}", where=hostile, hint=f"b {hostile}")
     problems = ManifestError([Problem(hostile, 1, 2, hostile, hostile)])
     print_error(f"error: {error}")
@@ -155,8 +155,8 @@ class _Terminal(io.StringIO):
 
 
 @given(hostile=ANY)
-def test_a_format_on_a_terminal_is_sanitized(hostile: str) -> None:
-    """Whatever a format lets through (a CSV of an earlier version, a log) does not steer the terminal."""
+def test_machine_format_on_a_terminal_is_sanitized(hostile: str) -> None:
+    """Content of a format (CSV of an earlier version, a log) cannot control the terminal."""
     before = sys.stdout
     sys.stdout = screen = _Terminal()
     try:

@@ -1,4 +1,4 @@
-"""The workflows, their updates and the container: pinned, least privileged, and in step with the project."""
+"""Workflows, dependency updates and the container: pinned, least privilege, consistent with the project."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 
 def judged(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What a judge of the environment says; it goes nowhere for it."""
+    """Output of a linter of the environment, run offline."""
     command = [str(Path(sys.executable).with_name(program)), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def zizmor(path: Path) -> subprocess.CompletedProcess[str]:
-    """zizmor at its strictest: what it only suspects counts too."""
+    """zizmor with its strictest persona."""
     return judged(
         "zizmor", "--offline", "--persona=auditor", "--strict-collection", "--no-progress", "--color=never", str(path)
     )
 
 
 def uses(path: Path) -> list[str]:
-    """What the steps and jobs of a workflow use, each with its comment."""
+    """The `uses` values of a workflow's steps and jobs, each with its comment."""
     return re.findall(r"uses: (\S+(?: # \S+)?)", path.read_text("utf-8"))
 
 
@@ -41,7 +41,7 @@ def jobs(path: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_zizmor_has_no_objection() -> None:
+def test_zizmor_reports_nothing() -> None:
     """Workflows and dependency updates pass the strictest persona: pins, permissions, credentials, injection, cooldown."""
     done = zizmor(GITHUB)
 
@@ -56,8 +56,8 @@ def test_zizmor_has_no_objection() -> None:
         ("permissions: {}", "permissions: write-all", "excessive-permissions"),
     ],
 )
-def test_zizmor_is_listening(tmp_path: Path, before: str, after: str, rule: str) -> None:
-    """A workflow that is spoilt on purpose is refused, so that silence means something."""
+def test_zizmor_reports_an_insecure_workflow(tmp_path: Path, before: str, after: str, rule: str) -> None:
+    """Without this, an empty report would prove nothing."""
     text = (GITHUB / "workflows" / "test.yml").read_text("utf-8")
     (tmp_path / "test.yml").write_text(text.replace(before, after, 1), encoding="utf-8")
 
@@ -68,31 +68,30 @@ def test_zizmor_is_listening(tmp_path: Path, before: str, after: str, rule: str)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_every_action_is_pinned_and_says_its_version(path: Path) -> None:
-    """A full commit, never a tag that can be moved, with the version for people and for Dependabot."""
+def test_every_action_is_pinned_with_a_version_comment(path: Path) -> None:
+    """A full commit hash, never a movable tag, with the version for readers and Dependabot."""
     found = [used for used in uses(path) if not used.startswith("$/")]
 
     assert found
     assert [] == [used for used in found if not PINNED.fullmatch(used)]
 
 
-def test_an_action_has_one_version_everywhere() -> None:
-    """No workflow lags behind another."""
+def test_action_has_the_same_version_in_all_workflows() -> None:
     pins = {used for path in WORKFLOWS for used in uses(path) if not used.startswith("$/")}
 
     assert len(pins) == len({pin.split("@")[0] for pin in pins})
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_every_job_ends_by_itself(path: Path) -> None:
-    """A job that hangs is stopped long before the six hours that GitHub allows."""
+def test_every_job_has_a_timeout(path: Path) -> None:
+    """A job that hangs is stopped long before GitHub's limit of six hours."""
     assert [] == [
         name for name, job in jobs(path).items() if "uses" not in job and not 0 < job.get("timeout-minutes", 0) <= 90
     ]
 
 
 def test_every_supported_python_is_tested() -> None:
-    """The Pythons of the classifiers on Linux and macOS: in the matrix, or in the job that runs everything."""
+    """The Python versions of the classifiers on Linux and macOS: in the matrix, or in the job that runs everything."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     named = {line.rsplit(" ", 1)[1] for line in project["classifiers"] if re.search(r":: 3\.\d+$", line)}
     matrix = jobs(GITHUB / "workflows" / "test.yml")["platforms"]["strategy"]["matrix"]
@@ -102,8 +101,8 @@ def test_every_supported_python_is_tested() -> None:
     assert [{"system": matrix["system"][0], "python": "3.11"}] == matrix["exclude"]
 
 
-def test_a_release_publishes_only_what_was_tested_built_and_attested() -> None:
-    """Each job waits for the one before; no one but PyPI's job may speak to PyPI."""
+def test_release_publishes_only_tested_and_attested_files() -> None:
+    """Each job depends on the one before; only the PyPI job may publish to PyPI."""
     release = jobs(GITHUB / "workflows" / "release.yml")
     order = {name: job.get("needs") for name, job in release.items()}
     publishing = [name for name, job in release.items() if any("pypi-publish" in str(step) for step in job.get("steps", []))]
@@ -120,22 +119,22 @@ def test_a_release_publishes_only_what_was_tested_built_and_attested() -> None:
     assert "secrets." not in (GITHUB / "workflows" / "release.yml").read_text("utf-8")
 
 
-def test_hadolint_has_no_objection_to_the_containerfile() -> None:
+def test_hadolint_reports_nothing_for_the_containerfile() -> None:
     """No finding of any severity."""
     done = judged("hadolint", "--no-color", str(ROOT / "Containerfile"))
 
     assert (0, "") == (done.returncode, done.stdout)
 
 
-def test_hadolint_is_listening(tmp_path: Path) -> None:
-    """A base image without a version is refused, so that silence means something."""
+def test_hadolint_reports_an_unpinned_base_image(tmp_path: Path) -> None:
+    """Without this, an empty report would prove nothing."""
     (tmp_path / "Containerfile").write_text("FROM docker.io/library/python\n", encoding="utf-8")
 
     assert "DL3006" in judged("hadolint", "--no-color", str(tmp_path / "Containerfile")).stdout
 
 
-def test_the_container_is_pinned_and_belongs_to_nobody() -> None:
-    """Both stages start from one image by its digest; nothing runs as root; nothing but the wheel and the lock gets in."""
+def test_container_is_pinned_and_does_not_run_as_root() -> None:
+    """Both stages use one base image by digest; only the wheel and the lock are copied."""
     text = (ROOT / "Containerfile").read_text("utf-8")
     bases = re.findall(r"^FROM (\S+)", text, flags=re.MULTILINE)
     allowed = [line for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if not line.startswith("#")]

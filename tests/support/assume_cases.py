@@ -1,4 +1,4 @@
-"""Decided AssumeRole requests by who calls and which side allows, each from a page of the AWS documentation."""
+"""AssumeRole decisions by caller and by the side that allows, each from a page of the AWS documentation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from policy_words import (
 )
 
 ASSUME_CASES = (
-    # Cross account: both sides
+    # Cross-account: both sides
     AssumeCase("both allow", (trust(AWS_CALLER),), YES, CROSS),
     AssumeCase("no identity", (trust(AWS_CALLER),), NO, CROSS, ()),
     AssumeCase("no trust", (trust({"AWS": f"arn:aws:iam::{OTHER}:root"}),), NO, CROSS),
@@ -140,7 +140,7 @@ ASSUME_CASES = (
         caller=USER,
         context={"sts:RoleSessionName": "reena"},
     ),
-    # One account
+    # Same account
     AssumeCase("local user named", (trust({"AWS": LOCAL_USER}),), YES, LOGIC, (), caller=LOCAL_USER),
     AssumeCase(
         "local user past its boundary",

@@ -1,4 +1,4 @@
-"""Attacks on generated modules: each must change the Access that is read, or be an error, never pass in silence.
+"""Attacks on generated modules: each changes the parsed Access or is an error; none passes silently.
 
 An attack is a module, a file of it to edit and the text to replace in it, or a file to add (no text to replace).
 """

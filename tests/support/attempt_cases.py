@@ -1,4 +1,4 @@
-"""What AWS may say to one request, and clients that hear it: botocore's own, and one with first attempts of ours."""
+"""Possible AWS replies to one request, and clients that receive them: botocore's own, and one with our first attempt."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from rolecall_runner.aws.reply_parser import ReplyParserFactory
 
 KEYS = Credentials("ASIA222222222222AAAA", "secret-key", "token-" + "t" * 50)
 Says = Callable[[Any], AWSResponse]
-"""What becomes of one request."""
+"""Outcome of one request."""
 
 STS = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What AWS says to one request."""
+    """AWS's reply to one request."""
 
     status: int
     body: str
@@ -37,7 +37,7 @@ class Answer:
 
 
 def said(status: int, code: str) -> Answer:
-    """An error as STS and IAM put it."""
+    """An error in the format of STS and IAM."""
     return Answer(
         status,
         f'<ErrorResponse xmlns="{STS}"><Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error>'
@@ -46,7 +46,7 @@ def said(status: int, code: str) -> Answer:
 
 
 def said_by_ec2(status: int, code: str) -> Answer:
-    """An error as EC2 puts it."""
+    """An error in the format of EC2."""
     error = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
     return Answer(status, f"<Response><Errors>{error}</Errors><RequestID>1</RequestID></Response>")
 
@@ -123,7 +123,7 @@ GONE_WRONG: list[Says] = [
 
 @dataclass
 class Script:
-    """AWS as a list of answers, the last of them for ever; notes what was sent."""
+    """AWS as a list of replies, the last one repeated; records the requests."""
 
     answers: Sequence[Says]
     sent: list[dict[str, str]] = field(default_factory=list)
@@ -134,7 +134,7 @@ class Script:
         return self.answers[min(len(self.sent), len(self.answers)) - 1](request)
 
     def traffic(self) -> list[dict[str, str]]:
-        """What was sent, without what differs at each run: time and signature (its scope is kept), the random id."""
+        """The requests without the parts that differ on each run: time and signature (not its scope), random ID."""
         return [_comparable(each, self.sent[0].get("amz-sdk-invocation-id")) for each in self.sent]
 
 
@@ -154,7 +154,7 @@ def _text(value: Any) -> str:
 
 
 def client_of(service: str, script: Script, *, lean: bool, region: str = "us-east-1", attempts: int = 4) -> Any:
-    """A client of botocore's that talks to the script, with or without first attempts of our own."""
+    """A botocore client that talks to the script, with or without our first attempt."""
     session = SESSIONS[lean]
     config = Config(retries={"mode": "standard", "total_max_attempts": attempts}, user_agent="rolecall")
     client = session.create_client(
@@ -181,7 +181,7 @@ SESSIONS[True].register_component("response_parser_factory", ReplyParserFactory(
 
 @dataclass(frozen=True)
 class Call:
-    """One operation, and what AWS says to it when all is well."""
+    """An operation and AWS's successful reply to it."""
 
     service: str
     operation: str
@@ -189,7 +189,7 @@ class Call:
     well: Answer = IDENTITY
 
     def outcomes(self, *runs: Sequence[Says], lean: bool, attempts: int = 4) -> list[tuple[Any, ...]]:
-        """Reply or error, and what was sent for it, for each run of answers."""
+        """Reply or error, and the requests sent, for each sequence of replies."""
         script = Script(())
         client = client_of(self.service, script, lean=lean, attempts=attempts)
         found = []
@@ -202,7 +202,7 @@ class Call:
     def _ask(self, client: Any) -> tuple[Any, ...]:
         try:
             return "well", getattr(client, self.operation)(**self.parameters)
-        except Exception as error:  # whatever it is, both ways must come to it
+        except Exception as error:  # any error: both clients must raise the same one
             return type(error).__name__, str(error), getattr(error, "response", None)
 
 

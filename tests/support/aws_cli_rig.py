@@ -1,4 +1,4 @@
-"""Shell scripts that call the AWS CLI, run against a sandbox with the real CLI, or with a recorder in its place."""
+"""Run shell scripts that call the AWS CLI against a sandbox, with the real CLI or with a recorder in its place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sandbox_rig import Rig
 
 
 class Server(Protocol):
-    """What the CLI calls: a sandbox or another emulator."""
+    """The CLI's endpoint: a sandbox or another emulator."""
 
     def cli_environment(self, account_id: str) -> Mapping[str, str]:
         """Endpoint and credentials of an administrator of an account, as environment variables."""
@@ -27,7 +27,7 @@ Called = TypeVar("Called", bound=Server)
 
 @dataclass(frozen=True)
 class CliShell(Generic[Called]):
-    """A shell with the real AWS CLI on its path, for the accounts of a server."""
+    """A shell with the real AWS CLI on PATH, for the accounts of a server."""
 
     rig: Called
     folder: Path
@@ -62,7 +62,7 @@ Shell: TypeAlias = CliShell[Rig]
 
 @contextmanager
 def shell(rig: Called, folder: Path) -> Iterator[CliShell[Called]]:
-    """Start the CLI for one block; `folder` is empty and short, since a socket lies in it."""
+    """Start the CLI for one block; `folder` is empty and its path short, because it contains a socket."""
     path = str(folder / "cli")
     client = folder / "aws"
     client.write_text(aws_cli_server.CLIENT.format(python=sys.executable, path=path))

@@ -1,7 +1,7 @@
-"""The real AWS CLI, started once and forked for each command: its start takes longer than what it does.
+"""The real AWS CLI, started once and forked for each command, because starting it takes longer than the command.
 
 Run as `python aws_cli_server.py SOCKET`. A client sends a JSON line with arguments, environment and folder, and its three
-standard streams; it gets the exit code back as one byte.
+standard streams; it receives the exit code as one byte.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ with socket.socket(socket.AF_UNIX) as server:
     server.sendall(line)
     sys.exit(server.recv(1)[0])
 """
-"""What stands on PATH as `aws`."""
+"""The program on PATH as `aws`."""
 
 
 def serve(path: str) -> None:
-    """Answer until killed."""
+    """Serve until killed."""
     driver = _warm_driver()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
@@ -45,18 +45,18 @@ def serve(path: str) -> None:
 
 
 def _warm_driver() -> Any:
-    """A driver that has asked nothing yet, with everything read that commands read: models, endpoint rules, modules."""
+    """A driver without requests so far, with models, endpoint rules and modules already loaded."""
     used, fresh = create_clidriver(), create_clidriver()
     os.environ |= {"AWS_ACCESS_KEY_ID": "-", "AWS_SECRET_ACCESS_KEY": "-", "AWS_MAX_ATTEMPTS": "1"}
     for service, *command in (("sts", "get-caller-identity"), ("iam", "get-role", "--role-name=x")):
-        # No one listens there: the command gets as far as the connection.
+        # No server is on this port: the command runs until it connects.
         used.main([service, *command, "--endpoint-url=http://127.0.0.1:1", "--region=us-east-1"])
     fresh.session.register_component("data_loader", used.session.get_component("data_loader"))
     return fresh
 
 
 def _answer(connection: socket.socket, driver: Any) -> None:
-    """One command, in a process of its own."""
+    """Run one command in its own process."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     code = 70
     try:

@@ -1,4 +1,4 @@
-"""A headless Chromium that is on the machine, and pages that remember whatever they should not have done."""
+"""A headless Chromium installed on the machine, and pages that record unwanted activity."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass(slots=True)
 class Watched:
-    """A page with what it wrote to the console, threw, and asked the network for."""
+    """A page with its console messages, errors and network requests."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Watched:
         self.page.on("request", lambda request: self._asked(request))  # noqa: PLW0108 - a bound method would be kept on it
 
     def open(self, path: Path) -> Page:
-        """Load a file; that itself is not counted among the requests."""
+        """Load a file; loading it is not counted as a request."""
         self.page.goto(path.as_uri())
         return self.page
 

@@ -1,4 +1,4 @@
-"""The documentation site, built, and what its pages refer to."""
+"""The built documentation site and the references of its pages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Reader(HTMLParser):
 
 
 class Site:
-    """All pages of a built site, read."""
+    """All pages of a built site, parsed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,13 +57,13 @@ class Site:
             reader.feed(path.read_text("utf-8"))
 
     def broken(self) -> Iterator[str]:
-        """Links and resources that lead nowhere inside the site: missing files, missing anchors."""
+        """Broken links and resources inside the site: missing files, missing anchors."""
         for path, page in self.pages.items():
             for target in dict.fromkeys([*page.links, *page.resources]):
                 parts = urlsplit(target)
                 if parts.scheme or parts.netloc:
                     continue
-                # What the 404 page refers to, it refers to from the site's root.
+                # References of the 404 page are relative to the site's root.
                 base = self.folder if parts.path.startswith("/") else path.parent
                 file = path if not parts.path else (base / unquote(parts.path).lstrip("/")).resolve()
                 file = file / "index.html" if file.is_dir() else file
@@ -74,7 +74,7 @@ class Site:
                     yield f"{path.relative_to(self.folder)}: {target}: no such anchor"
 
     def foreign(self) -> Iterator[str]:
-        """What pages would fetch from elsewhere when they are shown."""
+        """External resources that pages load when they are displayed."""
         for path, page in self.pages.items():
             for target in page.resources:
                 if urlsplit(target).netloc:

@@ -43,18 +43,18 @@ def world(folder: Path, count: int = 3, **changes: Any) -> Path:
 
 
 def bundles(manifest: Path, *, out: Path | None = None, **options: Any) -> BundleReport:
-    """Run `gen bundle` as one call; options of Choices and of write_bundles mixed."""
+    """Run `gen bundle` as one call; accepts options of Choices and of write_bundles."""
     chosen = {name: options.pop(name) for name in list(options) if name in BundleOptions.__dataclass_fields__}
     return write_bundles(manifest, out or manifest.parent / "output", BundleOptions(**chosen), **options)
 
 
 def bundle_tree(done: BundleReport) -> dict[str, bytes]:
-    """All files of the bundles by path, the lock and the like left out."""
+    """All files of the bundles by path, without lock and similar files."""
     return tree(done.folder)
 
 
 def handovers(manifest: Manifest) -> dict[str, Handover]:
-    """What each bundle of a manifest is made from, by the bundle's path."""
+    """The input of each bundle of a manifest, by the bundle's path."""
     planned = [module for module in make_plan(manifest).modules if module.kind is not ModuleKind.BACKEND]
     return {bundle_path(module.path): _handover(module, planned) for module in planned}
 

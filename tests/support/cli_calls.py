@@ -1,7 +1,7 @@
-"""The AWS CLI's place taken by a recorder: what a script calls, as a real shell hands it over, read back as access.
+"""A recorder in place of the AWS CLI: the calls of a script, as a real shell passes them, converted to an access.
 
-The recorder is a function of the shell, so that what counts is the shell's own reading of every quote. It knows no IAM: all
-that is asked for is missing, but for what is said to exist already or was made.
+The recorder is a shell function, so the shell itself interprets every quote. It does not implement IAM: every resource is
+missing, except for those declared as existing or created by the script.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ END
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the CLI: service, operation, options by name; `file` is what a file given to it held."""
+    """One call of the CLI: service, operation, options by name; `file` is the content of a file passed to it."""
 
     service: str
     operation: str
@@ -61,7 +61,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a script did and said."""
+    """Calls and output of a script."""
 
     calls: tuple[Call, ...]
     done: subprocess.CompletedProcess[str] = field(repr=False)
@@ -77,7 +77,7 @@ def record(
     arguments: Iterable[str] = (),
     shell: str = "sh",
 ) -> Recording:
-    """Run a script with the recorder; `existing` are ARNs, `answers` its standard input, `shell` who runs it."""
+    """Run a script with the recorder; `existing` are ARNs, `answers` its standard input, `shell` the interpreter."""
     kinds = {arn: arn.rsplit(":", 1)[1].partition("/")[0] for arn in existing}
     lines = [f"get-{kind} --{kind}-name={arn.rpartition('/')[2]} {arn}" for arn, kind in kinds.items()]
     path = folder / "record"
@@ -124,7 +124,7 @@ def _options(words: list[str]) -> dict[str, str]:
 
 
 def access_made(calls: Iterable[Call], *, partition: str, account_id: str, existing: Iterable[str] = ()) -> Access:
-    """The access that the calls make in an empty account. Raises AssertionError for a call that is not understood."""
+    """The access that the calls create in an empty account. Raises AssertionError for an unknown call."""
     made = _Made(partition, account_id)
     for arn in existing:
         part = {"role": Role(arn, None, existing=True), "group": Group(arn, existing=True), "user": User(arn, existing=True)}
@@ -132,7 +132,7 @@ def access_made(calls: Iterable[Call], *, partition: str, account_id: str, exist
         made.parts[kind, name] = part[kind]
     for call in calls:
         made.take(call)
-    assert len(made.marks) <= 1  # all that one script makes carries the same mark
+    assert len(made.marks) <= 1  # everything that one script creates has the same tag
     return Access.of(*made.parts.values())
 
 

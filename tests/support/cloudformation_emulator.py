@@ -1,4 +1,4 @@
-"""CloudFormation for tests: ministack in a process of its own, deployed to with boto3 and read by the runner's own reader.
+"""CloudFormation for tests: ministack in its own process, deployed to with boto3 and read by the runner's reader.
 
 ministack 1.5.33 has no AWS::IAM::Group and no AWS::IAM::UserToGroupAddition, does not return permissions boundaries, and
 does not escape descriptions and carriage returns in its replies. Templates with these are checked by cfn-lint and read
@@ -40,7 +40,7 @@ Tagged = TypeVar("Tagged", Role, User)
 
 @dataclass
 class Emulator:
-    """A running ministack. Clients act as the administrator of the account that they name: its id is the access key."""
+    """A running ministack. Clients act as administrator of an account: its ID is the access key."""
 
     url: str
     log: Path
@@ -83,7 +83,7 @@ class Emulator:
         )
 
     def stack(self, account_id: str) -> Any:
-        """The stack as DescribeStacks shows it, once nothing is in progress."""
+        """The stack from DescribeStacks, once nothing is in progress."""
         end = time.monotonic() + _STACK_SECONDS
         while True:
             (found,) = self.client(account_id, "cloudformation").describe_stacks(StackName=STACK)["Stacks"]
@@ -115,7 +115,7 @@ class Emulator:
 
 
 def supported(template: str) -> bool:
-    """Whether the emulator has all resource types of a template and returns all their properties as they are."""
+    """Whether the emulator has all resource types of a template and returns all their properties unchanged."""
     resources = json.loads(template)["Resources"].values()
     return "\\r" not in template and not any(
         resource["Type"] in _UNSUPPORTED
@@ -132,7 +132,7 @@ def outputs(stack: Any) -> dict[str, str]:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Emulator]:
-    """Start ministack on a free port of the loopback interface for one block; its log is in `folder`."""
+    """Start ministack on a free loopback port for one block; its log is in `folder`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -143,7 +143,7 @@ def running(folder: Path) -> Iterator[Emulator]:
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "SERVICES": "cloudformation,iam,sts",
-        # It would listen on fixed ports as well.
+        # Otherwise it would also listen on fixed ports.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }

@@ -1,6 +1,6 @@
-"""Reads a template that rolecall wrote into the access model, to compare it with the module's access.
+"""Converts a template written by rolecall to the access model, to compare it with the module's access.
 
-Only what the form writes is read. Every other section, resource type, property or function is an error that gives its place,
+Only what rolecall writes is accepted. Any other section, resource type, property or function is an error with its location,
 so nothing in a template can be overlooked.
 """
 
@@ -39,8 +39,8 @@ Json = Mapping[str, Any]
 def read_template(text: str, *, partition: str, existing: Iterable[str] = ()) -> Access:
     """The access that a template makes in the account that it is bound to.
 
-    `existing`: ARNs of principals that the account has already; the template has only their names, and one that is not
-    given here gets the path `/`. Raises CloudFormationError, with the place, for anything that rolecall does not write.
+    `existing`: ARNs of principals that already exist; the template has only their names, and one that is not in
+    `existing` gets the path `/`. Raises CloudFormationError, with the location, for anything that rolecall does not write.
     """
     template = parse_template(text)
     account_id = guarded_account(template.get("Rules"))
@@ -49,7 +49,7 @@ def read_template(text: str, *, partition: str, existing: Iterable[str] = ()) ->
 
 
 def as_cloudformation_says(access: Access) -> Access:
-    """The access as far as CloudFormation can say it: managed policies without tags, first passwords without PGP keys."""
+    """The access as CloudFormation can express it: managed policies without tags, initial passwords without PGP keys."""
     return replace(
         access,
         policies={arn: replace(policy, tags={}) for arn, policy in access.policies.items()},
@@ -63,7 +63,7 @@ def _without_key(user: User) -> ConsolePassword | None:
 
 @dataclass(slots=True)
 class _Reader:
-    """One template on its way to an Access: resources become parts, then what names existing principals is put onto them."""
+    """Converts one template to an Access: first the resources, then references to existing principals."""
 
     account_id: str
     partition: str
@@ -160,7 +160,7 @@ class _Reader:
         ]
 
     def _existing(self, kind: str, name: str) -> Role | Group | User:
-        """A principal that is no resource of the template, as far as it is known by now. Names come once in an account."""
+        """An existing principal, as far as it is known so far. Names are unique in an account."""
         for type_, (word, property_) in _KINDS.items():
             made = [item["Properties"] for item in self.resources.values() if word == kind and item["Type"] == type_]
             if any(properties.get(property_) == name for properties in made):
@@ -185,7 +185,7 @@ class _Reader:
         return iam_arn(self.partition, self.account_id, word, path, text_of(properties.pop(name, None), where))
 
     def _arn_of(self, logical_id: str, kind: str, where: str) -> str:
-        """ARN of a resource of the template, of the one kind that may stand here."""
+        """ARN of a resource of the template, of the only kind permitted here."""
         resource = self.resources.get(logical_id)
         if resource is None or resource["Type"] != kind:
             raise refused(where, f"the reference to {logical_id}")
@@ -215,7 +215,7 @@ class _Reader:
             document = PolicyDocument.from_json(value)
         except (ValueError, AttributeError, TypeError) as error:
             raise refused(where, f"the policy document ({error})") from error
-        # Written again it must be the same: nothing in it was a function that we took for a text.
+        # Rendered again it must be equal: no function was read as a string.
         if document_json(document) != value:
             raise refused(where, "the policy document's form")
         return document
@@ -256,13 +256,13 @@ def parse_template(text: str) -> Json:
         raise refused("the template", f"the section {min(unknown)}")
     if template.get("AWSTemplateFormatVersion") != FORMAT_VERSION:
         raise refused("the template", "its format version")
-    # Written anew, so that no escape hides anything.
+    # Rendered again, so that no escape hides anything.
     check_strings(json.dumps(template), "the template")
     return template
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys come once: the second would hide the first."""
+    """An object with unique keys: a second one would hide the first."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key comes twice in one object")
@@ -270,7 +270,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def refused(where: str, what: str) -> CloudFormationError:
-    """The error for something that we do not write; `where` is its place in the template."""
+    """The error for content that rolecall does not write; `where` is its location in the template."""
     return CloudFormationError(f"{what} is nothing that rolecall writes", where=where, hint="generate the template again")
 
 
@@ -293,7 +293,7 @@ def _description(assertion: Json) -> dict[str, Any]:
 
 
 def resources_of(template: Json) -> dict[str, dict[str, Any]]:
-    """Type and properties by logical id."""
+    """Type and properties by logical ID."""
     found = template.get("Resources")
     if not isinstance(found, Mapping):
         raise refused("the template", "a template without resources")
@@ -306,7 +306,7 @@ def resources_of(template: Json) -> dict[str, dict[str, Any]]:
 
 
 def text_of(value: Any, where: str) -> str:
-    """A plain text: no function, no number."""
+    """A plain string: no function, no number."""
     if not isinstance(value, str):
         raise refused(where, f"{json.dumps(value)[:80]} in the place of a text")
     return value
@@ -320,7 +320,7 @@ def reference_of(value: Any, where: str) -> str:
 
 
 def policy_arn_of(value: Any, where: str) -> str:
-    """ARN of a managed policy that is no resource of the template."""
+    """ARN of a managed policy that is not a resource of the template."""
     arn = text_of(value, where)
     if Arn.parse(arn) is None:
         raise refused(where, f"{arn} in the place of an ARN")

@@ -1,4 +1,4 @@
-"""Finds `gen` and `runner` command lines in texts, and what their programs do not know of them. Nothing is executed."""
+"""Finds `gen` and `runner` command lines in documents, and reports invalid ones. Nothing is executed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def of_markdown(text: str) -> Iterator[list[str]]:
 
 
 def of_script(text: str) -> Iterator[list[str]]:
-    """Command lines of a shell script, a line at a time; remarks behind three spaces belong to no one."""
+    """Command lines of a shell script, line by line; comments after three spaces are ignored."""
     for line in text.replace("\\\n", " ").splitlines():
         plain = _REMARK.sub(lambda match: match.group()[0], line.strip().removeprefix("$ "))
         for nested in _NESTED.findall(plain):
@@ -45,7 +45,7 @@ def of_script(text: str) -> Iterator[list[str]]:
 
 
 def of_epilogs() -> Iterator[list[str]]:
-    """Command lines in the examples that help texts show."""
+    """Command lines in the examples of help texts."""
     for program in PROGRAMS.values():
         for command in _tree(program):
             yield from of_script(re.sub(r"^Examples?:", "", command.epilog or "", flags=re.MULTILINE))
@@ -75,7 +75,7 @@ def _of_line(line: str) -> Iterator[list[str]]:
 
 
 def complaint(words: list[str]) -> str | None:
-    """What the program does not know of a command line; None when it knows all of it."""
+    """What is invalid in a command line; None if it is valid."""
     command, rest = PROGRAMS[words[0]], words[1:]
     places = _places(command)
     while rest and rest[0] != "--":
@@ -109,6 +109,6 @@ def _options(command: Any) -> dict[str, bool]:
 
 
 def _places(command: Any) -> int:
-    """How many arguments the command takes; below zero for any number."""
+    """The number of arguments that the command takes; negative for any number."""
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     return -1 if any(argument.nargs == -1 for argument in arguments) else len(arguments)

@@ -1,4 +1,4 @@
-"""Runs a command of `gen` or `runner`: in this process as its entry point does, or in a process of its own."""
+"""Runs a command of `gen` or `runner`: in this process through its entry point, or in its own process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUNNER = "from rolecall_runner.cli import app; app(prog_name='runner')"
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -33,12 +33,12 @@ class Ended:
 
 
 def runner(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
-    """Run `runner` in a folder; its AWS variables are those of `environ` alone."""
+    """Run `runner` in a folder; its AWS variables are only those of `environ`."""
     return _ended("runner", runner_app, arguments, cwd, environ)
 
 
 def gen(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
-    """Run `gen` in a folder, without a terminal on its input; its AWS variables are those of `environ` alone."""
+    """Run `gen` in a folder, without a terminal as input; its AWS variables are only those of `environ`."""
     with mock.patch("sys.stdin", io.StringIO()):
         return _ended("gen", gen_app, arguments, cwd, environ)
 
@@ -63,7 +63,7 @@ def process(
 
 
 def start_runner(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start `runner` in a process of its own: for tests of signals, and of servers that outlive the command."""
+    """Start `runner` in its own process: for tests of signals, and of servers that outlive the command."""
     return subprocess.Popen(
         [sys.executable, "-c", RUNNER, *map(str, arguments)],
         cwd=cwd,

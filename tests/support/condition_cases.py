@@ -1,4 +1,4 @@
-"""Decided conditions, each from a page of the AWS documentation."""
+"""Decisions on conditions, each from a page of the AWS documentation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from policy_words import (
 
 @dataclass(frozen=True)
 class ConditionCase:
-    """A condition on an identity policy's Allow; `expected` True is allowed, False implicitly denied, None refused."""
+    """A condition on an identity policy's Allow; `expected`: True is allowed, False implicitly denied, None refused."""
 
     operator: str
     key: str

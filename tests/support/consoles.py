@@ -1,4 +1,4 @@
-"""Consoles that write to memory and know nothing of the environment that the tests run in."""
+"""Consoles that write to memory and ignore the environment of the tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rolecall_generator.terminal import SafeConsole
 
 
 def terminal(file: io.StringIO, *, width: int = 100, colour: bool = False, kind: str = "xterm") -> SafeConsole:
-    """A terminal of that width; `kind` is its TERM."""
+    """A terminal of this width; `kind` is its TERM."""
     system = "standard" if colour else None
     return SafeConsole(
         file=file, width=width, force_terminal=True, color_system=system, highlight=False, _environ={"TERM": kind}
@@ -16,5 +16,5 @@ def terminal(file: io.StringIO, *, width: int = 100, colour: bool = False, kind:
 
 
 def pipe(file: io.StringIO) -> SafeConsole:
-    """What the programs print through when no one watches: plain, and no line is broken."""
+    """The programs' console when output is not a terminal: plain, without line wrapping."""
     return SafeConsole(file=file, width=80, soft_wrap=True, highlight=False, _environ={})

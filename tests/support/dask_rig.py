@@ -1,4 +1,4 @@
-"""A Dask cluster of two processes for tests, and tasks that travel there."""
+"""A Dask cluster of two processes for tests, and tasks that are sent to it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ QUICK = EngineSettings(workers=4, retry=RetryPolicy(3, 0.0, 0.0), grace_seconds=
 
 
 def targets(count: int) -> Iterator[Target]:
-    """So many targets, one at a time."""
+    """This many targets, one by one."""
     return (Target(f"c{number}", f"{number:012}", "aws", f"arn:aws:iam::{number:012}:role/r") for number in range(count))
 
 
 class Every:
-    """Some targets fail, some are refused; each says which process asked it, and leaves a line in a log."""
+    """Some targets fail, some are refused; each reports its process and writes a line to a log."""
 
     name = "every"
 
     def __init__(self, folder: Path, *, deadly: str = "", times: int = 1, slow: float = 0.0) -> None:
-        """`deadly` ends the process that asks it, so many times; each target takes `slow` seconds."""
+        """`deadly` ends the process that runs it, this many times; each target takes `slow` seconds."""
         self._folder = folder
         self._deadly = deadly
         self._times = times
@@ -52,14 +52,14 @@ class Every:
         return Outcome(Status.REFUSED if number % 10 == 4 else Status.OK, {"pid": self._where.get()})
 
     def asked(self) -> list[str]:
-        """Names of all targets that were begun, in order, by whatever process."""
+        """Names of all started targets, in order, from all processes."""
         log = self._folder / "asked"
         return log.read_text("utf-8").split() if log.exists() else []
 
 
 @contextmanager
 def local_cluster(workers: int = 2, **options: Any) -> Iterator[Any]:
-    """A `LocalCluster` of processes with two chunks at once each; a lost chunk is asked again once."""
+    """A `LocalCluster` of processes with two concurrent chunks each; a lost chunk is retried once."""
     with (
         # Without the profiler, which can deadlock workers on Python before 3.11.9 (python/cpython#106883).
         dask.config.set({"distributed.scheduler.allowed-failures": 1, "distributed.worker.profile.enabled": False}),

@@ -1,4 +1,4 @@
-"""A Dask cluster as it is deployed, of programs, behind a relay that keeps all that the scheduler hears."""
+"""A Dask cluster as deployed, with separate programs, behind a relay that records all traffic of the scheduler."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 ROOTS = (TESTS.parent / "generator", TESTS.parent / "runner", TESTS, TESTS / "support")
-_PLAIN = {"DASK_DISTRIBUTED__COMM__COMPRESSION": "null"}  # what is compressed could not be searched
+_PLAIN = {"DASK_DISTRIBUTED__COMM__COMPRESSION": "null"}  # compressed traffic could not be searched
 
 
 @dataclass
 class Relay:
-    """Passes TCP connections on to a port of this machine and keeps every byte of both directions of each."""
+    """Forwards TCP connections to a local port and records both directions of each."""
 
     port: int
     target: int
@@ -54,7 +54,7 @@ class Relay:
 
 @contextmanager
 def relay_to(target: int) -> Iterator[Relay]:
-    """A relay on a free port of loopback."""
+    """A relay on a free loopback port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         relay = Relay(listening.getsockname()[1], target)
         threading.Thread(target=relay.serve, args=(listening,), daemon=True).start()
@@ -65,7 +65,7 @@ def relay_to(target: int) -> Iterator[Relay]:
 
 @contextmanager
 def deployed(workers: int, environment: Mapping[str, str], log: Path) -> Iterator[Relay]:
-    """A scheduler and workers, only these with the environment given; all reach the scheduler through the relay alone."""
+    """A scheduler and workers, only these with the given environment; all connect to the scheduler through the relay."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,14 +1,14 @@
-"""What a page of the documentation tells its readers to do, in its order.
+"""The steps that a documentation page shows, in order.
 
-What a page may hold, in the order in which it is run, in one shell, in a folder of its own:
+A page may have the following blocks, run in order in one shell, in a folder of their own:
 
-- a block fenced as `console`: lines that begin with `$ ` are typed, the lines below are what they print. A line `...`
-  stands for any lines, `...` inside a line for any text. A command that fails is followed by `$ echo $?`.
-- a block with a title, as in ```` ```yaml title="accounts.yaml" ````: a file that readers save, written before what follows.
-- `<!-- starts with: examples/accounts.yaml as accounts.yaml -->`: a file of the repository that is there from the start.
-- `<!-- not run: REASON -->` above a console block: no one runs it here; test_docs_commands.py still parses its commands.
+- a block fenced as `console`: lines that begin with `$ ` are commands, the lines below are their output. A line `...`
+  matches any lines, `...` inside a line any text. A command that fails is followed by `$ echo $?`.
+- a block with a title, as in ```` ```yaml title="accounts.yaml" ````: a file to save, written before the following blocks.
+- `<!-- starts with: examples/accounts.yaml as accounts.yaml -->`: a file of the repository that exists from the start.
+- `<!-- not run: REASON -->` above a console block: it is not run; test_docs_commands.py still parses its commands.
 
-Older pages indent sessions by four spaces in place of the fence; they are run alike.
+Older pages indent sessions by four spaces instead of a fence; they are run in the same way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _INDENT = "    "
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A command that a page shows, and the lines below it; `line` counts from 1."""
+    """A command on a page and the output shown below it; `line` counts from 1."""
 
     command: str
     shown: tuple[str, ...]
@@ -35,7 +35,7 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A file that a page tells its readers to save."""
+    """A file that a page instructs readers to save."""
 
     name: str
     text: str
@@ -43,7 +43,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What there is to run on a page, in its order, and the blocks that are not run, with reasons."""
+    """The steps of a page, in order, and the blocks that are not run, with reasons."""
 
     starts: tuple[tuple[str, str], ...]
     steps: tuple[Typed | Saved, ...]
@@ -52,7 +52,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A block of code: its language, title and lines, where the first line stands, and why it is not run."""
+    """A block of code: language, title, lines, number of the first line, and why it is not run."""
 
     language: str
     title: str | None
@@ -62,7 +62,7 @@ class _Block:
 
 
 def read_page(text: str) -> Page:
-    """What a page tells its readers to do."""
+    """The steps of a page."""
     steps: list[Typed | Saved] = []
     skipped = []
     for block in _blocks(text):
@@ -76,7 +76,7 @@ def read_page(text: str) -> Page:
 
 
 def _blocks(text: str) -> Iterator[_Block]:
-    """Fenced blocks, and indented ones that begin with a typed line, which count as `console`."""
+    """Fenced blocks, and indented ones that begin with a command, which count as `console`."""
     lines = text.splitlines()
     place, reason = 0, None
     while place < len(lines):

@@ -1,6 +1,6 @@
-"""Runs what a page of the documentation shows, as a reader would, and compares what is printed with what stands there.
+"""Runs the commands of a documentation page and compares their output with the page.
 
-`docs_page` says what a page may hold. A command that fails is followed by `$ echo $?`, so that readers are told.
+`docs_page` describes the blocks of a page. A command that fails is followed by `$ echo $?`, so that readers see it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
 _ENDED = re.compile(r"^ended (\d+) (\d+)$", re.MULTILINE)
 
-# What differs from run to run, in both texts made alike.
+# Normalize in both outputs what differs between runs.
 _VOLATILE = (
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
     (re.compile(r"\b20\d{6}-\d{6}-[0-9a-f]{6}\b"), "RUN"),
@@ -29,9 +29,9 @@ _VOLATILE = (
     (re.compile(r"\b[0-9a-f]{32,64}\b"), "HEX"),
     (re.compile(r"\bA[KSRI][A-Z]{2}[A-Z0-9]{12,17}\b"), "KEY"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
-    # An age in a column of its own says `now` below a second, and minutes on a slow machine.
+    # An age in its own column is `now` below one second, and minutes on a slow machine.
     (re.compile(r"\b\d+(?:\.\d+)? (?:s|ms|min)\b|(?<=  )now(?=  )"), "SECONDS"),
-    (re.compile(r"\b(ok|skipped)=\d+"), r"\1=N"),  # a roll call tries another sample of actions each time
+    (re.compile(r"\b(ok|skipped)=\d+"), r"\1=N"),  # each verify run tries another sample of actions
     (re.compile(r"\bpid \d+"), "pid PID"),
     (re.compile(r"\brolecall-(other|unrelated)-[0-9a-f]{12}\b"), r"rolecall-\1-NAME"),
     (re.compile(r"\bvpc-[0-9a-f]+\b"), "VPC"),
@@ -42,14 +42,14 @@ _VOLATILE = (
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """What a command printed on both streams, and its exit code; None when the shell did not come that far."""
+    """Output of a command on both streams, and its exit code; None when the shell ended before it."""
 
     lines: tuple[str, ...]
     code: int | None
 
 
 def run_page(page: Page, folder: Path) -> list[Printed]:
-    """Run a page's steps in a folder that is empty; one result a command, in order."""
+    """Run a page's steps in an empty folder; one result per command, in order."""
     work, record = folder / "work", folder / "record"
     for each in (work, record, folder / "home"):
         each.mkdir(parents=True)
@@ -66,7 +66,7 @@ def run_page(page: Page, folder: Path) -> list[Printed]:
 
 
 def _script(steps: tuple[Typed | Saved, ...], record: Path) -> str:
-    """One script for a page: all commands in one shell, as a reader has it, each one's output in a file."""
+    """One script per page: all commands in one shell, the output of each in a file."""
     lines = ["exec 3>&1", "ended=0"]
     if any(isinstance(step, Typed) and "sandbox up" in step.command for step in steps):
         lines.insert(0, "trap 'runner sandbox down --quiet >/dev/null 2>&1' EXIT")
@@ -77,7 +77,7 @@ def _script(steps: tuple[Typed | Saved, ...], record: Path) -> str:
             lines += [f'mkdir -p "$(dirname {name})"', f"printf %s {shlex.quote(step.text)} > {name}"]
             continue
         out = shlex.quote(str(record / f"{number}.out"))
-        # `$?` is the last command's for the next one, as on a terminal; nothing reads the script in the commands' place.
+        # `$?` is passed on to the next command, as on a terminal; commands do not read the script as their input.
         lines += [f"{{ (exit $ended); {step.command}", f"}} > {out} 2>&1 3>&- < /dev/null", "ended=$?"]
         lines.append(f"echo ended {number} $ended >&3")
         number += 1
@@ -85,7 +85,7 @@ def _script(steps: tuple[Typed | Saved, ...], record: Path) -> str:
 
 
 def _shell(script: Path, work: Path, environment: dict[str, str]) -> str:
-    """What the script says of its commands' ends; when it takes too long, what it said until then."""
+    """The shell's report on the ends of its commands; after a timeout, the report so far."""
     command = ["bash", "--norc", str(script)]
     with subprocess.Popen(
         command, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -98,7 +98,7 @@ def _shell(script: Path, work: Path, environment: dict[str, str]) -> str:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """A reader's environment: nothing of AWS or of git's identity, the programs first on PATH."""
+    """A reader's environment: no AWS variables and no git identity, the programs first on PATH."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "GIT_", "ROLECALL_", "PYTEST_"))}
     return {
         **kept,
@@ -124,7 +124,7 @@ def _printed(out: Path, code: int | None) -> Printed:
 
 
 def objections(page: Page, results: list[Printed]) -> list[str]:
-    """Where a page does not show what was printed, or leaves a failure unsaid: command, what it shows, what was printed."""
+    """Where a page differs from the output or omits a failure: command, output shown, actual output."""
     found = []
     commands = [step for step in page.steps if isinstance(step, Typed)]
     for place, (typed, printed) in enumerate(zip(commands, results, strict=True)):
@@ -140,7 +140,7 @@ def objections(page: Page, results: list[Printed]) -> list[str]:
 
 
 def shows(shown: tuple[str, ...], printed: tuple[str, ...]) -> bool:
-    """Whether the shown lines are the printed ones, except for cuts (`...`) and what differs from run to run."""
+    """Whether the shown lines equal the output, except for cuts (`...`) and what differs between runs."""
     lines = [alike(line) for line in printed]
     reached = {0}
     for line in shown:
@@ -155,7 +155,7 @@ def shows(shown: tuple[str, ...], printed: tuple[str, ...]) -> bool:
 
 
 def _line_pattern(line: str) -> re.Pattern[str]:
-    """A line whose `...` stands for anything. Atomic groups: a page of many cuts must not backtrack for minutes."""
+    """A line in which `...` matches anything. Atomic groups prevent minutes of backtracking on pages with many cuts."""
     first, *others = map(re.escape, line.split("..."))
     if not others:
         return re.compile(first)
@@ -163,14 +163,14 @@ def _line_pattern(line: str) -> re.Pattern[str]:
 
 
 def alike(line: str) -> str:
-    """A line without what differs from run to run."""
+    """A line without what differs between runs."""
     for pattern, replacement in _VOLATILE:
         line = pattern.sub(replacement, line)
     return line.rstrip()
 
 
 def rewritten(text: str, page: Page, results: list[Printed]) -> str:
-    """The page with what was printed, where it shows something else; after a deliberate change, and to be read then."""
+    """The page with actual output where it differs; for deliberate changes, to be reviewed afterwards."""
     lines = text.splitlines()
     commands = [step for step in page.steps if isinstance(step, Typed)]
     for typed, printed in reversed(list(zip(commands, results, strict=True))):

@@ -1,7 +1,7 @@
-"""Random Terraform expressions, what the parser makes of them, and what Terraform itself makes of them.
+"""Random Terraform expressions, evaluated by the parser and by Terraform itself.
 
-`terraform console` reads locals from a file. Each expression stands in `try(jsonencode([...]), MARK)`, so that one start
-judges hundreds of them and shows which ones Terraform refuses; a second start shows the types of the others.
+`terraform console` reads locals from a file. Each expression is wrapped in `try(jsonencode([...]), MARK)`, so that one run
+evaluates hundreds of them and shows which ones Terraform rejects; a second run shows the types of the others.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ locals {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`state` is "known", "refused" or "unknown"; a known value has its JSON and its type, as Terraform writes them."""
+    """`state` is "known", "refused" or "unknown"; a known value has JSON and type as written by Terraform."""
 
     state: str
     text: str = ""
@@ -180,7 +180,7 @@ def module_of(expressions: Sequence[str]) -> ModuleScope:
 
 
 def ours(expressions: Sequence[str]) -> list[Outcome]:
-    """What the parser makes of expressions."""
+    """The parser's results for expressions."""
     try:
         module = module_of(expressions)
     except Unreadable as error:
@@ -195,7 +195,7 @@ def ours(expressions: Sequence[str]) -> list[Outcome]:
 def _ours(module: ModuleScope, attribute: s.Attribute) -> Outcome:
     module._budget[0] = 2_000_000
     try:
-        # Not through the local, which makes Unresolvable of TerraformError. Within `try`, as Terraform is asked.
+        # Not through the local, which turns TerraformError into Unresolvable. Within `try`, as for Terraform.
         scope = replace(module.scope("main.tf"), trying=True)
         value: Value = evaluate_attribute(attribute, scope)
         return Outcome("known", encode_json(TupleValue([value])), type_text(type_of(value)))
@@ -206,7 +206,7 @@ def _ours(module: ModuleScope, attribute: s.Attribute) -> Outcome:
 
 
 def type_text(of: Type) -> str:
-    """A type as the console's `type()` writes it, without white space and quotes."""
+    """A type as printed by the console's `type()`, without whitespace and quotes."""
     if isinstance(of, Primitive):
         return of.name
     if isinstance(of, Collection):
@@ -228,13 +228,13 @@ class Terraform:
         (folder / "terraformrc").write_text("disable_checkpoint = true\n")
 
     def outcomes(self, expressions: Sequence[str]) -> list[Outcome]:
-        """What Terraform makes of expressions."""
+        """Outcomes of expressions, evaluated by Terraform."""
         return self._judged(
             expressions, lambda parts: [f'try(jsonencode([\n{part}\n]), "{MARK}")' for part in parts], lambda _: VARIABLES
         )
 
     def declared(self, declarations: Sequence[tuple[str, str]]) -> list[Outcome]:
-        """What variables of types with defaults have for values."""
+        """Values of variables with types and defaults, according to Terraform."""
 
         def variables(parts: Sequence[tuple[str, str]]) -> str:
             blocks = [f'variable "v{n}" {{\n  type = {of}\n  default = {value}\n}}\n' for n, (of, value) in enumerate(parts)]
@@ -248,12 +248,12 @@ class Terraform:
     def _judged(
         self, parts: Sequence[T], encoded: Callable[[Sequence[T]], list[str]], preamble: Callable[[Sequence[T]], str]
     ) -> list[Outcome]:
-        """Outcomes of parts. A refused batch is halved until the one to blame stands alone."""
+        """Outcomes of parts. A rejected batch is halved until the invalid part is isolated."""
         codes = encoded(parts)
         answers = self._values(codes, preamble(parts))
         if answers is None:
             if len(parts) == 1:
-                # A value that is not known before apply, or a part that does not even get to be evaluated.
+                # A value that is not known before apply, or a part that is never evaluated.
                 return [Outcome(UNKNOWN if not self.problem else REFUSED, self.problem)]
             middle = len(parts) // 2
             return [*self._judged(parts[:middle], encoded, preamble), *self._judged(parts[middle:], encoded, preamble)]
@@ -269,7 +269,7 @@ class Terraform:
         ]
 
     def _values(self, codes: Sequence[str], preamble: str) -> list[str] | None:
-        """The JSON of each, MARK for refused; None when Terraform refuses the whole, or does not know a value of it."""
+        """The JSON of each, MARK if rejected; None if Terraform rejects the whole batch or a value is unknown."""
         text = preamble + "locals {\n  r = [\n" + "".join(f"    {code},\n" for code in codes) + "  ]\n}\n"
         out = self._console(text, "jsonencode(local.r)") if self.console else self._applied(text)
         if out is None or out.startswith("(known after"):
@@ -283,7 +283,7 @@ class Terraform:
         items = "".join(f"[\n{code}\n],\n" for code in codes)
         out = self._console(f"{preamble}locals {{\n  t = [\n{items}  ]\n}}\n", "type(local.t)")
         assert out is not None, self.problem
-        # A comma follows every element but that of a collection, where it only sometimes does.
+        # A comma follows every element, but only sometimes those of a collection.
         flat = _BLANKS.sub("", out).replace("}),)", "}))").replace("]),)", "]))")
         assert re.fullmatch(r"tuple\(\[.*\]\)", flat), flat[:200]
         return [part.removeprefix("tuple([").removesuffix(",])") for part in _split(flat[len("tuple([") : -2])]
@@ -313,7 +313,7 @@ class Terraform:
 
 
 def _unquoted(text: str) -> str:
-    """A string as the console shows it: with Go's escapes, of which JSON lacks some."""
+    """A string as printed by the console: with Go's escapes, some of which JSON lacks."""
 
     def escape(match: re.Match[str]) -> str:
         kind, digits = match[1][0], match[1][1:]
@@ -341,7 +341,7 @@ def _split(text: str) -> list[str]:
 def differences(
     expressions: Sequence[str], found: Iterable[Outcome], truth: Iterable[Outcome]
 ) -> list[tuple[str, Outcome, Outcome]]:
-    """Expressions of which the parser believes something else than Terraform; what it does not know is right."""
+    """Expressions with another result than Terraform's; an unknown result is not a difference."""
     return [
         (expression, mine, theirs)
         for expression, mine, theirs in zip(expressions, found, truth, strict=True)
@@ -353,7 +353,7 @@ def _alike(mine: Outcome, theirs: Outcome) -> bool:
     return mine.text == theirs.text and theirs.type in ("", mine.type)
 
 
-# The generator
+# Generator
 
 
 class Generator:
@@ -396,13 +396,13 @@ def grammar() -> dict[str, list[str]]:
 
 
 def stored() -> dict[str, Outcome]:
-    """Expressions of every kind that is easily read wrongly, and random ones, with what Terraform 1.11.4 makes of them."""
+    """Error-prone expressions of every kind and random ones, with the results of Terraform 1.11.4."""
     answers = json.loads(Path(__file__).with_name("expressions.json").read_text("utf-8"))
     return {expression: Outcome(*outcome) for expression, outcome in answers.items()}
 
 
 def batch(seed: int, size: int) -> list[str]:
-    """Expressions of one seed, none twice."""
+    """Unique expressions of one seed."""
     generator = Generator(seed)
     found: dict[str, None] = {}
     while len(found) < size:
@@ -413,13 +413,13 @@ def batch(seed: int, size: int) -> list[str]:
 
 
 def judged(expressions: Sequence[str], program: Sequence[str] = ("terraform",)) -> list[Outcome]:
-    """What Terraform makes of expressions."""
+    """Outcomes of expressions, evaluated by Terraform."""
     with tempfile.TemporaryDirectory() as folder:
         return Terraform(Path(folder), program).outcomes(expressions)
 
 
 def declarations(seed: int, size: int) -> list[tuple[str, str]]:
-    """Types of variables and defaults, which mostly fit."""
+    """Types of variables and defaults, most of them compatible."""
     source = random.Random(seed)  # noqa: S311 - the same for the same seed
     found: dict[tuple[str, str], None] = {}
     while len(found) < size:
@@ -478,7 +478,7 @@ def _object_declaration(source: random.Random, depth: int) -> tuple[str, str]:
 
 
 def ours_declared(parts: Sequence[tuple[str, str]]) -> list[Outcome]:
-    """What the parser makes of variables of types with defaults."""
+    """The parser's values of variables with types and defaults."""
     outcomes = []
     for of, value in parts:
         text = f'variable "v" {{\n  type = {of}\n  default = {value}\n}}\n'
@@ -496,6 +496,6 @@ def ours_declared(parts: Sequence[tuple[str, str]]) -> list[Outcome]:
 
 
 def judged_declared(parts: Sequence[tuple[str, str]], program: Sequence[str] = ("terraform",)) -> list[Outcome]:
-    """What Terraform makes of variables of types with defaults."""
+    """Terraform's values of variables with types and defaults."""
     with tempfile.TemporaryDirectory() as folder:
         return Terraform(Path(folder), program).declared(parts)

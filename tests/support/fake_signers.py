@@ -1,4 +1,4 @@
-"""Programs that sign, for tests: they take minisign's and sigstore's arguments and leave a note instead of a signature."""
+"""Fake signing programs: they accept minisign's and sigstore's arguments and write a placeholder instead of a signature."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROGRAMS = {"minisign": _MINISIGN, "sigstore": _SIGSTORE}
 
 
 def install(folder: Path, name: str, *, body: str | None = None) -> Path:
-    """Put a program of that name into a folder that can be made PATH; hands back the folder."""
+    """Install a program of this name into a folder that can be used as PATH; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / name
     program.write_text(f"#!{sys.executable}\n{body if body is not None else PROGRAMS[name]}")

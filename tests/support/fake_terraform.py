@@ -1,7 +1,7 @@
-"""A program that answers as terraform does and makes nothing: for tests of what is done around it.
+"""A fake `terraform` that creates nothing: for tests of the code around it.
 
-The variables FAKE_LOG (a file: one line a call, `COMMAND MODULE`), FAKE_FAIL (`COMMAND MODULE`, the call that fails) and
-FAKE_PROVIDER (the version that it claims) tell it what to do.
+It is configured by FAKE_LOG (a file: one line per call, `COMMAND MODULE`), FAKE_FAIL (`COMMAND MODULE`, the call that
+fails) and FAKE_PROVIDER (the provider version that it reports).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""AWS as fast as Python answers, over HTTPS on loopback: AssumeRole, GetCallerIdentity, DescribeInstances; no moto.
+"""AWS as fast as Python can respond, over HTTPS on loopback: AssumeRole, GetCallerIdentity, DescribeInstances; no moto.
 
-Whom a call is signed as is checked on every request: the access key that AssumeRole hands out names the account, the token
-must be that key's own, and DescribeInstances says in a filter (`owner-id`) which account it means. `violations` counts what
-does not fit. Run as a program (`fast_stub.py PORT CERTIFICATE KEY OPTIONS`) by `FastStub`, in one or several processes.
+The signer of every request is checked: the access key returned by AssumeRole contains the account ID, the token must belong
+to that key, and DescribeInstances has the account ID in a filter (`owner-id`). `violations` counts mismatches. Run as a
+program (`fast_stub.py PORT CERTIFICATE KEY OPTIONS`) by `FastStub`, in one or several processes.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ EXPIRES = "2099-01-01T00:00:00Z"
 
 
 def secret_of(access_key: str) -> str:
-    """The secret key of an access key, for both sides."""
+    """The secret key of an access key, for client and server."""
     return hashlib.sha256(access_key.encode()).hexdigest()[:40]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Every n-th request of a process is throttled, answered with 500, cut, or called expired; 0: never.
+    """Every n-th request of a process is throttled, answered with 500, disconnected, or rejected as expired; 0: never.
 
-    `verify`: check signatures. Each reply comes `delay_seconds` late. `shared_external_id` opens every role too.
+    `verify`: check signatures. Each reply is delayed by `delay_seconds`. `shared_external_id` is accepted for every role.
     """
 
     throttle_every: int = 0
@@ -171,7 +171,7 @@ def account_of(key: str) -> str:
 
 
 def instance_of(account: str) -> str:
-    """The one instance of an account."""
+    """The only instance of an account."""
     return f"i-{account}00000"
 
 
@@ -202,7 +202,7 @@ def _error(status: int, code: str, message: str) -> bytes:
 
 
 def _signed_well(head: bytes, body: bytes, key: str) -> bool:
-    """Signature version 4 of a POST to `/`, worked out from the secret that belongs to the key."""
+    """Signature version 4 of a POST to `/`, calculated with the secret of the key."""
     headers = {
         name.strip().lower(): value.strip()
         for name, _, value in (line.partition(":") for line in head.decode().split("\r\n")[1:])
@@ -245,7 +245,7 @@ async def _serve(listening: socket.socket, certificate: str, key: str, options: 
 
 
 def main() -> None:
-    """Serve until standard input ends; a line on it is answered with the counts so far."""
+    """Serve until standard input is closed; each input line is answered with the counts so far."""
     port, certificate, key, options = sys.argv[1:]
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -254,7 +254,7 @@ def main() -> None:
 
 
 class FastStub:
-    """The stub as a context manager: `url`, `ca_bundle` (a path), and `counts()` of all its processes together."""
+    """The stub as a context manager: `url`, `ca_bundle` (a path), and `counts()` of all its processes in total."""
 
     def __init__(self, *, processes: int = 1, options: Options | None = None) -> None:
         self._processes = processes
@@ -269,7 +269,7 @@ class FastStub:
         certificate, key = write_certificate(folder)
         held = self._stack.enter_context(socket.socket())
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind(("127.0.0.1", 0))  # bound, not listening: keeps the port, takes no connection
+        held.bind(("127.0.0.1", 0))  # bound, not listening: reserves the port, accepts no connection
         port = held.getsockname()[1]
         for _ in range(self._processes):
             command = [sys.executable, __file__, str(port), str(certificate), str(key), json.dumps(asdict(self._options))]

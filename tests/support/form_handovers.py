@@ -1,4 +1,4 @@
-"""Handovers for tests of single forms: every module of a manifest that leaves the house, without files or verdicts."""
+"""Modules of a manifest as input for single formatters, without files or verdicts."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ WRITE = PolicyDocument((Statement("Allow", ("s3:PutObject",), ("*",), sid="Write
 
 
 def handed_over(manifest: Manifest) -> list[Module]:
-    """All modules but the backend's."""
+    """All modules except the backend's."""
     modules = [planned.build() for planned in make_plan(manifest).modules]
     return [module for module in modules if module.kind is not ModuleKind.BACKEND]
 
 
 def handover(module: Module, template_url: str | None = None) -> Handover:
-    """A module as it is handed over, as far as the forms look at it that do not show Terraform or the proof."""
+    """A module as input for the formatters that show neither Terraform nor the proof."""
     return Handover(module, "accounts.yaml", {}, EMPTY_PROOF, template_url)
 
 
@@ -65,7 +65,7 @@ def module_of(access: Access, *, kind: ModuleKind = ModuleKind.TRUSTING, partiti
 
 
 def everything(*, existing: bool) -> Access:
-    """One of each kind with everything on it; `existing` adds what a group and a user get that exist already."""
+    """One of each kind with every option; `existing` adds what an existing group and user get."""
     managed = f"{ARN}:policy/x/p"
     parts: list[Role | ManagedPolicy | Group | User] = [
         ManagedPolicy(managed, READ, 'it\'s a "policy" file:///etc/hostname', {"team": "a b"}),
@@ -107,6 +107,6 @@ def everything(*, existing: bool) -> Access:
 
 
 def already_there(access: Access) -> tuple[str, ...]:
-    """ARNs of the principals of an access that exist before it."""
+    """ARNs of the principals of an access that existed before."""
     holders: list[Role | Group | User] = [*access.roles.values(), *access.groups.values(), *access.users.values()]
     return tuple(holder.arn for holder in holders if holder.existing)

@@ -1,4 +1,4 @@
-"""Golden folders: compare what was made with what is kept, or rewrite it on request (`make golden`)."""
+"""Golden folders: compare generated files with the stored ones, or rewrite these on request (`make golden`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def assert_golden(folder: Path, made: Mapping[str, str]) -> None:
-    """Fail when the made files differ from the folder's; rewrite the folder under ROLECALL_REWRITE_GOLDEN."""
+    """Fail if the generated files differ from the folder's; rewrite the folder under ROLECALL_REWRITE_GOLDEN."""
     if os.environ.get("ROLECALL_REWRITE_GOLDEN"):
         for old in sorted(folder.rglob("*"), reverse=True):
             if old.is_file():

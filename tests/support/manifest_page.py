@@ -1,4 +1,4 @@
-"""The page docs/manifest.md, made from the models that it describes."""
+"""The page docs/manifest.md, generated from the models that it describes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def models() -> list[type[Model]]:
 
 
 def _reached(schema: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
-    """Names of the models below this one, the nearer ones first."""
+    """Names of the models below this one, nearest first."""
     found: list[str] = []
     waiting = [schema]
     while waiting:

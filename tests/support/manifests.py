@@ -1,4 +1,4 @@
-"""Manifests for tests: built from plain values, and rendered to files in memory."""
+"""Manifests for tests: built from plain values and rendered to files in memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NOTES = ROOT / "examples" / "accounts.yaml"
 
 
 def notes_manifest() -> Manifest:
-    """The manifest of the notes' accounts."""
+    """The manifest of the example accounts."""
     return load_manifest(NOTES).manifest
 
 
 def manifest_of(count: int = 0, **changes: Any) -> Manifest:
-    """A manifest of n plain customers; `changes` replace or add top-level keys."""
+    """A manifest of n plain customers; `changes` replaces or adds top-level keys."""
     values: dict[str, Any] = {
         "version": 1,
         "backend": {"account_id": "111111111111"},
@@ -32,7 +32,7 @@ def manifest_of(count: int = 0, **changes: Any) -> Manifest:
 
 
 def customer(number: int, **changes: Any) -> dict[str, Any]:
-    """A customer whose role ARN has 50 characters, as in the quota table of the facts."""
+    """A customer with a role ARN of 50 characters, as in the documented quota table."""
     return {
         "name": f"customer{number}",
         "account_id": f"{200000000000 + number}",
@@ -43,7 +43,7 @@ def customer(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def switch_role(name: str, trusting: str, trusted: str, /, **changes: Any) -> dict[str, Any]:
-    """A switch role between two accounts; its group and its one user are created in the trusted one."""
+    """A switch role between two accounts; its group and only user are created in the trusted one."""
     return {
         "name": name,
         "trusting": {"name": name, "account_id": trusting},

@@ -1,4 +1,4 @@
-"""What a command costs: wall time, CPU time, peak memory of all its processes together. For benchmarks; Linux alone."""
+"""Cost of a command: wall time, CPU time, peak memory of all its processes in total. For benchmarks; only on Linux."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SAMPLE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A command that has ended. `seconds` and `cpu` (seconds) from its start to its end; `mib` is a sampled peak."""
+    """A completed command. `seconds` and `cpu` (seconds) from its start to its end; `mib` is a sampled peak."""
 
     seconds: float
     cpu: float
@@ -27,7 +27,7 @@ class Measured:
 
 
 def measured(command: Sequence[str], environ: Mapping[str, str] | None = None) -> Measured:
-    """Run a command to its end. One at a time: CPU time is that of all children of this process."""
+    """Run a command to its end. Not concurrently: CPU time is that of all children of this process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
     running = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

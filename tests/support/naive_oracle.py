@@ -1,10 +1,10 @@
-"""AWS's evaluation logic for AssumeRole written down as plainly as possible, over JSON documents and without any shortcut.
+"""AWS's evaluation logic for AssumeRole, implemented as plainly as possible on JSON documents and without optimization.
 
-It shares nothing with the evaluator. Pages: "How AWS enforcement code logic evaluates requests to allow or deny
+It shares no code with the evaluator. Pages: "How AWS enforcement code logic evaluates requests to allow or deny
 access", "Cross-account policy evaluation logic", "IAM JSON policy elements: Condition operators", "AWS JSON policy elements:
 Principal", "Session policies" (IAM User Guide), November 2026.
 
-Answers: allow, explicit deny, implicit deny. Left out, and never generated: what AWS leaves open.
+Results: allow, explicit deny, implicit deny. Cases that AWS does not document are omitted and never generated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Context = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class NaiveCaller:
-    """A user, a role, or a session of a role (`session` is its ARN then); `account` is its account."""
+    """A user, a role, or a session of a role (then `session` is its ARN); `account` is its account."""
 
     arn: str
     account: str
@@ -74,7 +74,7 @@ def _context(caller: NaiveCaller, role: str, said: Mapping[str, Sequence[str]], 
 
 
 def _principal_of(statement: Mapping[str, Any], caller: NaiveCaller) -> str | None:
-    """How the statement names the caller: direct, role, account, or not at all."""
+    """How the statement matches the caller: direct, role, account, or not at all."""
     principal = statement["Principal"]
     named = ["*"] if principal == "*" else _list(principal.get("AWS", []))
     if "*" in named or caller.session in named or (caller.is_user and caller.arn in named):
@@ -87,7 +87,7 @@ def _principal_of(statement: Mapping[str, Any], caller: NaiveCaller) -> str | No
 
 
 def _concerns(statement: Mapping[str, Any], resource: str | None, context: Context) -> bool:
-    """Whether action, resource and conditions fit sts:AssumeRole on the resource."""
+    """Whether action, resource and conditions match sts:AssumeRole on the resource."""
     action = "sts:assumerole"
     if "Action" in statement:
         if not any(matches(pattern.lower(), action) for pattern in _list(statement["Action"])):

@@ -1,4 +1,4 @@
-"""A customer whose role comes and goes in a sandbox, and the runtime of an onboarding: a clock, and pauses that act."""
+"""A customer whose role appears and disappears in a sandbox, and an onboarding runtime with a clock and scripted pauses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 @dataclass
 class Stage:
-    """A sandbox, the folder with its manifest and modules, and what account1's role was when it was taken away."""
+    """A sandbox, the folder with its manifest and modules, and the removed role of account1."""
 
     world: InProcessSandbox
     folder: Path
@@ -29,11 +29,11 @@ class Stage:
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The variables of the backend role."""
+        """The environment variables of the backend role."""
         return actor_environment(self.world.sandbox, self.world.backend)
 
     def take_away(self) -> None:
-        """Before the apply: the role is not there."""
+        """Before the apply: remove the role."""
         with self._iam() as iam:
             role = iam.get_role(RoleName=ROLE)["Role"]
             names = iam.list_role_policies(RoleName=ROLE)["PolicyNames"]
@@ -68,7 +68,7 @@ class Stage:
 
 @contextmanager
 def staged(manifest: Path, folder: Path) -> Iterator[Stage]:
-    """A sandbox seeded from a manifest, which is copied to the folder with its modules written below it."""
+    """A sandbox seeded from a manifest, which is copied to the folder, with its modules generated below it."""
     (folder / "accounts.yaml").write_bytes(manifest.read_bytes())
     generate(folder / "accounts.yaml", folder / "output")
     with in_process_sandbox(folder / "accounts.yaml", folder / "output") as world:
@@ -77,13 +77,13 @@ def staged(manifest: Path, folder: Path) -> Iterator[Stage]:
 
 @dataclass
 class Day:
-    """A day that passes in pauses alone; what is to happen in each pause can be said before."""
+    """A clock that advances only in pauses; what happens in each pause can be set in advance."""
 
     in_pauses: list[Callable[[], None]] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
 
     def runtime(self) -> Runtime:
-        """The world of an onboarding."""
+        """The runtime of an onboarding."""
         return Runtime(
             clock=lambda: sum(self.pauses),
             now=lambda: START + timedelta(seconds=sum(self.pauses)),

@@ -1,4 +1,4 @@
-"""Output folders for tests: modules from dicts, trees as dicts of bytes, and a disk that fails or dies at a chosen step."""
+"""Output folders for tests: modules from dicts, trees as dicts of bytes, and a disk that fails or stops at a chosen step."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def tree(out: Path) -> dict[str, bytes]:
-    """All files below a folder except rolecall's own, by relative path."""
+    """All files below a folder except rolecall's own state files, by relative path."""
     return {name: content for name, content in contents(out).items() if "rolecall." not in name}
 
 
@@ -47,11 +47,11 @@ def times(out: Path) -> dict[str, int]:
 
 
 class KilledError(BaseException):
-    """Stands for a process that ends at once: nothing after it reaches the disk."""
+    """Simulates a process that is killed: nothing is written after it."""
 
 
 class CountingDisk:
-    """Counts changes of the disk and calls `trouble` before each one, with its number from 0."""
+    """Counts changes of the disk and calls `trouble` before each one, with its number, from 0."""
 
     def __init__(self, trouble: Callable[[int], None] = lambda _step: None) -> None:
         self.steps = 0
@@ -71,7 +71,7 @@ class CountingDisk:
 
 
 def dies_at(step: int) -> Disk:
-    """A disk that no operation reaches from a step on, as after a kill."""
+    """A disk on which every operation from a step on is lost, as after a kill."""
 
     def trouble(number: int) -> None:
         if number >= step:

@@ -1,4 +1,4 @@
-"""How readable a page's text is: the contrast between words and the paper that they stand on."""
+"""Contrast of a page: text color against background color."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every byte that a PDF holds, packed or not: for tests that look for what must not be in it."""
+"""All bytes of a PDF, compressed or not: for tests that search for forbidden content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STREAM = re.compile(rb"stream\r?\n(.*?)\r?\n?endstream", re.DOTALL)
 
 
 def pdf_bytes(content: bytes) -> bytes:
-    """The file itself, each of its streams unpacked, and the text of its pages."""
+    """The file itself, each of its streams decompressed, and the text of its pages."""
     pages = "\n".join(page.extract_text() for page in PdfReader(BytesIO(content)).pages)
     return b"\n".join((content, *_streams(content), pages.encode()))
 

@@ -9,12 +9,12 @@ from command_rig import Ended, runner
 
 
 def run_play(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
-    """`runner play ARGUMENTS` in a folder."""
+    """Run `runner play ARGUMENTS` in a folder."""
     return runner("play", *arguments, cwd=cwd, environ=environ)
 
 
 def write(folder: Path, **files: str) -> Path:
-    """Write files (`__` in a name stands for its dot) into a folder; gives the folder."""
+    """Write files (`__` in a name replaces its dot) into a folder; returns the folder."""
     for name, text in files.items():
         (folder / name.replace("__", ".")).write_text(text, "utf-8")
     return folder

@@ -1,10 +1,10 @@
-"""Statements of permission sets: bad ones with what must be said of them, and real-world ones that must stay silent.
+"""Statements of permission sets: bad ones with the expected finding, and real-world ones without findings.
 
 A bad row is (statement, verdict, text): the verdict is ERROR where the manifest is refused, else the rule's id; the text is
-the part of the statement that is named. The statement is one line of YAML.
+the part of the statement in the finding. The statement is one line of YAML.
 """
 
-# ruff: noqa: E501 - a row a line reads as a table
+# ruff: noqa: E501 - one row per line, as a table
 
 from __future__ import annotations
 

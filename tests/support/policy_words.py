@@ -1,6 +1,6 @@
-"""Words that the tables of decided cases share: who is who, which page says it, and documents in short.
+"""Vocabulary shared by the tables of decided cases: principals, documentation pages, and short document builders.
 
-Pages are of the IAM User Guide unless named otherwise, looked up in November 2026.
+Pages are from the IAM User Guide unless noted otherwise, retrieved in November 2026.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ def trust(principal: Any, effect: str = "Allow", action: Any = "sts:AssumeRole",
 
 @dataclass(frozen=True)
 class AssumeCase:
-    """One AssumeRole over two sides.
+    """One AssumeRole request and the policies of both sides.
 
-    `identity` and `boundary` hang on the caller (None is an unknown caller), `tags` on the role.
+    `identity` and `boundary` are attached to the caller (None is an unknown caller), `tags` to the role.
     """
 
     name: str

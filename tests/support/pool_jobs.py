@@ -1,4 +1,4 @@
-"""Work for the processes of a pool: importable, since a spawned process imports what it is told to call."""
+"""Jobs for the processes of a pool: importable, since a spawned process imports the function that it calls."""
 
 from __future__ import annotations
 

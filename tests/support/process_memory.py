@@ -1,4 +1,4 @@
-"""Memory of a process and of all that it started, as Linux's /proc tells it: for benchmarks."""
+"""Memory of a process and all its descendants, from Linux's /proc: for benchmarks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def family(pid: int) -> Iterator[int]:
-    """A process and all that it started, by whichever of its threads."""
+    """A process and all its descendants, started by any of its threads."""
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -19,7 +19,7 @@ def family(pid: int) -> Iterator[int]:
 
 
 def memory(pid: int) -> float:
-    """MiB of a process; shared pages count by their share where the system says so, else in full."""
+    """MiB of a process; shared pages count proportionally if the system reports it, else in full."""
     for name, key in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
         try:
             lines = Path(f"/proc/{pid}/{name}").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Small worlds to prove: a backend with customers, as intended or with a hole, and names that attack a page."""
+"""Small worlds to prove: a backend with customers, as intended or too open, and names with HTML and scripts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=al
 
 
 def customer_arn(number: int) -> str:
-    """The role's ARN of the customer of that number."""
+    """The role ARN of the customer with this number."""
     return f"arn:aws:iam::{200_000_000_000 + number}:role/Access"
 
 
 def trust_statement(number: int, **changes: Any) -> dict[str, Any]:
-    """The statement as intended for that customer, with elements replaced; None takes an element away."""
+    """The intended statement for this customer, with elements replaced; None removes an element."""
     body = {
         "Sid": "TrustBackend",
         "Effect": "Allow",
@@ -36,7 +36,7 @@ def customers(
     holes: Mapping[int, Mapping[str, Any]] | None = None,
     name: Callable[[int], str] = lambda number: f"customer-{number}",
 ) -> tuple[Access, Proof]:
-    """An access with so many customers and its proof; `holes` change the trust statements of some."""
+    """An access with this many customers, and its proof; `holes` changes the trust statements of some."""
     grant = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
     roles = [Role(BACKEND, None, {"assume": _document(grant)}, existing=True)]
     trusts = []

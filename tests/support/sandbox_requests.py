@@ -1,4 +1,4 @@
-"""Requests as real boto3 clients send them, caught before they leave: no network, no server."""
+"""Requests of real boto3 clients, captured before they are sent: no network, no server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def caught(
     region: str = "eu-west-1",
     endpoint: str | None = "http://127.0.0.1:5000",
 ) -> HttpRequest:
-    """The request that `boto3.client(service).method(**parameters)` sends; `endpoint` None is AWS's own host."""
+    """The request that `boto3.client(service).method(**parameters)` sends; `endpoint` None is AWS's host."""
 
     def hold(request: AWSPreparedRequest, **_: Any) -> None:
         raise _CaughtError(request)
@@ -50,7 +50,7 @@ def caught(
 def error_of(
     service: str, method: str, parameters: dict[str, Any], reply: Callable[[HttpRequest], HttpReply]
 ) -> tuple[str, str, int]:
-    """What botocore makes of an error reply to a call: code, message, HTTP status."""
+    """botocore's result for an error reply to a call: code, message, HTTP status."""
 
     def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         made = reply(as_request(request))
@@ -86,7 +86,7 @@ class _CaughtError(Exception):
 
 
 def as_request(prepared: AWSPreparedRequest) -> HttpRequest:
-    """A prepared request in the sandbox's type."""
+    """A prepared request as the sandbox's request type."""
     parts = urlsplit(prepared.url)
     headers = {name.lower(): _text(value) for name, value in prepared.headers.items()}
     body = prepared.body

@@ -1,4 +1,4 @@
-"""A sandbox for tests: started, with clients that act in it, a clock to turn, and short ways to write policies."""
+"""A sandbox for tests: started, with clients, a manual clock, and short ways to write policies."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 
 REGION = "us-east-1"
 OPERATOR = SandboxCredentials(OPERATOR_KEY, "")
-"""Stands for the operator of the rig that a client is made by: its secret is random for each sandbox."""
+"""Placeholder for the operator credentials of the rig that creates a client: each sandbox has a random secret."""
 _SESSION = botocore.session.Session()
-# One attempt, so that a test sees the first answer; no validation, so that the sandbox's own is asked.
+# One attempt, so that a test sees the first reply; no validation, so that the sandbox's own is tested.
 _CONFIG = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, parameter_validation=False)
 
 
 @dataclass
 class HandClock:
-    """A clock that a test turns by hand."""
+    """A clock that a test sets manually."""
 
     now: datetime = field(default_factory=lambda: datetime(2026, 11, 24, 12, 0, tzinfo=UTC))
 
@@ -47,7 +47,7 @@ class HandClock:
 
 @dataclass
 class Rig:
-    """A running sandbox and what a test does with it."""
+    """A running sandbox and its helpers for tests."""
 
     sandbox: Sandbox
     clock: HandClock
@@ -55,7 +55,7 @@ class Rig:
     _clients: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
     def client(self, service: str, credentials: SandboxCredentials, region: str = REGION, **config: Any) -> Any:
-        """A client of the real SDK with these credentials, made once; `config` goes over the rig's own."""
+        """A client of the real SDK with these credentials, cached; `config` overrides the rig's own."""
         if credentials == OPERATOR:
             credentials = self.sandbox.operator_credentials()
         holder = (credentials.access_key, credentials.secret, credentials.session_token)
@@ -75,7 +75,7 @@ class Rig:
     def assume(
         self, credentials: SandboxCredentials, role_arn: str, name: str = "probe", **parameters: Any
     ) -> SandboxCredentials:
-        """Assume a role; raises the SDK's ClientError when refused."""
+        """Assume a role; raises the SDK's ClientError if denied."""
         sts = self.client("sts", credentials)
         return taken(sts.assume_role(RoleArn=role_arn, RoleSessionName=name, **parameters))
 
@@ -102,7 +102,7 @@ class Rig:
         }
 
     def role(self, account_id: str, name: str, trust: dict[str, Any], **policies: Any) -> str:
-        """Make a role with inline policies, each a list of actions on everything or a document; its ARN."""
+        """Create a role with inline policies, each a list of actions on all resources or a document; returns its ARN."""
         iam = self.administrator(account_id)
         arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
         for policy, body in policies.items():
@@ -111,7 +111,7 @@ class Rig:
         return arn
 
     def user(self, account_id: str, name: str, *actions: str) -> tuple[str, SandboxCredentials]:
-        """Make a user with a long-term key who may do the actions on everything; ARN and key."""
+        """Create a user with an access key who may perform the actions on all resources; returns ARN and key."""
         iam = self.administrator(account_id)
         arn: str = iam.create_user(UserName=name)["User"]["Arn"]
         if actions:
@@ -122,7 +122,7 @@ class Rig:
 
 @contextmanager
 def running(faults: FaultPlan | None = None, limits: Limits | None = None, region: str = REGION) -> Iterator[Rig]:
-    """A sandbox with a clock of its own for one block."""
+    """A sandbox with its own clock for one block."""
     clock = HandClock()
     lines: list[str] = []
     with Sandbox(clock=clock, faults=faults, limits=limits or Limits(), region=region, log=lines.append) as sandbox:
@@ -135,19 +135,19 @@ def running(faults: FaultPlan | None = None, limits: Limits | None = None, regio
 
 
 def taken(answer: Any) -> SandboxCredentials:
-    """The credentials in STS's answer."""
+    """The credentials in the reply of STS."""
     body = answer["Credentials"]
     return SandboxCredentials(body["AccessKeyId"], body["SecretAccessKey"], body["SessionToken"], body["Expiration"])
 
 
 def refusal_of(error: ClientError) -> tuple[str, int]:
-    """Code and HTTP status of a refusal."""
+    """Code and HTTP status of an error."""
     return error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A call that must be refused with AWS's code, HTTP status and message, in which `text` is found."""
+    """A call that must fail with AWS's code, HTTP status and message, which contains `text`."""
 
     attempt: Callable[[Any], Any]
     text: str
@@ -155,7 +155,7 @@ class Refused:
     status: int = 403
 
     def check(self, world: Any) -> None:
-        """Try it in the world of a test."""
+        """Run it in the world of a test."""
         with pytest.raises(ClientError) as caught:
             self.attempt(world)
         assert (self.code, self.status) == refusal_of(caught.value)

@@ -1,4 +1,4 @@
-"""Decided AssumeRole requests by what they say of themselves, each from a page of the AWS documentation."""
+"""AssumeRole decisions by properties of the request, each from a page of the AWS documentation."""
 
 from __future__ import annotations
 

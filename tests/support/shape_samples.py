@@ -1,4 +1,4 @@
-"""A reply as an operation's model describes it, with every member there: what expressions over it must find."""
+"""A complete reply generated from an operation's model, for expressions to match."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SCALARS: dict[str, Any] = {
 
 
 def sample_of(shape: Any, fixed: Mapping[str, Any], name: str = "", depth: int = 0) -> Any:
-    """One value of a shape: lists of one item, maps of one key. `fixed`: values by member name, for filters to find."""
+    """One value of a shape: lists of one item, maps of one key. `fixed`: values by member name, for filters to match."""
     if name in fixed or shape is None or depth > _DEPTH:
         return fixed.get(name)
     if shape.type_name == "structure":

@@ -1,4 +1,4 @@
-"""Decided AssumeRole requests by what statements name and deny, each from a page of the AWS documentation."""
+"""AssumeRole decisions by actions, resources and explicit denies, each from a page of the AWS documentation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from policy_words import (
 
 
 def deny_but(**what: str) -> Json:
-    """A Deny over all resources of a principal's own policy, with NotAction."""
+    """A Deny with NotAction on all resources, in a principal's own policy."""
     return {"Effect": "Deny", "Resource": "*", **what}
 
 

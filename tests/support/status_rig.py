@@ -1,4 +1,4 @@
-"""Targets, verdicts and dates for tests of the status file and what is made of it."""
+"""Targets, verdicts and dates for tests of the status file and its views."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ OLD, NEW = "0" * 64, "1" * 64
 
 
 def target(name: str = "account1", **changes: object) -> Target:
-    """The customer that `verdict_worlds.verdict` speaks of."""
+    """The customer of `verdict_worlds.verdict`."""
     plain = Target(name, "222222222222", "aws", "arn:aws:iam::222222222222:role/role1", "the-id-of-account1")
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
 def switch_role(name: str = "reena-in-sumesh") -> Target:
-    """A role that people switch to."""
+    """A role that users switch to."""
     arn = "arn:aws:iam::507074252730:role/reena-assumedRole"
     return Target(name, "507074252730", "aws", arn, kind=TargetKind.SWITCH_ROLE)
 
 
 def drifted() -> Verdict:
-    """A roll call that found drift and nothing else."""
+    """A verdict with drift and no other failure."""
     found = verdict(drift="failed")
     return replace(found, diagnoses=(Diagnosis("drift", "Apply it again.", ""),))
 
 
 def not_there() -> Verdict:
-    """A roll call of a role that refuses."""
+    """A verdict for a role that denies AssumeRole."""
     check = Check(Step.ASSUME, Mark.FAILED, "The role could not be assumed.", "AccessDenied", "User: ... is not authorized")
     rest = tuple(replace(each, mark=Mark.SKIPPED) for each in verdict().checks[1:])
     causes = ("role-missing", "external-id-differs", "other-principal", "backend-role-recreated")
@@ -47,7 +47,7 @@ def not_there() -> Verdict:
 def after(
     *verdicts: tuple[str, Verdict], entry: StatusEntry | None = None, module: str = NEW, of: Target | None = None
 ) -> StatusEntry:
-    """An entry after roll calls, each with its date."""
+    """An entry after verify runs, each with its date."""
     who = of or target()
     found = entry or StatusEntry(who.role_arn)
     for date, each in verdicts:

@@ -1,7 +1,7 @@
-"""Hypothesis strategies for the domain: ARNs, conditions, statements, policy documents, principals, whole Access values.
+"""Hypothesis strategies for the model: ARNs, conditions, statements, policy documents, principals, whole Access values.
 
-The pools are small on purpose: two values drawn one after the other share principals, actions and names often enough
-for comparisons to be interesting.
+The pools are deliberately small: two drawn values share principals, actions and names often enough for comparisons to
+be useful.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _text = st.sampled_from(["", "described"])
 
 
 def roles() -> st.SearchStrategy[Role]:
-    """Roles with known trust, and existing ones whose trust no one knows."""
+    """Roles with known trust, and existing ones with unknown trust."""
     parts = {"inline": _inline, "attached": _attached, "tags": _tags}
     made = st.builds(
         Role,
@@ -131,6 +131,6 @@ def instance_profiles() -> st.SearchStrategy[InstanceProfile]:
 
 
 def accesses(most: int = 3) -> st.SearchStrategy[Access]:
-    """Access values of up to `most` parts, every ARN once."""
+    """Access values of up to `most` parts, with unique ARNs."""
     part = st.one_of(roles(), managed_policies(), groups(), users(), instance_profiles())
     return st.lists(part, max_size=most, unique_by=lambda value: value.arn).map(lambda parts: Access.of(*parts))

@@ -1,4 +1,4 @@
-"""Manifests as hypothesis makes them: every key, and the most hostile text that each one admits."""
+"""Hypothesis strategies for manifests: every key, with the most hostile strings that it accepts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 NAME_CHARACTERS = "ABCabc019_+=,.@-"
-# All that a policy may hold (printable Latin-1), weighted towards what means something to HCL, Jinja2 and Markdown.
+# All characters valid in a policy (printable Latin-1), weighted towards those special in HCL, Jinja2 and Markdown.
 _SIGNS = [
     "${",
     "%{",
@@ -43,7 +43,7 @@ POLICY_TEXT = (
     .map("".join)
     .filter(lambda text: "&{" not in text)
 )
-# A role's description may hold line breaks besides.
+# A role's description may also have line breaks.
 DESCRIPTION = st.lists(POLICY_TEXT | st.sampled_from(["\n", "\t", "\r"]), max_size=4).map("".join)
 TAG_TEXT = st.text(alphabet="aZ9 _.:/=+-@é日", min_size=1, max_size=10).filter(
     lambda text: not text.lower().startswith("aws:")
@@ -57,7 +57,7 @@ ACTION = st.sampled_from(["s3:GetObject", "s3:*", "ec2:Describe*", "*"])
 
 
 def statements() -> st.SearchStrategy[dict[str, Any]]:
-    """Statements of a permission set, without sid: sids must differ inside a set."""
+    """Statements of a permission set, without Sid: Sids must be unique in a set."""
     return st.fixed_dictionaries(
         {
             "effect": st.sampled_from(["Allow", "Deny"]),

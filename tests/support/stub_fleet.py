@@ -1,4 +1,4 @@
-"""Targets of the fast stub, and a task that assumes, asks who it is, and asks EC2: what benchmarks and tests run."""
+"""Targets of the fast stub, and a task that assumes, calls GetCallerIdentity and EC2: for benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def stub_target(number: int) -> Target:
 
 
 def stub_targets(count: int) -> Iterator[Target]:
-    """So many accounts of the stub, one at a time."""
+    """This many accounts of the stub, one by one."""
     return (stub_target(number) for number in range(count))
 
 
 @dataclass(frozen=True)
 class MakeSessions:
-    """Makes clients and sessions in the process where they are needed; travels as an address."""
+    """Creates clients and sessions in the process where they are needed; pickled as an address."""
 
     url: str
     ca_bundle: str
@@ -41,7 +41,7 @@ class MakeSessions:
     max_attempts: int = 4
 
     def __call__(self) -> tuple[object, object]:
-        # Imported late: a process that only hands out work loads no SDK.
+        # Imported late: a process that only distributes work loads no SDK.
         import botocore.credentials  # noqa: PLC0415
 
         from rolecall_runner.aws.clients import Clients, ClientSettings  # noqa: PLC0415
@@ -57,7 +57,7 @@ class MakeSessions:
 
 
 class AskStub:
-    """Assume, GetCallerIdentity, DescribeInstances; the answers must be those of the target's account."""
+    """AssumeRole, GetCallerIdentity, DescribeInstances; the replies must be those of the target's account."""
 
     name = "ask"
 
@@ -65,7 +65,7 @@ class AskStub:
         self._made = ProcessLocal(make)
 
     def warm_up(self) -> None:
-        """Make the clients in this process before the first target."""
+        """Create the clients in this process before the first target."""
         from rolecall_runner.aws.clients import Clients  # noqa: PLC0415 - as in MakeSessions
 
         clients, _ = self._made.get()

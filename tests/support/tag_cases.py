@@ -1,4 +1,4 @@
-"""Decided AssumeRole requests that pass session tags or a source identity, each from a page of the AWS documentation."""
+"""AssumeRole decisions with session tags or a source identity, each from a page of the AWS documentation."""
 
 from __future__ import annotations
 

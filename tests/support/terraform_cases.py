@@ -1,6 +1,6 @@
-"""Modules of every kind with every option that the generator renders: what the Terraform tests validate, plan and apply.
+"""Modules of every kind with every option that the generator renders, validated, planned and applied by Terraform tests.
 
-All cases fit into a few accounts together, since each account costs a process of the provider: names differ between cases.
+All cases share a few accounts, since each account needs a provider process; therefore names differ between cases.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ SETS: dict[str, Any] = {
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A manifest, and the module of it that is planned or applied."""
+    """A manifest and its module that is planned or applied."""
 
     name: str
     manifest: Manifest
@@ -84,11 +84,11 @@ class Case:
         return render_module(self.module(), "accounts.yaml")
 
     def runs_with(self, provider: Provider) -> bool:
-        """Whether the module admits this provider: an option may need one that is newer than 3.39."""
+        """Whether the module supports this provider: an option may need one newer than 3.39."""
         return admits(self.files(), provider)
 
     def call(self) -> Call:
-        """The module for a root of many."""
+        """The module for a root with many modules."""
         return Call(self.name, self.files(), self.module().account.account_id, self.module().partition)
 
 
@@ -113,7 +113,7 @@ def _backend(name: str, customers: int = 3, **backend: Any) -> Case:
 
 
 def _switch(name: str, **changes: Any) -> Iterator[Case]:
-    """Both sides of a switch role; the people's names carry the case's."""
+    """Both sides of a switch role; user names contain the case's name."""
     entry = {
         "name": name,
         "trusting": {"name": "one", "account_id": TRUSTING_ACCOUNT},
@@ -213,19 +213,19 @@ CASES: tuple[Case, ...] = (
 
 
 def admits(files: Mapping[str, str], provider: Provider) -> bool:
-    """Whether the generated module's versions.tf admits this provider."""
+    """Whether the generated module's versions.tf permits this provider."""
     match = _AT_LEAST.search(files["versions.tf"])
     assert match is not None
     return provider.version >= (int(match[1]), int(match[2]), 0)
 
 
 def cases_for(provider: Provider) -> tuple[Case, ...]:
-    """The cases whose modules admit this provider."""
+    """The cases whose modules support this provider."""
     return tuple(case for case in CASES if case.runs_with(provider))
 
 
 def make_existing(endpoint: str, module: Module) -> None:
-    """Make what a module expects to exist, where an earlier test has not made it."""
+    """Create what a module expects to exist, unless an earlier test has created it."""
     iam = iam_client(endpoint, module.account.account_id)
     access = module.access
     parts: list[Role | Group | User] = [*access.roles.values(), *access.groups.values(), *access.users.values()]

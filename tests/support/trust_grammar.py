@@ -1,4 +1,4 @@
-"""Random trust policies about callers, and random requests made from the patterns of such a policy."""
+"""Random trust policies about callers, and random requests based on the patterns of such a policy."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _OTHER_CONDITIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 
 def random_trust(rng: Random) -> list[dict[str, Any]]:
-    """The ordinary statement, or one that leaves the caller to conditions, with up to three more statements."""
+    """The ordinary statement, or one that restricts callers by conditions, with up to three more statements."""
     start = rng.choice(
         (
             [ORDINARY],
@@ -114,7 +114,7 @@ def _pattern(rng: Random, key: str) -> str:
 
 
 def random_requests(rng: Random, statements: Sequence[Mapping[str, Any]], count: int) -> Iterator[Request]:
-    """Requests on the role, by callers and with external IDs that are made from what the policy says."""
+    """Requests on the role, with callers and external IDs based on the policy."""
     said: dict[str, list[str]] = {}
     for body in statements:
         for keys in body.get("Condition", {}).values():
@@ -173,7 +173,7 @@ def _account(rng: Random, patterns: Sequence[str]) -> str:
 
 
 def _filled(rng: Random, pattern: str, letters: str = "abx_1") -> str:
-    """A text that the pattern matches, but for a change now and then."""
+    """A string that matches the pattern, occasionally with a change."""
     text = "".join(
         "".join(rng.choice(letters) for _ in range(rng.randrange(4)))
         if letter == "*"

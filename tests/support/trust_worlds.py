@@ -1,4 +1,4 @@
-"""A customer's role that one backend role may assume, with whatever trust statements a test wants."""
+"""A customer's role that one backend role may assume, with any trust statements."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def statement(
 
 
 ORDINARY = statement({"AWS": CALLER}, WITH_ID)
-"""The trust as intended."""
+"""The intended trust."""
 
 
 def world(statements: Iterable[Mapping[str, Any]], tags: Mapping[str, str] | None = None) -> Access:
@@ -49,5 +49,5 @@ def world(statements: Iterable[Mapping[str, Any]], tags: Mapping[str, str] | Non
 
 
 def prove_role(statements: Iterable[Mapping[str, Any]], tags: Mapping[str, str] | None = None) -> Proof:
-    """The proof of the customer's role alone."""
+    """The proof of only the customer's role."""
     return prove(world(statements, tags), TRUSTS, roles={ROLE})

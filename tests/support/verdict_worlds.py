@@ -1,4 +1,4 @@
-"""Verdicts to show: a small roll call with one account of every kind of trouble, and as many as one likes."""
+"""Verdicts to display: a small verify run with one account per kind of failure, and large ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LETTER = (
 
 
 def verdict(name: str = "account1", *, number: int = 0, kind: str = "customer", **changed: object) -> Verdict:
-    """A verdict in which all is well; keywords in small letters replace the mark of a step: `assume_again="failed"`."""
+    """A verdict in which all is ok; keywords in lowercase replace the mark of a step: `assume_again="failed"`."""
     account = str(222_222_222_222 + number)
     marks = {Step(key.replace("_", "-")): Mark(str(mark)) for key, mark in changed.items()}
     checks = tuple(_with(check, marks[check.step]) if check.step in marks else check for check in LADDER)
@@ -89,7 +89,7 @@ def mixed() -> list[Verdict]:
 
 
 def many(count: int, failing: int = 0) -> Iterator[Verdict]:
-    """So many customers; the last `failing` of them can be assumed without an external ID."""
+    """This many customers; the last `failing` of them can be assumed without an external ID."""
     for number in range(count):
         name = f"customer-{number}"
         yield without_external_id(name, number) if number >= count - failing else verdict(name, number=number)
@@ -101,4 +101,4 @@ def _with(check: Check, mark: Mark) -> Check:
 
 
 MESSAGE = customer_message(without_external_id()).rstrip("\n")
-"""The whole message to the customer of `without_external_id`."""
+"""The complete message to the customer of `without_external_id`."""

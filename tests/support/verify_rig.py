@@ -1,4 +1,4 @@
-"""A roll call's context in the sandbox: a backend role that calls, one customer's role, and every call that was made."""
+"""The context of a verify run in the sandbox: a calling backend role, one customer's role, and all calls made."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRUST: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class SentCall:
-    """A call as it left: botocore's service and operation names."""
+    """A call as sent: botocore's service and operation names."""
 
     service: str
     operation: str
@@ -42,14 +42,14 @@ class SentCall:
 
 @dataclass
 class Stage:
-    """The sandbox with a backend role in it, the context of a run, and all that the shared clients sent."""
+    """The sandbox with a backend role, the context of a run, and all calls of the shared clients."""
 
     rig: Rig
     context: VerifyContext
     sent: list[SentCall] = field(default_factory=list)
 
     def role(self, name: str, *actions: str, resource: Any = "*", **policies: Any) -> Target:
-        """Make a customer's role that may do the actions (besides whole documents by name); the target of it."""
+        """Create a customer's role that may perform the actions (plus whole documents by name); returns its target."""
         own = {"main": allow(*actions, resource=resource)} if actions else {}
         arn = self.rig.role(CUSTOMER, name, dict(TRUST), **own, **policies)
         return Target(name, CUSTOMER, "aws", arn, EXTERNAL_ID, backend_role_arn=BACKEND_ROLE, regions=(REGION, "eu-west-1"))
@@ -75,7 +75,7 @@ class Stage:
 
 @contextmanager
 def staged(rig: Rig, run_id: str = "test-run") -> Iterator[Stage]:
-    """A run's context over a running sandbox; waits between retries take no time."""
+    """The context of a run in a running sandbox; pauses between retries take no time."""
     rig.role(BACKEND, "backend_role", service_trust(), main=["sts:AssumeRole"])
     clients = Clients(ClientSettings(endpoint_url=rig.sandbox.url, max_attempts=1))
     assumer = Assumer(clients, caller_of(rig, BACKEND_ROLE), run_id)

@@ -1,4 +1,4 @@
-"""Reads a walk-through back: from its tables and JSON blocks alone to the access that a person would make by it."""
+"""Parses a walkthrough: converts its tables and JSON blocks to the access that a user would create by following it."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from rolecall_generator.iam.policy import PolicyDocument
 
 @dataclass(slots=True)
 class Section:
-    """A section under one heading: rows of its tables with their cells read, and documents by the words before them."""
+    """A section below one heading: rows of its tables with parsed cells, and documents by the text before them."""
 
     settings: dict[str, list[str]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     documents: list[tuple[str, PolicyDocument]] = field(default_factory=list)
 
     def one(self, label: str) -> str:
-        """The value of a setting that stands there once."""
+        """The value of a setting that occurs once."""
         (value,) = self.settings[label]
         return value
 
     def all(self, label: str) -> frozenset[str]:
-        """The values of a setting that may stand there several times or never."""
+        """The values of a setting that may occur several times or never."""
         return frozenset(self.settings.get(label, ()))
 
 
 def tokens_of(text: str) -> list[Token]:
-    """The text as a renderer of GitHub's Markdown sees it."""
+    """The text as tokenized by a renderer of GitHub's Markdown."""
     return MarkdownIt("commonmark").enable("table").parse(text)
 
 
 def sections_of(text: str) -> list[Section]:
-    """All sections in their order; the first is what stands above the first heading of the second level."""
+    """All sections in order; the first is the text above the first second-level heading."""
     found, words = [Section()], ""
     tokens = tokens_of(text)
     for at, token in enumerate(tokens):
@@ -55,7 +55,7 @@ def sections_of(text: str) -> list[Section]:
 
 
 def access_from(text: str) -> Access:
-    """The access that the walk-through makes."""
+    """The access that the walkthrough creates."""
     parts = sections_of(text)
     place = parts[0].one("Partition"), parts[0].one("Account")
     made: list[Role | ManagedPolicy | Group | User] = []
@@ -85,7 +85,7 @@ def _rows(tokens: list[Token], at: int) -> Iterator[list[str]]:
 
 
 def _cell(token: Token) -> str:
-    """What a cell says: its code span, read as JSON where it says so, or its words."""
+    """The value of a cell: its code span, parsed as JSON if marked so, or its text."""
     children = token.children or []
     code = [child.content for child in children if child.type == "code_inline"]
     if not code:

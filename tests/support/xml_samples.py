@@ -1,4 +1,4 @@
-"""Replies in XML as an operation's model allows them, with what real ones have besides: gaps, disorder, unknown elements."""
+"""XML replies that conform to an operation's model, with the quirks of real ones: gaps, disorder, unknown elements."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def reply_of(operation: Any, chance: Random, namespace: str) -> bytes:
 
 
 def _inner(shape: Any, chance: Random, depth: int) -> str:
-    """What stands between the tags of an element of this shape."""
+    """The content of an element of this shape."""
     if chance.random() < _EMPTY or depth > _DEPTH:
         return "" if shape.type_name in {"structure", "list", "map", "string"} else _SCALARS.get(shape.type_name, "")
     if shape.type_name == "structure":

@@ -1,4 +1,4 @@
-"""What the programs say of themselves, as data: one walk over the apps, for the reference pages and the man pages."""
+"""The help of both programs as data: one walk over the apps, for the reference pages and the man pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_THE_FRAME = ("--help", "--install-completion", "--show-completion")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """An argument or option: how it is written (`--format <table|json>`), what it means, and its default, if it has one."""
+    """An argument or option: its syntax (`--format <table|json>`), its description, and its default, if any."""
 
     written: str
     meaning: str
@@ -29,9 +29,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: its words (`gen customer add`), and what its help says, with marks of Markdown (`code`).
+    """A command: its full name (`gen customer add`) and its help, with Markdown code spans (`code`).
 
-    `paragraphs` has the summary first; `examples` are command lines, each with a remark, which may be empty.
+    `paragraphs` begins with the summary; `examples` are command lines, each with a comment, which may be empty.
     """
 
     words: tuple[str, ...]
@@ -44,11 +44,11 @@ class Command:
 
     @property
     def name(self) -> str:
-        """All words, as people say them."""
+        """The full name."""
         return " ".join(self.words)
 
     def walk(self) -> Iterator[Command]:
-        """This command and all below it."""
+        """This command and all its subcommands."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -95,7 +95,7 @@ def _usage(arguments: list[Any], has_options: bool, has_children: bool) -> Itera
 
 
 def _called(argument: Any) -> str:
-    """An argument's bare name: some write brackets and dots themselves, Typer adds its own."""
+    """An argument's name without brackets: some apps write brackets and dots themselves, Typer adds its own."""
     return re.sub(r"[\[\]]|\.\.\.", "", argument.metavar or argument.name.upper())
 
 
@@ -110,7 +110,7 @@ def _option(option: Any, context: Any) -> Parameter:
 
 
 def _limits(part: str) -> str:
-    """Typer's `1<=x<=256` and `x>=1` in words; nothing where it speaks of something else."""
+    """Typer's `1<=x<=256` and `x>=1` as a readable range; an empty string for anything else."""
     if found := re.fullmatch(r"(\S+)<=x<=(\S+)", part):
         return f"{found[1]} to {found[2]}"
     found = re.fullmatch(r"x>=(\S+)", part)

@@ -1,6 +1,6 @@
 """Write the man pages of both programs and all their commands: `python tests/tools/build_reference.py man`.
 
-`make man` does so; a package takes them from there to `share/man/man1`. Pages that no command has any more go.
+`make man` runs it; a package installs them to `share/man/man1`. Pages of removed commands are deleted.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from rolecall_generator._version import __version__
 
 
 def man_pages(edition: Edition) -> dict[str, str]:
-    """Every page by its file's name, as in `gen-terraform.1`."""
+    """Every page by file name, for example `gen-terraform.1`."""
     commands = [command for name in PROGRAMS for command in program(name).walk()]
     return {f"{page_name(command)}.1": man_page(command, edition) for command in commands}
 
 
 def source_version() -> str:
-    """The version that a package built from this source has; an editable install knows that of its own day alone."""
+    """The version of a package built from this source; an editable install has only the version at its installation."""
     command = [sys.executable, "-m", "hatchling", "version"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else __version__
 
 
 def exit_codes() -> tuple[tuple[int, str], ...]:
-    """The table of docs/exit-codes.md, which a test holds equal to the code."""
+    """The table of docs/exit-codes.md, which a test compares with the code."""
     rows = re.findall(
         r"^\| +(\d+) \| `\w+` \| ([^|]+) \|", (ROOT / "docs" / "exit-codes.md").read_text("utf-8"), re.MULTILINE
     )
@@ -43,7 +43,7 @@ def exit_codes() -> tuple[tuple[int, str], ...]:
 
 
 def edition() -> Edition:
-    """This version; its date is SOURCE_DATE_EPOCH's, else the commit's, so that the same source gives the same pages."""
+    """This version, dated SOURCE_DATE_EPOCH or else the commit's date, so that the same source gives the same pages."""
     seconds = os.environ.get("SOURCE_DATE_EPOCH") or commit_date(ROOT) or "0"
     return Edition(source_version(), f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d}", exit_codes())
 

@@ -1,7 +1,7 @@
-"""Build what a release is made of: `make dist` writes the wheel and the sdist, `make sbom` their bill of materials too.
+"""Build the files of a release: `make dist` writes the wheel and the sdist, `make sbom` also their bill of materials.
 
-Everything that builds is pinned in requirements.lock and is in the environment already: nothing is fetched to build. The
-bill of materials describes what requirements-runtime.lock and the wheel install together, so that is installed first.
+All build requirements are pinned in requirements.lock and installed already: building downloads nothing. The
+bill of materials describes what requirements-runtime.lock and the wheel install together, so these are installed first.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _SOURCE_DATE = "SOURCE_DATE_EPOCH"
 
 
 def uv() -> str:
-    """The uv that set-up installed next to this Python, else the one on PATH."""
+    """The uv installed next to this Python, else the one on PATH."""
     beside = Path(sys.executable).with_name("uv")
     return str(beside) if beside.is_file() else shutil.which("uv") or "uv"
 
 
 def commit_date(root: Path) -> str | None:
-    """When the commit that is checked out was made, in seconds since 1970; None where git does not know."""
+    """Date of the checked-out commit, in seconds since 1970; None if git has none."""
     try:
         done = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=root, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -35,10 +35,10 @@ def commit_date(root: Path) -> str | None:
 
 
 def build_packages(root: Path, out: Path, *options: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Build the sdist, and the wheel out of it, into `out`; `options` are of `uv build`, as `--wheel`.
+    """Build the sdist, and the wheel from it, into `out`; `options` are options of `uv build`, such as `--wheel`.
 
-    Man pages that are in the folder `man` go with it. The files' dates are SOURCE_DATE_EPOCH's, else the commit's: the same
-    commit gives the same bytes.
+    Man pages in the folder `man` are included. Files are dated SOURCE_DATE_EPOCH, else the commit's date: the same commit
+    gives identical files.
     """
     date = environment.get(_SOURCE_DATE) or commit_date(root)
     dated = {**environment, **({_SOURCE_DATE: date} if date else {})}
@@ -47,14 +47,14 @@ def build_packages(root: Path, out: Path, *options: str, environment: Mapping[st
 
 
 def write_man_pages(root: Path) -> None:
-    """Write the pages anew into the folder `man` of a checkout, where the build takes them from."""
+    """Regenerate the pages in the folder `man` of a checkout, which the build includes."""
     subprocess.run([sys.executable, str(root / "tests" / "tools" / "build_reference.py"), "man"], cwd=root, check=True)
 
 
 def install(wheel: Path, folder: Path, *, everything: bool = False) -> Path:
     """Install the wheel into a new environment at `folder`, in the locked versions; returns the environment's Python.
 
-    `everything`: the whole run-time lock, each file by its hash, then the wheel alone; else the wheel with what it asks for.
+    `everything`: the whole runtime lock with hashes, then only the wheel; else the wheel with its dependencies.
     """
     python = folder / "bin" / "python"
     pip = [uv(), "pip", "install", "--quiet", "--python", str(python)]
@@ -72,7 +72,7 @@ def write_bill_of_materials(wheel: Path, environment: Path, target: Path) -> Non
     version = wheel.name.split("-")[1]
     project = (ROOT / "pyproject.toml").read_text("utf-8").replace('dynamic = ["version"]', f'version = "{version}"', 1)
     with tempfile.TemporaryDirectory() as folder:
-        described = Path(folder) / "pyproject.toml"  # the committed one leaves the version to git
+        described = Path(folder) / "pyproject.toml"  # the committed file takes the version from git
         described.write_text(project, encoding="utf-8")
         options = ["--pyproject", str(described), "--mc-type", "application", "--spec-version", "1.6"]
         options += ["--output-reproducible", "--output-format", "JSON", "--output-file", str(target)]
@@ -81,7 +81,7 @@ def write_bill_of_materials(wheel: Path, environment: Path, target: Path) -> Non
 
 
 def main(job: str, out: Path) -> None:
-    """`dist` builds the packages anew; `sbom` describes the wheel that is in `out`."""
+    """`dist` rebuilds the packages; `sbom` describes the wheel in `out`."""
     if job == "dist":
         shutil.rmtree(out, ignore_errors=True)
         write_man_pages(ROOT)

@@ -1,8 +1,8 @@
-"""Write the list of AWS managed policies that the checks know, out of the installed moto.
+"""Extract the list of AWS managed policies for the checks from the installed moto.
 
 Run `python tests/tools/extract_managed_policies.py` after an upgrade of moto, and commit the result. The names come from
-`moto/iam/aws_managed_policies.py` (moto is under the Apache License 2.0), which moto makes with `aws iam
-get-account-authorization-details`. Policies of service-linked roles are left out: no one can attach them.
+`moto/iam/aws_managed_policies.py` (moto is under the Apache License 2.0), generated with `aws iam
+get-account-authorization-details`. Policies of service-linked roles are omitted, because they cannot be attached.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TARGET = Path(__file__).parents[2] / "generator" / "rolecall_generator" / "iam" 
 
 
 def main() -> None:
-    """Write path and name of every policy that can be attached, and the date of the newest of them."""
+    """Write path and name of every attachable policy, and the date of the newest one."""
     policies = json.loads(aws_managed_policies_data)
     names = sorted(
         policy["Path"].lstrip("/") + name for name, policy in policies.items() if policy["Path"] != "/aws-service-role/"

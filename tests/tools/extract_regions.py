@@ -1,4 +1,4 @@
-"""Write the list of AWS Regions that the checks know, out of the installed botocore.
+"""Extract the list of AWS Regions for the checks from the installed botocore.
 
 Run `python tests/tools/extract_regions.py` after an upgrade of botocore, and commit the result. The Regions come from
 botocore's `data/partitions.json` and `data/endpoints.json` (botocore is under the Apache License 2.0).
@@ -18,7 +18,7 @@ TARGET = Path(__file__).parents[2] / "generator" / "rolecall_generator" / "iam" 
 
 
 def main() -> None:
-    """Write every Region by partition, those without geography (aws-global) left out."""
+    """Write every Region by partition, except those without geography (aws-global)."""
     listed = json.loads((Path(botocore.__file__).parent / "data" / "partitions.json").read_text("utf-8"))
     regions: dict[str, list[str]] = {}
     for partition in listed["partitions"]:

@@ -1,4 +1,4 @@
-"""Compares what the parser makes of random expressions with what Terraform makes of them; exits with 1 on a difference.
+"""Compares the parser's results for random expressions with Terraform's; exits with 1 on a difference.
 
 Run as `python tests/tools/fuzz_expressions.py [--seeds FROM TO] [--size N] [--terraform PROGRAM]`.
 """

@@ -1,4 +1,4 @@
-"""A command's man page, in roff's `man` macros: what `--help` says, for readers of `man`."""
+"""A command's man page, in roff's `man` macros, generated from its help."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tools.app_tree import Command, Parameter
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """What stands on every page: the version, its date as in 2026-11-24, and the exit codes with their meaning."""
+    """Common parts of all pages: the version, its date (2026-11-24), and the exit codes with their meaning."""
 
     version: str
     date: str
@@ -19,12 +19,12 @@ class Edition:
 
 
 def page_name(command: Command) -> str:
-    """A page's name, as git has them: `gen-customer-add`."""
+    """A page's name in the style of git: `gen-customer-add`."""
     return "-".join(command.words)
 
 
 def man_page(command: Command, edition: Edition) -> str:
-    """The page, ASCII alone."""
+    """The page, ASCII only."""
     return "\n".join([*_lines(command, edition), ""])
 
 
@@ -59,7 +59,7 @@ def _lines(command: Command, edition: Edition) -> Iterator[str]:
 
 
 def _entries(title: str, entries: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """A section of terms with their explanations; none where there is nothing to explain."""
+    """A section of terms with their descriptions; empty without descriptions."""
     for number, (term, explained) in enumerate(entries):
         if not number:
             yield f".SH {title}"
@@ -79,7 +79,7 @@ def _see_also(command: Command) -> str:
 
 
 def _marked(text: str) -> str:
-    """A paragraph; what stands in backticks is bold."""
+    """A paragraph; text in backticks is bold."""
     parts = re.split(r"`([^`]+)`", text)
     return _safe_start("".join(f"\\fB{_text(part)}\\fR" if number % 2 else _text(part) for number, part in enumerate(parts)))
 
@@ -89,7 +89,7 @@ def _plain(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text in which nothing is a request or an escape, and every hyphen is the one that people can copy."""
+    """Text without roff requests or escapes, and with hyphens that can be copied."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq").replace("'", "\\(aq")
     return "".join(letter if letter.isascii() else f"\\[u{ord(letter):04X}]" for letter in escaped)
 

@@ -1,6 +1,6 @@
-"""The picture of the packages in docs/images, made from the table that the layout test holds.
+"""The diagram of the packages in docs/images, generated from the table of the layout test.
 
-`python tests/tools/package_picture.py` writes it.
+Written by `python tests/tools/package_picture.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STYLE = (
 
 
 def package_picture(order: Mapping[str, Sequence[str]], is_package: Mapping[str, bool]) -> str:
-    """The SVG: a column for each of two trees, the command line on top. `is_package`: false for a root module."""
+    """The SVG: a column for each of the two trees, the command line on top. `is_package`: false for a root module."""
     columns = [_rows(names) for names in order.values()]
     height = _TOP + _ROW * max(map(len, columns)) + _MARGIN
     title = "Packages of the generator and the runner; each imports only what is below it"
@@ -47,7 +47,7 @@ def package_picture(order: Mapping[str, Sequence[str]], is_package: Mapping[str,
 
 
 def _rows(names: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Top-level names, the highest first, each with its sub-packages."""
+    """Top-level names, highest first, each with its sub-packages."""
     rows: dict[str, list[str]] = {}
     for name in reversed(names):
         package, _, inner = name.partition(".")
@@ -76,7 +76,7 @@ def _text(left: int, baseline: int, text: str, style: str = "") -> str:
 
 
 def current_picture() -> str:
-    """The picture of today's table and source tree."""
+    """The diagram of the current table and source tree."""
     is_package = {
         f"{tree}.{name}": (SOURCES[tree] / name.replace(".", "/")).is_dir()
         for tree, names in ORDER.items()

@@ -1,4 +1,4 @@
-"""A program's reference as a page in Markdown: every command with its usage, arguments, options and examples."""
+"""A program's reference as a Markdown page: every command with its usage, arguments, options and examples."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def _table(kind: str, parameters: tuple[Parameter, ...]) -> Iterator[str]:
     yield f"| {kind} | meaning |" + (" default |" if defaults else "")
     yield "| --- | --- |" + (" --- |" if defaults else "")
     for each in parameters:
-        row = f"| `{each.written}` | {_cell(each.meaning)} |"  # inside a code span a bar ends no cell
+        row = f"| `{each.written}` | {_cell(each.meaning)} |"  # inside a code span a bar does not end the cell
         yield row + (f" {f'`{each.default}`' if each.default else ''} |" if defaults else "")
     yield ""
 
 
 def _cell(text: str) -> str:
-    """A text for a table's cell."""
+    """A string for a table cell."""
     return text.replace("|", "\\|")

@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds the site: the pages on the commands are made from the programs themselves."""
+"""MkDocs hooks for the site build: the command reference is generated from the programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-# MkDocs loads this file by its path, outside any package.
+# MkDocs loads this file by its path, not as part of a package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
@@ -20,7 +20,7 @@ from docs_page import STARTS
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Put the real `reference/gen.md` and `reference/runner.md` in the place of what says so in the repository."""
+    """Replace the placeholders in the repository by the real `reference/gen.md` and `reference/runner.md`."""
     for name in PROGRAMS:
         page = File.generated(config, f"reference/{name}.md", content=reference_page(program(name)))
         if (stub := files.get_file_from_path(page.src_uri)) is not None:
@@ -30,6 +30,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Say to readers what a page's sessions start with: it is a comment for the runner of pages."""
+    """Show readers the files that a page's sessions start with; the source is a comment for the page runner."""
     del page, config, files
     return STARTS.sub(r"*What follows starts with the repository's* `\1` *as* `\2`.", markdown)

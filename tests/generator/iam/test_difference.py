@@ -1,4 +1,4 @@
-"""The difference of two Access values in sentences, and the laws that it keeps."""
+"""Differences of two Access values as sentences, with properties that hold for all values."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_one_change_is_one_sentence(before: Any, after: Any, text: str | None, w
         assert [(text, widens)] == said(before, after)
 
 
-def test_new_role_is_said_with_all_that_it_brings() -> None:
+def test_new_role_is_reported_with_its_access() -> None:
     """A new role is reported with its trust and permissions."""
     changes = differences(Access(), Access.of(ROLE), label=label)
     assert [
@@ -107,19 +107,19 @@ def test_new_role_is_said_with_all_that_it_brings() -> None:
 
 
 def test_removed_role_is_one_sentence() -> None:
-    """What went with a role needs no list."""
+    """The trust and permissions of a removed role are not listed."""
     assert ["account1/role1 is removed"] == [change.text for change in differences(Access.of(ROLE), Access(), label=label)]
 
 
 def test_order_of_statements_is_no_difference() -> None:
-    """Documents are compared in their canonical form."""
+    """Documents are compared in canonical form."""
     other = Statement("Allow", ("ec2:DescribeInstances",), ("*",))
     one, two = allowing(READ, other), allowing(other, replace(READ, actions=READ.actions * 2))
     assert () == differences(Access.of(one), Access.of(two))
 
 
-def test_a_condition_told_twice_is_one_condition() -> None:
-    """Repeated values do not keep a repeated condition alive in the canonical form."""
+def test_repeated_condition_counts_once() -> None:
+    """Repeated values do not prevent the canonical form from merging a repeated condition."""
     twice = (EXTERNAL_ID, replace(EXTERNAL_ID, values=EXTERNAL_ID.values * 2))
     assert () == differences(Access.of(ROLE), Access.of(trusting(replace(TRUST, conditions=twice))))
 
@@ -127,14 +127,14 @@ def test_a_condition_told_twice_is_one_condition() -> None:
 @settings(max_examples=40, deadline=None)
 @given(strategies_access.accesses())
 def test_equal_access_has_no_differences(access: Access) -> None:
-    """An access does not differ from itself or its canonical form."""
+    """An access equals itself and its canonical form."""
     assert () == differences(access, access.canonical())
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_no_differences_means_equal_access(data: st.DataObject) -> None:
-    """Two values about the same ARN differ exactly when a sentence says so, and every change has a subject and a text."""
+    """Two values of the same ARN differ exactly when there is a sentence, and every change has a subject and a text."""
     kinds = (strategies_access.roles, strategies_access.managed_policies, strategies_access.groups, strategies_access.users,
              strategies_access.instance_profiles)  # fmt: skip
     kind: Any = data.draw(st.sampled_from(kinds))
@@ -149,7 +149,7 @@ def test_no_differences_means_equal_access(data: st.DataObject) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(strategies_access.accesses(), strategies_access.accesses())
-def test_whole_accesses_differ_exactly_when_something_is_said(before: Access, after: Access) -> None:
-    """The law holds for whole values too, and sentences are not repeated."""
+def test_whole_accesses_differ_exactly_when_reported(before: Access, after: Access) -> None:
+    """The property holds for whole values too, and no sentence is repeated."""
     changes = differences(before, after)
     assert (before.canonical() == after.canonical()) is (not changes)

@@ -1,6 +1,6 @@
-"""The evaluator decides as documented by AWS, and gives the reason.
+"""The evaluator decides as documented by AWS, and returns the reason.
 
-The tables are the modules `tests/*_cases.py`.
+The tables are the modules `tests/support/*_cases.py`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ EFFECTS = {True: Effect.ALLOW, False: Effect.IMPLICIT_DENY, None: Effect.REFUSED
 
 @pytest.mark.parametrize("case", CONDITION_CASES, ids=lambda case: f"{case.operator}-{case.values}-{case.context}")
 def test_condition_decides_as_documented(case: ConditionCase) -> None:
-    """A statement with this condition allows exactly what the named page documents."""
+    """A statement with this condition allows exactly what the cited page documents."""
     body = grant(action="s3:ListBucket", resource="*", Condition={case.operator: {case.key: case.values}})
     policy = document(body, version=case.version)
     access = Access.of(User(USER, inline={"p": policy}), Role(CALLER, None, inline={"p": policy}))
@@ -75,23 +75,23 @@ def evaluator_of(case: AssumeCase) -> tuple[Evaluator, Caller]:
 
 @pytest.mark.parametrize("case", ASSUMES, ids=lambda case: case.name)
 def test_assume_role_decides_as_documented(case: AssumeCase) -> None:
-    """Assuming the role with these policies on both sides has the outcome that the named page documents."""
+    """The decision with these policies on both sides equals the one on the cited page."""
     evaluator, caller = evaluator_of(case)
     decision = evaluator.may_assume(Request(caller, ROLE, case.action, case.context))
 
     assert case.expected is decision.effect, f"{case.page}: {decision.reason}"
 
 
-def test_the_table_has_at_least_150_cases_with_pages() -> None:
-    """The table is as long as the project asks for and names a page in every row."""
+def test_tables_have_at_least_150_cases_with_pages() -> None:
+    """Every row cites a page."""
     rows: list[ConditionCase | AssumeCase] = [*CONDITION_CASES, *ASSUMES]
 
     assert len(rows) >= 150
     assert all(row.page for row in rows)
 
 
-def test_no_two_cases_are_the_same() -> None:
-    """Each row of the tables tries something else, and each has its own name."""
+def test_cases_are_distinct() -> None:
+    """Each row has its own content and its own name."""
     rows = [repr(row) for row in CONDITION_CASES] + [repr(replace(row, name="", page="")) for row in ASSUMES]
     names = [row.name for row in ASSUMES]
 
@@ -109,14 +109,13 @@ def test_no_two_cases_are_the_same() -> None:
     ],
 )
 def test_principal_key_values_follow_the_caller(arn: str, principal_type: str, user_name: tuple[str, ...]) -> None:
-    """aws:PrincipalType and aws:username are those of the table of principal key values (Variables and tags)."""
+    """aws:PrincipalType and aws:username equal the table of principal key values (Variables and tags)."""
     context = principal_context(identity_of(arn), {}, known=True)
 
     assert ((principal_type,), user_name) == (context["aws:principaltype"], context["aws:username"])
 
 
-def test_decision_names_the_deciding_statement_and_its_place() -> None:
-    """A decision has the deciding statement and the name of its policy."""
+def test_decision_has_the_deciding_statement_and_policy() -> None:
     deny = document(trust(AWS_CALLER), {**trust("*", "Deny"), "Sid": "No"})
     decision = Evaluator(Access.of(Role(ROLE, deny))).may_assume(Request(Caller(CALLER, IdentitySide.ALLOWS_ALL), ROLE))
 
@@ -124,8 +123,8 @@ def test_decision_names_the_deciding_statement_and_its_place() -> None:
     assert ("No", f"trust policy of {ROLE}") == (decision.statement.sid, decision.policy)
 
 
-def test_group_managed_and_built_in_policies_count() -> None:
-    """A user gets what its group's inline, attached and AWS managed policies grant."""
+def test_group_and_managed_policies_apply() -> None:
+    """A user has the permissions of its group's inline, attached and AWS managed policies."""
     admin = "arn:aws:iam::aws:policy/AdministratorAccess"
     for group in (
         Group(GROUP, {"p": document(grant())}),
@@ -141,8 +140,7 @@ def test_group_managed_and_built_in_policies_count() -> None:
         assert Effect.ALLOW is Evaluator(Access.of(*parts)).may_assume(Request(Caller(USER), ROLE)).effect
 
 
-def test_unknown_managed_policies_grant_nothing_and_are_named() -> None:
-    """An unknown policy allows nothing, and the decision lists it."""
+def test_unknown_managed_policies_grant_nothing_and_are_listed() -> None:
     unknown = "arn:aws:iam::aws:policy/SomethingElse"
     access = Access.of(Role(ROLE, document(trust({"AWS": USER}))), User(USER, attached=frozenset({unknown})))
     decision = Evaluator(access).may_assume(Request(Caller(USER), ROLE))
@@ -152,12 +150,12 @@ def test_unknown_managed_policies_grant_nothing_and_are_named() -> None:
 
 @pytest.mark.parametrize("access", [Access(), Access.of(Role(ROLE, None, existing=True))])
 def test_unknown_trust_policy_is_refused(access: Access) -> None:
-    """Nothing is claimed about a role whose trust policy is not known."""
+    """The effect is REFUSED, because the evaluator makes no claim about an unknown policy."""
     assert Effect.REFUSED is Evaluator(access).may_assume(Request(Caller(CALLER, IdentitySide.ALLOWS_ALL), ROLE)).effect
 
 
 def test_unknown_boundary_is_refused() -> None:
-    """Nothing is claimed about a caller whose permissions boundary is not known."""
+    """The effect is REFUSED, because the boundary could deny the request."""
     access = Access.of(
         Role(ROLE, document(trust(AWS_CALLER))), Role(CALLER, None, {"p": document(grant())}, boundary=POLICY)
     )
@@ -165,8 +163,8 @@ def test_unknown_boundary_is_refused() -> None:
     assert Effect.REFUSED is Evaluator(access).may_assume(Request(Caller(CALLER), ROLE)).effect
 
 
-def test_free_keys_are_taken_as_the_caller_wishes_and_named() -> None:
-    """A free request holds an Allow's unsaid keys and escapes a Deny's, and the decision names what it assumed."""
+def test_free_keys_satisfy_allow_and_avoid_deny() -> None:
+    """Unset keys of a free request satisfy an Allow and avoid a Deny, and the decision lists the assumptions."""
     body = document(
         trust("*", Condition={"IpAddress": {IP: "203.0.113.0/24"}}),
         trust("*", "Deny", Condition={"StringLike": {"aws:SourceVpc": "*"}}),

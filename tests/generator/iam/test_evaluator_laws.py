@@ -1,4 +1,4 @@
-"""Laws that hold for every policy and request, tried on generated ones."""
+"""Properties that hold for every policy and request, tested on generated ones."""
 
 from __future__ import annotations
 
@@ -50,36 +50,34 @@ def decide(statements: list[Statement], context: dict[str, str | tuple[str, ...]
 
 
 @given(TRUSTS, CONTEXTS)
-def test_an_explicit_deny_always_wins(statements: list[Statement], context: dict[str, str | tuple[str, ...]]) -> None:
-    """An unconditional Deny for everyone overrides every Allow."""
+def test_explicit_deny_overrides_every_allow(statements: list[Statement], context: dict[str, str | tuple[str, ...]]) -> None:
+    """An unconditional Deny for all principals overrides every Allow."""
     deny = Statement("Deny", ("sts:AssumeRole",), principals=(Principal("*", "*"),))
 
     assert Effect.EXPLICIT_DENY is decide([*statements, deny], context).effect
 
 
 @given(TRUSTS, STATEMENTS.filter(lambda statement: statement.effect == "Allow"), CONTEXTS)
-def test_another_allow_never_turns_allowed_to_refused(
+def test_additional_allow_never_revokes_access(
     statements: list[Statement], more: Statement, context: dict[str, str | tuple[str, ...]]
 ) -> None:
-    """Who is allowed stays allowed when an Allow is added, even one that cannot be evaluated."""
+    """An allowed request stays allowed when an Allow is added, even one that cannot be evaluated."""
     if decide(statements, context).allowed:
         assert decide([*statements, more], context).allowed
 
 
 @given(TRUSTS, STATEMENTS.filter(lambda statement: statement.effect == "Deny"), CONTEXTS)
-def test_another_deny_never_lets_anybody_in(
+def test_additional_deny_never_grants_access(
     statements: list[Statement], more: Statement, context: dict[str, str | tuple[str, ...]]
 ) -> None:
-    """Who is not allowed stays out when a Deny is added."""
+    """A denied request stays denied when a Deny is added."""
     if not decide(statements, context).allowed:
         assert not decide([*statements, more], context).allowed
 
 
 @given(TRUSTS, CONTEXTS)
-def test_the_order_of_statements_means_nothing(
-    statements: list[Statement], context: dict[str, str | tuple[str, ...]]
-) -> None:
-    """A document read backwards decides the same."""
+def test_order_of_statements_does_not_matter(statements: list[Statement], context: dict[str, str | tuple[str, ...]]) -> None:
+    """A document with reversed statements decides the same."""
     assert decide(statements, context).effect is decide(statements[::-1], context).effect
 
 
@@ -87,7 +85,7 @@ def test_the_order_of_statements_means_nothing(
 def test_free_requests_allow_at_least_as_much(
     statements: list[Statement], context: dict[str, str | tuple[str, ...]]
 ) -> None:
-    """What any value of an unsaid key would allow, a free request allows."""
+    """A free request is allowed if any value of an unset key would allow it."""
     access = Access.of(Role(ROLE, PolicyDocument(tuple(statements))))
     caller = Caller(CALLER, IdentitySide.ALLOWS_ALL)
     free = Evaluator(access).may_assume(Request(caller, ROLE, free=True))
@@ -98,7 +96,7 @@ def test_free_requests_allow_at_least_as_much(
 
 @given(st.sampled_from(POSITIVE), st.lists(ARN, min_size=1, max_size=3))
 def test_missing_key_fails_positive_operators_and_passes_if_exists(operator: str, values: list[str]) -> None:
-    """Without the key a positive operator is false, with IfExists true."""
+    """Without the key a positive operator is false, and true with IfExists."""
     plain = compile_condition(Condition(operator, "k", tuple(values)), variables=True)
     if_exists = compile_condition(Condition(f"{operator}IfExists", "k", tuple(values)), variables=True)
 
@@ -113,14 +111,14 @@ def test_missing_key_passes_negated_operators(operator: str, values: list[str]) 
 
 @given(st.sampled_from(list(zip(POSITIVE[:3], NEGATED[:3], strict=True))), st.lists(TEXT, min_size=1, max_size=3), TEXT)
 def test_negated_operator_is_the_opposite_on_a_present_key(pair: tuple[str, str], values: list[str], value: str) -> None:
-    """For a single value the negated operator is the opposite of the plain one."""
+    """For a single value the negated operator is the opposite of the positive one."""
     plain, negated = (compile_condition(Condition(name, "k", tuple(values)), variables=True) for name in pair)
 
     assert plain.run({"k": (value,)}) is not negated.run({"k": (value,)})
 
 
 @given(st.sampled_from([*POSITIVE, *NEGATED]), st.lists(ARN, min_size=1, max_size=3))
-def test_empty_sets_satisfy_all_and_no_any(operator: str, values: list[str]) -> None:
+def test_missing_key_satisfies_for_all_values_only(operator: str, values: list[str]) -> None:
     """Without the key ForAllValues is true and ForAnyValue is false, negated or not."""
     every, some = (
         compile_condition(Condition(f"{name}:{operator}", "k", tuple(values)), variables=True)
@@ -131,13 +129,13 @@ def test_empty_sets_satisfy_all_and_no_any(operator: str, values: list[str]) -> 
 
 
 @given(TEXT, st.text("ab:/\n", max_size=6))
-def test_wildcards_match_as_the_definition(pattern: str, text: str) -> None:
+def test_compiled_wildcards_match_as_defined(pattern: str, text: str) -> None:
     """The compiled matcher agrees with the definition of `*` and `?`."""
     assert matches(pattern, text) == wildcard(pattern)(text)
 
 
-def test_many_wildcards_take_no_ages() -> None:
-    """A hostile pattern of many wildcards is decided at once; a backtracking matcher would not come back."""
+def test_many_wildcards_are_matched_in_linear_time() -> None:
+    """A hostile pattern of many wildcards is decided quickly; a backtracking matcher would not return."""
     assert not wildcard("*a" * 40 + "*b")("a" * 4000)
 
 
@@ -158,10 +156,10 @@ OPERATORS = (
 
 
 @given(st.sampled_from(OPERATORS) | WILD, WILD, st.lists(WILD, max_size=3), WILD, WILD, WILD)
-def test_whatever_a_policy_says_there_is_a_decision(
+def test_evaluator_always_returns_a_decision(
     operator: str, key: str, values: list[str], value: str, principal: str, caller: str
 ) -> None:
-    """No text in a policy or a request makes the evaluator fail: it decides or refuses."""
+    """No string in a policy or request makes the evaluator raise; the effect may be REFUSED."""
     body = Statement(
         "Allow",
         (principal, "sts:*"),

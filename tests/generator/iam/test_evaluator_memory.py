@@ -1,4 +1,4 @@
-"""Decisions do not depend on what was compiled or decided before."""
+"""Decisions do not depend on earlier compilations or decisions."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def fresh(access: Access, request: Request) -> Decision:
 
 @settings(deadline=None)
 @given(worlds(), REQUESTS)
-def test_an_evaluator_decides_as_a_new_one(access: Access, requests: list[Request]) -> None:
+def test_reused_evaluator_decides_like_a_new_one(access: Access, requests: list[Request]) -> None:
     """Decisions do not depend on earlier requests."""
     used = Evaluator(access)
 
@@ -65,8 +65,8 @@ def test_an_evaluator_decides_as_a_new_one(access: Access, requests: list[Reques
 
 @settings(deadline=None)
 @given(worlds(), st.sampled_from(TARGETS), st.booleans())
-def test_assuming_the_worst_is_an_identity_that_allows_everything(access: Access, target: str, free: bool) -> None:
-    """A caller assumed to allow everything is decided like one with such a policy."""
+def test_worst_case_identity_allows_everything(access: Access, target: str, free: bool) -> None:
+    """The decision is the same as for a caller whose policy allows everything."""
     open_role = Role(CALLER, None, {"open": EVERYTHING})
     opened = replace(access, roles={**access.roles, CALLER: open_role})
     worst = fresh(access, Request(Caller(CALLER, IdentitySide.ALLOWS_ALL), target, free=free))

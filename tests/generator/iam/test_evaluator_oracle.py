@@ -1,4 +1,4 @@
-"""The evaluator against a naive transcription of AWS's logic, on random worlds and requests."""
+"""The evaluator compared with a naive implementation of AWS's logic, on random policies and requests."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _caller(rng: Random) -> NaiveCaller:
         account,
         session,
         _policy(rng),
-        # Two pages of AWS disagree about a user's boundary within one account, so that nothing is decided there.
+        # Two AWS pages disagree about a user's boundary within one account, so these cases are not decided.
         _policy(rng) if rng.random() < 0.2 and (role or account != THEIRS) else None,
         _policy(rng) if session and rng.random() < 0.4 else None,
     )
@@ -146,8 +146,8 @@ def _evaluate(caller: NaiveCaller, trust: Document, said: dict[str, Sequence[str
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_evaluator_agrees_with_a_naive_transcription(seed: int) -> None:
-    """On every random case both decide alike; each answer occurs often."""
+def test_evaluator_agrees_with_the_naive_implementation(seed: int) -> None:
+    """Both decide every random case alike; each decision occurs often."""
     rng = Random(seed)  # noqa: S311 - no secret
     answers: Counter[str] = Counter()
     for _ in range(CASES_PER_SEED):

@@ -1,4 +1,4 @@
-"""Requests that cannot exist: keys that caller or resource decide, sessions whose role has a path; and session policies."""
+"""Impossible requests: keys that caller or resource determine, sessions of roles with a path; and session policies."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ DETERMINED = {
 
 
 @pytest.mark.parametrize("key", DETERMINED)
-def test_a_request_cannot_change_what_caller_and_resource_decide(key: str) -> None:
-    """A request's own value of such a key is dropped: the condition is decided by the real one."""
+def test_request_cannot_override_caller_and_resource_keys(key: str) -> None:
+    """The request's value of such a key is ignored: the condition uses the actual value."""
     real, claimed = DETERMINED[key]
     for wanted, expected in ((real, ALLOW), (claimed, NO)):
         body = [trust("*", Condition={"StringEquals": {key: wanted}})]
@@ -49,15 +49,15 @@ def test_a_request_cannot_change_what_caller_and_resource_decide(key: str) -> No
         assert expected is assume(body, worst(CALLER), {key.upper(): claimed}, tags={"team": "red"})
 
 
-def test_a_request_cannot_name_a_role_a_user() -> None:
-    """A role has no aws:username, whatever the request states."""
+def test_role_has_no_username() -> None:
+    """A role has no aws:username, even if the request sets it."""
     body = [trust("*", Condition={"StringEquals": {"aws:username": "reena"}})]
 
     assert NO is assume(body, worst(CALLER), {"aws:username": "reena"})
 
 
-def test_a_request_cannot_tag_the_role_it_asks_for() -> None:
-    """A role whose declaration is known has the tags of the declaration and no more; of others the request is believed."""
+def test_request_cannot_set_resource_tags_of_a_known_role() -> None:
+    """A declared role has exactly its declared tags; for other roles the tags of the request are used."""
     body = document(grant(action="iam:GetRole", resource="*", Condition={"StringEquals": {"aws:ResourceTag/x": "y"}}))
     declared, found = Role(ROLE, document(trust("*"))), Role(CALLER, None, existing=True)
     evaluator = Evaluator(Access.of(declared, found, User(USER, inline={"p": body})))
@@ -74,8 +74,8 @@ BLUE = {"aws:PrincipalTag/TEAM": "blue"}
 @pytest.mark.parametrize(
     ("arn", "said", "expected"), [(USER, BLUE, NO), (CALLER, BLUE, ALLOW), (SESSION, BLUE, ALLOW), (SESSION, {}, NO)]
 )
-def test_session_tags_take_the_place_of_a_roles_tags_only(arn: str, said: dict[str, str], expected: Effect) -> None:
-    """A user's tags are what they are; a session's tag replaces the role's, whatever the case of its key."""
+def test_session_tags_override_only_role_tags(arn: str, said: dict[str, str], expected: Effect) -> None:
+    """Tags of a user cannot be overridden; a session tag replaces the role's tag, ignoring the case of the key."""
     body = document(trust("*", Condition={"StringEquals": {"aws:PrincipalTag/team": "blue"}}))
     policy = {"p": document(grant())}
     access = Access.of(
@@ -107,15 +107,15 @@ SESSION_OF_A_PATH: dict[str, tuple[list[Mapping[str, Any]], Effect]] = {
 
 
 @pytest.mark.parametrize("name", SESSION_OF_A_PATH)
-def test_a_session_is_of_one_role(name: str) -> None:
-    """Where the role is not in the access, Principal and aws:PrincipalArn see one and the same ARN of it."""
+def test_session_has_one_role_arn(name: str) -> None:
+    """If the role is not in the access, Principal and aws:PrincipalArn use the same ARN."""
     statements, expected = SESSION_OF_A_PATH[name]
 
     assert expected is assume(statements, worst(SESSION))
 
 
-def test_the_caller_can_say_which_role_a_session_is_of() -> None:
-    """With the role's ARN the path counts; an ARN of another role is not believed."""
+def test_caller_can_set_the_role_arn_of_a_session() -> None:
+    """The given role ARN provides the path; the ARN of another role is ignored."""
     body = [trust({"AWS": ROOT}, Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/p/*"}})]
 
     assert (NO, ALLOW, NO) == (
@@ -149,7 +149,7 @@ TWO = (*S3, *STS)
 def test_session_policies_limit_the_session(
     policies: tuple[Mapping[str, Any], ...], caller: str, principal: dict[str, str], expected: Effect
 ) -> None:
-    """What a session policy does not allow is refused, unless the trust policy names the session itself in its account."""
+    """Actions outside the session policy are denied, unless the trust policy names the session itself in its account."""
     granted = {"p": document(grant(resource="*"))}
     access = Access.of(Role(ROLE, document(trust(principal))), Role(CALLER, None, granted), Role(LOCAL_ROLE, None, granted))
     who = Caller(caller, session_policies=tuple(map(document, policies)))
@@ -158,7 +158,7 @@ def test_session_policies_limit_the_session(
 
 
 def test_session_policies_limit_other_actions() -> None:
-    """Identity policy and session policy must both allow; what is assumed of the identity side is limited as well."""
+    """Identity and session policy must both allow; an assumed identity policy is limited as well."""
     access = Access.of(Role(CALLER, None, {"p": document(grant(action="*", resource="*"))}))
     evaluator, policies = Evaluator(access), (document(grant(action="s3:ListBucket", resource="*")),)
 

@@ -1,4 +1,4 @@
-"""Whether a policy's resource can match an ARN form."""
+"""Whether a resource pattern of a policy can match an ARN format."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ USER = "arn:${Partition}:iam::${Account}:user/${UserNameWithPath}"
         ("arn:aws:s3:::b${*}", OBJECT, False),
     ],
 )
-def test_forms_of_resources(resource: str, form: str, expected: bool) -> None:
+def test_resource_matches_its_arn_format(resource: str, form: str, expected: bool) -> None:
     """Buckets and objects are distinguished; wildcards and policy variables match anything."""
     assert expected is may_match(resource, form)
 
@@ -42,14 +42,14 @@ PIECES = st.lists(st.sampled_from(["a", "b", "/", "*", "?"]), max_size=7).map(""
 TEXTS = st.text("ab/", max_size=6)
 
 
-def test_hostile_resources_are_let_pass() -> None:
-    """A resource that no ARN can have is taken to fit rather than searched for minutes."""
+def test_hostile_resource_is_assumed_to_match() -> None:
+    """An impossible resource is assumed to match instead of being searched for minutes."""
     assert may_match("arn:" + "*a" * 100_000, BUCKET)
 
 
 @given(pattern=PIECES, form=st.lists(st.sampled_from(["a", "b", "/", "${X}"]), max_size=5).map("".join), text=TEXTS)
-def test_a_shared_text_is_never_denied(pattern: str, form: str, text: str) -> None:
-    """When some text fits both sides, the answer is yes."""
+def test_common_match_is_always_found(pattern: str, form: str, text: str) -> None:
+    """If one string matches both sides, the result is true."""
     by_pattern = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     by_form = ".*".join(re.escape(part) for part in form.split("${X}"))
     if re.fullmatch(by_pattern, text) and re.fullmatch(by_form, text):

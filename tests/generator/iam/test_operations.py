@@ -38,16 +38,16 @@ from rolecall_generator.iam.catalog.actions import SERVICE_PREFIXES, action_of, 
         ("dynamodb", "TransactGetItems", "dynamodb:GetItem"),
     ],
 )
-def test_an_operation_has_its_action(service: str, operation: str, action: str) -> None:
-    """The action is the one that the Service Authorization Reference names, and it exists."""
+def test_operation_maps_to_its_action(service: str, operation: str, action: str) -> None:
+    """The action is the one in the Service Authorization Reference, and it exists."""
     found = find_action(action_of(service, operation))
 
     assert action == action_of(service, operation)
     assert action == str(found)
 
 
-def test_every_prefix_is_one_that_iam_knows() -> None:
-    """No service is sent to a prefix that no policy could name."""
+def test_every_service_prefix_exists_in_iam() -> None:
+    """No service maps to a prefix that is invalid in a policy."""
     assert [] == sorted(set(SERVICE_PREFIXES.values()) - services())
     assert "ec2" == prefix_of("ec2")
 
@@ -78,7 +78,7 @@ WITHOUT_ACTION = {
     ["dynamodb", "elbv2", "iam", "kms", "lambda", "rds", "s3", "secretsmanager", "sns", "sqs", "stepfunctions", "sts"],
 )
 def test_all_operations_of_the_common_services_have_an_action(service: str) -> None:
-    """Beyond a short list (several permissions in one, or newer than the reference) nothing is without its action."""
+    """Only a short list is without an action (several permissions, or newer than the reference)."""
     operations = loader().load_service_model(service, "service-2")["operations"]
     missing = {operation for operation in operations if find_action(action_of(service, operation)) is None}
 

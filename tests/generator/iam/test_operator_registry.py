@@ -1,4 +1,4 @@
-"""One registry entry makes a condition operator known to manifests, the evaluator, rules and descriptions."""
+"""One registry entry adds a condition operator to manifests, evaluator, rules and descriptions."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def manifest(folder: Path, operator: str) -> Path:
 @pytest.mark.usefixtures("operator")
 @pytest.mark.parametrize("written", ["StringStartsWith", "ForAnyValue:StringStartsWith", "StringStartsWithIfExists"])
 def test_registered_operator_is_accepted_by_the_manifest(tmp_path: Path, written: str) -> None:
-    """With set prefix and IfExists as any other."""
+    """With set prefix and IfExists, like any other operator."""
     assert load_manifest(manifest(tmp_path, written)).manifest.customers
 
 
 @pytest.mark.usefixtures("operator")
 def test_registered_operator_is_evaluated_and_described() -> None:
-    """Compiled, without faults, and described in its own words."""
+    """It compiles without faults and is described with its registered text."""
     test = compile_condition(NEW, variables=True)
     assert Truth.TRUE is test.run({KEY: ("home/ann",)})
     assert Truth.FALSE is test.run({KEY: ("logs/",)})
@@ -63,7 +63,7 @@ def test_registered_operator_is_evaluated_and_described() -> None:
 
 
 def test_unregistered_operator_is_refused_everywhere(tmp_path: Path) -> None:
-    """The same name without the entry: an error of the manifest, a fault, and nothing that is evaluated."""
+    """Without the entry, the operator is a manifest error, a fault, and is not evaluated."""
     with pytest.raises(ManifestError):
         load_manifest(manifest(tmp_path, NEW.operator))
     with pytest.raises(UnsupportedError):
@@ -85,7 +85,7 @@ def test_unregistered_operator_is_refused_everywhere(tmp_path: Path) -> None:
     ],
 )
 def test_case_is_ignored_only_on_request(written: str, canonical: str | None) -> None:
-    """The evaluator and the manifest take only the documented spelling."""
+    """Evaluator and manifest accept only the documented spelling."""
     use = find_operator(written, any_case=True)
     assert canonical == (use.operator.name if use else None)
     assert find_operator(written) is None
@@ -95,7 +95,7 @@ def test_case_is_ignored_only_on_request(written: str, canonical: str | None) ->
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("prefix", ["", "ForAnyValue:", "ForAllValues:"])
 @pytest.mark.parametrize("suffix", ["", "IfExists"])
-def test_absent_key_is_decided_as_the_operator_says(name: str, prefix: str, suffix: str) -> None:
+def test_absent_key_is_decided_as_registered(name: str, prefix: str, suffix: str) -> None:
     """`holds_when_absent`, which rules read, agrees with the evaluator."""
     use = find_operator(f"{prefix}{name}{suffix}")
     if use is None or use.operator.compare is None:

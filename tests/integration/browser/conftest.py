@@ -1,4 +1,4 @@
-"""One Chromium for all browser tests of a process, and a fresh page for each."""
+"""One Chromium per process for all browser tests, and a new page for each test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from browser_rig import Watched, chromium
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """The browser; it starts with the first test that asks for it."""
+    """The browser; it starts with the first test that uses it."""
     with chromium() as running:
         yield running
 

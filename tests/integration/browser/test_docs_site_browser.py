@@ -1,4 +1,4 @@
-"""The documentation site in a real browser, opened from the disk: it asks no one, can be searched, and can be read."""
+"""The documentation site in a real browser, opened from disk: no requests, working search, readable text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as `make docs` builds it."""
+    """The site built by `make docs`."""
     folder = tmp_path_factory.mktemp("site")
     done = build_site(folder)
     assert 0 == done.returncode, done.stderr
@@ -38,8 +38,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_asks_nobody_and_complains_of_nothing(site: Path, watched: Watched, name: str) -> None:
-    """Everything that a page needs lies next to it, and nothing is written to the console."""
+def test_page_makes_no_requests_and_logs_nothing(site: Path, watched: Watched, name: str) -> None:
+    """All resources of a page are local, and the console stays empty."""
     page = watched.open(site / f"{name}.html")
     page.wait_for_function("document.readyState === 'complete'")
 
@@ -53,10 +53,10 @@ def test_a_page_asks_nobody_and_complains_of_nothing(site: Path, watched: Watche
     ("words", "expected"),
     [("RC801", "rules/RC801.html"), ("rotate-external-id", "rotation.html"), ("confused deputy", "threat-model.html")],
 )
-def test_the_search_works_without_a_server(site: Path, watched: Watched, words: str, expected: str) -> None:
-    """Typed words find their page, and Enter opens one of those found."""
+def test_search_works_without_a_server(site: Path, watched: Watched, words: str, expected: str) -> None:
+    """A query finds its page, and Enter opens a result."""
     page = watched.open(site / "index.html")
-    page.locator("[data-md-component=search-query]").press_sequentially(words)  # the search listens to keys
+    page.locator("[data-md-component=search-query]").press_sequentially(words)  # the search handles key events
     page.wait_for_selector(".md-search-result__item a")
     found = page.eval_on_selector_all(".md-search-result__item a", "links => links.map((link) => link.href)")
 
@@ -67,13 +67,13 @@ def test_the_search_works_without_a_server(site: Path, watched: Watched, words: 
 
 
 def test_no_page_is_wider_than_the_screen(site: Path, watched: Watched) -> None:
-    """Wide tables and outputs scroll by themselves; the page does not, on a phone, a tablet and a desk."""
+    """Wide tables and outputs scroll; the page does not, at phone, tablet and desktop width."""
     wide = []
     for name in PAGES:
         page = watched.open(site / f"{name}.html")
         for width in (360, 768, 1300):
             page.set_viewport_size({"width": width, "height": 800})
-            try:  # the page lays itself out anew after the resize: on a busy machine that takes a moment
+            try:  # the page is laid out again after the resize, which takes a moment on a busy machine
                 page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width, timeout=5_000)
             except StillWideError:
                 wide.append((name, width))
@@ -82,8 +82,8 @@ def test_no_page_is_wider_than_the_screen(site: Path, watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_texts_can_be_read_in_light_and_dark(site: Path, browser: Browser, scheme: str) -> None:
-    """Words stand out from their paper, whichever colours the reader's system asks for."""
+def test_text_is_readable_in_both_schemes(site: Path, browser: Browser, scheme: str) -> None:
+    """Text has sufficient contrast in the light and the dark color scheme."""
     context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
     page.goto((site / "tutorial.html").as_uri())

@@ -1,4 +1,4 @@
-"""The proof's page in a real browser: what it shows, how it filters, and that it stands alone."""
+"""The proof report in a real browser: content, filter, and no external resources."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_ID = {"Condition": None}
 
 @pytest.fixture
 def opened(watched: Watched, tmp_path: Path) -> Callable[[tuple[Access, Proof]], Page]:
-    """A function that opens the page of a world."""
+    """A function that opens the report of a world."""
 
     def show(world: tuple[Access, Proof]) -> Page:
         path = tmp_path / "proof.html"
@@ -40,7 +40,7 @@ def subjects(page: Page) -> list[str]:
 
 
 def test_page_is_self_contained(watched: Watched, opened: Callable[..., Page]) -> None:
-    """It loads nothing, complies with its own Content-Security-Policy, and throws nothing, also while it is used."""
+    """The page loads nothing, complies with its Content-Security-Policy and throws no error, also while it is used."""
     page = opened(customers(150, {3: NO_ID}))
     page.fill("#filter", "customer")
     page.check("#show")
@@ -50,8 +50,8 @@ def test_page_is_self_contained(watched: Watched, opened: Callable[..., Page]) -
     assert ([], []) == (watched.complaints, watched.requests)
 
 
-def test_the_policy_applies_the_styles(opened: Callable[..., Page]) -> None:
-    """The hashes are those of the styles: the page's own and the picture's."""
+def test_policy_hashes_match_the_styles(opened: Callable[..., Page]) -> None:
+    """The hashes are those of the page's and the diagram's styles."""
     page = opened(customers(2, {1: NO_ID}))
     stroke = page.locator(".rc-bad .rc-edge").first.evaluate("edge => getComputedStyle(edge).strokeWidth")
 
@@ -60,7 +60,7 @@ def test_the_policy_applies_the_styles(opened: Callable[..., Page]) -> None:
 
 
 def test_failures_come_first_with_their_counterexamples(opened: Callable[..., Page]) -> None:
-    """A failing row leads, and says in sentences who gets in and how."""
+    """A failing row comes first and describes who gets access and how."""
     page = opened(customers(5, {3: NO_ID}))
 
     assert ["customer-3", "customer-0", "customer-1", "customer-2", "customer-4"] == subjects(page)
@@ -70,8 +70,8 @@ def test_failures_come_first_with_their_counterexamples(opened: Callable[..., Pa
     assert "✗ Not proven" == page.inner_text("#verdict")
 
 
-def test_details_are_folded_and_open_for_paper(opened: Callable[..., Page]) -> None:
-    """The deciding statement stays out of the way until it is asked for, or printed."""
+def test_details_are_collapsed_and_open_for_print(opened: Callable[..., Page]) -> None:
+    """The deciding statement is hidden until it is opened or printed."""
     page = opened(customers(2, {1: NO_ID}))
     statement = page.locator("article pre").first
     hidden = statement.is_visible()
@@ -81,8 +81,8 @@ def test_details_are_folded_and_open_for_paper(opened: Callable[..., Page]) -> N
     assert statement.is_visible()
 
 
-def test_filter_keeps_rows_that_hold_every_word(opened: Callable[..., Page]) -> None:
-    """Words are looked for in subject, role and, of failing rows, callers; the count says how many are left."""
+def test_filter_keeps_rows_with_every_word(opened: Callable[..., Page]) -> None:
+    """The filter matches subject, role and, in failing rows, callers; the counter shows the remaining rows."""
     page = opened(customers(30, {3: NO_ID}))
     page.fill("#filter", "CUSTOMER-2 00002")
 
@@ -95,8 +95,8 @@ def test_filter_keeps_rows_that_hold_every_word(opened: Callable[..., Page]) -> 
     assert ([], True) == (subjects(page), page.locator("#no-match").is_visible())
 
 
-def test_only_failures_hides_what_is_fine(opened: Callable[..., Page]) -> None:
-    """One click leaves the failing rows."""
+def test_only_failures_hides_passed_rows(opened: Callable[..., Page]) -> None:
+    """One click leaves only the failing rows."""
     page = opened(customers(30, {3: NO_ID, 7: NO_ID}))
     page.check("#show")
 
@@ -104,7 +104,7 @@ def test_only_failures_hides_what_is_fine(opened: Callable[..., Page]) -> None:
 
 
 def test_long_proofs_are_paged(opened: Callable[..., Page]) -> None:
-    """A hundred rows at a time; the filter finds rows of all pages."""
+    """100 rows per page; the filter finds rows of all pages."""
     page = opened(customers(250))
     first, label = len(subjects(page)), page.inner_text("#page")
     page.click("#next")
@@ -118,7 +118,7 @@ def test_long_proofs_are_paged(opened: Callable[..., Page]) -> None:
 
 
 def test_hostile_names_are_shown_as_text(watched: Watched, opened: Callable[..., Page]) -> None:
-    """Names that would end a script or open an element stand there letter by letter, in row and picture, and do nothing."""
+    """Names that would end a script or open an element are displayed literally, in row and diagram, and have no effect."""
     page = opened(customers(2, {1: {"Sid": HOSTILE, "Principal": "*"}}, name=lambda number: f"{HOSTILE}{number}"))
     page.fill("#filter", "0")
 
@@ -130,7 +130,7 @@ def test_hostile_names_are_shown_as_text(watched: Watched, opened: Callable[...,
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_readable_in_both_schemes(scheme: str, watched: Watched, opened: Callable[..., Page]) -> None:
-    """Text and paper differ by a contrast of 4.5 to 1 and more (WCAG 2.2, 1.4.3) wherever words stand on one colour."""
+    """Contrast between text and background is at least 4.5 (WCAG 2.2, 1.4.3)."""
     watched.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page = opened(customers(3, {1: NO_ID}))
     contrasts = contrasts_of(page, [
@@ -141,8 +141,8 @@ def test_text_is_readable_in_both_schemes(scheme: str, watched: Watched, opened:
     assert {} == {name: ratio for name, ratio in contrasts.items() if ratio < 4.5}
 
 
-def test_a_telephone_needs_no_sideways_scrolling(watched: Watched, opened: Callable[..., Page]) -> None:
-    """At 400 pixels the table becomes a list; only the picture scrolls, in its own frame."""
+def test_phone_needs_no_horizontal_scrolling(watched: Watched, opened: Callable[..., Page]) -> None:
+    """At 400 pixels the table becomes a list; only the diagram scrolls, in its own frame."""
     watched.page.set_viewport_size({"width": 400, "height": 800})
     page = opened(customers(3, {1: NO_ID}))
 
@@ -151,7 +151,7 @@ def test_a_telephone_needs_no_sideways_scrolling(watched: Watched, opened: Calla
 
 
 def test_page_is_complete_without_javascript(tmp_path: Path, browser: Browser) -> None:
-    """All rows are in the page, failures first, and no control that would do nothing."""
+    """The page has all rows, failures first, and no control that would do nothing."""
     path = tmp_path / "proof.html"
     path.write_text(proof_html(customers(150, {120: NO_ID})[1], title="t", picture_svg="", generated="g"), "utf-8")
     context = browser.new_context(java_script_enabled=False)

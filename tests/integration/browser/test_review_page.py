@@ -1,4 +1,4 @@
-"""The reviewer's page in a real browser: it stands alone, can be read in light and dark, and prints on one page."""
+"""The review page in a real browser: no external resources, readable in light and dark, printed on one page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RED = (".bad .verdict", ".warning", ".failure", "td.failed")
 
 @pytest.fixture
 def opened(watched: Watched, tmp_path: Path) -> Callable[[Handover], Page]:
-    """A function that opens the review of a handover."""
+    """A function that opens the review of a bundle."""
     return lambda handover: watched.open(written(handover, tmp_path))
 
 
@@ -41,7 +41,7 @@ def written(handover: Handover, folder: Path) -> Path:
 
 
 def wrong() -> Handover:
-    """A customer whose trust policy asks for nothing, and whose role may do everything."""
+    """A customer whose trust policy has no condition, and whose role allows everything."""
     sets = {"all": {"statements": [{"actions": ["*"], "resources": ["*"]}]}}
     handover = changed(permission_sets=sets, defaults={"permissions": ["all"]})["customers/a"]
     (role,) = handover.module.access.roles.values()
@@ -52,15 +52,15 @@ def wrong() -> Handover:
 
 @pytest.mark.parametrize("path", sorted(notes()))
 def test_page_is_self_contained(path: str, watched: Watched, opened: Callable[[Handover], Page]) -> None:
-    """It loads nothing, complies with its own Content-Security-Policy and throws nothing, also when it is printed."""
+    """The page loads nothing, complies with its Content-Security-Policy and throws no error, also when printed."""
     page = opened(notes()[path])
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
 
     assert ([], []) == (watched.complaints, watched.requests)
 
 
-def test_headings_lead_through_the_page(opened: Callable[[Handover], Page]) -> None:
-    """One main part, one first heading that is the title, and a second-level heading for each question."""
+def test_headings_structure_the_page(opened: Callable[[Handover], Page]) -> None:
+    """One main element, one first-level heading equal to the title, and a second-level heading per question."""
     page = opened(notes()["customers/account1"])
 
     assert ["Access to account 222222222222 (account1)"] == page.locator("main h1").all_inner_texts()
@@ -71,8 +71,8 @@ def test_headings_lead_through_the_page(opened: Callable[[Handover], Page]) -> N
     ] == page.locator("main h2").all_inner_texts()  # fmt: skip
 
 
-def test_the_picture_has_words_for_those_who_listen(opened: Callable[[Handover], Page]) -> None:
-    """The picture is one image to a screen reader, named and described."""
+def test_diagram_is_accessible_to_screen_readers(opened: Callable[[Handover], Page]) -> None:
+    """The diagram is one image with a name and a description."""
     picture = opened(notes()["customers/account1"]).get_by_role("img", name="Who can assume which role")
 
     assert 1 == picture.count()
@@ -80,8 +80,8 @@ def test_the_picture_has_words_for_those_who_listen(opened: Callable[[Handover],
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_can_be_read(scheme: str, browser: Browser, tmp_path: Path) -> None:
-    """The contrast of every kind of text is at least 4.5 (WCAG 2.2 AA), where all is well and where it is not."""
+def test_text_is_readable_in_both_schemes(scheme: str, browser: Browser, tmp_path: Path) -> None:
+    """The contrast of every kind of text is at least 4.5 (WCAG 2.2 AA), with and without findings."""
     context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
     page = context.new_page()
     worlds = (
@@ -99,8 +99,8 @@ def test_every_text_can_be_read(scheme: str, browser: Browser, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("path", [path for path in sorted(notes()) if not path.endswith("trusted")])
-def test_an_ordinary_role_prints_on_one_page(path: str, opened: Callable[[Handover], Page]) -> None:
-    """A4, with the documents in full."""
+def test_ordinary_role_prints_on_one_page(path: str, opened: Callable[[Handover], Page]) -> None:
+    """A4, including the complete documents."""
     printed = PdfReader(BytesIO(opened(notes()[path]).pdf(prefer_css_page_size=True, print_background=True)))
 
     assert 1 == len(printed.pages)
@@ -108,8 +108,8 @@ def test_an_ordinary_role_prints_on_one_page(path: str, opened: Callable[[Handov
 
 
 @pytest.mark.parametrize("width", [360, 800, 1400])
-def test_nothing_is_cut_off(width: int, browser: Browser, tmp_path: Path) -> None:
-    """On a telephone, a tablet and a wide screen the page never scrolls sideways, whatever the names' length."""
+def test_page_never_scrolls_horizontally(width: int, browser: Browser, tmp_path: Path) -> None:
+    """On a phone, a tablet and a wide screen, for names of any length."""
     customer = {"name": "a" * 64, "account_id": "222222222222", "role": "R" * 64, "external_id": "e" * 600}
     handover = changed(customers=[customer])[f"customers/{'a' * 64}"]
     context = browser.new_context(viewport={"width": width, "height": 800})

@@ -1,4 +1,4 @@
-"""The roll call's report in a real browser: what it shows, how it filters and copies, and that it stands alone."""
+"""The verify report in a real browser: content, filter, copying, and no external resources."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WORST_FIRST = ["account2", "account3", "globex", "acme-production-europe", "acco
 
 
 def page_of(verdicts: Iterable[Verdict]) -> str:
-    """The report with the picture of a small world."""
+    """The report with the diagram of a small world."""
     graph = access_graph(*customers(2))
     return "".join(run_html(INFO, verdicts, picture_svg=to_svg(graph), words=describe(graph)))
 
@@ -47,7 +47,7 @@ def names(page: Page) -> list[str]:
 
 
 def test_page_is_self_contained(watched: Watched, opened: Callable[..., Page]) -> None:
-    """It loads nothing, complies with its own Content-Security-Policy, and throws nothing, also while it is used."""
+    """The page loads nothing, complies with its Content-Security-Policy and throws no error, also while it is used."""
     page = opened(many(150, 3))
     page.fill("#filter", "customer")
     page.select_option("#show", "failed")
@@ -58,8 +58,8 @@ def test_page_is_self_contained(watched: Watched, opened: Callable[..., Page]) -
     assert ([], []) == (watched.complaints, watched.requests)
 
 
-def test_the_header_says_how_many_answer(opened: Callable[..., Page]) -> None:
-    """The verdict in words and in the title, what became of the others, and of which run the page is."""
+def test_header_shows_the_number_of_verified_accounts(opened: Callable[..., Page]) -> None:
+    """Title and header show the verdict, the other results and the run."""
     page = opened(mixed())
 
     assert "✗ 2 of 6 accounts passed" == page.inner_text("#verdict")
@@ -68,8 +68,8 @@ def test_the_header_says_how_many_answer(opened: Callable[..., Page]) -> None:
     assert all(fact in page.inner_text("header") for fact in ("2026-11-24 09:00:00 UTC", INFO.run_id, INFO.caller_arn))
 
 
-def test_a_good_run_is_said_to_be_good(opened: Callable[..., Page]) -> None:
-    """Green, with no trouble shown, and the picture styled by its own rules."""
+def test_passed_run_is_shown_as_passed(opened: Callable[..., Page]) -> None:
+    """The header is green, no failure is shown, and the diagram has its own styles."""
     page = opened(many(3))
 
     assert "✓ All 3 accounts passed" == page.inner_text("#verdict")
@@ -77,13 +77,13 @@ def test_a_good_run_is_said_to_be_good(opened: Callable[..., Page]) -> None:
     assert "1.6px" == page.locator(".rc-edge").first.evaluate("edge => getComputedStyle(edge).strokeWidth")
 
 
-def test_those_that_need_somebody_come_first(opened: Callable[..., Page]) -> None:
-    """Failed, unreachable, inconclusive, then the good ones and the skipped, each kind in its order."""
+def test_failures_come_first(opened: Callable[..., Page]) -> None:
+    """Failed, unreachable, inconclusive, then passed and skipped, each kind in its order."""
     assert WORST_FIRST == names(opened(mixed()))
 
 
-def test_a_failure_is_shown_with_cause_and_letter(opened: Callable[..., Page]) -> None:
-    """What was tried, AWS's answer, the likely cause for the vendor, and the text that the customer gets."""
+def test_failure_is_shown_with_cause_and_customer_message(opened: Callable[..., Page]) -> None:
+    """The attempt, AWS's reply, the likely cause for the vendor, and the message to the customer."""
     page = opened(mixed())
     article = page.locator("article").nth(1)
 
@@ -93,8 +93,8 @@ def test_a_failure_is_shown_with_cause_and_letter(opened: Callable[..., Page]) -
     assert MESSAGE == page.locator(".message pre").first.text_content()
 
 
-def test_details_are_folded_and_open_for_paper(opened: Callable[..., Page]) -> None:
-    """All checks of every account can be opened; printed, they are."""
+def test_details_are_collapsed_and_open_for_print(opened: Callable[..., Page]) -> None:
+    """The checks of every account can be opened, and are open in print."""
     page = opened(many(2))
     last = page.locator("tbody details pre").first
     hidden = last.is_visible()
@@ -107,8 +107,8 @@ def test_details_are_folded_and_open_for_paper(opened: Callable[..., Page]) -> N
     assert [9] * 2 == [len(re.findall(r"^\S", text, re.MULTILINE)) for text in page.locator("tbody pre").all_inner_texts()]
 
 
-def test_the_letter_can_be_copied(watched: Watched, opened: Callable[..., Page]) -> None:
-    """The button puts the text, and nothing but the text, into the clipboard, and says so."""
+def test_customer_message_can_be_copied(watched: Watched, opened: Callable[..., Page]) -> None:
+    """The button copies only the message to the clipboard and confirms it."""
     watched.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = opened([without_external_id()])
     page.click(".copy")
@@ -117,8 +117,8 @@ def test_the_letter_can_be_copied(watched: Watched, opened: Callable[..., Page])
     assert MESSAGE == page.evaluate("navigator.clipboard.readText()")
 
 
-def test_without_the_right_to_copy_the_text_is_selected(watched: Watched, opened: Callable[..., Page]) -> None:
-    """A browser may refuse the clipboard to a file; then the reader's own keys copy."""
+def test_message_is_selected_when_the_clipboard_is_denied(watched: Watched, opened: Callable[..., Page]) -> None:
+    """A browser may deny clipboard access to a file; the user can then copy the selection."""
     page = opened([without_external_id()])
     page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     page.click(".copy")
@@ -128,8 +128,8 @@ def test_without_the_right_to_copy_the_text_is_selected(watched: Watched, opened
     assert [] == watched.complaints
 
 
-def test_filter_keeps_accounts_that_hold_every_word(opened: Callable[..., Page]) -> None:
-    """Words are looked for in name, kind, role, cause and, of troubles, AWS's answer; the count says how many are left."""
+def test_filter_keeps_accounts_with_every_word(opened: Callable[..., Page]) -> None:
+    """The filter matches name, kind, role, cause and AWS's error; the counter shows the remaining accounts."""
     page = opened(mixed())
     found = {}
     for words in ("ACCOUNT 222222222223", "no-external-id-condition", "throttling rate", "switch role", "nobody"):
@@ -147,8 +147,8 @@ def test_filter_keeps_accounts_that_hold_every_word(opened: Callable[..., Page])
     assert "0 of 7 accounts, 0 not ok" == page.inner_text("#status")
 
 
-def test_one_mark_can_be_chosen(opened: Callable[..., Page]) -> None:
-    """Each mark that occurred is offered with its number, and all that is not ok together."""
+def test_accounts_can_be_filtered_by_mark(opened: Callable[..., Page]) -> None:
+    """Each mark that occurs is offered with its count, and one option selects all that are not ok."""
     page = opened(mixed())
     offered = page.locator("#show option").all_inner_texts()
     page.select_option("#show", label="not ok (4)")
@@ -160,8 +160,8 @@ def test_one_mark_can_be_chosen(opened: Callable[..., Page]) -> None:
 
 
 @pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_thousands_of_accounts_still_open(opened: Callable[..., Page], count: int) -> None:
-    """A hundred at a time, the failing ones first; the filter finds rows of all pages."""
+def test_thousands_of_accounts_are_paged(opened: Callable[..., Page], count: int) -> None:
+    """100 per page, failures first; the filter finds rows of all pages."""
     page = opened(many(count, 1))
 
     first = (100, f"Page 1 of {count // 100}", f"customer-{count - 1}")
@@ -173,7 +173,7 @@ def test_thousands_of_accounts_still_open(opened: Callable[..., Page], count: in
 
 
 def test_hostile_texts_are_shown_as_text(watched: Watched, opened: Callable[..., Page]) -> None:
-    """Names and replies that would end a script or open an element stand there letter by letter, and do nothing."""
+    """Names and replies that would end a script or open an element are displayed literally and have no effect."""
     check = Check(Step.ASSUME, Mark.FAILED, HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE})
     verdict = Verdict(HOSTILE, HOSTILE, HOSTILE, HOSTILE, (check,), (Diagnosis(HOSTILE, HOSTILE, HOSTILE),))
     page = opened([verdict])
@@ -191,7 +191,7 @@ def test_hostile_texts_are_shown_as_text(watched: Watched, opened: Callable[...,
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_readable_in_both_schemes(scheme: str, watched: Watched, opened: Callable[..., Page]) -> None:
-    """Text and paper differ by a contrast of 4.5 to 1 and more (WCAG 2.2, 1.4.3) wherever words stand on one colour."""
+    """Contrast between text and background is at least 4.5 (WCAG 2.2, 1.4.3)."""
     watched.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page = opened(mixed())
     page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
@@ -205,8 +205,8 @@ def test_text_is_readable_in_both_schemes(scheme: str, watched: Watched, opened:
     assert {} == {name: ratio for name, ratio in found.items() if ratio < 4.5}
 
 
-def test_a_telephone_needs_no_sideways_scrolling(watched: Watched, opened: Callable[..., Page]) -> None:
-    """At 400 pixels the table becomes a list, also with all its details; only the picture scrolls, in its own frame."""
+def test_phone_needs_no_horizontal_scrolling(watched: Watched, opened: Callable[..., Page]) -> None:
+    """At 400 pixels the table becomes a list, including all details; only the diagram scrolls, in its own frame."""
     watched.page.set_viewport_size({"width": 400, "height": 800})
     page = opened(mixed())
     page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
@@ -216,7 +216,7 @@ def test_a_telephone_needs_no_sideways_scrolling(watched: Watched, opened: Calla
 
 
 def test_page_is_complete_without_javascript(tmp_path: Path, browser: Browser) -> None:
-    """All accounts are in the page, failures first, with messages and details that open, and no control without effect."""
+    """The page has all accounts, failures first, with messages and details that open, and no control without effect."""
     path = tmp_path / "rollcall.html"
     path.write_text(page_of(many(150, 1)), "utf-8")
     context = browser.new_context(java_script_enabled=False)

@@ -1,4 +1,4 @@
-"""A shell with the AWS CLI on a sandbox, in which the scripts of a bundle run."""
+"""A shell with the AWS CLI that runs the scripts of a bundle against a sandbox."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sandbox_rig import running, service_trust
 def terminal() -> Iterator[Shell]:
     """One sandbox and one shell for all tests of a module; each test restores its account."""
     with running() as rig, tempfile.TemporaryDirectory() as folder:
-        rig.clock.now = rig.clock.now.replace(year=2035)  # the CLI holds expiry against its own clock
+        rig.clock.now = rig.clock.now.replace(year=2035)  # the CLI compares the expiry with its own clock
         rig.role("111111111111", "backend_role", service_trust())
         with shell(rig, Path(folder)) as terminal:
             yield terminal

@@ -98,7 +98,7 @@ def changes(cli: Shell, module: Module) -> Any:
 
 
 def refused(cli: Shell, name: str, module: Module, *arguments: str) -> str:
-    """Run a script that must stop with exit code 1 and change nothing; returns its output."""
+    """Run a script that must exit with code 1 and change nothing; returns its output."""
     before = live(cli)
     done = script(cli, name, module, *arguments)
     assert (1, "") == (done.returncode, done.stdout), done.stderr
@@ -106,7 +106,7 @@ def refused(cli: Shell, name: str, module: Module, *arguments: str) -> str:
     return str(done.stderr)
 
 
-def test_a_role_that_somebody_else_made_is_left_alone(cli: Shell) -> None:
+def test_role_of_another_owner_is_not_changed(cli: Shell) -> None:
     """--adopt takes over the role, but not its attachments; with --exact it becomes the module's role."""
     iam(cli).create_role(RoleName="role1", AssumeRolePolicyDocument=json.dumps(STRANGER))
     iam(cli).attach_role_policy(RoleName="role1", PolicyArn=ADMIN)
@@ -125,7 +125,7 @@ def test_a_role_that_somebody_else_made_is_left_alone(cli: Shell) -> None:
 
 
 def ours(client: Any, trust: dict[str, Any] | None = None, **more: Any) -> None:
-    """The role as the script makes it, as far as the script's mark and the trust policy go."""
+    """The role with the script's tag and trust policy."""
     wanted = next(iter(CUSTOMER.access.roles.values()))
     assert wanted.trust is not None
     client.create_role(
@@ -201,10 +201,8 @@ def in_a_profile(client: Any) -> None:
         "path",
     ],
 )
-def test_a_role_that_is_not_as_the_script_made_it_stops_it(
-    cli: Shell, there: Callable[[Any], object], still_refused: list[str]
-) -> None:
-    """Neither the tag nor the trust policy is sufficient; the content of the role counts as well."""
+def test_changed_role_stops_the_script(cli: Shell, there: Callable[[Any], object], still_refused: list[str]) -> None:
+    """Neither the tag nor the trust policy is sufficient; the content of the role is compared as well."""
     there(iam(cli))
 
     refused(cli, "apply", CUSTOMER)
@@ -216,8 +214,8 @@ def test_a_role_that_is_not_as_the_script_made_it_stops_it(
 
 
 @pytest.mark.slow
-def test_a_new_version_of_the_same_vendor_is_brought_in(cli: Shell) -> None:
-    """Another external ID, name of the customer and session length are an update, not a role of another owner."""
+def test_update_of_the_same_vendor_is_applied(cli: Shell) -> None:
+    """A changed external ID, customer name or session duration is an update, not a role of another owner."""
     assert 0 == script(cli, "apply", CUSTOMER).returncode
     changed = {"name": "other", "external_id": "rotated", "max_session_seconds": 7200, "tags": {"managed-by": "rolecall"}}
     entry = {"account_id": ACCOUNT, "role": "role1", "path": "/", **changed}
@@ -262,10 +260,10 @@ def policy_of_others(client: Any) -> None:
     ],
     ids=["group's policy", "group's member", "empty group", "user", "policy", "policy's path", "policy of others"],
 )
-def test_people_that_somebody_else_made_stop_it(
+def test_foreign_group_policy_or_user_stops_the_script(
     cli: Shell, there: Callable[[Any], object], refusals: list[list[str]], accepted: list[str] | None
 ) -> None:
-    """A group's members would get the access, a policy's holders its content; a user has passwords and keys."""
+    """Members of a foreign group would get the access, holders of a policy its content; a user has credentials."""
     there(iam(cli))
 
     for options in refusals:
@@ -279,12 +277,12 @@ def test_people_that_somebody_else_made_stop_it(
 
 
 def with_bystanders(wanted: Access, found: Access) -> Access:
-    """The access, with users that are neither in it nor in its groups."""
+    """The access, plus users that belong neither to it nor to its groups."""
     return replace(wanted, users={**{arn: user for arn, user in found.users.items() if not user.groups}, **wanted.users})
 
 
 @pytest.mark.slow
-def test_a_member_who_is_not_of_this_version_stops_an_update(cli: Shell) -> None:
+def test_extra_group_member_stops_an_update(cli: Shell) -> None:
     """A user added to the group is reported, and removed with --exact."""
     assert 0 == script(cli, "apply", PEOPLE).returncode
     iam(cli).create_user(UserName="mallory")
@@ -305,7 +303,7 @@ def test_a_member_who_is_not_of_this_version_stops_an_update(cli: Shell) -> None
     ],
     ids=["group", "user", "policy"],
 )
-def test_removing_leaves_what_the_script_did_not_make(cli: Shell, there: Callable[[Any], object]) -> None:
+def test_foreign_resource_stops_the_removal(cli: Shell, there: Callable[[Any], object]) -> None:
     """Nothing is removed while a resource with one of the names has another owner."""
     there(iam(cli))
 
@@ -313,7 +311,7 @@ def test_removing_leaves_what_the_script_did_not_make(cli: Shell, there: Callabl
 
 
 @pytest.mark.slow
-def test_what_other_switch_roles_need_is_not_removed(cli: Shell) -> None:
+def test_shared_group_is_not_removed(cli: Shell) -> None:
     """remove.sh refuses a shared group without --shared."""
     shared = replace(PEOPLE, dependents=("ops-dev",))
     assert 0 == script(cli, "apply", shared).returncode

@@ -1,4 +1,4 @@
-"""The scripts in a shell with the AWS CLI: they create the module's access, and removal leaves nothing."""
+"""The scripts, run in a shell with the AWS CLI, create the module's access and remove it completely."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def changes(cli: Shell, module: Module, before: Access = Access()) -> tuple[Chan
     return account_differences(before, [module.access], found)
 
 
-def test_the_customers_script_makes_its_access_twice_the_same_and_takes_it_away(cli: Shell) -> None:
+def test_customer_script_is_idempotent_and_removable(cli: Shell) -> None:
     """Standard output is only the line to send back; a second run changes nothing."""
     for _ in range(2):
         done = apply(cli, CUSTOMER)
@@ -63,8 +63,8 @@ def test_the_customers_script_makes_its_access_twice_the_same_and_takes_it_away(
 
 
 @pytest.mark.slow
-def test_the_peoples_script_asks_for_the_first_password_once(cli: Shell) -> None:
-    """Group, policies and user; the password is never printed, and a second run keeps it."""
+def test_initial_password_is_requested_only_once(cli: Shell) -> None:
+    """Creates group, policies and user; the password is never printed, and a second run keeps it."""
     first = apply(cli, PEOPLE, answers=f"{PASSWORD}\n")
     assert 0 == first.returncode, first.stderr
     assert () == changes(cli, PEOPLE)
@@ -80,8 +80,8 @@ def test_the_peoples_script_asks_for_the_first_password_once(cli: Shell) -> None
 
 
 @pytest.mark.slow
-def test_without_a_password_nothing_goes_on(cli: Shell) -> None:
-    """No password is generated: the script explains how to provide one, and the next run continues."""
+def test_missing_password_stops_the_script(cli: Shell) -> None:
+    """The script generates no password and explains how to provide one; the next run continues."""
     done = apply(cli, PEOPLE)
     assert (1, True) == (done.returncode, "one line for each new user on standard input" in done.stderr)
 
@@ -90,8 +90,7 @@ def test_without_a_password_nothing_goes_on(cli: Shell) -> None:
     assert 0 == remove(cli, PEOPLE, "--yes").returncode
 
 
-def test_the_trusting_side_sends_its_link_back(cli: Shell) -> None:
-    """The last line is the switch-role link."""
+def test_trusting_account_prints_the_switch_role_link(cli: Shell) -> None:
     module = NOTES["switch-roles/reena-in-sumesh/trusting"]
     done = apply(cli, module)
 
@@ -101,8 +100,8 @@ def test_the_trusting_side_sends_its_link_back(cli: Shell) -> None:
     assert 0 == remove(cli, module, "--yes").returncode
 
 
-def test_in_another_account_nothing_is_changed(cli: Shell) -> None:
-    """Both scripts check the account first and print both ids."""
+def test_wrong_account_stops_the_scripts(cli: Shell) -> None:
+    """Both scripts check the account first and print both account IDs."""
     done = apply(cli, CUSTOMER, account_id="999999999999")
 
     assert 1 == done.returncode
@@ -111,8 +110,8 @@ def test_in_another_account_nothing_is_changed(cli: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_everything_comes_out_as_written_and_what_existed_stays(cli: Shell) -> None:
-    """Strings with shell characters and the CLI's `file://`; removal keeps the existing group and user."""
+def test_special_characters_are_preserved_and_existing_resources_kept(cli: Shell) -> None:
+    """Shell characters and the CLI's `file://` are preserved; removal keeps the existing group and user."""
     module = module_of(everything(existing=True))
     iam = cli.rig.administrator(ACCOUNT)
     iam.create_group(GroupName="people", Path="/old/")
@@ -133,8 +132,8 @@ def test_everything_comes_out_as_written_and_what_existed_stays(cli: Shell) -> N
 
 
 @pytest.mark.slow
-def test_an_update_is_brought_in_and_what_is_more_is_named(cli: Shell) -> None:
-    """A new version's trust, policies and settings are put in force; what it does not have goes with --exact, or nothing."""
+def test_update_is_applied_and_extra_resources_are_reported(cli: Shell) -> None:
+    """Trust, policies and settings are updated; extra content is removed with --exact, else nothing changes."""
     old = module_of(people_less(everything(existing=False)))
     (role,) = old.access.roles.values()
     (policy,) = old.access.policies.values()
@@ -164,7 +163,7 @@ def people_less(access: Access) -> Access:
 
 
 @pytest.mark.slow
-def test_a_boundary_of_an_earlier_version_is_not_taken_off(cli: Shell) -> None:
+def test_permissions_boundary_is_not_removed(cli: Shell) -> None:
     """Removing a permissions boundary widens the access: the script stops and prints the manual steps."""
     old = module_of(people_less(everything(existing=False)))
     (role,) = old.access.roles.values()
@@ -180,8 +179,8 @@ def test_a_boundary_of_an_earlier_version_is_not_taken_off(cli: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_the_sixth_version_of_a_policy_takes_the_oldest_ones_place(cli: Shell) -> None:
-    """AWS keeps five versions of a managed policy; an unchanged document makes none."""
+def test_sixth_policy_version_replaces_the_oldest(cli: Shell) -> None:
+    """AWS keeps five versions of a managed policy; an unchanged document creates none."""
     module = module_of(people_less(everything(existing=False)))
     (policy,) = module.access.policies.values()
     documents = [READ, WRITE, READ, WRITE, READ, WRITE, WRITE]
@@ -197,8 +196,7 @@ def test_the_sixth_version_of_a_policy_takes_the_oldest_ones_place(cli: Shell) -
     assert 0 == remove(cli, module, "--yes").returncode
 
 
-def test_something_else_of_the_same_name_is_left_alone(cli: Shell) -> None:
-    """Neither script changes a role of the same name with another path."""
+def test_role_with_another_path_is_not_changed(cli: Shell) -> None:
     iam = cli.rig.administrator(ACCOUNT)
     iam.create_role(RoleName="role1", Path="/theirs/", AssumeRolePolicyDocument=json.dumps(service_trust()))
     before = read_access(cli.rig.sandbox.url, ACCOUNT)
@@ -209,7 +207,7 @@ def test_something_else_of_the_same_name_is_left_alone(cli: Shell) -> None:
     iam.delete_role(RoleName="role1")
 
 
-def test_removing_asks_first(cli: Shell) -> None:
+def test_removal_requires_confirmation(cli: Shell) -> None:
     """Any answer except yes removes nothing."""
     apply(cli, CUSTOMER)
 
@@ -219,8 +217,8 @@ def test_removing_asks_first(cli: Shell) -> None:
     assert 0 == remove(cli, CUSTOMER, answers="yes\n").returncode
 
 
-def test_what_somebody_put_on_the_role_stops_the_removal_in_awss_words(cli: Shell) -> None:
-    """Nothing foreign is removed: AWS refuses to delete the role, and the script ends with that."""
+def test_foreign_attachment_stops_the_removal(cli: Shell) -> None:
+    """AWS refuses to delete the role, and the script exits with that error."""
     apply(cli, CUSTOMER)
     iam = cli.rig.administrator(ACCOUNT)
     iam.put_role_policy(RoleName="role1", PolicyName="foreign", PolicyDocument=json.dumps(READ.to_json()))
@@ -234,15 +232,15 @@ def test_what_somebody_put_on_the_role_stops_the_removal_in_awss_words(cli: Shel
 
 
 @pytest.mark.parametrize("script", ["aws-cli/apply.sh", "aws-cli/remove.sh"])
-def test_an_unknown_argument_is_refused(cli: Shell, script: str) -> None:
-    """With the usage and exit code 2, before any prompt."""
+def test_unknown_argument_is_usage_error(cli: Shell, script: str) -> None:
+    """Prints the usage and exits with code 2 before any prompt."""
     done = cli.run(cli_script_form(handover(CUSTOMER))[script], "--force", account_id=ACCOUNT)
 
     assert (2, True) == (done.returncode, done.stderr.startswith("usage: sh "))
 
 
-def test_a_rig_is_what_the_shell_runs_in(cli: Shell) -> None:
-    """These tests use the AWS CLI, by its version output."""
+def test_shell_uses_the_real_aws_cli(cli: Shell) -> None:
+    """The version output is that of the AWS CLI."""
     done = cli.run(b"aws --version\n", account_id=ACCOUNT)
 
     assert done.stdout.startswith("aws-cli/")

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
-    """moto on a random loopback port, knowing AWS's managed policies."""
+    """moto with AWS's managed policies on a random loopback port."""
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - reads the variable when imported
 

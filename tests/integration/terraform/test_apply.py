@@ -1,4 +1,4 @@
-"""Every module kind and every option, applied by the real Terraform with every provider here, and read back from IAM."""
+"""Every module kind and every option, applied by Terraform with every installed provider and read back from IAM."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def accounts_of(cases: Iterable[Case]) -> list[str]:
     return sorted({case.module().account.account_id for case in cases})
 
 
-def test_terraform_makes_exactly_the_intended_access(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
-    """init, validate, plan, apply, IAM read back equal to the intended access, a clean second plan, destroy, nothing left.
+def test_terraform_creates_exactly_the_intended_access(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
+    """init, validate, plan, apply, IAM read back equal to the intended access, an empty second plan, destroy, empty account.
 
-    All kinds of modules and all their options in one root, in four accounts. No step may warn. The parser reads each module
-    as Terraform plans it.
+    One root has all module kinds and options, in four accounts. No step may warn. The parser reads each module as
+    Terraform plans it.
     """
     cases = cases_for(aws_provider)
     accounts = accounts_of(cases)
@@ -59,8 +59,8 @@ def test_terraform_makes_exactly_the_intended_access(endpoint: str, aws_provider
     assert before == {account: read_access(endpoint, account) for account in accounts}
 
 
-def test_every_case_runs_with_some_provider_version() -> None:
-    """Cases that need more than provider 3.39 are those with a plain first password, and no others."""
+def test_only_plain_passwords_require_a_newer_provider() -> None:
+    """Only cases with a plain initial password need a newer provider than 3.39."""
     oldest = Provider((3, 39, 0), Path())
     newer = [case.name for case in CASES if not case.runs_with(oldest)]
 
@@ -68,8 +68,8 @@ def test_every_case_runs_with_some_provider_version() -> None:
     assert [] == [case.name for case in CASES if not case.runs_with(Provider((4, 1, 0), Path()))]
 
 
-def test_no_two_cases_make_the_same_thing() -> None:
-    """Cases share accounts: two that made one ARN would hide each other's faults."""
+def test_cases_have_distinct_arns() -> None:
+    """Cases share accounts: with the same ARN they would hide each other's errors."""
     made = [
         arn
         for case in CASES
@@ -81,8 +81,8 @@ def test_no_two_cases_make_the_same_thing() -> None:
     assert len(made) == len(set(made)) > 80
 
 
-def test_the_wrong_account_stops_at_plan_and_names_both(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
-    """With another account's credentials nothing is planned, and the message names both accounts."""
+def test_wrong_account_fails_at_plan_with_both_account_ids(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
+    """With credentials of another account nothing is planned."""
     module = next(m for m in make_plan(notes_manifest()).modules if m.path == "customers/account1").build()
     files = render_module(module, "accounts.yaml")
     root = workspace(tmp_path, files, "999999999999", endpoint, aws_provider)
@@ -96,8 +96,7 @@ def test_the_wrong_account_stops_at_plan_and_names_both(endpoint: str, aws_provi
 
 
 @pytest.mark.slow
-def test_the_outputs_are_what_a_person_needs_next(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
-    """The customer's outputs are role ARN and external ID."""
+def test_customer_outputs_are_role_arn_and_external_id(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
     module = next(m for m in make_plan(notes_manifest()).modules if m.path == "customers/account2").build()
     root = workspace(tmp_path, render_module(module, "accounts.yaml"), "333333333333", endpoint, aws_provider)
 
@@ -109,10 +108,10 @@ def test_the_outputs_are_what_a_person_needs_next(endpoint: str, aws_provider: P
     root.destroy()
 
 
-def test_a_plain_first_password_is_made_and_shown_only_when_asked_for(
+def test_plain_initial_password_requires_opt_in_and_provider_support(
     endpoint: str, aws_provider: Provider, tmp_path: Path
 ) -> None:
-    """Without a PGP key the password is a sensitive output that works in IAM; a provider that cannot do it is refused."""
+    """Without a PGP key the password is a sensitive output that works in IAM; providers without support are refused."""
     (case,) = (case for case in CASES if case.name == "switch-password-trusted")
     account = case.module().account.account_id
     root = workspace(tmp_path, case.files(), account, endpoint, aws_provider)
@@ -133,7 +132,7 @@ def test_a_plain_first_password_is_made_and_shown_only_when_asked_for(
 
 
 def test_all_generated_files_are_fmt_clean(aws_provider: Provider, tmp_path: Path) -> None:
-    """terraform fmt -check has nothing to say about any module kind and option."""
+    """terraform fmt -check reports no file, for any module kind and option."""
     for case in CASES:
         put(tmp_path / case.name, case.files())
     Workspace(tmp_path, aws_provider).run("fmt", "-check", "-diff", "-no-color", "-recursive")

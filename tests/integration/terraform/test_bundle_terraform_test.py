@@ -1,4 +1,4 @@
-"""`terraform test` in a bundle, by the real Terraform with a mocked provider: passes as it is, fails when it was altered."""
+"""`terraform test` in a bundle, with a mocked provider: passes for the original module, fails for an altered one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FULL = customer(
 
 
 def bundle_of(folder: Path, provider: Provider, manifest: Manifest, path: str = "customer0") -> Workspace:
-    """A bundle's terraform folder, initialised with the provider."""
+    """A bundle's terraform folder, initialized with the provider."""
     for name, content in terraform_module_form(handovers(manifest)[path]).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -100,8 +100,8 @@ EXISTING = {"group": {"name": "switchers", "existing": True}, "users": [{"name":
         pytest.param(shared(), "switch-roles/ops/trusted", id="shared group"),
     ],
 )
-def test_a_bundles_tests_pass_as_they_are(tmp_path: Path, aws_provider: Provider, manifest: Manifest, path: str) -> None:
-    """Every kind of module and every option passes its own tests offline, and its files are as terraform fmt wants them."""
+def test_unaltered_bundle_passes(tmp_path: Path, aws_provider: Provider, manifest: Manifest, path: str) -> None:
+    """Every module kind and option passes its own tests offline, and its files are formatted by terraform fmt."""
     bundle = bundle_of(tmp_path, aws_provider, manifest, path)
 
     assert "2 passed, 0 failed" in bundle.run("test", "-no-color").text
@@ -116,7 +116,7 @@ def full(tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider) -> Wo
 
 @pytest.fixture(scope="module")
 def of_a_group(tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider) -> Workspace:
-    """A bundle with a shared group: its tests plan what they may not destroy."""
+    """A bundle with a shared group: its tests plan resources that they must not destroy."""
     return bundle_of(tmp_path_factory.mktemp("shared"), aws_provider, shared(), "switch-roles/ops/trusted")
 
 
@@ -152,10 +152,8 @@ ALTERED_OTHERWISE = [
     ("bundle", "before", "after"),
     [*ALTERED, *(pytest.param("full", *each, marks=pytest.mark.slow) for each in ALTERED_OTHERWISE)],
 )
-def test_an_altered_module_fails_its_tests(
-    full: Workspace, of_a_group: Workspace, bundle: str, before: str, after: str
-) -> None:
-    """Another principal, external ID, condition, action, name, limit, policy, or a guard that lets all in, is noticed."""
+def test_altered_module_fails(full: Workspace, of_a_group: Workspace, bundle: str, before: str, after: str) -> None:
+    """Another principal, external ID, condition, action, name, limit, policy or a disabled guard fails a test."""
     found = {"full": full, "of_a_group": of_a_group}[bundle]
     main = found.folder / "main.tf"
     text = main.read_text()
@@ -167,8 +165,8 @@ def test_an_altered_module_fails_its_tests(
         main.write_text(text)
 
 
-def test_the_tests_are_not_read_by_plan(full: Workspace) -> None:
-    """The module stays valid for a Terraform that knows no mocks: its own files say nothing of the tests."""
+def test_plan_ignores_the_test_files(full: Workspace) -> None:
+    """The module is valid in a Terraform version without mocks: its own files do not refer to the tests."""
     full.run("validate", "-no-color")
 
     assert ["access.tftest.hcl"] == [path.name for path in (full.folder / "tests").iterdir()]
@@ -176,7 +174,7 @@ def test_the_tests_are_not_read_by_plan(full: Workspace) -> None:
 
 
 def without_passwords(values: dict[str, Any]) -> Manifest:
-    """A manifest for provider 3.39, which makes first passwords for PGP keys alone."""
+    """A manifest for provider 3.39, which creates initial passwords only with PGP keys."""
     (entry,) = values["switch_roles"]
     users = [user | {"console_password": False} for user in entry["users"]]
     return Manifest.model_validate(values | {"switch_roles": [entry | {"users": users}]})
@@ -184,10 +182,10 @@ def without_passwords(values: dict[str, Any]) -> Manifest:
 
 @settings(max_examples=20, deadline=None, phases=[Phase.generate])
 @given(manifests())
-def test_no_value_breaks_out_of_the_tests(
+def test_hostile_values_are_escaped_in_the_tests(
     tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider, values: dict[str, Any]
 ) -> None:
-    """Quotes, interpolations, heredoc marks and Unicode in names, tags and policies: Terraform parses every file."""
+    """Terraform parses every file, with quotes, interpolations, heredoc markers and Unicode in names, tags and policies."""
     folder = tmp_path_factory.mktemp("hostile")
     for number, handover in enumerate(handovers(without_passwords(values)).values()):
         (folder / f"{number}.tftest.hcl").write_bytes(terraform_module_form(handover)[TESTS])
@@ -198,10 +196,10 @@ def test_no_value_breaks_out_of_the_tests(
 @pytest.mark.slow
 @settings(max_examples=3, deadline=None, phases=[Phase.generate], derandomize=True)
 @given(manifests())
-def test_hostile_values_mean_themselves_in_the_tests(
+def test_hostile_values_pass_the_tests(
     tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider, values: dict[str, Any]
 ) -> None:
-    """The tests of any manifest's bundles pass: what they ask for is what the module says, whatever its values hold."""
+    """The tests of any manifest's bundles expect the module's own values, whatever characters they have."""
     manifest = without_passwords(values)
     for number, path in enumerate(handovers(manifest)):
         bundle = bundle_of(tmp_path_factory.mktemp("hostile") / str(number), aws_provider, manifest, path)

@@ -1,4 +1,4 @@
-"""The reader of IAM sees all that Access can hold: what it overlooked would count as right."""
+"""The IAM reader returns all that Access can contain: anything it missed would count as correct."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TAGS = [{"Key": "team", "Value": "a b"}]
 
 
 def make_everything(endpoint: str) -> None:
-    """One of each kind with everything on it, made by boto3 and not by Terraform.
+    """One of each kind with every option, created by boto3 and not by Terraform.
 
-    Not what moto 5.2.5 forgets: a user's boundary, and whether a password given at creation must be changed.
+    Without what moto 5.2.5 does not store: a user's boundary, and whether a password set at creation must be changed.
     """
     iam = iam_client(endpoint, ACCOUNT)
     policy = iam.create_policy(PolicyName="p", Path="/x/", PolicyDocument=TEXT, Description="d", Tags=TAGS)["Policy"]["Arn"]
@@ -50,8 +50,8 @@ def make_everything(endpoint: str) -> None:
     iam.update_login_profile(UserName="u", Password="Pass-word-2", PasswordResetRequired=True)
 
 
-def test_the_reader_sees_everything_that_access_can_hold(endpoint: str) -> None:
-    """Role, policy, group, user and instance profile come back with every field, documents decoded once."""
+def test_reader_returns_every_field_of_access(endpoint: str) -> None:
+    """Role, policy, group, user and instance profile with every field; documents are decoded once."""
     inline, attached, tags = {"in": DOCUMENT}, frozenset({f"{ARN}:policy/x/p"}), {"team": "a b"}
     expected = Access.of(
         ManagedPolicy(f"{ARN}:policy/x/p", DOCUMENT, "d", tags),
@@ -66,6 +66,6 @@ def test_the_reader_sees_everything_that_access_can_hold(endpoint: str) -> None:
     assert expected == read_access(endpoint, ACCOUNT)
 
 
-def test_an_untouched_account_is_empty(endpoint: str) -> None:
-    """Neither AWS's managed policies nor the role that the reader assumes count as access."""
+def test_new_account_is_empty(endpoint: str) -> None:
+    """AWS managed policies and the role that the reader assumes do not count as access."""
     assert Access() == read_access(endpoint, "210000000002")

@@ -1,4 +1,4 @@
-"""The parser against Terraform's own plan: it reads a module as planned, or says that it does not know; never otherwise."""
+"""The parser against Terraform's plan: it reads a module as planned, or reports that it cannot; no third outcome."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.terraform
 
 ACCOUNT = "222222222222"
 WRITTEN = {path.stem: {"main.tf": path.read_text()} for path in sorted((Path(__file__).parent / "written").glob("*.tf"))}
-"""Modules in the styles that people write, by what each tries; all are for the account above."""
+"""Hand-written modules by the feature that each one uses; all are for the account above."""
 PLAIN = WRITTEN["plain"]["main.tf"]
 
 
 def variants() -> dict[str, dict[str, str]]:
-    """The hand-written variants of tests/generator/parse: one role in every way of writing it."""
+    """The hand-written variants of tests/generator/parse: one role in different styles."""
     path = Path(__file__).parents[2] / "generator" / "terraform" / "parser" / "test_parse_variants.py"
     spec = importlib.util.spec_from_file_location("parse_variants", path)
     assert spec is not None
@@ -50,7 +50,7 @@ def parsed(files: Mapping[str, str], account_id: str = ACCOUNT) -> ParsedModule:
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory, endpoint: str, aws_provider: Provider) -> dict[str, Planned]:
-    """All written modules and variants, planned in one run."""
+    """All hand-written modules and variants, planned in one run."""
     folder = tmp_path_factory.mktemp("judge")
     return plan_modules(folder, WRITTEN | VARIANTS, account_id=ACCOUNT, endpoint=endpoint, provider=aws_provider)
 
@@ -59,13 +59,13 @@ def planned(tmp_path_factory: pytest.TempPathFactory, endpoint: str, aws_provide
     "name",
     WRITTEN,
 )
-def test_a_module_as_people_write_it_is_read_as_planned_or_not_known(planned: dict[str, Planned], name: str) -> None:
+def test_hand_written_module_is_read_as_planned_or_unknown(planned: dict[str, Planned], name: str) -> None:
     """Typed variables, for_each, count, dynamic, merge, conditionals and functions: equal or unknown, never wrong."""
     assert verdict(parsed(WRITTEN[name]), planned[name], ACCOUNT) in {Verdict.EQUAL, Verdict.UNKNOWN}
 
 
-def test_ordinary_modules_are_read_and_not_merely_unknown(planned: dict[str, Planned]) -> None:
-    """Most of what people write is read: a parser that knew nothing would never be wrong."""
+def test_most_hand_written_modules_are_read(planned: dict[str, Planned]) -> None:
+    """A parser that reported everything as unknown would never be wrong."""
     unknown = [name for name, files in WRITTEN.items() if verdict(parsed(files), planned[name], ACCOUNT) is Verdict.UNKNOWN]
 
     assert len(WRITTEN) >= 25
@@ -74,14 +74,12 @@ def test_ordinary_modules_are_read_and_not_merely_unknown(planned: dict[str, Pla
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_of_one_role_is_read_as_planned(planned: dict[str, Planned], name: str) -> None:
-    """The variants that the parser reads without a finding mean what it reads."""
+    """Variants that the parser reads without findings equal their plan."""
     assert Verdict.EQUAL is verdict(parsed(VARIANTS[name]), planned[name], ACCOUNT)
 
 
-def test_values_of_variables_come_from_the_files_that_terraform_loads(
-    endpoint: str, aws_provider: Provider, tmp_path: Path
-) -> None:
-    """A root's terraform.tfvars and *.auto.tfvars win over defaults, a hidden one too; another *.tfvars is not loaded."""
+def test_variables_are_read_from_auto_loaded_files(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
+    """terraform.tfvars and *.auto.tfvars, also hidden, override defaults; another *.tfvars is not loaded."""
     variable = 'variable "id" {\n  type    = string\n  default = "id-0"\n}\n'
     files = {"main.tf": variable + PLAIN.replace('["id-1"]', "[var.id]")}
     for name, value in (("terraform.tfvars", "id-1"), ("b.auto.tfvars", "id-2"), (".x.auto.tfvars", "id-3")):
@@ -96,10 +94,8 @@ def test_values_of_variables_come_from_the_files_that_terraform_loads(
     assert verdict(parsed(files), planned, ACCOUNT) in {Verdict.EQUAL, Verdict.UNKNOWN}
 
 
-def test_the_judge_notices_a_parser_that_believes_something_else(
-    endpoint: str, aws_provider: Provider, tmp_path: Path
-) -> None:
-    """Another principal, a role too many, a name or a condition less: wrong. A module that Terraform refuses: refused."""
+def test_wrong_parse_result_is_detected(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
+    """Another principal, an extra role, a missing name or condition: wrong. A module that Terraform rejects: refused."""
     files = {"main.tf": PLAIN}
     planned = plan_folder(tmp_path / "plain", files, account_id=ACCOUNT, endpoint=endpoint, provider=aws_provider)
     believed = {
@@ -129,8 +125,8 @@ def test_the_judge_notices_a_parser_that_believes_something_else(
         'terraform {\n  required_providers {\n    aws = { source = "somebody/aws" }\n  }\n}\n',
     ],
 )
-def test_nothing_that_runs_or_fetches_something_is_planned(text: str, tmp_path: Path) -> None:
-    """The judge refuses a module before Terraform sees it."""
+def test_module_that_runs_or_downloads_something_is_not_planned(text: str, tmp_path: Path) -> None:
+    """The module is refused before Terraform reads it."""
     provider = Provider((3, 39, 0), tmp_path)
 
     with pytest.raises(ValueError, match="not planned"):
@@ -144,7 +140,7 @@ def test_nothing_that_runs_or_fetches_something_is_planned(text: str, tmp_path: 
 def test_modules_of_any_manifest_are_read_as_planned(
     tmp_path_factory: pytest.TempPathFactory, endpoint: str, aws_provider: Provider, values: dict[str, Any]
 ) -> None:
-    """Names, tags, paths and policies of every hostile shape: intended, parsed and planned access are the same."""
+    """For hostile names, tags, paths and policies, intended, parsed and planned access are equal."""
     built = [module.build() for module in make_plan(Manifest.model_validate(values)).modules]
     files = {f"m{number}": render_module(module, "accounts.yaml") for number, module in enumerate(built)}
     accounts = {f"m{number}": module.account.account_id for number, module in enumerate(built)}

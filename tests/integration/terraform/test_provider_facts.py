@@ -1,4 +1,4 @@
-"""What the providers really write for an aws_iam_policy_document: the facts that rendering, sizes and parsing rest on."""
+"""How providers write an aws_iam_policy_document: rendering, size limits and parsing depend on it."""
 
 from __future__ import annotations
 
@@ -101,17 +101,15 @@ def statements(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_statement_without_sid_gets_an_empty_one_from_an_old_provider(
-    statements: list[dict[str, Any]], aws_provider: Provider
-) -> None:
-    """Nine characters that AWS counts, with 3.39: sizes must count them too. 5.100 leaves the Sid out."""
+def test_provider_3_writes_an_empty_sid(statements: list[dict[str, Any]], aws_provider: Provider) -> None:
+    """With 3.39 it costs nine characters of the quota, so sizes must include them; 5.100 omits the Sid."""
     old = aws_provider.version < (4, 0, 0)
 
     assert ["" if old else None, "Trust", "Open"] == [statement.get("Sid") for statement in statements]
 
 
-def test_actions_and_resources_keep_their_order_and_lose_repetitions(statements: list[dict[str, Any]]) -> None:
-    """What is written first comes first, so a deterministic module gives a deterministic policy."""
+def test_actions_and_resources_are_deduplicated_in_order(statements: list[dict[str, Any]]) -> None:
+    """A deterministic module gives a deterministic policy."""
     assert ["s3:PutObject", "s3:GetObject"] == statements[0]["Action"]
 
 
@@ -120,35 +118,35 @@ def test_both_spellings_of_a_policy_variable_reach_iam(statements: list[dict[str
     assert "arn:aws:s3:::a/${aws:username}/${aws:username}/*" == statements[0]["Resource"][1]
 
 
-def test_single_values_stand_alone_but_in_conditions_of_an_old_provider(
+def test_single_values_are_strings_except_in_conditions_of_provider_3(
     statements: list[dict[str, Any]], aws_provider: Provider
 ) -> None:
-    """With 3.39 a condition with one value costs two characters more than its string: the brackets. Not with 5.100."""
+    """With 3.39 a condition with one value is a list, two characters longer; not with 5.100."""
     old = aws_provider.version < (4, 0, 0)
 
     assert ("sts:AssumeRole", "s3:*") == (statements[1]["Action"], statements[2]["NotAction"])
     assert (["true"] if old else "true") == statements[1]["Condition"]["Bool"]["aws:MultiFactorAuthPresent"]
 
 
-def test_two_conditions_on_one_key_become_alternatives(statements: list[dict[str, Any]]) -> None:
-    """The provider joins them into one list, which IAM reads as OR: a second block widens the trust."""
+def test_two_conditions_on_one_key_are_merged(statements: list[dict[str, Any]]) -> None:
+    """The provider joins them into one list, which IAM evaluates as OR: a second block widens the trust."""
     assert ["one", "another"] == statements[1]["Condition"]["StringEquals"]["sts:ExternalId"]
 
 
-def test_principals_come_sorted_backwards_and_the_bare_star_as_itself(statements: list[dict[str, Any]]) -> None:
-    """Their order is the provider's own, so documents are compared as sets."""
+def test_principals_are_in_reverse_order_and_star_is_a_string(statements: list[dict[str, Any]]) -> None:
+    """The provider sorts them, so documents are compared as sets."""
     assert {"AWS": ["333333333333", "222222222222", "111111111111"]} == statements[1]["Principal"]
     assert "*" == statements[2]["Principal"]
 
 
 def test_angle_brackets_and_ampersands_are_escaped(text: str, statements: list[dict[str, Any]]) -> None:
-    """Go's JSON writes six characters for one of these, and they reach IAM so; the value stays the same."""
+    """Go's JSON encoder writes six characters for each, which IAM receives; the value is unchanged."""
     assert r"arn:aws:s3:::a\u003cb\u003e\u0026c" in text
     assert "arn:aws:s3:::a<b>&c" == statements[2]["NotResource"]
 
 
-def test_our_size_is_the_size_of_what_the_provider_writes(text: str, aws_provider: Provider) -> None:
-    """Character for character with 3.39, without white space between tokens; a newer provider never writes more."""
+def test_calculated_size_equals_the_provider_output(text: str, aws_provider: Provider) -> None:
+    """Exactly with 3.39, not counting whitespace between tokens; a newer provider never writes more."""
     written, ours = len(re.sub(r"\s", "", text)), PolicyDocument.from_json(json.loads(text)).size
 
     assert written <= ours

@@ -1,4 +1,4 @@
-"""Every argument and attribute that generated modules use exists from provider 3.39 to 6.x and is deprecated in none."""
+"""Every argument and attribute that generated modules use exists in providers 3.39 to 6.x and is not deprecated."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ EVERYTHING: dict[str, Any] = {
         for existing in (False, True)
     ],
 }
-# aws_iam_user_login_profile.password came with provider 4.1; a module that reads it requires that version.
+# aws_iam_user_login_profile.password was added in provider 4.1; a module that reads it requires that version.
 SINCE_4_1 = ("aws_iam_user_login_profile", "password")
 
 
 @pytest.fixture(scope="module")
 def files() -> list[str]:
-    """The text of every Terraform file of the notes' manifest and of one with every option that adds an argument."""
+    """Every Terraform file of the example manifest, and of one with every option that adds an argument."""
     manifests = [notes_manifest(), manifest_of(0, **EVERYTHING)]
     return [text for each in manifests for name, text in render_manifest(each).items() if name.endswith(".tf")]
 
@@ -82,7 +82,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider) -> 
 
 
 def test_arguments_exist_in_provider_6_and_are_not_deprecated(files: list[str]) -> None:
-    """Provider 6.62 knows every argument that is written, and deprecates none."""
+    """Provider 6.62 has every argument in use and deprecates none of them."""
     used = {pair for text in files for pair in arguments_used(text)}
 
     assert ("data.aws_iam_policy_document.statement.condition", "test") in used
@@ -90,7 +90,7 @@ def test_arguments_exist_in_provider_6_and_are_not_deprecated(files: list[str]) 
 
 
 def test_attributes_exist_in_provider_6(files: list[str]) -> None:
-    """Provider 6.62 knows every attribute that is read."""
+    """Provider 6.62 has every attribute in use."""
     used = {pair for text in files for pair in attributes_used(text)}
 
     assert ("aws_iam_role", "name") in used
@@ -99,10 +99,10 @@ def test_attributes_exist_in_provider_6(files: list[str]) -> None:
 
 @pytest.mark.terraform
 @pytest.mark.every_provider
-def test_arguments_and_attributes_exist_in_every_provider_here(
+def test_arguments_and_attributes_exist_in_every_installed_provider(
     files: list[str], schema: Any, aws_provider: Provider
 ) -> None:
-    """The provider knows all of them and deprecates none, but for the password that a module requires 4.1 for."""
+    """None is deprecated; the only exception is the password, for which a module requires 4.1."""
     later = {SINCE_4_1} if aws_provider.version < (4, 1, 0) else set()
     arguments = {pair for text in files for pair in arguments_used(text)}
     attributes = {pair for text in files for pair in attributes_used(text)} - later
@@ -111,8 +111,7 @@ def test_arguments_and_attributes_exist_in_every_provider_here(
     assert [] == sorted((b, a) for b, a in attributes if a not in provider_schema.attributes_of_schema(schema, b))
 
 
-def test_an_argument_that_went_or_never_was_is_noticed() -> None:
-    """The check has teeth: unknown and deprecated arguments and unknown blocks do not pass."""
+def test_unknown_or_deprecated_argument_is_reported() -> None:
     role = provider_schema.arguments("aws_iam_role")
 
     assert "trust" not in role
@@ -121,8 +120,8 @@ def test_an_argument_that_went_or_never_was_is_noticed() -> None:
         provider_schema.arguments("aws_iam_rolle")
 
 
-def test_a_module_that_reads_a_plain_password_requires_the_provider_that_has_it() -> None:
-    """Wherever the first password is an output, versions.tf asks for provider 4.1 at least."""
+def test_plain_password_requires_provider_4_1() -> None:
+    """versions.tf requires provider 4.1 wherever the initial password is an output."""
     modules = render_manifest(manifest_of(0, **EVERYTHING))
     reading = {path.rpartition("/")[0] for path, text in modules.items() if SINCE_4_1 in attributes_used(text)}
 

@@ -1,4 +1,4 @@
-"""A renamed customer destroys nothing: neither as a root of its own nor, with the moved block, as a child module."""
+"""Renaming a customer destroys nothing: neither as a root module nor, with a moved block, as a child module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACCOUNT = "310000000001"
 
 
 def module_of(name: str, **changes: object) -> Mapping[str, str]:
-    """The files of a customer's module in the test's own account."""
+    """The files of a customer's module in this test's account."""
     entry = customer(0, name=name, account_id=ACCOUNT, **changes)
     plan = make_plan(manifest_of(customers=[entry]))
     (planned,) = (module for module in plan.modules if module.path == f"customers/{name}")
@@ -30,21 +30,21 @@ def module_of(name: str, **changes: object) -> Mapping[str, str]:
 
 
 def prepared(folder: Path, endpoint: str, provider: Provider) -> Workspace:
-    """A folder with the provider's settings; what is applied there is put in by the test."""
+    """A folder with the provider configuration; each test adds what it applies."""
     put(folder, {"provider.tf": provider_block(endpoint, ACCOUNT)})
     return Workspace(folder, provider)
 
 
 def planned_counts(workspace: Workspace, *, warn: bool = False) -> tuple[int, ...]:
-    """What a plan would add, change and destroy; zeros when it has nothing to do. `warn`: it may warn."""
+    """Number of resources to add, change and destroy; zeros for an empty plan. `warn`: warnings are allowed."""
     done = workspace.run("plan", "-input=false", "-no-color", warn=warn)
     found = re.search(r"Plan: (\d+) to add, (\d+) to change, (\d+) to destroy", done.text)
     return tuple(map(int, found.groups())) if found else (0, 0, 0)
 
 
 @pytest.mark.slow
-def test_a_renamed_root_module_has_nothing_to_do(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
-    """New files over the old state: no resource knows the customer's name. Another name of the role replaces the role."""
+def test_renamed_root_module_has_an_empty_plan(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
+    """No resource address has the customer's name. Another role name replaces the role."""
     place = prepared(tmp_path / "customers", endpoint, aws_provider)
     put(place.folder, module_of("old"))
     place.init()
@@ -59,8 +59,8 @@ def test_a_renamed_root_module_has_nothing_to_do(tmp_path: Path, endpoint: str, 
     place.destroy()
 
 
-def test_a_renamed_child_module_is_kept_by_the_moved_block(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
-    """Without the block Terraform would destroy the role and make it anew; with it, or with `removed`, nothing goes."""
+def test_moved_block_keeps_a_renamed_child_module(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
+    """Without the block Terraform replaces the role; with `moved` or `removed` nothing is destroyed."""
     place = prepared(tmp_path / "root", endpoint, aws_provider)
     put(place.folder / "old", module_of("old"))
     put(place.folder, {"main.tf": 'module "old" {\n  source = "./old"\n}\n'})
@@ -81,14 +81,14 @@ def test_a_renamed_child_module_is_kept_by_the_moved_block(tmp_path: Path, endpo
 
     (place.folder / "moved.tf").unlink()
     put(place.folder, {"main.tf": "removed {\n  from = module.new\n  lifecycle {\n    destroy = false\n  }\n}\n"})
-    # Terraform warns of objects that it will no longer manage.
+    # Terraform warns about objects that it will no longer manage.
     assert (0, 0, 0) == planned_counts(place, warn=True)
     place.run("apply", "-auto-approve", "-input=false", "-no-color", warn=True)
     assert "" == place.run("state", "list").out.strip()
 
 
 def people_module(user: str) -> Mapping[str, str]:
-    """The files of the module that has a switch role's group and its one user."""
+    """The files of the module with a switch role's group and its only user."""
     entry = switch_role("s", "310000000002", ACCOUNT, group="renamed-people", users=[{"name": user}])
     plan = make_plan(manifest_of(switch_roles=[entry]))
     (planned,) = (module for module in plan.modules if module.path == "switch-roles/s/trusted")
@@ -96,10 +96,8 @@ def people_module(user: str) -> Mapping[str, str]:
 
 
 @pytest.mark.slow
-def test_a_renamed_person_is_kept_by_a_moved_block_beside_the_module(
-    tmp_path: Path, endpoint: str, aws_provider: Provider
-) -> None:
-    """AWS can rename a user: with the block Terraform does so, without it the person would lose keys and MFA devices."""
+def test_moved_block_keeps_a_renamed_user(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
+    """With the block Terraform renames the user; without it the user would lose access keys and MFA devices."""
     place = prepared(tmp_path / "people", endpoint, aws_provider)
     put(place.folder, people_module("reena"))
     place.init()

@@ -1,4 +1,4 @@
-"""Switch roles that share a group, by the real Terraform: removing one access leaves the others' people alone."""
+"""Switch roles that share a group, applied by Terraform: removing one access keeps the users of the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HUB = "310000000033"
 
 
 def access(name: str, number: int, **changes: Any) -> dict[str, Any]:
-    """A switch role into an account of its own; the people are in the hub."""
+    """A switch role into its own account; group and users are in the hub account."""
     return switch_role(name, f"3100000000{number}", HUB, policy=f"assume-{name}", **changes)
 
 
@@ -43,7 +43,7 @@ def prepared(folder: Path, endpoint: str, provider: Provider) -> Workspace:
 
 
 def planned(place: Workspace) -> tuple[tuple[int, ...], set[str]]:
-    """How many resources a plan adds, changes and destroys, and which ones it destroys or replaces."""
+    """Number of resources that a plan adds, changes and destroys, and which ones it destroys or replaces."""
     text = place.run("plan", "-input=false", "-no-color").text
     counts = re.search(r"Plan: (\d+) to add, (\d+) to change, (\d+) to destroy", text)
     lost = set(re.findall(r"# (\S+) (?:will be destroyed|must be replaced)", text))
@@ -51,7 +51,7 @@ def planned(place: Workspace) -> tuple[tuple[int, ...], set[str]]:
 
 
 def targets(endpoint: str) -> list[str]:
-    """Accounts of the roles that ann may assume, by the policies of the groups that she is in."""
+    """Accounts of the roles that ann may assume through the policies of her groups."""
     iam = iam_client(endpoint, HUB)
     found: list[str] = []
     for group in iam.list_groups_for_user(UserName="ann")["Groups"]:
@@ -67,8 +67,8 @@ def targets(endpoint: str) -> list[str]:
     return sorted(arn.split(":")[4] for arn in found)
 
 
-def test_an_access_comes_and_goes_in_place(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
-    """One policy changes, whoever joins or leaves; as long as it is shared, destroying the module is refused."""
+def test_joining_and_leaving_changes_one_policy(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
+    """A plan that destroys the module is refused while the group is shared."""
     holder = prepared(tmp_path / "prod", endpoint, aws_provider)
     put(holder.folder, module("switch-roles/prod/trusted", PROD))
     holder.init()
@@ -95,14 +95,14 @@ def test_an_access_comes_and_goes_in_place(tmp_path: Path, endpoint: str, aws_pr
     holder.destroy()
 
 
-def test_the_access_that_created_the_group_goes(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
-    """What the next one then holds exists already; with the state moved, group and user are its own."""
+def test_group_survives_removal_of_the_access_that_created_it(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
+    """The next module refers to existing resources; after the state is moved, it owns group and user."""
     first = prepared(tmp_path / "prod", endpoint, aws_provider)
     put(first.folder, module("switch-roles/prod/trusted", PROD, DEV))
     first.init()
     first.apply()
 
-    # The manifest without the first: the other's module looks up what exists.
+    # The manifest without the first access: the other module looks up existing resources.
     second = prepared(tmp_path / "dev", endpoint, aws_provider)
     put(second.folder, module("switch-roles/dev/trusted", DEV))
     second.init()
@@ -113,7 +113,7 @@ def test_the_access_that_created_the_group_goes(tmp_path: Path, endpoint: str, a
     assert "prevent_destroy" in first.run("destroy", "-auto-approve", "-input=false", "-no-color", expect=1).text
     first.apply()
 
-    # The other creates them from now on, and takes over the state: no one is destroyed.
+    # The other module declares them from now on and takes over the state: no user is destroyed.
     keeper = {**DEV, "group": "ops", "users": [{"name": "ann"}]}
     put(second.folder, module("switch-roles/dev/trusted", keeper))
     shutil.copy(first.folder / "terraform.tfstate", second.folder / "terraform.tfstate")
@@ -124,8 +124,8 @@ def test_the_access_that_created_the_group_goes(tmp_path: Path, endpoint: str, a
     second.destroy()
 
 
-def test_people_who_exist_stay_in_the_group(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
-    """Group and user are nobody's: of two accesses that add the same person, one module holds the membership."""
+def test_membership_of_an_existing_user_is_declared_once(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
+    """No module owns group and user; of two accesses that add the same user, one module has the membership."""
     iam = iam_client(endpoint, HUB)
     iam.create_group(GroupName="ops")
     iam.create_user(UserName="ann")

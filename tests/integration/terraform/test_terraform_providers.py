@@ -1,4 +1,4 @@
-"""The search for providers finds what is installed for this platform, and takes nothing else for a provider."""
+"""The provider search finds every provider installed for this platform, and nothing else."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def install(folder: Path, name: str, mode: int = 0o755) -> None:
         "a/plugins/registry.opentofu.org/hashicorp/aws/5.100.0/linux_amd64",
     ],
 )
-def test_a_provider_is_found_in_every_usual_layout(layout: str, tmp_path: Path) -> None:
-    """In a registry's layout, in the flat one of old, and unpacked by hand."""
+def test_provider_is_found_in_every_layout(layout: str, tmp_path: Path) -> None:
+    """The registry layout, the old flat layout, and unpacked by hand."""
     install(tmp_path / layout, "terraform-provider-aws_v5.100.0_x5")
 
     assert [(5, 100, 0)] == [provider.version for provider in executables(tmp_path)]
@@ -50,14 +50,14 @@ def test_a_provider_is_found_in_every_usual_layout(layout: str, tmp_path: Path) 
         ("1/2/3/4/5", "terraform-provider-aws_v5.100.0_x5", 0o755),
     ],
 )
-def test_what_is_no_provider_for_this_platform_is_left_alone(layout: str, name: str, mode: int, tmp_path: Path) -> None:
-    """Not executable, an archive, another provider, another platform, another owner, too deep."""
+def test_other_files_are_ignored(layout: str, name: str, mode: int, tmp_path: Path) -> None:
+    """Not executable, an archive, another provider, platform or namespace, too deep."""
     install(tmp_path / layout, name, mode)
 
     assert [] == list(executables(tmp_path))
 
 
-def test_versions_that_modules_do_not_allow_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_versions_are_excluded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Oldest first, each version once, none below 3.39 and none from 7.0."""
     for name in ("2.70.0_x4", "3.39.0_x5", "5.9.0_x5", "5.100.0_x5", "7.0.0_x5"):
         install(tmp_path / "one", f"terraform-provider-aws_v{name}")
@@ -72,8 +72,8 @@ def test_versions_that_modules_do_not_allow_are_left_out(tmp_path: Path, monkeyp
     assert tmp_path / "one" / "terraform-provider-aws_v5.100.0_x5" == found[-1].source
 
 
-def test_a_plugin_folder_holds_one_version_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Terraform takes the newest version that it finds, so each gets a folder of its own."""
+def test_plugin_folder_has_one_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform uses the newest version that it finds, so each version has its own folder."""
     monkeypatch.setattr(terraform_providers, "CACHE", tmp_path / "cache")
     install(tmp_path, "terraform-provider-aws_v5.100.0_x5")
     (provider,) = executables(tmp_path)
@@ -86,8 +86,8 @@ def test_a_plugin_folder_holds_one_version_only(tmp_path: Path, monkeypatch: pyt
     assert found.resolve() == provider.source
 
 
-def test_the_plugin_cache_of_terraform_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where TF_PLUGIN_CACHE_DIR names a folder, it comes first."""
+def test_terraform_plugin_cache_is_searched_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder in TF_PLUGIN_CACHE_DIR, if set, comes first."""
     monkeypatch.setenv("TF_PLUGIN_CACHE_DIR", str(tmp_path))
 
     assert tmp_path == plugin_folders()[0]
