@@ -34,7 +34,13 @@ def files_of(module: PlannedModule) -> dict[str, bytes]:
 @pytest.mark.parametrize("examples", [25, pytest.param(1500, marks=pytest.mark.slow)])
 def test_rendered_module_is_parsed_as_planned(examples: int) -> None:
     """parse(render(plan)) equals plan for any manifest: no valid value changes the structure of a generated file."""
-    given(manifests())(settings(slow_to_make, max_examples=examples)(assert_reads_back))()
+
+    @settings(slow_to_make, max_examples=examples)
+    @given(manifests())
+    def reads_back(values: dict[str, Any]) -> None:
+        assert_reads_back(values)
+
+    reads_back()
 
 
 def assert_reads_back(values: dict[str, Any]) -> None:
