@@ -32,7 +32,7 @@ from rolecall_runner.status.update import read_output_digests, record_verdicts
 from rolecall_runner.verify import access_by_role
 from rolecall_runner.verify.verdict import Verdict
 from rolecall_runner.verify_run import verdict_of
-from verdict_worlds import LADDER
+from verdict_worlds import ASSUME_STEPS
 
 RUN = "20261124-120000-0a1b2c"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -67,7 +67,7 @@ def journal_of(inventory: Inventory, runs: Path) -> None:
     record = RunRecord(RUN, "verify", "accounts.yaml", inventory.fingerprint, "all", len(inventory.targets), NOW.isoformat())
     with Journal.start(runs, record) as journal:
         for target in inventory.targets:
-            verdict = Verdict(target.name, str(target.kind), target.account_id, target.role_arn, LADDER)
+            verdict = Verdict(target.name, str(target.kind), target.account_id, target.role_arn, ASSUME_STEPS)
             journal.add(Result(target.name, "verify", Status.OK, NOW, 1.0, data=verdict.to_json()))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy_words import (
+from policy_vocabulary import (
     AWS_CALLER,
     BACKEND,
     BOUNDARIES,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policy_words import (
+from policy_vocabulary import (
     CALLER,
     CONDITION,
     EXAMPLES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policy_words import (
+from policy_vocabulary import (
     AFFILIATION,
     AS_SAML,
     AWS_CALLER,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy_words import (
+from policy_vocabulary import (
     AFFILIATION,
     AS_SAML,
     AWS_CALLER,

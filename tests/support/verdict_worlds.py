@@ -24,7 +24,7 @@ REFUSAL = (
     "sts:AssumeRole on resource: arn:aws:iam::222222222222:role/role1"
 )
 
-LADDER = (
+ASSUME_STEPS = (
     Check(Step.ASSUME, Mark.OK, "The role was assumed with its external ID.", seconds=0.11),
     Check(Step.IDENTITY, Mark.OK, "The session belongs to the role, in the expected account.", seconds=0.02),
     Check(Step.NO_EXTERNAL_ID, Mark.REFUSED, "Without external ID it was refused.", "AccessDenied", REFUSAL, seconds=0.05),
@@ -46,7 +46,7 @@ def verdict(name: str = "account1", *, number: int = 0, kind: str = "customer", 
     """A verdict in which all is ok; keywords in lowercase replace the mark of a step: `assume_again="failed"`."""
     account = str(222_222_222_222 + number)
     marks = {Step(key.replace("_", "-")): Mark(str(mark)) for key, mark in changed.items()}
-    checks = tuple(_with(check, marks[check.step]) if check.step in marks else check for check in LADDER)
+    checks = tuple(_with(check, marks[check.step]) if check.step in marks else check for check in ASSUME_STEPS)
     return Verdict(name, kind, account, f"arn:aws:iam::{account}:role/role1", checks)
 
 
@@ -67,7 +67,7 @@ def refused(name: str = "account3", number: int = 2) -> Verdict:
     account = str(222_222_222_222 + number)
     checks = (
         Check(Step.ASSUME, Mark.FAILED, "The role could not be assumed.", "AccessDenied", REFUSAL, {"tried": 2}, 0.31, 2),
-        *(Check(check.step, Mark.SKIPPED, "Not tried: the role cannot be assumed.") for check in LADDER[1:6]),
+        *(Check(check.step, Mark.SKIPPED, "Not tried: the role cannot be assumed.") for check in ASSUME_STEPS[1:6]),
     )
     diagnosis = Diagnosis("not-applied", "The role does not exist yet, or trusts another principal.", "Please apply it.")
     return Verdict(name, "customer", account, f"arn:aws:iam::{account}:role/role1", checks, (diagnosis,))

@@ -13,8 +13,8 @@ from rolecall_runner.aws.credentials import Assumer, Credentials, Sessions
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.verify.context import VerifyContext, VerifySpec
-from roll_rig import BACKEND, caller_of, document
 from sandbox_rig import REGION, Rig, allow, service_trust
+from verify_worlds import BACKEND, caller_of, document
 
 CUSTOMER = "222222222222"
 BACKEND_ROLE = f"arn:aws:iam::{BACKEND}:role/backend_role"

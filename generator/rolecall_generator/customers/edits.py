@@ -200,10 +200,10 @@ def _replaced(before: Access, after: Access) -> Iterator[tuple[str, str]]:
 
 
 def line_changes(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
-    """Removed lines, prefixed with -, and added lines, prefixed with +, in the order of the texts.
+    """Removed lines, prefixed with -, and added lines, prefixed with +, in the order of the files.
 
     `difflib` takes minutes for a file of thousands of changed entries. An edit keeps the order of unchanged lines, so
-    lines that are unique in both texts are anchors, and `difflib` compares only the lines between two anchors.
+    lines that are unique in both files are anchors, and `difflib` compares only the lines between two anchors.
     """
     old, new = 0, 0
     for anchor_old, anchor_new in (*_anchors(before, after), (len(before), len(after))):
@@ -212,7 +212,7 @@ def line_changes(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
 
 
 def _anchors(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Index pairs of lines that are unique in both texts and in the same order in both."""
+    """Index pairs of lines that are unique in both files and in the same order in both."""
     times_before, times_after = Counter(before), Counter(after)
     where = {line: number for number, line in enumerate(after) if times_after[line] == 1}
     last = -1

@@ -13,7 +13,7 @@ import pytest
 
 from assume_cases import ASSUME_CASES
 from condition_cases import CONDITION_CASES, ConditionCase
-from policy_words import (
+from policy_vocabulary import (
     AWS_CALLER,
     CALLER,
     FEDERATED,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from policy_words import AWS_CALLER, BACKEND, CALLER, CUSTOMER, OTHER, ROLE, ROOT, SESSION, USER, document, grant, trust
+from policy_vocabulary import AWS_CALLER, BACKEND, CALLER, CUSTOMER, OTHER, ROLE, ROOT, SESSION, USER, document, grant, trust
 from rolecall_generator.iam.evaluation.evaluator import Effect, Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
 from rolecall_generator.iam.model import Access, Role, User

@@ -40,7 +40,7 @@ def answer(name: str, *rows: Mapping[str, Any], region: str = "eu-west-1") -> Qu
 DENIED = QueryResult(
     "denied", "333333333333", (RegionResult("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you"),)
 )
-NOBODY = QueryResult("nobody", "444444444444", reason=Reason.UNREACHABLE, error="no connection")
+UNREACHABLE = QueryResult("unreachable", "444444444444", reason=Reason.UNREACHABLE, error="no connection")
 
 
 def written(writer: RowWriter, *answers: QueryResult) -> None:
@@ -64,10 +64,10 @@ def test_json_and_json_lines_have_the_same_rows(accounts: list[list[dict[str, An
 
 def test_json_has_errors_with_counts_by_reason() -> None:
     text = io.StringIO()
-    written(JsonRows(text.write, {"query": "x"}), answer("a", {"id": 1}), DENIED, NOBODY)
+    written(JsonRows(text.write, {"query": "x"}), answer("a", {"id": 1}), DENIED, UNREACHABLE)
     body = json.loads(text.getvalue())
 
-    assert [("denied", "eu-west-1", "denied", "AccessDenied"), ("nobody", "", "unreachable", "")] == [
+    assert [("denied", "eu-west-1", "denied", "AccessDenied"), ("unreachable", "", "unreachable", "")] == [
         (each["account"], each["region"], each["reason"], each["code"]) for each in body["not_answered"]
     ]
     assert (3, 1, {"ok": 1, "denied": 1, "unreachable": 1}) == (body["accounts"], body["row_count"], body["places"])

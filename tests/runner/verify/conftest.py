@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from rolecall_runner.aws.clients import Clients
-from roll_rig import World, world_of, worlds
 from sandbox_rig import Rig, running
 from verify_rig import Stage, staged
+from verify_worlds import World, world_of, worlds
 
 
 @pytest.fixture(scope="module")

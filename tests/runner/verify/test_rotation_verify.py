@@ -7,8 +7,8 @@ from botocore.exceptions import ClientError
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.verify.verdict import Mark, RotationState, Step, Verdict
-from roll_rig import READ_ITSELF, World, causes, check_of, document, marks
 from sandbox_rig import allow
+from verify_worlds import READ_ITSELF, World, causes, check_of, document, marks
 
 NEW, OLD = "the-new-id", "the-old-id"
 REFUSALS = (Step.NO_EXTERNAL_ID, Step.OTHER_EXTERNAL_ID, Step.MADE_UP_EXTERNAL_ID)

@@ -16,8 +16,8 @@ from rolecall_runner.verify.checks import judge_trust
 from rolecall_runner.verify.diagnosis import diagnose
 from rolecall_runner.verify.update_message import customer_message
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
-from roll_rig import BACKEND, READ_ITSELF, ROLE, World, causes, check_of, document, marks
 from sandbox_rig import allow, service_trust, trust
+from verify_worlds import BACKEND, READ_ITSELF, ROLE, World, causes, check_of, document, marks
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "diagnosis.md"
 CUSTOMERS = ["role-missing", "external-id-differs", "other-principal"]

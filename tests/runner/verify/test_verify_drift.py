@@ -16,9 +16,9 @@ from rolecall_runner.live.role import NotCheckable, RoleReading, RoleSettings
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.drift import compare, drift_of, mark_drift
 from rolecall_runner.verify.verdict import Check, Mark
-from roll_rig import document
 from sandbox_rig import allow
 from verify_rig import BACKEND_ROLE, CUSTOMER, EXTERNAL_ID, TRUST, Stage
+from verify_worlds import document
 
 SELF = (
     "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:GetPolicy",

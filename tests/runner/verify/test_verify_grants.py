@@ -11,9 +11,9 @@ from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.grants import try_grants, try_outside
 from rolecall_runner.verify.probe_call import is_excluded, is_read_only
 from rolecall_runner.verify.verdict import Check, Mark
-from roll_rig import document
 from sandbox_rig import REGION, statement_of
 from verify_rig import CUSTOMER, Stage
+from verify_worlds import document
 
 EC2_READ = iam_arn("aws", "aws", "policy", "/", "AmazonEC2ReadOnlyAccess")
 AUDIT = iam_arn("aws", "aws", "policy", "/", "SecurityAudit")

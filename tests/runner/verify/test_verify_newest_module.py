@@ -13,9 +13,9 @@ from rolecall_runner.verify.agreed_access import EarlierModule, ModuleHistory, d
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict
 from rolecall_runner.verify.verify_run import verify
-from roll_rig import document
 from sandbox_rig import allow
 from verify_rig import BACKEND_ROLE, EXTERNAL_ID, TRUST, Stage
+from verify_worlds import document
 
 READ_ITSELF = ("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies")
 EC2_READ = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifest_dresses import FIELDS, Dressed, dressed, unique
+from manifest_styles import FIELDS, Dressed, dressed, unique
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.manifest.editing.manifest_edits import (
     AddCustomer,

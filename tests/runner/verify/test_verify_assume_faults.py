@@ -22,8 +22,8 @@ from rolecall_runner.sandbox.protocol.faults import (
     Throttle,
 )
 from rolecall_runner.verify.verdict import Mark, Step
-from roll_rig import BACKEND, causes, check_of, marks, world_of, worlds
 from sandbox_rig import allow, trust
+from verify_worlds import BACKEND, causes, check_of, marks, world_of, worlds
 
 WHERE: dict[str, Any] = {"probability": 1.0, "accounts": BACKEND, "actions": "sts:AssumeRole"}
 TROUBLES = (

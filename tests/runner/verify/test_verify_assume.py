@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rolecall_runner.verify.verdict import Mark, Step, Verdict
-from roll_rig import World, causes, check_of, marks
 from sandbox_rig import trust
+from verify_worlds import World, causes, check_of, marks
 
-LADDER = (
+STEPS = (
     Step.ASSUME,
     Step.IDENTITY,
     Step.NO_EXTERNAL_ID,
@@ -24,7 +24,7 @@ def test_role_as_generated_passes_every_check(world: World) -> None:
     world.make()
     verdict = world.verdict()
 
-    assert GOOD == tuple(marks(verdict)[step] for step in LADDER)
+    assert GOOD == tuple(marks(verdict)[step] for step in STEPS)
     assert Mark.OK is verdict.mark
     assert () == verdict.diagnoses
 
@@ -34,7 +34,9 @@ def test_role_without_external_id_condition_fails(world: World) -> None:
     world.make(trust(world.backend))
     verdict = world.verdict()
 
-    assert (Mark.OK, Mark.OK, Mark.FAILED, Mark.FAILED, Mark.FAILED, Mark.OK) == tuple(marks(verdict)[s] for s in LADDER)
+    assert (Mark.OK, Mark.OK, Mark.FAILED, Mark.FAILED, Mark.FAILED, Mark.OK) == tuple(
+        marks(verdict)[s] for s in STEPS
+    )
     assert Mark.FAILED is verdict.mark
 
 
@@ -42,7 +44,7 @@ def test_wrong_ids_are_not_tried_when_right_id_is_refused(world: World) -> None:
     """Their refusals would not prove the external ID condition."""
     verdict = world.verdict()
 
-    assert (Mark.FAILED, *[Mark.SKIPPED] * 5) == tuple(marks(verdict)[step] for step in LADDER)
+    assert (Mark.FAILED, *[Mark.SKIPPED] * 5) == tuple(marks(verdict)[step] for step in STEPS)
     assert "not be conclusive" in check_of(verdict, Step.MADE_UP_EXTERNAL_ID).what
 
 
@@ -59,7 +61,7 @@ def test_refusals_are_inconclusive_if_last_assume_is_refused(world: World) -> No
     world.give(random=spoil)
     verdict = world.verdict()
 
-    assert (Mark.OK, Mark.OK, *[Mark.INCONCLUSIVE] * 3, Mark.FAILED) == tuple(marks(verdict)[step] for step in LADDER)
+    assert (Mark.OK, Mark.OK, *[Mark.INCONCLUSIVE] * 3, Mark.FAILED) == tuple(marks(verdict)[step] for step in STEPS)
     assert ["unsteady"] == causes(verdict)
 
 
