@@ -1,4 +1,4 @@
-"""Self-contained HTML pages from the templates in `templates/html/`, and the escaping that HTML and SVG share.
+"""Self-contained HTML pages from the templates in `templates/html/`.
 
 A page makes no network requests. It is complete without JavaScript, which only filters and pages the rows of tables. Its
 Content-Security-Policy only allows its own style sheet and script. Markup that was not escaped could therefore neither run
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.package_digest import template_folder
-from rolecall_generator.text import sanitize_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,11 +28,6 @@ GRAPH_SENTENCES = 200
 
 _BUFFERED_EXPRESSIONS = 5_000
 """Number of template expressions in a part of a page, about 100 KB."""
-
-
-def escape(text: str) -> str:
-    """Escape a string for an element or a quoted attribute of HTML or XML. Hidden characters become U+FFFD."""
-    return html.escape(sanitize_lines(text), quote=True)
 
 
 def csp_hash(text: str) -> str:
@@ -83,13 +76,4 @@ def _page_variables(name: str) -> dict[str, str]:
 def _environment() -> Environment:
     from rolecall_generator.jinja_environments import html_environment  # noqa: PLC0415 - loads Jinja2
 
-    return html_environment(template_folder() / HTML, _sanitize_value)
-
-
-def _sanitize_value(value: Any) -> Any:
-    """Sanitize a string that a template prints. HTML (Markup, objects with `__html__`) and other values are unchanged."""
-    return _sanitized(value) if type(value) is str else value
-
-
-# Rows share most of their strings.
-_sanitized = lru_cache(maxsize=4_096)(sanitize_lines)
+    return html_environment(template_folder() / HTML)

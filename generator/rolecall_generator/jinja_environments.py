@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
+
+from rolecall_generator.text import escape_markup
 
 
 def text_environment(folder: Path) -> Environment:
@@ -17,9 +20,19 @@ def text_environment(folder: Path) -> Environment:
     return _CachingSandbox(autoescape=False, **_options(folder))
 
 
-def html_environment(folder: Path, finalize: Callable[[Any], Any]) -> Environment:
-    """Create an environment for HTML. Each printed value is passed to `finalize` and then escaped."""
-    return Environment(autoescape=True, finalize=finalize, **_options(folder))
+def html_environment(folder: Path) -> Environment:
+    """Create an environment for HTML. Printed strings are escaped by `escape_markup`; other values and HTML as by Jinja2."""
+    return Environment(autoescape=True, finalize=_escape_string, **_options(folder))
+
+
+def _escape_string(value: Any) -> Any:
+    return _escaped(value) if type(value) is str else value
+
+
+@lru_cache(maxsize=4_096)
+def _escaped(text: str) -> Markup:
+    """Rows share most of their strings."""
+    return Markup(escape_markup(text))  # noqa: S704 - escaped here
 
 
 def _options(folder: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ correct. `rolecall_generator.terminal` sanitizes all terminal output; code that 
 from __future__ import annotations
 
 import difflib
+import html
 import json
 import os
 import re
@@ -47,14 +48,30 @@ _JSON_WORKFLOW_COMMAND = re.compile(r"(?<=#)#(?=\w*\[)")
 
 def sanitize_line(text: str) -> str:
     """Sanitize a string for one line: line breaks and tabs become spaces, hidden characters U+FFFD. Keeps the length."""
+    return _without_commands(_visible_line(text))
+
+
+def _visible_line(text: str) -> str:
     if text.isascii() and text.isprintable():
-        return _without_commands(text)
-    return _without_commands(_NOT_IN_LINE.sub(REPLACEMENT, text.translate(_TO_SPACES)))
+        return text
+    return _NOT_IN_LINE.sub(REPLACEMENT, text.translate(_TO_SPACES))
 
 
 def sanitize_lines(text: str) -> str:
     """Sanitize a string of several lines. Keeps tabs and line feeds; CR LF becomes a line feed."""
-    return _without_commands(_NOT_IN_LINES.sub(REPLACEMENT, text.replace("\r\n", "\n")))
+    return _without_commands(_visible_lines(text))
+
+
+def escape_markup(text: str) -> str:
+    """Sanitize and escape a string for HTML or XML. A workflow command starts with a character reference, so it is kept."""
+    escaped = html.escape(_visible_lines(text), quote=True)
+    if "##" not in escaped and "::" not in escaped:
+        return escaped
+    return _WORKFLOW_COMMAND.sub(lambda found: "&#35;" if found["blank"] is None else f"{found['blank']}&#58;", escaped)
+
+
+def _visible_lines(text: str) -> str:
+    return _NOT_IN_LINES.sub(REPLACEMENT, text.replace("\r\n", "\n"))
 
 
 def first_hidden_index(text: str) -> int | None:
@@ -179,9 +196,11 @@ def pluralize(number: int, thing: str) -> str:
 
 def markdown_code(text: str) -> str:
     """Format any string as a Markdown code span."""
-    sanitized = " ".join(sanitize_line(text).split())
+    sanitized = " ".join(_visible_line(text).split())
     fence = "`"
     while fence in sanitized:
         fence += "`"
     padding = " " if "`" in sanitized else ""
-    return f"{fence}{padding}{sanitized}{padding}{fence}".replace("|", "\\|") if sanitized else "(empty)"
+    # Behind the fence `::` starts no workflow command, and is kept.
+    span = _without_commands(f"{fence}{padding}{sanitized}{padding}{fence}")
+    return span.replace("|", "\\|") if sanitized else "(empty)"

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostile_text import FRIENDLY, HOSTILE, leaks
-from rolecall_generator.text import first_hidden_index, json_text, sanitize_line, sanitize_lines
+from rolecall_generator.text import (
+    escape_markup,
+    first_hidden_index,
+    json_text,
+    markdown_code,
+    sanitize_line,
+    sanitize_lines,
+)
 
 ANY = st.text(st.characters(), max_size=40) | st.lists(st.sampled_from(HOSTILE), max_size=4).map("".join)
 
@@ -32,6 +39,22 @@ def test_any_text_is_sanitized(text: str) -> None:
     assert "\n" not in sanitize_line(text)
     assert len(text) == len(sanitize_line(text))
     assert [] == leaks(sanitize_lines(text))
+
+
+@given(ANY)
+def test_any_text_is_sanitized_in_markup(text: str) -> None:
+    """On pages and in Markdown, where values may not be changed more than on a terminal."""
+    assert [] == leaks(escape_markup(text))
+    assert [] == leaks(markdown_code(text))
+
+
+def test_values_that_resemble_workflow_commands_are_kept_in_markup() -> None:
+    """A tag value that a customer types from the walkthrough, for example."""
+    assert ("`::error::x`", "&#58;:error::x", "\ufffd:error::x") == (
+        markdown_code("::error::x"),
+        escape_markup("::error::x"),
+        sanitize_line("::error::x"),
+    )
 
 
 @given(ANY)

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rolecall_generator.bundle.forms.interface import policy_body
-from rolecall_generator.html_page import escape
 from rolecall_generator.iam import Arn, Condition, Module, PolicyDocument, Principal, Role, Statement, quotas
-from rolecall_generator.text import duration, markdown_code
+from rolecall_generator.text import duration, escape_markup, markdown_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Phrase:
 
 
 # Many customers share the same values.
-_html = lru_cache(maxsize=4_096)(escape)
+_html = lru_cache(maxsize=4_096)(escape_markup)
 _markdown = lru_cache(maxsize=4_096)(markdown_code)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from rolecall_generator.html_page import asset, escape
+from rolecall_generator.html_page import asset
 from rolecall_generator.reports.graph.graph_model import Edge, EdgeState, Graph, GraphAccount, GraphNode, describe
+from rolecall_generator.text import escape_markup
 
 BOX_WIDTH = 236
 MIDDLE = 310
@@ -174,8 +175,8 @@ def to_svg(graph: Graph) -> str:
     failed = {key for edge in graph.edges if edge.state.failed for key in (edge.source, edge.target)}
     parts = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rc-picture" role="img" aria-labelledby="rc-title rc-desc" {size}>',
-        f'<title id="rc-title">{escape(_title(graph))}</title>',
-        f'<desc id="rc-desc">{escape(_description(graph))}</desc>',
+        f'<title id="rc-title">{escape_markup(_title(graph))}</title>',
+        f'<desc id="rc-desc">{escape_markup(_description(graph))}</desc>',
         f"<style>{asset('graph.css')}</style>",
         f'<rect class="rc-paper" width="{layout.width:g}" height="{layout.height:g}"/>',
         f'<text class="rc-head" x="{MARGIN}" y="20">CALLER</text>',
@@ -207,14 +208,15 @@ def _frame(box: Box) -> Iterator[str]:
     if box.account.title:
         yield f'<rect class="rc-box" rx="9" {_rect(box.shape)}/>'
         title = _shortened(box.account.title, _NAME_CHARACTERS + 6)
-        yield f'<text class="rc-soft" x="{box.shape.x + PAD + 2:g}" y="{box.shape.y + HEADER - 8:g}">{escape(title)}</text>'
+        x, y = box.shape.x + PAD + 2, box.shape.y + HEADER - 8
+        yield f'<text class="rc-soft" x="{x:g}" y="{y:g}">{escape_markup(title)}</text>'
 
 
 def _nodes(box: Box, failed: Iterable[str]) -> Iterator[str]:
     for node, shape in box.nodes:
         state = " rc-failed" if node.key in failed else ""
         full = node.name if node.count > 1 else f"{node.key} ({node.note})" if node.note else node.key
-        yield f"<g><title>{escape(full)}</title>"
+        yield f"<g><title>{escape_markup(full)}</title>"
         if node.count > 1:
             behind = Rect(shape.x + 4, shape.y + 4, shape.width, shape.height)
             yield f'<rect class="rc-many" rx="6" {_rect(behind)}/>'
@@ -228,7 +230,7 @@ def _nodes(box: Box, failed: Iterable[str]) -> Iterator[str]:
 
 
 def _line(text: str, style: str, x: float, y: float) -> str:
-    return f'<text class="{style}" x="{x:g}" y="{y:g}">{escape(_shortened(text, _NAME_CHARACTERS))}</text>'
+    return f'<text class="{style}" x="{x:g}" y="{y:g}">{escape_markup(_shortened(text, _NAME_CHARACTERS))}</text>'
 
 
 def _curve(curve: Curve) -> str:
@@ -247,7 +249,8 @@ def _label(curve: Curve) -> str:
     right, top, height, width = x - _LABEL_GAP, y - LINE * len(lines) / 2, LINE * len(lines), _label_width(lines)
     plate = f'<rect class="rc-plate" rx="3" {_rect(Rect(right - width + 3, top, width, height))}/>'
     spans = "".join(
-        f'<tspan x="{right:g}" y="{top + LINE * number + 11:g}">{escape(line)}</tspan>' for number, line in enumerate(lines)
+        f'<tspan x="{right:g}" y="{top + LINE * number + 11:g}">{escape_markup(line)}</tspan>'
+        for number, line in enumerate(lines)
     )
     return f'<g{_class(curve)}>{plate}<text class="rc-label" text-anchor="end">{spans}</text></g>'
 
