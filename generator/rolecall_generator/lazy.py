@@ -27,8 +27,13 @@ def lazy_getattr(package: str) -> Callable[[str], Any]:
 
     @cache
     def module_of() -> dict[str, str]:
+        source = pkgutil.get_data(package, "__init__.py")
+        if source is None:
+            raise ImportError(f"the source of {package}/__init__.py is not installed")
         blocks = (
-            node for node in ast.parse(pkgutil.get_data(package, "__init__.py") or b"").body if isinstance(node, ast.If)
+            node
+            for node in ast.parse(source).body
+            if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         )
         imports = (node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom))
         return {alias.name: str(node.module) for node in imports for alias in node.names}

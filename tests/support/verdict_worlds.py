@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from rolecall_runner.verify.update_message import customer_message
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
-from rolecall_runner.verify.verify_run import RunInfo
+from rolecall_runner.verify.verify_target import RunInfo
 
 INFO = RunInfo(
     run_id="0a1b2c3d",

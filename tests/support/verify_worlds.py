@@ -19,7 +19,7 @@ from rolecall_runner.inventory.targets import Target
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
 from rolecall_runner.verify.context import VerifyContext, VerifySpec
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
-from rolecall_runner.verify.verify_run import verify
+from rolecall_runner.verify.verify_target import verify
 from sandbox_rig import REGION, Rig, allow, running, service_trust, trust
 
 BACKEND = "111111111111"

@@ -37,7 +37,6 @@ from rolecall_generator.output import (
     OutputFolder,
     WriteCounts,
     WriteReport,
-    names_in,
     open_output,
     read_lock,
     remove_empty,
@@ -267,7 +266,7 @@ def remove_bundle(disk: Disk, root: str, path: str, owned: Owned) -> list[str]:
         else:
             kept.append(f"{path}.zip")
     for folder, _, _ in os.walk(f"{root}/{path}", topdown=False):
-        if not names_in(folder):
+        if not any(Path(folder).iterdir()):
             disk.rmdir(folder)
     remove_empty(disk, root, path.rpartition("/")[0])
     return sorted(kept)

@@ -2,7 +2,6 @@
 
 from rolecall_generator.manifest.loader import (
     CSV_COLUMNS,
-    INCLUDE_SUFFIXES,
     LoadedManifest,
     Read,
     entry_names,
@@ -30,7 +29,6 @@ from rolecall_generator.manifest.validation import SharedGroup, normalized_name
 
 __all__ = [
     "CSV_COLUMNS",
-    "INCLUDE_SUFFIXES",
     "AccountRef",
     "Backend",
     "BackendRole",

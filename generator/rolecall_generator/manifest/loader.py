@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -162,8 +162,6 @@ def _node(value: CellValue, at: Point) -> object:
     return node
 
 
-INCLUDE_SUFFIXES = (".yaml", ".yml", ".csv")
-"""File name extensions of included files."""
 _MAXIMUM_INCLUDED_FILES = 20_000
 _SALVAGE_ROUNDS = 3
 
@@ -174,6 +172,9 @@ class LoadedManifest:
 
     `places.find("customers", name)` gives the position of an entry; `files` are all files read, the main one first.
     """
+
+    INCLUDE_SUFFIXES: ClassVar = (".yaml", ".yml", ".csv")
+    """File name extensions of included files."""
 
     manifest: Manifest
     places: SourceMap
@@ -371,7 +372,7 @@ def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
         return f"include {shown} is a link that leaves the manifest's folder", "copy the file into the folder"
     if not resolved.is_file():
         return f"include {shown} is not a regular file", "name YAML or CSV files"
-    if file.suffix.lower() not in INCLUDE_SUFFIXES:
+    if file.suffix.lower() not in LoadedManifest.INCLUDE_SUFFIXES:
         return f"include {shown} is neither YAML nor CSV", "name files that end in .yaml, .yml or .csv"
     return None
 

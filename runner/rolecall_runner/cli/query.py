@@ -47,7 +47,6 @@ from rolecall_runner.query import (
     Reason,
     base_query,
     check_reads,
-    load_forecasts,
     load_targets,
     override,
     prepare,
@@ -157,7 +156,7 @@ def query(
     if dry_run:
         _dry_run(spec, access_levels, targets, output_format)
         return
-    expected = iter(()) if quiet else load_forecasts(spec, targets)
+    expected = iter(()) if quiet else targets.forecasts(spec)
     options = ExecutionOptions(
         engine, settings=EngineSettings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from rolecall_generator.errors import CallerError, InterruptedRunError, SelectionError
 from rolecall_generator.iam import Access
 from rolecall_generator.records import status_path
-from rolecall_runner.aws import RetryPolicy, Sessions
+from rolecall_runner.aws import RetryPolicy
 from rolecall_runner.execution import ExecutionOptions, ProcessLocal, Runtime
 from rolecall_runner.inventory import Inventory, Selection, Target, TargetKind, find_target, read_inventory
 from rolecall_runner.onboarding.customer_message import SentBundle, failure_message, success_message
@@ -32,7 +32,6 @@ from rolecall_runner.status import (
 )
 from rolecall_runner.verify import (
     CAUSES,
-    CallMemo,
     Mark,
     RunConfig,
     Verdict,
@@ -177,9 +176,9 @@ class OnboardingResult:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Changes of the newest module that no AWS call can detect; empty unless all checks passed."""
+        """Changes of the newest module that no AWS call can detect; empty unless all checks of a full run passed."""
         pending = self.entry.pending
-        return pending.unseen if pending is not None and self.verdict.mark is Mark.OK else ()
+        return pending.unseen if pending is not None and self.run and self.verdict.mark is Mark.OK else ()
 
 
 def onboard(
@@ -239,7 +238,7 @@ def _customer(inventory: Inventory, name: str) -> Target:
     switch_roles = {target.name for target in inventory.targets if target.kind is TargetKind.SWITCH_ROLE}
     customers = {target.name for target in inventory.targets if target.kind is TargetKind.CUSTOMER}
     if name in switch_roles - customers:
-        hint = f"runner verify --limit {name} checks both of its accounts"
+        hint = f"runner verify --limit {shlex.quote(name)} checks both of its accounts"
         raise SelectionError(f"{name} is a switch role, which only users can assume", where="NAME", hint=hint)
     return find_target(inventory, name, TargetKind.CUSTOMER)
 
@@ -268,8 +267,7 @@ def _full_runs(
         if runtime.stop.is_set():
             return
         verify_run = prepare_verify_run(start, selection, options, runtime=Runtime(stop=runtime.stop))
-        assumer = replace(context.assumer, run_id=verify_run.record.short_id)
-        run_context = replace(context, assumer=assumer, sessions=Sessions(assumer), memory=CallMemo())
+        run_context = context.with_run_id(verify_run.record.short_id)
         verify_run.task = VerifyTask(ProcessLocal(partial(_same_context, run_context)))
         try:
             (verdict,) = tuple(verify_run)
@@ -281,7 +279,7 @@ def _full_runs(
 
 
 def _same_context(context: VerifyContext) -> VerifyContext:
-    """A picklable factory for the existing context."""
+    """The factory of a context that exists already."""
     return context
 
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from rolecall_runner.query.query_run import (
         QueryRun,
         QueryTargets,
-        load_forecasts,
         load_targets,
         prepare,
         preview,
@@ -48,7 +47,6 @@ __all__ = [
     "check_reads",
     "describe",
     "escape_placeholders",
-    "load_forecasts",
     "load_targets",
     "override",
     "prepare",

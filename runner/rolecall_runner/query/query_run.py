@@ -106,6 +106,14 @@ class QueryTargets:
     out: Path
     resume: str | None = None
 
+    def forecasts(self, spec: QuerySpec) -> Iterator[Forecast]:
+        """Yield whether each account can answer, based on the permissions in the manifest. Sends no request.
+
+        Raises PlanError, OutputError.
+        """
+        plan = make_plan(self.inventory.manifest, previous_slots(read_lock(self.out)))
+        return forecast_permissions(spec, self.targets, plan)
+
 
 @dataclass(slots=True)
 class QueryRun:
@@ -179,23 +187,13 @@ def replay(
     return spec, replace(targets, resume=record.run_id if resume else None)
 
 
-def load_forecasts(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast]:
-    """Yield whether each account can answer, based on the permissions in the manifest. Sends no request.
-
-    Raises PlanError, OutputError.
-    """
-    return forecast_permissions(
-        spec, chosen.targets, make_plan(chosen.inventory.manifest, previous_slots(read_lock(chosen.out)))
-    )
-
-
 def preview(spec: QuerySpec, access_levels: tuple[OperationAccess, ...], chosen: QueryTargets) -> Preview:
     """The calls that the query would send, and the accounts that can answer. Sends no request.
 
     Raises QueryError if an account has no value for a placeholder, PlanError, OutputError.
     """
     check_targets(spec.parameters, chosen.targets)
-    return count_calls(spec, access_levels, chosen.targets, load_forecasts(spec, chosen))
+    return count_calls(spec, access_levels, chosen.targets, chosen.forecasts(spec))
 
 
 def prepare(

@@ -34,7 +34,6 @@ from rolecall_runner.status.status_file import (
     stamp,
 )
 from rolecall_runner.verify import (
-    UNSEEN,
     Check,
     Mark,
     RotationState,
@@ -257,7 +256,7 @@ def apply_verdict(
         confirmed = entry.confirmed is not None and module != "" and entry.confirmed.module == module
         unknown = newest is None and _unknown_before(entry, module) and not verdict.read_in_full
         if unknown and not confirmed:
-            newest = Check(Step.MODULE, Mark.SKIPPED, _UNKNOWN, evidence={UNSEEN: ["all of them"]})
+            newest = Check.of_unseen(["all of them"], _UNKNOWN)
         if newest is None or newest.mark is Mark.OK or confirmed:
             versions = _with_newest(entry.versions, module, date, access)
             return replace(after, verified=VerifiedEntry(date, run, module), pending=None, versions=versions)

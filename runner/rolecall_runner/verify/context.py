@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -128,6 +128,11 @@ class VerifyContext:
     def rehearsal(self) -> bool:
         """Whether a sandbox is used instead of AWS."""
         return self.assumer.caller.rehearsal or self.clients.rehearsal
+
+    def with_run_id(self, run_id: str) -> VerifyContext:
+        """This context for another run: sessions are assumed again, under names with the ID, and no call is remembered."""
+        assumer = replace(self.assumer, run_id=run_id)
+        return replace(self, assumer=assumer, sessions=Sessions(assumer), memory=CallMemo())
 
     def earlier(self, target: Target) -> tuple[EarlierModule, ...]:
         """The target's earlier modules."""

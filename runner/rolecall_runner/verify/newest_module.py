@@ -26,7 +26,7 @@ from rolecall_runner.verify.module_changes import (
     trust_changed,
 )
 from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, try_call
-from rolecall_runner.verify.verdict import OLDER_MODULE, UNSEEN, Check, Mark, Step, read_in_full
+from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, read_in_full
 
 _NAMED = 3
 _FOREIGN_POLICIES = frozenset({"service control policy", "resource control policy", "session policy", "vpc endpoint policy"})
@@ -153,7 +153,7 @@ class NewestModule:
             return
         if unseen := list(dict.fromkeys(self._unseen(checks))):
             what = f"no AWS call can detect whether these changes of the newest module are applied: {_listed(unseen)}"
-            yield Check(Step.MODULE, Mark.SKIPPED, what, evidence={UNSEEN: unseen})
+            yield Check.of_unseen(unseen, what)
         else:
             yield Check(Step.MODULE, Mark.OK, "the newest module is applied: each of its changes was detected")
 

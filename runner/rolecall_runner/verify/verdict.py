@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -71,7 +71,7 @@ class Step(StrEnum):
 
 OLDER_MODULE = "older_module"
 """Evidence key: true for a failed check that an earlier module, which may still be applied, explains."""
-UNSEEN = "unseen"
+_UNSEEN = "unseen"
 """Evidence key of a skipped check under Step.MODULE: the changes that no call of this run could show."""
 WHICH = "external_id"
 """Evidence key of a check that sent another external ID than the current one: CURRENT, PREVIOUS or RETIRED."""
@@ -104,6 +104,11 @@ class Check:
     seconds: float = 0.0
     attempts: int = 1
 
+    @classmethod
+    def of_unseen(cls, changes: Sequence[str], what: str) -> Check:
+        """The skipped check of Step.MODULE for changes of the newest module that no call can detect."""
+        return cls(Step.MODULE, Mark.SKIPPED, what, evidence={_UNSEEN: list(changes)})
+
     @property
     def reply(self) -> str:
         """Error code and message of AWS, as in `AccessDenied: User ... is not authorized`; empty if there was none."""
@@ -117,7 +122,7 @@ class Check:
     @property
     def unseen(self) -> tuple[str, ...]:
         """Under Step.MODULE: the changes of the newest module that no call could detect."""
-        return tuple(str(each) for each in self.evidence.get(UNSEEN, ()))
+        return tuple(str(each) for each in self.evidence.get(_UNSEEN, ()))
 
     @property
     def incomplete(self) -> bool:

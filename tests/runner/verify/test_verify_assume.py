@@ -34,9 +34,7 @@ def test_role_without_external_id_condition_fails(world: World) -> None:
     world.make(trust(world.backend))
     verdict = world.verdict()
 
-    assert (Mark.OK, Mark.OK, Mark.FAILED, Mark.FAILED, Mark.FAILED, Mark.OK) == tuple(
-        marks(verdict)[s] for s in STEPS
-    )
+    assert (Mark.OK, Mark.OK, Mark.FAILED, Mark.FAILED, Mark.FAILED, Mark.OK) == tuple(marks(verdict)[s] for s in STEPS)
     assert Mark.FAILED is verdict.mark
 
 

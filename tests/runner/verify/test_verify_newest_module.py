@@ -12,7 +12,7 @@ from rolecall_runner.inventory.targets import Target
 from rolecall_runner.verify.agreed_access import EarlierModule, ModuleHistory, decode_access, encode_access
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict
-from rolecall_runner.verify.verify_run import verify
+from rolecall_runner.verify.verify_target import verify
 from sandbox_rig import allow
 from verify_rig import BACKEND_ROLE, EXTERNAL_ID, TRUST, Stage
 from verify_worlds import document

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rolecall_generator.errors import ManifestError, OutputError, Problem, SelectionError
-from rolecall_generator.manifest import INCLUDE_SUFFIXES, Customer, LoadedManifest, load_manifest, parse_csv
+from rolecall_generator.manifest import Customer, LoadedManifest, load_manifest, parse_csv
 from rolecall_generator.manifest.editing.csv_rows import CsvRowEditor
 from rolecall_generator.manifest.editing.text_edits import BY_HAND, EditedManifestError, EditError, Value
 from rolecall_generator.manifest.editing.yaml_entries import Item, YamlText
@@ -187,11 +187,10 @@ class _Files:
         for path in (*self._loaded.files, *self._open):
             if path.resolve() == target:
                 return path
+        suffixes = LoadedManifest.INCLUDE_SUFFIXES
         where, hint = str(requested), "use one of the manifest's files, or a new file"
-        if not target.is_relative_to(folder) or target.suffix.lower() not in INCLUDE_SUFFIXES:
-            what = (
-                f"a file of customers must be below {self._loaded.files[0].parent} and end in {', '.join(INCLUDE_SUFFIXES)}"
-            )
+        if not target.is_relative_to(folder) or target.suffix.lower() not in suffixes:
+            what = f"a file of customers must be below {self._loaded.files[0].parent} and end in {', '.join(suffixes)}"
             raise SelectionError(what, where=where, hint=hint)
         if target.exists():
             raise SelectionError("the file exists, but the manifest does not include it", where=where, hint=hint)
