@@ -34,6 +34,13 @@ def test_undetectable_change_does_not_end_as_verified() -> None:
     )
 
 
+def test_changes_are_unseen_only_after_a_full_run() -> None:
+    """During a rotation the previous ID can pass without a full run; an earlier run's record then says nothing about it."""
+    found = ended("s3:PutObject (withdrawn)")
+
+    assert (("s3:PutObject (withdrawn)",), ()) == (found.unseen, replace(found, run="").unseen)
+
+
 def test_rehearsal_is_marked_in_headline_and_json() -> None:
     """A live onboarding is not."""
     assert [True, False] == [headline(ended(rehearsal=each)).startswith("rehearsal (sandbox): ") for each in (True, False)]

@@ -30,7 +30,7 @@ def test_example_is_valid_status_file_with_every_key(tmp_path: Path) -> None:
     (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     status_path(tmp_path, rehearsal=False).write_text(example)
     (entry,) = read_status(status_path(tmp_path, rehearsal=False)).entries.values()
-    explained = re.findall(r"`(\w+)`", " ".join(KEYS.findall(PAGE.partition("| Key | What |")[2])))
+    explained = re.findall(r"`(\w+)`", " ".join(KEYS.findall(PAGE.partition("| Key | Meaning |")[2])))
 
     assert json.loads(example)["customers"]["acme"] == json.loads(json.dumps(entry.to_json()))
     assert {field.name for field in fields(StatusEntry)} == set(entry.to_json()) == set(explained)
