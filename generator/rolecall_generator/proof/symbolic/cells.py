@@ -35,7 +35,7 @@ DOUBTFUL = 10**7
 """Cost of a value that AWS may not accept; it is in no witness."""
 UNKNOWN_REST = 10**8
 """Cost of the rest of a dimension that was not searched."""
-_PRESENT = 200
+PRESENT_COST = 200
 """Cost of a key that could be absent, so that the cheapest request sets as few keys as possible."""
 
 
@@ -146,7 +146,7 @@ def _make_dimension(name: str, distinctions: Distinctions, share: BudgetShare) -
 
 
 def _cost(values: Values) -> int:
-    return _PRESENT * len(values) + sum(map(len, values))
+    return PRESENT_COST * len(values) + sum(map(len, values))
 
 
 def _with_kept_identity(cells: Iterable[KeyCell]) -> list[KeyCell]:
@@ -156,7 +156,7 @@ def _with_kept_identity(cells: Iterable[KeyCell]) -> list[KeyCell]:
         values = cell.context[SOURCE_IDENTITY]
         found.append(KeyCell(({SOURCE_IDENTITY: values, KEPT_SOURCE_IDENTITY: ()},), cell.cost))
         if values:
-            found.append(KeyCell(({SOURCE_IDENTITY: values, KEPT_SOURCE_IDENTITY: values},), cell.cost + _PRESENT))
+            found.append(KeyCell(({SOURCE_IDENTITY: values, KEPT_SOURCE_IDENTITY: values},), cell.cost + PRESENT_COST))
     return found
 
 

@@ -15,9 +15,11 @@ from rolecall_generator.proof.symbolic.keys import (
     KEPT_SOURCE_IDENTITY,
     MFA_AGE,
     MFA_PRESENT,
+    NOT_KEYS,
     ORGANIZATION_ID,
     ORGANIZATION_PATHS,
     PRINCIPAL_TAG,
+    PROVIDED_CONTEXTS,
     REQUEST_TAG,
     SOURCE_IDENTITY,
     TAG_KEYS,
@@ -78,13 +80,16 @@ def _operations(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterato
     for name, mask in groups:
         others = dimension.full & ~(1 << ACTIONS.index(name))
         yield SpaceFact("operations", leaf({callers: mask, action: others}))
+    # Only AssumeRole has the parameter ProvidedContexts.
+    yield SpaceFact("operations", leaf({callers: kinds[CallerKind.PROVIDER], space.index[PROVIDED_CONTEXTS]: 0b10}))
 
 
 def _presence(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterator[SpaceFact]:
     """Which callers' requests can have a key, and which always have it (see `keys`)."""
     callers = space.index[CALLER]
+    relations = {relation.dimension for relation in space.relations.values()}
     for name, index in space.index.items():
-        if name in {CALLER, ACTION} or name in {relation.dimension for relation in space.relations.values()}:
+        if name in NOT_KEYS or name in relations:
             continue
         facts, dimension = key_facts(name), space.dimensions[index]
         without = sum(mask for kind, mask in kinds.items() if kind not in facts.callers)

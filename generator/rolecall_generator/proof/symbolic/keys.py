@@ -169,6 +169,19 @@ def dimension_of(name: str) -> str:
 
 CALLER = "caller"
 ACTION = "action"
+PROVIDED_CONTEXTS = "provided contexts"
+NOT_KEYS = frozenset({CALLER, ACTION, PROVIDED_CONTEXTS})
+"""Dimensions that are not condition keys: the caller, the operation, and whether the request passes ProvidedContexts."""
+
+
+def spelling_of(name: str) -> str:
+    """The key as AWS spells it, or as it is if it is not listed."""
+    return _spellings().get(name, name)
+
+
+@lru_cache(maxsize=1)
+def _spellings() -> Mapping[str, str]:
+    return {name.lower(): name for name in read_table("assume_role_keys.json")["keys"]}
 
 
 def caller_kind(kind: PrincipalKind, arn: str) -> CallerKind:

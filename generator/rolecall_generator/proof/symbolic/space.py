@@ -51,11 +51,19 @@ from rolecall_generator.proof.symbolic.boxes import (
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.callers import CallerDistinctions, caller_dimension
-from rolecall_generator.proof.symbolic.cells import UNKNOWN_REST, Dimension, Distinctions, KeyCell, key_dimension
+from rolecall_generator.proof.symbolic.cells import (
+    PRESENT_COST,
+    UNKNOWN_REST,
+    Dimension,
+    Distinctions,
+    KeyCell,
+    key_dimension,
+)
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
     CALLER_KEYS,
+    PROVIDED_CONTEXTS,
     REQUEST_TAG,
     RESOURCE_ACCOUNT,
     RESOURCE_TAGS,
@@ -65,6 +73,7 @@ from rolecall_generator.proof.symbolic.keys import (
     ValueType,
     dimension_of,
     key_facts,
+    spelling_of,
 )
 from rolecall_generator.proof.symbolic.ordered import NotRepresentedError
 from rolecall_generator.proof.symbolic.world import World
@@ -314,6 +323,7 @@ class RequestSpace:
                 self._keys[TAG_KEYS].add_patterns(ignoring_case(name))
         self._add(caller_dimension(self._callers, self.role.arn, self.budget))
         self._add(Dimension(ACTION, tuple(KeyCell(cost=cost, action=name) for cost, name in enumerate(ACTIONS))))
+        self._add(Dimension(PROVIDED_CONTEXTS, (KeyCell(), KeyCell(cost=PRESENT_COST))))
         for key, distinctions in self._keys.items():
             self._add(self._key_dimension(key, distinctions))
         for bound, reading in self._readings.items():
@@ -350,7 +360,7 @@ class RequestSpace:
 
     def spelling(self, key: str) -> str:
         """A key in lower case as the policies spell it."""
-        return self._spelling.get(key, key)
+        return self._spelling.get(key) or spelling_of(key)
 
     def labels(self, dimension: str) -> list[tuple[str, int]]:
         """Descriptions of conditions and principals on a dimension, each with the cells for which it holds."""
