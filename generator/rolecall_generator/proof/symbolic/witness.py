@@ -1,0 +1,246 @@
+"""Example requests: the cheapest request of a box, confirmed by the evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import islice
+
+from rolecall_generator.iam import Access, Condition, PolicyDocument, Role
+from rolecall_generator.iam.evaluation import (
+    Caller,
+    Effect,
+    Evaluator,
+    Identity,
+    IdentitySide,
+    PolicyOutcome,
+    PolicyType,
+    PrincipalKind,
+    Request,
+    principal_context,
+    scan_documents,
+)
+from rolecall_generator.iam.matching import PolicyTemplate, patterns_of
+from rolecall_generator.proof.symbolic.boxes import members
+from rolecall_generator.proof.symbolic.cells import KeyCell, Values, merged
+from rolecall_generator.proof.symbolic.keys import (
+    ACTION,
+    CALLER,
+    CALLER_KEYS,
+    NOT_KEYS,
+    PROVIDED_CONTEXTS,
+    SESSION_NAME,
+    SOURCE_IDENTITY,
+    TAG_KEYS,
+    TRANSITIVE_TAG_KEYS,
+    CallerKind,
+    caller_kind,
+    dimension_of,
+)
+from rolecall_generator.proof.symbolic.language import instance
+from rolecall_generator.proof.symbolic.policies import (
+    SERVICE_LINKED,
+    SET_CONTEXT,
+    SET_SOURCE_IDENTITY,
+    TAG_SESSION,
+    TrustSide,
+)
+from rolecall_generator.proof.symbolic.requests import DEFAULT_SESSION_NAME, RequestPoint, RequestWitness, rejection
+from rolecall_generator.proof.symbolic.space import HOLDS, Relation, RequestSpace
+from rolecall_generator.proof.symbolic.world import PolicyLevel
+
+_CALLERS_TRIED = 8
+
+
+class RequestOutcome(Enum):
+    """Whether policies allow a request."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDecision:
+    """Whether one side of a comparison allows a request, and why."""
+
+    outcome: RequestOutcome
+    reason: str
+
+
+class WitnessFinder:
+    """Finds confirmed requests in the boxes of a space. `rejections` are reasons why candidates were not taken."""
+
+    def __init__(self, space: RequestSpace) -> None:
+        self._space = space
+        self.rejections: dict[str, None] = {}
+
+    def find(self, masks: Sequence[int], one: TrustSide, other: TrustSide) -> RequestWitness | None:
+        """A request of the box that `one` allows and `other` denies, both for certain; None if none was confirmed."""
+        for point in self._points(masks):
+            if reason := rejection(point):
+                self.rejections.setdefault(reason)
+                continue
+            denied = self.decide(other, point)
+            if denied.outcome is RequestOutcome.DENIED and self.decide(one, point).outcome is RequestOutcome.ALLOWED:
+                return RequestWitness.of(point, self._request(point, one), denied.reason)
+            self.rejections.setdefault("the evaluator does not confirm the simplest requests")
+        return None
+
+    def point_of(self, cells: Sequence[int]) -> RequestPoint | None:
+        """The request with these cells, one position for each dimension; None if one of them is the rest."""
+        return self._point([1 << position for position in cells], cells[0])
+
+    # Points of a box
+
+    def _points(self, masks: Sequence[int]) -> Iterator[RequestPoint]:
+        """Requests of the box, by different callers: the first one of each kind, then others."""
+        positions = list(islice(members(masks[0]), _MANY))
+        kinds: dict[CallerKind, int] = {}
+        for position in positions:
+            caller = self._space.callers.cells[position].caller
+            if caller is not None:
+                kinds.setdefault(caller_kind(caller.kind, caller.arn), position)
+        for position in islice(dict.fromkeys((*kinds.values(), *positions)), _CALLERS_TRIED):
+            point = self._point(masks, position)
+            if point is not None:
+                yield point
+
+    def _point(self, masks: Sequence[int], caller: int) -> RequestPoint | None:
+        space = self._space
+        cells: dict[str, KeyCell] = {
+            dimension.name: dimension.cells[(mask & -mask).bit_length() - 1]
+            for dimension, mask in zip(space.dimensions, masks, strict=True)
+        }
+        cells[CALLER] = space.callers.cells[caller]
+        who = cells[CALLER].caller
+        if who is None or any(cell.rest for cell in cells.values()):
+            return None
+        cut = frozenset(
+            dimension.name for dimension, mask in zip(space.dimensions, masks, strict=True) if mask != dimension.full
+        )
+        relations = {relation.dimension: relation for relation in space.relations.values()}
+        keys = [cell.context for name, cell in cells.items() if name not in NOT_KEYS and name not in relations]
+        context = merged(keys)
+        self._name_session(context, cut)
+        for name, relation in relations.items():
+            if masks[space.index[name]] == HOLDS:
+                self._fill(relation, who, context)
+        shown = {key: space.spelling(key) for key in context if key in space.related_keys or dimension_of(key) in cut}
+        has_contexts = masks[space.index[PROVIDED_CONTEXTS]] == HOLDS
+        return RequestPoint(who, cells[ACTION].action, context, has_contexts, shown)
+
+    @staticmethod
+    def _name_session(context: dict[str, Values], cut: frozenset[str]) -> None:
+        if SESSION_NAME in context and SESSION_NAME not in cut:
+            context[SESSION_NAME] = (DEFAULT_SESSION_NAME,)
+
+    def _fill(self, relation: Relation, who: Identity, context: dict[str, Values]) -> None:
+        """Give the key of a relation a value that matches, with the variables as they are in the context."""
+        if relation.test.key in CALLER_KEYS or self._space.is_known(relation.test.key):
+            return
+        stated = {**self._space.role_context, **principal_context(who, {}, known=False), **context}
+        condition = relation.condition
+        for value in condition.values:
+            names = {variable.key: stated.get(variable.key, ()) for variable in PolicyTemplate(value).variables}
+            filled = patterns_of(Condition(condition.operator, condition.key, (value,)), names, frozenset(), variables=True)
+            if isinstance(filled, frozenset) and filled:
+                context[relation.test.key] = (instance(next(iter(filled))),)
+                return
+
+    def _request(self, point: RequestPoint, side: TrustSide) -> Request:
+        who, world = point.caller, side.limits.world
+        arns = {who.arn, who.role or who.arn}
+        known = not arns.isdisjoint(world.known)
+        sessions = next((world.session_policies[arn] for arn in arns if arn in world.session_policies), ())
+        role = who.role if _is_session(who) else None
+        caller = Caller(who.arn, IdentitySide.KNOWN if known else IdentitySide.ALLOWS_ALL, role, tuple(sessions))
+        return Request(caller, self._space.role.arn, point.action, point.context)
+
+    # Decisions
+
+    def decide(self, side: TrustSide, point: RequestPoint) -> RequestDecision:
+        """Decide a request by the evaluator, and by the service and resource control policies around it."""
+        request = self._request(point, side)
+        return _strictest([*decide_by_trust(self._access(side), request, point), *self._by_levels(side, point)])
+
+    def _access(self, side: TrustSide) -> Access:
+        """What the evaluator sees of the side: the role with the trust policy, and the known principals."""
+        world, role = side.limits.world, self._space.role
+        declared = world.access.roles.get(role.arn) if role.arn in world.known else None
+        assumed = replace(declared or role, trust=side.trust, tags=role.tags, existing=role.existing)
+        known = {arn: each for arn, each in world.access.roles.items() if arn in world.known}
+        users = {arn: user for arn, user in world.access.users.items() if arn in world.known}
+        return Access({**known, role.arn: assumed}, world.access.policies, world.access.groups, users)
+
+    def _by_levels(self, side: TrustSide, point: RequestPoint) -> Iterator[RequestDecision]:
+        who = point.caller
+        context = {**self._space.role_context, **principal_context(who, {}, known=False), **point.context}
+        levels = [("resource", level) for level in side.limits.resource_control]
+        for account, found in side.limits.service_control:
+            levels += [("service", level) for level in found if account == who.account_id]
+        for kind, level in levels:
+            for action in _actions(point):
+                outcome = self._by_level(level, action, context)
+                if outcome is RequestOutcome.DENIED and SERVICE_LINKED in (who.role or ""):
+                    outcome = RequestOutcome.OPEN
+                yield RequestDecision(outcome, f"{kind} control policies do not allow {action}")
+
+    def _by_level(self, level: PolicyLevel, action: str, context: Mapping[str, Values]) -> RequestOutcome:
+        documents = [("control policy", self._space.compiler.compile(each, PolicyType.IDENTITY)) for each in level]
+        outcome = scan_documents(documents, action.lower(), self._space.role.arn, context).outcome
+        if outcome is PolicyOutcome.ALLOW:
+            return RequestOutcome.ALLOWED
+        return RequestOutcome.DENIED if outcome in {PolicyOutcome.DENY, PolicyOutcome.NOTHING} else RequestOutcome.OPEN
+
+
+_MANY = 512
+_ORDER = (RequestOutcome.DENIED, RequestOutcome.OPEN, RequestOutcome.ALLOWED)
+
+
+def _strictest(decisions: Iterable[RequestDecision]) -> RequestDecision:
+    return min(decisions, key=lambda decision: _ORDER.index(decision.outcome))
+
+
+def decide_by_trust(access: Access, request: Request, point: RequestPoint) -> Iterator[RequestDecision]:
+    """The evaluator's decisions about the operation, and about provided contexts, which it does not look for itself."""
+    evaluator = Evaluator(access)
+    actions = (request.action, SET_CONTEXT) if point.has_contexts else (request.action,)
+    for action in actions:
+        decision = evaluator.may_assume(replace(request, action=action))
+        yield RequestDecision(_OUTCOMES[decision.effect], decision.reason)
+
+
+def confirm(point: RequestPoint, role: Role, one: PolicyDocument, other: PolicyDocument) -> RequestWitness | None:
+    """The witness of a request that `one` allows and `other` denies on the role, without known limits; None if not so."""
+    caller = Caller(point.caller.arn, IdentitySide.ALLOWS_ALL, point.caller.role if _is_session(point.caller) else None)
+    request = Request(caller, role.arn, point.action, point.context)
+    decisions = [
+        _strictest(decide_by_trust(Access({role.arn: replace(role, trust=trust)}), request, point)) for trust in (one, other)
+    ]
+    if [each.outcome for each in decisions] != [RequestOutcome.ALLOWED, RequestOutcome.DENIED] or rejection(point):
+        return None
+    return RequestWitness.of(point, request, decisions[1].reason)
+
+
+def _is_session(caller: Identity) -> bool:
+    return caller.kind is PrincipalKind.SESSION
+
+
+_OUTCOMES = {
+    Effect.ALLOW: RequestOutcome.ALLOWED,
+    Effect.EXPLICIT_DENY: RequestOutcome.DENIED,
+    Effect.IMPLICIT_DENY: RequestOutcome.DENIED,
+    Effect.REFUSED: RequestOutcome.OPEN,
+}
+
+
+def _actions(point: RequestPoint) -> Iterator[str]:
+    yield point.action
+    if point.context.get(TAG_KEYS) or point.context.get(TRANSITIVE_TAG_KEYS):
+        yield TAG_SESSION
+    if point.context.get(SOURCE_IDENTITY):
+        yield SET_SOURCE_IDENTITY
+    if point.has_contexts:
+        yield SET_CONTEXT
