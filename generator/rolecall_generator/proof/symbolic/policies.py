@@ -232,7 +232,7 @@ class PolicySets:
     def _concerns(self, statement: CompiledStatement, action: str) -> bool:
         source, role = statement.source, self._space.role.arn
         if statement.refusal is None and not self._has_variable_resource(statement):
-            return statement.concerns(action.lower(), role, {})
+            return statement.applies_to(action.lower(), role, {})
         if bool(source.actions) != bool(source.not_actions):
             names = PolicyVariables(name.lower() for name in source.actions or source.not_actions)
             if names.match(action.lower(), {}) is not bool(source.actions):
