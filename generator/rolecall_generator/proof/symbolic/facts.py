@@ -24,7 +24,6 @@ from rolecall_generator.proof.symbolic.keys import (
     SOURCE_IDENTITY,
     TAG_KEYS,
     CallerKind,
-    caller_kind,
     key_facts,
 )
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
@@ -53,16 +52,11 @@ def facts_of(space: RequestSpace) -> list[SpaceFact]:
     return [fact for fact in found if fact.impossible is not FALSE]
 
 
-def kind_of(cell: KeyCell) -> CallerKind | None:
-    """The kind of a caller's cell; None for the rest."""
-    return None if cell.caller is None else caller_kind(cell.caller.kind, cell.caller.arn)
-
-
 def _masks_by_kind(callers: Dimension) -> Mapping[CallerKind, int]:
     masks = dict.fromkeys(CallerKind, 0)
     for position, cell in enumerate(callers.cells):
-        if (kind := kind_of(cell)) is not None:
-            masks[kind] |= 1 << position
+        if cell.kind is not None:
+            masks[cell.kind] |= 1 << position
     return masks
 
 

@@ -35,7 +35,6 @@ from rolecall_generator.proof.symbolic.keys import (
     TAG_KEYS,
     TRANSITIVE_TAG_KEYS,
     CallerKind,
-    caller_kind,
     dimension_of,
 )
 from rolecall_generator.proof.symbolic.language import instance
@@ -99,9 +98,9 @@ class WitnessFinder:
         positions = list(islice(members(masks[0]), _MANY))
         kinds: dict[CallerKind, int] = {}
         for position in positions:
-            caller = self._space.callers.cells[position].caller
-            if caller is not None:
-                kinds.setdefault(caller_kind(caller.kind, caller.arn), position)
+            kind = self._space.callers.cells[position].kind
+            if kind is not None:
+                kinds.setdefault(kind, position)
         for position in islice(dict.fromkeys((*kinds.values(), *positions)), _CALLERS_TRIED):
             point = self._point(masks, position)
             if point is not None:
