@@ -26,6 +26,7 @@ from rolecall_generator.proof.symbolic.keys import (
     CallerKind,
     key_facts,
 )
+from rolecall_generator.proof.symbolic.relations import impossible_relation
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import World
 
@@ -47,7 +48,11 @@ def facts_of(space: RequestSpace) -> list[SpaceFact]:
         *_session_facts(space, kinds),
         *_request_tags(space),
         *(fact for world in space.worlds for fact in _world_facts(space, world)),
-        *(SpaceFact("policy-variables", formula) for formula in space.impossible_relations()),
+        *(
+            SpaceFact("policy variables", formula)
+            for relation in space.relations.values()
+            for formula in impossible_relation(space, relation)
+        ),
     ]
     return [fact for fact in found if fact.impossible is not FALSE]
 

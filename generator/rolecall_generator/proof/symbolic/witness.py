@@ -45,8 +45,9 @@ from rolecall_generator.proof.symbolic.policies import (
     TAG_SESSION,
     TrustSide,
 )
+from rolecall_generator.proof.symbolic.relations import HOLDS, Relation
 from rolecall_generator.proof.symbolic.requests import DEFAULT_SESSION_NAME, RequestPoint, RequestWitness, rejection
-from rolecall_generator.proof.symbolic.space import HOLDS, Relation, RequestSpace
+from rolecall_generator.proof.symbolic.space import RequestSpace
 from rolecall_generator.proof.symbolic.world import PolicyLevel
 
 _CALLERS_TRIED = 8

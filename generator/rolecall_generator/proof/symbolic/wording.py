@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rolecall_generator.proof.symbolic.boxes import members
 from rolecall_generator.proof.symbolic.cells import Dimension
 from rolecall_generator.proof.symbolic.keys import ACTION, CALLER, PROVIDED_CONTEXTS, CallerKind
-from rolecall_generator.proof.symbolic.space import HOLDS, RequestSpace
+from rolecall_generator.proof.symbolic.relations import HOLDS
+from rolecall_generator.proof.symbolic.space import RequestSpace
 
 _KINDS = {
     CallerKind.USER: "is a user",
