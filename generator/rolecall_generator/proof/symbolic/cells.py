@@ -42,6 +42,7 @@ PRESENT_COST = 200
 @dataclass(frozen=True, slots=True)
 class KeyCell:
     """A representative. `contexts` has the context keys that it sets: several if AWS does not document which it is.
+    `caller` and `kind` are set in the dimension of callers, `action` in that of operations.
 
     `rest`: all values that were not reached within the budget; no test is decided for them. Values by key, in lower case.
     """
@@ -49,6 +50,7 @@ class KeyCell:
     contexts: tuple[Context, ...] = ({},)
     cost: int = 0
     caller: Identity | None = None
+    kind: CallerKind | None = None
     action: str = ""
     rest: bool = False
 

@@ -24,9 +24,9 @@ from rolecall_generator.proof.symbolic.keys import (
     SOURCE_IDENTITY,
     TAG_KEYS,
     CallerKind,
-    caller_kind,
     key_facts,
 )
+from rolecall_generator.proof.symbolic.relations import impossible_relation
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import World
 
@@ -48,21 +48,20 @@ def facts_of(space: RequestSpace) -> list[SpaceFact]:
         *_session_facts(space, kinds),
         *_request_tags(space),
         *(fact for world in space.worlds for fact in _world_facts(space, world)),
-        *(SpaceFact("policy-variables", formula) for formula in space.impossible_relations()),
+        *(
+            SpaceFact("policy variables", formula)
+            for relation in space.relations.values()
+            for formula in impossible_relation(space, relation)
+        ),
     ]
     return [fact for fact in found if fact.impossible is not FALSE]
-
-
-def kind_of(cell: KeyCell) -> CallerKind | None:
-    """The kind of a caller's cell; None for the rest."""
-    return None if cell.caller is None else caller_kind(cell.caller.kind, cell.caller.arn)
 
 
 def _masks_by_kind(callers: Dimension) -> Mapping[CallerKind, int]:
     masks = dict.fromkeys(CallerKind, 0)
     for position, cell in enumerate(callers.cells):
-        if (kind := kind_of(cell)) is not None:
-            masks[kind] |= 1 << position
+        if cell.kind is not None:
+            masks[cell.kind] |= 1 << position
     return masks
 
 

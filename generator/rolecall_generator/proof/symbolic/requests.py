@@ -23,10 +23,8 @@ from rolecall_generator.proof.symbolic.keys import (
     SOURCE_IDENTITY,
     TAG_KEYS,
     TRANSITIVE_TAG_KEYS,
-    CallerKind,
     Setter,
     ValueType,
-    caller_kind,
     is_role_key,
     key_facts,
 )
@@ -105,7 +103,7 @@ def _bad_caller(point: RequestPoint) -> str:
     who = point.caller
     if who.kind is not PrincipalKind.EXTERNAL and not is_certain_name(who.role or who.arn):
         return "whether a principal with such a name can exist is not known"
-    if caller_kind(who.kind, who.arn) is CallerKind.ROLE and point.context.get(MFA_PRESENT) == ("true",):
+    if who.kind in {PrincipalKind.ROLE, PrincipalKind.SESSION} and point.context.get(MFA_PRESENT) == ("true",):
         # "The temporary credentials returned by AssumeRole do not include MFA information in the context" (Secure API
         # access with MFA)
         return "whether a role can send a request with MFA is not known"

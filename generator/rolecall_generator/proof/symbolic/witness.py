@@ -35,7 +35,6 @@ from rolecall_generator.proof.symbolic.keys import (
     TAG_KEYS,
     TRANSITIVE_TAG_KEYS,
     CallerKind,
-    caller_kind,
     dimension_of,
 )
 from rolecall_generator.proof.symbolic.language import instance
@@ -46,8 +45,9 @@ from rolecall_generator.proof.symbolic.policies import (
     TAG_SESSION,
     TrustSide,
 )
+from rolecall_generator.proof.symbolic.relations import HOLDS, Relation
 from rolecall_generator.proof.symbolic.requests import DEFAULT_SESSION_NAME, RequestPoint, RequestWitness, rejection
-from rolecall_generator.proof.symbolic.space import HOLDS, Relation, RequestSpace
+from rolecall_generator.proof.symbolic.space import RequestSpace
 from rolecall_generator.proof.symbolic.world import PolicyLevel
 
 _CALLERS_TRIED = 8
@@ -99,9 +99,9 @@ class WitnessFinder:
         positions = list(islice(members(masks[0]), _MANY))
         kinds: dict[CallerKind, int] = {}
         for position in positions:
-            caller = self._space.callers.cells[position].caller
-            if caller is not None:
-                kinds.setdefault(caller_kind(caller.kind, caller.arn), position)
+            kind = self._space.callers.cells[position].kind
+            if kind is not None:
+                kinds.setdefault(kind, position)
         for position in islice(dict.fromkeys((*kinds.values(), *positions)), _CALLERS_TRIED):
             point = self._point(masks, position)
             if point is not None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from rolecall_generator.proof.symbolic.boxes import members
 from rolecall_generator.proof.symbolic.cells import Dimension
-from rolecall_generator.proof.symbolic.facts import kind_of
 from rolecall_generator.proof.symbolic.keys import ACTION, CALLER, PROVIDED_CONTEXTS, CallerKind
-from rolecall_generator.proof.symbolic.space import HOLDS, RequestSpace
+from rolecall_generator.proof.symbolic.relations import HOLDS
+from rolecall_generator.proof.symbolic.space import RequestSpace
 
 _KINDS = {
     CallerKind.USER: "is a user",
@@ -54,7 +54,7 @@ def _labels(space: RequestSpace, dimension: Dimension) -> dict[int, str]:
     found: dict[int, str] = {}
     if dimension.name == CALLER:
         for kind, text in _KINDS.items():
-            found.setdefault(dimension.where(lambda cell, kind=kind: kind_of(cell) is kind), text)  # type: ignore[misc]
+            found.setdefault(dimension.where(lambda cell, kind=kind: cell.kind is kind), text)  # type: ignore[misc]
     else:
         absent = dimension.where(lambda cell: not any(cell.context.values()))
         found.update({absent: "is absent", dimension.full & ~absent: "is present"})

@@ -215,6 +215,13 @@ def test_what_depends_on_the_role_has_no_shape(conditions: dict[str, dict[str, s
     assert _shape(statement({"AWS": BACKEND}, conditions)) is None
 
 
+@pytest.mark.parametrize("operator", ["StringNotEquals", "StringEqualsIfExists", "StringLike", "ForAnyValue:StringEquals"])
+def test_operator_is_part_of_the_shape(operator: str) -> None:
+    shapes = [_shape(statement("*", {name: {"sts:ExternalId": "id-a"}})) for name in ("StringEquals", operator)]
+
+    assert shapes[0] != shapes[1]
+
+
 def test_principals_keep_their_accounts_in_a_shape() -> None:
     def arns(*names: str) -> Body:
         return statement({"AWS": [f"arn:aws:iam::{name}" for name in names]})
