@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from rolecall_generator.iam import Access, PolicyDocument, Role
 from rolecall_generator.proof import Trust, prove
-from rolecall_generator.proof.symbolic import TrustComparison, TrustIntent, compare, intent_document, prove_roles
+from rolecall_generator.proof.symbolic import TrustComparison, Trust, compare, intent_document, prove_roles
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from policy_pairs import PolicyGenerator, document
@@ -25,7 +25,7 @@ T = TypeVar("T")
 ROLE = Role("arn:aws:iam::222222222222:role/role1", None)
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"
 EXTERNAL_ID = "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"
-INTENT = TrustIntent(ROLE.arn, (BACKEND,), (EXTERNAL_ID,))
+INTENT = Trust("customer", ROLE.arn, (BACKEND,), EXTERNAL_ID)
 _REPEATS = 300
 _WORDS = ("alpha", "beta", "gamma", "delta", "ops", "prod", "stage", "eu", "us", "app", "web", "db")
 
@@ -68,7 +68,7 @@ def fleet(customers: int) -> None:
         condition = {"StringEquals": {"sts:ExternalId": external_id}}
         roles.append(Role(arn, trust({"Principal": {"AWS": BACKEND}, "Condition": condition})))
         trusts.append(Trust("customer", arn, (BACKEND,), external_id))
-        intents[arn] = [TrustIntent(arn, (BACKEND,), (external_id,))]
+        intents[arn] = [Trust("customer", arn, (BACKEND,), external_id)]
     access = Access.of(*roles)
     proofs, symbolic = timed(lambda: list(prove_roles(access, intents)))
     equal = sum(proof.comparison.is_equal for proof in proofs)

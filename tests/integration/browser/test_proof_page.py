@@ -12,7 +12,7 @@ from browser_rig import Watched
 from page_contrasts import contrasts_of
 from proof_worlds import BACKEND, HOSTILE, customer_arn, customers
 from rolecall_generator.iam.model import Access
-from rolecall_generator.proof.prove import Proof
+from rolecall_generator.proof import Proof
 from rolecall_generator.reports.formatters.html import proof_html
 from rolecall_generator.reports.graph.graph_model import access_graph
 from rolecall_generator.reports.graph.svg import to_svg

@@ -3,7 +3,7 @@
 `compare` decides whether two policies allow the same requests and gives a request as an example where they do not.
 `difference` enumerates the difference as disjoint sets. `prove_roles` compares roles with their intents:
 
-    for proof in prove_roles(access, {arn: [TrustIntent(arn, callers, external_ids)]}):
+    for proof in prove_roles(access, {arn: [Trust(subject, arn, callers, external_id)]}):
         if proof.comparison.forward.state is InclusionState.REFUTED:
             print(proof.comparison.forward.witness.shell_command)
 
@@ -11,10 +11,11 @@ What AWS does not document, and what exceeds the budget, is UNKNOWN with the rea
 """
 
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
-from rolecall_generator.proof.symbolic.intent import TrustIntent, intent_document
+from rolecall_generator.proof.symbolic.intent import Trust, intent_document, principal_of
 from rolecall_generator.proof.symbolic.question import (
     Inclusion,
     InclusionState,
+    RegionResult,
     RequestDifference,
     RoleProof,
     TrustComparison,
@@ -22,7 +23,7 @@ from rolecall_generator.proof.symbolic.question import (
     difference,
     prove_roles,
 )
-from rolecall_generator.proof.symbolic.requests import RequestWitness
+from rolecall_generator.proof.symbolic.requests import RequestWitness, request_witness
 from rolecall_generator.proof.symbolic.wording import BoxConstraint
 from rolecall_generator.proof.symbolic.world import WORST_CASE, OrganizationMembership, PolicyLevel, World
 
@@ -34,15 +35,18 @@ __all__ = [
     "OrganizationMembership",
     "OutOfBudgetError",
     "PolicyLevel",
+    "RegionResult",
     "RequestDifference",
     "RequestWitness",
     "RoleProof",
     "SearchBudget",
+    "Trust",
     "TrustComparison",
-    "TrustIntent",
     "World",
     "compare",
     "difference",
     "intent_document",
+    "principal_of",
     "prove_roles",
+    "request_witness",
 ]

@@ -10,7 +10,7 @@ STEPS = 600_000
 STEPS_PER_KEY = 200_000
 """Steps for the values of one context key, or for the callers. About 40 MB of states."""
 SECONDS = 1.5
-"""Seconds for one comparison: a safety net, since the time of a step depends on the machine."""
+"""Seconds of CPU time for one comparison: a safety net, since the time of a step depends on the machine."""
 _SEARCH_PART = 0.6
 """The part of the time after which no more values are searched; the decision about those found has the rest."""
 _CHECK_EVERY = 2_048
@@ -31,7 +31,7 @@ class SearchBudget:
         seconds: float | None = SECONDS,
         *,
         steps_per_key: int = STEPS_PER_KEY,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self.left = steps
         self.reserve = steps // 4

@@ -45,6 +45,8 @@ _NAME = frozenset(NAME_CHARACTERS)
 _PATH_ONLY = "".join(chr(code) for code in range(0x21, 0x80) if chr(code) not in _NAME and chr(code) != "/")
 _RANKS = {CallerKind.ROLE: 0, CallerKind.USER: 1, CallerKind.SERVICE: 3, CallerKind.PROVIDER: 4}
 _RANK_COST = 100_000
+_INSTANCE_STEPS = 10_000
+"""ARNs times automata that are tried where the search was not completed."""
 _SESSION_COST = 2 * _RANK_COST
 
 
@@ -230,7 +232,8 @@ class _CallerSearch:
                 yield from self._tails(heads, kind, share)
         except OutOfBudgetError:
             self.complete = False
-            yield from filter(self._is_new, self._instances())
+            automata = len(self._arns) + len(self._accounts) + len(self._names)
+            yield from filter(self._is_new, islice(self._instances(), _INSTANCE_STEPS // max(1, automata)))
 
     def _is_new(self, arn: str) -> bool:
         return self._add(arn.split(":", 5)[5].partition("/")[0], self._answers_of(arn))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
 
 from rolecall_generator.iam import Access, PolicyDocument, Role
 from rolecall_generator.proof.symbolic.boxes import (
+    EVERYTHING,
+    AllowedSet,
     Formula,
     Solution,
     complement,
@@ -20,7 +22,7 @@ from rolecall_generator.proof.symbolic.boxes import (
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.cells import DOUBTFUL
 from rolecall_generator.proof.symbolic.facts import SpaceFact, facts_of
-from rolecall_generator.proof.symbolic.intent import TrustIntent, intent_document
+from rolecall_generator.proof.symbolic.intent import Trust, intent_document
 from rolecall_generator.proof.symbolic.policies import PolicySets, TrustSide, WorldPolicies
 from rolecall_generator.proof.symbolic.requests import RequestWitness
 from rolecall_generator.proof.symbolic.shapes import NameExchange, RoleShape, shape_of
@@ -31,6 +33,8 @@ from rolecall_generator.proof.symbolic.world import WORST_CASE, World
 
 _BOXES_TRIED = 40
 _BOXES_MERGED = 512
+_MAX_CHARACTERS = 32_768
+"""Longest trust policy that is compared. AWS accepts at most 4,096 characters."""
 _TOO_LARGE = "the policies distinguish more requests than the budget allows to examine"
 
 
@@ -87,11 +91,28 @@ class RequestDifference:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionResult:
+    """The comparison of a trust policy with the intent within a set of requests.
+
+    `unintended`: whether what the policy allows there is intended, as `TrustComparison.forward`. `reached`: the policy may
+    allow a request there, intended or not.
+    """
+
+    unintended: Inclusion
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RoleProof:
-    """The comparison of a role's trust policy (`one`) with its intent (`other`)."""
+    """The comparison of a role's trust policy (`one`) with its intent (`other`).
+
+    `regions`: the results within the regions of `prove_roles`, and last, outside all of them. Empty if the trust policy is
+    equal to the intent, or not known.
+    """
 
     role_arn: str
     comparison: TrustComparison
+    regions: tuple[RegionResult, ...] = ()
 
 
 def compare(
@@ -132,15 +153,23 @@ def difference(
     yield from TrustQuestion(role, (one, other), (world, other_world or world), budget or SearchBudget()).differences()
 
 
+Regions = Callable[[str], Sequence[PolicyDocument]]
+"""Sets of requests by the ARN of a role, each written as the trust policy that allows it."""
+
+
 def prove_roles(
-    access: Access, intents: Mapping[str, Iterable[TrustIntent]], *, world: World = WORST_CASE
+    access: Access,
+    intents: Mapping[str, Iterable[Trust]],
+    *,
+    world: World = WORST_CASE,
+    regions: Regions = lambda _arn: (),
 ) -> Iterator[RoleProof]:
     """Compare the trust policy of each role with its intent. A role of `access` that is not in `intents` is for no one.
 
-    The world does not limit the intents: what it prevents is intended and not allowed. Roles whose policies differ only in
-    names are decided once.
+    The world does not limit the intents: what it prevents is intended and not allowed. `regions` locates differences: a role
+    that is not as intended is compared within each region too. Roles whose policies differ only in names are decided once.
     """
-    shared: dict[object, tuple[RoleShape, TrustComparison]] = {}
+    shared: dict[object, tuple[RoleShape, RoleProof]] = {}
     for arn in dict.fromkeys((*intents, *access.roles)):
         role = access.roles.get(arn)
         if role is None or role.trust is None:
@@ -149,34 +178,67 @@ def prove_roles(
                 yield RoleProof(arn, TrustComparison(unknown, unknown))
             continue
         intended = intent_document(intents.get(arn, ()))
-        shape = shape_of(role, (role.trust, intended)) if world.is_worst_case else None
-        found = None if shape is None else _shared(shared, shape, role, role.trust, intended)
-        if found is None:
-            found = compare(role, role.trust, intended, world=world, other_world=WORST_CASE)
-            if shape is not None:
-                shared[shape.key] = shape, found
-        yield RoleProof(arn, found)
+        pair = role.trust, intended
+        proof = _share(shared, role, pair, (), world)
+        if not proof.comparison.is_equal and (parts := tuple(regions(arn))):
+            proof = _share(shared, role, pair, parts, world)
+        yield proof
 
 
-def _shared(
-    shared: Mapping[object, tuple[RoleShape, TrustComparison]],
-    shape: RoleShape,
+def _share(
+    shared: dict[object, tuple[RoleShape, RoleProof]],
     role: Role,
-    trust: PolicyDocument,
-    intended: PolicyDocument,
-) -> TrustComparison | None:
-    """The comparison of an earlier role with the same shape, its witnesses with the names of this role; None if there is
-    none, or if the evaluator does not confirm a witness with these names.
+    pair: tuple[PolicyDocument, PolicyDocument],
+    regions: tuple[PolicyDocument, ...],
+    world: World,
+) -> RoleProof:
+    """The proof of an earlier role with the same shape, its witnesses with the names of this role. If there is none, or if
+    the evaluator does not confirm a witness with these names, the role's own proof.
     """
-    if (known := shared.get(shape.key)) is None:
+    shape = shape_of(role, (*pair, *regions)) if world.is_worst_case else None
+    if shape is not None and (known := shared.get(shape.key)) is not None:
+        first, found = known
+        if (proof := _rename(found, first.exchange(shape), role, pair)) is not None:
+            return proof
+    proof = _prove(role, pair, regions, world)
+    if shape is not None:
+        shared[shape.key] = shape, proof
+    return proof
+
+
+def _prove(
+    role: Role, pair: tuple[PolicyDocument, PolicyDocument], regions: tuple[PolicyDocument, ...], world: World
+) -> RoleProof:
+    if pair[0].size > _MAX_CHARACTERS:
+        unknown = _unknown([_TOO_LARGE])
+        return RoleProof(role.arn, TrustComparison(unknown, unknown))
+    if not regions:
+        return RoleProof(role.arn, compare(role, *pair, world=world, other_world=WORST_CASE))
+    worlds = (world, *[WORST_CASE] * (1 + len(regions)))
+    try:
+        question = TrustQuestion(role, (*pair, *regions), worlds, SearchBudget())
+    except OutOfBudgetError:
+        unknown = _unknown([_TOO_LARGE])
+        unlocated = RegionResult(unknown, reached=True)
+        return RoleProof(role.arn, TrustComparison(unknown, unknown), (unlocated,) * (len(regions) + 1))
+    comparison = TrustComparison(question.inclusion(0, 1), question.inclusion(1, 0))
+    return RoleProof(role.arn, comparison, tuple(question.locate(range(2, 2 + len(regions)))))
+
+
+def _rename(
+    proof: RoleProof, names: NameExchange, role: Role, pair: tuple[PolicyDocument, PolicyDocument]
+) -> RoleProof | None:
+    trust, intended = pair
+    found = [proof.comparison.forward, *(each.unintended for each in proof.regions)]
+    if not any(each.witness for each in (*found, proof.comparison.backward)):
+        return RoleProof(role.arn, proof.comparison, proof.regions)
+    renamed = [_renamed(each, names, role, trust, intended) for each in found]
+    backward = _renamed(proof.comparison.backward, names, role, intended, trust)
+    if backward is None or any(each is None for each in renamed):
         return None
-    first, found = known
-    if found.forward.witness is found.backward.witness is None:
-        return found
-    names = first.exchange(shape)
-    forward = _renamed(found.forward, names, role, trust, intended)
-    backward = _renamed(found.backward, names, role, intended, trust)
-    return None if forward is None or backward is None else TrustComparison(forward, backward)
+    forward, *regions = (each for each in renamed if each is not None)
+    results = (replace(old, unintended=new) for old, new in zip(proof.regions, regions, strict=True))
+    return RoleProof(role.arn, TrustComparison(forward, backward), tuple(results))
 
 
 def _renamed(
@@ -196,7 +258,7 @@ def _unknown(reasons: Iterable[str]) -> Inclusion:
 class TrustQuestion:
     """The space of requests for two trust policies on one role, and questions about them. Raises OutOfBudgetError.
 
-    The methods name a policy by its position in `trusts`: 0 or 1.
+    The methods name a policy by its position in `trusts`. Those after the first two are regions (see `prove_roles`).
     """
 
     def __init__(self, role: Role, trusts: Sequence[PolicyDocument], worlds: Sequence[World], budget: SearchBudget) -> None:
@@ -211,15 +273,28 @@ class TrustQuestion:
         self._possible = complement(disjunction(fact.impossible for fact in self.facts))
         self._costs = [dimension.costs for dimension in self.space.dimensions]
 
-    def inclusion(self, one: int, other: int) -> Inclusion:
-        """Whether every request that one policy allows is allowed by the other."""
+    def inclusion(self, one: int, other: int, *, within: AllowedSet = EVERYTHING) -> Inclusion:
+        """Whether every request that one policy allows is allowed by the other, among the requests of a set."""
         try:
-            return self._inclusion(one, other)
+            return self._inclusion(one, other, within)
         except OutOfBudgetError:
             return _unknown([_TOO_LARGE, *self.space.reasons])
 
-    def _inclusion(self, one: int, other: int) -> Inclusion:
-        allowed, limit = self.allowed[one], self.allowed[other]
+    def locate(self, regions: Iterable[int]) -> Iterator[RegionResult]:
+        """Whether what the first policy allows is allowed by the second, within what each of other policies allows, and
+        last, outside all of them.
+        """
+        parts = [self.allowed[region] for region in regions]
+        for part in (*parts, AllowedSet.union(parts).inverse):
+            reached = AllowedSet.intersection((self.allowed[0], part)).maybe
+            try:
+                is_reached = self._first(conjunction([reached, self._possible])) is not None
+            except OutOfBudgetError:
+                is_reached = True
+            yield RegionResult(self.inclusion(0, 1, within=part), is_reached)
+
+    def _inclusion(self, one: int, other: int, within: AllowedSet) -> Inclusion:
+        allowed, limit = AllowedSet.intersection((self.allowed[one], within)), self.allowed[other]
         surplus = conjunction([allowed.maybe, complement(limit.sure)])
         if self._first(surplus) is None:
             return Inclusion(InclusionState.PROVEN)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rolecall_generator.iam import Arn
-from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Identity, PrincipalKind, Request
+from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Identity, PrincipalKind, Request, identity_of
 from rolecall_generator.iam.matching import OPERATORS
 from rolecall_generator.proof.symbolic.callers import is_certain_name
 from rolecall_generator.proof.symbolic.cells import Values
@@ -83,6 +83,15 @@ class RequestWitness:
     def shell_command(self) -> str:
         """The command as one line for a shell."""
         return shlex.join(self.command)
+
+
+def request_witness(request: Request, denial: str) -> RequestWitness:
+    """A given request as a witness. `denial`: why it is not allowed, or not intended."""
+    values = {key: (value,) if isinstance(value, str) else value for key, value in request.context.items()}
+    context = {key.lower(): value for key, value in values.items()}
+    shown = {key.lower(): key for key, value in values.items() if value}
+    point = RequestPoint(identity_of(request.principal.arn), request.action, context, has_contexts=False, shown=shown)
+    return RequestWitness.of(point, request, denial)
 
 
 def rejection(point: RequestPoint) -> str:

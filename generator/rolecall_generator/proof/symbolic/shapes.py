@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from rolecall_generator.iam import PolicyDocument, Principal, Role, Statement
+from rolecall_generator.iam import Condition, PolicyDocument, Principal, Role, Statement
 from rolecall_generator.iam.evaluation import Identity, PrincipalKind, identity_of
 from rolecall_generator.proof.symbolic.callers import is_certain_name
 from rolecall_generator.proof.symbolic.keys import CALLER_KEYS, EXTERNAL_ID, is_role_key, key_facts
@@ -85,7 +85,7 @@ def shape_of(role: Role, documents: Sequence[PolicyDocument]) -> RoleShape | Non
         return None
     _, partition, _, _, account, _ = role.arn.split(":", 5)
     numbers = _Numbers(
-        ids=all(c.operator in _EXACT for c in conditions if c.key.lower() == EXTERNAL_ID),
+        ids=all(c.operator in {*_EXACT, "Null"} for c in conditions if c.key.lower() == EXTERNAL_ID),
         principals=keys.isdisjoint(CALLER_KEYS)
         and all(_names_one(p) for d in documents for s in d.statements for p in s.principals),
     )
@@ -140,14 +140,14 @@ class _Numbers:
             statement.not_resources,
             statement.not_principals,
             tuple([self._principal(principal) for principal in statement.principals]),
-            tuple([(c.operator, c.key, self._values(c.key.lower(), c.values)) for c in statement.conditions]),
+            tuple([(c.operator, c.key, self._values(c)) for c in statement.conditions]),
         )
 
-    def _values(self, key: str, values: tuple[str, ...]) -> Hashable:
-        if key != EXTERNAL_ID or not self._ids:
-            return values
+    def _values(self, condition: Condition) -> Hashable:
+        if condition.key.lower() != EXTERNAL_ID or not self._ids or condition.operator == "Null":
+            return condition.values
         shape = key_facts(EXTERNAL_ID).shape
-        return tuple([self.number(EXTERNAL_ID, value) if fits(value, shape) else value for value in values])
+        return tuple([self.number(EXTERNAL_ID, value) if fits(value, shape) else value for value in condition.values])
 
     def _principal(self, principal: Principal) -> Hashable:
         text = principal.identifier

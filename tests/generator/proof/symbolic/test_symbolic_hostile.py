@@ -15,7 +15,7 @@ from rolecall_generator.proof.symbolic import (
     Inclusion,
     InclusionState,
     SearchBudget,
-    TrustIntent,
+    Trust,
     compare,
     intent_document,
 )
@@ -23,7 +23,7 @@ from trust_cases import FAILED, HARMLESS, HOSTILE
 from trust_grammar import SESSION, random_requests, random_trust
 from trust_worlds import CALLER, EXTERNAL_ID, ROLE, world
 
-INTENT = intent_document([TrustIntent(ROLE, (CALLER,), (EXTERNAL_ID,))])
+INTENT = intent_document([Trust("account1", ROLE, (CALLER,), EXTERNAL_ID)])
 SAFE = {
     "of fifty infixes none": "every ARN of IAM has the infix am, and a provider does not use AssumeRole",
     "a session whose role has a path": "a session name has two characters at least",

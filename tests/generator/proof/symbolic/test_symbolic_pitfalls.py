@@ -8,7 +8,7 @@ import pytest
 
 from policy_pairs import document
 from rolecall_generator.iam import PolicyDocument, Role, Statement
-from rolecall_generator.proof.symbolic import InclusionState, TrustIntent, compare, intent_document
+from rolecall_generator.proof.symbolic import InclusionState, Trust, compare, intent_document
 from symbolic_worlds import (
     BACKEND,
     EXTERNAL_ID,
@@ -443,7 +443,7 @@ def test_intent_has_session_tags_and_source_identity() -> None:
     trust = document(
         [statement({"AWS": BACKEND}, WITH_ID, Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"])]
     )
-    plain = TrustIntent(ROLE.arn, (BACKEND,), (EXTERNAL_ID,))
+    plain = Trust("customer", ROLE.arn, (BACKEND,), EXTERNAL_ID)
     full = replace(plain, session_tags=True, source_identity=True)
 
     assert compare(ROLE, trust, intent_document([full])).is_equal
@@ -452,10 +452,10 @@ def test_intent_has_session_tags_and_source_identity() -> None:
 
 def test_intent_accepts_each_external_id_during_a_rotation() -> None:
     both = {"StringEquals": {"sts:ExternalId": [EXTERNAL_ID, "the-previous-one"]}}
-    intent = TrustIntent(ROLE.arn, (BACKEND,), (EXTERNAL_ID, "the-previous-one"))
+    intents = [Trust("customer", ROLE.arn, (BACKEND,), each) for each in (EXTERNAL_ID, "the-previous-one")]
 
-    assert 2 == len(intent_document([intent]).statements)
-    assert compare(ROLE, document([statement({"AWS": BACKEND}, both)]), intent_document([intent])).is_equal
+    assert 2 == len(intent_document(intents).statements)
+    assert compare(ROLE, document([statement({"AWS": BACKEND}, both)]), intent_document(intents)).is_equal
 
 
 def test_account_principal_with_an_arn_condition_equals_the_role() -> None:

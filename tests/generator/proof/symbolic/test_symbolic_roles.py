@@ -14,7 +14,7 @@ from rolecall_generator.proof import symbolic
 from rolecall_generator.proof.symbolic import (
     InclusionState,
     SearchBudget,
-    TrustIntent,
+    Trust,
     World,
     compare,
     intent_document,
@@ -24,15 +24,15 @@ from rolecall_generator.proof.symbolic.shapes import shape_of
 from symbolic_worlds import BACKEND, statement
 
 
-def customer(number: int, external_id: str | None = None) -> tuple[Role, TrustIntent]:
+def customer(number: int, external_id: str | None = None) -> tuple[Role, Trust]:
     """A customer's role, which accepts the external ID, and its intent."""
     arn = f"arn:aws:iam::{200_000_000_000 + number}:role/vendor/Access{number}"
     intended = f"id-of-customer-{number}"
     condition = {"StringEquals": {"sts:ExternalId": external_id or intended}}
-    return Role(arn, document([statement({"AWS": BACKEND}, condition)])), TrustIntent(arn, (BACKEND,), (intended,))
+    return Role(arn, document([statement({"AWS": BACKEND}, condition)])), Trust("customer", arn, (BACKEND,), intended)
 
 
-def fleet(count: int, **wrong: str) -> tuple[Access, dict[str, list[TrustIntent]]]:
+def fleet(count: int, **wrong: str) -> tuple[Access, dict[str, list[Trust]]]:
     pairs = [customer(number, wrong.get(f"customer{number}")) for number in range(count)]
     return Access.of(*(role for role, _ in pairs)), {role.arn: [intent] for role, intent in pairs}
 
@@ -79,7 +79,7 @@ def test_principals_of_a_witness_are_exchanged(comparisons: list[str]) -> None:
         roles.append(
             Role(arn, document([statement({"AWS": [f"arn:aws:iam::{account}:root", f"arn:aws:iam::{account}:user/u"]})]))
         )
-        intents[arn] = [TrustIntent(arn, (f"arn:aws:iam::{account}:user/u",))]
+        intents[arn] = [Trust("customer", arn, (f"arn:aws:iam::{account}:user/u",))]
     proofs = list(prove_roles(Access.of(*roles), intents))
     witnesses = [proof.comparison.forward.witness for proof in proofs]
 
@@ -95,7 +95,7 @@ def test_invented_name_that_is_another_roles_own_is_decided_anew(comparisons: li
     for number, external_id in enumerate(("id-a", "xx")):
         arn = f"arn:aws:iam::{200_000_000_000 + number}:role/x"
         roles.append(Role(arn, document([statement({"AWS": BACKEND}, {"Null": {"sts:ExternalId": "false"}})])))
-        intents[arn] = [TrustIntent(arn, (BACKEND,), (external_id,))]
+        intents[arn] = [Trust("customer", arn, (BACKEND,), external_id)]
     proofs = list(prove_roles(Access.of(*roles), intents))
 
     assert 2 == len(comparisons)
@@ -129,7 +129,7 @@ def test_role_without_an_intent_is_for_no_one() -> None:
 def test_role_whose_trust_is_not_known_is_unknown() -> None:
     arn = "arn:aws:iam::222222222222:role/x"
     access = Access.of(Role(arn, None, existing=True), Role(BACKEND, None, existing=True))
-    proofs = list(prove_roles(access, {arn: [TrustIntent(arn, (BACKEND,))]}))
+    proofs = list(prove_roles(access, {arn: [Trust("customer", arn, (BACKEND,))]}))
 
     assert [arn] == [proof.role_arn for proof in proofs]
     assert InclusionState.UNKNOWN is proofs[0].comparison.forward.state
@@ -149,7 +149,7 @@ def test_known_world_is_not_shared() -> None:
 def test_intent_lists_services_providers_and_accounts() -> None:
     arn = "arn:aws:iam::222222222222:role/x"
     callers = (BACKEND, "ec2.amazonaws.com", "arn:aws:iam::222222222222:saml-provider/idp", "accounts.google.com")
-    intent = TrustIntent(arn, callers, delegates_to=frozenset({"333333333333"}), requires_mfa=True)
+    intent = Trust("customer", arn, callers, delegates_to=frozenset({"333333333333"}), requires_mfa=True)
     body = intent_document([intent]).to_json()["Statement"]
 
     assert ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"] == [each["Action"] for each in body]
