@@ -71,7 +71,7 @@ from rolecall_generator.proof.symbolic.keys import (
     spelling_of,
 )
 from rolecall_generator.proof.symbolic.ordered import NotRepresentedError
-from rolecall_generator.proof.symbolic.relations import Relation, relation_set
+from rolecall_generator.proof.symbolic.relations import Relation, read_relation, relation_set
 from rolecall_generator.proof.symbolic.world import World
 
 ACTIONS = (ASSUME_ROLE, *FEDERATED_ASSUME)
@@ -117,6 +117,8 @@ class RequestSpace:
         self.reasons: dict[str, None] = {}
         self.role_context = _role_context(role, self.worlds)
         self.relations: dict[_Bound, Relation] = {}
+        self.related: dict[str, Relation] = {}
+        """Relations by the dimensions of their values."""
         self._readings: dict[_Bound, KeyTest | Relation | OpenCondition] = {}
         self._sets: dict[_Bound, AllowedSet] = {}
         self._with_variables: set[int] = set()
@@ -254,15 +256,12 @@ class RequestSpace:
         return KeyTest(test, dimension)
 
     def _read_relation(self, condition: Condition, test: Test, use: OperatorUse, names: list[str]) -> Relation:
-        if use.quantifier is not None:
-            raise NotRepresentedError("a policy variable under a set operator")
         if "IgnoreCase" in use.operator.name and not all(value.isascii() for value in condition.values):
             raise NotRepresentedError("AWS does not document comparisons ignoring case beyond ASCII")
-        # One union for each value: which values match decides whether the relation can and must hold.
+        relation = read_relation(condition, test, use)
+        # One union for each value: which of them the key fits decides where it can match.
         if not self.is_known(test.key):
-            if test.key not in CALLER_KEYS:
-                self._distinctions(dimension_of(test.key))
-            for outline in outlines_of(condition):
+            for outline in (*relation.plain, *(each.outline for each in relation.related)):
                 self._distinguish(test.key, frozenset({outline}))
         self.related_keys.update((test.key, *names))
         for name in names:
@@ -270,7 +269,7 @@ class RequestSpace:
             if name == _NAME or (name not in CALLER_KEYS and key_facts(name).type is ValueType.STRING):
                 # So that an example can have a value that is long enough for an external ID or a session name.
                 self._distinguish(name, frozenset(outlines_of(Condition("StringLike", "", ("??*",)))))
-        return Relation(condition, test, use, f"{condition.operator} {condition.key} {', '.join(condition.values)}")
+        return relation
 
     def is_known(self, name: str) -> bool:
         """Whether the key (lower case) is decided by the role, and its value or absence is known."""
@@ -313,8 +312,10 @@ class RequestSpace:
         for bound, reading in self._readings.items():
             if isinstance(reading, Relation):
                 self.relations[bound] = reading
-                if reading.dimension not in self.index:
-                    self._add(Dimension(reading.dimension, (KeyCell(), KeyCell())))
+                for each in reading.related:
+                    if each.dimension not in self.related:
+                        self.related[each.dimension] = reading
+                        self._add(Dimension(each.dimension, (KeyCell(), KeyCell())))
             elif isinstance(reading, OpenCondition):
                 self.reasons.setdefault(f"{bound[0].operator} {bound[0].key}: {reading.reason}")
 
