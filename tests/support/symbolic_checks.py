@@ -57,7 +57,7 @@ def wrong_points(question: TrustQuestion, rng: Random, count: int, *, exact: boo
         if point is None:
             continue
         provider = space.callers.cells[cells[0]].kind is CallerKind.PROVIDER
-        for side, allowed in zip(question.sides, question.allowed, strict=True):
+        for side, allowed in zip(question.sides, question.sets, strict=True):
             decision = question.finder.decide(side, point)
             if not _agrees(decision.outcome, allowed, box, exact=exact and not provider):
                 yield f"{decision} {point} {side.trust.to_json()}"

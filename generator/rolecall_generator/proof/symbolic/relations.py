@@ -66,7 +66,7 @@ def read_relation(condition: Condition, test: Test, use: OperatorUse) -> Relatio
     for value, outline in zip(condition.values, outlines_of(condition), strict=True):
         template = PolicyTemplate(value)
         if template.variables:
-            related.append(RelatedValue(value, f"{test.key} {match.value} {value}", outline, template))
+            related.append(RelatedValue(value, f"Match {match.value}: {test.key} {value}", outline, template))
         else:
             plain.append(outline)
     return Relation(condition, test, use, tuple(related), tuple(plain))

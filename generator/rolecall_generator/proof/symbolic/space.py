@@ -48,19 +48,24 @@ from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBud
 from rolecall_generator.proof.symbolic.callers import CallerDistinctions, caller_dimension
 from rolecall_generator.proof.symbolic.cells import (
     PRESENT_COST,
-    UNKNOWN_REST,
     Dimension,
     Distinctions,
     KeyCell,
     key_dimension,
+    unsearched_dimension,
 )
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
     CALLER_KEYS,
+    ORGANIZATION_ID,
+    ORGANIZATION_PATHS,
+    PRINCIPAL_TAG,
     PROVIDED_CONTEXTS,
     REQUEST_TAG,
     RESOURCE_ACCOUNT,
+    RESOURCE_ORGANIZATION_ID,
+    RESOURCE_ORGANIZATION_PATHS,
     RESOURCE_TAGS,
     SOURCE_IDENTITY,
     TAG_KEYS,
@@ -77,7 +82,6 @@ from rolecall_generator.proof.symbolic.world import World
 ACTIONS = (ASSUME_ROLE, *FEDERATED_ASSUME)
 _ARN, _ACCOUNT, _NAME = "aws:principalarn", "aws:principalaccount", "aws:username"
 _CALLER_PARTS = {_ARN: "arns", _ACCOUNT: "accounts", _NAME: "names"}
-_ACCOUNT_DIGITS = 12
 _Bound = tuple[Condition, bool]
 """A condition, and whether its document's version supports policy variables."""
 
@@ -283,7 +287,7 @@ class RequestSpace:
             self._callers.add("arns", literal(arn))
             principal = world.access.users.get(arn) or world.access.roles.get(arn)
             for key, value in (principal.tags if principal is not None else {}).items():
-                name = f"aws:principaltag/{key.lower()}"
+                name = PRINCIPAL_TAG + key.lower()
                 if name in self._keys:
                     self._keys[name].add_patterns(literal(value))
         for account in sorted({*world.service_control, *world.organizations}):
@@ -291,11 +295,9 @@ class RequestSpace:
         if world.service_control or world.resource_control:
             self._callers.add("arns", outlines_of(Condition("ArnLike", "", (SERVICE_LINKED_ROLES,)))[0])
         for membership in world.organizations.values():
-            if "aws:principalorgid" in self._keys:
-                self._keys["aws:principalorgid"].add_patterns(literal(membership.organization_id))
-            if "aws:principalorgpaths" in self._keys:
-                for path in membership.paths:
-                    self._keys["aws:principalorgpaths"].add_patterns(literal(path))
+            for key, values in ((ORGANIZATION_ID, (membership.organization_id,)), (ORGANIZATION_PATHS, membership.paths)):
+                for value in values if key in self._keys else ():
+                    self._keys[key].add_patterns(literal(value))
 
     # Building
 
@@ -327,7 +329,7 @@ class RequestSpace:
         except OutOfBudgetError:
             reason = "its conditions distinguish too many values"
         self.reasons.setdefault(f"{key}: {reason}")
-        return Dimension(key, (KeyCell(({key: ()},)), KeyCell(cost=UNKNOWN_REST, rest=True)))
+        return unsearched_dimension(key)
 
     def _add(self, dimension: Dimension) -> None:
         self.index[dimension.name] = len(self.dimensions)
@@ -454,7 +456,7 @@ def _role_context(role: Role, worlds: Iterable[World]) -> Mapping[str, tuple[str
         context.update({f"{prefix}{key.lower()}": (value,) for prefix in RESOURCE_TAGS})
     for world in worlds:
         if (membership := world.organizations.get(account)) is not None:
-            context["aws:resourceorgid"] = (membership.organization_id,)
+            context[RESOURCE_ORGANIZATION_ID] = (membership.organization_id,)
             if membership.paths:
-                context["aws:resourceorgpaths"] = membership.paths
+                context[RESOURCE_ORGANIZATION_PATHS] = membership.paths
     return context

@@ -23,7 +23,7 @@ from rolecall_generator.iam.evaluation import (
 )
 from rolecall_generator.iam.matching import Context, patterns_of
 from rolecall_generator.proof.symbolic.boxes import members
-from rolecall_generator.proof.symbolic.cells import Values, merged
+from rolecall_generator.proof.symbolic.cells import Values, merge_contexts
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
@@ -115,7 +115,7 @@ class WitnessFinder:
             narrowed = list(masks)
             for index, position in zip(varied, choice, strict=True):
                 narrowed[index] = 1 << position
-            if (point := self._filled_point(narrowed, masks, related)) is not None:
+            if (point := self._point_with_matches(narrowed, masks, related)) is not None:
                 yield point
 
     def _callers(self, mask: int) -> list[int]:
@@ -128,7 +128,7 @@ class WitnessFinder:
                 kinds.setdefault(kind, position)
         return list(dict.fromkeys((*kinds.values(), *positions)))[:_CALLERS_TRIED]
 
-    def _filled_point(
+    def _point_with_matches(
         self, narrowed: Sequence[int], masks: Sequence[int], related: Sequence[tuple[Relation, RelatedValue]]
     ) -> RequestPoint | None:
         """The cheapest request of the narrowed box, with values that make its relations hold; None if it is not known."""
@@ -162,7 +162,9 @@ class WitnessFinder:
         if who is None or any(cell.rest for cell in cells.values()):
             return None
         cut = {dimension.name for dimension, mask in zip(space.dimensions, masks, strict=True) if mask != dimension.full}
-        context = merged(cell.context for name, cell in cells.items() if name not in NOT_KEYS and name not in self._related)
+        context = merge_contexts(
+            cell.context for name, cell in cells.items() if name not in NOT_KEYS and name not in self._related
+        )
         if SESSION_NAME in context and SESSION_NAME not in cut:
             context[SESSION_NAME] = (DEFAULT_SESSION_NAME,)
         shown = {key: space.spelling(key) for key in context if key in space.related_keys or dimension_of(key) in cut}

@@ -391,6 +391,23 @@ def test_string_and_ordered_operators_on_one_key_are_unknown() -> None:
 
 
 @pytest.mark.parametrize(
+    "key", ["sts:SourceIdentity", "aws:SourceIdentity", "aws:TagKeys", "aws:CurrentTime", "aws:ResourceTag/a"]
+)
+def test_key_that_is_compared_in_several_ways_is_unknown(key: str) -> None:
+    conditions = {"StringLike": {key: "1*"}, "NumericLessThan": {key: "10"}}
+    trust = document([statement({"AWS": BACKEND}, conditions, Action="sts:*")])
+
+    assert InclusionState.UNKNOWN is inclusion(trust, NOBODY, Role(ROLE.arn, None, existing=True)).state
+
+
+@pytest.mark.parametrize("key", ["caller", "Caller", "action", "ProvidedContexts", "match exact: k v", ""])
+def test_key_with_an_internal_name_is_a_key(key: str) -> None:
+    trust = document([statement({"AWS": BACKEND}, {"StringEquals": {key: "x"}})])
+
+    assert {key: ("x",)} == dict(witness_of(inclusion(trust, NOBODY)).keys)
+
+
+@pytest.mark.parametrize(
     "conditions",
     [
         {"StringEquals": {"aws:PrincipalOrgID": "o-a"}, "ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-b/*"}},
