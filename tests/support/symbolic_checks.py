@@ -38,7 +38,7 @@ _TAG_DIMENSIONS = (TAG_KEYS, TRANSITIVE_TAG_KEYS, SOURCE_IDENTITY)
 def wrong_points(question: TrustQuestion, rng: Random, count: int, *, exact: bool = True) -> Iterator[str]:
     """Random combinations of cells that the sets decide differently than the evaluator.
 
-    `exact`: the sets may leave nothing open that the evaluator decides, apart from requests of identity providers, and
+    `exact`: the sets may leave nothing open that the evaluator decides, apart from requests of services and providers, and
     conditions that are not represented.
     """
     space = question.space
@@ -56,10 +56,10 @@ def wrong_points(question: TrustQuestion, rng: Random, count: int, *, exact: boo
         point = question.finder.point_of(cells)
         if point is None:
             continue
-        provider = space.callers.cells[cells[0]].kind is CallerKind.PROVIDER
+        external = space.callers.cells[cells[0]].kind in {CallerKind.PROVIDER, CallerKind.SERVICE}
         for side, allowed in zip(question.sides, question.sets, strict=True):
             decision = question.finder.decide(side, point)
-            if not _agrees(decision.outcome, allowed, box, exact=exact and not provider):
+            if not _agrees(decision.outcome, allowed, box, exact=exact and not external):
                 yield f"{decision} {point} {side.trust.to_json()}"
 
 

@@ -94,10 +94,7 @@ class Dimension:
 
 @dataclass(slots=True)
 class Distinctions:
-    """What conditions distinguish on a key: unions of patterns, and comparisons by the name of their family.
-
-    `singled_out` are strings that must have a cell of their own.
-    """
+    """What conditions distinguish on a key: unions of patterns, and comparisons by the name of their family."""
 
     patterns: dict[Patterns, None] = field(default_factory=dict)
     ordered: dict[str, dict[str, None]] = field(default_factory=dict)

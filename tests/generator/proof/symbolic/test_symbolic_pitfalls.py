@@ -54,6 +54,15 @@ def test_relation_holds_for_a_plain_value() -> None:
     assert is_proven(inclusion(one, other))
 
 
+def test_value_next_to_a_variable_without_a_value_is_unknown() -> None:
+    """A role has no aws:username: true by one sentence of the documentation, false by another."""
+    one = document([statement({"AWS": BACKEND}, {"StringEquals": {"sts:RoleSessionName": "ab"}})])
+    other = document([statement({"AWS": BACKEND}, {"StringEquals": {"sts:RoleSessionName": ["ab", "${aws:username}"]}})])
+
+    assert InclusionState.UNKNOWN is inclusion(one, other).state
+    assert InclusionState.UNKNOWN is inclusion(other, NOBODY).state
+
+
 def test_relation_is_the_same_in_both_policies() -> None:
     trust = document([statement(ACCOUNT, {"StringLike": {"sts:RoleSessionName": "${aws:username}-*"}})])
     narrower = document([statement(USER, {"StringLike": {"sts:RoleSessionName": "${aws:username}-*"}})])
@@ -195,8 +204,41 @@ def test_service_is_what_a_policy_names_as_one(service: str) -> None:
     assert is_proven(inclusion(document([statement({"Federated": service})]), NOBODY))
 
 
-def test_undocumented_key_of_a_provider_in_a_relation_is_unknown() -> None:
-    condition = {"StringEquals": {"custom:k": "${aws:PrincipalAccount}"}}
+def test_roles_anywhere_has_principal_tags() -> None:
+    """A service whose requests have the subject of a certificate as principal tags."""
+    service = {"Service": "rolesanywhere.amazonaws.com"}
+    condition = {"StringEquals": {"aws:PrincipalTag/x509Subject/CN": "web"}}
+    witness = witness_of(inclusion(document([statement(service, condition)]), NOBODY))
+
+    assert {"aws:PrincipalTag/x509Subject/CN": ("web",)} == dict(witness.keys)
+
+
+def test_claims_of_a_provider_are_also_in_requests_of_its_sessions() -> None:
+    condition = {"StringEquals": {"accounts.google.com:sub": "x"}}
+
+    assert not is_proven(inclusion(document([statement({"AWS": BACKEND}, condition)]), NOBODY))
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "expected"),
+    [
+        ("StringEquals", "111111111111", InclusionState.PROVEN),
+        ("StringNotEquals", "111111111111", InclusionState.REFUTED),
+        ("StringEqualsIfExists", "111111111111", InclusionState.UNKNOWN),
+        ("Null", "true", InclusionState.UNKNOWN),
+    ],
+)
+def test_account_of_a_service_is_not_documented(operator: str, value: str, expected: InclusionState) -> None:
+    trust = document([statement({"Service": "ec2.amazonaws.com"}, {operator: {"aws:PrincipalAccount": value}})])
+
+    assert expected is inclusion(trust, NOBODY).state
+
+
+@pytest.mark.parametrize(
+    ("key", "variable"), [("custom:k", "${aws:PrincipalAccount}"), ("aws:PrincipalAccount", "${custom:k}")]
+)
+def test_undocumented_key_of_a_provider_in_a_relation_is_unknown(key: str, variable: str) -> None:
+    condition = {"StringEquals": {key: variable}}
     trust = document([statement({"Federated": "accounts.google.com"}, condition, Action="sts:*")])
 
     assert InclusionState.UNKNOWN is inclusion(trust, NOBODY).state
@@ -333,13 +375,12 @@ def test_wildcard_of_an_arn_operator_matches_no_colon() -> None:
 
 
 def test_colon_is_distinguished_where_only_a_wildcard_excludes_it() -> None:
-    service = {"Service": "s3.amazonaws.com"}
     one, other = (
-        document([statement(service, {operator: {"aws:SourceArn": "arn:a?s:s3:::b"}})])
+        document([statement({"AWS": BACKEND}, {operator: {"custom:k": "arn:a?s:s3:::b"}})])
         for operator in ("StringLike", "ArnLike")
     )
 
-    assert {"aws:SourceArn": ("arn:a:s:s3:::b",)} == dict(witness_of(inclusion(one, other)).keys)
+    assert {"custom:k": ("arn:a:s:s3:::b",)} == dict(witness_of(inclusion(one, other)).keys)
 
 
 def test_numbers_between_break_points_are_examined() -> None:
