@@ -178,7 +178,7 @@ class _Request:
         present = found[0][0]
         if key in {"sts:rolesessionname", "aws:securetransport"}:
             self.facts.append(present)
-        if key.startswith(("aws:principaltag/", "aws:multifactorauth")):
+        if key.startswith("aws:multifactorauth"):
             self.facts.append(z3.Implies(present, self.is_principal))
         if key == "sts:externalid":
             self.facts.append(z3.Implies(present, z3.Not(self.is_provider)))
@@ -196,7 +196,7 @@ class _Request:
             return z3.Concat(_NAME, z3.Plus(_NAME))
         if key in {"aws:tagkeys", "sts:transitivetagkeys"}:
             return z3.Plus(_TAG)
-        if key.startswith(("aws:principaltag/", "aws:requesttag/")):
+        if key.startswith("aws:requesttag/"):
             return z3.Star(_TAG)
         if key in {"aws:multifactorauthpresent", "aws:securetransport"}:
             return z3.Union(z3.Re("true"), z3.Re("false"))
@@ -266,6 +266,11 @@ def _test(request: _Request, condition: Condition) -> Pair:
     plain = _outcome(request, condition, request.number(key) if "Age" in condition.key else None, None)
     if key not in _UNSIGNED:
         return plain
+    if key == "aws:principalaccount":
+        # Whether a service has the key is not documented; it is in no account that a policy names.
+        sure, maybe = _outcome(request, condition, None, [_constant("0" * 12)])
+        service = z3.And(request.kind >= EC2, request.kind <= SERVICE)
+        plain = z3.If(service, z3.And(plain[0], sure), plain[0]), z3.If(service, z3.Or(plain[1], maybe), plain[1])
     options = [_outcome(request, condition, None, [_constant(value)]) for value in _UNSIGNED[key]]
     sure = z3.If(request.is_provider, z3.And(plain[0], *[s for s, _ in options]), plain[0])
     return sure, z3.If(request.is_provider, z3.Or(plain[1], *[m for _, m in options]), plain[1])

@@ -48,6 +48,8 @@ _RANK_COST = 100_000
 _INSTANCE_STEPS = 10_000
 """ARNs times automata that are tried where the search was not completed."""
 _SESSION_COST = 2 * _RANK_COST
+_ACCOUNT_OF_AWS = "0" * _ACCOUNT_DIGITS
+"""An account that no policy names."""
 
 
 @dataclass(slots=True)
@@ -126,11 +128,14 @@ def _contexts(who: Identity, kind: CallerKind) -> tuple[Context, ...]:
 
     AWS does not document whether unsigned requests, as those of identity providers, have aws:PrincipalIsAWSService,
     aws:PrincipalType and aws:PrincipalAccount ("Anonymous requests return anonymous.", AWS global condition context keys).
-    Whether a service with an unusual name is one is decided by the policy that names it.
+    The same page has aws:PrincipalAccount in "all requests", but no value for a service: an account of AWS, if any. The
+    policy that names a service with an unusual name decides that it is one.
     """
     context: Context = {"aws:principaltype": (), **principal_context(who, {}, known=False)}
-    if kind is CallerKind.SERVICE and not is_service(who.arn):
-        return context, {**context, "aws:principalisawsservice": ("true",)}
+    if kind is CallerKind.SERVICE:
+        in_account = {**context, "aws:principalaccount": (_ACCOUNT_OF_AWS,)}
+        unusual = () if is_service(who.arn) else ({**context, "aws:principalisawsservice": ("true",)},)
+        return context, in_account, *unusual
     if kind is not CallerKind.PROVIDER:
         return (context,)
     unsigned = {"aws:principalaccount": ("anonymous",), "aws:principaltype": ("Anonymous",)}

@@ -16,7 +16,7 @@ from rolecall_generator.proof.symbolic.boxes import (
     complement,
     conjunction,
     disjunction,
-    merged_boxes,
+    merge_boxes,
     solutions,
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
@@ -198,7 +198,7 @@ def _share(
     shape = shape_of(role, (*pair, *regions)) if world.is_worst_case else None
     if shape is not None and (known := shared.get(shape.key)) is not None:
         first, found = known
-        if (proof := _rename(found, first.exchange(shape), role, pair)) is not None:
+        if (proof := _rename_proof(found, first.exchange(shape), role, pair)) is not None:
             return proof
     proof = _prove(role, pair, regions, world)
     if shape is not None:
@@ -225,15 +225,15 @@ def _prove(
     return RoleProof(role.arn, comparison, tuple(question.locate(range(2, 2 + len(regions)))))
 
 
-def _rename(
+def _rename_proof(
     proof: RoleProof, names: NameExchange, role: Role, pair: tuple[PolicyDocument, PolicyDocument]
 ) -> RoleProof | None:
     trust, intended = pair
     found = [proof.comparison.forward, *(each.unintended for each in proof.regions)]
     if not any(each.witness for each in (*found, proof.comparison.backward)):
         return RoleProof(role.arn, proof.comparison, proof.regions)
-    renamed = [_renamed(each, names, role, trust, intended) for each in found]
-    backward = _renamed(proof.comparison.backward, names, role, intended, trust)
+    renamed = [_rename(each, names, role, trust, intended) for each in found]
+    backward = _rename(proof.comparison.backward, names, role, intended, trust)
     if backward is None or any(each is None for each in renamed):
         return None
     forward, *regions = (each for each in renamed if each is not None)
@@ -241,7 +241,7 @@ def _rename(
     return RoleProof(role.arn, TrustComparison(forward, backward), tuple(results))
 
 
-def _renamed(
+def _rename(
     found: Inclusion, names: NameExchange, role: Role, one: PolicyDocument, other: PolicyDocument
 ) -> Inclusion | None:
     if found.witness is None:
@@ -267,7 +267,7 @@ class TrustQuestion:
         self._budget = budget
         documents = (document for side in self.sides for document in side.documents)
         self.space = RequestSpace(role, documents, worlds, budget)
-        self.allowed = [PolicySets(self.space, side).allowed() for side in self.sides]
+        self.sets = [PolicySets(self.space, side).allowed_set() for side in self.sides]
         self.finder = WitnessFinder(self.space)
         self.facts: list[SpaceFact] = facts_of(self.space)
         self._possible = complement(disjunction(fact.impossible for fact in self.facts))
@@ -284,9 +284,9 @@ class TrustQuestion:
         """Whether what the first policy allows is allowed by the second, within what each of other policies allows, and
         last, outside all of them.
         """
-        parts = [self.allowed[region] for region in regions]
+        parts = [self.sets[region] for region in regions]
         for part in (*parts, AllowedSet.union(parts).inverse):
-            reached = AllowedSet.intersection((self.allowed[0], part)).maybe
+            reached = AllowedSet.intersection((self.sets[0], part)).maybe
             try:
                 is_reached = self._first(conjunction([reached, self._possible])) is not None
             except OutOfBudgetError:
@@ -294,7 +294,7 @@ class TrustQuestion:
             yield RegionResult(self.inclusion(0, 1, within=part), is_reached)
 
     def _inclusion(self, one: int, other: int, within: AllowedSet) -> Inclusion:
-        allowed, limit = AllowedSet.intersection((self.allowed[one], within)), self.allowed[other]
+        allowed, limit = AllowedSet.intersection((self.sets[one], within)), self.sets[other]
         surplus = conjunction([allowed.maybe, complement(limit.sure)])
         if self._first(surplus) is None:
             return Inclusion(InclusionState.PROVEN)
@@ -313,7 +313,7 @@ class TrustQuestion:
 
     def differences(self) -> Iterator[RequestDifference]:
         """See `difference`."""
-        allowed, limit = self.allowed
+        allowed, limit = self.sets
         certain = conjunction([allowed.sure, complement(limit.maybe), self._possible])
         for box in self._boxes(certain):
             witness = self.finder.find(box.masks, *self.sides)
@@ -327,7 +327,7 @@ class TrustQuestion:
     def _boxes(self, formula: Formula) -> Iterator[Solution]:
         """Boxes of a set, the first ones merged."""
         boxes = self._solve(formula)
-        yield from merged_boxes(islice(boxes, _BOXES_MERGED))
+        yield from merge_boxes(islice(boxes, _BOXES_MERGED))
         yield from boxes
 
     def _solve(self, formula: Formula) -> Iterator[Solution]:

@@ -122,8 +122,9 @@ def _bad_caller(point: RequestPoint) -> str:
 def _bad_values(point: RequestPoint) -> str:
     for key, values in point.context.items():
         facts = key_facts(key)
+        shape = key_facts(f"{REQUEST_TAG}x").shape if key.startswith(PRINCIPAL_TAG) else facts.shape
         for value in values:
-            if not fits(value, facts.shape) or not _has_type(value, facts.type):
+            if not fits(value, shape) or not _has_type(value, facts.type):
                 return f"AWS does not accept the value of {key}"
     return ""
 

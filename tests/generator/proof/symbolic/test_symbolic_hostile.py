@@ -24,18 +24,6 @@ from trust_grammar import SESSION, random_requests, random_trust
 from trust_worlds import CALLER, EXTERNAL_ID, ROLE, world
 
 INTENT = intent_document([Trust("account1", ROLE, (CALLER,), EXTERNAL_ID)])
-SAFE = {
-    "of fifty infixes none": "every ARN of IAM has the infix am, and a provider does not use AssumeRole",
-    "a session whose role has a path": "a session name has two characters at least",
-    "a session by its name only": "a session name has two characters at least",
-    "a source identity": "a source identity needs sts:SetSourceIdentity",
-    "a request tag": "a tag needs sts:TagSession",
-    "bytes": "a tag needs sts:TagSession",
-    "an id that is too long": "AWS does not accept the external ID",
-}
-"""Trusts that the matrix cannot rule out, although no request is allowed that is not intended."""
-OPEN = {"an identity provider of everybody": "whether an unsigned request has aws:PrincipalIsAWSService is not documented"}
-"""Trusts that the matrix fails by the evaluator's reading of an undocumented key."""
 
 
 def surplus(statements: Iterable[Mapping[str, Any]]) -> Inclusion:
@@ -47,8 +35,6 @@ def surplus(statements: Iterable[Mapping[str, Any]]) -> Inclusion:
 def test_hostile_trust_is_refuted_or_unknown(name: str) -> None:
     statements, verdict = HOSTILE[name]
     expected = InclusionState.REFUTED if verdict == FAILED else InclusionState.UNKNOWN
-    if name in SAFE or name in OPEN:
-        expected = InclusionState.PROVEN if name in SAFE else InclusionState.UNKNOWN
 
     assert expected is surplus(statements).state
 

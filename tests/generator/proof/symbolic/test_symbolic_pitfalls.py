@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -53,6 +54,15 @@ def test_relation_holds_for_a_plain_value() -> None:
     assert is_proven(inclusion(one, other))
 
 
+def test_value_next_to_a_variable_without_a_value_is_unknown() -> None:
+    """A role has no aws:username: true by one sentence of the documentation, false by another."""
+    one = document([statement({"AWS": BACKEND}, {"StringEquals": {"sts:RoleSessionName": "ab"}})])
+    other = document([statement({"AWS": BACKEND}, {"StringEquals": {"sts:RoleSessionName": ["ab", "${aws:username}"]}})])
+
+    assert InclusionState.UNKNOWN is inclusion(one, other).state
+    assert InclusionState.UNKNOWN is inclusion(other, NOBODY).state
+
+
 def test_relation_is_the_same_in_both_policies() -> None:
     trust = document([statement(ACCOUNT, {"StringLike": {"sts:RoleSessionName": "${aws:username}-*"}})])
     narrower = document([statement(USER, {"StringLike": {"sts:RoleSessionName": "${aws:username}-*"}})])
@@ -60,6 +70,25 @@ def test_relation_is_the_same_in_both_policies() -> None:
     assert is_proven(inclusion(trust, trust))
     assert is_proven(inclusion(narrower, trust))
     witness_of(inclusion(trust, narrower))
+
+
+def test_negated_relation_is_the_complement() -> None:
+    """Both conditions have one relation between them."""
+    name = {"sts:RoleSessionName": "${aws:username}"}
+    one = document([statement(USER, {"StringEquals": name})])
+    other = document([statement(USER), statement(USER, {"StringNotEquals": name}, "Deny")])
+
+    assert is_proven(inclusion(one, other))
+    assert is_proven(inclusion(other, one))
+
+
+def test_more_values_make_a_relation_wider() -> None:
+    values = ["${aws:username}", "${aws:username}-x", "ab"]
+    trusts = [document([statement(USER, {"StringLike": {"sts:RoleSessionName": values[:count]}})]) for count in (1, 2, 3)]
+
+    for narrow, wide in itertools.pairwise(trusts):
+        assert is_proven(inclusion(narrow, wide))
+        witness_of(inclusion(wide, narrow))
 
 
 def test_variable_without_a_value_matches_nothing() -> None:
@@ -175,8 +204,41 @@ def test_service_is_what_a_policy_names_as_one(service: str) -> None:
     assert is_proven(inclusion(document([statement({"Federated": service})]), NOBODY))
 
 
-def test_undocumented_key_of_a_provider_in_a_relation_is_unknown() -> None:
-    condition = {"StringEquals": {"custom:k": "${aws:PrincipalAccount}"}}
+def test_roles_anywhere_has_principal_tags() -> None:
+    """A service whose requests have the subject of a certificate as principal tags."""
+    service = {"Service": "rolesanywhere.amazonaws.com"}
+    condition = {"StringEquals": {"aws:PrincipalTag/x509Subject/CN": "web"}}
+    witness = witness_of(inclusion(document([statement(service, condition)]), NOBODY))
+
+    assert {"aws:PrincipalTag/x509Subject/CN": ("web",)} == dict(witness.keys)
+
+
+def test_claims_of_a_provider_are_also_in_requests_of_its_sessions() -> None:
+    condition = {"StringEquals": {"accounts.google.com:sub": "x"}}
+
+    assert not is_proven(inclusion(document([statement({"AWS": BACKEND}, condition)]), NOBODY))
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "expected"),
+    [
+        ("StringEquals", "111111111111", InclusionState.PROVEN),
+        ("StringNotEquals", "111111111111", InclusionState.REFUTED),
+        ("StringEqualsIfExists", "111111111111", InclusionState.UNKNOWN),
+        ("Null", "true", InclusionState.UNKNOWN),
+    ],
+)
+def test_account_of_a_service_is_not_documented(operator: str, value: str, expected: InclusionState) -> None:
+    trust = document([statement({"Service": "ec2.amazonaws.com"}, {operator: {"aws:PrincipalAccount": value}})])
+
+    assert expected is inclusion(trust, NOBODY).state
+
+
+@pytest.mark.parametrize(
+    ("key", "variable"), [("custom:k", "${aws:PrincipalAccount}"), ("aws:PrincipalAccount", "${custom:k}")]
+)
+def test_undocumented_key_of_a_provider_in_a_relation_is_unknown(key: str, variable: str) -> None:
+    condition = {"StringEquals": {key: variable}}
     trust = document([statement({"Federated": "accounts.google.com"}, condition, Action="sts:*")])
 
     assert InclusionState.UNKNOWN is inclusion(trust, NOBODY).state
@@ -313,13 +375,12 @@ def test_wildcard_of_an_arn_operator_matches_no_colon() -> None:
 
 
 def test_colon_is_distinguished_where_only_a_wildcard_excludes_it() -> None:
-    service = {"Service": "s3.amazonaws.com"}
     one, other = (
-        document([statement(service, {operator: {"aws:SourceArn": "arn:a?s:s3:::b"}})])
+        document([statement({"AWS": BACKEND}, {operator: {"custom:k": "arn:a?s:s3:::b"}})])
         for operator in ("StringLike", "ArnLike")
     )
 
-    assert {"aws:SourceArn": ("arn:a:s:s3:::b",)} == dict(witness_of(inclusion(one, other)).keys)
+    assert {"custom:k": ("arn:a:s:s3:::b",)} == dict(witness_of(inclusion(one, other)).keys)
 
 
 def test_numbers_between_break_points_are_examined() -> None:
@@ -368,6 +429,23 @@ def test_string_and_ordered_operators_on_one_key_are_unknown() -> None:
 
     assert InclusionState.UNKNOWN is found.state
     assert any("several ways" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize(
+    "key", ["sts:SourceIdentity", "aws:SourceIdentity", "aws:TagKeys", "aws:CurrentTime", "aws:ResourceTag/a"]
+)
+def test_key_that_is_compared_in_several_ways_is_unknown(key: str) -> None:
+    conditions = {"StringLike": {key: "1*"}, "NumericLessThan": {key: "10"}}
+    trust = document([statement({"AWS": BACKEND}, conditions, Action="sts:*")])
+
+    assert InclusionState.UNKNOWN is inclusion(trust, NOBODY, Role(ROLE.arn, None, existing=True)).state
+
+
+@pytest.mark.parametrize("key", ["caller", "Caller", "action", "ProvidedContexts", "match exact: k v", ""])
+def test_key_with_an_internal_name_is_a_key(key: str) -> None:
+    trust = document([statement({"AWS": BACKEND}, {"StringEquals": {key: "x"}})])
+
+    assert {key: ("x",)} == dict(witness_of(inclusion(trust, NOBODY)).keys)
 
 
 @pytest.mark.parametrize(
