@@ -33,7 +33,7 @@ from rolecall_generator.manifest import LoadedManifest, StatementSpec
 from rolecall_generator.manifest.yaml_source import Loc, Place, read_text
 from rolecall_generator.output import CheckResult, Lock, load_state
 from rolecall_generator.planning import Plan, PlannedModule, select, statement_of
-from rolecall_generator.proof import Cell, CellState, Proof, counterexample, prove, show_command
+from rolecall_generator.proof import Cell, CellState, Proof, counterexample_sentences, prove, show_command
 from rolecall_generator.rules import CheckContext, Report, apply_suppressions, run_rules
 from rolecall_generator.terraform.parser import ParsedModule, find_declarations, parse_module
 from rolecall_generator.workers import collection_paused
@@ -174,9 +174,10 @@ def proof_findings(proof: Proof, context: CheckContext) -> Iterator[Finding]:
         for cell in row.failures:
             file, line = context.place(row.role_arn) or (None, None)
             undecided = cell.state is CellState.UNDECIDED
+            sentences = " ".join(counterexample_sentences(cell, row.role_arn))
             yield (PROOF_UNDECIDED if undecided else PROOF_FAILED).finding(
                 row.subject,
-                f"{cell.case.value}: {counterexample(cell, row.role_arn)}",
+                f"{cell.case.value}: {sentences}",
                 file,
                 line,
                 hint=None if undecided else _hint(cell),

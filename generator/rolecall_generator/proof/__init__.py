@@ -1,13 +1,12 @@
 """Proof of who can assume which role, shown as a matrix and as sentences."""
 
+from rolecall_generator.proof.changes import TrustChange, difference_sentence, trust_changes
 from rolecall_generator.proof.matrix import (
     CellMark,
     Matrix,
-    MatrixRow,
     RoleState,
     case_description,
     condition_names,
-    counterexample,
     counterexample_sentences,
     key_name,
     principal_kind_name,
@@ -18,7 +17,7 @@ from rolecall_generator.proof.matrix import (
     witness_json,
 )
 from rolecall_generator.proof.prove import Case, Cell, CellState, Proof, RoleRow, prove
-from rolecall_generator.proof.symbolic import Inclusion, InclusionState, RoleProof, Trust
+from rolecall_generator.proof.symbolic import Inclusion, RoleProof, Trust
 
 __all__ = [
     "Case",
@@ -26,18 +25,17 @@ __all__ = [
     "CellMark",
     "CellState",
     "Inclusion",
-    "InclusionState",
     "Matrix",
-    "MatrixRow",
     "Proof",
     "RoleProof",
     "RoleRow",
     "RoleState",
     "Trust",
+    "TrustChange",
     "case_description",
     "condition_names",
-    "counterexample",
     "counterexample_sentences",
+    "difference_sentence",
     "key_name",
     "principal_kind_name",
     "prove",
@@ -45,5 +43,6 @@ __all__ = [
     "role_state",
     "show_command",
     "summarize",
+    "trust_changes",
     "witness_json",
 ]

@@ -14,7 +14,8 @@ from rolecall_generator.iam.evaluation.evaluator import Decision, Effect, Evalua
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
 from rolecall_generator.iam.model import Access, Group, Role, User
 from rolecall_generator.iam.policy import PolicyDocument
-from rolecall_generator.proof import Case, Cell, CellState, InclusionState, Proof, Trust, prove
+from rolecall_generator.proof import Case, Cell, CellState, Proof, Trust, prove
+from rolecall_generator.proof.symbolic import InclusionState
 
 BACKEND = "111111111111"
 CALLER = f"arn:aws:iam::{BACKEND}:role/backend_role"

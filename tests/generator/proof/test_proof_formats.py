@@ -24,12 +24,12 @@ from rolecall_generator.proof import (
     RoleState,
     Trust,
     condition_names,
-    counterexample,
     prove,
     role_sentences,
     role_state,
     summarize,
 )
+from rolecall_generator.proof.matrix import counterexample
 from rolecall_generator.reports.formatters.html import proof_html
 from rolecall_generator.reports.formatters.json import proof_json
 from rolecall_generator.reports.graph.graph_model import EdgeState, access_graph, describe

@@ -29,7 +29,7 @@ from rolecall_generator.proof import (
     Proof,
     RoleRow,
     RoleState,
-    counterexample,
+    counterexample_sentences,
     role_sentences,
     role_state,
     show_command,
@@ -336,7 +336,8 @@ def _row(case: Case, cells: list[Cell]) -> ProofRow:
 
 
 def _failures(rows: Iterable[RoleRow]) -> tuple[Phrase, ...]:
-    found = [Phrase((PhraseValue(counterexample(cell, row.role_arn), prose=True),)) for row in rows for cell in row.failures]
+    sentences = (counterexample_sentences(cell, row.role_arn) for row in rows for cell in row.failures)
+    found = [Phrase((PhraseValue(" ".join(each), prose=True),)) for each in sentences]
     remaining = len(found) - _SHOWN
     return (
         *found[:_SHOWN],

@@ -15,7 +15,7 @@ from rolecall_generator.proof import (
     Matrix,
     RoleProof,
     RoleState,
-    counterexample,
+    counterexample_sentences,
     role_sentences,
     role_state,
     summarize,
@@ -104,7 +104,7 @@ def print_proof(console: Console, proven: ManifestProof) -> None:
     for row in rows[:_FAILING_ROWS]:
         for cell in row.failures:
             console.print(f"✗ {row.subject}: ", style="bold red", end="", markup=False)
-            console.print(counterexample(cell, row.role_arn), markup=False)
+            console.print(" ".join(counterexample_sentences(cell, row.role_arn)), markup=False)
     _print_roles(console, proven)
     for finding in proven.findings:
         print_finding(console, finding)
@@ -120,7 +120,7 @@ def _print_roles(console: Console, proven: ManifestProof) -> None:
         console.print(f"and {len(different) - _FAILING_ROWS:,} more roles (--format json lists all)")
     exact, total = len(proven.proof.roles) - len(different), len(proven.proof.roles)
     if total:
-        console.print(f"{exact:,} of {pluralize(total, 'role')} allow exactly the intended requests", markup=False)
+        console.print(f"roles that allow exactly the intended requests: {exact:,} of {total:,}", markup=False)
 
 
 def _print_role(console: Console, proof: RoleProof) -> None:
