@@ -197,15 +197,16 @@ def test_a_good_proof_is_told_case_by_case() -> None:
     """All requests as intended: counted, and each kind with what came out."""
     verdict = review_of(notes()[ACCOUNT1]).verdict
 
-    assert ("good", "Proven: 6 of 6 requests decided as intended.") == (verdict.state, verdict.summary)
+    assert ("good", "Proven: 6 of 6 access checks passed.") == (verdict.state, verdict.summary)
     assert ["allowed", *["refused"] * 5] == [str(row.outcome) for row in verdict.rows]
+    assert ["arn:aws:iam::222222222222:role/role1 allows exactly the intended requests."] == [*map(str, verdict.roles)]
 
 
 def test_what_the_account_decides_is_said_to_be_left_to_it() -> None:
     """Neither proven nor wrong: other people of a trusted account."""
     verdict = review_of(notes()["switch-roles/reena-in-sumesh/trusting"]).verdict
 
-    assert "Proven: 9 of 11 requests decided as intended; 2 decided by the caller's account, as intended." == verdict.summary
+    assert "Proven: 7 of 8 access checks passed; 1 decided by the caller's account, as intended." == verdict.summary
     assert {"decided by account 078352025563"} == {str(row.outcome) for row in verdict.rows if row.state == "delegated"}
 
 
@@ -217,7 +218,7 @@ def test_a_failed_proof_shows_its_counterexamples() -> None:
         "arn:aws:iam::111111111111:role/backend_role can assume arn:aws:iam::222222222222:role/role1 without an external ID"
     )
 
-    assert "Not as intended: 2 of 6 requests had a different result." == review.verdict.summary
+    assert "Not as intended: 2 of 6 access checks had a different result." == review.verdict.summary
     assert said in str(review.verdict.failures[0])
     assert said in review_markdown(review)
     assert ("header", {"class": "bad"}) in Page(review_html(review)).elements
