@@ -1,4 +1,4 @@
-"""The symbolic proof: one ordinary role, a fleet next to the matrix, trusts at the quota, trusts made to exhaust it.
+"""The symbolic proof: one ordinary role, a fleet with and without its matrix, large and hostile trusts.
 
 Prints CPU times, ratios and peak memory; asserts nothing. Run as `bench_symbolic_proof.py [CUSTOMERS]`, 10,000 by default.
 """

@@ -188,7 +188,7 @@ def counterexample_sentences(cell: Cell, role_arn: str) -> tuple[str, ...]:
 
 def show_command(witness: RequestWitness) -> str:
     """The AWS CLI command that sends the request of a witness, and what the command cannot express."""
-    return " ".join((f"{witness.shell_command}.", *witness.remarks))
+    return f"{witness.shell_command} ({' '.join(witness.remarks)})"
 
 
 _MAX_REASONS = 8

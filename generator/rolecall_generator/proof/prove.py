@@ -34,7 +34,7 @@ from rolecall_generator.iam.evaluation import (
 )
 from rolecall_generator.proof.symbolic import (
     InclusionState,
-    RegionResult,
+    RegionComparison,
     RequestWitness,
     RoleProof,
     Trust,
@@ -271,7 +271,7 @@ class _Prover:
         if cell.failed:
             yield cell
 
-    def _compared(self, region: _Region, result: RegionResult) -> Cell:
+    def _compared(self, region: _Region, result: RegionComparison) -> Cell:
         found = result.unintended
         if found.state is InclusionState.PROVEN:
             return _delegated(region) if region.account and result.reached else Cell(region.case, CellState.OK)

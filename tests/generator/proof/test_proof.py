@@ -397,21 +397,24 @@ STATEMENTS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(STATEMENTS, max_size=2), st.sampled_from(OUTSIDERS), st.sampled_from(["", "eve", "4.4.4.4"]), st.booleans())
 def test_a_proof_that_holds_lets_no_outsider_in(
     extra: list[dict[str, Any]], outsider: str, address: str, has_id: bool
 ) -> None:
     """Whatever is added to the trust policy: no outsider gets in where no cell fails."""
     world = access([ONE, *extra])
-    if not prove(world, TRUSTS, roles={ROLE}).failures:
+    proof = prove(world, TRUSTS, roles={ROLE})
+    is_included = proof.roles[0].comparison.forward.state is InclusionState.PROVEN
+    assert is_included is not any(not cell.expected for cell in proof.failures)  # the columns miss no request
+    if is_included:
         context: dict[str, str | tuple[str, ...]] = {"sts:ExternalId": "id-one" if has_id else ()}
         context["aws:SourceIp"] = address or ()
         request = Request(Caller(outsider, IdentitySide.ALLOWS_ALL), ROLE, context=context)
         assert not Evaluator(world).may_assume(request).allowed
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(STATEMENTS, max_size=2), st.sampled_from([*OUTSIDERS, f"arn:aws:iam::{PEOPLE}:user/eve"]), st.booleans())
 def test_a_proof_that_holds_delegates_to_the_meant_account_alone(
     extra: list[dict[str, Any]], outsider: str, has_mfa: bool

@@ -73,7 +73,7 @@ def test_failures_come_first_with_their_counterexamples(opened: Callable[..., Pa
 def test_details_are_folded_and_open_for_paper(opened: Callable[..., Page]) -> None:
     """The deciding statement stays out of the way until it is asked for, or printed."""
     page = opened(customers(2, {1: NO_ID}))
-    statement = page.locator("article pre").first
+    statement = page.locator(".why article pre").first
     hidden = statement.is_visible()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
 
@@ -135,7 +135,7 @@ def test_text_is_readable_in_both_schemes(scheme: str, watched: Watched, opened:
     page = opened(customers(3, {1: NO_ID}))
     contrasts = contrasts_of(page, [
         ".verdict", ".summary", "header .soft", "thead th", "tbody th b", "tbody th code", "td.ok", "td.failed i",
-        "article h3", ".result", "summary", "#status",
+        "article h3", ".result", "summary", "#status", "#requests p", "#requests .soft", "#requests pre",
     ])  # fmt: skip
 
     assert {} == {name: ratio for name, ratio in contrasts.items() if ratio < 4.5}

@@ -318,7 +318,7 @@ def _role_phrases(proof: Proof) -> Iterable[Phrase]:
         if role_state(role) is RoleState.EXACT:
             yield format_phrase("{} allows exactly the intended requests.", role.role_arn)
         for sentence, witness in role_sentences(role):
-            command = f". Command: {show_command(witness)}" if witness is not None else "."
+            command = f"; command: {show_command(witness)}" if witness is not None else "."
             yield Phrase((PhraseValue(role.role_arn), ": ", PhraseValue(f"{sentence}{command}", prose=True)))
 
 

@@ -15,7 +15,7 @@ from rolecall_generator.proof.symbolic.intent import Trust, intent_document, pri
 from rolecall_generator.proof.symbolic.question import (
     Inclusion,
     InclusionState,
-    RegionResult,
+    RegionComparison,
     RequestDifference,
     RoleProof,
     TrustComparison,
@@ -35,7 +35,7 @@ __all__ = [
     "OrganizationMembership",
     "OutOfBudgetError",
     "PolicyLevel",
-    "RegionResult",
+    "RegionComparison",
     "RequestDifference",
     "RequestWitness",
     "RoleProof",

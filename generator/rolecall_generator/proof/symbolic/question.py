@@ -91,7 +91,7 @@ class RequestDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class RegionResult:
+class RegionComparison:
     """The comparison of a trust policy with the intent within a set of requests.
 
     `unintended`: whether what the policy allows there is intended, as `TrustComparison.forward`. `reached`: the policy may
@@ -112,7 +112,7 @@ class RoleProof:
 
     role_arn: str
     comparison: TrustComparison
-    regions: tuple[RegionResult, ...] = ()
+    regions: tuple[RegionComparison, ...] = ()
 
 
 def compare(
@@ -219,7 +219,7 @@ def _prove(
         question = TrustQuestion(role, (*pair, *regions), worlds, SearchBudget())
     except OutOfBudgetError:
         unknown = _unknown([_TOO_LARGE])
-        unlocated = RegionResult(unknown, reached=True)
+        unlocated = RegionComparison(unknown, reached=True)
         return RoleProof(role.arn, TrustComparison(unknown, unknown), (unlocated,) * (len(regions) + 1))
     comparison = TrustComparison(question.inclusion(0, 1), question.inclusion(1, 0))
     return RoleProof(role.arn, comparison, tuple(question.locate(range(2, 2 + len(regions)))))
@@ -280,7 +280,7 @@ class TrustQuestion:
         except OutOfBudgetError:
             return _unknown([_TOO_LARGE, *self.space.reasons])
 
-    def locate(self, regions: Iterable[int]) -> Iterator[RegionResult]:
+    def locate(self, regions: Iterable[int]) -> Iterator[RegionComparison]:
         """Whether what the first policy allows is allowed by the second, within what each of other policies allows, and
         last, outside all of them.
         """
@@ -291,7 +291,7 @@ class TrustQuestion:
                 is_reached = self._first(conjunction([reached, self._possible])) is not None
             except OutOfBudgetError:
                 is_reached = True
-            yield RegionResult(self.inclusion(0, 1, within=part), is_reached)
+            yield RegionComparison(self.inclusion(0, 1, within=part), is_reached)
 
     def _inclusion(self, one: int, other: int, within: AllowedSet) -> Inclusion:
         allowed, limit = AllowedSet.intersection((self.sets[one], within)), self.sets[other]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from rolecall_generator.html_page import html_page
@@ -24,6 +25,9 @@ from rolecall_generator.proof import (
 from rolecall_generator.reports.formatters.interface import Formatter, ProofReport
 from rolecall_generator.reports.graph import describe, to_svg
 
+_ROLES_SHOWN = 200
+"""Maximum number of roles that do not allow exactly the intended requests; the JSON format contains all of them."""
+
 _CellView = tuple[str, str, str, str, str]
 """Style, sign, visible count, label for screen readers and case."""
 
@@ -39,6 +43,7 @@ def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, se
         sentences: The graph in sentences, for screen readers.
     """
     matrix = summarize(proof)
+    different = (role for role in proof.roles if role_state(role) is not RoleState.EXACT)
     state = ("bad" if matrix.failed else "good") if matrix.requests else "none"
     view = {
         "title": title,
@@ -51,7 +56,7 @@ def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, se
         "generated": generated,
         "columns": [case.value for case in matrix.columns],
         "rows": _rows(matrix),
-        "roles": [_role(role) for role in proof.roles if role_state(role) is not RoleState.EXACT],
+        "roles": [_role(role) for role in islice(different, _ROLES_SHOWN)],
         "exact": sum(role.comparison.is_equal for role in proof.roles),
         "role_count": len(proof.roles),
     }
@@ -71,7 +76,8 @@ def _summary(matrix: Matrix) -> str:
         sure = matrix.requests - matrix.delegated
         text = f"{sure:,} access checks on {roles:,} {noun} had the intended result: only the intended callers are allowed."
     if matrix.delegated:
-        text += f" {matrix.delegated:,} more are decided by the account that the role trusts, as intended (○)."
+        verb = "is" if matrix.delegated == 1 else "are"
+        text += f" {matrix.delegated:,} more {verb} decided by the account that the role trusts, as intended (○)."
     return text
 
 

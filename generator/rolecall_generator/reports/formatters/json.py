@@ -8,7 +8,6 @@ from typing import Any
 
 from rolecall_generator.check import CheckSummary
 from rolecall_generator.findings import Finding, Severity
-from rolecall_generator.iam.evaluation import Decision
 from rolecall_generator.proof import Cell, CellState, Inclusion, Proof, RoleProof, RoleRow, role_state, witness_json
 from rolecall_generator.reports.formatters.interface import Formatter
 from rolecall_generator.rules import Report
@@ -45,8 +44,8 @@ def proof_json(proof: Proof) -> str:
     `state` (exact, wider, narrower, different, unknown), and for `wider` and `narrower` each `state` (proven: it is not;
     refuted: it is, by the witness; unknown), `facts`, `reasons` and `witness`. A row is one subject and role: `subject`,
     `role`, `ok`, `cells`. A failed cell has a witness, the evaluator's decision about it, and the deciding statement as
-    AWS's JSON. A `delegated` cell is neither ok nor failed: the caller's account decides it, as intended. Ends with a
-    newline.
+    AWS's JSON; a cell that is OK has these only if the evaluator decided it. A `delegated` cell is neither ok nor failed:
+    the caller's account decides it, as intended. Ends with a newline.
     """
     counts = {
         "rows": len(proof.rows),
@@ -57,7 +56,7 @@ def proof_json(proof: Proof) -> str:
         "exact": sum(role.comparison.is_equal for role in proof.roles),
     }
     # One role or row per line: half the size of indented JSON, and a diff of two proofs shows the lines that differ.
-    head = f'{{\n  "version": 2,\n  "ok": {json_text(proof.ok)},\n  "counts": {json_text(counts)}'
+    head = f'{{\n  "version": 1,\n  "ok": {json_text(proof.ok)},\n  "counts": {json_text(counts)}'
     roles, rows = _lines(map(_role, proof.roles)), _lines(map(_row, proof.rows))
     return f'{head},\n  "roles": {roles},\n  "rows": {rows}\n}}\n'
 
@@ -95,28 +94,31 @@ def _row(row: RoleRow) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    decision = cell.decision
+    decision, witness = cell.decision, cell.witness
+    reason = "; ".join(cell.reasons) or None
     return {
         "case": cell.case.value,
         "ok": cell.ok,
         "delegated": cell.delegated,
-        "expected": "allowed" if cell.expected else "refused",
         "state": cell.state.name.lower(),
-        "caller": cell.caller or None,
+        "principal": cell.caller or None,
+        "action": None if witness is None else witness.request.action,
+        "context": {} if witness is None else {key: _value(values) for key, values in witness.keys.items()},
         "requires": list(cell.requires),
-        "reasons": list(cell.reasons),
-        "decision": None if decision is None else _decision(decision),
-        "witness": None if cell.witness is None else witness_json(cell.witness),
+        "expected": "allowed" if cell.expected else "refused",
+        "allowed": cell.expected is (cell.state is CellState.OK),
+        "effect": None if decision is None else decision.effect.value,
+        "reason": reason if decision is None else decision.reason,
+        "policy": (decision.policy or None) if decision is not None else None,
+        "statement": None if decision is None or decision.statement is None else decision.statement.to_json(),
+        "assumed": list(decision.assumed) if decision is not None else [],
+        "witness": None if witness is None else witness_json(witness),
     }
 
 
-def _decision(decision: Decision) -> dict[str, Any]:
-    return {
-        "effect": decision.effect.value,
-        "reason": decision.reason,
-        "policy": decision.policy or None,
-        "statement": None if decision.statement is None else decision.statement.to_json(),
-    }
+def _value(values: tuple[str, ...]) -> str | list[str]:
+    """One value as a string, several as a list."""
+    return values[0] if len(values) == 1 else list(values)
 
 
 FORMATTER = Formatter(
