@@ -33,8 +33,7 @@ def by_evaluator(question: TrustQuestion, generator: PolicyGenerator, counts: Co
     yield from uncovered_values(question, generator.rng, _VALUES)
     if found.state is InclusionState.PROVEN and all(side.limits.world is WORST_CASE for side in question.sides):
         counts["requests sampled"] += _REQUESTS
-        one, other = question.sides
-        between = request_between(one.trust, other.trust, generator, _REQUESTS)
+        between = request_between(question, generator, _REQUESTS)
         if between is not None:
             yield f"proven, but {between} is between them"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from random import Random
 
 from policy_pairs import (
@@ -15,7 +16,7 @@ from policy_pairs import (
     VALUES,
     PolicyGenerator,
 )
-from rolecall_generator.iam import Access, PolicyDocument, Role
+from rolecall_generator.iam import Access
 from rolecall_generator.iam.evaluation import Evaluator, PrincipalReach, Request, identity_of, principal_context
 from rolecall_generator.proof.symbolic.boxes import TRUE, AllowedSet, restrict
 from rolecall_generator.proof.symbolic.keys import (
@@ -139,13 +140,14 @@ def _uncovered_callers(question: TrustQuestion, tests: Sequence[object], rng: Ra
             yield who.arn
 
 
-def request_between(one: PolicyDocument, other: PolicyDocument, generator: PolicyGenerator, count: int) -> Request | None:
-    """A random request that `one` allows and `other` does not."""
+def request_between(question: TrustQuestion, generator: PolicyGenerator, count: int) -> Request | None:
+    """A random request that the first trust policy allows and the second does not."""
+    role = question.space.role
     for _ in range(count):
         request = generator.request()
         first, second = (
-            Evaluator(Access(roles={request.resource: Role(request.resource, each)})).may_assume(request)
-            for each in (one, other)
+            Evaluator(Access(roles={role.arn: replace(role, trust=side.trust)})).may_assume(request)
+            for side in question.sides
         )
         if first.allowed and not second.allowed:
             return request

@@ -103,6 +103,14 @@ def test_boundary_limits_what_the_trust_grants(principal: Role | User, left: Inc
     assert left is left_of(trust, known(principal, boundary))
 
 
+def test_denial_of_a_boundary_applies_to_every_grant() -> None:
+    """Also to a user that the trust policy names, whom the boundary need not allow for certain."""
+    boundary = ManagedPolicy("arn:aws:iam::111111111111:policy/b", grant(effect="Deny"))
+    user = User(OWN_USER, boundary=boundary.arn)
+
+    assert InclusionState.REFUTED is left_of(document([statement({"AWS": OWN_USER})]), known(user, boundary))
+
+
 def test_session_policy_limits_sessions_of_a_role_that_is_not_known() -> None:
     world = World(session_policies={BACKEND: (grant("arn:aws:iam::*:role/other"),)})
     witness = witness_of(inclusion(ORDINARY_TRUST, ORDINARY_TRUST, world=WORST_CASE, other_world=world))
@@ -171,6 +179,7 @@ def test_service_linked_role_is_not_certainly_limited() -> None:
 
     for world in (World(service_control={ACCOUNT: ((denial(),),)}), World(resource_control=((denial(Principal="*"),),))):
         assert InclusionState.UNKNOWN is left_of(trust, world)
+        assert InclusionState.UNKNOWN is inclusion(trust, NOBODY, world=world).state
 
 
 ALL_RESOURCES = document([{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": "*"}])

@@ -235,7 +235,7 @@ def test_account_of_a_service_is_not_documented(operator: str, value: str, expec
 
 
 @pytest.mark.parametrize(
-    ("key", "variable"), [("custom:k", "${aws:PrincipalAccount}"), ("aws:PrincipalAccount", "${custom:k}")]
+    ("key", "variable"), [("custom:k", "${aws:PrincipalAccount}"), ("aws:PrincipalAccount", "${sts:RoleSessionName}")]
 )
 def test_undocumented_key_of_a_provider_in_a_relation_is_unknown(key: str, variable: str) -> None:
     condition = {"StringEquals": {key: variable}}
@@ -492,6 +492,7 @@ def test_transitive_tags_are_among_the_tags() -> None:
             "sts:*",
             "source identity of sessions",
         ),
+        ({"Null": {"aws:userid": "true", "aws:username": "false"}}, "sts:AssumeRole", "presence of aws:userid"),
     ],
 )
 def test_proof_names_the_facts_it_needs(conditions: dict[str, dict[str, str]], action: str, fact: str) -> None:

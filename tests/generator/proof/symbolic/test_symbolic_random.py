@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from policy_pairs import ROLE, PolicyGenerator, document, seeded
-from rolecall_generator.iam import Role
+from rolecall_generator.iam import Condition, PolicyDocument, Principal, Role, Statement
 from rolecall_generator.proof.symbolic import WORST_CASE, Inclusion, InclusionState, OutOfBudgetError, SearchBudget, compare
 from rolecall_generator.proof.symbolic.question import TrustQuestion
 from symbolic_checks import request_between, uncovered_values, wrong_points
@@ -34,8 +34,7 @@ def _check(seed: int, count: int, *, variables: bool) -> None:
         assert [] == list(wrong_points(question, rng, 20))
         assert [] == list(uncovered_values(question, rng, 20))
         if found.state is InclusionState.PROVEN:
-            one, other = question.sides
-            assert request_between(one.trust, other.trust, generator, 40) is None
+            assert request_between(question, generator, 40) is None
     assert states[InclusionState.PROVEN] > states[InclusionState.REFUTED] > 0
 
 
@@ -113,3 +112,15 @@ def test_values_beyond_the_budget_are_not_proven(key: str) -> None:
 
     assert InclusionState.PROVEN is not found.forward.state
     assert InclusionState.REFUTED is not compare(Role(ROLE, None), trust, trust).forward.state
+
+
+@pytest.mark.parametrize("key", ["aws:UserAgent", "aws:PrincipalArn"])
+def test_values_beyond_the_largest_dimension_are_not_proven(key: str) -> None:
+    """Twelve independent conditions make 4,096 cells, and only the last one found satisfies them all."""
+    conditions = tuple(Condition("StringLike", key, (f"*{letter}*",)) for letter in "bcdfghjkpqtv")
+    trust = PolicyDocument(
+        (Statement("Allow", ("sts:AssumeRole",), principals=(Principal("*", "*"),), conditions=conditions),)
+    )
+    budget = SearchBudget(40_000_000, None, steps_per_key=20_000_000)
+
+    assert InclusionState.PROVEN is not compare(Role(ROLE, None), trust, document([]), budget=budget).forward.state
