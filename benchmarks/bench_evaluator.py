@@ -13,7 +13,7 @@ from rolecall_generator.iam.evaluation.evaluator import Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller
 from rolecall_generator.iam.model import Access, ManagedPolicy, Role
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
-from rolecall_generator.proof.prove import Trust, prove
+from rolecall_generator.proof import Trust, prove
 from rolecall_generator.workers import collection_paused
 
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"

@@ -28,6 +28,7 @@ from rolecall_generator.output import (
 )
 from rolecall_generator.package_digest import feature_release, package_digest
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots, select, slots_to_json
+from rolecall_generator.proof import TrustChange, trust_changes
 from rolecall_generator.terraform import render_module
 from rolecall_generator.terraform.parser import ParsedModule, parse_module
 from rolecall_generator.workers import collection_paused
@@ -164,13 +165,15 @@ def _render(module: PlannedModule, source: str) -> Mapping[str, str]:
 class ModuleChanges:
     """The changes of one module. `state` is new, changed, gone, text (files change but access does not) or extra.
 
-    `extra`: the next run changes nothing, but files that rolecall did not write conflict with the manifest.
+    `extra`: the next run changes nothing, but files that rolecall did not write conflict with the manifest. `trusts`: for
+    each changed trust policy the requests that it allows more and less than before.
     """
 
     path: str
     state: str
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
+    trusts: tuple[TrustChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +257,10 @@ def _file_digest(path: Path) -> str | None:
 def _changed(module: PlannedModule, out: Path, label: Label) -> ModuleChanges:
     built = module.build()
     written = _parse_written(out / module.path, account_id=built.account.account_id, partition=built.partition)
-    changes = differences(written.access.canonical(), built.access.canonical(), label=label)
-    return ModuleChanges(module.path, "changed" if changes else "text", changes, written.findings)
+    before, after = written.access.canonical(), built.access.canonical()
+    changes = differences(before, after, label=label)
+    trusts = tuple(trust_changes(before, after))
+    return ModuleChanges(module.path, "changed" if changes else "text", changes, written.findings, trusts)
 
 
 def _parse_written(folder: Path, *, account_id: str | None, partition: str = "aws") -> ParsedModule:

@@ -47,6 +47,7 @@ ORDER = {
         "terraform",
         "planning",
         "rules",
+        "proof.symbolic",
         "proof",
         "generate",
         "importers",

@@ -18,7 +18,7 @@ from rolecall_generator.iam.model import (
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.manifest.models import Manifest
 from rolecall_generator.planning.planner import make_plan
-from rolecall_generator.proof.prove import Proof
+from rolecall_generator.proof import Proof
 
 EMPTY_PROOF = Proof(())
 ACCOUNT = "222222222222"

@@ -116,7 +116,7 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
         FAILED,
     ),
     "of fifty infixes none": (
-        anyone({"StringNotLike": {ARN: [f"*{a}{b}*" for a in "abcdefghij" for b in "klmno"]}, **PEOPLE}),
+        anyone({"StringNotLike": {ARN: [f"*{a}{b}*" for a in "bcdefghij" for b in "klmno"]}, **PEOPLE}),
         FAILED,
     ),
     "allow minus deny": (
@@ -153,7 +153,7 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
     ),
     "an identity provider of everybody": (
         anyone({"Bool": {"aws:PrincipalIsAWSService": "false"}, "Null": {ARN: "true"}}, Action="sts:AssumeRoleWithSAML"),
-        FAILED,
+        UNKNOWN,  # whether an unsigned request has the first key is not documented
     ),
     "a provider with a negated audience": (
         also({"Federated": PROVIDER}, {"StringNotEquals": {"SAML:aud": "x"}}, Action="sts:AssumeRoleWithSAML"),
@@ -168,10 +168,10 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
         UNKNOWN,
     ),
     "a session whose role has a path": (
-        also({"AWS": f"arn:aws:sts::{STRANGERS}:assumed-role/adm/s"}, {"StringLike": {ARN: "*:role/p/*/adm"}}),
+        also({"AWS": f"arn:aws:sts::{STRANGERS}:assumed-role/adm/ci"}, {"StringLike": {ARN: "*:role/p/*/adm"}}),
         FAILED,
     ),
-    "a session by its name only": (also({"AWS": f"arn:aws:sts::{STRANGERS}:assumed-role/adm/s"}), FAILED),
+    "a session by its name only": (also({"AWS": f"arn:aws:sts::{STRANGERS}:assumed-role/adm/ci"}), FAILED),
     "a principal by its id": (also({"AWS": "AROAEXAMPLEEXAMPLE123"}), UNKNOWN),
     "a principal by a short id": (also({"AWS": "AIDAEXAMPLE"}), UNKNOWN),
     "a group": (also({"AWS": f"arn:aws:iam::{BACKEND}:group/admins"}), UNKNOWN),
@@ -217,13 +217,19 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
     "a user agent": (anyone({"StringLike": {"aws:UserAgent": "let-me-in/*"}}), FAILED),
     "a referer": (anyone({"StringNotLike": {"aws:Referer": "https://*"}}), FAILED),
     "a session name": (anyone({"StringLike": {"sts:RoleSessionName": "s3cret-*"}}), FAILED),
-    "a source identity": (anyone({"StringEquals": {"sts:SourceIdentity": "root"}}), FAILED),
+    "a source identity": (
+        anyone({"StringEquals": {"sts:SourceIdentity": "root"}}, Action=["sts:AssumeRole", "sts:SetSourceIdentity"]),
+        FAILED,
+    ),
     "an organization": (anyone({"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}), FAILED),
     "paths of an organization": (anyone({"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}}), FAILED),
     "a principal's tag": (anyone({"StringEquals": {"aws:PrincipalTag/team": "red"}}), FAILED),
     "all tag keys": (anyone({"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}), FAILED),
     "transitive tag keys": (anyone({"ForAllValues:StringLike": {"sts:TransitiveTagKeys": ["*"]}}), FAILED),
-    "a request tag": (anyone({"StringEquals": {"aws:RequestTag/x": "y"}}), FAILED),
+    "a request tag": (
+        anyone({"StringEquals": {"aws:RequestTag/x": "y"}}, Action=["sts:AssumeRole", "sts:TagSession"]),
+        FAILED,
+    ),
     "MFA": (
         anyone({"Bool": {"aws:MultiFactorAuthPresent": "true"}, "NumericLessThan": {"aws:MultiFactorAuthAge": "60"}}),
         FAILED,
@@ -232,7 +238,10 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
     "a source account": (anyone({"StringEquals": {"aws:SourceAccount": CUSTOMER}}), FAILED),
     "a VPC endpoint": (anyone({"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}), FAILED),
     "through a service": (anyone({"ForAnyValue:StringEquals": {"aws:CalledVia": "athena.amazonaws.com"}}), FAILED),
-    "bytes": (anyone({"BinaryEquals": {"aws:RequestTag/x": "QQ=="}}), FAILED),
+    "bytes": (
+        anyone({"BinaryEquals": {"aws:RequestTag/x": "QQ=="}}, Action=["sts:AssumeRole", "sts:TagSession"]),
+        FAILED,
+    ),
     # Set operators on caller keys
     "all values of the ARN": (anyone({"ForAllValues:StringEquals": {ARN: CALLER}, **PEOPLE}), FAILED),
     "no value of the ARN": (anyone({"ForAnyValue:StringNotLike": {ARN: ["*rolecall*", CALLER]}}), FAILED),
@@ -270,10 +279,6 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
     ),
     "an id of numbers": (
         [ORDINARY, statement({"AWS": CALLER}, {"NumericLessThan": {"sts:ExternalId": "5"}})],
-        UNKNOWN,
-    ),
-    "an id that is too long": (
-        [ORDINARY, statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": "a" + "?" * 1300}})],
         UNKNOWN,
     ),
     # What cannot be searched
@@ -403,6 +408,16 @@ _EXTRA: dict[str, dict[str, dict[str, Any]]] = {
     "a tag of the role": {"StringNotEquals": {"aws:ResourceTag/team": "red"}},
     "the role's account": {"StringNotEquals": {"aws:ResourceAccount": STRANGERS}},
     "a service": {"Bool": {"aws:PrincipalIsAWSService": "false"}},
+}
+HARMLESS |= {
+    "an ID longer than AWS accepts": [
+        ORDINARY,
+        statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": "a" + "?" * 1300}}),
+    ],
+    "a session name shorter than AWS accepts": also({"AWS": f"arn:aws:sts::{STRANGERS}:assumed-role/adm/s"}),
+    "a request tag without sts:TagSession": anyone({"StringEquals": {"aws:RequestTag/x": "y"}}),
+    "a source identity without sts:SetSourceIdentity": anyone({"StringEquals": {"sts:SourceIdentity": "root"}}),
+    "an infix that every ARN has": anyone({"StringNotLike": {ARN: ["*am*", "*bk*"]}, **PEOPLE}),
 }
 HARMLESS |= {
     f"not {name}": [statement({"AWS": CALLER}, _merged)]

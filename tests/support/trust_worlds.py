@@ -7,7 +7,7 @@ from typing import Any
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument
-from rolecall_generator.proof.prove import Proof, Trust, prove
+from rolecall_generator.proof import Proof, Trust, prove
 
 BACKEND = "111111111111"
 CUSTOMER = "222222222222"

@@ -29,12 +29,11 @@ from rolecall_generator.findings import PROOF_FAILED, PROOF_UNDECIDED, UNKNOWN_R
 from rolecall_generator.iam import Access, Statement
 from rolecall_generator.iam.catalog import is_known_region, nearest_region, partition_of_region
 from rolecall_generator.iam.difference import Label
-from rolecall_generator.iam.evaluation import Effect
 from rolecall_generator.manifest import LoadedManifest, StatementSpec
 from rolecall_generator.manifest.yaml_source import Loc, Place, read_text
 from rolecall_generator.output import CheckResult, Lock, load_state
 from rolecall_generator.planning import Plan, PlannedModule, select, statement_of
-from rolecall_generator.proof import Proof, counterexample, prove
+from rolecall_generator.proof import Cell, CellState, Proof, counterexample_sentences, prove, show_command
 from rolecall_generator.rules import CheckContext, Report, apply_suppressions, run_rules
 from rolecall_generator.terraform.parser import ParsedModule, find_declarations, parse_module
 from rolecall_generator.workers import collection_paused
@@ -171,16 +170,24 @@ _DENIED_HINT = "run gen terraform: trust policy and the caller's own policies mu
 
 def proof_findings(proof: Proof, context: CheckContext) -> Iterator[Finding]:
     """Yield a finding for each failed cell, with the caller, the request and the deciding statement."""
-    for cell in proof.failures:
-        file, line = context.place(cell.request.resource) or (None, None)
-        undecided = cell.decision.effect is Effect.REFUSED
-        yield (PROOF_UNDECIDED if undecided else PROOF_FAILED).finding(
-            cell.subject,
-            f"{cell.case.value}: {counterexample(cell)}",
-            file,
-            line,
-            hint=_DENIED_HINT if cell.expected and not undecided else None,
-        )
+    for row in proof.rows:
+        for cell in row.failures:
+            file, line = context.place(row.role_arn) or (None, None)
+            undecided = cell.state is CellState.UNDECIDED
+            sentences = " ".join(counterexample_sentences(cell, row.role_arn))
+            yield (PROOF_UNDECIDED if undecided else PROOF_FAILED).finding(
+                row.subject,
+                f"{cell.case.value}: {sentences}",
+                file,
+                line,
+                hint=None if undecided else _hint(cell),
+            )
+
+
+def _hint(cell: Cell) -> str | None:
+    """What to do, and the command that shows the failure."""
+    hint = _DENIED_HINT if cell.expected else PROOF_FAILED.hint
+    return hint if cell.witness is None else f"{hint}; the request is: {show_command(cell.witness)}"
 
 
 @dataclass(frozen=True, slots=True)

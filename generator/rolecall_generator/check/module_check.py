@@ -287,8 +287,17 @@ def intended_trust(modules: Iterable[Module]) -> IntendedTrust:
         roles[module.kind].update(module.access.roles)
         if (customer := module.customer) is not None:
             # One trust per external ID: the current one and, during a rotation, the previous one.
-            pair = customer.role.arn, (customer.backend_role_arn,)
-            trusts += (Trust(module.subject, *pair, external_id) for external_id in customer.external_ids or (None,))
+            trusts += (
+                Trust(
+                    module.subject,
+                    customer.role.arn,
+                    (customer.backend_role_arn,),
+                    external_id,
+                    session_tags=customer.session_tags,
+                    source_identity=customer.source_identity,
+                )
+                for external_id in customer.external_ids or (None,)
+            )
             if customer.external_ids:
                 external_ids[customer.role.arn] = customer.external_ids[0]
         elif module.kind is ModuleKind.TRUSTING and (switch := module.switch_role) is not None:

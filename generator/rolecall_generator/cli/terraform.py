@@ -26,6 +26,7 @@ from rolecall_generator.findings import Severity
 from rolecall_generator.generate import compare, generate
 from rolecall_generator.iam import Module, ModuleKind
 from rolecall_generator.manifest import json_schema, load_manifest, write_starter
+from rolecall_generator.proof import TrustChange, difference_sentence, show_command
 from rolecall_generator.reports import check_body, print_check
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
@@ -216,6 +217,7 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
                     {"subject": change.subject, "kind": str(change.kind), "text": change.text, "widens": change.widens}
                     for change in module.changes
                 ],
+                "trusts": [trust.to_json() for trust in module.trusts],
                 "unreadable": [finding.message for finding in module.findings],
             }
             for module in found.modules
@@ -243,11 +245,28 @@ def print_comparison(console: Console, found: Comparison) -> None:
         for change in module.changes:
             mark = ("widens ", "bold red") if change.widens else ""
             console.print(Text.assemble("     ", mark, change.text))
+        for trust in module.trusts:
+            _print_trust(console, trust)
         for finding in module.findings:
             place = f" ({finding.file}:{finding.line or 1})" if finding.file else ""
             console.print(f"    {finding.severity.name.lower()}: {finding.message}{place}", markup=False, style="yellow")
     if not found.modules:
         console.print(f"No difference: {found.unchanged:,} modules are up to date.")
+
+
+def _print_trust(console: Console, change: TrustChange) -> None:
+    """Print the requests that a changed trust policy allows more and less than before, with an example of each set."""
+    name = change.role_arn.rpartition("/")[2]
+    for verb, style, sets in (("now allows", "bold red", change.widens), ("no longer allows", "dim", change.narrows)):
+        for found in sets:
+            text = Text.assemble("       ", (f"{name} {verb} ", style), difference_sentence(found))
+            console.print(text, soft_wrap=True)
+            if found.witness is not None:
+                console.print(f"         example: {show_command(found.witness)}", style="dim", markup=False, soft_wrap=True)
+    if not (change.widens or change.narrows) and change.complete:
+        console.print(f"       {name} allows the same requests as before", markup=False, soft_wrap=True)
+    if not change.complete:
+        console.print(f"       {name}: there are further differences", style="yellow", markup=False, soft_wrap=True)
 
 
 # Characters that would end a profile's name or its line in ~/.aws/config.

@@ -175,13 +175,16 @@ class CustomerDetails:
     """Details of a customer module.
 
     `external_ids` has the current ID first and, during a rotation, the previous one second; it is empty where none is
-    required. `trusts_role`: the principal of the trust policy is the backend role itself, not its account.
+    required. `trusts_role`: the principal of the trust policy is the backend role itself, not its account. `session_tags`
+    and `source_identity`: the backend role may pass them.
     """
 
     role: Role
     backend_role_arn: str
     external_ids: tuple[str, ...]
     trusts_role: bool
+    session_tags: bool
+    source_identity: bool
 
 
 @dataclass(frozen=True, slots=True)

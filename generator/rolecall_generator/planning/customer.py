@@ -94,5 +94,12 @@ def customer_module(customer: ResolvedCustomer, partition: str, backend_role_arn
         partition=partition,
         access=Access.of(role, *policies),
         outputs={"external_id": customer.external_id} if customer.external_id else {},
-        customer=CustomerDetails(role, backend_role_arn, customer.external_ids, trusts_role=customer.trust == "role-arn"),
+        customer=CustomerDetails(
+            role,
+            backend_role_arn,
+            customer.external_ids,
+            trusts_role=customer.trust == "role-arn",
+            session_tags=customer.session_tags,
+            source_identity=customer.source_identity,
+        ),
     )

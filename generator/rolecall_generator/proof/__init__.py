@@ -1,37 +1,48 @@
 """Proof of who can assume which role, shown as a matrix and as sentences."""
 
-from rolecall_generator.proof.callers import OTHER_PREFIX, UNRELATED_PREFIX, is_generated_name
+from rolecall_generator.proof.changes import TrustChange, difference_sentence, trust_changes
 from rolecall_generator.proof.matrix import (
     CellMark,
-    CellState,
     Matrix,
-    MatrixRow,
+    RoleState,
     case_description,
     condition_names,
-    counterexample,
     counterexample_sentences,
+    key_name,
     principal_kind_name,
+    role_sentences,
+    role_state,
+    show_command,
     summarize,
+    witness_json,
 )
-from rolecall_generator.proof.prove import Case, Cell, Proof, Trust, prove
+from rolecall_generator.proof.prove import Case, Cell, CellState, Proof, RoleRow, prove
+from rolecall_generator.proof.symbolic import Inclusion, RoleProof, Trust
 
 __all__ = [
-    "OTHER_PREFIX",
-    "UNRELATED_PREFIX",
     "Case",
     "Cell",
     "CellMark",
     "CellState",
+    "Inclusion",
     "Matrix",
-    "MatrixRow",
     "Proof",
+    "RoleProof",
+    "RoleRow",
+    "RoleState",
     "Trust",
+    "TrustChange",
     "case_description",
     "condition_names",
-    "counterexample",
     "counterexample_sentences",
-    "is_generated_name",
+    "difference_sentence",
+    "key_name",
     "principal_kind_name",
     "prove",
+    "role_sentences",
+    "role_state",
+    "show_command",
     "summarize",
+    "trust_changes",
+    "witness_json",
 ]

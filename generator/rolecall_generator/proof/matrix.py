@@ -1,29 +1,21 @@
-"""Presents a proof: a matrix with a row per subject and role and a column per case, and sentences about its cells."""
+"""Presents a proof: a matrix with a row per subject and role and a column per case, and sentences about its results."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from rolecall_generator.iam import Condition, Statement
-from rolecall_generator.iam.evaluation import ASSUME_ROLE, Effect, PrincipalKind, identity_of
+from rolecall_generator.iam.evaluation import ASSUME_ROLE, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import find_operator
-from rolecall_generator.proof.callers import OTHER_PREFIX, UNRELATED_PREFIX, is_generated_name
-from rolecall_generator.proof.prove import EXTERNAL_ID, Case, Cell, Proof
-
-
-class CellState(Enum):
-    """Combined result of the cells of one row and column."""
-
-    OK = "ok"
-    FAILED = "failed"
-    DELEGATED = "decided by the account"
-    NOT_APPLICABLE = "not applicable"
+from rolecall_generator.proof.prove import EXTERNAL_ID, Case, Cell, CellState, Proof, RoleRow
+from rolecall_generator.proof.symbolic import Inclusion, InclusionState, RequestWitness, RoleProof
 
 
 @dataclass(frozen=True, slots=True)
 class CellMark:
-    """Numbers of requests of one row and column: decided, failed, and delegated to the caller's account."""
+    """Numbers of checks of one row and column: all, failed, and delegated to the caller's account."""
 
     requests: int = 0
     failed: int = 0
@@ -31,7 +23,7 @@ class CellMark:
 
     @property
     def state(self) -> CellState:
-        """FAILED if any request failed, otherwise DELEGATED if the caller's account decides any."""
+        """FAILED if any check failed, otherwise DELEGATED if the caller's account decides any."""
         if not self.requests:
             return CellState.NOT_APPLICABLE
         if self.failed:
@@ -50,13 +42,13 @@ class MatrixRow:
 
     @property
     def ok(self) -> bool:
-        """True if no request failed."""
+        """True if no check failed."""
         return not self.failures
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The failing and the passing rows, each in the order of the proof. Counts are numbers of requests."""
+    """The failing and the passing rows, each in the order of the proof. Counts are numbers of checks."""
 
     columns: tuple[Case, ...]
     failing: tuple[MatrixRow, ...]
@@ -79,14 +71,11 @@ class Matrix:
 
 def summarize(proof: Proof) -> Matrix:
     """Return the matrix of a proof. Rows with equal marks share one tuple, to save memory with 10,000 rows."""
-    by_row: dict[tuple[str, str], list[Cell]] = {}
-    for cell in proof.cells:
-        by_row.setdefault((cell.subject, cell.request.resource), []).append(cell)
-    cases = {cell.case for cell in proof.cells}
+    cases = {cell.case for row in proof.rows for cell in row.cells}
     columns = tuple(case for case in Case if case in cases)
     position = {case: index for index, case in enumerate(columns)}
     patterns: dict[tuple[CellMark, ...], tuple[CellMark, ...]] = {}
-    rows = [_row(subject, role, cells, position, patterns) for (subject, role), cells in by_row.items()]
+    rows = [_row(row, position, patterns) for row in proof.rows]
     failing = tuple(row for row in rows if not row.ok)
     return Matrix(
         columns,
@@ -99,23 +88,18 @@ def summarize(proof: Proof) -> Matrix:
 
 
 def _row(
-    subject: str,
-    role_arn: str,
-    cells: list[Cell],
+    row: RoleRow,
     position: dict[Case, int],
     patterns: dict[tuple[CellMark, ...], tuple[CellMark, ...]],
 ) -> MatrixRow:
     requests, failed, delegated = ([0] * len(position) for _ in range(3))
-    failures = []
-    for cell in cells:
+    for cell in row.cells:
         column = position[cell.case]
         requests[column] += 1
         delegated[column] += cell.delegated
-        if cell.failed:
-            failed[column] += 1
-            failures.append(cell)
+        failed[column] += cell.failed
     marks = tuple(map(CellMark, requests, failed, delegated))
-    return MatrixRow(subject, role_arn, patterns.setdefault(marks, marks), tuple(failures))
+    return MatrixRow(row.subject, row.role_arn, patterns.setdefault(marks, marks), row.failures)
 
 
 _KEY_NAMES = {
@@ -171,66 +155,125 @@ def case_description(case: Case) -> str:
     return _CASE_DESCRIPTIONS.get(case, "")
 
 
-def counterexample(cell: Cell) -> str:
-    """The sentences of a failed cell on one line."""
-    return " ".join(counterexample_sentences(cell))
+def key_name(key: str) -> str:
+    """Short name of a condition key: "external ID"."""
+    return _KEY_NAMES.get(key.lower(), key)
 
 
-def counterexample_sentences(cell: Cell) -> tuple[str, ...]:
-    """The sentences of a failed cell: the request and its decision, then the reason."""
-    request, decision = cell.request, cell.decision
+def counterexample(cell: Cell, role_arn: str) -> str:
+    """The sentences of a failed cell of a role on one line."""
+    return " ".join(counterexample_sentences(cell, role_arn))
+
+
+def counterexample_sentences(cell: Cell, role_arn: str) -> tuple[str, ...]:
+    """The sentences of a failed cell of a role: the request and its decision, then the reason."""
+    if cell.witness is None or cell.state is CellState.UNDECIDED:
+        subject = f"{principal_kind_name(cell.caller)} {cell.caller}" if cell.caller else cell.case.value
+        reasons = "; ".join(cell.reasons[:_MAX_REASONS])
+        return (
+            f"Whether {subject} can assume {role_arn} cannot be decided: {reasons}.",
+            "An undecided check counts as failed.",
+        )
+    request = cell.witness.request
     caller = f"{principal_kind_name(request.principal.arn).capitalize()} {request.principal.arn}"
     verb = "assume" if request.action == ASSUME_ROLE else f"use {request.action} on"
-    difference = f" {text}" if (text := _request_difference(cell)) else ""
-    if decision.effect is Effect.REFUSED:
-        reason = decision.reason.removeprefix("refused: ")
-        verdict = (
-            f"Whether {caller[0].lower()}{caller[1:]} can {verb} {request.resource}{difference} cannot be decided: {reason}."
-        )
-        return verdict, "An undecided check counts as failed."
+    difference = f" {text}" if (text := _request_difference(cell, cell.witness)) else ""
     if cell.expected:
-        verdict = f"{caller} cannot {verb} {request.resource}{difference}, although this is intended."
-        return verdict, *_deciding_statement(cell, "denies it"), f"{decision.reason[:1].upper()}{decision.reason[1:]}."
-    verdict = f"{caller} can {verb} {request.resource}{difference}, although this is not intended."
-    return (
-        verdict,
-        *_deciding_statement(cell, "allows it"),
-        *_assumed_keys(cell),
-        *_placeholder_meaning(request.principal.arn),
-    )
+        verdict = f"{caller} cannot {verb} {role_arn}{difference}, although this is intended."
+        reason = cell.decision.reason if cell.decision is not None else cell.witness.denial
+        return verdict, *_deciding_statement(cell, "denies it"), f"{reason[:1].upper()}{reason[1:]}."
+    verdict = f"{caller} can {verb} {role_arn}{difference}, although this is not intended."
+    return verdict, *_deciding_statement(cell, "allows it"), *_further_keys(cell.witness)
 
 
-def _request_difference(cell: Cell) -> str:
+def show_command(witness: RequestWitness) -> str:
+    """The AWS CLI command that sends the request of a witness, and what the command cannot express."""
+    return f"{witness.shell_command} ({' '.join(witness.remarks)})"
+
+
+_MAX_REASONS = 8
+
+
+def _request_difference(cell: Cell, witness: RequestWitness) -> str:
     """How the request differs from the intended one, with the external ID of the request."""
-    sent = cell.request.context.get(EXTERNAL_ID, ())
     text = case_description(cell.case)
-    if isinstance(sent, str):
-        return f"{text or 'with the external ID'} {sent}"
-    return text
+    sent = witness.keys.get(EXTERNAL_ID, ())
+    return f"{text or 'with the external ID'} {', '.join(sent)}" if sent else text
 
 
 def _deciding_statement(cell: Cell, verb: str) -> tuple[str, ...]:
-    statement = cell.decision.statement
-    if statement is None:
+    decision = cell.decision
+    if decision is None or decision.statement is None:
         return ()
-    name = f"The statement {statement.sid}" if statement.sid else "A statement without Sid"
-    where = f" in the {cell.decision.policy}" if cell.decision.policy else ""
+    name = f"The statement {decision.statement.sid}" if decision.statement.sid else "A statement without Sid"
+    where = f" in the {decision.policy}" if decision.policy else ""
     return (f"{name}{where} {verb}.",)
 
 
-def _assumed_keys(cell: Cell) -> tuple[str, ...]:
-    """The keys that the caller must send, in the spelling of the statement: the evaluator uses lower case."""
-    if not cell.decision.assumed:
-        return ()
-    statement = cell.decision.statement
-    spelling = {item.key.lower(): item.key for item in statement.conditions} if statement is not None else {}
-    keys = " and ".join(spelling.get(key, key) for key in cell.decision.assumed)
-    return (f"It applies if the caller sends {keys} as the statement requires.",)
+def _further_keys(witness: RequestWitness) -> tuple[str, ...]:
+    """The keys of the request other than the external ID, with their values."""
+    keys = [f"{name} = {', '.join(values)}" for name, values in witness.keys.items() if name != EXTERNAL_ID]
+    return (f"The request has {' and '.join(keys)}.",) if keys else ()
 
 
-def _placeholder_meaning(arn: str) -> tuple[str, ...]:
-    """The meaning of a name that the proof generated; empty for a declared principal."""
-    name = identity_of(arn).name
-    if is_generated_name(arn, OTHER_PREFIX):
-        return (f"{name} represents any {principal_kind_name(arn)} of that account.",)
-    return (f"{name} represents any principal of an unrelated account.",) if is_generated_name(arn, UNRELATED_PREFIX) else ()
+class RoleState(Enum):
+    """How the requests that a trust policy allows compare with the intended ones."""
+
+    EXACT = "exact"
+    WIDER = "wider"
+    NARROWER = "narrower"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
+def role_state(proof: RoleProof) -> RoleState:
+    """The result of a role. WIDER, NARROWER and DIFFERENT (both) are shown by a request."""
+    forward, backward = proof.comparison.forward.state, proof.comparison.backward.state
+    if proof.comparison.is_equal:
+        return RoleState.EXACT
+    if forward is InclusionState.REFUTED:
+        return RoleState.DIFFERENT if backward is InclusionState.REFUTED else RoleState.WIDER
+    return RoleState.NARROWER if (forward, backward) == _NARROWER else RoleState.UNKNOWN
+
+
+_NARROWER = (InclusionState.PROVEN, InclusionState.REFUTED)
+
+
+def role_sentences(proof: RoleProof) -> Iterator[tuple[str, RequestWitness | None]]:
+    """Where a role is not as intended: a sentence for each direction, with the smallest request that shows it."""
+    for found, verb, about in (
+        (proof.comparison.forward, "allows", "more than intended"),
+        (proof.comparison.backward, "does not allow", "less than intended"),
+    ):
+        if found.state is InclusionState.REFUTED and found.witness is not None:
+            yield f"{about}: it {verb} {request_description(found.witness)}", found.witness
+        elif found.state is InclusionState.UNKNOWN:
+            yield f"whether it allows {about} is not known: {_reasons(found)}", None
+
+
+def _reasons(found: Inclusion) -> str:
+    return "; ".join(found.reasons[:_MAX_REASONS]) or "no reason is known"
+
+
+def request_description(witness: RequestWitness) -> str:
+    """A request in words: `sts:AssumeRole by role ARN with sts:ExternalId = x`."""
+    request = witness.request
+    keys = [f"{name} = {', '.join(values)}" for name, values in witness.keys.items()]
+    condition = f" with {' and '.join(keys)}" if keys else ""
+    arn = request.principal.arn
+    return f"{request.action} by {principal_kind_name(arn)} {arn}{condition}"
+
+
+def witness_json(witness: RequestWitness) -> dict[str, object]:
+    """A request as JSON: `principal`, `action`, `role`, `context` (the keys that matter, each a list of values), `reason`,
+    `command` (AWS CLI, a list of arguments) and `remarks` (what the command cannot express).
+    """
+    return {
+        "principal": witness.request.principal.arn,
+        "action": witness.request.action,
+        "role": witness.request.resource,
+        "context": {name: list(values) for name, values in witness.keys.items()},
+        "reason": witness.denial,
+        "command": list(witness.command),
+        "remarks": list(witness.remarks),
+    }

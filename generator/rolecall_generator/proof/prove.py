@@ -1,96 +1,56 @@
-"""Proves that the intended callers can assume each role, and no other caller can. The evaluator decides each cell.
+"""Proves for each role that its trust policy allows exactly the intended requests, and derives the cells of the matrix.
 
-Cells that must be denied assume the worst case: the caller's account allows everything, and every context key that the case
-does not fix has the value that favors the caller. A denial then depends only on the trust policy and applies to all such
-requests. The proof searches for callers and external IDs: one witness represents all those that the trust policy does not
-distinguish. If the search is incomplete or there is no valid witness, the cell is undecided, which counts as failed.
+The comparison of trust policy and intent covers all requests (see `symbolic`). It assumes the worst case: the caller's
+account allows everything. A column of the matrix is a region of the request space, such as "the intended callers without
+an external ID": its cell is OK if nothing unintended is allowed there. Only a role that is not as intended is compared
+region by region. The cells of intended callers also require that the caller's own policies allow the request.
 
 If a role is intended to trust a whole account, that account decides which of its principals can assume the role. Known
-identity policies decide the cells of their principals; the cells of all others are marked as delegated. What the trust
-policy requires of all callers, such as MFA, must be required of these principals too.
+identity policies decide the cells of their principals; what remains is marked as delegated. What the trust policy requires
+of all callers, such as MFA, must be required of these principals too.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
+from itertools import chain
 
-from rolecall_generator.iam import Access, Condition, PolicyDocument, Role
+from rolecall_generator.iam import Access, Condition, PolicyDocument, Principal, Role, Statement, User, root_arn
 from rolecall_generator.iam.evaluation import (
     ASSUME_ROLE,
-    FEDERATED_ASSUME,
     Caller,
+    CallerProfiles,
+    CompiledStatement,
+    Compiler,
     Decision,
     Effect,
     Evaluator,
-    IdentitySide,
     PrincipalKind,
     Request,
     identity_of,
-    principal_context,
 )
-from rolecall_generator.iam.matching import (
-    NoPatterns,
-    Patterns,
-    Truth,
-    UnsupportedError,
-    compile_condition,
-    literal,
-    patterns_of,
-    variables_of,
+from rolecall_generator.proof.symbolic import (
+    InclusionState,
+    RegionComparison,
+    RequestWitness,
+    RoleProof,
+    Trust,
+    principal_of,
+    prove_roles,
+    request_witness,
 )
-from rolecall_generator.proof.callers import (
-    UNRELATED_PREFIX,
-    Candidate,
-    Candidates,
-    NameSource,
-    other_in,
-    unpredictable_name,
-)
-from rolecall_generator.proof.trust_reading import (
-    CLOSED,
-    TrustReading,
-    indeterminate_reason,
-    read_trust,
-    relax,
-    role_context,
-)
-from rolecall_generator.proof.witnesses import LONGEST_EXTERNAL_ID, Budget, find_external_ids
 
 EXTERNAL_ID = "sts:ExternalId"
 MFA = "aws:MultiFactorAuthPresent"
 _MFA_AGE = "aws:MultiFactorAuthAge"
 _SESSION_NAME = "sts:RoleSessionName"
-_UNUSED_ID = "rolecall-unused-external-id"
-# A role has one external ID, or two during a rotation, so at least one of this many IDs belongs to another role.
-_IDS_TRIED = 8
-# Maximum number of conditions for which an ID of another customer is looked up; the search for other IDs uses all of them.
-_CONDITIONS_TRIED = 16
-_MAX_REASONS = 8
-STEPS = 1_000_000
-"""Search steps for a whole proof, about 3 seconds. A role uses at most `STEPS_FOR_ONE_ROLE` of them. At least
-`STEPS_PER_ROLE` are always available to it, enough for an ordinary policy. Roles with equal policies share the search.
-"""
-STEPS_PER_ROLE = 4_000
-STEPS_FOR_ONE_ROLE = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """The intended trust of one role: who may assume it, with which external ID, and whether MFA is required.
-
-    `callers` are ARNs of users and roles, or names of services; empty means no one. `subject` is the name in the manifest.
-    `delegates_to` are IDs of accounts that decide by their own policies which other principals may assume the role.
-    """
-
-    subject: str
-    role_arn: str
-    callers: tuple[str, ...]
-    external_id: str | None = None
-    requires_mfa: bool = False
-    delegates_to: frozenset[str] = frozenset()
+_ARN, _ACCOUNT = "aws:PrincipalArn", "aws:PrincipalAccount"
+_ANY_USER_OR_ROLE = Condition("ArnLike", _ARN, ("arn:*:iam::*:*",))
+_LOCATED_USERS = 200
+"""Maximum number of declared users that have a cell of their own where a role is not as intended."""
 
 
 class Case(Enum):
@@ -108,37 +68,64 @@ class Case(Enum):
     OTHER = "another principal that the trust policy matches"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell: the request, whether it must be allowed, and the decision. A failed cell is a counterexample.
+class CellState(Enum):
+    """The result of a cell.
 
-    `delegated`: as intended, the trust policy leaves the decision to the caller's account, whose policies are not known.
-    Such a cell is neither ok nor failed.
+    DELEGATED: as intended, the trust policy leaves the decision to the caller's account, whose policies are not known. Such
+    a cell is neither ok nor failed. NOT_APPLICABLE: a row of a matrix has no such cell.
     """
 
-    subject: str
+    OK = "ok"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+    DELEGATED = "decided by the account"
+    NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Whether all requests of one kind have the intended result. Many rows share a cell that is OK.
+
+    `caller` is the ARN of the intended caller, of the account that decides, or of the caller in the counterexample; empty
+    if there is none. `requires` are the condition keys that an intended request must satisfy. A failed cell has the
+    counterexample as a `witness`, with the evaluator's decision. `reasons`: why the result is undecided.
+    """
+
     case: Case
-    request: Request
-    expected: bool
-    decision: Decision
-    delegated: bool = False
+    state: CellState
+    caller: str = ""
+    requires: tuple[str, ...] = ()
+    decision: Decision | None = None
+    witness: RequestWitness | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> bool:
+        """Whether the requests must be allowed."""
+        return self.case is Case.INTENDED
 
     @property
     def ok(self) -> bool:
-        """True if the decision is as expected; False if it is undecided."""
-        as_expected = self.decision.effect is not Effect.REFUSED and self.decision.allowed is self.expected
-        return as_expected and not self.delegated
+        """True if the result is as intended; False if it is undecided."""
+        return self.state is CellState.OK
+
+    @property
+    def delegated(self) -> bool:
+        """Whether the caller's account decides."""
+        return self.state is CellState.DELEGATED
 
     @property
     def failed(self) -> bool:
-        """True if the decision is undecided or not as expected, unless the cell is delegated."""
-        return not self.ok and not self.delegated
+        """True if the result is undecided or not as intended."""
+        return self.state in {CellState.FAILED, CellState.UNDECIDED}
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """The cells, row by row in the order of the trusts."""
+class RoleRow:
+    """The cells of one role for one subject."""
 
+    subject: str
+    role_arn: str
     cells: tuple[Cell, ...]
 
     @property
@@ -146,440 +133,282 @@ class Proof:
         """The failed cells."""
         return tuple(cell for cell in self.cells if cell.failed)
 
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The rows in the order of the trusts, and for each role the comparison of its trust policy with the intent."""
+
+    rows: tuple[RoleRow, ...] = ()
+    roles: tuple[RoleProof, ...] = ()
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells, row by row."""
+        return tuple([cell for row in self.rows for cell in row.cells])
+
+    @property
+    def failures(self) -> tuple[Cell, ...]:
+        """The failed cells."""
+        return tuple([cell for cell in self.cells if cell.failed])
+
     @property
     def delegated(self) -> tuple[Cell, ...]:
         """The delegated cells."""
-        return tuple(cell for cell in self.cells if cell.delegated)
+        return tuple([cell for cell in self.cells if cell.delegated])
 
     @property
     def ok(self) -> bool:
         """True if no cell failed."""
-        return not any(cell.failed for cell in self.cells)
+        return not self.failures
 
 
-def prove(
-    access: Access,
-    trusts: Iterable[Trust],
-    *,
-    roles: Collection[str] | None = None,
-    names: NameSource = unpredictable_name,
-) -> Proof:
-    """Decide the cells of the trusts, and of the roles of `access` without a trust, which no one may assume.
+def prove(access: Access, trusts: Iterable[Trust], *, roles: Collection[str] | None = None) -> Proof:
+    """Compare the trust policies of `access` with the trusts. A role without a trust may be assumed by no one.
 
-    `roles`: ARNs of the roles to prove, None for all. All trusts count as intended in either case. `names` generates names
-    of nonexistent principals, which no policy may contain.
+    `roles`: ARNs of the roles to prove, None for all.
     """
-    intended = list(trusts)
-    intended_roles = {trust.role_arn for trust in intended}
-    unintended = [
-        Trust(arn, arn, ()) for arn, role in access.roles.items() if arn not in intended_roles and role.trust is not None
-    ]
-    prover = _Prover(access, [*intended, *unintended], names)
-    selected = [trust for trust in prover.trusts if roles is None or trust.role_arn in roles]
-    return Proof(tuple(cell for trust in selected for cell in prover.row(trust)))
+    by_role: dict[str, list[Trust]] = {}
+    for trust in trusts:
+        if roles is None or trust.role_arn in roles:
+            by_role.setdefault(trust.role_arn, []).append(trust)
+    selected = {arn: role for arn, role in access.roles.items() if roles is None or arn in roles}
+    prover = _Prover(access, by_role)
+    proofs = tuple(prove_roles(replace(access, roles=selected), by_role, regions=prover.region_documents))
+    rows = (row for proof in proofs for row in prover.rows(proof))
+    return Proof(tuple(rows), proofs)
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
-    """A role and the analysis of its trust policy. The relaxed evaluators are set if a condition is indeterminate."""
+class _Region:
+    """A kind of requests. `account`: the intended trust leaves the decision about them to this account."""
 
-    role: Role
-    trust: PolicyDocument
-    reading: TrustReading
-    relaxed: Evaluator | None = None
-    relaxed_for_providers: Evaluator | None = None
+    case: Case
+    document: PolicyDocument
+    account: str = ""
 
 
-@dataclass(slots=True)
 class _Prover:
-    access: Access
-    trusts: list[Trust]
-    names: NameSource
-    evaluator: Evaluator = field(init=False)
-    candidates: Candidates = field(init=False)
-    intended: dict[str, set[str]] = field(init=False)
-    delegated: dict[str, set[str]] = field(init=False)
-    owners: dict[str, set[str]] = field(init=False)
-    ids: list[str] = field(init=False)
-    own_ids: dict[str, set[str]] = field(init=False)
-    budget: Budget = field(init=False)
-    _target: tuple[str, _Target | None] = ("", None)
+    def __init__(self, access: Access, trusts: Mapping[str, list[Trust]]) -> None:
+        self._access = access
+        self._trusts = trusts
+        self._grants: dict[str, tuple[CompiledStatement, ...]] = {}
+        self._as_intended: dict[object, tuple[Cell, ...]] = {}
 
-    def __post_init__(self) -> None:
-        self.evaluator = Evaluator(self.access)
-        callers = [caller for trust in self.trusts for caller in trust.callers]
-        self.candidates = Candidates(self.access, callers, self.names)
-        self.budget = Budget(STEPS)
-        self.intended = {}
-        self.delegated = {}
-        self.owners = {}
-        self.own_ids = {}
-        for trust in self.trusts:
-            self.intended.setdefault(trust.role_arn, set()).update(trust.callers)
-            self.delegated.setdefault(trust.role_arn, set()).update(trust.delegates_to)
-            if trust.external_id is not None:
-                self.owners.setdefault(trust.external_id, set()).add(trust.role_arn)
-                self.own_ids.setdefault(trust.role_arn, set()).add(trust.external_id)
-        self.ids = list(self.owners)
+    @cached_property
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(self._access)
 
-    def target(self, role_arn: str) -> _Target | None:
-        """The analyzed role; None if its trust policy is not known. Caches the last role, which can have two trusts."""
-        if self._target[0] != role_arn:
-            role = self.access.roles.get(role_arn)
-            self._target = role_arn, None if role is None or role.trust is None else self._read(role, role.trust)
-        return self._target[1]
+    @cached_property
+    def _profiles(self) -> CallerProfiles:
+        return CallerProfiles(self._access, Compiler())
 
-    def _read(self, role: Role, trust: PolicyDocument) -> _Target:
-        reading = read_trust(role, trust, self.intended[role.arn], self.delegated[role.arn])
-        if reading is CLOSED:
-            return _Target(role, trust, reading)
-        relaxed, for_providers = (
-            None if document is None else Evaluator(Access({role.arn: replace(role, trust=document)}))
-            for document in (reading.relaxed, reading.relaxed_for_providers)
-        )
-        return _Target(role, trust, reading, relaxed, for_providers)
+    def rows(self, proof: RoleProof) -> Iterator[RoleRow]:
+        """The rows of a role: one for each subject of its trusts."""
+        arn = proof.role_arn
+        by_subject: dict[str, list[Trust]] = {}
+        for trust in self._trusts.get(arn) or [Trust(arn, arn)]:
+            by_subject.setdefault(trust.subject, []).append(trust)
+        further = tuple(self._located(proof))
+        for subject, trusts in by_subject.items():
+            found = [self._cells(trust, proof) for trust in trusts]
+            # Most roles have one trust and share its cells with others.
+            alone = len(found) == 1 and not further
+            yield RoleRow(subject, arn, found[0] if alone else (*chain.from_iterable(found), *further))
+            further = ()
 
-    def row(self, trust: Trust) -> Iterator[Cell]:
-        for caller in trust.callers:
-            intended = self._intended(trust, caller)
-            yield intended
-            yield from self._without_requirements(trust, caller, search=intended.ok)
-        covered: set[str] = set()
-        for cell in self._outsiders(trust):
-            covered.add(cell.request.principal.arn)
-            yield cell
-        yield from self._other_principals(trust, covered)
+    def _cells(self, trust: Trust, proof: RoleProof) -> tuple[Cell, ...]:
+        granted = all(self._is_granted(caller, trust.role_arn) for caller in trust.callers)
+        if trust.delegates_to or not granted or not proof.comparison.is_equal:
+            return tuple(self._decide(trust, proof))
+        key = trust.callers, trust.external_id is None, trust.requires_mfa
+        found = self._as_intended.get(key)
+        if found is None:
+            found = self._as_intended[key] = tuple(self._decide(trust, proof))
+        return found
 
-    def _without_requirements(self, trust: Trust, caller: str, *, search: bool) -> Iterator[Cell]:
-        """Cells of an intended caller without the required external ID or MFA.
-
-        `search`: also search for any other external ID that the policy accepts.
-        """
-        if trust.external_id is not None:
-            yield self._must_be_denied(trust, Case.NO_EXTERNAL_ID, caller, {EXTERNAL_ID: ()})
-            foreign = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
-            yield self._any_other_external_id(trust, caller, foreign) if search and foreign.ok else foreign
-        if trust.requires_mfa:
-            yield self._must_be_denied(trust, Case.NO_MFA, caller, {MFA: (), _MFA_AGE: ()})
-            yield self._must_be_denied(trust, Case.MFA_FALSE, caller, {MFA: "false", _MFA_AGE: ()})
-
-    def _intended(self, trust: Trust, caller: str) -> Cell:
-        identity = identity_of(caller)
-        context: dict[str, str | tuple[str, ...]] = {
-            _SESSION_NAME: identity.name if identity.kind is PrincipalKind.USER else "rolecall",
-            EXTERNAL_ID: () if trust.external_id is None else trust.external_id,
-            MFA: "true" if trust.requires_mfa else (),
-            _MFA_AGE: "60" if trust.requires_mfa else (),
-        }
-        request = Request(Caller(caller), trust.role_arn, context=context)
-        return Cell(trust.subject, Case.INTENDED, request, True, self.evaluator.may_assume(request))
-
-    def _outsiders(self, trust: Trust) -> Iterator[Cell]:
-        unused_account = self.candidates.free_account
-        target = self.target(trust.role_arn)
-        suffix = self.candidates.suffix(target.reading if target is not None else CLOSED)
-        accounts: dict[str, str] = {}
-        for caller in trust.callers:
-            identity = identity_of(caller)
-            if identity.kind is not PrincipalKind.EXTERNAL:
-                accounts.setdefault(identity.account_id, identity.partition)
-                elsewhere = caller.replace(f":{identity.account_id}:", f":{unused_account}:", 1)
-                yield self._must_be_denied(trust, Case.OTHER_ACCOUNT, elsewhere)
-        partition = identity_of(trust.role_arn).partition
-        for account in sorted(trust.delegates_to):
-            accounts.setdefault(account, partition)
-        for account, account_partition in accounts.items():
-            yield from self._unintended(
-                trust, Case.OTHER_PRINCIPAL, _worst_case_candidate(other_in(account_partition, account, suffix))
-            )
-        yield self._must_be_denied(
-            trust, Case.UNRELATED_ACCOUNT, f"arn:{partition}:iam::{unused_account}:user/{UNRELATED_PREFIX}-{suffix}"
-        )
-
-    def _other_principals(self, trust: Trust, covered: Set[str]) -> Iterator[Cell]:
-        """Cells of the unintended principals that the trust policy distinguishes, except those in `covered`."""
-        target = self.target(trust.role_arn)
-        if target is None:
-            return
-        excluded = self.intended[trust.role_arn] | covered
-        sessions = {_account_and_role(caller) for caller in self.intended[trust.role_arn]}
-        budget = self._role_budget()
-        initial = budget.left
-        search = self.candidates.search(trust.role_arn, target.trust, trust.callers, target.reading, budget)
-        for candidate in search.candidates:
-            arn = candidate.caller.arn
-            identity = identity_of(arn)
-            # A session of an intended role is intended.
-            if arn in excluded or (identity.kind is PrincipalKind.SESSION and _account_and_role(arn) in sessions):
-                continue
-            # Principals that the search found and that no statement names are decided like the unrelated account's.
-            if candidate.found and not self.evaluator.names(trust.role_arn, arn):
-                continue
-            case = Case.OTHER_USER if arn in self.access.users else Case.OTHER
-            for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if identity.kind is PrincipalKind.EXTERNAL else (ASSUME_ROLE,):
-                yield from self._unintended(trust, case, candidate, action)
-            budget.left -= len(target.trust.statements)
-        self.budget.left -= initial - budget.left
-        if search.gap:
-            yield self._undecided_gap(trust, search.gap)
-
-    def _role_budget(self) -> Budget:
-        """The budget of one role, see STEPS."""
-        return Budget(max(STEPS_PER_ROLE, min(STEPS_FOR_ONE_ROLE, self.budget.left)))
-
-    def _undecided_gap(self, trust: Trust, gap: str) -> Cell:
-        """The undecided cell that represents all callers the search did not reach."""
-        unrelated = (
-            f"arn:{identity_of(trust.role_arn).partition}:iam::{self.candidates.free_account}:role/{UNRELATED_PREFIX}"
-        )
-        request = Request(Caller(unrelated, IdentitySide.ALLOWS_ALL), trust.role_arn, free=True)
-        reason = f"refused: which other callers the trust policy allows is not known: {gap}"
-        decision = Decision(Effect.REFUSED, reason, ASSUME_ROLE)
-        return Cell(trust.subject, Case.OTHER, request, False, decision)
-
-    def _unintended(self, trust: Trust, case: Case, candidate: Candidate, action: str = ASSUME_ROLE) -> Iterator[Cell]:
-        """Cells of an unintended caller, denied unless the role delegates the decision to the caller's account."""
-        cell = self._worst_case(trust, case, candidate, {}, action)
-        identity = identity_of(candidate.caller.arn)
-        if identity.kind is PrincipalKind.EXTERNAL or identity.account_id not in self.delegated[trust.role_arn]:
-            yield cell
-            return
-        # The account can create such a principal.
-        candidate = replace(candidate, exists=True)
-        cell = self._worst_case(trust, case, candidate, {}, action)
-        yield from self._delegated_without_requirements(trust, candidate)
-        yield cell if not cell.decision.allowed else self._decided_by_account(trust, case, cell)
-
-    def _delegated_without_requirements(self, trust: Trust, candidate: Candidate) -> Iterator[Cell]:
-        """As `_without_requirements`, for a principal of an account that the role delegates to."""
-        if trust.external_id is not None:
-            for case, external_id in (
-                (Case.NO_EXTERNAL_ID, ()),
-                (Case.OTHER_EXTERNAL_ID, self._foreign_id(trust)),
-            ):
-                yield self._worst_case(trust, case, candidate, {EXTERNAL_ID: external_id})
-        if trust.requires_mfa:
-            yield self._worst_case(trust, Case.NO_MFA, candidate, {MFA: (), _MFA_AGE: ()})
-            yield self._worst_case(trust, Case.MFA_FALSE, candidate, {MFA: "false", _MFA_AGE: ()})
-
-    def _worst_case(
-        self,
-        trust: Trust,
-        case: Case,
-        candidate: Candidate,
-        context: Mapping[str, str | tuple[str, ...]],
-        action: str = ASSUME_ROLE,
-    ) -> Cell:
-        """The cell of a witness. Undecided if only an indeterminate condition denies it, or if the witness may not exist."""
-        cell = self._must_be_denied(trust, case, candidate.caller, context, action)
-        if undecided_reason := self._indeterminate(trust, cell, candidate):
-            return replace(cell, decision=_undecided(cell, undecided_reason))
-        return cell
-
-    def _indeterminate(self, trust: Trust, cell: Cell, candidate: Candidate) -> str:
-        """Why the cell cannot be decided; empty if it can."""
-        target, arn, effect = self.target(trust.role_arn), cell.request.principal.arn, cell.decision.effect
-        external = identity_of(arn).kind is PrincipalKind.EXTERNAL
-        if external and _is_unique_id(arn):
-            # If the principal exists, AWS shows its ARN instead of such an ID.
-            return f"which principal has the ID {arn} is not known"
-        if external and target is not None and _is_named_by_allow(arn, target.trust):
-            return f"{arn} is not a user, role or account, and its meaning as a principal is not documented"
-        if effect is Effect.ALLOW:
-            return "" if candidate.exists else "whether a principal with such a name can exist is not known"
-        if effect is Effect.REFUSED or target is None:
-            return ""
-        # A service or provider has no ARN, account or name to compare.
-        relaxed = target.relaxed
-        if external:
-            relaxed = target.relaxed_for_providers if cell.request.action in FEDERATED_ASSUME else None
-        if relaxed is None or relaxed.may_assume(cell.request).effect in _DENIED:
-            return ""
-        reasons = (_UNDOCUMENTED_KEYS,) if external else target.reading.indeterminate
-        return "; ".join(reasons[:_MAX_REASONS])
-
-    def _decided_by_account(self, trust: Trust, case: Case, worst: Cell) -> Cell:
-        """Decide by identity policies the cell of a principal that the trust policy allows if its account does.
-
-        `worst` is the worst-case cell. The cell stays delegated if the identity policies are not known. If they may be
-        incomplete (existing principals, unknown policies), only an allow and an explicit deny are certain.
-        """
-        arn = worst.request.principal.arn
-        principal = self.access.users.get(arn) or self.access.roles.get(identity_of(arn).role or "")
-        if principal is None:
-            return replace(worst, delegated=True)
-        request = Request(Caller(arn), trust.role_arn, worst.request.action, {}, free=True)
-        evaluator = self.evaluator
-        if isinstance(principal, Role) and principal.tags:
-            # The caller can choose other session tags.
-            untagged = {**self.access.roles, principal.arn: replace(principal, tags={})}
-            evaluator = Evaluator(replace(self.access, roles=untagged))
-        decision = evaluator.may_assume(request)
-        incomplete = principal.existing or bool(decision.unknown_policies)
-        if decision.effect is Effect.IMPLICIT_DENY and incomplete:
-            return replace(worst, delegated=True)
-        return Cell(trust.subject, case, request, False, decision)
-
-    def _must_be_denied(
-        self,
-        trust: Trust,
-        case: Case,
-        principal: str | Caller,
-        context: Mapping[str, str | tuple[str, ...]] | None = None,
-        action: str = ASSUME_ROLE,
-    ) -> Cell:
-        caller = Caller(principal, IdentitySide.ALLOWS_ALL) if isinstance(principal, str) else principal
-        request = Request(caller, trust.role_arn, action, context or {}, free=True)
-        if caller.role is not None or self.evaluator.names(trust.role_arn, caller.arn):
-            decision = self.evaluator.may_assume(request)
+    def _decide(self, trust: Trust, proof: RoleProof) -> Iterator[Cell]:
+        yield from (self._intended(trust, caller, proof) for caller in trust.callers)
+        regions = list(_regions(trust))
+        if proof.comparison.is_equal:
+            for region in regions:
+                yield _delegated(region) if region.account else Cell(region.case, CellState.OK)
+        elif not proof.regions:
+            reasons = proof.comparison.forward.reasons
+            yield from (Cell(region.case, CellState.UNDECIDED, reasons=reasons) for region in regions)
         else:
-            decision = Decision(
-                Effect.IMPLICIT_DENY, f"no statement of the trust policy of {trust.role_arn} names it", action
-            )
-        return Cell(trust.subject, case, request, False, decision)
+            positions = {document: number for number, document in enumerate(self.region_documents(trust.role_arn))}
+            for region in regions:
+                yield self._compared(region, proof.regions[positions[region.document]])
+        yield from self._known_principals(trust)
 
-    def _any_other_external_id(self, trust: Trust, caller: str, foreign: Cell) -> Cell:
-        """The cell of the caller with any external ID that is not the role's; `foreign` if it represents them all."""
-        target = self.target(trust.role_arn)
-        if target is None:
-            return foreign
-        owned = self.own_ids[trust.role_arn]
-        conditions = [
-            condition
-            for statement in target.trust.statements
-            for condition in statement.conditions
-            if EXTERNAL_ID.lower() in (condition.key.lower(), *_variables(condition))
-        ]
-        if all(_is_literal_external_id(condition) and owned.issuperset(condition.values) for condition in conditions):
-            return foreign
-        return self._search_external_ids(trust, caller, target, conditions) or foreign
+    def region_documents(self, role_arn: str) -> Sequence[PolicyDocument]:
+        """The regions of a role, each as the trust policy that allows it, without duplicates."""
+        trusts = self._trusts.get(role_arn) or [Trust(role_arn, role_arn)]
+        found = [region.document for trust in trusts for region in _regions(trust)]
+        if users := self._other_users(trusts):
+            found.append(_document(users))
+        return list(dict.fromkeys(found))
 
-    def _search_external_ids(
-        self, trust: Trust, caller: str, target: _Target, conditions: Collection[Condition]
-    ) -> Cell | None:
-        """The cell of an external ID that is not the role's but that the policy accepts or may accept; None without one."""
-        budget = self._role_budget()
-        initial = budget.left
-        context = {**principal_context(identity_of(caller), {}, known=False), **role_context(target.role)}
-        found = [
-            _external_id_patterns(condition, context, variables=target.trust.version == PolicyDocument.VERSION)
-            for condition in conditions
-        ]
-        patterns = dict.fromkeys(each for each in found if isinstance(each, frozenset))
-        own = frozenset(map(literal, self.own_ids[trust.role_arn]))
-        witnesses = find_external_ids((*patterns, own), budget)
-        undecided: Cell | None = None
-        for value in witnesses.found.values():
-            budget.left -= len(target.trust.statements)
-            if budget.is_exhausted or value in self.own_ids[trust.role_arn]:
-                continue
-            cell = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: value})
-            if cell.decision.allowed and len(value) <= LONGEST_EXTERNAL_ID:
-                self.budget.left -= initial - budget.left
-                return cell
+    def _other_users(self, trusts: Iterable[Trust]) -> list[Principal]:
+        """Declared users that the trusts do not intend; those of an account that decides itself are decided singly."""
+        callers = {caller for trust in trusts for caller in trust.callers}
+        accounts = {account for trust in trusts for account in trust.delegates_to}
+        users = [arn for arn in self._access.users if arn not in callers and identity_of(arn).account_id not in accounts]
+        return [Principal("AWS", arn) for arn in users[:_LOCATED_USERS]]
+
+    def _located(self, proof: RoleProof) -> Iterator[Cell]:
+        """Cells that only exist where the trust policy allows too much: other users, and callers of no other region."""
+        if not proof.regions:
+            return
+        trusts = self._trusts.get(proof.role_arn) or [Trust(proof.role_arn, proof.role_arn)]
+        if users := self._other_users(trusts):
+            document = _document(users)
+            number = list(self.region_documents(proof.role_arn)).index(document)
+            cell = self._compared(_Region(Case.OTHER_USER, document), proof.regions[number])
             if cell.failed:
-                undecided = replace(cell, decision=_undecided(cell, "whether such an external ID can exist is not known"))
-        self.budget.left -= initial - budget.left
-        shapes = {
-            c: each
-            for c, each in zip(conditions, found, strict=True)
-            if each in (NoPatterns.RELATION, NoPatterns.OTHER_OPERATOR)
-        }
-        cell = self._must_be_denied(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
-        if budget.is_exhausted:
-            return replace(cell, decision=_undecided(cell, "searching its patterns of external IDs takes too long"))
-        if undecided is None and shapes:
-            relaxed = replace(target.role, trust=relax(target.trust, shapes.keys()))
-            if Evaluator(Access({relaxed.arn: relaxed})).may_assume(cell.request).effect not in _DENIED:
-                reasons = sorted({indeterminate_reason(condition, shape) for condition, shape in shapes.items()})
-                return replace(cell, decision=_undecided(cell, "; ".join(reasons)))
-        return undecided
+                yield cell
+        cell = self._compared(_Region(Case.OTHER, PolicyDocument(())), proof.regions[-1])
+        if cell.failed:
+            yield cell
 
-    def _foreign_id(self, trust: Trust) -> str:
-        """An external ID of another role, preferably one that this trust policy accepts; an unused ID if there is none."""
-        role = self.access.roles.get(trust.role_arn)
-        budget = _CONDITIONS_TRIED
-        for statement in role.trust.statements if role is not None and role.trust is not None else ():
-            for condition in statement.conditions:
-                if condition.key.lower() == EXTERNAL_ID.lower() and (budget := budget - 1) >= 0:
-                    for value in self._accepted_ids(condition):
-                        if self._is_foreign(value, trust):
-                            return value
-        return next((value for value in self.ids[:_IDS_TRIED] if self._is_foreign(value, trust)), _UNUSED_ID)
+    def _compared(self, region: _Region, result: RegionComparison) -> Cell:
+        found = result.unintended
+        if found.state is InclusionState.PROVEN:
+            return _delegated(region) if region.account and result.reached else Cell(region.case, CellState.OK)
+        if found.witness is None:
+            return Cell(region.case, CellState.UNDECIDED, reasons=found.reasons)
+        request = found.witness.request
+        decision = self._evaluator.may_assume(request)
+        return Cell(region.case, CellState.FAILED, request.principal.arn, decision=decision, witness=found.witness)
 
-    def _accepted_ids(self, condition: Condition) -> Iterable[str]:
-        """The known external IDs that satisfy the condition, or the IDs in the condition itself."""
-        if condition.operator == "StringEquals":
-            return condition.values
-        try:
-            test = compile_condition(condition, variables=False)
-        except UnsupportedError:
+    # Intended callers
+
+    def _intended(self, trust: Trust, caller: str, proof: RoleProof) -> Cell:
+        requires = (*[EXTERNAL_ID] * (trust.external_id is not None), *[MFA] * trust.requires_mfa)
+        if proof.comparison.is_equal and self._is_granted(caller, trust.role_arn):
+            return Cell(Case.INTENDED, CellState.OK, caller, requires)
+        request = _intended_request(trust, caller)
+        decision = self._evaluator.may_assume(request)
+        if decision.allowed:
+            return Cell(Case.INTENDED, CellState.OK, caller, requires, decision)
+        reasons = (decision.reason.removeprefix("refused: "),) if decision.effect is Effect.REFUSED else ()
+        state = CellState.UNDECIDED if reasons else CellState.FAILED
+        return Cell(Case.INTENDED, state, caller, requires, decision, request_witness(request, decision.reason), reasons)
+
+    def _is_granted(self, caller: str, role_arn: str) -> bool:
+        """Whether the caller's policies plainly allow it to assume the role: a statement without conditions, and nothing
+        that could deny it. If not, the evaluator has to decide; it takes ten times longer.
+        """
+        grants = self._grants.get(caller)
+        if grants is None:
+            grants = self._grants[caller] = self._plain_grants(caller)
+        return any(statement.applies_to("sts:assumerole", role_arn, {}) for statement in grants)
+
+    def _plain_grants(self, caller: str) -> tuple[CompiledStatement, ...]:
+        if identity_of(caller).kind is PrincipalKind.EXTERNAL:
             return ()
-        return (value for value in self.ids if test.run({test.key: (value,)}) is Truth.TRUE)
+        profile = self._profiles.profile(Caller(caller))
+        statements = [statement for _, document in profile.policies for statement in document.statements]
+        if profile.boundary is not None or profile.unknown_boundary or profile.unknown_policies:
+            return ()
+        if any(statement.refusal is not None or not statement.allow for statement in statements):
+            return ()
+        return tuple(statement for statement in statements if not statement.source.conditions)
 
-    def _is_foreign(self, value: str, trust: Trust) -> bool:
-        return value != trust.external_id and value in self.owners and trust.role_arn not in self.owners[value]
+    # Accounts that decide
 
+    def _known_principals(self, trust: Trust) -> Iterator[Cell]:
+        """Cells of the declared principals of accounts that decide: their identity policies decide, as far as known.
 
-_DENIED = frozenset({Effect.IMPLICIT_DENY, Effect.EXPLICIT_DENY})
-_UNDOCUMENTED_KEYS = "whether an unsigned request has aws:PrincipalIsAWSService or aws:PrincipalAccount is not documented"
-_UNIQUE_ID = re.compile(r"[A-Z0-9]{16,}")
+        If these may be incomplete (existing principals, unknown policies), only an allow and an explicit deny are certain.
+        """
+        if not trust.delegates_to:
+            return
+        principals: tuple[User | Role, ...] = (*self._access.users.values(), *self._access.roles.values())
+        for principal in principals:
+            arn = principal.arn
+            if identity_of(arn).account_id not in trust.delegates_to or arn in trust.callers:
+                continue
+            case = Case.OTHER_PRINCIPAL if isinstance(principal, Role) else Case.OTHER_USER
+            decision = self._decide_known(principal.arn, trust.role_arn)
+            incomplete = principal.existing or bool(decision.unknown_policies)
+            if decision.effect is Effect.REFUSED:
+                reason = decision.reason.removeprefix("refused: ")
+                yield Cell(case, CellState.UNDECIDED, arn, decision=decision, reasons=(reason,))
+            elif decision.allowed:
+                witness = request_witness(_intended_request(trust, arn), "the manifest does not intend this caller")
+                yield Cell(case, CellState.FAILED, arn, decision=decision, witness=witness)
+            elif decision.effect is Effect.IMPLICIT_DENY and incomplete:
+                yield Cell(case, CellState.DELEGATED, arn, decision=decision)
+            else:
+                yield Cell(case, CellState.OK, arn, decision=decision)
 
-
-def _worst_case_candidate(arn: str) -> Candidate:
-    return Candidate(Caller(arn, IdentitySide.ALLOWS_ALL))
-
-
-def _undecided(cell: Cell, why: str) -> Decision:
-    decision = cell.decision
-    return replace(decision, effect=Effect.REFUSED, reason=f"refused: {why}", assumed=())
-
-
-def _is_unique_id(arn: str) -> bool:
-    """Whether a principal is a unique ID (AROA..., AIDA...) instead of an ARN."""
-    return _UNIQUE_ID.fullmatch(arn) is not None and not arn.isdigit()
-
-
-def _is_named_by_allow(arn: str, trust: PolicyDocument) -> bool:
-    """Whether an Allow names the ARN as a principal of type AWS."""
-    return any(
-        principal.type == "AWS" and principal.identifier == arn
-        for statement in trust.statements
-        if statement.effect == "Allow"
-        for principal in statement.principals
-    )
-
-
-def _is_literal_external_id(condition: Condition) -> bool:
-    return (
-        condition.operator == "StringEquals"
-        and condition.key.lower() == EXTERNAL_ID.lower()
-        and not any("${" in value for value in condition.values)
-    )
-
-
-def _variables(condition: Condition) -> Collection[str]:
-    if not any("${" in value for value in condition.values):
-        return ()
-    try:
-        return variables_of(condition)
-    except UnsupportedError:
-        return ()
+    def _decide_known(self, arn: str, role_arn: str) -> Decision:
+        request = Request(Caller(arn), role_arn, ASSUME_ROLE, {}, free=True)
+        role = self._access.roles.get(arn)
+        if role is None or not role.tags:
+            return self._evaluator.may_assume(request)
+        # The caller can choose other session tags.
+        untagged = {**self._access.roles, arn: replace(role, tags={})}
+        return Evaluator(replace(self._access, roles=untagged)).may_assume(request)
 
 
-def _external_id_patterns(
-    condition: Condition, stated: Mapping[str, tuple[str, ...]], *, variables: bool
-) -> Patterns | NoPatterns:
-    """The patterns that the condition compares an external ID with; RELATION if it compares another key with it."""
-    try:
-        if condition.key.lower() != EXTERNAL_ID.lower():
-            return NoPatterns.RELATION if variables else NoPatterns.NONE_NEEDED
-        return patterns_of(condition, stated, {EXTERNAL_ID.lower()}, variables=variables)
-    except UnsupportedError:
-        return NoPatterns.NONE_NEEDED
+def _intended_request(trust: Trust, caller: str) -> Request:
+    """The request of an intended caller, without anything that is not required."""
+    identity = identity_of(caller)
+    context: dict[str, str | tuple[str, ...]] = {
+        _SESSION_NAME: identity.name if identity.kind is PrincipalKind.USER else "rolecall",
+        EXTERNAL_ID: () if trust.external_id is None else trust.external_id,
+        MFA: "true" if trust.requires_mfa else (),
+        _MFA_AGE: "60" if trust.requires_mfa else (),
+    }
+    return Request(Caller(caller), trust.role_arn, context=context)
 
 
-def _account_and_role(arn: str) -> tuple[str, str]:
-    """Account ID and role name of the ARN of a role or session."""
-    identity = identity_of(arn)
-    return identity.account_id, (identity.role or "").rpartition("/")[2]
+def _delegated(region: _Region) -> Cell:
+    return Cell(region.case, CellState.DELEGATED, region.account)
+
+
+def _document(principals: Iterable[Principal], *conditions: Condition) -> PolicyDocument:
+    statement = Statement("Allow", ("sts:*",), principals=tuple(principals), conditions=conditions)
+    return PolicyDocument((statement,))
+
+
+def _regions(trust: Trust) -> Iterator[_Region]:
+    """The kinds of requests that must be refused, in the order of the cells."""
+    callers = [principal_of(caller) for caller in trust.callers]
+    if callers:
+        yield from _without_requirements(trust, callers)
+    named = [caller for caller in trust.callers if identity_of(caller).kind is not PrincipalKind.EXTERNAL]
+    accounts = tuple(dict.fromkeys((*(identity_of(caller).account_id for caller in named), *sorted(trust.delegates_to))))
+    elsewhere = [Condition("StringNotEquals", _ACCOUNT, accounts)] if accounts else []
+    if named:
+        same_name = tuple(dict.fromkeys(f"arn:*:iam::*:{caller.split(':', 5)[5]}" for caller in named))
+        yield _Region(
+            Case.OTHER_ACCOUNT, _document([Principal("*", "*")], Condition("ArnLike", _ARN, same_name), *elsewhere)
+        )
+    partition = trust.role_arn.split(":")[1]
+    for account in accounts:
+        root = root_arn(partition, account)
+        others = [Condition("StringNotEquals", _ARN, trust.callers)] if named else []
+        whole = [Principal("AWS", root)]
+        if account not in trust.delegates_to:
+            yield _Region(Case.OTHER_PRINCIPAL, _document(whole, *others))
+            continue
+        yield from _without_requirements(trust, whole, *others)
+        if trust.external_id is not None:
+            others.append(Condition("StringEquals", EXTERNAL_ID, (trust.external_id,)))
+        if trust.requires_mfa:
+            others.append(Condition("Bool", MFA, ("true",)))
+        yield _Region(Case.OTHER_PRINCIPAL, _document(whole, *others), root)
+    yield _Region(Case.UNRELATED_ACCOUNT, _document([Principal("*", "*")], _ANY_USER_OR_ROLE, *elsewhere))
+
+
+def _without_requirements(trust: Trust, callers: Iterable[Principal], *conditions: Condition) -> Iterator[_Region]:
+    callers = list(callers)
+    if trust.external_id is not None:
+        for case, absent in ((Case.NO_EXTERNAL_ID, "true"), (Case.OTHER_EXTERNAL_ID, "false")):
+            yield _Region(case, _document(callers, *conditions, Condition("Null", EXTERNAL_ID, (absent,))))
+    if trust.requires_mfa:
+        yield _Region(Case.NO_MFA, _document(callers, *conditions, Condition("Null", MFA, ("true",))))
+        yield _Region(Case.MFA_FALSE, _document(callers, *conditions, Condition("Bool", MFA, ("false",))))

@@ -197,15 +197,16 @@ def test_passed_proof_is_listed_by_case() -> None:
     """The summary has the number of requests, and each kind of request has a row with its result."""
     verdict = review_of(notes()[ACCOUNT1]).verdict
 
-    assert ("good", "Proven: 6 of 6 requests decided as intended.") == (verdict.state, verdict.summary)
+    assert ("good", "Proven: 6 of 6 access checks passed.") == (verdict.state, verdict.summary)
     assert ["allowed", *["refused"] * 5] == [str(row.outcome) for row in verdict.rows]
+    assert ["arn:aws:iam::222222222222:role/role1 allows exactly the intended requests."] == [*map(str, verdict.roles)]
 
 
 def test_request_decided_by_the_callers_account_is_delegated() -> None:
     """Other principals of a trusted account count as neither proven nor failed."""
     verdict = review_of(notes()["switch-roles/reena-in-sumesh/trusting"]).verdict
 
-    assert "Proven: 9 of 11 requests decided as intended; 2 decided by the caller's account, as intended." == verdict.summary
+    assert "Proven: 7 of 8 access checks passed; 1 decided by the caller's account, as intended." == verdict.summary
     assert {"decided by account 078352025563"} == {str(row.outcome) for row in verdict.rows if row.state == "delegated"}
 
 
@@ -217,7 +218,7 @@ def test_failed_proof_shows_counterexamples() -> None:
         "arn:aws:iam::111111111111:role/backend_role can assume arn:aws:iam::222222222222:role/role1 without an external ID"
     )
 
-    assert "Not as intended: 2 of 6 requests had a different result." == review.verdict.summary
+    assert "Not as intended: 2 of 6 access checks had a different result." == review.verdict.summary
     assert said in str(review.verdict.failures[0])
     assert said in review_markdown(review)
     assert ("header", {"class": "bad"}) in Page(review_html(review)).elements

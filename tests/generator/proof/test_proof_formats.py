@@ -17,8 +17,19 @@ from proof_worlds import BACKEND, HOSTILE, customer_arn, customers, trust_statem
 from rolecall_generator.html_page import asset, csp_hash
 from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument
-from rolecall_generator.proof.matrix import CellState, condition_names, counterexample, summarize
-from rolecall_generator.proof.prove import Case, Proof, Trust, prove
+from rolecall_generator.proof import (
+    Case,
+    CellState,
+    Proof,
+    RoleState,
+    Trust,
+    condition_names,
+    prove,
+    role_sentences,
+    role_state,
+    summarize,
+)
+from rolecall_generator.proof.matrix import counterexample
 from rolecall_generator.reports.formatters.html import proof_html
 from rolecall_generator.reports.formatters.json import proof_json
 from rolecall_generator.reports.graph.graph_model import EdgeState, access_graph, describe
@@ -70,7 +81,7 @@ def test_marks_say_failed_delegated_not_asked() -> None:
     """A mark is the worst of its cells; a column that a role has no request for is not asked."""
     _, proof = customers(1, {0: NO_ID})
     _, with_account = switching()
-    both = summarize(Proof((*proof.cells, *with_account.cells)))
+    both = summarize(Proof((*proof.rows, *with_account.rows)))
     fine_row = dict(zip(both.columns, both.passing[0].marks, strict=True))
 
     assert (CellState.OK, CellState.FAILED) == (states(proof)[Case.INTENDED], states(proof)[Case.NO_EXTERNAL_ID])
@@ -97,15 +108,18 @@ def test_json_carries_counterexamples() -> None:
     row = next(row for row in body["rows"] if not row["ok"])
     cell = next(cell for cell in row["cells"] if not cell["ok"])
 
-    assert {"rows": 3, "cells": 18, "failed": 2, "delegated": 0, "undecided": 0} == body["counts"]
+    assert {"rows": 3, "cells": 18, "failed": 2, "delegated": 0, "undecided": 0, "exact": 2} == body["counts"]
     assert ("customer-1", customer_arn(1)) == (row["subject"], row["role"])
+    witness = cell.pop("witness")
     assert {
         "case": "no external ID",
         "ok": False,
         "delegated": False,
+        "state": "failed",
         "principal": BACKEND,
         "action": "sts:AssumeRole",
-        "context": {"sts:ExternalId": None},
+        "context": {},
+        "requires": [],
         "expected": "refused",
         "allowed": True,
         "effect": "allow",
@@ -114,6 +128,19 @@ def test_json_carries_counterexamples() -> None:
         "statement": trust_statement(1, Condition=None),
         "assumed": [],
     } == cell
+    assert (BACKEND, {}) == (witness["principal"], witness["context"])
+    assert ["aws", "sts", "assume-role"] == witness["command"][:3]
+
+
+def test_json_compares_all_requests_of_each_role() -> None:
+    """Each role has both directions; the one that fails has a request."""
+    shut = {"Condition": {"StringEquals": {"sts:ExternalId": ["id-2"], "aws:PrincipalTag/team": "a"}}}
+    body = json.loads(proof_json(customers(3, {1: NO_ID, 2: shut})[1]))
+    found = {role["role"]: role for role in body["roles"]}
+
+    assert ["exact", "wider", "narrower"] == [found[customer_arn(number)]["state"] for number in range(3)]
+    assert ("refuted", "proven") == tuple(found[customer_arn(1)][way]["state"] for way in ("wider", "narrower"))
+    assert customer_arn(2) == found[customer_arn(2)]["narrower"]["witness"]["role"]
 
 
 @pytest.mark.parametrize("proof", [Proof(()), customers(1)[1], switching()[1]], ids=["empty", "one", "delegated"])
@@ -145,11 +172,9 @@ SENTENCES = {
     "somebody": (
         {0: {"Sid": "", "Principal": {"AWS": "999999999999"}, "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}},
         (
-            f"Role arn:aws:iam::999999999999:role/rolecall-other-x1 can assume {customer_arn(0)}, "
-            "although this is not intended. "
+            f"Role arn:aws:iam::999999999999:role/x can assume {customer_arn(0)}, although this is not intended. "
             f"A statement without Sid in the trust policy of {customer_arn(0)} allows it. "
-            "It applies if the caller sends aws:SourceIp as the statement requires. "
-            "rolecall-other-x1 represents any role of that account."
+            "The request has aws:SourceIp = 192.0.2.0."
         ),
     ),
 }
@@ -158,16 +183,28 @@ SENTENCES = {
 @pytest.mark.parametrize(("holes", "expected"), SENTENCES.values(), ids=SENTENCES)
 def test_counterexamples_are_full_sentences(holes: dict[int, dict[str, Any]], expected: str) -> None:
     """Who can do what and how, which statement decides, and what the proof's own names stand for."""
-    assert expected in [counterexample(cell) for cell in customers(2, holes)[1].failures]
+    rows = customers(2, holes)[1].rows
+    assert expected in [counterexample(cell, row.role_arn) for row in rows for cell in row.failures]
 
 
 def test_undecided_cells_claim_nothing() -> None:
     """For an unknown trust policy the sentence gives that reason."""
     proof = prove(Access(), [Trust("customer-0", customer_arn(0), (BACKEND,), "id-0")])
 
-    assert counterexample(proof.cells[0]).endswith(
+    assert counterexample(proof.cells[0], customer_arn(0)).endswith(
         f"cannot be decided: the trust policy of {customer_arn(0)} is not known. An undecided check counts as failed."
     )
+
+
+def test_roles_say_where_they_differ() -> None:
+    """A role has a sentence with a command for each direction in which it differs, and none if it is exact."""
+    shut = {"Condition": {"StringEquals": {"sts:ExternalId": "other"}}}
+    roles = {role.role_arn: role for role in customers(3, {1: NO_ID, 2: shut})[1].roles}
+    exact, wider, different = (roles[customer_arn(number)] for number in range(3))
+
+    assert [RoleState.EXACT, RoleState.WIDER, RoleState.DIFFERENT] == [*map(role_state, (exact, wider, different))]
+    assert [0, 1, 2] == [len(list(role_sentences(role))) for role in (exact, wider, different)]
+    assert [True] * 2 == [witness is not None for _, witness in role_sentences(different)]
 
 
 WORDS = {

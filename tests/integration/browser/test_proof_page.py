@@ -12,7 +12,7 @@ from browser_rig import Watched
 from page_contrasts import contrasts_of
 from proof_worlds import BACKEND, HOSTILE, customer_arn, customers
 from rolecall_generator.iam.model import Access
-from rolecall_generator.proof.prove import Proof
+from rolecall_generator.proof import Proof
 from rolecall_generator.reports.formatters.html import proof_html
 from rolecall_generator.reports.graph.graph_model import access_graph
 from rolecall_generator.reports.graph.svg import to_svg
@@ -73,7 +73,7 @@ def test_failures_come_first_with_their_counterexamples(opened: Callable[..., Pa
 def test_details_are_collapsed_and_open_for_print(opened: Callable[..., Page]) -> None:
     """The deciding statement is hidden until it is opened or printed."""
     page = opened(customers(2, {1: NO_ID}))
-    statement = page.locator("article pre").first
+    statement = page.locator(".why article pre").first
     hidden = statement.is_visible()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
 
@@ -135,7 +135,7 @@ def test_text_is_readable_in_both_schemes(scheme: str, watched: Watched, opened:
     page = opened(customers(3, {1: NO_ID}))
     contrasts = contrasts_of(page, [
         ".verdict", ".summary", "header .soft", "thead th", "tbody th b", "tbody th code", "td.ok", "td.failed i",
-        "article h3", ".result", "summary", "#status",
+        "article h3", ".result", "summary", "#status", "#requests p", "#requests .soft", "#requests pre",
     ])  # fmt: skip
 
     assert {} == {name: ratio for name, ratio in contrasts.items() if ratio < 4.5}

@@ -23,7 +23,17 @@ from rolecall_generator.bundle.review.phrases import (
 )
 from rolecall_generator.iam import Arn, Group, ManagedPolicy, Module, ModuleKind, Role, SwitchRoleDetails, User
 from rolecall_generator.iam.evaluation import identity_of
-from rolecall_generator.proof import Case, Cell, Proof, counterexample
+from rolecall_generator.proof import (
+    Case,
+    Cell,
+    Proof,
+    RoleRow,
+    RoleState,
+    counterexample_sentences,
+    role_sentences,
+    role_state,
+    show_command,
+)
 from rolecall_generator.reports.graph import Graph, access_graph
 from rolecall_generator.text import pluralize
 
@@ -256,7 +266,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class ProofRow:
-    """All requests of one kind. `state` is ok, failed, or delegated (the caller's account decides, as intended)."""
+    """The checks of one kind of request. `state` is ok, failed, or delegated (the caller's account decides, as intended)."""
 
     request: str
     requests: int
@@ -266,17 +276,22 @@ class ProofRow:
 
 @dataclass(frozen=True, slots=True)
 class ProofSummary:
-    """The result of the proof. `state` is good, bad, or none if there was nothing to prove."""
+    """The result of the proof. `state` is good, bad, or none if there was nothing to prove.
+
+    `roles`: for each role whether it allows exactly the intended requests.
+    """
 
     state: str
     summary: str
     rows: tuple[ProofRow, ...] = ()
     failures: tuple[Phrase, ...] = ()
+    roles: tuple[Phrase, ...] = ()
 
 
 NOTE = (
-    "Each request was decided by evaluating these policies as IAM does. Requests that must be refused assume the worst "
-    "case: the caller's own account allows everything, and the caller chooses all other values of the request."
+    "The trust policy was compared with the intended trust over all requests: every caller, external ID, session name, tag "
+    "and other condition key. Requests that must be refused assume the worst case: the caller's own account allows "
+    "everything. Each row covers every request of its kind."
 )
 """The method of the proof."""
 
@@ -288,13 +303,23 @@ def proof_summary(proof: Proof) -> ProofSummary:
     by_case = {case: [cell for cell in proof.cells if cell.case is case] for case in Case}
     rows = tuple(_row(case, cells) for case, cells in by_case.items() if cells)
     total, wrong, delegated = len(proof.cells), len(proof.failures), len(proof.delegated)
+    roles = tuple(_role_phrases(proof))
     if wrong:
-        summary = f"Not as intended: {wrong:,} of {pluralize(total, 'request')} had a different result."
-        return ProofSummary("bad", summary, rows, _failures(proof.failures))
+        summary = f"Not as intended: {wrong:,} of {pluralize(total, 'access check')} had a different result."
+        return ProofSummary("bad", summary, rows, _failures(proof.rows), roles)
     others = f"; {delegated:,} decided by the caller's account, as intended" if delegated else ""
-    return ProofSummary(
-        "good", f"Proven: {total - delegated:,} of {pluralize(total, 'request')} decided as intended{others}.", rows
-    )
+    passed = f"{total - delegated:,} of {pluralize(total, 'access check')} passed{others}."
+    return ProofSummary("good", f"Proven: {passed}", rows, (), roles)
+
+
+def _role_phrases(proof: Proof) -> Iterable[Phrase]:
+    """For each role, that it allows exactly the intended requests, or the smallest request that shows the opposite."""
+    for role in proof.roles:
+        if role_state(role) is RoleState.EXACT:
+            yield format_phrase("{} allows exactly the intended requests.", role.role_arn)
+        for sentence, witness in role_sentences(role):
+            command = f"; command: {show_command(witness)}" if witness is not None else "."
+            yield Phrase((PhraseValue(role.role_arn), ": ", PhraseValue(f"{sentence}{command}", prose=True)))
 
 
 def _row(case: Case, cells: list[Cell]) -> ProofRow:
@@ -303,17 +328,18 @@ def _row(case: Case, cells: list[Cell]) -> ProofRow:
     if failed:
         outcome, state = Phrase((f"{len(failed):,} not as intended",)), "failed"
     elif delegated:
-        accounts = dict.fromkeys(identity_of(cell.request.principal.arn).account_id for cell in delegated)
+        accounts = dict.fromkeys(identity_of(cell.caller).account_id for cell in delegated)
         outcome, state = format_phrase("decided by account {}", join_phrases(accounts)), "delegated"
     else:
         outcome, state = Phrase(("allowed" if cells[0].expected else "refused",)), "ok"
     return ProofRow(_REQUESTS[case], len(cells), outcome, state)
 
 
-def _failures(cells: Iterable[Cell]) -> tuple[Phrase, ...]:
-    found = [Phrase((PhraseValue(counterexample(cell), prose=True),)) for cell in cells]
+def _failures(rows: Iterable[RoleRow]) -> tuple[Phrase, ...]:
+    sentences = (counterexample_sentences(cell, row.role_arn) for row in rows for cell in row.failures)
+    found = [Phrase((PhraseValue(" ".join(each), prose=True),)) for each in sentences]
     remaining = len(found) - _SHOWN
     return (
         *found[:_SHOWN],
-        *([Phrase((f"{pluralize(remaining, 'more request')} had a different result.",))] if remaining > 0 else []),
+        *([Phrase((f"{pluralize(remaining, 'more access check')} had a different result.",))] if remaining > 0 else []),
     )

@@ -236,6 +236,8 @@ def _proof(verdict: ProofSummary) -> Iterator[Flowable]:
     yield _table(rows, [WIDTH * 0.6, WIDTH * 0.4], ("LINEABOVE", (0, 0), (-1, -1), 0.5, RULE))
     for failure in verdict.failures:
         yield _paragraph(failure, textColor=RED)
+    for role in verdict.roles:
+        yield _paragraph(role)
     yield Paragraph(_escaped(NOTE), SMALL)
 
 

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from rolecall_generator.html_page import html_page
-from rolecall_generator.proof import Case, Cell, CellMark, CellState, Matrix, Proof, counterexample_sentences, summarize
+from rolecall_generator.proof import (
+    Case,
+    Cell,
+    CellMark,
+    CellState,
+    Matrix,
+    Proof,
+    RoleProof,
+    RoleState,
+    counterexample_sentences,
+    role_sentences,
+    role_state,
+    summarize,
+)
 from rolecall_generator.reports.formatters.interface import Formatter, ProofReport
 from rolecall_generator.reports.graph import describe, to_svg
+
+_ROLES_SHOWN = 200
+"""Maximum number of roles that do not allow exactly the intended requests; the JSON format contains all of them."""
 
 _CellView = tuple[str, str, str, str, str]
 """Style, sign, visible count, label for screen readers and case."""
@@ -19,13 +36,14 @@ def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, se
     """Render the page with failing rows first.
 
     Args:
-        proof: The cells.
+        proof: The proof.
         title: Heading of the page.
         picture_svg: The graph as `to_svg` returns it; the page has no graph if it is empty.
         generated: What was proven, for example "as planned".
         sentences: The graph in sentences, for screen readers.
     """
     matrix = summarize(proof)
+    different = (role for role in proof.roles if role_state(role) is not RoleState.EXACT)
     state = ("bad" if matrix.failed else "good") if matrix.requests else "none"
     view = {
         "title": title,
@@ -38,6 +56,9 @@ def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, se
         "generated": generated,
         "columns": [case.value for case in matrix.columns],
         "rows": _rows(matrix),
+        "roles": [_role(role) for role in islice(different, _ROLES_SHOWN)],
+        "exact": sum(role.comparison.is_equal for role in proof.roles),
+        "role_count": len(proof.roles),
     }
     return html_page("proof", view, svg=picture_svg, sentences=sentences)
 
@@ -49,13 +70,14 @@ def _summary(matrix: Matrix) -> str:
     noun = "role" if roles == 1 else "roles"
     if matrix.failed:
         failing = len({row.role_arn for row in matrix.failing})
-        wrong = f"{matrix.failed:,} of {matrix.requests:,} requests"
+        wrong = f"{matrix.failed:,} of {matrix.requests:,} access checks"
         text = f"{wrong} did not have the intended result, on {failing:,} of {roles:,} {noun}."
     else:
         sure = matrix.requests - matrix.delegated
-        text = f"{sure:,} requests on {roles:,} {noun} had the intended result: only the intended callers are allowed."
+        text = f"{sure:,} access checks on {roles:,} {noun} had the intended result: only the intended callers are allowed."
     if matrix.delegated:
-        text += f" {matrix.delegated:,} more are decided by the account that the role trusts, as intended (○)."
+        verb = "is" if matrix.delegated == 1 else "are"
+        text += f" {matrix.delegated:,} more {verb} decided by the account that the role trusts, as intended (○)."
     return text
 
 
@@ -65,7 +87,7 @@ def _rows(matrix: Matrix) -> Iterator[tuple[str, str, Sequence[_CellView], Seque
     for row in matrix.rows:
         if row.marks not in cells:
             cells[row.marks] = [_html_cell(mark, case) for mark, case in zip(row.marks, matrix.columns, strict=True)]
-        yield row.subject, row.role_arn, cells[row.marks], [_failure(cell) for cell in row.failures]
+        yield row.subject, row.role_arn, cells[row.marks], [_failure(cell, row.role_arn) for cell in row.failures]
 
 
 def _html_cell(mark: CellMark, case: Case) -> _CellView:
@@ -78,28 +100,37 @@ def _html_cell(mark: CellMark, case: Case) -> _CellView:
         case CellState.DELEGATED:
             label = f"{mark.delegated} of {mark.requests} decided by the caller's account"
             return "delegated", "○", f"{mark.requests}" if several else "", label, case.value
-        case CellState.FAILED:
+        case CellState.FAILED | CellState.UNDECIDED:
             count = f"{mark.failed}/{mark.requests}" if several else ""
             return "failed", "✗", count, f"{mark.failed} of {mark.requests} failed", case.value
 
 
-def _failure(cell: Cell) -> Mapping[str, Any]:
-    """All data for verifying the decision by hand. `None` as a context value means that the key is absent."""
-    request, decision = cell.request, cell.decision
-    document = decision.statement.to_json() if decision.statement is not None else None
+def _role(proof: RoleProof) -> Mapping[str, Any]:
+    """A role that does not allow exactly the intended requests, with the smallest requests that show it."""
+    return {
+        "arn": proof.role_arn,
+        "directions": [
+            (sentence, None if witness is None else (witness.shell_command, witness.remarks))
+            for sentence, witness in role_sentences(proof)
+        ],
+    }
+
+
+def _failure(cell: Cell, role_arn: str) -> Mapping[str, Any]:
+    """All data for verifying the decision by hand."""
+    decision, witness = cell.decision, cell.witness
+    document = decision.statement.to_json() if decision is not None and decision.statement is not None else None
     return {
         "case": cell.case.value,
-        "sentences": counterexample_sentences(cell),
-        "principal": request.principal.arn,
-        "action": request.action,
-        "context": [
-            (key, None if value == () else value if isinstance(value, str) else ", ".join(value))
-            for key, value in request.context.items()
-        ],
-        "assumed": decision.assumed,
+        "sentences": counterexample_sentences(cell, role_arn),
+        "principal": cell.caller,
+        "action": "" if witness is None else witness.request.action,
+        "context": [] if witness is None else [(key, ", ".join(values)) for key, values in witness.keys.items()],
+        "command": "" if witness is None else witness.shell_command,
+        "remarks": () if witness is None else witness.remarks,
         "expected": "allowed" if cell.expected else "refused",
-        "result": f"{decision.effect.value}: {decision.reason}",
-        "policy": decision.policy,
+        "result": cell.state.value if decision is None else f"{decision.effect.value}: {decision.reason}",
+        "policy": "" if decision is None else decision.policy,
         "document": json.dumps(document, indent=2, ensure_ascii=False) if document else "",
     }
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from rolecall_generator.check import CheckSummary
 from rolecall_generator.findings import Finding, Severity
-from rolecall_generator.iam.evaluation import Effect
-from rolecall_generator.proof import Cell, Proof
+from rolecall_generator.proof import Cell, CellState, Inclusion, Proof, RoleProof, RoleRow, role_state, witness_json
 from rolecall_generator.reports.formatters.interface import Formatter
 from rolecall_generator.rules import Report
 from rolecall_generator.text import json_text
@@ -38,62 +38,87 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def proof_json(proof: Proof) -> str:
-    """One object: `version`, `ok`, `counts` (rows, cells, failed, delegated, undecided), `rows`. Ends with a newline.
+    """One object: `version`, `ok`, `counts` (rows, cells, failed, delegated, undecided, exact), `roles`, `rows`.
 
-    A row is one subject and role: `subject`, `role`, `ok`, `cells`. A failed cell is a counterexample: principal, context,
-    action, expected and actual result, and the deciding statement as AWS's JSON with its policy. A `delegated` cell is
-    neither ok nor failed: the caller's account decides it, as intended. A context value `null` means that the key is
-    absent from the request; `assumed` lists the keys for which the caller may choose the value.
+    `roles` has for each role the comparison of all requests that its trust policy allows with the intended ones: `role`,
+    `state` (exact, wider, narrower, different, unknown), and for `wider` and `narrower` each `state` (proven: it is not;
+    refuted: it is, by the witness; unknown), `facts`, `reasons` and `witness`. A row is one subject and role: `subject`,
+    `role`, `ok`, `cells`. A failed cell has a witness, the evaluator's decision about it, and the deciding statement as
+    AWS's JSON; a cell that is OK has these only if the evaluator decided it. A `delegated` cell is neither ok nor failed:
+    the caller's account decides it, as intended. Ends with a newline.
     """
-    rows: dict[tuple[str, str], list[Cell]] = {}
-    for cell in proof.cells:
-        rows.setdefault((cell.subject, cell.request.resource), []).append(cell)
     counts = {
-        "rows": len(rows),
+        "rows": len(proof.rows),
         "cells": len(proof.cells),
         "failed": len(proof.failures),
         "delegated": len(proof.delegated),
-        "undecided": sum(cell.decision.effect is Effect.REFUSED for cell in proof.cells),
+        "undecided": sum(cell.state is CellState.UNDECIDED for cell in proof.failures),
+        "exact": sum(role.comparison.is_equal for role in proof.roles),
     }
-    # One row per line: half the size of indented JSON, and a diff of two proofs shows the rows that differ.
-    lines = ",\n".join("    " + json_text(_row(*key, cells)) for key, cells in rows.items())
-    head = f'{{\n  "version": 1,\n  "ok": {json_text(proof.ok)},\n  "counts": {json_text(counts)},\n  "rows": ['
-    return f"{head}\n{lines}\n  ]\n}}\n" if lines else f"{head}]\n}}\n"
+    # One role or row per line: half the size of indented JSON, and a diff of two proofs shows the lines that differ.
+    head = f'{{\n  "version": 1,\n  "ok": {json_text(proof.ok)},\n  "counts": {json_text(counts)}'
+    roles, rows = _lines(map(_role, proof.roles)), _lines(map(_row, proof.rows))
+    return f'{head},\n  "roles": {roles},\n  "rows": {rows}\n}}\n'
 
 
-def _row(subject: str, role: str, cells: list[Cell]) -> dict[str, Any]:
+def _lines(items: Iterable[Any]) -> str:
+    text = ",\n".join("    " + json_text(item) for item in items)
+    return f"[\n{text}\n  ]" if text else "[]"
+
+
+def _role(proof: RoleProof) -> dict[str, Any]:
     return {
-        "subject": subject,
-        "role": role,
-        "ok": not any(cell.failed for cell in cells),
-        "cells": [_cell(cell) for cell in cells],
+        "role": proof.role_arn,
+        "state": role_state(proof).value,
+        "wider": _inclusion(proof.comparison.forward),
+        "narrower": _inclusion(proof.comparison.backward),
+    }
+
+
+def _inclusion(found: Inclusion) -> dict[str, Any]:
+    return {
+        "state": found.state.value,
+        "facts": list(found.facts),
+        "reasons": list(found.reasons),
+        "witness": None if found.witness is None else witness_json(found.witness),
+    }
+
+
+def _row(row: RoleRow) -> dict[str, Any]:
+    return {
+        "subject": row.subject,
+        "role": row.role_arn,
+        "ok": not row.failures,
+        "cells": [_cell(cell) for cell in row.cells],
     }
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    request, decision = cell.request, cell.decision
+    decision, witness = cell.decision, cell.witness
+    reason = "; ".join(cell.reasons) or None
     return {
         "case": cell.case.value,
         "ok": cell.ok,
         "delegated": cell.delegated,
-        "principal": request.principal.arn,
-        "action": request.action,
-        "context": {key: _value(value) for key, value in request.context.items()},
+        "state": cell.state.name.lower(),
+        "principal": cell.caller or None,
+        "action": None if witness is None else witness.request.action,
+        "context": {} if witness is None else {key: _value(values) for key, values in witness.keys.items()},
+        "requires": list(cell.requires),
         "expected": "allowed" if cell.expected else "refused",
-        "allowed": decision.allowed,
-        "effect": decision.effect.value,
-        "reason": decision.reason,
-        "policy": decision.policy or None,
-        "statement": None if decision.statement is None else decision.statement.to_json(),
-        "assumed": list(decision.assumed),
+        "allowed": cell.expected is (cell.state is CellState.OK),
+        "effect": None if decision is None else decision.effect.value,
+        "reason": reason if decision is None else decision.reason,
+        "policy": (decision.policy or None) if decision is not None else None,
+        "statement": None if decision is None or decision.statement is None else decision.statement.to_json(),
+        "assumed": list(decision.assumed) if decision is not None else [],
+        "witness": None if witness is None else witness_json(witness),
     }
 
 
-def _value(value: str | tuple[str, ...]) -> Any:
-    """One value as a string, several as a list, an absent key as null."""
-    if isinstance(value, str):
-        return value
-    return None if not value else value[0] if len(value) == 1 else list(value)
+def _value(values: tuple[str, ...]) -> str | list[str]:
+    """One value as a string, several as a list."""
+    return values[0] if len(values) == 1 else list(values)
 
 
 FORMATTER = Formatter(

@@ -10,7 +10,16 @@ from rich.text import Text
 
 from rolecall_generator.check import CheckSummary, ManifestProof
 from rolecall_generator.findings import Finding, Severity
-from rolecall_generator.proof import CellState, Matrix, counterexample, summarize
+from rolecall_generator.proof import (
+    CellState,
+    Matrix,
+    RoleProof,
+    RoleState,
+    counterexample_sentences,
+    role_sentences,
+    role_state,
+    summarize,
+)
 from rolecall_generator.text import pluralize
 
 _SHOWN = 200
@@ -71,7 +80,9 @@ _MARKS = {
 
 
 def print_proof(console: Console, proven: ManifestProof) -> None:
-    """Print the matrix with its legend, the counterexample of each failure, and a summary line."""
+    """Print the matrix with its legend, the counterexample of each failure, each role that does not allow exactly the
+    intended requests, and a summary.
+    """
     matrix = summarize(proven.proof)
     rows, as_intended = matrix.rows_to_print()
     table = Table(title="who can assume what", title_justify="left", title_style="bold")
@@ -93,10 +104,33 @@ def print_proof(console: Console, proven: ManifestProof) -> None:
     for row in rows[:_FAILING_ROWS]:
         for cell in row.failures:
             console.print(f"✗ {row.subject}: ", style="bold red", end="", markup=False)
-            console.print(counterexample(cell), markup=False)
+            console.print(" ".join(counterexample_sentences(cell, row.role_arn)), markup=False)
+    _print_roles(console, proven)
     for finding in proven.findings:
         print_finding(console, finding)
     _print_summary(console, proven, matrix)
+
+
+def _print_roles(console: Console, proven: ManifestProof) -> None:
+    """Print the roles that do not allow exactly the intended requests, each with the smallest request that shows it."""
+    different = [proof for proof in proven.proof.roles if role_state(proof) is not RoleState.EXACT]
+    for proof in different[:_FAILING_ROWS]:
+        _print_role(console, proof)
+    if len(different) > _FAILING_ROWS:
+        console.print(f"and {len(different) - _FAILING_ROWS:,} more roles (--format json lists all)")
+    exact, total = len(proven.proof.roles) - len(different), len(proven.proof.roles)
+    if total:
+        console.print(f"roles that allow exactly the intended requests: {exact:,} of {total:,}", markup=False)
+
+
+def _print_role(console: Console, proof: RoleProof) -> None:
+    console.print(f"! {proof.role_arn}", style="yellow", markup=False, soft_wrap=True)
+    for sentence, witness in role_sentences(proof):
+        console.print(f"    {sentence}", markup=False, soft_wrap=True)
+        if witness is not None:
+            console.print(f"      {witness.shell_command}", style="bold", markup=False, soft_wrap=True)
+            for remark in witness.remarks:
+                console.print(f"      {remark}", style="dim", markup=False, soft_wrap=True)
 
 
 def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> None:

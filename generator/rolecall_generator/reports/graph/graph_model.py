@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from rolecall_generator.iam import Access, Statement
-from rolecall_generator.iam.evaluation import Effect, identity_of
+from rolecall_generator.iam.evaluation import identity_of
 from rolecall_generator.proof import (
-    OTHER_PREFIX,
-    UNRELATED_PREFIX,
     Case,
     Cell,
+    CellState,
     Proof,
     case_description,
     condition_names,
-    is_generated_name,
+    key_name,
     principal_kind_name,
 )
 
@@ -132,11 +131,10 @@ _SHORT = {Case.OTHER_EXTERNAL_ID: "with another's external ID"}
 
 @dataclass(slots=True)
 class EdgeCollector:
-    """Edges between ARNs, one per caller, role and state; the subject of each role; the ID of the unrelated account."""
+    """Edges between ARNs, one per caller, role and state, and the subject of each role."""
 
     edges: dict[tuple[str, str, EdgeState], Edge] = field(default_factory=dict)
     subjects: dict[str, str] = field(default_factory=dict)
-    unrelated_account: str = ""
 
     def add(self, edge: Edge) -> None:
         """Add an edge; an edge of the same caller, role and state gets the conditions of both."""
@@ -150,32 +148,33 @@ class EdgeCollector:
 def from_proof(proof: Proof) -> EdgeCollector:
     """Edges for intended access and for access that was found; intended refusals have no edge."""
     found = EdgeCollector()
-    for cell in proof.cells:
-        role = cell.request.resource
-        found.subjects.setdefault(role, cell.subject)
-        if cell.case is Case.UNRELATED_ACCOUNT and not found.unrelated_account:
-            found.unrelated_account = cell.request.principal.arn.split(":")[4]
-        state = _edge_state(cell)
-        if state is not None:
-            conditions = _conditions(cell, state)
-            found.add(Edge(cell.request.principal.arn, role, conditions, state))
+    for row in proof.rows:
+        found.subjects.setdefault(row.role_arn, row.subject)
+        for cell in row.cells:
+            state = _edge_state(cell)
+            if state is not None:
+                found.add(Edge(cell.caller or ANYONE, row.role_arn, _conditions(cell, state), state))
     return found
 
 
+ANYONE = "*"
+"""The source of an edge whose caller is not known."""
+
+_STATES = {CellState.DELEGATED: EdgeState.DELEGATED, CellState.UNDECIDED: EdgeState.UNDECIDED}
+
+
 def _edge_state(cell: Cell) -> EdgeState | None:
-    if cell.delegated:
-        return EdgeState.DELEGATED
     if cell.ok:
         return EdgeState.INTENDED if cell.expected else None
-    if cell.decision.effect is Effect.REFUSED:
-        return EdgeState.UNDECIDED
-    return EdgeState.BROKEN if cell.expected else EdgeState.UNINTENDED
+    return _STATES.get(cell.state) or (EdgeState.BROKEN if cell.expected else EdgeState.UNINTENDED)
 
 
 def _conditions(cell: Cell, state: EdgeState) -> tuple[str, ...]:
     if state is EdgeState.UNINTENDED and (description := _SHORT.get(cell.case) or case_description(cell.case)):
         return (description,)
-    return condition_names(cell.decision.statement) if cell.decision.statement is not None else ()
+    if cell.decision is not None and cell.decision.statement is not None:
+        return condition_names(cell.decision.statement)
+    return tuple(map(key_name, cell.requires))
 
 
 def from_access(access: Access) -> EdgeCollector:
@@ -209,8 +208,6 @@ SEPARATE_ROLES = 40
 SEPARATE_FAILING_ROLES = 200
 """Maximum number of failing roles that are drawn separately."""
 
-_PLACEHOLDERS = {OTHER_PREFIX: "any other", UNRELATED_PREFIX: "any"}
-
 
 def access_graph(access: Access, proof: Proof | None = None, names: Mapping[str, str] | None = None) -> Graph:
     """Make the graph of who can assume which role.
@@ -225,14 +222,14 @@ def access_graph(access: Access, proof: Proof | None = None, names: Mapping[str,
     single, groups = _grouped(by_role)
     edges = [edge for role in single for edge in by_role[role]]
     nodes = {role: GraphNode(role, *_named(role), found.subjects.get(role, "")) for role in single}
-    roles = _accounts(nodes.values(), names or {}, found.unrelated_account)
+    roles = _accounts(nodes.values(), names or {})
     for number, members in enumerate(groups, 1):
         node, group_edges = _group(f"group {number}", members, by_role)
         accounts = len({identity_of(role).account_id for role in members})
         roles += (GraphAccount("", "one account" if accounts == 1 else f"{accounts:,} accounts", (node,)),)
         edges += group_edges
     callers = (GraphNode(arn, *_named(arn)) for arn in dict.fromkeys(edge.source for edge in edges))
-    return Graph(_accounts(callers, names or {}, found.unrelated_account), roles, tuple(edges))
+    return Graph(_accounts(callers, names or {}), roles, tuple(edges))
 
 
 def _grouped(by_role: Mapping[str, list[Edge]]) -> tuple[list[str], list[list[str]]]:
@@ -264,18 +261,13 @@ def _named(arn: str) -> tuple[str, str]:
     identity, kind = identity_of(arn), principal_kind_name(arn)
     if arn == "*":
         return "any principal", ""
-    for stem, determiner in _PLACEHOLDERS.items():
-        if is_generated_name(arn, stem):
-            return f"{determiner} {kind}", ""
     return ("the whole account", "") if kind == "account" else (identity.name, kind)
 
 
-def _accounts(nodes: Iterable[GraphNode], names: Mapping[str, str], unrelated: str) -> tuple[GraphAccount, ...]:
+def _accounts(nodes: Iterable[GraphNode], names: Mapping[str, str]) -> tuple[GraphAccount, ...]:
     """Boxes with their nodes, in order of first occurrence, titled with the account's name, if it is known, and ID."""
     boxes: dict[str, list[GraphNode]] = {}
     for node in nodes:
         boxes.setdefault(identity_of(node.key).account_id, []).append(node)
     titles = {account: f"{names[account]} · {account}" if names.get(account) else account for account in boxes}
-    if unrelated:
-        titles[unrelated] = "any other account"
     return tuple(GraphAccount(account, titles[account], tuple(members)) for account, members in boxes.items())

@@ -1,0 +1,352 @@
+"""Comparisons of trust policies over all requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import islice
+
+from rolecall_generator.iam import Access, PolicyDocument, Role
+from rolecall_generator.proof.symbolic.boxes import (
+    EVERYTHING,
+    AllowedSet,
+    Formula,
+    Solution,
+    complement,
+    conjunction,
+    disjunction,
+    merge_boxes,
+    solutions,
+)
+from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
+from rolecall_generator.proof.symbolic.cells import DOUBTFUL
+from rolecall_generator.proof.symbolic.facts import SpaceFact, facts_of
+from rolecall_generator.proof.symbolic.intent import Trust, intent_document
+from rolecall_generator.proof.symbolic.policies import PolicySets, TrustSide, WorldPolicies
+from rolecall_generator.proof.symbolic.requests import RequestWitness
+from rolecall_generator.proof.symbolic.shapes import NameExchange, RoleShape, shape_of
+from rolecall_generator.proof.symbolic.space import RequestSpace
+from rolecall_generator.proof.symbolic.witness import WitnessFinder, confirm
+from rolecall_generator.proof.symbolic.wording import BoxConstraint, constraints_of
+from rolecall_generator.proof.symbolic.world import WORST_CASE, World
+
+_BOXES_TRIED = 40
+_BOXES_MERGED = 512
+_MAX_CHARACTERS = 32_768
+"""Longest trust policy that is compared. AWS accepts at most 4,096 characters."""
+_TOO_LARGE = "the policies distinguish more requests than the budget allows to examine"
+
+
+class InclusionState(Enum):
+    """Whether everything that one policy allows is allowed by another."""
+
+    PROVEN = "proven"
+    REFUTED = "refuted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Whether every request that one policy allows is allowed by another.
+
+    PROVEN: for every request; `facts` are the facts about AWS that the proof needs besides the policies. REFUTED: `witness`
+    is a request that shows the opposite. UNKNOWN: `reasons` say why.
+    """
+
+    state: InclusionState
+    facts: tuple[str, ...] = ()
+    witness: RequestWitness | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrustComparison:
+    """Two policies compared in both directions: what `one` allows within `other`, and the reverse.
+
+    With the trust policy as `one` and the intent as `other`: `forward` is refuted if something is allowed that is not
+    intended, `backward` if something is intended that is not allowed.
+    """
+
+    forward: Inclusion
+    backward: Inclusion
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether both policies are proven to allow exactly the same requests."""
+        return self.forward.state is self.backward.state is InclusionState.PROVEN
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDifference:
+    """A set of requests that one policy allows and another does not, as a product of constraints.
+
+    `is_certain`: False if AWS does not document the decision, or it could not be represented. `witness` is None if no
+    request of the set could be confirmed.
+    """
+
+    constraints: tuple[BoxConstraint, ...]
+    is_certain: bool
+    witness: RequestWitness | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionComparison:
+    """The comparison of a trust policy with the intent within a set of requests.
+
+    `unintended`: whether what the policy allows there is intended, as `TrustComparison.forward`. `reached`: the policy may
+    allow a request there, intended or not.
+    """
+
+    unintended: Inclusion
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoleProof:
+    """The comparison of a role's trust policy (`one`) with its intent (`other`).
+
+    `regions`: the results within the regions of `prove_roles`, and last, outside all of them. Empty if the trust policy is
+    equal to the intent, or not known.
+    """
+
+    role_arn: str
+    comparison: TrustComparison
+    regions: tuple[RegionComparison, ...] = ()
+
+
+def compare(
+    role: Role,
+    one: PolicyDocument,
+    other: PolicyDocument,
+    *,
+    world: World = WORST_CASE,
+    other_world: World | None = None,
+    budget: SearchBudget | None = None,
+) -> TrustComparison:
+    """Compare two trust policies on a role, over all requests. The trust policy of `role` itself is not used.
+
+    `world` has the policies that limit `one`, and `other_world` those that limit `other`; None: the same. So an intent is
+    compared with what is left of a trust policy within an organization by `other_world=WORST_CASE`.
+    """
+    try:
+        question = TrustQuestion(role, (one, other), (world, other_world or world), budget or SearchBudget())
+    except OutOfBudgetError:
+        unknown = _unknown([_TOO_LARGE])
+        return TrustComparison(unknown, unknown)
+    return TrustComparison(question.inclusion(0, 1), question.inclusion(1, 0))
+
+
+def difference(
+    role: Role,
+    one: PolicyDocument,
+    other: PolicyDocument,
+    *,
+    world: World = WORST_CASE,
+    other_world: World | None = None,
+    budget: SearchBudget | None = None,
+) -> Iterator[RequestDifference]:
+    """Disjoint sets whose union is everything that `one` allows and `other` does not, first those that are certain.
+
+    Arguments as in `compare`. Raises OutOfBudgetError, also between two sets.
+    """
+    yield from TrustQuestion(role, (one, other), (world, other_world or world), budget or SearchBudget()).differences()
+
+
+Regions = Callable[[str], Sequence[PolicyDocument]]
+"""Sets of requests by the ARN of a role, each written as the trust policy that allows it."""
+
+
+def prove_roles(
+    access: Access,
+    intents: Mapping[str, Iterable[Trust]],
+    *,
+    world: World = WORST_CASE,
+    regions: Regions = lambda _arn: (),
+) -> Iterator[RoleProof]:
+    """Compare the trust policy of each role with its intent. A role of `access` that is not in `intents` is for no one.
+
+    The world does not limit the intents: what it prevents is intended and not allowed. `regions` locates differences: a role
+    that is not as intended is compared within each region too. Roles whose policies differ only in names are decided once.
+    """
+    shared: dict[object, tuple[RoleShape, RoleProof]] = {}
+    for arn in dict.fromkeys((*intents, *access.roles)):
+        role = access.roles.get(arn)
+        if role is None or role.trust is None:
+            if arn in intents:
+                unknown = _unknown(["the trust policy of the role is not known"])
+                yield RoleProof(arn, TrustComparison(unknown, unknown))
+            continue
+        intended = intent_document(intents.get(arn, ()))
+        pair = role.trust, intended
+        proof = _share(shared, role, pair, (), world)
+        if not proof.comparison.is_equal and (parts := tuple(regions(arn))):
+            proof = _share(shared, role, pair, parts, world)
+        yield proof
+
+
+def _share(
+    shared: dict[object, tuple[RoleShape, RoleProof]],
+    role: Role,
+    pair: tuple[PolicyDocument, PolicyDocument],
+    regions: tuple[PolicyDocument, ...],
+    world: World,
+) -> RoleProof:
+    """The proof of an earlier role with the same shape, its witnesses with the names of this role. If there is none, or if
+    the evaluator does not confirm a witness with these names, the role's own proof.
+    """
+    shape = shape_of(role, (*pair, *regions)) if world.is_worst_case else None
+    if shape is not None and (known := shared.get(shape.key)) is not None:
+        first, found = known
+        if (proof := _rename_proof(found, first.exchange(shape), role, pair)) is not None:
+            return proof
+    proof = _prove(role, pair, regions, world)
+    if shape is not None:
+        shared[shape.key] = shape, proof
+    return proof
+
+
+def _prove(
+    role: Role, pair: tuple[PolicyDocument, PolicyDocument], regions: tuple[PolicyDocument, ...], world: World
+) -> RoleProof:
+    if pair[0].size > _MAX_CHARACTERS:
+        unknown = _unknown([_TOO_LARGE])
+        return RoleProof(role.arn, TrustComparison(unknown, unknown))
+    if not regions:
+        return RoleProof(role.arn, compare(role, *pair, world=world, other_world=WORST_CASE))
+    worlds = (world, *[WORST_CASE] * (1 + len(regions)))
+    try:
+        question = TrustQuestion(role, (*pair, *regions), worlds, SearchBudget())
+    except OutOfBudgetError:
+        unknown = _unknown([_TOO_LARGE])
+        unlocated = RegionComparison(unknown, reached=True)
+        return RoleProof(role.arn, TrustComparison(unknown, unknown), (unlocated,) * (len(regions) + 1))
+    comparison = TrustComparison(question.inclusion(0, 1), question.inclusion(1, 0))
+    return RoleProof(role.arn, comparison, tuple(question.locate(range(2, 2 + len(regions)))))
+
+
+def _rename_proof(
+    proof: RoleProof, names: NameExchange, role: Role, pair: tuple[PolicyDocument, PolicyDocument]
+) -> RoleProof | None:
+    trust, intended = pair
+    found = [proof.comparison.forward, *(each.unintended for each in proof.regions)]
+    if not any(each.witness for each in (*found, proof.comparison.backward)):
+        return RoleProof(role.arn, proof.comparison, proof.regions)
+    renamed = [_rename(each, names, role, trust, intended) for each in found]
+    backward = _rename(proof.comparison.backward, names, role, intended, trust)
+    if backward is None or any(each is None for each in renamed):
+        return None
+    forward, *regions = (each for each in renamed if each is not None)
+    results = (replace(old, unintended=new) for old, new in zip(proof.regions, regions, strict=True))
+    return RoleProof(role.arn, TrustComparison(forward, backward), tuple(results))
+
+
+def _rename(
+    found: Inclusion, names: NameExchange, role: Role, one: PolicyDocument, other: PolicyDocument
+) -> Inclusion | None:
+    if found.witness is None:
+        return found
+    point = names.rename(found.witness.point)
+    witness = None if point is None else confirm(point, role, one, other)
+    return None if witness is None else replace(found, witness=witness)
+
+
+def _unknown(reasons: Iterable[str]) -> Inclusion:
+    return Inclusion(InclusionState.UNKNOWN, reasons=tuple(dict.fromkeys(reasons)))
+
+
+class TrustQuestion:
+    """The space of requests for two trust policies on one role, and questions about them. Raises OutOfBudgetError.
+
+    The methods name a policy by its position in `trusts`. Those after the first two are regions (see `prove_roles`).
+    """
+
+    def __init__(self, role: Role, trusts: Sequence[PolicyDocument], worlds: Sequence[World], budget: SearchBudget) -> None:
+        limits = {id(world): WorldPolicies.of(world) for world in worlds}
+        self.sides = [TrustSide(trust, limits[id(world)]) for trust, world in zip(trusts, worlds, strict=True)]
+        self._budget = budget
+        documents = (document for side in self.sides for document in side.documents)
+        self.space = RequestSpace(role, documents, worlds, budget)
+        self.sets = [PolicySets(self.space, side).allowed_set() for side in self.sides]
+        self.finder = WitnessFinder(self.space)
+        self.facts: list[SpaceFact] = facts_of(self.space)
+        self._possible = complement(disjunction(fact.impossible for fact in self.facts))
+        self._costs = [dimension.costs for dimension in self.space.dimensions]
+
+    def inclusion(self, one: int, other: int, *, within: AllowedSet = EVERYTHING) -> Inclusion:
+        """Whether every request that one policy allows is allowed by the other, among the requests of a set."""
+        try:
+            return self._inclusion(one, other, within)
+        except OutOfBudgetError:
+            return _unknown([_TOO_LARGE, *self.space.reasons])
+
+    def locate(self, regions: Iterable[int]) -> Iterator[RegionComparison]:
+        """Whether what the first policy allows is allowed by the second, within what each of other policies allows, and
+        last, outside all of them.
+        """
+        parts = [self.sets[region] for region in regions]
+        for part in (*parts, AllowedSet.union(parts).inverse):
+            reached = AllowedSet.intersection((self.sets[0], part)).maybe
+            try:
+                is_reached = self._first(conjunction([reached, self._possible])) is not None
+            except OutOfBudgetError:
+                is_reached = True
+            yield RegionComparison(self.inclusion(0, 1, within=part), is_reached)
+
+    def _inclusion(self, one: int, other: int, within: AllowedSet) -> Inclusion:
+        allowed, limit = AllowedSet.intersection((self.sets[one], within)), self.sets[other]
+        surplus = conjunction([allowed.maybe, complement(limit.sure)])
+        if self._first(surplus) is None:
+            return Inclusion(InclusionState.PROVEN)
+        open_box = self._first(conjunction([surplus, self._possible]))
+        if open_box is None:
+            return Inclusion(InclusionState.PROVEN, self._needed_facts(surplus))
+        certain = conjunction([allowed.sure, complement(limit.maybe), self._possible])
+        self.finder.rejections.clear()
+        for box in islice(self._solve(certain), _BOXES_TRIED):
+            if box.cost >= DOUBTFUL:
+                self.finder.rejections.setdefault("AWS may not accept any of the requests in question")
+                break
+            if (witness := self.finder.find(box.masks, self.sides[one], self.sides[other])) is not None:
+                return Inclusion(InclusionState.REFUTED, witness=witness)
+        return _unknown([*self.finder.rejections, *self._open_at(open_box)])
+
+    def differences(self) -> Iterator[RequestDifference]:
+        """See `difference`."""
+        allowed, limit = self.sets
+        certain = conjunction([allowed.sure, complement(limit.maybe), self._possible])
+        for box in self._boxes(certain):
+            witness = self.finder.find(box.masks, *self.sides)
+            yield RequestDifference(constraints_of(self.space, box.masks), True, witness)
+        if allowed.sure is allowed.maybe and limit.sure is limit.maybe:
+            return
+        surplus = conjunction([allowed.maybe, complement(limit.sure), complement(certain), self._possible])
+        for box in self._boxes(surplus):
+            yield RequestDifference(constraints_of(self.space, box.masks), False, None)
+
+    def _boxes(self, formula: Formula) -> Iterator[Solution]:
+        """Boxes of a set, the first ones merged."""
+        boxes = self._solve(formula)
+        yield from merge_boxes(islice(boxes, _BOXES_MERGED))
+        yield from boxes
+
+    def _solve(self, formula: Formula) -> Iterator[Solution]:
+        return solutions(formula, self._costs, self._budget)
+
+    def _first(self, formula: Formula) -> Solution | None:
+        return next(self._solve(formula), None)
+
+    def _needed_facts(self, surplus: Formula) -> tuple[str, ...]:
+        """Names of facts that together make the surplus empty; without any of them it is not."""
+        needed = list(dict.fromkeys(fact.name for fact in self.facts))
+        for name in list(needed):
+            others = [fact.impossible for fact in self.facts if fact.name in needed and fact.name != name]
+            if self._first(conjunction([surplus, complement(disjunction(others))])) is None:
+                needed.remove(name)
+        return tuple(needed)
+
+    def _open_at(self, box: Solution) -> Iterator[str]:
+        """Why the decision about the cheapest request of a box is open."""
+        cells = [(mask & -mask).bit_length() - 1 for mask in box.masks]
+        yield from self.space.open_conditions(cells)
+        yield from self.space.reasons
