@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# uv reads neither pip's configuration nor its variables: hand over what they say of index, wheels and certificates.
+# uv reads neither pip's configuration nor its variables: pass on the index, wheels and certificates set there.
 ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
@@ -28,22 +28,22 @@ ifneq ($(PIP_CERT),)
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-# The configuration is asked where uv is first needed, since pip takes a moment; what has no answer stays unset. It is read out of
-# the list, `name='value'` a line and \n between several values: `pip config get` reads only one of pip's files.
-TELL_UV = told=$$("$(PYTHON)" -m pip --disable-pip-version-check config list 2>/dev/null); \
-	tell() { test -n "$$(printenv $$1)" || { \
-	said=$$(printf '%s\n' "$$told" | sed -n "s/^global\.$$2='\(.*\)'\$$/\1/p" | sed 's/\\n/ /g' | xargs | tr ' ' ,); \
-	test -z "$$said" || export "$$1=$$said"; }; }; \
-	tell SSL_CERT_FILE cert; tell UV_DEFAULT_INDEX index-url; tell UV_FIND_LINKS find-links
+# Read pip's configuration only where uv is needed, since pip is slow to start; options that are not set stay unset. The source is
+# the list, with a line `name='value'` and \n between several values: `pip config get` reads only one of pip's files.
+EXPORT_PIP_CONFIG = settings=$$("$(PYTHON)" -m pip --disable-pip-version-check config list 2>/dev/null); \
+	export_setting() { test -n "$$(printenv $$1)" || { \
+	value=$$(printf '%s\n' "$$settings" | sed -n "s/^global\.$$2='\(.*\)'\$$/\1/p" | sed 's/\\n/ /g' | xargs | tr ' ' ,); \
+	test -z "$$value" || export "$$1=$$value"; }; }; \
+	export_setting SSL_CERT_FILE cert; export_setting UV_DEFAULT_INDEX index-url; export_setting UV_FIND_LINKS find-links
 
-# A virtual environment whose Python has gone (a moved checkout, an upgraded system) is created again.
+# A virtual environment whose Python no longer runs (a moved checkout, an upgraded system) is created again.
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found"; \
-		echo "  hint: install one, or name it: make $(MAKECMDGOALS) PYTHON=/usr/bin/python3.12"; exit 7; } >&2
+		echo "  hint: install one, or select one: make $(MAKECMDGOALS) PYTHON=/usr/bin/python3.12"; exit 7; } >&2
 	@"$(PYTHON)" -m pip --version >/dev/null 2>&1 || { echo "error: $(PYTHON) has no pip"; \
 		echo "  hint: install it (Debian, Ubuntu: apt-get install python3-pip)"; exit 7; } >&2
 	@echo "setting up $(VENV) ..." >&2
-	@$(TELL_UV); { $(BIN)/python -c "" 2>/dev/null || "$(PYTHON)" -m venv --clear --without-pip $(VENV); } && \
+	@$(EXPORT_PIP_CONFIG); { $(BIN)/python -c "" 2>/dev/null || "$(PYTHON)" -m venv --clear --without-pip $(VENV); } && \
 		"$(PYTHON)" -m pip --disable-pip-version-check --python $(BIN)/python install --quiet uv==$(UV_VERSION) && \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements.lock && \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable . || { echo "error: set-up did not finish"; \
@@ -54,7 +54,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## Run the main workflow on the example accounts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
 
-test: $(STAMP) ## Run all tests but the slow ones
+test: $(STAMP) ## Run all tests except the slow ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(STAMP) ## Check style, spelling and types
@@ -67,7 +67,7 @@ format: $(STAMP) ## Rewrite to the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-benchmark: $(STAMP) ## Print the benchmarks' ratios (by themselves: bench_peers.py, which installs other tools, and bench_check_paired.py, which compares two checkouts)
+benchmark: $(STAMP) ## Print the benchmarks' ratios (except bench_peers.py, which installs other tools, and bench_check_paired.py, which compares two checkouts)
 	@for file in $(filter-out %/bench_peers.py %/bench_check_paired.py,$(wildcard benchmarks/bench_*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 golden: $(STAMP) ## Rewrite the golden files after a deliberate change
@@ -75,21 +75,21 @@ golden: $(STAMP) ## Rewrite the golden files after a deliberate change
 
 LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-lock: $(STAMP) ## Renew requirements.lock, and requirements-runtime.lock out of it
+lock: $(STAMP) ## Update requirements.lock and requirements-runtime.lock
 	$(LOCKED) --group dev --group terraform --group docs --group release --extra sandbox --extra data --extra dask --extra pdf --output-file requirements.lock pyproject.toml
 	$(LOCKED) --all-extras --constraints requirements.lock --output-file requirements-runtime.lock pyproject.toml
 
-# mkdocs-material advertises at every build unless it is told not to.
+# mkdocs-material prints an advertisement at every build unless this variable is set.
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 docs: $(STAMP) ## Build the documentation site into site/, offline
 	$(MKDOCS) build --strict
 	@echo "wrote site/index.html"
 
-docs-serve: $(STAMP) ## Serve it on this machine, renewed at every change
+docs-serve: $(STAMP) ## Serve the documentation site locally, rebuilt on every change
 	$(MKDOCS) serve
 
-picture: $(STAMP) ## Draw docs/images/packages.svg after a change of the package order
+picture: $(STAMP) ## Draw docs/images/packages.svg after the package order changed
 	$(BIN)/python tests/tools/package_picture.py
 
 man: $(STAMP) ## Write the man pages into man/
@@ -98,8 +98,8 @@ man: $(STAMP) ## Write the man pages into man/
 dist: $(STAMP) ## Build the wheel and the sdist into dist/
 	$(BIN)/python tests/tools/build_release.py dist
 
-sbom: dist ## Build them and write their bill of materials (CycloneDX) next to them
+sbom: dist ## Write the SBOM (CycloneDX) next to the packages
 	$(BIN)/python tests/tools/build_release.py sbom
 
-clean: ## Remove what set-up, builds and tests made
+clean: ## Remove everything that set-up, builds and tests created
 	rm -rf $(VENV) dist man site .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

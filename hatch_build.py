@@ -1,6 +1,6 @@
-"""The package's build hook: man pages that `make man` wrote go into the wheel, as far as there are any.
+"""Build hook that adds the man pages to the wheel, if `make man` has written them.
 
-A plain list of shared data would break every build from a checkout in which no one has written the pages yet.
+A static list of shared data would break every build from a checkout without man pages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ManPages(BuildHookInterface):
-    """Puts `man/*.1` where `man` looks for pages of an installed program."""
+    """Installs `man/*.1` where `man` finds the pages of an installed program."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before each build; an editable installation has no files of its own."""
