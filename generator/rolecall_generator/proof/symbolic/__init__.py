@@ -10,6 +10,15 @@
 What AWS does not document, and what exceeds the budget, is UNKNOWN with the reason.
 """
 
+from rolecall_generator.proof.symbolic.actions import (
+    ActionForms,
+    ActionScope,
+    LimitState,
+    RequestSet,
+    StatementLimit,
+    compare_limits,
+    limit_permission,
+)
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.intent import TrustIntent, intent_document
 from rolecall_generator.proof.symbolic.question import (
@@ -28,21 +37,28 @@ from rolecall_generator.proof.symbolic.world import WORST_CASE, OrganizationMemb
 
 __all__ = [
     "WORST_CASE",
+    "ActionForms",
+    "ActionScope",
     "BoxConstraint",
     "Inclusion",
     "InclusionState",
+    "LimitState",
     "OrganizationMembership",
     "OutOfBudgetError",
     "PolicyLevel",
     "RequestDifference",
+    "RequestSet",
     "RequestWitness",
     "RoleProof",
     "SearchBudget",
+    "StatementLimit",
     "TrustComparison",
     "TrustIntent",
     "World",
     "compare",
+    "compare_limits",
     "difference",
     "intent_document",
+    "limit_permission",
     "prove_roles",
 ]

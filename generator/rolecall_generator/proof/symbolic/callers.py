@@ -71,12 +71,12 @@ def caller_dimension(distinctions: CallerDistinctions, role_arn: str, budget: Se
     for arn in islice(search.run(BudgetShare(budget)), MAX_CELLS + 1):
         who = identity_of(arn)
         if who.kind is PrincipalKind.ROLE and names is not None:
-            cells += [_cell(_session(who, name)) for name in names]
+            cells += [caller_cell(_session(who, name)) for name in names]
         else:
-            cells.append(_cell(who))
+            cells.append(caller_cell(who))
     if len(cells) > MAX_CELLS:
         cells, complete = cells[:MAX_CELLS], False
-    cells += map(_cell, map(identity_of, _externals(distinctions, role_arn)))
+    cells += map(caller_cell, map(identity_of, _externals(distinctions, role_arn)))
     if not complete or not search.complete:
         cells.append(KeyCell(cost=UNKNOWN_REST, rest=True))
     return Dimension.of(CALLER, cells)
@@ -102,7 +102,8 @@ def _externals(distinctions: CallerDistinctions, role_arn: str) -> Iterator[str]
         yield next(name for name in numbered if name not in known)
 
 
-def _cell(who: Identity) -> KeyCell:
+def caller_cell(who: Identity) -> KeyCell:
+    """The cell of one caller."""
     kind = caller_kind(who.kind, who.arn)
     cost = _RANKS[kind] * _RANK_COST + len(who.role or who.arn) + (_SESSION_COST if who.kind is PrincipalKind.SESSION else 0)
     if who.kind is not PrincipalKind.EXTERNAL and not is_certain_name(who.role or who.arn):

@@ -170,8 +170,11 @@ def dimension_of(name: str) -> str:
 CALLER = "caller"
 ACTION = "action"
 PROVIDED_CONTEXTS = "provided contexts"
-NOT_KEYS = frozenset({CALLER, ACTION, PROVIDED_CONTEXTS})
-"""Dimensions that are not condition keys: the caller, the operation, and whether the request passes ProvidedContexts."""
+RESOURCE = "resource"
+NOT_KEYS = frozenset({CALLER, ACTION, PROVIDED_CONTEXTS, RESOURCE})
+"""Dimensions that are not condition keys: the caller, the action, the resource, and whether the request passes
+ProvidedContexts.
+"""
 
 
 def spelling_of(name: str) -> str:
