@@ -48,6 +48,7 @@ ORDER = {
         "rules",
         "proof.symbolic",
         "proof",
+        "guardrails",
         "generate",
         "importers",
         "check",
@@ -108,8 +109,8 @@ LIBRARIES: dict[str, set[str]] = {
     "typer": {"cli", "terminal"},
     "rich": {"cli", "terminal", "reports"},
     "boto3": set(),
-    # Only this importer talks to AWS: it reads an organization's accounts while the manifest is written.
-    "botocore": {"importers"},
+    # Only these read from AWS: an organization's accounts while the manifest is written, and its policies.
+    "botocore": {"guardrails", "importers"},
 }
 
 

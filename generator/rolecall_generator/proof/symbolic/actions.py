@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import islice
 
 from rolecall_generator.iam import PARTITIONS, Condition, PolicyDocument, Role, Statement
+from rolecall_generator.iam.catalog import regions_of
 from rolecall_generator.iam.evaluation import (
     CompiledStatement,
     PolicyType,
@@ -26,6 +27,7 @@ from rolecall_generator.iam.evaluation import (
 from rolecall_generator.iam.matching import (
     ARN_COLONS,
     Automaton,
+    NoPatterns,
     Patterns,
     PolicyTemplate,
     PolicyVariables,
@@ -79,6 +81,7 @@ _MOST_FORMS = 12
 _ACTIONS_NAMED = 6
 _BOXES = 64
 _SETS_SHOWN = 4
+_SAMPLES_TRIED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class ActionScope:
 
 @dataclass(frozen=True, slots=True)
 class ActionSample:
-    """One request, as the evaluator confirmed. `context` has the keys on which the decision depends, as policies spell them."""
+    """One request, as the evaluator confirmed. `context` has the keys that the decision depends on."""
 
     caller: str
     action: str
@@ -172,9 +175,9 @@ class LimitAnswer:
 class LimitChange:
     """Two versions of the levels compared over all requests of a scope.
 
-    `is_exact`: True if the new version allows exactly the intended ones in addition, and denies nothing in addition; False if
-    that is refuted, None if it is unknown. `surplus` are requests that it allows in addition and that are not intended,
-    `lost` those that only the old version allows.
+    `is_exact`: True if the new version allows nothing but intended requests in addition, and denies nothing in addition;
+    False if that is refuted, None if it is unknown. `surplus` are requests that it allows in addition and that are not
+    intended, `lost` those that only the old version allows.
     """
 
     is_exact: bool | None
@@ -208,16 +211,17 @@ def compare_limits(
     scope: ActionScope,
     before: Sequence[PolicyLevel],
     after: Sequence[PolicyLevel],
-    intended: Statement,
+    intended: Iterable[tuple[Statement, str]],
     *,
-    callers: Iterable[str],
     budget: SearchBudget | None = None,
 ) -> LimitChange:
-    """Compare two versions of levels of SCPs or RCPs. Intended are the requests of `callers` (ARNs of users and roles) to
-    which the statement `intended` applies, without regard to its effect.
+    """Compare two versions of levels of SCPs or RCPs.
+
+    `intended` are statements, whose effect does not matter, each with the ARN of a user or role: the requests of this
+    principal to which the statement applies are intended to be allowed.
     """
     try:
-        return _compare(scope, before, after, intended, tuple(callers), budget or SearchBudget())
+        return _compare(scope, before, after, tuple(intended), budget or SearchBudget())
     except OutOfBudgetError:
         return LimitChange(None, reasons=(_TOO_LARGE,))
 
@@ -257,6 +261,10 @@ class ActionSpace(RequestSpace):
 
     def _fixed_context(self) -> Mapping[str, Values]:
         return dict(self.scope.context)
+
+    def _key_dimension(self, key: str, distinctions: Distinctions) -> Dimension:
+        found = super()._key_dimension(key, distinctions)
+        return _with_real_regions(found, distinctions, self.scope.partition) if key == _REGION else found
 
     def facts_of_key(self, key: str) -> KeyFacts:
         """As documented; only AssumeRole requests have the name of a new session."""
@@ -477,25 +485,60 @@ class ActionSpace(RequestSpace):
         return next(self.solve(formula), None) is None
 
     def sets_of(
-        self, formula: Formula, applying: Sequence[CompiledStatement] = (), others: Sequence[CompiledStatement] = ()
+        self,
+        formula: Formula,
+        *,
+        care: Formula = TRUE,
+        applying: Sequence[CompiledStatement] = (),
+        others: Sequence[CompiledStatement] = (),
     ) -> tuple[tuple[RequestSet, ...], int]:
         """The first sets of a formula, in words, and the number of those left out.
 
-        The evaluator confirms each example: all statements of `applying` apply to it, and none of `others`.
+        Their constraints are the fewest that describe them among the requests of `care`, which are the only ones in
+        question. The evaluator confirms each example: all statements of `applying` apply to it, and none of `others`.
         """
-        boxes = merged_boxes(islice(self.solve(formula), _BOXES))
-        shown = [self._request_set(box.masks, applying, others) for box in boxes[:_SETS_SHOWN]]
-        return tuple(shown), max(0, len(boxes) - _SETS_SHOWN)
+        outside = conjunction([care, complement(formula)])
+        groups: list[_Group] = []
+        for box in merged_boxes(islice(self.solve(formula), _BOXES)):
+            for wide, covered in groups:
+                if all(not mask & ~other for mask, other in zip(box.masks, wide, strict=True)):
+                    covered.append(box.masks)
+                    break
+            else:
+                masks = self._widened(box.masks, outside) if len(groups) < _SETS_SHOWN else box.masks
+                groups.append((masks, [box.masks]))
+        groups = _joined(groups)
+        shown = [self._request_set(wide, covered, applying, others) for wide, covered in groups[:_SETS_SHOWN]]
+        return tuple(shown), max(0, len(groups) - _SETS_SHOWN)
+
+    def _widened(self, masks: Sequence[int], outside: Formula) -> list[int]:
+        """The box without the constraints that none of the requests outside needs."""
+        wide = list(masks)
+        for index, dimension in enumerate(self.dimensions):
+            if wide[index] != dimension.full:
+                before, wide[index] = wide[index], dimension.full
+                if not self.is_empty(conjunction([leaf(self._cut(wide)), outside])):
+                    wide[index] = before
+        return wide
+
+    def _cut(self, masks: Sequence[int]) -> dict[int, int]:
+        return {index: mask for index, mask in enumerate(masks) if mask != self.dimensions[index].full}
 
     def _request_set(
-        self, masks: Sequence[int], applying: Sequence[CompiledStatement], others: Sequence[CompiledStatement]
+        self,
+        wide: Sequence[int],
+        boxes: Sequence[Sequence[int]],
+        applying: Sequence[CompiledStatement],
+        others: Sequence[CompiledStatement],
     ) -> RequestSet:
-        actions: list[str] = []
-        for position in members(masks[self.index[ACTION]]):
-            if self.groups:
-                actions += (action.name for action in self.groups[position])
-        constraints = tuple(each for each in constraints_of(self, masks) if each.name != ACTION)
-        return RequestSet(constraints, tuple(actions), self._sample(masks, applying, others))
+        index = self.index[ACTION]
+        mask = 0
+        for box in boxes:
+            mask |= box[index]
+        actions = [action.name for position in members(mask) if self.groups for action in self.groups[position]]
+        constraints = tuple(each for each in constraints_of(self, wide) if each.name != ACTION)
+        samples = (self._sample(box, applying, others) for box in boxes[:_SAMPLES_TRIED])
+        return RequestSet(constraints, tuple(actions), next((each for each in samples if each is not None), None))
 
     def _sample(
         self, masks: Sequence[int], applying: Sequence[CompiledStatement], others: Sequence[CompiledStatement]
@@ -525,6 +568,26 @@ class ActionSpace(RequestSpace):
         cut = {d.name for d, mask in zip(self.dimensions, masks, strict=True) if mask != d.full}
         shown = {self.spelling(key): values for key, values in keys.items() if key in cut and values}
         return ActionSample(who.arn, action, resource, shown)
+
+
+_Group = tuple[Sequence[int], list[Sequence[int]]]
+"""A box in its widest form, and the boxes that it stands for."""
+
+
+def _joined(groups: Sequence[_Group]) -> list[_Group]:
+    """Groups whose boxes differ in one dimension only, joined."""
+    found: list[_Group] = []
+    for wide, boxes in groups:
+        for index, (other, others) in enumerate(found):
+            different = [at for at, (one, two) in enumerate(zip(wide, other, strict=True)) if one != two]
+            if len(different) == 1:
+                masks = list(other)
+                masks[different[0]] |= wide[different[0]]
+                found[index] = (masks, [*others, *boxes])
+                break
+        else:
+            found.append((wide, boxes))
+    return found
 
 
 class LimitSets:
@@ -609,7 +672,8 @@ class _Limiter:
         """A limit is certain if the evaluator confirms an example."""
         allows = [s for statements in self._sets.compiled[place.level] for s in statements if s.allow]
         applying = [self._permission, *([] if denial is None else [denial])]
-        sets, more = self._space.sets_of(sure, applying, allows if denial is None else ())
+        others = allows if denial is None else ()
+        sets, more = self._space.sets_of(sure, care=self._own.sure, applying=applying, others=others)
         if any(each.sample is not None for each in sets):
             yield StatementLimit(place, True, sets, more)
         elif sets or not self._space.is_empty(maybe):
@@ -628,16 +692,20 @@ def _compare(
     scope: ActionScope,
     before: Sequence[PolicyLevel],
     after: Sequence[PolicyLevel],
-    intended: Statement,
-    callers: tuple[str, ...],
+    intended: Sequence[tuple[Statement, str]],
     budget: SearchBudget,
 ) -> LimitChange:
     versions = [[tuple(map(without_principal, level)) for level in levels] for levels in (before, after)]
-    own = PolicyDocument((intended,))
+    own = PolicyDocument(tuple(statement for statement, _ in intended))
     documents = [document for levels in versions for level in levels for document in level]
-    space = ActionSpace(scope, [own, *documents], budget, apart=callers, assumes=True)
-    (compiled,) = space.compiler.compile(own, PolicyType.IDENTITY).statements
-    wanted = AllowedSet.intersection((space.statement_set(compiled), AllowedSet.exact(space.callers_in(callers))))
+    space = ActionSpace(scope, [own, *documents], budget, apart=[arn for _, arn in intended], assumes=True)
+    compiled = {id(each.source): each for each in space.compiler.compile(own, PolicyType.IDENTITY).statements}
+    wanted = AllowedSet.union(
+        AllowedSet.intersection(
+            (space.statement_set(compiled[id(statement)]), AllowedSet.exact(space.callers_in([principal])))
+        )
+        for statement, principal in intended
+    )
     old, new = (LimitSets(space, levels).allowed() for levels in versions)
     opened = conjunction([new.maybe, complement(old.sure), complement(wanted.sure)])
     closed = conjunction([old.maybe, complement(new.sure)])
@@ -659,8 +727,7 @@ def _names_of(names: tuple[str, ...]) -> PolicyVariables:
 def _globs(names: tuple[str, ...]) -> Patterns:
     """The names with wildcards as patterns."""
     found = patterns_of(Condition("StringLike", "", names), {}, frozenset(), variables=False)
-    assert isinstance(found, frozenset)
-    return found
+    return frozenset() if isinstance(found, NoPatterns) else found
 
 
 @lru_cache(maxsize=1_024)
@@ -690,6 +757,22 @@ def _matches_form(text: str, form: str) -> bool:
 def _accepts(patterns: Patterns, text: str) -> bool:
     automaton = Automaton(patterns)
     return automaton.accepts(automaton.run(automaton.start, text))
+
+
+def _with_real_regions(dimension: Dimension, distinctions: Distinctions, partition: str) -> Dimension:
+    """The dimension with Regions of the partition as representatives, where a cell has one."""
+    automata = [Automaton(patterns) for patterns in distinctions.patterns]
+
+    def answers(text: str) -> tuple[bool, ...]:
+        return tuple([automaton.accepts(automaton.run(automaton.start, text)) for automaton in automata])
+
+    real = {answers(region): region for region in sorted(regions_of(partition), reverse=True)}
+    cells = []
+    for cell in dimension.cells:
+        values = () if cell.rest else cell.context[_REGION]
+        region = real.get(answers(values[0])) if len(values) == 1 else None
+        cells.append(cell if region is None else replace(cell, contexts=({_REGION: (region,)},)))
+    return Dimension.of(dimension.name, cells)
 
 
 def _summary(actions: Sequence[ActionForms]) -> str:
