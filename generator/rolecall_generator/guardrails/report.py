@@ -102,7 +102,7 @@ def _stop(stop: GuardrailStop) -> Iterator[str]:
 def _requests(requests: StoppedRequests) -> Iterator[str]:
     yield from _wrap(_where(requests), 8, hanging=2)
     if requests.example.startswith("aws "):
-        yield f"        $ {sanitize_line(requests.example)}"
+        yield f"        example: {sanitize_line(requests.example)}"
     elif requests.example:
         yield from _wrap(f"example: {requests.example}", 8, hanging=2)
     for remark in requests.remarks:

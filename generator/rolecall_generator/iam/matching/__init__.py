@@ -13,7 +13,6 @@ from rolecall_generator.iam.matching.operators import (
     parse_operator,
 )
 from rolecall_generator.iam.matching.wildcards import (
-    ARN_COLONS,
     Context,
     PolicyTemplate,
     PolicyVariables,
@@ -24,7 +23,6 @@ from rolecall_generator.iam.matching.wildcards import (
 
 __all__ = [
     "ARN",
-    "ARN_COLONS",
     "OPERATORS",
     "Automaton",
     "Context",

@@ -16,7 +16,7 @@ from enum import Enum
 from functools import lru_cache
 from itertools import islice
 
-from rolecall_generator.iam import PARTITIONS, Condition, PolicyDocument, Role, Statement
+from rolecall_generator.iam import PARTITIONS, Arn, Condition, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import regions_of
 from rolecall_generator.iam.evaluation import (
     CompiledStatement,
@@ -25,7 +25,6 @@ from rolecall_generator.iam.evaluation import (
     identity_of,
 )
 from rolecall_generator.iam.matching import (
-    ARN_COLONS,
     Automaton,
     NoPatterns,
     Patterns,
@@ -733,9 +732,9 @@ def _globs(names: tuple[str, ...]) -> Patterns:
 @lru_cache(maxsize=1_024)
 def _form_patterns(form: str) -> tuple[Patterns, ...]:
     """Patterns of a resource form: any resource of the form; and those whose last name would have a slash, if it cannot."""
-    if form.count(":") < ARN_COLONS:
-        return (_globs((_PLACEHOLDER.sub("*", form),)),)
     plain = _PLACEHOLDER.sub("*", form)
+    if Arn.parse(plain) is None:
+        return (_globs((plain,)),)
     without_slash = any(form.endswith(f"${{{name}}}") for name in _WITHOUT_SLASH)
     texts = (plain, f"{plain}/*") if without_slash else (plain,)
     return tuple(frozenset(outlines_of(Condition("ArnLike", "", (text,)))) for text in texts)
