@@ -21,12 +21,14 @@ from rolecall_generator.guardrails.policies import (
     GuardrailPolicy,
     Guardrails,
     compact_json,
+    review_budget,
 )
 from rolecall_generator.iam import PolicyDocument, Statement
-from rolecall_generator.iam.matching import parse_operator
+from rolecall_generator.iam.matching import find_operator
 from rolecall_generator.proof.symbolic import ActionScope, compare_limits
 
 _KEY = "aws:PrincipalArn"
+_RESOURCE_ACCOUNT = "aws:ResourceAccount"
 _NEGATED = ("ArnNotEquals", "ArnNotLike", "StringNotEquals", "StringNotLike")
 _POSITIVE = ("ArnEquals", "ArnLike", "StringEquals", "StringLike")
 _PREFIX = "Rolecall"
@@ -52,12 +54,13 @@ def exemptions_of(
 
     `guardrails` are those of each side. AWS managed policies cannot be changed and are left out.
     """
-    changes: dict[tuple[str, str, str, str], list[ExemptionTarget]] = {}
+    changes: dict[tuple[str, str, bool, str], list[ExemptionTarget]] = {}
     for target in targets:
         stop = target.stop
         if stop.is_certain and (stop.policy is None or not stop.policy.aws_managed):
-            policy = "" if stop.policy is None else f"{stop.policy.where} {stop.policy.name}"
-            changes.setdefault((stop.side, stop.kind, stop.level, policy), []).append(target)
+            # A policy that is attached to several levels is changed once.
+            place = stop.level if stop.policy is None else f"{stop.policy.where} {stop.policy.name}"
+            changes.setdefault((stop.side, stop.kind, stop.policy is None, place), []).append(target)
     found = []
     for group in changes.values():
         stop = group[0].stop
@@ -130,7 +133,9 @@ def _proven(
     reasons: tuple[str, ...] = ()
     surplus: tuple[StoppedRequests, ...] = ()
     intended = tuple((Statement("Deny", ("*",), (resource or "*",)), principal) for principal, resource in pairs)
-    change = compare_limits(ActionScope(partition), [(FULL_ACCESS, policy.document)], [(FULL_ACCESS, after)], intended)
+    change = compare_limits(
+        ActionScope(partition), [(FULL_ACCESS, policy.document)], [(FULL_ACCESS, after)], intended, budget=review_budget()
+    )
     exact, reasons = change.is_exact, change.reasons
     if exact is not True:
         surplus = tuple(StoppedRequests(each.constraints, each.actions) for each in (*change.surplus, *change.lost))
@@ -183,8 +188,8 @@ def _except_principal(statement: dict[str, Any], principal: str) -> None:
     """Add the principal to a negated condition on aws:PrincipalArn: "none may match" holds for the list."""
     conditions = statement.setdefault("Condition", {})
     for operator in list(conditions):
-        use = parse_operator(operator)
-        if use.quantifier is not None or use.operator.name not in _NEGATED:
+        use = find_operator(operator)
+        if use is None or use.quantifier is not None or use.operator.name not in _NEGATED:
             continue
         for key, values in conditions[operator].items():
             if key.lower() == _KEY.lower():
@@ -207,7 +212,30 @@ def _on_other_resources(statement: Mapping[str, Any], principal: str, resources:
         known = found["NotResource"] if isinstance(found["NotResource"], list) else [found["NotResource"]]
         found["NotResource"] = [*known, *(each for each in resources if each not in known)]
     else:
+        literals = listed if isinstance(listed, list) else [str(listed)]
+        if any(mark in text for text in literals for mark in "*?$"):
+            return _in_other_accounts(found, principal, resources)
+        found["Resource"] = [text for text in literals if text not in resources]
+        if not found["Resource"]:
+            return None
+    return _for_principal(found, principal)
+
+
+def _in_other_accounts(statement: dict[str, Any], principal: str, resources: Sequence[str]) -> dict[str, Any] | None:
+    """The statement for the principal and resources of other accounts: the closest that the language has, if a pattern
+    matches the resources that are let through.
+    """
+    conditions = statement.setdefault("Condition", {})
+    if any(key.lower() == _RESOURCE_ACCOUNT.lower() for keys in conditions.values() for key in keys):
         return None
+    accounts = sorted({resource.split(":")[4] for resource in resources})
+    operator = next((name for name in conditions if name.lower() == "stringnotequals"), "StringNotEquals")
+    conditions.setdefault(operator, {})[_RESOURCE_ACCOUNT] = accounts[0] if len(accounts) == 1 else accounts
+    return _for_principal(statement, principal)
+
+
+def _for_principal(found: dict[str, Any], principal: str) -> dict[str, Any] | None:
+    """The statement for one principal; None if its conditions already use each operator on aws:PrincipalArn."""
     conditions = found.setdefault("Condition", {})
     used = {operator.lower() for operator, keys in conditions.items() if _KEY.lower() in map(str.lower, keys)}
     operator = next((name for name in _POSITIVE if name.lower() not in used), None)
@@ -240,6 +268,7 @@ def _new_policy(
     stop: GuardrailStop, targets: Sequence[ExemptionTarget], guardrails: Guardrails, partition: str
 ) -> GuardrailExemption:
     """A policy for a level that allows what is stopped there, to the role only."""
+    targets = list({(target.principal, target.allow): target for target in targets}.values())
     statements = []
     for number, target in enumerate(targets, start=1):
         item = target.allow.to_json()
@@ -257,7 +286,7 @@ def _new_policy(
                    not_resources=target.allow.not_resources), target.principal)
         for target in targets
     )  # fmt: skip
-    change = compare_limits(ActionScope(partition), [before], [(*before, after)], intended)
+    change = compare_limits(ActionScope(partition), [before], [(*before, after)], intended, budget=review_budget())
     characters = len(compact_json(body))
     limit, attached = QUOTAS[stop.kind]
     return GuardrailExemption(

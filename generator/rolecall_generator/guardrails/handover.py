@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
-from rolecall_generator.guardrails.policies import FULL_ACCESS, GuardrailKind, GuardrailLevel, Guardrails
+from rolecall_generator.guardrails.policies import FULL_ACCESS, GuardrailKind, GuardrailLevel, Guardrails, review_budget
 from rolecall_generator.iam import PolicyDocument, Role
 from rolecall_generator.proof.symbolic import (
     BoxConstraint,
@@ -54,11 +54,13 @@ def answer_assume(setting: AssumeSetting) -> GuardrailAnswer:
     }
     free = _world(setting, {})
     limited = _world(setting, {side: _documents(levels) for side, levels in sides.items()})
-    whole = compare(role, trust, trust, world=free, other_world=limited).forward
+    whole = compare(role, trust, trust, world=free, other_world=limited, budget=review_budget()).forward
     if whole.state is InclusionState.PROVEN:
         return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.NONE)
     stops = tuple(stop for side, levels in sides.items() for stop in _stops(setting, side, levels))
-    nothing_left = compare(role, trust, _NO_ONE, world=limited).forward.state is InclusionState.PROVEN
+    nothing_left = (
+        compare(role, trust, _NO_ONE, world=limited, budget=review_budget()).forward.state is InclusionState.PROVEN
+    )
     certain = [stop for stop in stops if stop.is_certain]
     state = LimitState.ALL if nothing_left else LimitState.PART if certain else LimitState.UNKNOWN
     reasons = () if nothing_left else (*whole.reasons, *_unknown_organization(setting, certain))
@@ -120,7 +122,7 @@ def _granted(setting: AssumeSetting) -> set[BoxConstraint]:
     """What all requests that the trust policy allows have in common."""
     role, trust = setting.role, setting.role.trust or _NO_ONE
     free = _world(setting, {})
-    found = [set(each.constraints) for each in difference(role, trust, _NO_ONE, world=free)]
+    found = [set(each.constraints) for each in difference(role, trust, _NO_ONE, world=free, budget=review_budget())]
     return set.intersection(*found) if found else set()
 
 
@@ -130,7 +132,7 @@ def _stop(
     """What these levels stop: whether that is certain, the first sets, and the number of others; None if nothing."""
     role, trust = setting.role, setting.role.trust or _NO_ONE
     free, limited = _world(setting, {}), _world(setting, {side: levels})
-    found = compare(role, trust, trust, world=free, other_world=limited).forward
+    found = compare(role, trust, trust, world=free, other_world=limited, budget=review_budget()).forward
     if found.state is InclusionState.PROVEN:
         return None
     if found.state is InclusionState.UNKNOWN or found.witness is None:
@@ -138,7 +140,9 @@ def _stop(
     sets = []
     try:
         granted = _granted(setting)
-        for each in islice(difference(role, trust, trust, world=free, other_world=limited), _SETS_SHOWN + 1):
+        for each in islice(
+            difference(role, trust, trust, world=free, other_world=limited, budget=review_budget()), _SETS_SHOWN + 1
+        ):
             witness = each.witness
             sets.append(
                 StoppedRequests(

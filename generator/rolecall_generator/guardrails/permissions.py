@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
-from rolecall_generator.guardrails.policies import GuardrailKind, GuardrailLevel, Guardrails
+from rolecall_generator.guardrails.policies import GuardrailKind, GuardrailLevel, Guardrails, review_budget
 from rolecall_generator.iam import PARTITIONS, Module, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import expand, find_action, services
 from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS
@@ -21,6 +21,7 @@ from rolecall_generator.proof.symbolic import (
 )
 
 _REGION = "aws:requestedregion"
+NO_RESOURCE = "*"
 _Context = Mapping[str, tuple[str, ...]]
 
 
@@ -38,13 +39,13 @@ def answer_permission(asked: PermissionQuestion, guardrails: Guardrails, regions
     """Compare a permission with the SCPs of the account, over all requests. `regions`: those of the manifest."""
     levels = guardrails.levels_of(GuardrailKind.SCP)
     documents = [tuple(policy.document for policy in level.policies) for level in levels]
-    found = limit_permission(asked.scope, asked.permission, documents)
+    found = limit_permission(asked.scope, asked.permission, documents, budget=review_budget())
     stops = tuple(_stop(levels, limit) for limit in found.limits)
     by_region: dict[str, LimitState] = {}
     if found.state is LimitState.PART and _depends_on_region(found.limits):
         for region in regions:
             scope = replace(asked.scope, context={**asked.scope.context, _REGION: (region,)})
-            by_region[region] = limit_permission(scope, asked.permission, documents).state
+            by_region[region] = limit_permission(scope, asked.permission, documents, budget=review_budget()).state
     return GuardrailAnswer(asked.question, asked.subject, found.state, stops, found.reasons, by_region)
 
 
@@ -119,7 +120,7 @@ def unknown_permissions(module: Module, guardrails: Guardrails, scope: ActionSco
     if not unknown:
         return
     documents = [tuple(policy.document for policy in level.policies) for level in guardrails.levels_of(GuardrailKind.SCP)]
-    state = limit_permission(scope, Statement("Allow", ("*",), ("*",)), documents).state
+    state = limit_permission(scope, Statement("Allow", ("*",), ("*",)), documents, budget=review_budget()).state
     for arn in unknown:
         if state is LimitState.NONE:
             yield GuardrailAnswer(GuardrailQuestion.PERMISSION, arn, state)
@@ -160,7 +161,11 @@ def actions_of(statement: Statement) -> Iterator[ActionForms]:
             found[pattern] = None
     for name in found:
         known = find_action(name)
-        yield ActionForms(name if known is None else str(known), None if known is None else known.resource_forms)
+        if known is None or NO_RESOURCE in known.resource_forms:  # a resource type without a form
+            yield ActionForms(name)
+        else:
+            forms = known.resource_forms if known.requires_resource else (*known.resource_forms, NO_RESOURCE)
+            yield ActionForms(str(known), forms)
 
 
 def _all_actions() -> Iterator[str]:

@@ -15,8 +15,11 @@ from typing import Any
 
 from rolecall_generator.errors import ManifestError, Problem
 from rolecall_generator.iam import PolicyDocument, Statement
+from rolecall_generator.proof.symbolic import SearchBudget
 from rolecall_generator.text import clip, pluralize
 
+_STEPS = 2_400_000
+_SECONDS = 15.0
 MAXIMUM_CHARACTERS = 1_000_000
 """Longer input is not read."""
 
@@ -109,6 +112,11 @@ class Guardrails:
         if self.is_management or kind in self.disabled or not any(level.of_kind(kind) for level in self.levels):
             return ()
         return tuple(GuardrailLevel(level.name, level.of_kind(kind)) for level in self.levels)
+
+
+def review_budget() -> SearchBudget:
+    """The budget of one comparison: a review has tens of them, not thousands as a proof of all customers."""
+    return SearchBudget(_STEPS, _SECONDS)
 
 
 def compact_json(body: object) -> str:

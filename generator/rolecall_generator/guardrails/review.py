@@ -84,7 +84,7 @@ def review_guardrails(found: CustomerModule, guardrails: Guardrails, settings: R
             assume.role, assume.backend_account_id, new["customer"], new["backend"], assume.backend_organization
         )
         again = [answer_assume(setting), *(answer_permission(each, new["customer"], regions) for each in questions)]
-        after = [answer for answer, old in zip(again, answers, strict=True) if old.stops]
+        after = [answer for answer, old in zip(again, answers, strict=True) if _has_exemption(old, settings)]
     return GuardrailReview(
         customer=found.customer.name,
         account_id=found.customer.account_id,
@@ -101,6 +101,11 @@ def review_guardrails(found: CustomerModule, guardrails: Guardrails, settings: R
 
 def _restricts(guardrails: Guardrails) -> bool:
     return bool(guardrails.levels_of(GuardrailKind.SCP))
+
+
+def _has_exemption(answer: GuardrailAnswer, settings: ReviewSettings) -> bool:
+    named = answer.question is not GuardrailQuestion.APPLY or settings.administrator is not None
+    return bool(answer.stops) and not answer.works and named
 
 
 def _session(found: CustomerModule, guardrails: Guardrails) -> ActionScope:

@@ -306,3 +306,48 @@ def test_rules_of_scps_and_rcps_are_checked(account1: CustomerModule, rails: Rai
     found = review_guardrails(account1, rails({"root": scp}, {"root": rcp}), OUTSIDE).findings
 
     assert 3 == len(found)
+
+
+def test_a_list_of_resources_loses_only_the_role(account1: CustomerModule, rails: Rails) -> None:
+    """Where the denied resources are listed, the statement for the backend role lists the others."""
+    others = ["arn:aws:iam::222222222222:role/a", "arn:aws:iam::222222222222:role/b"]
+    rcp = policy(deny("Listed", "sts:AssumeRole", [*others, ROLE], Principal="*"))
+    (exemption,) = review_guardrails(account1, rails(rcps={"root": rcp}), OUTSIDE).exemptions
+
+    assert others == exemption.after["Statement"][1]["Resource"]
+    assert exemption.is_exact is True
+
+
+def test_a_pattern_of_resources_keeps_other_accounts_closed(account1: CustomerModule, rails: Rails) -> None:
+    """The language has no pattern without one role: other accounts stay denied, and the rest of the surplus is shown."""
+    rcp = policy(deny("Pattern", "sts:AssumeRole", "arn:aws:iam::*:role/role*", Principal="*"))
+    review = review_guardrails(account1, rails(rcps={"root": rcp}), OUTSIDE)
+    (exemption,) = review.exemptions
+    names = {each.name for requests in exemption.surplus for each in requests.constraints}
+
+    assert exemption.is_exact is False
+    assert "aws:ResourceAccount" in names
+    assert [LimitState.NONE] == [answer.state for answer in review.after]
+
+
+def test_a_policy_at_two_levels_is_changed_once(account1: CustomerModule, rails: Rails) -> None:
+    """It is the same policy wherever it is attached."""
+    found = rails({"root": policy(deny("NoBucket", "s3:*"))})
+    twice = replace(found, levels=(found.levels[0], replace(found.levels[0], name="Prod")))
+    review = review_guardrails(account1, twice, OUTSIDE)
+
+    assert 1 == len(review.exemptions)
+    assert {LimitState.NONE} == {answer.state for answer in review.after}
+
+
+def test_an_action_without_a_resource_is_not_stopped_on_one(account1: CustomerModule, rails: Rails) -> None:
+    """ec2:DescribeInstances has no resource types: a denial on ARNs does not concern it, one on everything else does."""
+    states = [
+        answers(review_guardrails(account1, rails({"root": scp}), OUTSIDE), GuardrailQuestion.PERMISSION)["Instances"].state
+        for scp in (
+            policy(deny("Arns", "ec2:*", "arn:aws:ec2:*:*:instance/*")),
+            policy({"Sid": "Else", "Effect": "Deny", "Action": "ec2:*", "NotResource": "arn:aws:ec2:*:*:instance/*"}),
+        )
+    ]
+
+    assert [LimitState.NONE, LimitState.ALL] == states

@@ -85,7 +85,7 @@ _SAMPLES_TRIED = 8
 
 @dataclass(frozen=True, slots=True)
 class ActionForms:
-    """An action, SERVICE:NAME, and the ARN forms of its resources; empty if its only resource is `*`, None if unknown."""
+    """An action, SERVICE:NAME, and the ARN forms of its resources, with `*` for requests without one; None if unknown."""
 
     name: str
     resource_forms: tuple[str, ...] | None = None
@@ -367,8 +367,6 @@ class ActionSpace(RequestSpace):
 
     def _resource_dimension(self, forms: Mapping[str, frozenset[str]]) -> Dimension:
         unions = [_globs(resources) for resources in self._resource_lists]
-        if frozenset() in forms.values():
-            unions.append(frozenset({literal(NO_RESOURCE)}))
         for form in sorted({form for group in forms.values() for form in group}):
             unions += _form_patterns(form)
         found = walk(unions, Shape(shortest=1), BudgetShare(self.budget))
@@ -732,6 +730,8 @@ def _globs(names: tuple[str, ...]) -> Patterns:
 @lru_cache(maxsize=1_024)
 def _form_patterns(form: str) -> tuple[Patterns, ...]:
     """Patterns of a resource form: any resource of the form; and those whose last name would have a slash, if it cannot."""
+    if form == NO_RESOURCE:
+        return (frozenset({literal(form)}),)
     plain = _PLACEHOLDER.sub("*", form)
     if Arn.parse(plain) is None:
         return (_globs((plain,)),)
@@ -745,7 +745,7 @@ _WITHOUT_SLASH = frozenset({"BucketName", "TableName"})
 
 def _has_form(cell: KeyCell, forms: frozenset[str]) -> bool:
     text = cell.context[RESOURCE][0]
-    return any(_matches_form(text, form) for form in forms) if forms else text == NO_RESOURCE
+    return any(_matches_form(text, form) for form in forms)
 
 
 def _matches_form(text: str, form: str) -> bool:
