@@ -25,7 +25,7 @@ from rolecall_generator.guardrails.policies import (
 )
 from rolecall_generator.iam import PolicyDocument, Statement
 from rolecall_generator.iam.matching import find_operator
-from rolecall_generator.proof.symbolic import ActionScope, compare_limits
+from rolecall_generator.proof.symbolic import ActionScope, LimitChange, compare_limits
 
 _KEY = "aws:PrincipalArn"
 _RESOURCE_ACCOUNT = "aws:ResourceAccount"
@@ -109,36 +109,14 @@ def _changed_policy(
             wanted.setdefault(target.stop.statement, {}).setdefault((target.principal, target.resource))
     body = copy.deepcopy(dict(policy.body))
     statements = body["Statement"] if isinstance(body["Statement"], list) else [body["Statement"]]
-    changed: list[Any] = []
-    for number, statement in enumerate(statements):
-        changed += _exempt(statement, list(wanted.get(number, ())))
-    body["Statement"] = _with_unique_sids(changed)
-    return _proven(stop, policy, body, targets, partition)
-
-
-def _proven(
-    stop: GuardrailStop,
-    policy: GuardrailPolicy,
-    body: Mapping[str, Any],
-    targets: Sequence[ExemptionTarget],
-    partition: str,
-) -> GuardrailExemption:
-    """Compare the old and the new policy over all requests of all principals.
-
-    Only the changed policy is compared: what it denies in addition or no longer denies is all that can change.
-    """
+    versions = [[*_exempt(statement, list(wanted.get(number, ())))] for number, statement in enumerate(statements)]
+    body["Statement"] = _with_unique_sids([each for version in versions for each in version])
     pairs = dict.fromkeys((target.principal, target.resource) for target in targets)
-    after = PolicyDocument.from_json(body)
-    exact: bool | None = True
-    reasons: tuple[str, ...] = ()
-    surplus: tuple[StoppedRequests, ...] = ()
     intended = tuple((Statement("Deny", ("*",), (resource or "*",)), principal) for principal, resource in pairs)
-    change = compare_limits(
-        ActionScope(partition), [(FULL_ACCESS, policy.document)], [(FULL_ACCESS, after)], intended, budget=review_budget()
-    )
+    changed = [(statements[number], versions[number]) for number in sorted(wanted)]
+    change = _compare(policy, changed, body, intended, partition)
     exact, reasons = change.is_exact, change.reasons
-    if exact is not True:
-        surplus = tuple(StoppedRequests(each.constraints, each.actions) for each in (*change.surplus, *change.lost))
+    surplus = tuple(StoppedRequests(each.constraints, each.actions) for each in (*change.surplus, *change.lost))
     characters = len(compact_json(body))
     return GuardrailExemption(
         stop.side,
@@ -155,6 +133,37 @@ def _proven(
         characters,
         characters <= QUOTAS[stop.kind][0],
     )
+
+
+def _compare(
+    policy: GuardrailPolicy,
+    changed: Iterable[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]],
+    body: Mapping[str, Any],
+    intended: Sequence[tuple[Statement, str]],
+    partition: str,
+) -> LimitChange:
+    """Compare the old and the new policy over all requests of all principals.
+
+    What changes is at most the union of what changes by each statement, so statements that are exact by themselves make an
+    exact policy. That needs far fewer cells than the whole policy, which is compared only if one of them is not exact.
+    """
+    found = LimitChange(True)
+    for before, after in changed:
+        old, new = (
+            PolicyDocument.from_json({"Version": policy.document.version, "Statement": list(statements)})
+            for statements in ((before,), after)
+        )
+        found = _compare_documents(old, new, intended, partition)
+        if found.is_exact is not True:
+            return _compare_documents(policy.document, PolicyDocument.from_json(body), intended, partition)
+    return found
+
+
+def _compare_documents(
+    old: PolicyDocument, new: PolicyDocument, intended: Sequence[tuple[Statement, str]], partition: str
+) -> LimitChange:
+    before, after = [(FULL_ACCESS, old)], [(FULL_ACCESS, new)]
+    return compare_limits(ActionScope(partition), before, after, intended, budget=review_budget())
 
 
 def _opened(principal: str, resource: str | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
-from rolecall_generator.guardrails.policies import GuardrailKind, GuardrailLevel, Guardrails, review_budget
+from rolecall_generator.guardrails.policies import GuardrailKind, Guardrails, review_budget
 from rolecall_generator.iam import PARTITIONS, Module, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import expand, find_action, services
 from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS
@@ -16,7 +16,6 @@ from rolecall_generator.proof.symbolic import (
     ActionScope,
     LimitState,
     RequestSet,
-    StatementLimit,
     limit_permission,
 )
 
@@ -40,25 +39,33 @@ def answer_permission(asked: PermissionQuestion, guardrails: Guardrails, regions
     levels = guardrails.levels_of(GuardrailKind.SCP)
     documents = [tuple(policy.document for policy in level.policies) for level in levels]
     found = limit_permission(asked.scope, asked.permission, documents, budget=review_budget())
-    stops = tuple(_stop(levels, limit) for limit in found.limits)
+    stops = []
+    for limit in found.limits:
+        level = levels[limit.place.level]
+        policy = None if limit.place.document is None else level.policies[limit.place.document]
+        sets = tuple(map(_stopped, limit.sets))
+        stops.append(
+            GuardrailStop(
+                "customer",
+                GuardrailKind.SCP,
+                level.name,
+                policy,
+                limit.place.statement,
+                limit.is_certain,
+                sets,
+                limit.more,
+            )
+        )
     by_region: dict[str, LimitState] = {}
-    if found.state is LimitState.PART and _depends_on_region(found.limits):
+    if found.state is LimitState.PART and _depends_on_region(stops):
         for region in regions:
             scope = replace(asked.scope, context={**asked.scope.context, _REGION: (region,)})
             by_region[region] = limit_permission(scope, asked.permission, documents, budget=review_budget()).state
-    return GuardrailAnswer(asked.question, asked.subject, found.state, stops, found.reasons, by_region)
+    return GuardrailAnswer(asked.question, asked.subject, found.state, tuple(stops), found.reasons, by_region)
 
 
-def _depends_on_region(limits: Iterable[StatementLimit]) -> bool:
-    return any(each.name.lower() == _REGION for limit in limits for requests in limit.sets for each in requests.constraints)
-
-
-def _stop(levels: Sequence[GuardrailLevel], limit: StatementLimit) -> GuardrailStop:
-    level = levels[limit.place.level]
-    policy = None if limit.place.document is None else level.policies[limit.place.document]
-    sets = tuple(map(_stopped, limit.sets))
-    kind = GuardrailKind.SCP
-    return GuardrailStop("customer", kind, level.name, policy, limit.place.statement, limit.is_certain, sets, limit.more)
+def _depends_on_region(stops: Iterable[GuardrailStop]) -> bool:
+    return any(each.name.lower() == _REGION for stop in stops for requests in stop.sets for each in requests.constraints)
 
 
 def _stopped(requests: RequestSet) -> StoppedRequests:

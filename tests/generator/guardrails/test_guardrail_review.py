@@ -351,3 +351,21 @@ def test_an_action_without_a_resource_is_not_stopped_on_one(account1: CustomerMo
     ]
 
     assert [LimitState.NONE, LimitState.ALL] == states
+
+
+def test_many_other_statements_do_not_hide_the_proof(account1: CustomerModule, rails: Rails) -> None:
+    """A large policy whose statements distinguish many callers and resources: each change is proven by itself."""
+    others = [
+        deny(
+            f"Other{number}",
+            ["ec2:DeleteVpc", "s3:PutObject"],
+            [f"arn:aws:s3:::log-{number}-*", f"arn:aws:ec2:*:*:vpc/vpc-{number}*"],
+            Condition={"ArnNotLike": {"aws:PrincipalArn": [f"arn:aws:iam::*:role/*Admin{number}_*"]}},
+        )
+        for number in range(12)
+    ]
+    review = review_guardrails(account1, rails({"root": policy(*others, deny("NoBucket", "s3:*"))}), OUTSIDE)
+    (exemption,) = review.exemptions
+
+    assert others == exemption.after["Statement"][:-1]
+    assert exemption.is_exact is True

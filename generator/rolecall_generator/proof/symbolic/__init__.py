@@ -13,9 +13,9 @@ What AWS does not document, and what exceeds the budget, is UNKNOWN with the rea
 from rolecall_generator.proof.symbolic.actions import (
     ActionForms,
     ActionScope,
+    LimitChange,
     LimitState,
     RequestSet,
-    StatementLimit,
     compare_limits,
     limit_permission,
 )
@@ -42,6 +42,7 @@ __all__ = [
     "BoxConstraint",
     "Inclusion",
     "InclusionState",
+    "LimitChange",
     "LimitState",
     "OrganizationMembership",
     "OutOfBudgetError",
@@ -51,7 +52,6 @@ __all__ = [
     "RequestWitness",
     "RoleProof",
     "SearchBudget",
-    "StatementLimit",
     "TrustComparison",
     "TrustIntent",
     "World",
