@@ -78,6 +78,73 @@ ASSUME_BY_OUTSIDERS = policy(
     )
 )
 ONLY_TLS = policy(deny("DenyPlain", "sts:*", Principal="*", Condition={"BoolIfExists": {"aws:SecureTransport": "false"}}))
+CONFUSED_DEPUTY = policy(
+    deny(
+        "EnforceConfusedDeputyProtection",
+        ["s3:*", "sqs:*", "kms:*", "secretsmanager:*", "sts:*"],
+        Principal="*",
+        Condition={
+            "StringNotEqualsIfExists": {
+                "aws:SourceOrgID": ORGANIZATION,
+                "aws:SourceAccount": ["999988887777"],
+                "aws:ResourceTag/dp:exclude:identity": "true",
+            },
+            "Null": {"aws:SourceAccount": "false"},
+            "Bool": {"aws:PrincipalIsAWSService": "true"},
+        },
+    )
+)
+NETWORK = policy(
+    deny(
+        "EnforceNetworkPerimeter",
+        ["s3:*", "sts:AssumeRole"],
+        Principal="*",
+        Condition={
+            "NotIpAddressIfExists": {"aws:SourceIp": "192.0.2.0/24"},
+            "StringNotEqualsIfExists": {
+                "aws:SourceVpc": "vpc-1",
+                "aws:PrincipalTag/dp:exclude:network": "true",
+                "aws:PrincipalAccount": ["999988887777"],
+                "aws:ResourceTag/dp:exclude:network": "true",
+            },
+            "BoolIfExists": {"aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false"},
+            "ArnNotLikeIfExists": {"aws:PrincipalArn": ["arn:aws:iam::*:role/aws:ec2-infrastructure"]},
+        },
+    )
+)
+RESOURCE_PERIMETER = policy(
+    {
+        "Sid": "EnforceResourcePerimeter",
+        "Effect": "Deny",
+        "Action": "*",
+        "NotResource": ["arn:aws:iam::aws:policy/*", "arn:aws:ssm:*::document/*"],
+        "Condition": {
+            "StringNotEqualsIfExists": {
+                "aws:ResourceOrgID": ORGANIZATION,
+                "ec2:Owner": "amazon",
+                "aws:PrincipalTag/dp:exclude:resource": "true",
+            }
+        },
+    }
+)
+ORGANIZATION_RESOURCES = policy(
+    deny("OutsideOrganization", Condition={"StringNotEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}})
+)
+ACCOUNT_RESOURCES = policy(
+    deny("OutsideAccount", Condition={"StringNotEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}})
+)
+SESSION_TAGS = policy(
+    deny(
+        "ProtectDataPerimeterSessionTags",
+        "sts:TagSession",
+        Principal="*",
+        Condition={
+            "Null": {"SAML:aud": "true"},
+            "StringNotEqualsIfExists": {"aws:PrincipalTag/team": "admin", "aws:PrincipalOrgID": ORGANIZATION},
+            "ForAnyValue:StringLike": {"aws:TagKeys": ["dp:*", "team"]},
+        },
+    )
+)
 ALLOW_LIST = policy({"Effect": "Allow", "Action": ["ec2:*", "iam:*", "sts:*"], "Resource": "*"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,6 +30,7 @@ from rolecall_generator.terminal import emit, emit_json, print_lines, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 
 app = typer.Typer()
+_ORGANIZATION_ID = re.compile(r"o-[a-z0-9]{10,32}")  # botocore 1.44.5, organizations service model
 
 
 @app.command(
@@ -63,6 +65,10 @@ def guardrails(
     profile: Annotated[
         str | None, typer.Option("--profile", help="AWS CLI profile of the customer's organization, to read the policies.")
     ] = None,
+    organization: Annotated[
+        str | None,
+        typer.Option("--organization", metavar="ID", help="ID of the customer's organization; read with --profile."),
+    ] = None,
     administrator: Annotated[
         str | None,
         typer.Option("--administrator", metavar="ARN", help="User or role that applies the module; any by default."),
@@ -89,12 +95,16 @@ def guardrails(
     module can be applied; for each statement that stops something, prints an exemption and the proof of what it opens. Exit
     code 1 if something is stopped or unknown.
     """
-    _validate(administrator, backend_organization)
+    _validate_organization("--organization", organization, "write o-...")
+    if backend_organization != "none":
+        hint = "write o-..., or none if the account is in no organization"
+        _validate_organization("--backend-organization", backend_organization, hint)
     found = find_customer(manifest, out, customer)
+    _validate_administrator(administrator, found.customer.account_id)
     files = PolicyFiles(tuple(scp or ()), tuple(rcp or ()), folder)
     if [*files.scps, *files.rcps, *(backend_scp or ())].count("-") > 1:
         raise SelectionError("standard input can be read only once", where="-", hint="save one of the policies to a file")
-    rails = _read(files, profile, found.customer.account_id)
+    rails = _read(files, profile, organization, found.customer.account_id)
     backend = read_files(PolicyFiles(tuple(backend_scp or ())), "", _standard_input)
     settings = ReviewSettings(backend, backend_organization, administrator)
     review = review_guardrails(found, rails, settings)
@@ -108,24 +118,29 @@ def guardrails(
         raise typer.Exit(int(ExitCode.FINDINGS))
 
 
-def _validate(administrator: str | None, backend_organization: str | None) -> None:
-    if administrator is not None:
-        parsed = Arn.parse(administrator)
-        if parsed is None or parsed.kind not in {"role", "user"} or not parsed.name:
-            hint = "write the ARN of a user or role: arn:aws:iam::ACCOUNT:role/NAME"
-            raise SelectionError(f"{administrator} is not the ARN of a user or role", where="--administrator", hint=hint)
-    if backend_organization is not None and backend_organization != "none" and not backend_organization.startswith("o-"):
-        raise SelectionError(
-            f"{backend_organization} is not the ID of an organization",
-            where="--backend-organization",
-            hint="write o-..., or none if the account is in no organization",
-        )
+def _validate_organization(option: str, value: str | None, hint: str) -> None:
+    if value is not None and not _ORGANIZATION_ID.fullmatch(value):
+        raise SelectionError(f"{value} is not the ID of an organization", where=option, hint=hint)
 
 
-def _read(files: PolicyFiles, profile: str | None, account_id: str) -> Guardrails:
+def _validate_administrator(administrator: str | None, account_id: str) -> None:
+    """IAM has no access across accounts: only a principal of the account can apply the module."""
+    if administrator is None:
+        return
+    parsed = Arn.parse(administrator)
+    if parsed is None or parsed.kind not in {"role", "user"} or not parsed.name:
+        hint = f"write the ARN of a user or role: arn:aws:iam::{account_id}:role/NAME"
+        raise SelectionError(f"{administrator} is not the ARN of a user or role", where="--administrator", hint=hint)
+    if parsed.account_id != account_id:
+        what = f"{administrator} is not in the customer's account {account_id}"
+        hint = "name the user or role of that account that runs terraform apply"
+        raise SelectionError(what, where="--administrator", hint=hint)
+
+
+def _read(files: PolicyFiles, profile: str | None, organization: str | None, account_id: str) -> Guardrails:
     given = files.scps or files.rcps or files.folder is not None
     if profile is not None:
-        if given:
+        if given or organization is not None:
             raise SelectionError(
                 "policies are read either from files or with a profile", where="--profile", hint="remove one of the options"
             )
@@ -134,7 +149,7 @@ def _read(files: PolicyFiles, profile: str | None, account_id: str) -> Guardrail
         raise SelectionError(
             "no policies are given", where="gen guardrails", hint="pass --scp, --rcp or --folder, or --profile to read them"
         )
-    return read_files(files, account_id, _standard_input)
+    return read_files(files, account_id, _standard_input, organization)
 
 
 def _standard_input() -> str:

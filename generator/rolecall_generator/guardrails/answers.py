@@ -48,6 +48,15 @@ class GuardrailStop:
     more: int = 0
 
     @property
+    def keys(self) -> frozenset[str]:
+        """The condition keys (lower case) on which it depends."""
+        names = {each.name.lower() for requests in self.sets for each in requests.constraints}
+        if self.policy is not None and self.statement is not None:
+            conditions = self.policy.document.statements[self.statement].conditions
+            names.update(condition.key.lower() for condition in conditions)
+        return frozenset(names)
+
+    @property
     def place(self) -> str:
         """The statement in words."""
         if self.policy is None or self.statement is None:

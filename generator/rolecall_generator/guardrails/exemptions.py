@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rolecall_generator.guardrails.answers import GuardrailExemption, GuardrailStop, StoppedRequests
@@ -87,9 +87,7 @@ def apply_exemptions(guardrails: Guardrails, side: str, exemptions: Iterable[Gua
             else:
                 continue
             levels[index] = GuardrailLevel(level.name, policies)
-    return Guardrails(
-        tuple(levels), guardrails.organization_id, guardrails.is_management, guardrails.disabled, guardrails.notes
-    )
+    return replace(guardrails, levels=tuple(levels))
 
 
 def _replaced(policy: GuardrailPolicy, exemption: GuardrailExemption) -> GuardrailPolicy:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
+from rolecall_generator.guardrails.permissions import ORGANIZATION_KEYS, ORGANIZATION_UNKNOWN, depends_on
 from rolecall_generator.guardrails.policies import FULL_ACCESS, GuardrailKind, GuardrailLevel, Guardrails, review_budget
 from rolecall_generator.iam import PolicyDocument, Role
 from rolecall_generator.proof.symbolic import (
@@ -21,11 +22,12 @@ from rolecall_generator.proof.symbolic import (
 )
 
 _SETS_SHOWN = 4
+_UNCONFIRMED = "no request could be confirmed that is stopped"
 _NO_ORGANIZATION = "none"
 _NO_ONE = PolicyDocument(())
 _Side = tuple[str, GuardrailKind]
 _PolicyLevel = tuple[PolicyDocument, ...]
-_ORGANIZATION_KEYS = ("aws:principalorgid", "aws:principalorgpaths")
+_BACKEND_KEYS = frozenset({"aws:principalorgid", "aws:principalorgpaths"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ def answer_assume(setting: AssumeSetting) -> GuardrailAnswer:
     role, trust = setting.role, setting.role.trust
     subject = f"assume {role.arn}"
     if trust is None:
-        unknown = ("the trust policy of the role is not known",)
-        return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.UNKNOWN, reasons=unknown)
+        reason = "the trust policy of the role is not known"
+        return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.UNKNOWN, reasons=(reason,))
     sides = {
         ("customer", GuardrailKind.RCP): setting.customer.levels_of(GuardrailKind.RCP),
         ("backend", GuardrailKind.SCP): setting.backend.levels_of(GuardrailKind.SCP),
@@ -62,16 +64,23 @@ def answer_assume(setting: AssumeSetting) -> GuardrailAnswer:
     nothing_left = (
         compare(role, trust, _NO_ONE, world=limited, budget=review_budget()).forward.state is InclusionState.PROVEN
     )
-    certain = [stop for stop in stops if stop.is_certain]
-    state = LimitState.ALL if nothing_left else LimitState.PART if certain else LimitState.UNKNOWN
-    reasons = () if nothing_left else (*whole.reasons, *_unknown_organization(setting, certain))
+    if nothing_left:
+        return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.ALL, stops)
+    unknown = tuple(_unknown_organizations(setting, stops))
+    certain = not unknown and any(stop.is_certain for stop in stops)
+    reasons = (*whole.reasons, *unknown)
+    if not certain and not reasons:
+        reasons = (_UNCONFIRMED,)
+    state = LimitState.PART if certain else LimitState.UNKNOWN
     return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, state, stops, reasons)
 
 
-def _unknown_organization(setting: AssumeSetting, stops: Sequence[GuardrailStop]) -> Iterator[str]:
-    keys = {each.name.lower() for stop in stops for requests in stop.sets for each in requests.constraints}
-    if setting.backend_organization is None and keys.intersection(_ORGANIZATION_KEYS):
+def _unknown_organizations(setting: AssumeSetting, stops: Sequence[GuardrailStop]) -> Iterator[str]:
+    """The organizations that are not known, although what is stopped depends on them."""
+    if setting.backend_organization is None and depends_on(stops, _BACKEND_KEYS):
         yield "the organization of the backend account is not known; pass --backend-organization with its ID, or none"
+    if setting.customer.organization_id is None and depends_on(stops, ORGANIZATION_KEYS - _BACKEND_KEYS):
+        yield ORGANIZATION_UNKNOWN
 
 
 def _documents(levels: Sequence[GuardrailLevel]) -> tuple[_PolicyLevel, ...]:
@@ -82,7 +91,8 @@ def _world(setting: AssumeSetting, levels: Mapping[_Side, tuple[_PolicyLevel, ..
     account = setting.role.arn.split(":")[4]
     organizations = {}
     if setting.customer.organization_id:
-        organizations[account] = OrganizationMembership(setting.customer.organization_id)
+        path = setting.customer.organization_path
+        organizations[account] = OrganizationMembership(setting.customer.organization_id, (path,) if path else ())
     if setting.backend_organization is not None:
         known = "" if setting.backend_organization == _NO_ORGANIZATION else setting.backend_organization
         organizations[setting.backend_account_id] = OrganizationMembership(known)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from rolecall_generator.findings import Severity
 from rolecall_generator.guardrails.answers import GuardrailFinding
+from rolecall_generator.guardrails.coverage import RCP_SERVICES
 from rolecall_generator.guardrails.policies import QUOTAS, GuardrailKind, GuardrailPolicy, Guardrails
 from rolecall_generator.iam import PolicyDocument, Statement
 from rolecall_generator.text import pluralize
@@ -47,10 +48,16 @@ def _scp_faults(statement: Statement) -> Iterator[tuple[str, str]]:
 
 
 def _rcp_faults(statement: Statement, policy: GuardrailPolicy) -> Iterator[tuple[str, str]]:
-    """ "The effect of Allow is only supported for the RCPFullAWSAccess policy" (RCP syntax)."""
-    if statement.effect == "Allow" and not policy.aws_managed and policy.name != GuardrailKind.RCP.full_access:
+    """Sources: RCP syntax, and IAM Access Analyzer policy checks (RCP_SYNTAX_ERROR_PRINCIPAL, _NOTACTION, _ACTION)."""
+    if policy.aws_managed or (policy.name == GuardrailKind.RCP.full_access and statement.effect == "Allow"):
+        return
+    if statement.effect == "Allow":
         yield "only RCPFullAWSAccess can allow in an RCP", "write a Deny statement"
     if [principal.identifier for principal in statement.principals] != ["*"] or statement.not_principals:
         yield 'the Principal of an RCP is "*"', 'write "Principal": "*" and a condition'
     if statement.not_actions:
         yield "an RCP has no NotAction", "list the actions"
+    for action in statement.actions:
+        service = action.partition(":")[0].lower()
+        if service not in RCP_SERVICES:
+            yield f"RCPs do not support the action {action}", "list actions of services that support RCPs"

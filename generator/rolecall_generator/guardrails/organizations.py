@@ -91,8 +91,15 @@ def _read(client: Any, account_id: str) -> Guardrails:
         levels.append(GuardrailLevel(name, tuple(policies)))
     management = organization.get("MasterAccountId") == account_id
     notes = [f"{kind}s are not enabled in the organization" for kind in GuardrailKind if kind in disabled]
+    organization_id = str(organization.get("Id") or "")
     return Guardrails(
-        tuple(levels), str(organization.get("Id")) or None, is_management=management, disabled=disabled, notes=tuple(notes)
+        tuple(levels),
+        organization_id or None,
+        is_management=management,
+        disabled=disabled,
+        notes=tuple(notes),
+        # "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/": the account itself is not in it (aws:PrincipalOrgPaths).
+        organization_path="".join(f"{each}/" for each in (organization_id, *(target for target, _ in chain[:-1]))),
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
-from rolecall_generator.guardrails.policies import GuardrailKind, Guardrails, review_budget
+from rolecall_generator.guardrails.coverage import has_owner_keys, is_restricted_by_rcps
+from rolecall_generator.guardrails.policies import GuardrailKind, GuardrailLevel, Guardrails, review_budget
 from rolecall_generator.iam import PARTITIONS, Module, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import expand, find_action, services
 from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS
@@ -14,13 +15,19 @@ from rolecall_generator.iam.matching import PolicyVariables
 from rolecall_generator.proof.symbolic import (
     ActionForms,
     ActionScope,
+    LimitAnswer,
     LimitState,
-    RequestSet,
+    ResourceOwner,
     limit_permission,
 )
 
 _REGION = "aws:requestedregion"
 NO_RESOURCE = "*"
+_REQUEST_TAGS = ("aws:requesttag/",)
+_RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
+_ARN_PARTS = 6
+ORGANIZATION_KEYS = frozenset({"aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths"})
+ORGANIZATION_UNKNOWN = "the organization of the customer's account is not known; pass --organization with its ID"
 _Context = Mapping[str, tuple[str, ...]]
 
 
@@ -35,47 +42,54 @@ class PermissionQuestion:
 
 
 def answer_permission(asked: PermissionQuestion, guardrails: Guardrails, regions: Sequence[str] = ()) -> GuardrailAnswer:
-    """Compare a permission with the SCPs of the account, over all requests. `regions`: those of the manifest."""
-    levels = guardrails.levels_of(GuardrailKind.SCP)
-    documents = [tuple(policy.document for policy in level.policies) for level in levels]
-    found = limit_permission(asked.scope, asked.permission, documents, budget=review_budget())
-    stops = []
-    for limit in found.limits:
-        level = levels[limit.place.level]
-        policy = None if limit.place.document is None else level.policies[limit.place.document]
-        sets = tuple(map(_stopped, limit.sets))
-        stops.append(
-            GuardrailStop(
-                "customer",
-                GuardrailKind.SCP,
-                level.name,
-                policy,
-                limit.place.statement,
-                limit.is_certain,
-                sets,
-                limit.more,
-            )
-        )
+    """Compare a permission with the SCPs and RCPs of the account, over all requests. `regions`: those of the manifest."""
+    scps = guardrails.levels_of(GuardrailKind.SCP)
+    concerned = any(action.has_rcps for action in asked.scope.actions)
+    rcps = guardrails.levels_of(GuardrailKind.RCP) if concerned else ()
+
+    def limit(scope: ActionScope) -> LimitAnswer:
+        return limit_permission(scope, asked.permission, _documents_of(scps), _documents_of(rcps), budget=review_budget())
+
+    found = limit(asked.scope)
+    stops = tuple(_stops(found, scps, rcps))
     by_region: dict[str, LimitState] = {}
-    if found.state is LimitState.PART and _depends_on_region(stops):
+    if found.state is LimitState.PART and depends_on(stops, (_REGION,)):
         for region in regions:
             scope = replace(asked.scope, context={**asked.scope.context, _REGION: (region,)})
-            by_region[region] = limit_permission(scope, asked.permission, documents, budget=review_budget()).state
-    return GuardrailAnswer(asked.question, asked.subject, found.state, tuple(stops), found.reasons, by_region)
+            by_region[region] = limit(scope).state
+    if guardrails.organization_id is None and found.state is LimitState.PART and depends_on(stops, ORGANIZATION_KEYS):
+        reasons = (*found.reasons, ORGANIZATION_UNKNOWN)
+        return GuardrailAnswer(asked.question, asked.subject, LimitState.UNKNOWN, stops, reasons)
+    return GuardrailAnswer(asked.question, asked.subject, found.state, stops, found.reasons, by_region)
 
 
-def _depends_on_region(stops: Iterable[GuardrailStop]) -> bool:
-    return any(each.name.lower() == _REGION for stop in stops for requests in stop.sets for each in requests.constraints)
+def _stops(found: LimitAnswer, scps: Sequence[GuardrailLevel], rcps: Sequence[GuardrailLevel]) -> Iterator[GuardrailStop]:
+    """The limits of an answer, whose places count the levels of RCPs on from those of SCPs."""
+    levels = (*scps, *rcps)
+    for limit in found.limits:
+        place = limit.place
+        level, kind = levels[place.level], GuardrailKind.SCP if place.level < len(scps) else GuardrailKind.RCP
+        policy = None if place.document is None else level.policies[place.document]
+        sets = []
+        for each in limit.sets:
+            sample = each.sample
+            example = "" if sample is None else _example(sample.action, sample.resource, sample.caller, sample.context)
+            sets.append(StoppedRequests(each.constraints, each.actions, example))
+        yield GuardrailStop("customer", kind, level.name, policy, place.statement, limit.is_certain, tuple(sets), limit.more)
 
 
-def _stopped(requests: RequestSet) -> StoppedRequests:
-    sample = requests.sample
-    if sample is None:
-        return StoppedRequests(requests.constraints, requests.actions)
-    caller = f" by {sample.caller}"
-    keys = ", ".join(f"{key} = {', '.join(values)}" for key, values in sample.context.items())
-    example = f"{sample.action} on {sample.resource}{caller}" + (f" with {keys}" if keys else "")
-    return StoppedRequests(requests.constraints, requests.actions, example)
+def _example(action: str, resource: str, caller: str, context: _Context) -> str:
+    keys = ", ".join(f"{key} = {', '.join(values)}" for key, values in context.items())
+    return f"{action} on {resource} by {caller}" + (f" with {keys}" if keys else "")
+
+
+def _documents_of(levels: Iterable[GuardrailLevel]) -> list[tuple[PolicyDocument, ...]]:
+    return [tuple(policy.document for policy in level.policies) for level in levels]
+
+
+def depends_on(stops: Iterable[GuardrailStop], keys: Iterable[str]) -> bool:
+    """Whether what is stopped depends on one of the condition keys (lower case)."""
+    return any(not stop.keys.isdisjoint(keys) for stop in stops)
 
 
 def permission_questions(module: Module, scope: ActionScope) -> Iterator[PermissionQuestion]:
@@ -86,22 +100,46 @@ def permission_questions(module: Module, scope: ActionScope) -> Iterator[Permiss
             if statement.effect == "Allow":
                 subject = f"{name}: statement {statement.sid or number}"
                 actions = tuple(actions_of(statement))
-                yield PermissionQuestion(GuardrailQuestion.PERMISSION, subject, statement, replace(scope, actions=actions))
+                own = scope.owner and replace(scope.owner, elsewhere=tuple(resources_elsewhere(statement, scope.account_id)))
+                narrow = replace(scope, actions=actions, owner=own)
+                yield PermissionQuestion(GuardrailQuestion.PERMISSION, subject, statement, narrow)
 
 
-def session_scope(module: Module, *, session_tags: bool, organization_id: str | None) -> ActionScope:
-    """All requests of the role's sessions."""
+def resources_elsewhere(statement: Statement, account_id: str) -> Iterator[str]:
+    """The resources of a permission whose ARN names another account."""
+    for text in statement.resources:
+        parts = text.split(":", 5)
+        if len(parts) == _ARN_PARTS and parts[4] not in ("", account_id) and not any(mark in parts[4] for mark in "*?$"):
+            yield text
+
+
+def session_scope(module: Module, guardrails: Guardrails, *, session_tags: bool) -> ActionScope:
+    """All requests of the role's sessions, for resources of the account."""
     role = _role(module)
     return ActionScope(
         module.partition,
         module.account.account_id,
         role.arn,
-        context=_session_context(role, session_tags=session_tags, organization_id=organization_id),
+        context=_session_context(role, session_tags=session_tags) | _member_context(guardrails),
         absent=() if session_tags else ("aws:principaltag/",),
+        owner=_owner(module, guardrails),
     )
 
 
-def _session_context(role: Role, *, session_tags: bool, organization_id: str | None) -> _Context:
+def _owner(module: Module, guardrails: Guardrails) -> ResourceOwner:
+    return ResourceOwner(module.account.account_id, guardrails.organization_id or "", guardrails.organization_path)
+
+
+def _member_context(guardrails: Guardrails) -> dict[str, tuple[str, ...]]:
+    """What is known of the organization of all principals of the account."""
+    values = {
+        "aws:principalorgid": guardrails.organization_id,
+        "aws:principalorgpaths": guardrails.organization_path,
+    }
+    return {key: (value,) for key, value in values.items() if value}
+
+
+def _session_context(role: Role, *, session_tags: bool) -> dict[str, tuple[str, ...]]:
     """Keys with one value in all requests of the role's sessions.
 
     aws:MultiFactorAuthPresent is "included in the request context only when the principal uses temporary security
@@ -111,8 +149,6 @@ def _session_context(role: Role, *, session_tags: bool, organization_id: str | N
     context: dict[str, tuple[str, ...]] = {"aws:multifactorauthpresent": ("false",), "aws:multifactorauthage": ()}
     if not session_tags:
         context |= {f"aws:principaltag/{key.lower()}": (value,) for key, value in role.tags.items()}
-    if organization_id:
-        context["aws:principalorgid"] = (organization_id,)
     return context
 
 
@@ -126,13 +162,13 @@ def unknown_permissions(module: Module, guardrails: Guardrails, scope: ActionSco
     ]
     if not unknown:
         return
-    documents = [tuple(policy.document for policy in level.policies) for level in guardrails.levels_of(GuardrailKind.SCP)]
-    state = limit_permission(scope, Statement("Allow", ("*",), ("*",)), documents, budget=review_budget()).state
+    scps, rcps = (_documents_of(guardrails.levels_of(kind)) for kind in GuardrailKind)
+    state = limit_permission(scope, Statement("Allow", ("*",), ("*",)), scps, rcps, budget=review_budget()).state
     for arn in unknown:
         if state is LimitState.NONE:
             yield GuardrailAnswer(GuardrailQuestion.PERMISSION, arn, state)
         else:
-            reason = "the document of the policy is not known to this program, and the SCPs stop some requests of the role"
+            reason = "the document of the policy is not known, and SCPs or RCPs stop some requests of the role"
             yield GuardrailAnswer(GuardrailQuestion.PERMISSION, arn, LimitState.UNKNOWN, reasons=(reason,))
 
 
@@ -168,11 +204,12 @@ def actions_of(statement: Statement) -> Iterator[ActionForms]:
             found[pattern] = None
     for name in found:
         known = find_action(name)
+        has_rcps, has_owner = is_restricted_by_rcps(name), has_owner_keys(name)
         if known is None or NO_RESOURCE in known.resource_forms:  # a resource type without a form
-            yield ActionForms(name)
+            yield ActionForms(name, None, has_rcps, has_owner)
         else:
             forms = known.resource_forms if known.requires_resource else (*known.resource_forms, NO_RESOURCE)
-            yield ActionForms(str(known), forms)
+            yield ActionForms(str(known), forms, has_rcps and bool(known.resource_forms), has_owner)
 
 
 def _all_actions() -> Iterator[str]:
@@ -180,28 +217,54 @@ def _all_actions() -> Iterator[str]:
         yield from expand(f"{service}:*")
 
 
-def apply_questions(module: Module, administrator: str | None) -> Iterator[PermissionQuestion]:
+def apply_questions(module: Module, guardrails: Guardrails, administrator: str | None) -> Iterator[PermissionQuestion]:
     """What applying the module needs: one question for each kind of resource.
 
-    `administrator` is the ARN of the user or role that applies it; None for any principal of the account.
+    `administrator` is the ARN of the user or role that applies it; None for any principal of the account. RCPs do not
+    restrict IAM.
     """
     role = _role(module)
     arn, region = role.arn, PARTITIONS[module.partition].default_region
-    scope = ActionScope(module.partition, module.account.account_id, administrator or "", context={_REGION: (region,)})
+    scope = ActionScope(
+        module.partition,
+        module.account.account_id,
+        administrator or "",
+        context={_REGION: (region,), **_member_context(guardrails)},
+        owner=_owner(module, guardrails),
+    )
     boundary = {"iam:permissionsboundary": (role.boundary,) if role.boundary else ()}
-    tags = {f"aws:requesttag/{key.lower()}": (value,) for key, value in role.tags.items()}
+    untagged, existing = _request_tags({}), {**_request_tags({}), **_resource_tags(role.tags)}
+    tagged = replace(scope, absent=_REQUEST_TAGS)
+    known = replace(scope, absent=(*_REQUEST_TAGS, *_RESOURCE_TAGS))
     create = ["iam:CreateRole", *(["iam:TagRole"] if role.tags else [])]
-    yield _apply(scope, "create the role", create, arn, {**boundary, **tags})
-    yield _apply(scope, "read the role", ["iam:GetRole", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies"], arn, {})
+    yield _apply(tagged, "create the role", create, arn, {**boundary, **_request_tags(role.tags)})
+    read = ["iam:GetRole", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies"]
+    yield _apply(known, "read the role", read, arn, existing)
     if role.inline:
-        yield _apply(scope, "write its inline policies", ["iam:PutRolePolicy", "iam:GetRolePolicy"], arn, boundary)
+        yield _apply(known, "write its inline policies", ["iam:PutRolePolicy"], arn, {**boundary, **existing})
+        yield _apply(known, "read its inline policies", ["iam:GetRolePolicy"], arn, existing)
     for policy in sorted(role.attached):
-        context = {**boundary, "iam:policyarn": (policy,)}
-        yield _apply(scope, f"attach {policy.rpartition('/')[2]}", ["iam:AttachRolePolicy"], arn, context)
+        context = {**boundary, **existing, "iam:policyarn": (policy,)}
+        yield _apply(known, f"attach {policy.rpartition('/')[2]}", ["iam:AttachRolePolicy"], arn, context)
     for policy, managed in sorted(module.access.policies.items()):
-        own = {f"aws:requesttag/{key.lower()}": (value,) for key, value in managed.tags.items()}
-        actions = ["iam:CreatePolicy", *(["iam:TagPolicy"] if managed.tags else []), "iam:GetPolicy", "iam:GetPolicyVersion"]
-        yield _apply(scope, f"create policy {policy.rpartition('/')[2]}", actions, policy, own)
+        name = policy.rpartition("/")[2]
+        actions = ["iam:CreatePolicy", *(["iam:TagPolicy"] if managed.tags else [])]
+        yield _apply(tagged, f"create policy {name}", actions, policy, _request_tags(managed.tags))
+        context = {**untagged, **_resource_tags(managed.tags)}
+        yield _apply(known, f"read policy {name}", ["iam:GetPolicy", "iam:GetPolicyVersion"], policy, context)
+
+
+def _request_tags(tags: Mapping[str, str]) -> _Context:
+    """The keys of the tags that a request passes."""
+    return {
+        **{f"{_REQUEST_TAGS[0]}{key.lower()}": (value,) for key, value in tags.items()},
+        "aws:tagkeys": tuple(tags),
+    }
+
+
+def _resource_tags(tags: Mapping[str, str]) -> _Context:
+    """The keys of the tags of an IAM resource that exists."""
+    return {f"{prefix}{key.lower()}": (value,) for prefix in _RESOURCE_TAGS for key, value in tags.items()}
 
 
 def _apply(scope: ActionScope, subject: str, actions: Sequence[str], resource: str, context: _Context) -> PermissionQuestion:

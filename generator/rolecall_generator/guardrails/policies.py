@@ -93,8 +93,9 @@ class GuardrailLevel:
 class Guardrails:
     """The policies that apply to one account, from the root down to the account.
 
-    `organization_id`: None if it is not known. `is_management`: the account is the management account, which SCPs and RCPs
-    do not restrict. `disabled`: kinds that are not enabled in the organization. `notes` are assumptions about the input.
+    `organization_id`: None if it is not known. `organization_path`: the account's value of aws:PrincipalOrgPaths, empty if
+    it is not known. `is_management`: the account is the management account, which SCPs and RCPs do not restrict.
+    `disabled`: kinds that are not enabled in the organization. `notes` are assumptions about the input.
     """
 
     levels: tuple[GuardrailLevel, ...] = ()
@@ -102,6 +103,7 @@ class Guardrails:
     is_management: bool = False
     disabled: frozenset[GuardrailKind] = frozenset()
     notes: tuple[str, ...] = field(default=())
+    organization_path: str = ""
 
     def levels_of(self, kind: GuardrailKind) -> tuple[GuardrailLevel, ...]:
         """The levels whose policies of a kind restrict the account, each with only those.

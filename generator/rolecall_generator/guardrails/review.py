@@ -28,7 +28,7 @@ from rolecall_generator.iam import Arn, CustomerDetails, Module, Statement
 from rolecall_generator.manifest import ResolvedCustomer, load_manifest, resolve_customers
 from rolecall_generator.output import read_lock
 from rolecall_generator.planning import make_plan, previous_slots
-from rolecall_generator.proof.symbolic import ActionScope
+from rolecall_generator.proof.symbolic import ActionScope, LimitState
 from rolecall_generator.text import suggest
 
 
@@ -105,17 +105,16 @@ def _restricts(guardrails: Guardrails) -> bool:
 
 def _has_exemption(answer: GuardrailAnswer, settings: ReviewSettings) -> bool:
     named = answer.question is not GuardrailQuestion.APPLY or settings.administrator is not None
-    return bool(answer.stops) and not answer.works and named
+    return bool(answer.stops) and not answer.works and answer.state is not LimitState.UNKNOWN and named
 
 
 def _session(found: CustomerModule, guardrails: Guardrails) -> ActionScope:
-    customer, organization = found.customer, guardrails.organization_id
-    return session_scope(found.module, session_tags=customer.session_tags, organization_id=organization)
+    return session_scope(found.module, guardrails, session_tags=found.customer.session_tags)
 
 
 def _questions(found: CustomerModule, guardrails: Guardrails, settings: ReviewSettings) -> Iterator[PermissionQuestion]:
     yield from permission_questions(found.module, _session(found, guardrails))
-    yield from apply_questions(found.module, settings.administrator)
+    yield from apply_questions(found.module, guardrails, settings.administrator)
 
 
 def _assume_setting(details: CustomerDetails, guardrails: Guardrails, settings: ReviewSettings) -> AssumeSetting:
@@ -134,7 +133,7 @@ def _targets(
     role = details.role.arn
     assume = Statement("Allow", ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"), (role,))
     for answer, permission in zip(answers, permissions, strict=True):
-        for stop in () if answer.works else answer.stops:
+        for stop in () if answer.works or answer.state is LimitState.UNKNOWN else answer.stops:
             if answer.question is GuardrailQuestion.ASSUME:
                 yield ExemptionTarget(details.backend_role_arn, role, stop, assume)
             elif answer.question is GuardrailQuestion.PERMISSION and permission is not None:

@@ -32,8 +32,12 @@ class PolicyFiles:
     folder: Path | None = None
 
 
-def read_files(files: PolicyFiles, account_id: str, stdin: Callable[[], str]) -> Guardrails:
-    """Read the policies. Files without a level are attached to one level; levels are in the order of their first file.
+def read_files(
+    files: PolicyFiles, account_id: str, stdin: Callable[[], str], organization_id: str | None = None
+) -> Guardrails:
+    """Read the policies of an account, from the root down.
+
+    Files without a level are attached to one level; levels are in the order of their first file.
 
     Raises PolicyProblemsError for what cannot be read, or SelectionError for an argument that names nothing.
     """
@@ -48,7 +52,7 @@ def read_files(files: PolicyFiles, account_id: str, stdin: Callable[[], str]) ->
             where = "standard input" if path == STANDARD_INPUT else path
             levels.setdefault(level_name, []).extend(parse_policies(text, where, kind))
     found, notes = with_full_access(GuardrailLevel(name, tuple(policies)) for name, policies in levels.items())
-    return Guardrails(found, notes=notes)
+    return Guardrails(found, organization_id, notes=notes)
 
 
 def _split(argument: str, option: str) -> tuple[str, str]:

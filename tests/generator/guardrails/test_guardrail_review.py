@@ -105,10 +105,12 @@ def test_a_perimeter_lets_a_backend_inside_pass(account1: CustomerModule, rails:
 
 
 def test_an_unknown_organization_of_the_backend_is_a_reason(account1: CustomerModule, rails: Rails) -> None:
-    """Without the organization only a part is certain, and the answer names the option."""
-    found = assume(review_guardrails(account1, rails(rcps={"root": ASSUME_BY_OUTSIDERS}), ReviewSettings()))
+    """Whether the backend is inside or outside is not known: the answer names the option, and there is no exemption."""
+    review = review_guardrails(account1, rails(rcps={"root": ASSUME_BY_OUTSIDERS}), ReviewSettings())
+    found = assume(review)
 
-    assert LimitState.PART is found.state
+    assert LimitState.UNKNOWN is found.state
+    assert () == review.exemptions
     assert any("--backend-organization" in reason for reason in found.reasons)
 
 

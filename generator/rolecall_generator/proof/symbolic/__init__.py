@@ -13,14 +13,15 @@ What AWS does not document, and what exceeds the budget, is UNKNOWN with the rea
 from rolecall_generator.proof.symbolic.actions import (
     ActionForms,
     ActionScope,
+    LimitAnswer,
     LimitChange,
     LimitState,
-    RequestSet,
+    ResourceOwner,
     compare_limits,
     limit_permission,
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
-from rolecall_generator.proof.symbolic.intent import Trust, intent_document, principal_of
+from rolecall_generator.proof.symbolic.intent import Trust, principal_of
 from rolecall_generator.proof.symbolic.question import (
     Inclusion,
     InclusionState,
@@ -41,14 +42,15 @@ __all__ = [
     "BoxConstraint",
     "Inclusion",
     "InclusionState",
+    "LimitAnswer",
     "LimitChange",
     "LimitState",
     "OrganizationMembership",
     "OutOfBudgetError",
     "RegionComparison",
     "RequestDifference",
-    "RequestSet",
     "RequestWitness",
+    "ResourceOwner",
     "RoleProof",
     "SearchBudget",
     "Trust",
@@ -56,7 +58,6 @@ __all__ = [
     "compare",
     "compare_limits",
     "difference",
-    "intent_document",
     "limit_permission",
     "principal_of",
     "prove_roles",

@@ -10,7 +10,7 @@ Organizations User Guide). What a condition compares with a key of the request i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache
@@ -36,6 +36,7 @@ from rolecall_generator.iam.matching import (
     patterns_of,
 )
 from rolecall_generator.proof.symbolic.boxes import (
+    EVERYTHING,
     FALSE,
     OPEN,
     TRUE,
@@ -59,6 +60,9 @@ from rolecall_generator.proof.symbolic.keys import (
     CALLER,
     NOT_KEYS,
     RESOURCE,
+    RESOURCE_ACCOUNT,
+    RESOURCE_ORGANIZATION_ID,
+    RESOURCE_ORGANIZATION_PATHS,
     SESSION_NAME,
     CallerKind,
     KeyFacts,
@@ -74,6 +78,8 @@ from rolecall_generator.proof.symbolic.world import PolicyLevel
 NO_RESOURCE = "*"
 """The resource of a request whose action supports no resource types (Service Authorization Reference)."""
 _REGION = "aws:requestedregion"
+_ANY_ARN = "arn:*:*:*:*:*"
+_OWNER_KEYS = frozenset({RESOURCE_ACCOUNT, RESOURCE_ORGANIZATION_ID, RESOURCE_ORGANIZATION_PATHS})
 _IAM = "iam:"
 _ANY_ACTION = Shape(pattern=outlines_of(Condition("StringLike", "", ("*:*",)))[0], shortest=3)
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
@@ -87,10 +93,48 @@ _SAMPLES_TRIED = 8
 
 @dataclass(frozen=True, slots=True)
 class ActionForms:
-    """An action, SERVICE:NAME, and the ARN forms of its resources, with `*` for requests without one; None if unknown."""
+    """An action, SERVICE:NAME, and the ARN forms of its resources, with `*` for requests without one; None if unknown.
+
+    `has_rcps`: resource control policies restrict its requests that name a resource. `has_owner`: its requests have keys for
+    the account and the organization of the resource (aws:ResourceAccount and others).
+    """
 
     name: str
     resource_forms: tuple[str, ...] | None = None
+    has_rcps: bool = False
+    has_owner: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceOwner:
+    """The account of the resources in a scope.
+
+    An ARN without an account, as that of an S3 bucket, is taken to be of this account; ARNs of other accounts are in the
+    scope only if they match `elsewhere`, patterns that name their account. `organization_id` and `path`
+    (aws:ResourceOrgPaths) are empty if not known.
+    """
+
+    account_id: str
+    organization_id: str = ""
+    path: str = ""
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def context(self) -> Mapping[str, Values]:
+        """The known keys (lower case) of requests for resources of the account."""
+        found = {
+            RESOURCE_ACCOUNT: self.account_id,
+            RESOURCE_ORGANIZATION_ID: self.organization_id,
+            RESOURCE_ORGANIZATION_PATHS: self.path,
+        }
+        return {key: (value,) for key, value in found.items() if value}
+
+    def patterns(self, partition: str) -> tuple[Patterns, Patterns]:
+        """ARNs of the account and ARNs without an account; all ARNs."""
+        own = (f"arn:{partition}:*:*:{self.account_id}:*", f"arn:{partition}:*:*::*")
+        return frozenset(outlines_of(Condition("ArnLike", "", own))), frozenset(
+            outlines_of(Condition("ArnLike", "", (_ANY_ARN,)))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +144,7 @@ class ActionScope:
     `account_id`: only users and roles of this account; `caller`: only this user or role (ARN) and its sessions.
     `actions`: only these; all, also those that AWS does not have yet, if empty. `context`: keys (lower case) that have these
     values in all requests, an empty tuple if absent; all keys with a prefix in `absent` that it does not state are absent.
+    `owner`: the account of all resources whose ARN has no account or no other one, if that is known.
     """
 
     partition: str = "aws"
@@ -108,6 +153,7 @@ class ActionScope:
     actions: tuple[ActionForms, ...] = ()
     context: Mapping[str, Values] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
+    owner: ResourceOwner | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +240,18 @@ def limit_permission(
     scope: ActionScope,
     permission: Statement,
     levels: Sequence[PolicyLevel],
+    resource_levels: Sequence[PolicyLevel] = (),
     *,
     budget: SearchBudget | None = None,
 ) -> LimitAnswer:
-    """How much of what an Allow statement of an identity policy allows is stopped by levels of SCPs.
+    """How much of what an Allow statement of an identity policy allows is stopped by levels of SCPs and of RCPs.
 
-    `scope.actions` are the actions of the statement. Exact over all resources and values of keys; what cannot be
+    `scope.actions` are the actions of the statement. `resource_levels` are those of the RCPs around `scope.owner`; in the
+    places of the answer they are counted on from `levels`. Exact over all resources and values of keys; what cannot be
     represented is UNKNOWN.
     """
     try:
-        return _Limiter(scope, permission, levels, budget or SearchBudget()).answer()
+        return _Limiter(scope, permission, levels, resource_levels, budget or SearchBudget()).answer()
     except OutOfBudgetError:
         return LimitAnswer(LimitState.UNKNOWN, reasons=(_TOO_LARGE,))
 
@@ -232,7 +280,7 @@ class ActionSpace(RequestSpace):
 
     `apart` are ARNs of users and roles that have cells of their own. `assumes`: what is open holds or does not hold, in a
     dimension of its own. So two documents with the same open part are compared exactly; but then a set can be empty although
-    it has boxes. Raises OutOfBudgetError.
+    it has boxes. `with_rcps`: some of the documents are RCPs. Raises OutOfBudgetError.
     """
 
     def __init__(
@@ -243,9 +291,11 @@ class ActionSpace(RequestSpace):
         *,
         apart: Iterable[str] = (),
         assumes: bool = False,
+        with_rcps: bool = False,
     ) -> None:
         self.scope = scope
         self.assumes = assumes
+        self._with_rcps = with_rcps
         self.groups: list[tuple[ActionForms, ...]] = []
         """The actions of each cell; empty if the scope has all actions."""
         self._apart = tuple(apart)
@@ -261,6 +311,11 @@ class ActionSpace(RequestSpace):
         self.has_assumptions = False
 
     def _fixed_context(self) -> Mapping[str, Values]:
+        """What the scope states, and the keys of its caller."""
+        if self.scope.caller:
+            return {**self.scope.context, **_cell_of(self.scope.caller).context}
+        if self.scope.account_id:
+            return {**self.scope.context, "aws:principalaccount": (self.scope.account_id,)}
         return dict(self.scope.context)
 
     def _key_dimension(self, key: str, distinctions: Distinctions) -> Dimension:
@@ -300,17 +355,17 @@ class ActionSpace(RequestSpace):
             if "${" not in text or not self.has_variables(statement):
                 found.append(text)
                 continue
-            tokens = PolicyTemplate(text).fill(self._stated_context())
+            tokens = PolicyTemplate(text).fill(self.role_context)
             if tokens is None or any("*" in token or "?" in token for token in tokens if token.startswith("\0")):
                 return None
             found.append("".join(token.removeprefix("\0") for token in tokens))
         return tuple(found)
 
-    def _stated_context(self) -> Mapping[str, Values]:
-        context = dict(self.role_context)
-        if self.scope.caller:
-            context.update(_cell_of(self.scope.caller).context)
-        return context
+    @property
+    def _owner(self) -> ResourceOwner | None:
+        """The owner of the resources, if it can make a difference."""
+        differs = self._with_rcps or self._selective or not _OWNER_KEYS.isdisjoint(self._keys)
+        return self.scope.owner if differs else None
 
     def _add_operations(self) -> None:
         self._add(self._caller_dimension())
@@ -363,7 +418,8 @@ class ActionSpace(RequestSpace):
         for action in self.scope.actions:
             lower = action.name.lower()
             answers = tuple([names.match(lower, {}) for names in lists])
-            groups.setdefault((answers, forms.get(action.name), lower.startswith(_IAM)), []).append(action)
+            about_resources = (forms.get(action.name), _need_of(action), action.has_rcps, action.has_owner)
+            groups.setdefault((answers, about_resources, lower.startswith(_IAM)), []).append(action)
         self.groups = [tuple(group) for group in groups.values()]
         return Dimension(ACTION, tuple(KeyCell(action=_summary(group)) for group in self.groups))
 
@@ -371,14 +427,17 @@ class ActionSpace(RequestSpace):
         unions = [_globs(resources) for resources in self._resource_lists]
         for form in sorted({form for group in forms.values() for form in group}):
             unions += _form_patterns(form)
-        found = walk(unions, Shape(shortest=1), BudgetShare(self.budget))
+        if (owner := self._owner) is not None:
+            unions += [frozenset({literal(NO_RESOURCE)}), *owner.patterns(self.scope.partition)]
+            unions += [_globs((pattern,)) for pattern in owner.elsewhere]
+        found = walk(list(dict.fromkeys(unions)), Shape(shortest=1), BudgetShare(self.budget))
         cells = [KeyCell(({RESOURCE: (text,)},), len(text)) for text in found.found.values()]
         if not found.complete:
             cells.append(KeyCell(cost=UNKNOWN_REST, rest=True))
         return Dimension.of(RESOURCE, cells)
 
     def _facts(self) -> list[SpaceFact]:
-        return [*context_facts_of(self), *self._resource_facts(), *self._region_facts()]
+        return [*context_facts_of(self), *self._resource_facts(), *self._owner_facts(), *self._region_facts()]
 
     def _resource_facts(self) -> Iterator[SpaceFact]:
         """The resources of an action have one of its forms (Service Authorization Reference)."""
@@ -389,6 +448,51 @@ class ActionSpace(RequestSpace):
                 continue
             other = dimension.where(lambda cell, known=known: not _has_form(cell, known))  # type: ignore[misc]
             yield SpaceFact("forms of resources", leaf({self.index[ACTION]: 1 << position, self.index[RESOURCE]: other}))
+
+    def _owner_facts(self) -> Iterator[SpaceFact]:
+        """Which resources exist for which actions, and which keys of their owner follow from them."""
+        if (owner := self._owner) is None:
+            return
+        action, resource = self.index[ACTION], self.index[RESOURCE]
+        resources = self.dimensions[resource]
+        own, arns = owner.patterns(self.scope.partition)
+        none = resources.where(lambda cell: cell.context[RESOURCE] == (NO_RESOURCE,))
+        here = resources.where(lambda cell: _accepts(own, cell.context[RESOURCE][0]))
+        self.add_label(RESOURCE, f"is of account {owner.account_id}", here)
+        elsewhere = _names_of(owner.elsewhere)
+        there = ~here & resources.where(
+            lambda cell: _accepts(arns, cell.context[RESOURCE][0]) and elsewhere.match(cell.context[RESOURCE][0], {})
+        )
+        outside = resources.full & ~(none | here | there | resources.rest)
+        yield SpaceFact("resources of the account", leaf({resource: outside}))
+        for need, impossible in ((_Need.REQUIRED, none), (_Need.NONE, resources.full & ~none & ~resources.rest)):
+            mask = self._actions_where(lambda each, need=need: _need_of(each) is need)  # type: ignore[misc]
+            yield SpaceFact("forms of resources", leaf({action: mask, resource: impossible}))
+        owned = self._actions_where(lambda each: each.has_owner)
+        for key, values in owner.context.items():
+            if key not in self.index:
+                continue
+            dimension = self.dimensions[self.index[key]]
+            same = dimension.where(lambda cell, key=key, values=values: cell.context[key] == values)  # type: ignore[misc]
+            other = dimension.full & ~same
+            yield SpaceFact("owner of resources", leaf({action: owned, resource: none | here, self.index[key]: other}))
+            if key == RESOURCE_ACCOUNT:
+                yield SpaceFact("owner of resources", leaf({resource: there, self.index[key]: same}))
+
+    def _actions_where(self, holds: Callable[[ActionForms], bool]) -> int:
+        return sum(1 << position for position, group in enumerate(self.groups) if holds(group[0]))
+
+    def restricted_by_rcps(self) -> AllowedSet:
+        """The requests that RCPs around the owner restrict: those of certain services that name a resource of the account.
+
+        "RCPs apply to the resources that are authorized as part of an operation request." (AWS Organizations User Guide)
+        """
+        if (owner := self._owner) is None or not self.groups:
+            return EVERYTHING
+        own, _ = owner.patterns(self.scope.partition)
+        here = self.dimensions[self.index[RESOURCE]].where(lambda cell: _accepts(own, cell.context[RESOURCE][0]))
+        actions = leaf({self.index[ACTION]: self._actions_where(lambda each: each.has_rcps)})
+        return AllowedSet.intersection((AllowedSet.exact(actions), self._with_rest(RESOURCE, here)))
 
     def _region_facts(self) -> Iterator[SpaceFact]:
         """ "IAM calls are always made to the us-east-1 Region" (AWS global condition context keys: aws:RequestedRegion)."""
@@ -404,6 +508,9 @@ class ActionSpace(RequestSpace):
         found = super()._distinctions(dimension)
         if dimension == _REGION:
             found.add_patterns(literal(PARTITIONS[self.scope.partition].default_region))
+        if self.scope.owner is not None:
+            for value in self.scope.owner.context.get(dimension, ()):
+                found.add_patterns(literal(value))
         return found
 
     # Sets
@@ -597,10 +704,12 @@ def _joined(groups: Sequence[_Group]) -> list[_Group]:
 
 
 class LimitSets:
-    """The requests that levels of policies allow in a space."""
+    """The requests that levels of policies allow in a space. `rcps` of them, the last ones, are levels of RCPs."""
 
-    def __init__(self, space: ActionSpace, levels: Sequence[PolicyLevel]) -> None:
+    def __init__(self, space: ActionSpace, levels: Sequence[PolicyLevel], rcps: int = 0) -> None:
         self._space = space
+        self._restricted = space.restricted_by_rcps() if rcps else EVERYTHING
+        self._first_rcps = len(levels) - rcps
         self.compiled = [
             [space.compiler.compile(document, PolicyType.IDENTITY).statements for document in level] for level in levels
         ]
@@ -610,7 +719,12 @@ class LimitSets:
         return AllowedSet.intersection(map(self._level, range(len(self.compiled))))
 
     def _level(self, level: int) -> AllowedSet:
-        return AllowedSet.intersection((self.granted(level), self._denied(level).inverse))
+        allowed = AllowedSet.intersection((self.granted(level), self._denied(level).inverse))
+        return AllowedSet.union((self.restricted(level).inverse, allowed))
+
+    def restricted(self, level: int) -> AllowedSet:
+        """The requests to which the policies of the level apply."""
+        return EVERYTHING if level < self._first_rcps else self._restricted
 
     def granted(self, level: int) -> AllowedSet:
         """The requests that some Allow statement of the level applies to."""
@@ -637,15 +751,20 @@ class LimitSets:
 
 class _Limiter:
     def __init__(
-        self, scope: ActionScope, permission: Statement, levels: Sequence[PolicyLevel], budget: SearchBudget
+        self,
+        scope: ActionScope,
+        permission: Statement,
+        scps: Sequence[PolicyLevel],
+        rcps: Sequence[PolicyLevel],
+        budget: SearchBudget,
     ) -> None:
         own = PolicyDocument((permission,))
-        self._levels = levels
+        levels = self._levels = [*scps, *(tuple(map(without_principal, level)) for level in rcps)]
         documents = [document for level in levels for document in level]
-        self._space = ActionSpace(scope, [own, *documents], budget)
+        self._space = ActionSpace(scope, [own, *documents], budget, with_rcps=bool(rcps))
         (self._permission,) = self._space.compiler.compile(own, PolicyType.IDENTITY).statements
         self._own = self._space.statement_set(self._permission)
-        self._sets = LimitSets(self._space, levels)
+        self._sets = LimitSets(self._space, levels, len(rcps))
 
     def answer(self) -> LimitAnswer:
         space, own, allowed = self._space, self._own, self._sets.allowed()
@@ -659,23 +778,21 @@ class _Limiter:
         return LimitAnswer(LimitState.UNKNOWN, limits, tuple(space.reasons) or (_UNDOCUMENTED,))
 
     def _limits(self) -> Iterator[StatementLimit]:
-        space, own = self._space, self._own
         for level, document, statement in self._sets.denials():
-            found = space.statement_set(statement)
+            found = self._space.statement_set(statement)
             place = StatementPlace(level, document, _position(self._levels[level][document], statement))
-            yield from self._limit(
-                place, conjunction([own.sure, found.sure]), conjunction([own.maybe, found.maybe]), statement
-            )
+            yield from self._limit(place, found.sure, found.maybe, statement)
         for level in range(len(self._levels)):
             granted = self._sets.granted(level)
-            sure, maybe = complement(granted.maybe), complement(granted.sure)
-            place = StatementPlace(level)
-            yield from self._limit(place, conjunction([own.sure, sure]), conjunction([own.maybe, maybe]), None)
+            yield from self._limit(StatementPlace(level), complement(granted.maybe), complement(granted.sure), None)
 
     def _limit(
         self, place: StatementPlace, sure: Formula, maybe: Formula, denial: CompiledStatement | None
     ) -> Iterator[StatementLimit]:
-        """A limit is certain if the evaluator confirms an example."""
+        """What a statement or a level stops of the permission. It is certain if the evaluator confirms an example."""
+        restricted = self._sets.restricted(place.level)
+        sure = conjunction([self._own.sure, restricted.sure, sure])
+        maybe = conjunction([self._own.maybe, restricted.maybe, maybe])
         allows = [s for statements in self._sets.compiled[place.level] for s in statements if s.allow]
         applying = [self._permission, *([] if denial is None else [denial])]
         others = allows if denial is None else ()
@@ -722,6 +839,23 @@ def _compare(
     # The examples of a relation or of what is open may not exist.
     reasons = tuple(space.reasons) or ((_UNDOCUMENTED,) if space.has_assumptions else ())
     return LimitChange(None if reasons or space.relations else False, surplus, lost, reasons)
+
+
+class _Need(Enum):
+    """Whether requests of an action name a resource."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+def _need_of(action: ActionForms) -> _Need:
+    """OPTIONAL also if the forms of its resources are not known."""
+    if action.resource_forms is None:
+        return _Need.OPTIONAL
+    if set(action.resource_forms) == {NO_RESOURCE}:
+        return _Need.NONE
+    return _Need.OPTIONAL if NO_RESOURCE in action.resource_forms else _Need.REQUIRED
 
 
 @lru_cache(maxsize=4_096)
