@@ -61,14 +61,12 @@ def answer_assume(setting: AssumeSetting) -> GuardrailAnswer:
     if whole.state is InclusionState.PROVEN:
         return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.NONE)
     stops = tuple(stop for side, levels in sides.items() for stop in _stops(setting, side, levels))
-    nothing_left = (
-        compare(role, trust, _NO_ONE, world=limited, budget=review_budget()).forward.state is InclusionState.PROVEN
-    )
-    if nothing_left:
+    nothing = compare(role, trust, _NO_ONE, world=limited, budget=review_budget()).forward
+    if nothing.state is InclusionState.PROVEN:
         return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.ALL, stops)
     unknown = tuple(_unknown_organizations(setting, stops))
     certain = not unknown and any(stop.is_certain for stop in stops)
-    reasons = (*whole.reasons, *unknown)
+    reasons = (*dict.fromkeys((*whole.reasons, *nothing.reasons)), *unknown)
     if not certain and not reasons:
         reasons = (_UNCONFIRMED,)
     state = LimitState.PART if certain else LimitState.UNKNOWN

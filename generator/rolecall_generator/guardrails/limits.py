@@ -35,6 +35,9 @@ def _syntax(policy: GuardrailPolicy) -> Iterator[GuardrailFinding]:
         message = f"the policy version is {policy.document.version}, so policy variables are literal strings"
         hint = f'write "Version": "{PolicyDocument.VERSION}"'
         yield GuardrailFinding(Severity.WARNING, policy.where, message, hint)
+    sids = [statement.sid for statement in policy.document.statements if statement.sid]
+    for sid in sorted({sid for sid in sids if sids.count(sid) > 1}):
+        yield GuardrailFinding(Severity.ERROR, policy.where, f"several statements have the Sid {sid}", "give each its own")
     for number, statement in enumerate(policy.document.statements, start=1):
         faults = _scp_faults(statement) if policy.kind is GuardrailKind.SCP else _rcp_faults(statement, policy)
         for message, hint in faults:

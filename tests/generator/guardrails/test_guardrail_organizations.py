@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.stub import Stubber
 from moto import mock_aws
 
-from guardrail_policies import LEAVING, REGIONS, text
+from guardrail_policies import FULL, LEAVING, PERIMETER, REGIONS, text
 from rolecall_generator.errors import CallerError, SelectionError
-from rolecall_generator.guardrails import GuardrailKind, make_organizations_client, read_guardrails
+from rolecall_generator.guardrails import (
+    CustomerModule,
+    GuardrailKind,
+    ReviewSettings,
+    make_organizations_client,
+    read_guardrails,
+    review_guardrails,
+)
+from rolecall_generator.proof.symbolic import LimitState
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,57 @@ def test_the_management_account_is_recognized(world: World) -> None:
 
     assert rails.is_management
     assert () == rails.levels_of(GuardrailKind.SCP)
+
+
+def test_rcps_are_read_with_the_path_of_the_account(account1: CustomerModule) -> None:
+    """RCPs, which moto does not have, from the answers of the API; the customer's RCP stops the backend role."""
+    client = botocore.session.Session().create_client(
+        "organizations", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    rcp_full = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
+    }
+    bodies = {"p-FullAWSAccess": FULL, "p-RCPFullAWSAccess": rcp_full, "p-perimeter1": PERIMETER}
+    types = [{"Type": kind.aws_type, "Status": "ENABLED"} for kind in GuardrailKind]
+    account, root, unit = "222222222222", "r-ab12", "ou-ab12-11111111"
+    described: set[str] = set()
+    with Stubber(client) as stub:
+
+        def add(operation: str, answer: dict[str, Any], **parameters: str) -> None:
+            stub.add_response(operation, answer, parameters)
+
+        def add_policies(target: str, kind: GuardrailKind, *names: str) -> None:
+            summaries = [
+                {"Id": name, "Name": name[2:], "Type": kind.aws_type, "AwsManaged": name.endswith("Access")}
+                for name in names
+            ]
+            add("list_policies_for_target", {"Policies": summaries}, TargetId=target, Filter=kind.aws_type)
+            for summary in summaries:
+                if summary["Id"] not in described:
+                    described.add(str(summary["Id"]))
+                    answer = {"PolicySummary": summary, "Content": text(bodies[str(summary["Id"])])}
+                    add("describe_policy", {"Policy": answer}, PolicyId=str(summary["Id"]))
+
+        add("describe_organization", {"Organization": {"Id": "o-customer01", "MasterAccountId": "999999999999"}})
+        add("list_parents", {"Parents": [{"Id": unit, "Type": "ORGANIZATIONAL_UNIT"}]}, ChildId=account)
+        add("describe_organizational_unit", {"OrganizationalUnit": {"Id": unit, "Name": "Prod"}}, OrganizationalUnitId=unit)
+        add("list_parents", {"Parents": [{"Id": root, "Type": "ROOT"}]}, ChildId=unit)
+        add("list_roots", {"Roots": [{"Id": root, "PolicyTypes": types}]})
+        for target in (root, unit, account):
+            add_policies(target, GuardrailKind.SCP, "p-FullAWSAccess")
+            extra = ("p-perimeter1",) if target == unit else ()
+            add_policies(target, GuardrailKind.RCP, "p-RCPFullAWSAccess", *extra)
+        rails = read_guardrails(client, account, profile="p")
+        stub.assert_no_pending_responses()
+
+    assert "o-customer01/r-ab12/ou-ab12-11111111/" == rails.organization_path
+    assert not rails.disabled
+    assert [1, 2, 1] == [len(level.policies) for level in rails.levels_of(GuardrailKind.RCP)]
+    review = review_guardrails(account1, rails, ReviewSettings(backend_organization="none"))
+    (exemption,) = review.exemptions
+    assert ("unit Prod", "perimeter1", True) == (exemption.level, exemption.policy, exemption.is_exact)
+    assert [LimitState.NONE] == [answer.state for answer in review.after]
 
 
 class Failing:

@@ -14,6 +14,7 @@ from rolecall_generator.proof.symbolic import (
     ActionForms,
     ActionScope,
     LimitState,
+    ResourceOwner,
     SearchBudget,
     compare_limits,
     limit_permission,
@@ -53,10 +54,23 @@ CONDITIONS = (
     Condition("ForAllValues:StringEquals", "aws:TagKeys", ("team",)),
     Condition("StringEquals", "aws:SourceVpc", ("${aws:PrincipalAccount}",)),
 )
+SHARED_KEY = "arn:aws:kms:eu-west-1:444444444444:key/1"
+OWNER_CONDITIONS = (
+    Condition("StringNotEqualsIfExists", "aws:ResourceOrgID", ("o-customer01",)),
+    Condition("StringNotEquals", "aws:ResourceOrgID", ("${aws:PrincipalOrgID}",)),
+    Condition("StringEquals", "aws:ResourceAccount", ("222222222222", "555555555555")),
+    Condition("StringNotEquals", "aws:ResourceAccount", ("${aws:PrincipalAccount}",)),
+    Condition("ForAnyValue:StringLike", "aws:ResourceOrgPaths", ("o-customer01/*/ou-a/*",)),
+    Condition("ForAllValues:StringNotLike", "aws:PrincipalOrgPaths", ("o-customer01/r-1/ou-b/*",)),
+    Condition("StringNotEqualsIfExists", "aws:PrincipalOrgID", ("o-customer01", "o-other")),
+    Condition("BoolIfExists", "aws:PrincipalIsAWSService", ("false",)),
+    Condition("Null", "aws:SourceAccount", ("false",)),
+)
+ORGANIZATION = {"aws:principalorgid": ("o-customer01",), "aws:principalorgpaths": ("o-customer01/r-1/ou-a/",)}
 FULL = PolicyDocument((Statement("Allow", ("*",), ("*",)),))
 
 
-def statement(rng: Random, effect: str) -> Statement:
+def statement(rng: Random, effect: str, conditions: Sequence[Condition] = CONDITIONS) -> Statement:
     """A random statement."""
     actions = tuple(rng.sample(ACTION_PATTERNS, rng.choice((1, 1, 2, 3))))
     resources = ("*",) if rng.random() < 0.6 else tuple(rng.sample(RESOURCE_PATTERNS, rng.choice((1, 2))))
@@ -65,17 +79,17 @@ def statement(rng: Random, effect: str) -> Statement:
         effect,
         () if negated else actions,
         () if elsewhere else resources,
-        conditions=tuple(rng.sample(CONDITIONS, rng.choice((0, 0, 1, 1, 2)))),
+        conditions=tuple(rng.sample(conditions, rng.choice((0, 0, 1, 1, 2)))),
         not_actions=actions if negated else (),
         not_resources=resources if elsewhere else (),
     )
 
 
-def levels_of(rng: Random) -> list[tuple[PolicyDocument, ...]]:
+def levels_of(rng: Random, conditions: Sequence[Condition] = CONDITIONS) -> list[tuple[PolicyDocument, ...]]:
     """One to three levels, most of them with a policy that allows everything."""
     found: list[tuple[PolicyDocument, ...]] = []
     for _ in range(rng.choice((1, 1, 2, 3))):
-        denials = PolicyDocument(tuple(statement(rng, "Deny") for _ in range(rng.choice((0, 1, 2)))))
+        denials = PolicyDocument(tuple(statement(rng, "Deny", conditions) for _ in range(rng.choice((0, 1, 2)))))
         allows = FULL if rng.random() < 0.7 else PolicyDocument(tuple(statement(rng, "Allow") for _ in range(2)))
         found.append((allows, denials))
     return found
@@ -165,6 +179,59 @@ def test_sampled_requests_agree_with_the_answers(seed: int) -> None:
                 assert judge.allowed(levels, each.sample.action, each.sample.resource, context) is False
 
     assert {LimitState.NONE, LimitState.ALL, LimitState.PART} <= states
+
+
+def owned_requests(rng: Random, count: int) -> list[tuple[str, str, dict[str, tuple[str, ...]]]]:
+    """Random requests of the role for resources of its account, for none, and for a key of another account."""
+    found = []
+    for action, resource, context in requests(rng, [ROLE], count):
+        if rng.random() < 0.3:
+            keys = {
+                "aws:resourceaccount": ("444444444444",),
+                "aws:resourceorgid": rng.choice(((), ("o-customer01",), ("o-other",))),
+                "aws:resourceorgpaths": rng.choice(((), ("o-customer01/r-1/ou-a/x/",), ("o-other/r-2/",))),
+            }
+            found.append((action, SHARED_KEY, {**context, **ORGANIZATION, **_CALLER_KEYS, **keys}))
+        else:
+            keys = {"aws:resourceaccount": ("222222222222",), "aws:resourceorgid": ("o-customer01",)}
+            paths = {"aws:resourceorgpaths": ORGANIZATION["aws:principalorgpaths"]}
+            found.append((action, resource, {**context, **ORGANIZATION, **_CALLER_KEYS, **keys, **paths}))
+    return found
+
+
+_CALLER_KEYS = {"aws:principalisawsservice": ("false",), "aws:sourceaccount": (), "aws:principaltype": ("AssumedRole",)}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sampled_requests_agree_with_resource_policies(seed: int) -> None:
+    """As above, with RCPs, which restrict requests of S3 and KMS for resources of the account, and with their owner."""
+    rng = Random(seed)  # noqa: S311 - a reproducible sample
+    owner = ResourceOwner("222222222222", "o-customer01", "o-customer01/r-1/ou-a/", ("arn:aws:kms:*:444444444444:key/*",))
+    actions = tuple(ActionForms(name, None, has_rcps=name.startswith(("s3:", "kms:"))) for name in ACTIONS)
+    scope = ActionScope("aws", "222222222222", ROLE, actions, context=ORGANIZATION, owner=owner)
+    states = set()
+    stopped_by_rcps = 0
+    for _ in range(60):
+        conditions = (*CONDITIONS, *OWNER_CONDITIONS)
+        scps, rcps = levels_of(rng, conditions)[:1], levels_of(rng, conditions)
+        permission = statement(rng, "Allow")
+        found = limit_permission(scope, permission, scps, rcps)
+        states.add(found.state)
+        judge, own = Judge(), PolicyDocument((permission,))
+        for action, resource, context in owned_requests(rng, 60):
+            if judge.outcome([own], action, resource, context) is not PolicyOutcome.ALLOW:
+                continue
+            restricted = action.startswith(("s3:", "kms:")) and resource not in ("*", SHARED_KEY)
+            by_scps = judge.allowed(scps, action, resource, context)
+            by_rcps = judge.allowed(rcps, action, resource, context) if restricted else True
+            stopped_by_rcps += by_rcps is False and by_scps is True
+            allowed = False if False in (by_scps, by_rcps) else None if None in (by_scps, by_rcps) else True
+            where = (scps, rcps, permission, action, resource, context)
+            assert not (found.state is LimitState.NONE and allowed is not True), where
+            assert not (found.state is LimitState.ALL and allowed is True), where
+
+    assert {LimitState.NONE, LimitState.ALL, LimitState.PART} <= states
+    assert stopped_by_rcps > 20
 
 
 @pytest.mark.parametrize("seed", range(4))
