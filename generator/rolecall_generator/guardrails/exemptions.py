@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rolecall_generator.guardrails.answers import GuardrailExemption, GuardrailStop, StoppedRequests
+from rolecall_generator.guardrails.permissions import example_of
 from rolecall_generator.guardrails.policies import (
     FULL_ACCESS,
     QUOTAS,
@@ -114,7 +115,7 @@ def _changed_policy(
     changed = [(statements[number], versions[number]) for number in sorted(wanted)]
     change = _compare(policy, changed, body, intended, partition)
     exact, reasons = change.is_exact, change.reasons
-    surplus = tuple(StoppedRequests(each.constraints, each.actions) for each in (*change.surplus, *change.lost))
+    surplus = _other_changes(change)
     characters = len(compact_json(body))
     return GuardrailExemption(
         stop.side,
@@ -162,6 +163,16 @@ def _compare_documents(
 ) -> LimitChange:
     before, after = [(FULL_ACCESS, old)], [(FULL_ACCESS, new)]
     return compare_limits(ActionScope(partition), before, after, intended, budget=review_budget())
+
+
+def _other_changes(change: LimitChange) -> tuple[StoppedRequests, ...]:
+    """What a change opens or stops and should not, with examples that the evaluator confirmed."""
+    found = []
+    for each in (*change.surplus, *change.lost):
+        sample = each.sample
+        example = "" if sample is None else example_of(sample.action, sample.resource, sample.caller, sample.context)
+        found.append(StoppedRequests(each.constraints, each.actions, example))
+    return tuple(found)
 
 
 def _opened(principal: str, resource: str | None) -> str:
@@ -307,7 +318,7 @@ def _new_policy(
         tuple(dict.fromkeys(_opened(target.principal, None) for target in targets)),
         change.is_exact,
         change.reasons,
-        tuple(StoppedRequests(each.constraints, each.actions) for each in (*change.surplus, *change.lost)),
+        _other_changes(change),
         characters,
         characters <= limit and len(level.policies) < attached,
     )

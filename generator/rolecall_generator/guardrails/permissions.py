@@ -73,12 +73,13 @@ def _stops(found: LimitAnswer, scps: Sequence[GuardrailLevel], rcps: Sequence[Gu
         sets = []
         for each in limit.sets:
             sample = each.sample
-            example = "" if sample is None else _example(sample.action, sample.resource, sample.caller, sample.context)
+            example = "" if sample is None else example_of(sample.action, sample.resource, sample.caller, sample.context)
             sets.append(StoppedRequests(each.constraints, each.actions, example))
         yield GuardrailStop("customer", kind, level.name, policy, place.statement, limit.is_certain, tuple(sets), limit.more)
 
 
-def _example(action: str, resource: str, caller: str, context: _Context) -> str:
+def example_of(action: str, resource: str, caller: str, context: _Context) -> str:
+    """One request in words."""
     keys = ", ".join(f"{key} = {', '.join(values)}" for key, values in context.items())
     return f"{action} on {resource} by {caller}" + (f" with {keys}" if keys else "")
 

@@ -129,6 +129,8 @@ def _exemption(exemption: GuardrailExemption) -> Iterator[str]:
         yield from _wrap(reason, 4, hanging=2)
     for requests in exemption.surplus:
         yield from _wrap(_where(requests), 4, hanging=2)
+        if requests.example:
+            yield from _wrap(f"example: {requests.example}", 4, hanging=2)
     size = f"{exemption.characters:,} characters without white space"
     yield from _wrap(size if exemption.fits else f"does not fit the quotas of AWS Organizations: {size}", 2)
     for line in exemption_diff(exemption):
@@ -192,7 +194,8 @@ def _customer_exemption(exemption: GuardrailExemption) -> Iterator[str]:
     yield ""
     yield from _wrap(f"It opens {'; '.join(exemption.opens)}. {_EXACT[exemption.is_exact]}", 0)
     for requests in exemption.surplus:
-        yield from _wrap(f"- {_where(requests)}", 2, hanging=2)
+        example = f" (example: {requests.example})" if requests.example else ""
+        yield from _wrap(f"- {_where(requests)}{example}", 2, hanging=2)
     for reason in exemption.reasons:
         yield from _wrap(f"- {reason}", 2, hanging=2)
 

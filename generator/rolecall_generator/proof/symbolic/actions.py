@@ -308,7 +308,6 @@ class ActionSpace(RequestSpace):
         self.facts = self._facts()
         self.possible: Formula = complement(disjunction(fact.impossible for fact in self.facts))
         self._applied: dict[int, AllowedSet] = {}
-        self.has_assumptions = False
 
     def _fixed_context(self) -> Mapping[str, Values]:
         """What the scope states, and the keys of its caller."""
@@ -525,7 +524,6 @@ class ActionSpace(RequestSpace):
         if found.sure is found.maybe or not self.assumes:
             return found
         if name not in self.index:
-            self.has_assumptions = True
             self._add(Dimension(name, (KeyCell(), KeyCell())))
         holds = leaf({self.index[name]: HOLDS})
         return AllowedSet.exact(disjunction([found.sure, conjunction([found.maybe, holds])]))
@@ -594,14 +592,13 @@ class ActionSpace(RequestSpace):
         self,
         formula: Formula,
         *,
+        confirms: Callable[[_Evaluation], bool],
         care: Formula = TRUE,
-        applying: Sequence[CompiledStatement] = (),
-        others: Sequence[CompiledStatement] = (),
     ) -> tuple[tuple[RequestSet, ...], int]:
         """The first sets of a formula, in words, and the number of those left out.
 
         Their constraints are the fewest that describe them among the requests of `care`, which are the only ones in
-        question. The evaluator confirms each example: all statements of `applying` apply to it, and none of `others`.
+        question. Each example is one that `confirms` accepts, which gets the evaluator's outcome of statements.
         """
         outside = conjunction([care, complement(formula)])
         groups: list[_Group] = []
@@ -614,7 +611,7 @@ class ActionSpace(RequestSpace):
                 masks = self._widened(box.masks, outside) if len(groups) < _SETS_SHOWN else box.masks
                 groups.append((masks, [box.masks]))
         groups = _joined(groups)
-        shown = [self._request_set(wide, covered, applying, others) for wide, covered in groups[:_SETS_SHOWN]]
+        shown = [self._request_set(wide, covered, confirms) for wide, covered in groups[:_SETS_SHOWN]]
         return tuple(shown), max(0, len(groups) - _SETS_SHOWN)
 
     def _widened(self, masks: Sequence[int], outside: Formula) -> list[int]:
@@ -634,8 +631,7 @@ class ActionSpace(RequestSpace):
         self,
         wide: Sequence[int],
         boxes: Sequence[Sequence[int]],
-        applying: Sequence[CompiledStatement],
-        others: Sequence[CompiledStatement],
+        confirms: Callable[[_Evaluation], bool],
     ) -> RequestSet:
         index = self.index[ACTION]
         mask = 0
@@ -643,12 +639,10 @@ class ActionSpace(RequestSpace):
             mask |= box[index]
         actions = [action.name for position in members(mask) if self.groups for action in self.groups[position]]
         constraints = tuple(each for each in constraints_of(self, wide) if each.name != ACTION)
-        samples = (self._sample(box, applying, others) for box in boxes[:_SAMPLES_TRIED])
+        samples = (self._sample(box, confirms) for box in boxes[:_SAMPLES_TRIED])
         return RequestSet(constraints, tuple(actions), next((each for each in samples if each is not None), None))
 
-    def _sample(
-        self, masks: Sequence[int], applying: Sequence[CompiledStatement], others: Sequence[CompiledStatement]
-    ) -> ActionSample | None:
+    def _sample(self, masks: Sequence[int], confirms: Callable[[_Evaluation], bool]) -> ActionSample | None:
         """The cheapest request of the box; None if the evaluator does not confirm it."""
         positions = [(mask & -mask).bit_length() - 1 for mask in masks]
         cells = {d.name: d.cells[position] for d, position in zip(self.dimensions, positions, strict=True)}
@@ -668,9 +662,7 @@ class ActionSpace(RequestSpace):
             applies = statement.applies_to(action.lower(), resource, context)
             return statement.holds(context, None) if applies else Truth.FALSE
 
-        if any(outcome(each) is not Truth.TRUE for each in applying):
-            return None
-        if any(outcome(each) is not Truth.FALSE for each in others):
+        if not confirms(outcome):
             return None
         cut = {d.name for d, mask in zip(self.dimensions, masks, strict=True) if mask != d.full}
         shown = {self.spelling(key): values for key, values in keys.items() if key in cut and values}
@@ -682,6 +674,9 @@ def _cell_of(arn: str) -> KeyCell:
     who = identity_of(arn)
     return caller_cell(who, CallerKind.USER if who.kind is PrincipalKind.USER else CallerKind.ROLE)
 
+
+_Evaluation = Callable[[CompiledStatement], Truth]
+"""Whether a statement applies to a request, by the evaluator."""
 
 _Group = tuple[Sequence[int], list[Sequence[int]]]
 """A box in its widest form, and the boxes that it stands for."""
@@ -742,6 +737,24 @@ class LimitSets:
             if statement.source.effect != effect
         )
 
+    def evaluate(self, outcome: _Evaluation) -> bool | None:
+        """Whether the levels allow a request, by the evaluator; None if it leaves that open. Without RCPs."""
+        decisions = set()
+        for documents in self.compiled:
+            granted, denied = Truth.FALSE, Truth.FALSE
+            for statement in (each for statements in documents for each in statements):
+                truth = outcome(statement)
+                if statement.source.effect == "Allow":
+                    granted = max(granted, truth, key=_CERTAINTY.index)
+                elif statement.source.effect == "Deny":
+                    denied = max(denied, truth, key=_CERTAINTY.index)
+                else:
+                    return None
+            if denied is Truth.TRUE or granted is Truth.FALSE:
+                return False
+            decisions.add(granted is Truth.TRUE and denied is Truth.FALSE)
+        return True if decisions <= {True} else None
+
     def denials(self) -> Iterator[tuple[int, int, CompiledStatement]]:
         """Each Deny statement with the positions of its level and document."""
         for level, documents in enumerate(self.compiled):
@@ -796,7 +809,12 @@ class _Limiter:
         allows = [s for statements in self._sets.compiled[place.level] for s in statements if s.allow]
         applying = [self._permission, *([] if denial is None else [denial])]
         others = allows if denial is None else ()
-        sets, more = self._space.sets_of(sure, care=self._own.sure, applying=applying, others=others)
+
+        def confirms(outcome: _Evaluation) -> bool:
+            applies = all(outcome(each) is Truth.TRUE for each in applying)
+            return applies and all(outcome(each) is Truth.FALSE for each in others)
+
+        sets, more = self._space.sets_of(sure, care=self._own.sure, confirms=confirms)
         if any(each.sample is not None for each in sets):
             yield StatementLimit(place, True, sets, more)
         elif sets or not self._space.is_empty(maybe):
@@ -804,6 +822,7 @@ class _Limiter:
 
 
 _UNDOCUMENTED = "AWS does not document the outcome for some values"
+_CERTAINTY = (Truth.FALSE, Truth.UNDECIDED, Truth.TRUE)
 
 
 def _position(document: PolicyDocument, statement: CompiledStatement) -> int:
@@ -829,16 +848,25 @@ def _compare(
         )
         for statement, principal in intended
     )
-    old, new = (LimitSets(space, levels).allowed() for levels in versions)
+    old_sets, new_sets = (LimitSets(space, levels) for levels in versions)
+    old, new = old_sets.allowed(), new_sets.allowed()
     opened = conjunction([new.maybe, complement(old.sure), complement(wanted.sure)])
     closed = conjunction([old.maybe, complement(new.sure)])
     if space.is_empty(opened) and space.is_empty(closed):
         return LimitChange(True)
-    surplus, _ = space.sets_of(opened)
-    lost, _ = space.sets_of(closed)
-    # The examples of a relation or of what is open may not exist.
-    reasons = tuple(space.reasons) or ((_UNDOCUMENTED,) if space.has_assumptions else ())
-    return LimitChange(None if reasons or space.relations else False, surplus, lost, reasons)
+
+    def changes(first: LimitSets, second: LimitSets) -> Callable[[_Evaluation], bool]:
+        return lambda outcome: (
+            first.evaluate(outcome) is False
+            and second.evaluate(outcome) is True
+            and all(outcome(each) is not Truth.UNDECIDED for each in compiled.values())
+        )
+
+    surplus, _ = space.sets_of(opened, confirms=changes(old_sets, new_sets))
+    lost, _ = space.sets_of(closed, confirms=changes(new_sets, old_sets))
+    if any(each.sample is not None for each in (*surplus, *lost)):
+        return LimitChange(False, surplus, lost)
+    return LimitChange(None, surplus, lost, tuple(space.reasons) or (_UNDOCUMENTED,))
 
 
 class _Need(Enum):
