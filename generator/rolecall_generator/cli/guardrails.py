@@ -77,6 +77,9 @@ def guardrails(
         list[str] | None,
         typer.Option("--backend-scp", metavar="[LEVEL=]FILE", help="File with SCPs of your own organization."),
     ] = None,
+    backend_profile: Annotated[
+        str | None, typer.Option("--backend-profile", help="AWS CLI profile of your own organization, to read its SCPs.")
+    ] = None,
     backend_organization: Annotated[
         str | None,
         typer.Option("--backend-organization", metavar="ID", help="ID of your organization, or none."),
@@ -105,8 +108,8 @@ def guardrails(
     if [*files.scps, *files.rcps, *(backend_scp or ())].count("-") > 1:
         raise SelectionError("standard input can be read only once", where="-", hint="save one of the policies to a file")
     rails = _read(files, profile, organization, found.customer.account_id)
-    backend = read_files(PolicyFiles(tuple(backend_scp or ())), "", _standard_input)
-    settings = ReviewSettings(backend, backend_organization, administrator)
+    backend = _read_backend(tuple(backend_scp or ()), backend_profile, backend_organization, found.backend_account_id)
+    settings = ReviewSettings(backend, backend_organization or backend.organization_id, administrator)
     review = review_guardrails(found, rails, settings)
     if output_format == "json":
         emit_json(review_to_json(review))
@@ -150,6 +153,18 @@ def _read(files: PolicyFiles, profile: str | None, organization: str | None, acc
             "no policies are given", where="gen guardrails", hint="pass --scp, --rcp or --folder, or --profile to read them"
         )
     return read_files(files, account_id, _standard_input, organization)
+
+
+def _read_backend(scps: tuple[str, ...], profile: str | None, organization: str | None, account_id: str) -> Guardrails:
+    if profile is None:
+        return read_files(PolicyFiles(scps), account_id, _standard_input)
+    if scps or organization is not None:
+        raise SelectionError(
+            "policies are read either from files or with a profile",
+            where="--backend-profile",
+            hint="remove --backend-scp and --backend-organization",
+        )
+    return read_guardrails(make_organizations_client(profile), account_id, profile=profile)
 
 
 def _standard_input() -> str:

@@ -93,7 +93,8 @@ def _world(setting: AssumeSetting, levels: Mapping[_Side, tuple[_PolicyLevel, ..
         organizations[account] = OrganizationMembership(setting.customer.organization_id, (path,) if path else ())
     if setting.backend_organization is not None:
         known = "" if setting.backend_organization == _NO_ORGANIZATION else setting.backend_organization
-        organizations[setting.backend_account_id] = OrganizationMembership(known)
+        path = setting.backend.organization_path
+        organizations[setting.backend_account_id] = OrganizationMembership(known, (path,) if path else ())
     scps = levels.get(("backend", GuardrailKind.SCP), ())
     return World(
         service_control={setting.backend_account_id: scps} if scps else {},

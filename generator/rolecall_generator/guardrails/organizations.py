@@ -24,7 +24,7 @@ from rolecall_generator.guardrails.policies import (
 )
 
 _DEEPEST = 16  # AWS allows five levels of units; a simulator may return a loop
-_CREDENTIALS_HINT = "set --profile to one of the management account, or of a delegated administrator"
+_CREDENTIALS_HINT = "use a profile of the organization's management account, or of a delegated administrator"
 _HINTS = {
     "AccessDeniedException": (
         "AWS denies this caller access to the organization",
@@ -62,7 +62,7 @@ def read_guardrails(client: Any, account_id: str, *, profile: str) -> Guardrails
             raise SelectionError(
                 f"account {account_id} is not in the organization",
                 where=f"profile {profile}",
-                hint="use a profile of the customer's organization",
+                hint="use a profile of the organization that the account is in",
             ) from error
         message, hint = _HINTS.get(code, (f"AWS Organizations returned an error: {code}", _CREDENTIALS_HINT))
         raise CallerError(message, where=f"profile {profile}", hint=hint) from error

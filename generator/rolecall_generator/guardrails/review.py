@@ -23,7 +23,7 @@ from rolecall_generator.guardrails.permissions import (
     session_scope,
     unknown_permissions,
 )
-from rolecall_generator.guardrails.policies import GuardrailKind, Guardrails
+from rolecall_generator.guardrails.policies import Guardrails
 from rolecall_generator.iam import Arn, CustomerDetails, Module, Statement
 from rolecall_generator.manifest import ResolvedCustomer, load_manifest, resolve_customers
 from rolecall_generator.output import read_lock
@@ -52,6 +52,13 @@ class CustomerModule:
     customer: ResolvedCustomer
     module: Module
 
+    @property
+    def backend_account_id(self) -> str:
+        """The account of the role that assumes the customer's role; empty if it has none."""
+        details = self.module.customer
+        backend = None if details is None else Arn.parse(details.backend_role_arn)
+        return "" if backend is None else backend.account_id
+
 
 def find_customer(manifest: Path, out: Path, name: str) -> CustomerModule:
     """The planned module of a customer. Raises ManifestError, PlanError, OutputError, or SelectionError for the name."""
@@ -71,7 +78,7 @@ def review_guardrails(found: CustomerModule, guardrails: Guardrails, settings: R
     if details is None:
         raise ValueError(f"{found.module.path} is not the module of a customer")
     questions = list(_questions(found, guardrails, settings))
-    assume = _assume_setting(details, guardrails, settings)
+    assume = _assume_setting(found, details, guardrails, settings)
     regions = found.customer.regions
     answers = [answer_assume(assume), *(answer_permission(each, guardrails, regions) for each in questions)]
     sides = {"customer": guardrails, "backend": settings.backend}
@@ -91,16 +98,12 @@ def review_guardrails(found: CustomerModule, guardrails: Guardrails, settings: R
         role_arn=details.role.arn,
         backend_role_arn=details.backend_role_arn,
         levels=tuple(level.name for level in guardrails.levels),
-        notes=tuple(_notes(guardrails, settings)),
+        notes=tuple(_notes(guardrails, settings, questions, answers)),
         findings=(*findings_of(guardrails), *findings_of(settings.backend)),
         answers=(*answers, *unknown_permissions(found.module, guardrails, _session(found, guardrails))),
         exemptions=tuple(exemptions),
         after=tuple(after),
     )
-
-
-def _restricts(guardrails: Guardrails) -> bool:
-    return bool(guardrails.levels_of(GuardrailKind.SCP))
 
 
 def _has_exemption(answer: GuardrailAnswer, settings: ReviewSettings) -> bool:
@@ -117,9 +120,10 @@ def _questions(found: CustomerModule, guardrails: Guardrails, settings: ReviewSe
     yield from apply_questions(found.module, guardrails, settings.administrator)
 
 
-def _assume_setting(details: CustomerDetails, guardrails: Guardrails, settings: ReviewSettings) -> AssumeSetting:
-    backend = Arn.parse(details.backend_role_arn)
-    account = "" if backend is None else backend.account_id
+def _assume_setting(
+    found: CustomerModule, details: CustomerDetails, guardrails: Guardrails, settings: ReviewSettings
+) -> AssumeSetting:
+    account = found.backend_account_id
     return AssumeSetting(details.role, account, guardrails, settings.backend, settings.backend_organization)
 
 
@@ -143,10 +147,21 @@ def _targets(
                 yield ExemptionTarget(settings.administrator, resource, stop, permission)
 
 
-def _notes(guardrails: Guardrails, settings: ReviewSettings) -> Iterator[str]:
+def _notes(
+    guardrails: Guardrails,
+    settings: ReviewSettings,
+    questions: Iterable[PermissionQuestion],
+    answers: Iterable[GuardrailAnswer],
+) -> Iterator[str]:
     yield from guardrails.notes
     yield from settings.backend.notes
     if guardrails.is_management:
         yield "the account is the management account, which SCPs and RCPs do not restrict"
-    if settings.administrator is None and _restricts(guardrails):
+    if settings.backend.is_management:
+        yield "the backend account is the management account of its organization, which SCPs do not restrict"
+    owners = [question.scope.owner for question in questions if question.scope.owner is not None]
+    if elsewhere := sorted({resource for owner in owners for resource in owner.elsewhere}):
+        yield f"RCPs around resources of other accounts are not examined: {', '.join(elsewhere)}"
+    stopped = any(not answer.works for answer in answers if answer.question is GuardrailQuestion.APPLY)
+    if settings.administrator is None and stopped:
         yield "the administrator is any user or role of the account; name it with --administrator for its exemption"

@@ -11,7 +11,13 @@ import pytest
 
 from command_rig import Ended, gen
 from guardrail_policies import LEAVING, PERIMETER, deny, policy, text
+from rolecall_generator.guardrails import GuardrailKind, GuardrailLevel, GuardrailPolicy, Guardrails
+from rolecall_generator.guardrails.policies import full_access_policy
+from rolecall_generator.iam import PolicyDocument
 
+NO_OUTSIDE = policy(
+    deny("NoOutside", "sts:AssumeRole", Condition={"StringNotEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}})
+)
 SAFE = re.compile(r"[\x20-\x7e\n]*")
 
 
@@ -89,7 +95,13 @@ def test_standard_input(folder: Path) -> None:
         (),
         ("--scp", "leaving.json", "--profile", "p"),
         ("--scp", "leaving.json", "--administrator", "Admin"),
+        ("--scp", "leaving.json", "--administrator", "arn:aws:iam::999999999999:role/Admin"),
         ("--scp", "leaving.json", "--backend-organization", "vendor"),
+        ("--scp", "leaving.json", "--organization", "none"),
+        ("--scp", "leaving.json", "--organization", "o-x\x1b[31m"),
+        ("--organization", "o-customer01", "--profile", "p"),
+        ("--scp", "leaving.json", "--backend-profile", "p", "--backend-scp", "leaving.json"),
+        ("--scp", "leaving.json", "--backend-profile", "p", "--backend-organization", "none"),
         ("--folder", "missing"),
         ("--scp", ""),
     ],
@@ -99,6 +111,57 @@ def test_usage_errors(folder: Path, options: tuple[str, ...]) -> None:
     done = guardrails(folder, *options)
 
     assert 2 == done.code
+    assert "hint:" in done.err
+    assert "\x1b" not in done.err
+
+
+def test_an_organization_decides_what_a_perimeter_stops(folder: Path) -> None:
+    """The role's own bucket is inside; without the ID that is unknown, which is a finding."""
+    states = []
+    for options in ((), ("--organization", "o-customer01"), ("--organization", "o-another0001")):
+        done = guardrails(folder, "--rcp", "perimeter.json", "--backend-organization", "none", "--format", "json", *options)
+        answers = json.loads(done.out)["answers"]
+        assert 1 == done.code
+        states.append(next(each["state"] for each in answers if each["question"] == "permission"))
+
+    assert ["unknown", "not stopped", "partly stopped"] == states
+
+
+def test_scps_of_the_backend_are_read_with_a_profile(folder: Path) -> None:
+    """They are those of the backend account, and its organization is the one that was read."""
+    scp = GuardrailPolicy(
+        GuardrailKind.SCP, "NoOutside", "p-1", PolicyDocument.from_json(NO_OUTSIDE), NO_OUTSIDE, aws_managed=False
+    )
+    rails = Guardrails((GuardrailLevel("root", (full_access_policy(GuardrailKind.SCP), scp)),), "o-vendor0001")
+    module = "rolecall_generator.cli.guardrails"
+    with (
+        mock.patch(f"{module}.make_organizations_client"),
+        mock.patch(f"{module}.read_guardrails", return_value=rails) as read,
+    ):
+        done = guardrails(
+            folder,
+            "--rcp",
+            "perimeter.json",
+            "--organization",
+            "o-vendor0001",
+            "--backend-profile",
+            "vendor",
+            "--format",
+            "json",
+        )
+    answer = json.loads(done.out)["answers"][0]
+
+    assert mock.call(mock.ANY, "111111111111", profile="vendor") == read.call_args
+    assert "stopped" == answer["state"]
+    assert {("backend", "NoOutside"), ("customer", "EnforceOrgIdentities")} == {
+        (each["side"], each["sid"]) for each in answer["stops"]
+    }
+
+
+def test_an_unknown_profile_has_a_hint(folder: Path) -> None:
+    done = guardrails(folder, "--scp", "leaving.json", "--backend-profile", "no-such-profile")
+
+    assert 8 == done.code
     assert "hint:" in done.err
 
 
