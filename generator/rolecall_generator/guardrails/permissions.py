@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
-from rolecall_generator.guardrails.coverage import has_owner_keys, is_restricted_by_rcps
+from rolecall_generator.guardrails.coverage import has_owner_keys, is_global, is_restricted_by_rcps
 from rolecall_generator.guardrails.policies import GuardrailKind, GuardrailLevel, Guardrails, review_budget
 from rolecall_generator.iam import PARTITIONS, Module, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import expand, find_action, services
@@ -55,8 +55,7 @@ def answer_permission(asked: PermissionQuestion, guardrails: Guardrails, regions
     by_region: dict[str, LimitState] = {}
     if found.state is LimitState.PART and depends_on(stops, (_REGION,)):
         for region in regions:
-            scope = replace(asked.scope, context={**asked.scope.context, _REGION: (region,)})
-            by_region[region] = limit(scope).state
+            by_region[region] = limit(replace(asked.scope, region=region)).state
     if guardrails.organization_id is None and found.state is LimitState.PART and depends_on(stops, ORGANIZATION_KEYS):
         reasons = (*found.reasons, ORGANIZATION_UNKNOWN)
         return GuardrailAnswer(asked.question, asked.subject, LimitState.UNKNOWN, stops, reasons)
@@ -205,12 +204,12 @@ def actions_of(statement: Statement) -> Iterator[ActionForms]:
             found[pattern] = None
     for name in found:
         known = find_action(name)
-        has_rcps, has_owner = is_restricted_by_rcps(name), has_owner_keys(name)
+        has_rcps, has_owner, global_service = is_restricted_by_rcps(name), has_owner_keys(name), is_global(name)
         if known is None or NO_RESOURCE in known.resource_forms:  # a resource type without a form
-            yield ActionForms(name, None, has_rcps, has_owner)
+            yield ActionForms(name, None, has_rcps, has_owner, global_service)
         else:
             forms = known.resource_forms if known.requires_resource else (*known.resource_forms, NO_RESOURCE)
-            yield ActionForms(str(known), forms, has_rcps and bool(known.resource_forms), has_owner)
+            yield ActionForms(str(known), forms, has_rcps and bool(known.resource_forms), has_owner, global_service)
 
 
 def _all_actions() -> Iterator[str]:

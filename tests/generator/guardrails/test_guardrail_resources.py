@@ -239,3 +239,27 @@ def test_requests_of_terraform_apply(
     states = apply_states(review_guardrails(customer(), levels, INSIDE))
 
     assert (create, write) == (states["create the role"], states["write its inline policies"])
+
+
+@pytest.mark.parametrize(
+    ("action", "state"),
+    [
+        ("ec2:DescribeInstances", LimitState.NONE),
+        ("iam:ListUsers", LimitState.ALL),
+        ("cloudfront:ListDistributions", LimitState.PART),
+    ],
+)
+def test_a_global_service_is_not_in_the_regions_of_the_manifest(
+    customer: Callable[..., CustomerModule], rails: Rails, action: str, state: LimitState
+) -> None:
+    """Requests of IAM go to us-east-1, whatever the Regions: a denial of other Regions stops them, and the hand-over."""
+    scp = policy(deny("Regions", "*", Condition={"StringNotEquals": {"aws:RequestedRegion": "eu-central-1"}, **_NOT_APPLY}))
+    admin = replace(INSIDE, administrator="arn:aws:iam::222222222222:role/x")
+    review = review_guardrails(customer([action], "*"), rails({"root": scp}), admin)
+    found = permission(review)
+
+    assert state is found.regions.get("eu-central-1", found.state)
+    assert review.works is (state is LimitState.NONE)
+
+
+_NOT_APPLY = {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::222222222222:role/x"}}

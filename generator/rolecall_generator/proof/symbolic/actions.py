@@ -96,13 +96,15 @@ class ActionForms:
     """An action, SERVICE:NAME, and the ARN forms of its resources, with `*` for requests without one; None if unknown.
 
     `has_rcps`: resource control policies restrict its requests that name a resource. `has_owner`: its requests have keys for
-    the account and the organization of the resource (aws:ResourceAccount and others).
+    the account and the organization of the resource (aws:ResourceAccount and others). `is_global`: its requests go to one
+    Region, as those of IAM, whatever the Region of the scope.
     """
 
     name: str
     resource_forms: tuple[str, ...] | None = None
     has_rcps: bool = False
     has_owner: bool = True
+    is_global: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ class ActionScope:
     `account_id`: only users and roles of this account; `caller`: only this user or role (ARN) and its sessions.
     `actions`: only these; all, also those that AWS does not have yet, if empty. `context`: keys (lower case) that have these
     values in all requests, an empty tuple if absent; all keys with a prefix in `absent` that it does not state are absent.
-    `owner`: the account of all resources whose ARN has no account or no other one, if that is known.
+    `owner`: the account of all resources whose ARN has no account or no other one, if that is known. `region`: the Region of
+    all requests but those of global services; any if empty.
     """
 
     partition: str = "aws"
@@ -154,6 +157,7 @@ class ActionScope:
     context: Mapping[str, Values] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     owner: ResourceOwner | None = None
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,7 +421,7 @@ class ActionSpace(RequestSpace):
         for action in self.scope.actions:
             lower = action.name.lower()
             answers = tuple([names.match(lower, {}) for names in lists])
-            about_resources = (forms.get(action.name), _need_of(action), action.has_rcps, action.has_owner)
+            about_resources = (forms.get(action.name), _need_of(action), action.has_rcps, action.has_owner, action.is_global)
             groups.setdefault((answers, about_resources, lower.startswith(_IAM)), []).append(action)
         self.groups = [tuple(group) for group in groups.values()]
         return Dimension(ACTION, tuple(KeyCell(action=_summary(group)) for group in self.groups))
@@ -502,11 +506,17 @@ class ActionSpace(RequestSpace):
         other = regions.where(lambda cell: cell.context[_REGION] != (region,))
         mask = sum(1 << position for position, group in enumerate(self.groups) if group[0].name.lower().startswith(_IAM))
         yield SpaceFact("Region of IAM", leaf({self.index[ACTION]: mask, self.index[_REGION]: other}))
+        if self.scope.region:
+            elsewhere = regions.where(lambda cell: cell.context[_REGION] != (self.scope.region,))
+            regional = self._actions_where(lambda each: not each.is_global)
+            yield SpaceFact("Region", leaf({self.index[ACTION]: regional, self.index[_REGION]: elsewhere}))
 
     def _distinctions(self, dimension: str) -> Distinctions:
         found = super()._distinctions(dimension)
         if dimension == _REGION:
             found.add_patterns(literal(PARTITIONS[self.scope.partition].default_region))
+            if self.scope.region:
+                found.add_patterns(literal(self.scope.region))
         if self.scope.owner is not None:
             for value in self.scope.owner.context.get(dimension, ()):
                 found.add_patterns(literal(value))
