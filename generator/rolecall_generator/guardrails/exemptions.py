@@ -25,7 +25,7 @@ from rolecall_generator.guardrails.policies import (
     review_budget,
 )
 from rolecall_generator.iam import PolicyDocument, Statement
-from rolecall_generator.iam.matching import find_operator
+from rolecall_generator.iam.matching import PolicyVariables, find_operator
 from rolecall_generator.proof.symbolic import ActionScope, LimitChange, compare_limits
 
 _KEY = "aws:PrincipalArn"
@@ -192,10 +192,10 @@ def _exempt(statement: Mapping[str, Any], pairs: Sequence[tuple[str, str | None]
             by_principal[principal] = None
         else:
             known.add(resource)
-    rest = []
+    rest: list[dict[str, Any]] = []
     for principal, resources in by_principal.items():
-        if resources is not None and (narrow := _on_other_resources(found, principal, sorted(resources))) is not None:
-            rest.append(narrow)
+        if resources is not None:
+            rest += _on_other_resources(found, principal, sorted(resources))
     for principal in by_principal:
         _except_principal(found, principal)
     yield found
@@ -218,52 +218,61 @@ def _except_principal(statement: dict[str, Any], principal: str) -> None:
     conditions.setdefault(operator, {})[_KEY] = principal
 
 
-def _on_other_resources(statement: Mapping[str, Any], principal: str, resources: Sequence[str]) -> dict[str, Any] | None:
-    """The statement for the principal and all resources but these; None if the language has no such statement."""
+def _on_other_resources(statement: Mapping[str, Any], principal: str, resources: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Statements for the principal and all resources of a statement but these, as far as the language has them."""
     found = copy.deepcopy(dict(statement))
     listed = found.get("Resource")
     if listed in ("*", ["*"]):
-        other = resources[0] if len(resources) == 1 else list(resources)
         found = {("NotResource" if name == "Resource" else name): value for name, value in found.items()}
-        found["NotResource"] = other
+        found["NotResource"] = _one_or_list(resources)
+        yield from _for_principal(found, principal)
     elif "NotResource" in found:
         known = found["NotResource"] if isinstance(found["NotResource"], list) else [found["NotResource"]]
         found["NotResource"] = [*known, *(each for each in resources if each not in known)]
+        yield from _for_principal(found, principal)
     else:
-        literals = listed if isinstance(listed, list) else [str(listed)]
-        if any(mark in text for text in literals for mark in "*?$"):
-            return _in_other_accounts(found, principal, resources)
-        found["Resource"] = [text for text in literals if text not in resources]
-        if not found["Resource"]:
-            return None
-    return _for_principal(found, principal)
+        patterns = [text for text in (listed if isinstance(listed, list) else [str(listed)]) if text not in resources]
+        wide = [text for text in patterns if _may_match(text, resources)]
+        if others := [text for text in patterns if text not in wide]:
+            yield from _for_principal({**copy.deepcopy(found), "Resource": _one_or_list(others)}, principal)
+        if wide:
+            yield from _in_other_accounts({**found, "Resource": _one_or_list(wide)}, principal, resources)
 
 
-def _in_other_accounts(statement: dict[str, Any], principal: str, resources: Sequence[str]) -> dict[str, Any] | None:
+def _one_or_list(values: Sequence[str]) -> str | list[str]:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _may_match(pattern: str, resources: Sequence[str]) -> bool:
+    """Whether a pattern matches one of the resources, or may, because of a policy variable."""
+    return "${" in pattern or any(PolicyVariables((pattern,)).match(resource, {}) for resource in resources)
+
+
+def _in_other_accounts(statement: dict[str, Any], principal: str, resources: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The statement for the principal and resources of other accounts: the closest that the language has, if a pattern
     matches the resources that are let through.
     """
     conditions = statement.setdefault("Condition", {})
     if any(key.lower() == _RESOURCE_ACCOUNT.lower() for keys in conditions.values() for key in keys):
-        return None
+        return
     accounts = sorted({resource.split(":")[4] for resource in resources})
     operator = next((name for name in conditions if name.lower() == "stringnotequals"), "StringNotEquals")
-    conditions.setdefault(operator, {})[_RESOURCE_ACCOUNT] = accounts[0] if len(accounts) == 1 else accounts
-    return _for_principal(statement, principal)
+    conditions.setdefault(operator, {})[_RESOURCE_ACCOUNT] = _one_or_list(accounts)
+    yield from _for_principal(statement, principal)
 
 
-def _for_principal(found: dict[str, Any], principal: str) -> dict[str, Any] | None:
-    """The statement for one principal; None if its conditions already use each operator on aws:PrincipalArn."""
+def _for_principal(found: dict[str, Any], principal: str) -> Iterator[dict[str, Any]]:
+    """The statement for one principal, unless its conditions already use each operator on aws:PrincipalArn."""
     conditions = found.setdefault("Condition", {})
     used = {operator.lower() for operator, keys in conditions.items() if _KEY.lower() in map(str.lower, keys)}
     operator = next((name for name in _POSITIVE if name.lower() not in used), None)
     if operator is None:
-        return None
+        return
     actual = next((name for name in conditions if name.lower() == operator.lower()), operator)
     conditions.setdefault(actual, {})[_KEY] = principal
     if found.get("Sid"):
         found["Sid"] = f"{found['Sid']}OtherResources"
-    return found
+    yield found
 
 
 def _with_unique_sids(statements: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -433,6 +433,8 @@ class ActionSpace(RequestSpace):
         if (owner := self._owner) is not None:
             unions += [frozenset({literal(NO_RESOURCE)}), *owner.patterns(self.scope.partition)]
             unions += [_globs((pattern,)) for pattern in owner.elsewhere]
+        if not unions:
+            return Dimension(RESOURCE, (KeyCell(({RESOURCE: (NO_RESOURCE,)},), 1),))
         found = walk(list(dict.fromkeys(unions)), Shape(shortest=1), BudgetShare(self.budget))
         cells = [KeyCell(({RESOURCE: (text,)},), len(text)) for text in found.found.values()]
         if not found.complete:
