@@ -70,7 +70,7 @@ class GuardrailAnswer:
     """The answer to one question: how much of `subject` is stopped, and by what.
 
     `regions`: for a permission that depends on the Region, the state in each Region of the customer in the manifest.
-    `reasons` say what is not known.
+    `reasons` explain what is not known.
     """
 
     question: GuardrailQuestion

@@ -170,17 +170,31 @@ def customer_text(review: GuardrailReview) -> str:
         *_wrap(f"Role that assumes it: {review.backend_role_arn}", 0),
         "",
     ]
-    stops = [stop for answer in review.answers for stop in answer.stops if stop.side == "customer" and stop.is_certain]
-    places = list(dict.fromkeys(stop.place for stop in stops))
-    if not places:
-        return "\n".join([*lines, "No policy that you gave us stops the access.", ""])
-    lines += ["These statements stop requests of the access:"]
-    for place in places:
-        lines += _wrap(f"- {place}", 2, hanging=2)
+    failing = [answer for answer in review.answers if not answer.works]
+    known = [answer for answer in failing if answer.state is not LimitState.UNKNOWN]
+    unknown = [answer for answer in failing if answer.state is LimitState.UNKNOWN]
+    stopping, perhaps = _customer_places(known), _customer_places(unknown)
+    if not stopping and not unknown:
+        return sanitize_lines("\n".join([*lines, "No policy that you gave us stops the access.", ""]))
+    if stopping:
+        lines += ["These statements stop requests of the access:"]
+        lines += [line for place in stopping for line in _wrap(f"- {place}", 2, hanging=2)]
+    if unknown:
+        lines += ["These questions are open:"]
+        for answer in unknown:
+            lines += _wrap(f"- {answer.subject}: {'; '.join(answer.reasons)}", 2, hanging=2)
+    if perhaps:
+        lines += ["These statements may stop requests of the access:"]
+        lines += [line for place in perhaps for line in _wrap(f"- {place}", 2, hanging=2)]
     for exemption in review.exemptions:
         if exemption.side == "customer":
             lines += ["", *_customer_exemption(exemption)]
     return sanitize_lines("\n".join([*lines, ""]))
+
+
+def _customer_places(answers: Iterable[GuardrailAnswer]) -> list[str]:
+    """The customer's statements that stop something, once each."""
+    return list(dict.fromkeys(stop.place for answer in answers for stop in answer.stops if stop.side == "customer"))
 
 
 def _customer_exemption(exemption: GuardrailExemption) -> Iterator[str]:

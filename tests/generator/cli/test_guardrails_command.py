@@ -41,7 +41,7 @@ def test_exit_codes(folder: Path) -> None:
     assert 1 == guardrails(folder, "--rcp", "perimeter.json").code
 
 
-def test_the_table_fits_80_columns(folder: Path) -> None:
+def test_table_fits_80_columns(folder: Path) -> None:
     """Apart from commands and ARNs, which can be copied."""
     done = guardrails(folder, "--scp", "leaving.json", "--rcp", "perimeter.json", "--backend-organization", "none")
     lines = [line for line in done.out.splitlines() if "arn:aws:" not in line]
@@ -50,7 +50,7 @@ def test_the_table_fits_80_columns(folder: Path) -> None:
     assert [] == [line for line in lines if len(line) > 80]
 
 
-def test_json_has_the_exemption(folder: Path) -> None:
+def test_json_has_exemption(folder: Path) -> None:
     """Structure of the machine-readable form."""
     done = guardrails(folder, "--rcp", "root=perimeter.json", "--backend-organization", "none", "--format", "json")
     found = json.loads(done.out)
@@ -66,7 +66,7 @@ def test_json_has_the_exemption(folder: Path) -> None:
     assert ["not stopped"] == [each["state"] for each in found["after"]]
 
 
-def test_the_section_for_the_customer_has_the_policy_to_paste(folder: Path) -> None:
+def test_section_for_customer_has_policy_to_paste(folder: Path) -> None:
     """The JSON between the sentences is the new policy."""
     options = ("--rcp", "perimeter.json", "--backend-organization", "none")
     done = guardrails(folder, *options, "--format", "customer")
@@ -74,6 +74,17 @@ def test_the_section_for_the_customer_has_the_policy_to_paste(folder: Path) -> N
     pasted = done.out[done.out.index("  {") : done.out.rindex("  }") + 3]
 
     assert exemption["after"] == json.loads(pasted)
+
+
+def test_section_for_customer_names_open_questions(folder: Path) -> None:
+    """What is unknown is neither stopped nor let through, and suggests no change of a policy."""
+    done = guardrails(folder, "--rcp", "perimeter.json", "--format", "customer")
+
+    assert 1 == done.code
+    assert "--organization" in done.out
+    assert "EnforceOrgIdentities" in done.out
+    assert "No policy" not in done.out
+    assert "  {" not in done.out
 
 
 def test_standard_input(folder: Path) -> None:
@@ -115,7 +126,7 @@ def test_usage_errors(folder: Path, options: tuple[str, ...]) -> None:
     assert "\x1b" not in done.err
 
 
-def test_an_organization_decides_what_a_perimeter_stops(folder: Path) -> None:
+def test_organization_decides_what_perimeter_stops(folder: Path) -> None:
     """The role's own bucket is inside; without the ID that is unknown, which is a finding."""
     states = []
     for options in ((), ("--organization", "o-customer01"), ("--organization", "o-another0001")):
@@ -127,7 +138,7 @@ def test_an_organization_decides_what_a_perimeter_stops(folder: Path) -> None:
     assert ["unknown", "not stopped", "partly stopped"] == states
 
 
-def test_scps_of_the_backend_are_read_with_a_profile(folder: Path) -> None:
+def test_scps_of_backend_are_read_with_profile(folder: Path) -> None:
     """They are those of the backend account, and its organization is the one that was read."""
     scp = GuardrailPolicy(
         GuardrailKind.SCP, "NoOutside", "p-1", PolicyDocument.from_json(NO_OUTSIDE), NO_OUTSIDE, aws_managed=False
@@ -158,14 +169,14 @@ def test_scps_of_the_backend_are_read_with_a_profile(folder: Path) -> None:
     }
 
 
-def test_an_unknown_profile_has_a_hint(folder: Path) -> None:
+def test_unknown_profile_has_hint(folder: Path) -> None:
     done = guardrails(folder, "--scp", "leaving.json", "--backend-profile", "no-such-profile")
 
     assert 8 == done.code
     assert "hint:" in done.err
 
 
-def test_an_unknown_customer_is_a_usage_error(folder: Path) -> None:
+def test_unknown_customer_is_usage_error(folder: Path) -> None:
     """The message suggests the nearest name."""
     done = guardrails(folder, "--scp", "leaving.json", customer="acount2")
 
@@ -173,7 +184,7 @@ def test_an_unknown_customer_is_a_usage_error(folder: Path) -> None:
     assert "account2" in done.err
 
 
-def test_a_malformed_policy_is_reported_with_its_place(folder: Path) -> None:
+def test_malformed_policy_is_reported_with_its_place(folder: Path) -> None:
     """As for a manifest: file, line, column, hint, exit code 3."""
     (folder / "bad.json").write_text('{"Version":\n oops}', "utf-8")
     done = guardrails(folder, "--scp", "bad.json")
@@ -182,7 +193,7 @@ def test_a_malformed_policy_is_reported_with_its_place(folder: Path) -> None:
     assert "bad.json:2:2" in done.err
 
 
-def test_foreign_strings_do_not_control_the_terminal(folder: Path) -> None:
+def test_foreign_strings_do_not_control_terminal(folder: Path) -> None:
     """Sids, names of levels, values and resources with control characters are shown as replacement characters."""
     evil = "\x1b[31m\u202e::error::\u2028x"
     body = policy(

@@ -163,7 +163,7 @@ def test_statements_that_are_easy_to_misread(
         ({"Action": "*", "Resource": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-vendor00001"}}}, ALL),
     ],
 )
-def test_allow_statements_with_the_full_language(
+def test_allow_statements_with_full_language(
     account1: CustomerModule, rails: Rails, allow: dict[str, Any], state: LimitState
 ) -> None:
     """SCPs accept NotAction, NotResource and conditions with Allow (September 2025); every level must allow."""

@@ -40,7 +40,7 @@ def test_forms_of_pasted_policies(pasted: str) -> None:
     assert ["DenyLeaving"] == [statement.sid for statement in found.document.statements]
 
 
-def test_a_principal_makes_an_rcp() -> None:
+def test_principal_makes_rcp() -> None:
     """The kind of a policy without a name follows from its form."""
     found = parse_policies(text([PERIMETER, REGIONS]), "pasted", None)
 
@@ -73,7 +73,7 @@ def test_a_principal_makes_an_rcp() -> None:
         ("1" * 1_000_001, 1),
     ],
 )
-def test_malformed_policies_are_errors_with_a_place(pasted: str, line: int) -> None:
+def test_malformed_policies_are_errors_with_place(pasted: str, line: int) -> None:
     """Each has the file, the line and a hint; nothing ends in a traceback."""
     with pytest.raises(PolicyProblemsError) as caught:
         parse_policies(pasted, "pasted.json", GuardrailKind.SCP)
@@ -90,7 +90,7 @@ def test_all_faults_are_reported_in_one_pass() -> None:
     assert ["all.json [2]", "all.json [2]", "all.json [3]"] == [problem.file for problem in caught.value.problems]
 
 
-def test_control_characters_do_not_reach_the_message() -> None:
+def test_control_characters_do_not_reach_message() -> None:
     """Names from a policy are sanitized."""
     with pytest.raises(PolicyProblemsError) as caught:
         parse_policies(text(policy({**deny("A"), "Effect": "\x1b[31mDeny\u202e"})), "pasted", GuardrailKind.SCP)
@@ -99,7 +99,7 @@ def test_control_characters_do_not_reach_the_message() -> None:
     assert "\u202e" not in str(caught.value)
 
 
-def test_a_folder_is_read_from_the_root_to_the_account(tmp_path: Path) -> None:
+def test_folder_is_read_from_root_to_account(tmp_path: Path) -> None:
     """Only the units above the account count; the AWS managed policy is assumed where nothing allows, and noted."""
     files = {
         "org/full.json": FULL,
@@ -120,7 +120,7 @@ def test_a_folder_is_read_from_the_root_to_the_account(tmp_path: Path) -> None:
     assert 2 == len(rails.notes)
 
 
-def test_a_folder_without_the_account_is_refused_unless_it_is_a_chain(tmp_path: Path) -> None:
+def test_folder_without_account_is_refused_unless_it_is_chain(tmp_path: Path) -> None:
     """A tree with branches does not say where the account is."""
     (tmp_path / "root" / "Prod" / "Team").mkdir(parents=True)
     chain = read_files(PolicyFiles(folder=tmp_path / "root"), ACCOUNT, str)
@@ -142,13 +142,13 @@ def test_files_with_and_without_levels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("argument", ["", " ", "=x.json", "root="])
-def test_an_argument_that_names_nothing_is_a_usage_error(argument: str) -> None:
+def test_argument_that_names_nothing_is_usage_error(argument: str) -> None:
     with pytest.raises(SelectionError):
         read_files(PolicyFiles((argument,)), ACCOUNT, str)
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe{}"], ids=["missing", "not UTF-8"])
-def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, content: bytes | None) -> None:
+def test_file_that_cannot_be_read_is_error(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "policy.json"
     if content is not None:
         path.write_bytes(content)
@@ -158,7 +158,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, content: bytes |
     assert [str(path)] == [problem.file for problem in caught.value.problems]
 
 
-def test_reading_keeps_the_body(rails: Callable[..., Guardrails]) -> None:
+def test_reading_keeps_body(rails: Callable[..., Guardrails]) -> None:
     """An exemption changes the policy as it was pasted, not a normalized form of it."""
     (level,) = rails({"root": LEAVING}).levels
 

@@ -56,7 +56,7 @@ def world() -> Iterator[World]:
         yield World(client, root, unit, account, organization["MasterAccountId"])
 
 
-def test_levels_are_read_from_the_root_to_the_account(world: World) -> None:
+def test_levels_are_read_from_root_to_account(world: World) -> None:
     """Every level has its policies; a kind that is not enabled has no effect."""
     rails = read_guardrails(world.client, world.account, profile="p")
     names = [[policy.name for policy in level.of_kind(GuardrailKind.SCP)] for level in rails.levels]
@@ -71,7 +71,7 @@ def test_levels_are_read_from_the_root_to_the_account(world: World) -> None:
     assert rails.organization_id.startswith("o-")
 
 
-def test_the_management_account_is_recognized(world: World) -> None:
+def test_management_account_is_recognized(world: World) -> None:
     """It is in the root, and not restricted."""
     rails = read_guardrails(world.client, world.management, profile="p")
 
@@ -79,7 +79,7 @@ def test_the_management_account_is_recognized(world: World) -> None:
     assert () == rails.levels_of(GuardrailKind.SCP)
 
 
-def test_rcps_are_read_with_the_path_of_the_account(account1: CustomerModule) -> None:
+def test_rcps_are_read_with_path_of_account(account1: CustomerModule) -> None:
     """RCPs, which moto does not have, from the answers of the API; the customer's RCP stops the backend role."""
     client = botocore.session.Session().create_client(
         "organizations", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
@@ -151,7 +151,7 @@ class Failing:
         (EndpointConnectionError(endpoint_url="https://example.com"), CallerError),
     ],
 )
-def test_errors_of_the_service_have_a_hint(error: str | Exception, kind: type[Exception]) -> None:
+def test_errors_of_service_have_hint(error: str | Exception, kind: type[Exception]) -> None:
     raised = error if isinstance(error, Exception) else ClientError({"Error": {"Code": error}}, "DescribeOrganization")
     with pytest.raises(kind) as caught:
         read_guardrails(Failing(raised), "222222222222", profile="p")
@@ -159,13 +159,13 @@ def test_errors_of_the_service_have_a_hint(error: str | Exception, kind: type[Ex
     assert getattr(caught.value, "hint", None)
 
 
-def test_an_unknown_profile_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_profile_is_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", "none")
     with pytest.raises(CallerError):
         make_organizations_client("no-such-profile")
 
 
-def test_units_in_a_loop_end_with_an_error(world: World) -> None:
+def test_units_in_loop_end_with_error(world: World) -> None:
     """A simulator that never reaches the root does not keep the command running."""
 
     class Looping:

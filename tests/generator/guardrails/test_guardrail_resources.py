@@ -97,7 +97,7 @@ def test_services_with_rcps_exist() -> None:
         ("iam:GetRole", "*", LimitState.NONE),
     ],
 )
-def test_rcps_restrict_resources_of_the_account(
+def test_rcps_restrict_resources_of_account(
     customer: Callable[..., CustomerModule], rails: Rails, action: str, resource: str, state: LimitState
 ) -> None:
     """Only requests of services with RCPs that name a resource of the account: neither lists of all, nor other accounts'.
@@ -111,7 +111,7 @@ def test_rcps_restrict_resources_of_the_account(
     assert bool(found.stops) is (state is not LimitState.NONE)
 
 
-def test_an_rcp_on_part_of_the_actions_names_them(customer: Callable[..., CustomerModule], rails: Rails) -> None:
+def test_rcp_on_part_of_actions_names_them(customer: Callable[..., CustomerModule], rails: Rails) -> None:
     """One permission with actions with and without RCPs is partly stopped, by the statement of the RCP."""
     found = permission(
         review_guardrails(
@@ -127,7 +127,7 @@ def test_an_rcp_on_part_of_the_actions_names_them(customer: Callable[..., Custom
     assert ("s3:GetObject",) == stop.sets[0].actions
 
 
-def test_the_exemption_of_an_rcp_for_the_role_is_exact(customer: Callable[..., CustomerModule], rails: Rails) -> None:
+def test_exemption_of_rcp_for_role_is_exact(customer: Callable[..., CustomerModule], rails: Rails) -> None:
     review = review_guardrails(customer(), rails(rcps={"root": policy(deny("NoData", "s3:*", Principal="*"))}), INSIDE)
     (exemption,) = review.exemptions
 
@@ -137,9 +137,7 @@ def test_the_exemption_of_an_rcp_for_the_role_is_exact(customer: Callable[..., C
 
 
 @pytest.mark.parametrize("rcp", [PERIMETER, CONFUSED_DEPUTY], ids=["identity", "confused deputy"])
-def test_a_perimeter_does_not_concern_the_role_inside(
-    customer: Callable[..., CustomerModule], rails: Rails, rcp: Any
-) -> None:
+def test_perimeter_does_not_concern_role_inside(customer: Callable[..., CustomerModule], rails: Rails, rcp: Any) -> None:
     """The role's sessions are principals of the organization that the policy names."""
     levels = rails(rcps={"root": rcp})
     known = review_guardrails(customer(), replace(levels, organization_id=ORGANIZATION), INSIDE)
@@ -149,7 +147,7 @@ def test_a_perimeter_does_not_concern_the_role_inside(
     assert (LimitState.PART if rcp is PERIMETER else LimitState.NONE) is permission(other).state
 
 
-def test_a_customer_in_an_unknown_organization_is_a_reason(customer: Callable[..., CustomerModule], rails: Rails) -> None:
+def test_customer_in_unknown_organization_is_reason(customer: Callable[..., CustomerModule], rails: Rails) -> None:
     """Whether the role is inside is unknown, not partly stopped, and no exemption is suggested for it."""
     review = review_guardrails(customer(), rails(rcps={"root": PERIMETER}), INSIDE)
 
@@ -161,7 +159,7 @@ def test_a_customer_in_an_unknown_organization_is_a_reason(customer: Callable[..
 @pytest.mark.parametrize(
     "scp", [RESOURCE_PERIMETER, ORGANIZATION_RESOURCES, ACCOUNT_RESOURCES], ids=["ID", "variable", "account"]
 )
-def test_a_resource_perimeter_lets_the_account_s_own_resources_pass(
+def test_resource_perimeter_lets_accounts_own_resources_pass(
     customer: Callable[..., CustomerModule], rails: Rails, scp: Any
 ) -> None:
     """The role's resources are in its account, unless the permission names another one."""
@@ -174,7 +172,7 @@ def test_a_resource_perimeter_lets_the_account_s_own_resources_pass(
     assert (LimitState.ALL if scp is ACCOUNT_RESOURCES else LimitState.PART) is elsewhere.state
 
 
-def test_actions_without_an_owner_key_are_stopped_by_a_resource_perimeter(
+def test_actions_without_owner_key_are_stopped_by_resource_perimeter(
     customer: Callable[..., CustomerModule], rails: Rails
 ) -> None:
     """AWS lists actions whose requests do not have aws:ResourceAccount: they can fail."""
@@ -187,7 +185,7 @@ def test_actions_without_an_owner_key_are_stopped_by_a_resource_perimeter(
     assert [LimitState.NONE, LimitState.PART] == states
 
 
-def test_a_network_perimeter_names_the_network(customer: Callable[..., CustomerModule], rails: Rails) -> None:
+def test_network_perimeter_names_network(customer: Callable[..., CustomerModule], rails: Rails) -> None:
     """From outside the network both the assume call and the role's requests are stopped."""
     review = review_guardrails(customer(), replace(rails(rcps={"root": NETWORK}), organization_id=ORGANIZATION), INSIDE)
     states = {each.question: each.state for each in review.answers}
@@ -201,7 +199,7 @@ def test_a_network_perimeter_names_the_network(customer: Callable[..., CustomerM
 
 
 @pytest.mark.parametrize(("more", "state"), [("", LimitState.NONE), (", session_tags: true", LimitState.PART)])
-def test_protected_session_tags_stop_only_a_backend_that_passes_tags(
+def test_protected_session_tags_stop_only_backend_that_passes_tags(
     customer: Callable[..., CustomerModule], rails: Rails, more: str, state: LimitState
 ) -> None:
     """sts:TagSession is an action of its own on the role."""
@@ -249,7 +247,7 @@ def test_requests_of_terraform_apply(
         ("cloudfront:ListDistributions", LimitState.PART),
     ],
 )
-def test_a_global_service_is_not_in_the_regions_of_the_manifest(
+def test_global_service_is_not_in_regions_of_manifest(
     customer: Callable[..., CustomerModule], rails: Rails, action: str, state: LimitState
 ) -> None:
     """Requests of IAM go to us-east-1, whatever the Regions: a denial of other Regions stops them, and the hand-over."""

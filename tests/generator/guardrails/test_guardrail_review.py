@@ -82,7 +82,7 @@ def test_no_policies_stop_nothing(account1: CustomerModule) -> None:
 
 
 @pytest.mark.parametrize("rcp", [PERIMETER, ASSUME_BY_OUTSIDERS], ids=["perimeter", "assume role"])
-def test_a_perimeter_stops_a_backend_outside(account1: CustomerModule, rails: Rails, rcp: Any) -> None:
+def test_perimeter_stops_backend_outside(account1: CustomerModule, rails: Rails, rcp: Any) -> None:
     """A backend in no organization, or another one, cannot assume the role; the exemption opens that and nothing else."""
     for organization in ("none", "o-vendor0001"):
         review = review_guardrails(account1, rails(rcps={"root": rcp}), ReviewSettings(backend_organization=organization))
@@ -97,14 +97,14 @@ def test_a_perimeter_stops_a_backend_outside(account1: CustomerModule, rails: Ra
         assert [LimitState.NONE] == [answer.state for answer in review.after]
 
 
-def test_a_perimeter_lets_a_backend_inside_pass(account1: CustomerModule, rails: Rails) -> None:
+def test_perimeter_lets_backend_inside_pass(account1: CustomerModule, rails: Rails) -> None:
     """The backend's own organization is the one that the policy names."""
     inside = ReviewSettings(backend_organization="o-customer01")
 
     assert LimitState.NONE is assume(review_guardrails(account1, rails(rcps={"root": PERIMETER}), inside)).state
 
 
-def test_an_unknown_organization_of_the_backend_is_a_reason(account1: CustomerModule, rails: Rails) -> None:
+def test_unknown_organization_of_backend_is_reason(account1: CustomerModule, rails: Rails) -> None:
     """Whether the backend is inside or outside is not known: the answer names the option, and there is no exemption."""
     review = review_guardrails(account1, rails(rcps={"root": ASSUME_BY_OUTSIDERS}), ReviewSettings())
     found = assume(review)
@@ -114,7 +114,7 @@ def test_an_unknown_organization_of_the_backend_is_a_reason(account1: CustomerMo
     assert any("--backend-organization" in reason for reason in found.reasons)
 
 
-def test_only_the_requests_that_a_statement_concerns_are_stopped(account1: CustomerModule, rails: Rails) -> None:
+def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerModule, rails: Rails) -> None:
     """A denial without TLS stops a part, and names the key."""
     found = assume(review_guardrails(account1, rails(rcps={"root": ONLY_TLS}), OUTSIDE))
 
@@ -122,7 +122,7 @@ def test_only_the_requests_that_a_statement_concerns_are_stopped(account1: Custo
     assert ["aws:SecureTransport"] == [each.name for each in found.stops[0].sets[0].constraints]
 
 
-def test_the_region_denial_stops_other_regions_only(account1: CustomerModule, rails: Rails) -> None:
+def test_region_denial_stops_other_regions_only(account1: CustomerModule, rails: Rails) -> None:
     """What is stopped outside the Regions of the manifest is no obstacle and needs no exemption."""
     review = review_guardrails(account1, rails({"root": REGIONS}), OUTSIDE)
     found = answers(review, GuardrailQuestion.PERMISSION)["Bucket"]
@@ -135,7 +135,7 @@ def test_the_region_denial_stops_other_regions_only(account1: CustomerModule, ra
     assert () == review.exemptions
 
 
-def test_the_region_denial_stops_a_region_of_the_manifest(account1: CustomerModule, rails: Rails) -> None:
+def test_region_denial_stops_region_of_manifest(account1: CustomerModule, rails: Rails) -> None:
     """With a Region that is denied, the role joins the exceptions of the statement, and only the role."""
     elsewhere = replace(account1, customer=replace(account1.customer, regions=("eu-central-1", "us-east-1")))
     review = review_guardrails(elsewhere, rails({"root": REGIONS}), OUTSIDE)
@@ -150,7 +150,7 @@ def test_the_region_denial_stops_a_region_of_the_manifest(account1: CustomerModu
     assert {LimitState.NONE} == {answer.state for answer in review.after}
 
 
-def test_a_denial_without_mfa_stops_the_session(account1: CustomerModule, rails: Rails) -> None:
+def test_denial_without_mfa_stops_session(account1: CustomerModule, rails: Rails) -> None:
     """Sessions of AssumeRole have no MFA: the part of the permission that the statement names is stopped."""
     review = review_guardrails(account1, rails({"root": MFA}), OUTSIDE)
     found = answers(review, GuardrailQuestion.PERMISSION)
@@ -160,7 +160,7 @@ def test_a_denial_without_mfa_stops_the_session(account1: CustomerModule, rails:
     assert LimitState.NONE is found["Instances"].state
 
 
-def test_a_denial_on_some_resources_names_them(account1: CustomerModule, rails: Rails) -> None:
+def test_denial_on_some_resources_names_them(account1: CustomerModule, rails: Rails) -> None:
     """An object below a prefix is stopped, the bucket itself cannot be: its ARN has no slash."""
     scp = policy(deny("DenyPrivate", "s3:*", "arn:aws:s3:::data/private/*"))
     found = answers(review_guardrails(account1, rails({"root": scp}), OUTSIDE), GuardrailQuestion.PERMISSION)["Bucket"]
@@ -171,7 +171,7 @@ def test_a_denial_on_some_resources_names_them(account1: CustomerModule, rails: 
     assert ["Resource"] == [each.name for each in requests.constraints]
 
 
-def test_a_pipeline_role_can_apply_and_others_cannot(account1: CustomerModule, rails: Rails) -> None:
+def test_pipeline_role_can_apply_and_others_cannot(account1: CustomerModule, rails: Rails) -> None:
     """The denial of IAM writes stops an administrator, not the exempt role; reading is not stopped."""
     levels = rails({"root": IAM_WRITES})
     other = review_guardrails(account1, levels, replace(OUTSIDE, administrator=ADMIN))
@@ -210,7 +210,7 @@ def test_every_level_must_allow(account1: CustomerModule, rails: Rails) -> None:
     assert {LimitState.NONE} == {answer.state for answer in review.after}
 
 
-def test_statements_on_certain_roles_get_the_exemption_that_the_language_has(account1: CustomerModule, rails: Rails) -> None:
+def test_statements_on_certain_roles_get_exemption_that_language_has(account1: CustomerModule, rails: Rails) -> None:
     """Where Resource lists ARNs there is no exact exemption: what else it opens is shown, not hidden."""
     review = review_guardrails(account1, rails({"root": LOCKED_ROLES}), replace(OUTSIDE, administrator=ADMIN))
     (exemption,) = review.exemptions
@@ -231,7 +231,7 @@ def test_one_policy_with_several_stops_is_changed_once(account1: CustomerModule,
     assert {LimitState.NONE} == {answer.state for answer in review.after}
 
 
-def test_the_management_account_is_not_restricted(account1: CustomerModule, rails: Rails) -> None:
+def test_management_account_is_not_restricted(account1: CustomerModule, rails: Rails) -> None:
     """SCPs and RCPs do not affect it."""
     levels = rails({"root": IAM_WRITES}, {"root": PERIMETER})
 
@@ -239,7 +239,7 @@ def test_the_management_account_is_not_restricted(account1: CustomerModule, rail
     assert not review_guardrails(account1, levels, OUTSIDE).works
 
 
-def test_the_vendor_s_scps_limit_the_backend(account1: CustomerModule, rails: Rails) -> None:
+def test_vendors_scps_limit_backend(account1: CustomerModule, rails: Rails) -> None:
     """A denial of AssumeRole across accounts in the vendor's organization is found, with an exemption for one role."""
     scp = policy(deny("NoOutside", "sts:AssumeRole", Condition={"StringNotEquals": {"aws:ResourceAccount": "111111111111"}}))
     settings = replace(OUTSIDE, backend=rails({"vendor": scp}))
@@ -265,7 +265,7 @@ def test_what_aws_does_not_document_is_unknown(account1: CustomerModule, rails: 
     assert not review.works
 
 
-def test_a_policy_variable_in_a_resource_is_filled_in(account1: CustomerModule, rails: Rails) -> None:
+def test_policy_variable_in_resource_is_filled_in(account1: CustomerModule, rails: Rails) -> None:
     """Keys that the caller decides are known; others leave the statement open."""
     known = policy(deny("Own", "s3:*", "arn:aws:s3:::${aws:PrincipalAccount}/*"))
     other = policy(deny("Free", "s3:*", "arn:aws:s3:::${aws:SourceVpc}/*"))
@@ -288,7 +288,7 @@ def test_too_large_policies_and_too_many_are_findings(account1: CustomerModule, 
     assert {"Prod"} < {finding.where for finding in found}
 
 
-def test_an_exemption_that_does_not_fit_is_marked(account1: CustomerModule, rails: Rails) -> None:
+def test_exemption_that_does_not_fit_is_marked(account1: CustomerModule, rails: Rails) -> None:
     """The new version has more characters than AWS accepts."""
     actions = ["sts:AssumeRole", *(f"s3:Get{number:05}{'x' * 100}" for number in range(40))]
     rcp = policy(deny("Outsiders", actions, Principal="*"))
@@ -310,7 +310,34 @@ def test_rules_of_scps_and_rcps_are_checked(account1: CustomerModule, rails: Rai
     assert 3 == len(found)
 
 
-def test_a_list_of_resources_loses_only_the_role(account1: CustomerModule, rails: Rails) -> None:
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        ({}, 0),
+        ({"Principal": {"AWS": "*"}}, 0),
+        ({"Action": "STS:assumerole"}, 0),
+        ({"Action": "*"}, 1),
+        ({"Action": ["ec2:*", "iam:*", "s3:*"]}, 2),
+        ({"Action": None, "NotAction": "s3:*"}, 1),
+        ({"Resource": None, "NotResource": ROLE}, 0),
+        ({"Principal": None, "NotPrincipal": {"AWS": "222222222222"}}, 1),
+        ({"Principal": {"AWS": ["*", "222222222222"]}}, 1),
+        ({"Effect": "Allow"}, 1),
+    ],
+)
+def test_rcps_that_aws_refuses_are_findings(
+    account1: CustomerModule, rails: Rails, change: dict[str, Any], count: int
+) -> None:
+    """Principal is "*", actions are of services that support RCPs, and there is neither NotAction nor NotPrincipal."""
+    body = {key: value for key, value in {**deny("S", "s3:*", Principal="*"), **change}.items() if value is not None}
+    review = review_guardrails(account1, rails(rcps={"root": policy(body)}), OUTSIDE)
+
+    assert count == len(review.findings)
+    assert all(finding.hint for finding in review.findings)
+    assert not (count and review.works)
+
+
+def test_list_of_resources_loses_only_role(account1: CustomerModule, rails: Rails) -> None:
     """Where the denied resources are listed, the statement for the backend role lists the others."""
     others = ["arn:aws:iam::222222222222:role/a", "arn:aws:iam::222222222222:role/b"]
     rcp = policy(deny("Listed", "sts:AssumeRole", [*others, ROLE], Principal="*"))
@@ -320,7 +347,7 @@ def test_a_list_of_resources_loses_only_the_role(account1: CustomerModule, rails
     assert exemption.is_exact is True
 
 
-def test_a_pattern_of_resources_keeps_other_accounts_closed(account1: CustomerModule, rails: Rails) -> None:
+def test_pattern_of_resources_keeps_other_accounts_closed(account1: CustomerModule, rails: Rails) -> None:
     """The language has no pattern without one role: other accounts stay denied, and the rest of the surplus is shown."""
     rcp = policy(deny("Pattern", "sts:AssumeRole", "arn:aws:iam::*:role/role*", Principal="*"))
     review = review_guardrails(account1, rails(rcps={"root": rcp}), OUTSIDE)
@@ -332,7 +359,7 @@ def test_a_pattern_of_resources_keeps_other_accounts_closed(account1: CustomerMo
     assert [LimitState.NONE] == [answer.state for answer in review.after]
 
 
-def test_a_policy_at_two_levels_is_changed_once(account1: CustomerModule, rails: Rails) -> None:
+def test_policy_at_two_levels_is_changed_once(account1: CustomerModule, rails: Rails) -> None:
     """It is the same policy wherever it is attached."""
     found = rails({"root": policy(deny("NoBucket", "s3:*"))})
     twice = replace(found, levels=(found.levels[0], replace(found.levels[0], name="Prod")))
@@ -342,7 +369,7 @@ def test_a_policy_at_two_levels_is_changed_once(account1: CustomerModule, rails:
     assert {LimitState.NONE} == {answer.state for answer in review.after}
 
 
-def test_an_action_without_a_resource_is_not_stopped_on_one(account1: CustomerModule, rails: Rails) -> None:
+def test_action_without_resource_is_not_stopped_on_one(account1: CustomerModule, rails: Rails) -> None:
     """ec2:DescribeInstances has no resource types: a denial on ARNs does not concern it, one on everything else does."""
     states = [
         answers(review_guardrails(account1, rails({"root": scp}), OUTSIDE), GuardrailQuestion.PERMISSION)["Instances"].state
@@ -355,7 +382,7 @@ def test_an_action_without_a_resource_is_not_stopped_on_one(account1: CustomerMo
     assert [LimitState.NONE, LimitState.ALL] == states
 
 
-def test_many_other_statements_do_not_hide_the_proof(account1: CustomerModule, rails: Rails) -> None:
+def test_many_other_statements_do_not_hide_proof(account1: CustomerModule, rails: Rails) -> None:
     """A large policy whose statements distinguish many callers and resources: each change is proven by itself."""
     others = [
         deny(

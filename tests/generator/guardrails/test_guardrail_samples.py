@@ -146,7 +146,7 @@ def _region_of(action: str) -> dict[str, tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_sampled_requests_agree_with_the_answers(seed: int) -> None:
+def test_sampled_requests_agree_with_answers(seed: int) -> None:
     """Not stopped: no request is. Stopped: no request is allowed. And each example is stopped."""
     rng = Random(seed)  # noqa: S311 - a reproducible sample
     states = set()
@@ -278,7 +278,7 @@ def test_sampled_requests_agree_with_compared_versions(seed: int) -> None:
     assert refuted
 
 
-def test_an_exception_for_a_pattern_of_names_is_refuted() -> None:
+def test_exception_for_pattern_of_names_is_refuted() -> None:
     """One character more than the role's name is another role."""
     old = PolicyDocument((Statement("Deny", ("s3:*",), ("*",)),))
     wide = PolicyDocument(
@@ -290,7 +290,7 @@ def test_an_exception_for_a_pattern_of_names_is_refuted() -> None:
     assert found.surplus
 
 
-def test_a_condition_that_is_not_represented_does_not_hide_a_change() -> None:
+def test_condition_that_is_not_represented_does_not_hide_change() -> None:
     """The same unknown part in both versions is compared exactly; a different one is unknown."""
     odd = Condition("StringResembles", "aws:RequestedRegion", ("eu",))
     variable = Condition("ForAnyValue:StringEquals", "aws:TagKeys", ("${aws:username}",))
@@ -307,7 +307,7 @@ def test_a_condition_that_is_not_represented_does_not_hide_a_change() -> None:
             assert states[0] is True
 
 
-def test_a_budget_that_is_too_small_is_unknown() -> None:
+def test_budget_that_is_too_small_is_unknown() -> None:
     """Patterns that distinguish too many strings never end as an answer that is not certain."""
     patterns = tuple(f"*a{'?' * 18}{number}" for number in range(8))
     level = (FULL, PolicyDocument(tuple(Statement("Deny", ("s3:*",), (each,)) for each in patterns)))

@@ -215,7 +215,7 @@ class LimitState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LimitAnswer:
-    """How much of what a permission allows is stopped, and by which statements. `reasons` say what is not known."""
+    """How much of what a permission allows is stopped, and by which statements. `reasons` explain what is not known."""
 
     state: LimitState
     limits: tuple[StatementLimit, ...] = ()
@@ -691,7 +691,7 @@ _Evaluation = Callable[[CompiledStatement], Truth]
 """Whether a statement applies to a request, by the evaluator."""
 
 _Group = tuple[Sequence[int], list[Sequence[int]]]
-"""A box in its widest form, and the boxes that it stands for."""
+"""A box in its widest form, and the boxes that it represents."""
 
 
 def _joined(groups: Sequence[_Group]) -> list[_Group]:
