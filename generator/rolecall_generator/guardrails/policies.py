@@ -248,6 +248,8 @@ def _faults(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"{at}: it needs either Action or NotAction", "write one of them"
         if ("Resource" in statement) == ("NotResource" in statement):
             yield f"{at}: it needs either Resource or NotResource", 'write "Resource": "*" for all resources'
+        if not isinstance(statement.get("Sid", ""), str):
+            yield f"{at}: Sid is not a string", "write a string, or leave it out"
         yield from ((f"{at}: {what}", hint) for what, hint in _value_faults(statement))
 
 
@@ -256,9 +258,12 @@ def _value_faults(statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         value = statement.get(name, "")
         if not isinstance(value, str) and not (isinstance(value, list) and value and _all(value, str)):
             yield f"{name} is not a string or a list of strings", "write one string, or a list with at least one"
-    condition = statement.get("Condition")
-    for operator, keys in condition.items() if isinstance(condition, Mapping) else ():
-        for key, value in keys.items() if isinstance(keys, Mapping) else ():
+    conditions = statement.get("Condition", {})
+    if not isinstance(conditions, Mapping) or not all(isinstance(keys, Mapping) for keys in conditions.values()):
+        yield "Condition is not an object of operators, each with an object of keys", 'write {"OPERATOR": {"KEY": "VALUE"}}'
+        return
+    for operator, keys in conditions.items():
+        for key, value in keys.items():
             if not isinstance(value, _SCALARS) and not (isinstance(value, list) and _all(value, _SCALARS)):
                 yield f"{clip(operator)} {clip(key)} has a value that is not a string", "write strings"
 
