@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 import pytest
 
-from guardrail_policies import ROLE
+from guardrail_policies import ROLE, policy
+from rolecall_generator.guardrails import CustomerModule, Guardrails, ReviewSettings, review_guardrails
 from rolecall_generator.iam import Condition, PolicyDocument, Statement
 from rolecall_generator.iam.evaluation import Compiler, PolicyOutcome, PolicyType, scan_documents
 from rolecall_generator.proof.symbolic import (
@@ -36,6 +37,7 @@ RESOURCE_PATTERNS = (
     "arn:aws:kms:*:222222222222:key/?",
     "arn:*",
 )
+ADMIN = "arn:aws:iam::222222222222:role/Admin"
 REGIONS = ("eu-west-1", "us-east-1", "ap-south-1")
 CALLERS = (ROLE, "arn:aws:iam::222222222222:role/pipeline/x", "arn:aws:iam::333333333333:role/role1")
 CONDITIONS = (
@@ -276,6 +278,35 @@ def test_sampled_requests_agree_with_compared_versions(seed: int) -> None:
 
     assert proven
     assert refuted
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_sampled_requests_agree_with_exemptions(
+    account1: CustomerModule, rails: Callable[..., Guardrails], seed: int
+) -> None:
+    """An exemption that is proven exact opens only the requests that it names, and stops none in addition."""
+    rng = Random(seed)  # noqa: S311 - a reproducible sample
+    settings = ReviewSettings(backend_organization="none", administrator=ADMIN)
+    proven = opened = 0
+    for _ in range(25):
+        body = policy(*(statement(rng, "Deny").to_json() for _ in range(rng.choice((1, 2)))))
+        judge = Judge()
+        for exemption in review_guardrails(account1, rails({"root": body}), settings).exemptions:
+            if exemption.is_exact is not True or exemption.before is None:
+                continue
+            proven += 1
+            old, new = (PolicyDocument.from_json(each) for each in (exemption.before, exemption.after))
+            for action, resource, context in requests(rng, (*CALLERS, ADMIN), 60):
+                target = rng.choice((resource, resource, ROLE))
+                before, after = (judge.allowed([(FULL, each)], action, target, context) for each in (old, new))
+                whole = f"requests of {context['aws:principalarn'][0]}"
+                intended = whole in exemption.opens or f"{whole} on {target}" in exemption.opens
+                opened += before is False and after is True
+                assert not (before is False and after is True and not intended), (body, action, target, context)
+                assert not (before is True and after is False), (body, action, target, context)
+
+    assert proven > 10
+    assert opened > 10
 
 
 def test_exception_for_pattern_of_names_is_refuted() -> None:

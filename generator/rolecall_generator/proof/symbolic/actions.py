@@ -254,6 +254,8 @@ def limit_permission(
     places of the answer they are counted on from `levels`. Exact over all resources and values of keys; what cannot be
     represented is UNKNOWN.
     """
+    if not levels and not resource_levels:
+        return LimitAnswer(LimitState.NONE)
     try:
         return _Limiter(scope, permission, levels, resource_levels, budget or SearchBudget()).answer()
     except OutOfBudgetError:
