@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rolecall_generator.iam import Role
-from rolecall_generator.proof.symbolic import WORST_CASE, InclusionState, SearchBudget
+from rolecall_generator.proof.symbolic import InclusionState, SearchBudget
 from rolecall_generator.proof.symbolic.question import TrustQuestion
+from rolecall_generator.proof.symbolic.world import WORST_CASE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from policy_pairs import ROLE, PolicyGenerator, seeded

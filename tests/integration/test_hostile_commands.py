@@ -106,6 +106,17 @@ SCENARIOS: dict[str, list[Scenario]] = {
     ],
     "gen prove": each_format("gen prove --out forged", "table", "json", "html", "svg", "mermaid"),
     "gen diff": each_format("gen diff --out forged", "table", "json"),
+    "gen guardrails": [
+        *each_format("gen guardrails account1 --scp scps.json --rcp rcps.json", "table", "json", "customer"),
+        of("gen guardrails account1 --scp", f"{TEXT}=scps.json"),
+        of("gen guardrails account1 --scp broken-policies.json"),
+        of("gen guardrails account1 --scp", TEXT),
+        of("gen guardrails --scp scps.json", TEXT),
+        of("gen guardrails account1 --scp scps.json --administrator", TEXT),
+        of("gen guardrails account1 --scp scps.json --organization", TEXT),
+        of("gen guardrails account1 --profile", TEXT),
+        of("gen guardrails account1 --profile default", aws=()),
+    ],
     "gen profiles": [of("gen profiles"), of("gen profiles hostile.yaml")],
     "gen bundle": each_format("gen bundle", "table", "json"),
     "gen bundle-check": each_format("gen bundle-check hostile.zip account1.zip", "table", "json"),
@@ -219,6 +230,24 @@ def _tables(folder: Path) -> None:
             file.writestr(f"account1/{name}", name)
         file.writestr("account1/SHA256SUMS", "".join(f"{'0' * 64}  {name}\n" for name in NAMES))
     (folder / "play.yaml").write_text(PLAY, "utf-8")
+    _policies(folder)
+
+
+def _policies(folder: Path) -> None:
+    """SCPs and RCPs of an organization: every name, key and value in them is hostile."""
+    statements: list[dict[str, object]] = []
+    for each in HOSTILE:
+        conditions = {"StringNotEquals": {"aws:RequestedRegion": each, f"aws:PrincipalTag/{each}": each}, each: {each: each}}
+        denied = {"Action": ["s3:*", "sts:*", each], "Resource": ["*", each]}
+        statements.append({"Sid": each, "Effect": "Deny", **denied, "Condition": conditions})
+    plain: dict[str, object] = {"Sid": ANY, "Effect": "Deny", "Action": ["s3:*", "sts:AssumeRole"], "Resource": "*"}
+    scps = [{"Version": "2012-10-17", "Statement": [each]} for each in (*statements, plain)]
+    named = [{"Policy": {"PolicySummary": {"Name": ANY}, "Content": json.dumps(each)}} for each in scps]
+    rcps = [{"Version": ANY, "Statement": [{**each, "Principal": "*"}]} for each in (*statements, plain)]
+    for name, policies in (("scps.json", named), ("rcps.json", rcps)):
+        (folder / name).write_text(json.dumps(policies), "utf-8")
+    broken = {"Statement": [{"Effect": ANY, "Condition": {ANY: {ANY: {}}}}]}
+    (folder / "broken-policies.json").write_text(json.dumps(broken), "utf-8")
 
 
 def _runs(runs: Path) -> None:
@@ -322,6 +351,9 @@ def test_scenarios_contain_hostile_text(world: Path, tmp_path: Path) -> None:
     refused = json.loads(of("runner query s3 list_buckets --format json", aws=()).run(folder).out)["not_answered"]
     checked = json.loads(of("gen check --path account1=returned --format json").run(folder).out)["findings"]
 
+    reviewed = json.loads(of("gen guardrails account1 --rcp rcps.json --format json").run(folder).out)
+
     assert set(HOSTILE) == {each["n"] for each in rows}
+    assert any("\x9b" in (stop["sid"] or "") for answer in reviewed["answers"] for stop in answer["stops"])
     assert "\x9b" in refused[0]["error"]
     assert any("\x1b" in finding["message"] for finding in checked)

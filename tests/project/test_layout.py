@@ -49,6 +49,7 @@ ORDER = {
         "rules",
         "proof.symbolic",
         "proof",
+        "guardrails",
         "generate",
         "importers",
         "check",
@@ -97,8 +98,8 @@ LIBRARIES: dict[str, set[str]] = {
     "typer": {"cli", "terminal"},
     "rich": {"cli", "terminal", "reports"},
     "boto3": set(),
-    # Only this importer calls AWS: it reads an organization's accounts while the manifest is written.
-    "botocore": {"importers"},
+    # Only these read from AWS: an organization's accounts while the manifest is written, and its policies.
+    "botocore": {"guardrails", "importers"},
 }
 
 

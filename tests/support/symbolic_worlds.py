@@ -7,7 +7,6 @@ from typing import Any
 from policy_pairs import document
 from rolecall_generator.iam import PolicyDocument, Role
 from rolecall_generator.proof.symbolic import (
-    WORST_CASE,
     Inclusion,
     InclusionState,
     RequestWitness,
@@ -15,6 +14,7 @@ from rolecall_generator.proof.symbolic import (
     World,
     compare,
 )
+from rolecall_generator.proof.symbolic.world import WORST_CASE
 
 ROLE = Role("arn:aws:iam::222222222222:role/role1", None)
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"

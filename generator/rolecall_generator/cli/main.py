@@ -39,6 +39,10 @@ COMMANDS = {
         "rolecall_generator.cli.bundle",
         "Verify bundles against their checksums and list each changed, missing or added file.",
     ),
+    "guardrails": CommandModule(
+        "rolecall_generator.cli.guardrails",
+        "Check whether SCPs and RCPs let a hand-over work, and print the exemptions that it needs.",
+    ),
     "customer": CommandModule("rolecall_generator.cli.customers", "Add, change, rename, remove and show customers."),
     "import": CommandModule(
         "rolecall_generator.cli.imports", "Import accounts from a CSV file, an AWS Organization or Terraform outputs."

@@ -39,13 +39,17 @@ _OTHER_SERVICES: Mapping[str, str] = {**SERVICE_PREFIXES, "cloudwatchlogs": "log
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """An action as AWS spells it. `resource_forms` are ARN forms; empty if the action only supports the resource `*`."""
+    """An action as AWS spells it. `resource_forms` are ARN forms; empty if the action only supports the resource `*`.
+
+    `requires_resource`: every request names a resource of one of the forms.
+    """
 
     service: str
     name: str
     levels: frozenset[str]
     resource_types: tuple[str, ...]
     resource_forms: tuple[str, ...]
+    requires_resource: bool = False
 
     @property
     def writes(self) -> bool:
@@ -94,6 +98,7 @@ def _find(service: str, name: str) -> Action:
         levels=frozenset(level.strip() for level in str(details["accessLevel"]).split(",")),
         resource_types=types,
         resource_forms=tuple(_form(service, kind) for kind in types),
+        requires_resource=any(item.get("required") for item in details["resourceTypes"]),
     )
 
 

@@ -31,6 +31,11 @@ def partition_of_region(region: str) -> str | None:
     return _partitions().get(region)
 
 
+def regions_of(partition: str) -> list[str]:
+    """The Regions of a partition, in the order of their names."""
+    return sorted(region for region, its in _partitions().items() if its == partition)
+
+
 def is_region_name(text: str) -> bool:
     """Whether `text` has the form of a Region name or is a placeholder for it (`global`)."""
     return _FORM.match(text) is not None or text in _REGIONLESS

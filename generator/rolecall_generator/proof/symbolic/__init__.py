@@ -10,42 +10,55 @@
 What AWS does not document, and what exceeds the budget, is UNKNOWN with the reason.
 """
 
+from rolecall_generator.proof.symbolic.actions import (
+    ActionForms,
+    ActionScope,
+    LimitAnswer,
+    LimitChange,
+    LimitState,
+    ResourceOwner,
+    compare_limits,
+    limit_permission,
+)
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
-from rolecall_generator.proof.symbolic.intent import Trust, intent_document, principal_of
+from rolecall_generator.proof.symbolic.intent import Trust, principal_of
 from rolecall_generator.proof.symbolic.question import (
     Inclusion,
     InclusionState,
     RegionComparison,
     RequestDifference,
     RoleProof,
-    TrustComparison,
     compare,
     difference,
     prove_roles,
 )
 from rolecall_generator.proof.symbolic.requests import RequestWitness, request_witness
 from rolecall_generator.proof.symbolic.wording import BoxConstraint
-from rolecall_generator.proof.symbolic.world import WORST_CASE, OrganizationMembership, PolicyLevel, World
+from rolecall_generator.proof.symbolic.world import OrganizationMembership, World
 
 __all__ = [
-    "WORST_CASE",
+    "ActionForms",
+    "ActionScope",
     "BoxConstraint",
     "Inclusion",
     "InclusionState",
+    "LimitAnswer",
+    "LimitChange",
+    "LimitState",
     "OrganizationMembership",
     "OutOfBudgetError",
-    "PolicyLevel",
     "RegionComparison",
     "RequestDifference",
     "RequestWitness",
+    "ResourceOwner",
     "RoleProof",
     "SearchBudget",
     "Trust",
-    "TrustComparison",
     "World",
     "compare",
+    "compare_limits",
     "difference",
-    "intent_document",
+    "limit_permission",
     "principal_of",
     "prove_roles",
     "request_witness",

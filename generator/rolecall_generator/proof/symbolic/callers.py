@@ -85,12 +85,12 @@ def caller_dimension(distinctions: CallerDistinctions, role_arn: str, budget: Se
         who = identity_of(arn)
         kind = CallerKind.ROLE if who.kind is PrincipalKind.ROLE else CallerKind.USER
         if kind is CallerKind.ROLE and names is not None:
-            cells += [_cell(_session(who, name), kind) for name in names]
+            cells += [caller_cell(_session(who, name), kind) for name in names]
         else:
-            cells.append(_cell(who, kind))
+            cells.append(caller_cell(who, kind))
     if len(cells) > MAX_CELLS:
         cells, complete = cells[:MAX_CELLS], False
-    cells += [_cell(identity_of(name), kind) for name, kind in _externals(distinctions, role_arn)]
+    cells += [caller_cell(identity_of(name), kind) for name, kind in _externals(distinctions, role_arn)]
     if not complete or not search.complete:
         cells.append(KeyCell(cost=UNKNOWN_REST, rest=True))
     return Dimension.of(CALLER, cells)
@@ -116,7 +116,8 @@ def _externals(distinctions: CallerDistinctions, role_arn: str) -> Iterator[tupl
         yield next((name, kind) for name in numbered if name not in known)
 
 
-def _cell(who: Identity, kind: CallerKind) -> KeyCell:
+def caller_cell(who: Identity, kind: CallerKind) -> KeyCell:
+    """The cell of one caller."""
     cost = _RANKS[kind] * _RANK_COST + len(who.role or who.arn) + (_SESSION_COST if who.kind is PrincipalKind.SESSION else 0)
     if who.kind is not PrincipalKind.EXTERNAL and not is_certain_name(who.role or who.arn):
         cost += DOUBTFUL

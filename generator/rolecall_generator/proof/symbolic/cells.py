@@ -110,21 +110,23 @@ class Distinctions:
         self.tests.append(matches)
 
 
-def key_dimension(name: str, distinctions: Distinctions, budget: SearchBudget) -> Dimension:
-    """The dimension of one key. Raises NotRepresentedError if its conditions cannot be represented."""
-    if distinctions.patterns or distinctions.ordered:
-        return _make_dimension(name, distinctions, BudgetShare(budget))
+def key_dimension(name: str, distinctions: Distinctions, budget: SearchBudget, facts: KeyFacts | None = None) -> Dimension:
+    """The dimension of one key. `facts` default to those of AssumeRole requests (see `keys`).
+
+    Raises NotRepresentedError if its conditions cannot be represented.
+    """
+    if distinctions.patterns or distinctions.ordered or (facts is not None and facts is not key_facts(name)):
+        return _make_dimension(name, distinctions, BudgetShare(budget), facts or key_facts(name))
     return _undistinguished(name)
 
 
 @lru_cache(maxsize=256)
 def _undistinguished(name: str) -> Dimension:
     """The dimension of a key whose values no condition distinguishes. Every comparison has three of them."""
-    return _make_dimension(name, Distinctions(), BudgetShare(SearchBudget(seconds=None)))
+    return _make_dimension(name, Distinctions(), BudgetShare(SearchBudget(seconds=None)), key_facts(name))
 
 
-def _make_dimension(name: str, distinctions: Distinctions, share: BudgetShare) -> Dimension:
-    facts = key_facts(name)
+def _make_dimension(name: str, distinctions: Distinctions, share: BudgetShare, facts: KeyFacts) -> Dimension:
     singles, complete = _single_values(facts, distinctions, share)
     values: list[Values] = [(text,) for text in singles]
     if facts.many and complete:

@@ -24,7 +24,6 @@ from rolecall_generator.proof.symbolic.keys import (
     SOURCE_IDENTITY,
     TAG_KEYS,
     CallerKind,
-    key_facts,
 )
 from rolecall_generator.proof.symbolic.relations import impossible_relation
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
@@ -40,10 +39,15 @@ class SpaceFact:
 
 
 def facts_of(space: RequestSpace) -> list[SpaceFact]:
-    """The facts about the dimensions of a space; facts without effect are left out."""
+    """The facts about the dimensions of a space of AssumeRole requests; facts without effect are left out."""
+    operations = _operations(space, _masks_by_kind(space.callers))
+    return [*(fact for fact in operations if fact.impossible is not FALSE), *context_facts_of(space)]
+
+
+def context_facts_of(space: RequestSpace) -> list[SpaceFact]:
+    """The facts that hold for requests of any action; facts without effect are left out."""
     kinds = _masks_by_kind(space.callers)
     found = [
-        *_operations(space, kinds),
         *_presence(space, kinds),
         *_session_facts(space, kinds),
         *_request_tags(space),
@@ -89,7 +93,7 @@ def _presence(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterator[
     for name, index in space.index.items():
         if name in NOT_KEYS or name in space.related:
             continue
-        facts, dimension = key_facts(name), space.dimensions[index]
+        facts, dimension = space.facts_of_key(name), space.dimensions[index]
         without = sum(mask for kind, mask in kinds.items() if kind not in facts.callers)
         always = sum(mask for kind, mask in kinds.items() if kind in facts.always)
         yield SpaceFact(f"presence of {name}", leaf({callers: without, index: dimension.where(_has(name))}))
@@ -128,8 +132,9 @@ def _world_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
     yield from _known_tags(space, world)
     for account, membership in world.organizations.items():
         members = _callers_in(space, account)
-        for name, wanted in ((ORGANIZATION_ID, (membership.organization_id,)), (ORGANIZATION_PATHS, membership.paths)):
-            if name in space.index and wanted:
+        identifiers = (membership.organization_id,) if membership.organization_id else ()
+        for name, wanted in ((ORGANIZATION_ID, identifiers), (ORGANIZATION_PATHS, membership.paths)):
+            if name in space.index and (wanted or not identifiers):
                 index = space.index[name]
                 other = space.dimensions[index].where(_has_other(name, wanted))
                 if other.bit_count() < len(space.dimensions[index].cells):

@@ -170,9 +170,11 @@ def dimension_of(name: str) -> str:
 
 CALLER = "Caller"
 ACTION = "Action"
+RESOURCE = "Resource"
 PROVIDED_CONTEXTS = "ProvidedContexts"
-NOT_KEYS = frozenset({CALLER, ACTION, PROVIDED_CONTEXTS})
-"""Dimensions that are not condition keys: the caller, the operation, and whether the request passes ProvidedContexts.
+NOT_KEYS = frozenset({CALLER, ACTION, RESOURCE, PROVIDED_CONTEXTS})
+"""Dimensions that are not condition keys: the caller, the action, the resource, and whether the request passes
+ProvidedContexts.
 
 They begin with a capital letter, and those of keys are in lower case, so that no policy can have a key of that name.
 """

@@ -83,7 +83,7 @@ class WorldPolicies:
             world,
             tuple(_known_policies(world)),
             tuple(world.service_control.items()),
-            tuple(tuple(map(_without_principal, level)) for level in world.resource_control),
+            tuple(tuple(map(without_principal, level)) for level in world.resource_control),
         )
 
     @property
@@ -131,7 +131,7 @@ def _known_policies(world: World) -> Iterator[KnownPolicies]:
         )
 
 
-def _without_principal(document: PolicyDocument) -> PolicyDocument:
+def without_principal(document: PolicyDocument) -> PolicyDocument:
     """A resource control policy in the form of an identity policy. Its Principal is always `*`; a statement with another one
     keeps it, so that it is not evaluated.
     """

@@ -70,6 +70,7 @@ from rolecall_generator.proof.symbolic.keys import (
     SOURCE_IDENTITY,
     TAG_KEYS,
     TRANSITIVE_TAG_KEYS,
+    KeyFacts,
     ValueType,
     dimension_of,
     key_facts,
@@ -119,7 +120,7 @@ class RequestSpace:
         self.budget = budget
         self.compiler = Compiler()
         self.reasons: dict[str, None] = {}
-        self.role_context = _role_context(role, self.worlds)
+        self.role_context = self._fixed_context()
         self.relations: dict[_Bound, Relation] = {}
         self.related: dict[str, Relation] = {}
         """Relations by the dimensions of their values."""
@@ -140,6 +141,10 @@ class RequestSpace:
         self.dimensions: list[Dimension] = []
         self.index: dict[str, int] = {}
         self._build()
+
+    def _fixed_context(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys that do not vary between requests, with their values. Called before the documents are read."""
+        return _role_context(self.role, self.worlds)
 
     # Reading
 
@@ -295,7 +300,8 @@ class RequestSpace:
         if world.service_control or world.resource_control:
             self._callers.add("arns", outlines_of(Condition("ArnLike", "", (SERVICE_LINKED_ROLES,)))[0])
         for membership in world.organizations.values():
-            for key, values in ((ORGANIZATION_ID, (membership.organization_id,)), (ORGANIZATION_PATHS, membership.paths)):
+            identifiers = (membership.organization_id,) if membership.organization_id else ()
+            for key, values in ((ORGANIZATION_ID, identifiers), (ORGANIZATION_PATHS, membership.paths)):
                 for value in values if key in self._keys else ():
                     self._keys[key].add_patterns(literal(value))
 
@@ -306,9 +312,7 @@ class RequestSpace:
             name = key.removeprefix(REQUEST_TAG)
             if name.isascii():
                 self._keys[TAG_KEYS].add_patterns(ignoring_case(name))
-        self._add(caller_dimension(self._callers, self.role.arn, self.budget))
-        self._add(Dimension(ACTION, tuple(KeyCell(cost=cost, action=name) for cost, name in enumerate(ACTIONS))))
-        self._add(Dimension(PROVIDED_CONTEXTS, (KeyCell(), KeyCell(cost=PRESENT_COST))))
+        self._add_operations()
         for key, distinctions in self._keys.items():
             self._add(self._key_dimension(key, distinctions))
         for bound, reading in self._readings.items():
@@ -321,9 +325,19 @@ class RequestSpace:
             elif isinstance(reading, OpenCondition):
                 self.reasons.setdefault(f"{bound[0].operator} {bound[0].key}: {reading.reason}")
 
+    def _add_operations(self) -> None:
+        """Add the dimensions that are not condition keys, the callers first."""
+        self._add(caller_dimension(self._callers, self.role.arn, self.budget))
+        self._add(Dimension(ACTION, tuple(KeyCell(cost=cost, action=name) for cost, name in enumerate(ACTIONS))))
+        self._add(Dimension(PROVIDED_CONTEXTS, (KeyCell(), KeyCell(cost=PRESENT_COST))))
+
+    def facts_of_key(self, key: str) -> KeyFacts:
+        """What AWS documents about a key (lower case) in these requests."""
+        return key_facts(key)
+
     def _key_dimension(self, key: str, distinctions: Distinctions) -> Dimension:
         try:
-            return key_dimension(key, distinctions, self.budget)
+            return key_dimension(key, distinctions, self.budget, self.facts_of_key(key))
         except NotRepresentedError as error:
             reason = str(error)
         except OutOfBudgetError:
@@ -456,7 +470,7 @@ def _role_context(role: Role, worlds: Iterable[World]) -> Mapping[str, tuple[str
         context.update({f"{prefix}{key.lower()}": (value,) for prefix in RESOURCE_TAGS})
     for world in worlds:
         if (membership := world.organizations.get(account)) is not None:
-            context[RESOURCE_ORGANIZATION_ID] = (membership.organization_id,)
-            if membership.paths:
+            context[RESOURCE_ORGANIZATION_ID] = (membership.organization_id,) if membership.organization_id else ()
+            if membership.paths or not membership.organization_id:
                 context[RESOURCE_ORGANIZATION_PATHS] = membership.paths
     return context

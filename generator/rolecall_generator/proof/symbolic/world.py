@@ -17,7 +17,10 @@ PolicyLevel = tuple[PolicyDocument, ...]
 
 @dataclass(frozen=True, slots=True)
 class OrganizationMembership:
-    """The organization of an account: its ID, and the paths of the account (aws:PrincipalOrgPaths)."""
+    """The organization of an account: its ID, and the paths of the account (aws:PrincipalOrgPaths).
+
+    An empty ID: the account is in no organization.
+    """
 
     organization_id: str
     paths: tuple[str, ...] = ()

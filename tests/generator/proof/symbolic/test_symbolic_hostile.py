@@ -17,8 +17,8 @@ from rolecall_generator.proof.symbolic import (
     SearchBudget,
     Trust,
     compare,
-    intent_document,
 )
+from rolecall_generator.proof.symbolic.intent import intent_document
 from trust_cases import FAILED, HARMLESS, HOSTILE
 from trust_grammar import SESSION, random_requests, random_trust
 from trust_worlds import CALLER, EXTERNAL_ID, ROLE, world

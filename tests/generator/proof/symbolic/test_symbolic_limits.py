@@ -7,12 +7,12 @@ import pytest
 from policy_pairs import Body, document
 from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Role, User
 from rolecall_generator.proof.symbolic import (
-    WORST_CASE,
     InclusionState,
     OrganizationMembership,
     World,
     compare,
 )
+from rolecall_generator.proof.symbolic.world import WORST_CASE
 from symbolic_worlds import (
     BACKEND,
     NO_CALLERS,

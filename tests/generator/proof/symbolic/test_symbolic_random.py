@@ -9,8 +9,9 @@ import pytest
 
 from policy_pairs import ROLE, PolicyGenerator, document, seeded
 from rolecall_generator.iam import Condition, PolicyDocument, Principal, Role, Statement
-from rolecall_generator.proof.symbolic import WORST_CASE, Inclusion, InclusionState, OutOfBudgetError, SearchBudget, compare
+from rolecall_generator.proof.symbolic import Inclusion, InclusionState, OutOfBudgetError, SearchBudget, compare
 from rolecall_generator.proof.symbolic.question import TrustQuestion
+from rolecall_generator.proof.symbolic.world import WORST_CASE
 from symbolic_checks import request_between, uncovered_values, wrong_points
 from symbolic_worlds import statement
 

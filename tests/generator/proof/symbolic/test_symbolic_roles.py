@@ -17,9 +17,9 @@ from rolecall_generator.proof.symbolic import (
     Trust,
     World,
     compare,
-    intent_document,
     prove_roles,
 )
+from rolecall_generator.proof.symbolic.intent import intent_document
 from rolecall_generator.proof.symbolic.shapes import shape_of
 from symbolic_worlds import BACKEND, statement
 

@@ -1,0 +1,66 @@
+"""Findings about the policies themselves: quotas of AWS Organizations, and the syntax of SCPs and RCPs.
+
+Sources: see `policies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rolecall_generator.findings import Severity
+from rolecall_generator.guardrails.answers import GuardrailFinding
+from rolecall_generator.guardrails.coverage import RCP_SERVICES
+from rolecall_generator.guardrails.policies import QUOTAS, GuardrailKind, GuardrailPolicy, Guardrails
+from rolecall_generator.iam import PolicyDocument, Statement
+from rolecall_generator.text import pluralize
+
+
+def findings_of(guardrails: Guardrails) -> Iterator[GuardrailFinding]:
+    """Everything that AWS would refuse."""
+    for level in guardrails.levels:
+        for kind, (characters, attached) in QUOTAS.items():
+            policies = level.of_kind(kind)
+            if len(policies) > attached:
+                message = f"{pluralize(len(policies), kind)} attached; the quota is {attached}"
+                yield GuardrailFinding(Severity.ERROR, level.name, message, "join policies, or attach some to a level above")
+            for policy in policies:
+                if policy.characters > characters:
+                    message = f"the {kind} has {policy.characters:,} characters; the quota is {characters:,}"
+                    yield GuardrailFinding(Severity.ERROR, policy.where, message, "split it into two policies")
+                yield from _syntax(policy)
+
+
+def _syntax(policy: GuardrailPolicy) -> Iterator[GuardrailFinding]:
+    if policy.document.version != PolicyDocument.VERSION:
+        message = f"the policy version is {policy.document.version}, so policy variables are literal strings"
+        hint = f'write "Version": "{PolicyDocument.VERSION}"'
+        yield GuardrailFinding(Severity.WARNING, policy.where, message, hint)
+    sids = [statement.sid for statement in policy.document.statements if statement.sid]
+    for sid in sorted({sid for sid in sids if sids.count(sid) > 1}):
+        yield GuardrailFinding(Severity.ERROR, policy.where, f"several statements have the Sid {sid}", "give each its own")
+    for number, statement in enumerate(policy.document.statements, start=1):
+        faults = _scp_faults(statement) if policy.kind is GuardrailKind.SCP else _rcp_faults(statement, policy)
+        for message, hint in faults:
+            name = f"statement {statement.sid or number}: {message}"
+            yield GuardrailFinding(Severity.ERROR, policy.where, name, hint)
+
+
+def _scp_faults(statement: Statement) -> Iterator[tuple[str, str]]:
+    if statement.principals or statement.not_principals:
+        yield "an SCP has no Principal", "use a condition on aws:PrincipalArn, or pass the policy with --rcp"
+
+
+def _rcp_faults(statement: Statement, policy: GuardrailPolicy) -> Iterator[tuple[str, str]]:
+    """Sources: RCP syntax, and IAM Access Analyzer policy checks (RCP_SYNTAX_ERROR_PRINCIPAL, _NOTACTION, _ACTION)."""
+    if policy.aws_managed or (policy.name == GuardrailKind.RCP.full_access and statement.effect == "Allow"):
+        return
+    if statement.effect == "Allow":
+        yield "only RCPFullAWSAccess can allow in an RCP", "write a Deny statement"
+    if [principal.identifier for principal in statement.principals] != ["*"] or statement.not_principals:
+        yield 'the Principal of an RCP is "*"', 'write "Principal": "*" and a condition'
+    if statement.not_actions:
+        yield "an RCP has no NotAction", "list the actions"
+    for action in statement.actions:
+        service = action.partition(":")[0].lower()
+        if service not in RCP_SERVICES:
+            yield f"RCPs do not support the action {action}", "list actions of services that support RCPs"

@@ -1,0 +1,273 @@
+"""Whether guard rails stop what the role may do, and what applying its module needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
+from rolecall_generator.guardrails.coverage import has_owner_keys, is_global, is_restricted_by_rcps
+from rolecall_generator.guardrails.policies import GuardrailKind, GuardrailLevel, Guardrails, review_budget
+from rolecall_generator.iam import PARTITIONS, Module, PolicyDocument, Role, Statement
+from rolecall_generator.iam.catalog import expand, find_action, services
+from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS
+from rolecall_generator.iam.matching import PolicyVariables
+from rolecall_generator.proof.symbolic import (
+    ActionForms,
+    ActionScope,
+    LimitAnswer,
+    LimitState,
+    ResourceOwner,
+    limit_permission,
+)
+
+_REGION = "aws:requestedregion"
+NO_RESOURCE = "*"
+_REQUEST_TAGS = ("aws:requesttag/",)
+_RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
+_ARN_PARTS = 6
+ORGANIZATION_KEYS = frozenset({"aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths"})
+ORGANIZATION_UNKNOWN = "the organization of the customer's account is not known; pass --organization with its ID"
+_Context = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionQuestion:
+    """Requests that a caller makes: an Allow statement, and the scope of its requests."""
+
+    question: GuardrailQuestion
+    subject: str
+    permission: Statement
+    scope: ActionScope
+
+
+def answer_permission(asked: PermissionQuestion, guardrails: Guardrails, regions: Sequence[str] = ()) -> GuardrailAnswer:
+    """Compare a permission with the SCPs and RCPs of the account, over all requests. `regions`: those of the manifest."""
+    scps = guardrails.levels_of(GuardrailKind.SCP)
+    concerned = any(action.has_rcps for action in asked.scope.actions)
+    rcps = guardrails.levels_of(GuardrailKind.RCP) if concerned else ()
+
+    def limit(scope: ActionScope) -> LimitAnswer:
+        return limit_permission(scope, asked.permission, _documents_of(scps), _documents_of(rcps), budget=review_budget())
+
+    found = limit(asked.scope)
+    stops = tuple(_stops(found, scps, rcps))
+    by_region: dict[str, LimitState] = {}
+    if found.state is LimitState.PART and depends_on(stops, (_REGION,)):
+        for region in regions:
+            by_region[region] = limit(replace(asked.scope, region=region)).state
+    if guardrails.organization_id is None and found.state is LimitState.PART and depends_on(stops, ORGANIZATION_KEYS):
+        reasons = (*found.reasons, ORGANIZATION_UNKNOWN)
+        return GuardrailAnswer(asked.question, asked.subject, LimitState.UNKNOWN, stops, reasons)
+    return GuardrailAnswer(asked.question, asked.subject, found.state, stops, found.reasons, by_region)
+
+
+def _stops(found: LimitAnswer, scps: Sequence[GuardrailLevel], rcps: Sequence[GuardrailLevel]) -> Iterator[GuardrailStop]:
+    """The limits of an answer, whose places count the levels of RCPs on from those of SCPs."""
+    levels = (*scps, *rcps)
+    for limit in found.limits:
+        place = limit.place
+        level, kind = levels[place.level], GuardrailKind.SCP if place.level < len(scps) else GuardrailKind.RCP
+        policy = None if place.document is None else level.policies[place.document]
+        sets = []
+        for each in limit.sets:
+            sample = each.sample
+            example = "" if sample is None else example_of(sample.action, sample.resource, sample.caller, sample.context)
+            sets.append(StoppedRequests(each.constraints, each.actions, example))
+        yield GuardrailStop("customer", kind, level.name, policy, place.statement, limit.is_certain, tuple(sets), limit.more)
+
+
+def example_of(action: str, resource: str, caller: str, context: _Context) -> str:
+    """One request in words."""
+    keys = ", ".join(f"{key} = {', '.join(values)}" for key, values in context.items())
+    return f"{action} on {resource} by {caller}" + (f" with {keys}" if keys else "")
+
+
+def _documents_of(levels: Iterable[GuardrailLevel]) -> list[tuple[PolicyDocument, ...]]:
+    return [tuple(policy.document for policy in level.policies) for level in levels]
+
+
+def depends_on(stops: Iterable[GuardrailStop], keys: Iterable[str]) -> bool:
+    """Whether what is stopped depends on one of the condition keys (lower case)."""
+    return any(not stop.keys.isdisjoint(keys) for stop in stops)
+
+
+def permission_questions(module: Module, scope: ActionScope) -> Iterator[PermissionQuestion]:
+    """One question for each Allow statement of the role's policies. Its Deny statements are not considered."""
+    role = _role(module)
+    for name, document in _documents(module, role):
+        for number, statement in enumerate(document.statements, start=1):
+            if statement.effect == "Allow":
+                subject = f"{name}: statement {statement.sid or number}"
+                actions = tuple(actions_of(statement))
+                own = scope.owner and replace(scope.owner, elsewhere=tuple(resources_elsewhere(statement, scope.account_id)))
+                narrow = replace(scope, actions=actions, owner=own)
+                yield PermissionQuestion(GuardrailQuestion.PERMISSION, subject, statement, narrow)
+
+
+def resources_elsewhere(statement: Statement, account_id: str) -> Iterator[str]:
+    """The resources of a permission whose ARN names another account."""
+    for text in statement.resources:
+        parts = text.split(":", 5)
+        if len(parts) == _ARN_PARTS and parts[4] not in ("", account_id) and not any(mark in parts[4] for mark in "*?$"):
+            yield text
+
+
+def session_scope(module: Module, guardrails: Guardrails, *, session_tags: bool) -> ActionScope:
+    """All requests of the role's sessions, for resources of the account."""
+    role = _role(module)
+    return ActionScope(
+        module.partition,
+        module.account.account_id,
+        role.arn,
+        context=_session_context(role, session_tags=session_tags) | _member_context(guardrails),
+        absent=() if session_tags else ("aws:principaltag/",),
+        owner=_owner(module, guardrails),
+    )
+
+
+def _owner(module: Module, guardrails: Guardrails) -> ResourceOwner:
+    return ResourceOwner(module.account.account_id, guardrails.organization_id or "", guardrails.organization_path)
+
+
+def _member_context(guardrails: Guardrails) -> dict[str, tuple[str, ...]]:
+    """What is known of the organization of all principals of the account."""
+    values = {
+        "aws:principalorgid": guardrails.organization_id,
+        "aws:principalorgpaths": guardrails.organization_path,
+    }
+    return {key: (value,) for key, value in values.items() if value}
+
+
+def _session_context(role: Role, *, session_tags: bool) -> dict[str, tuple[str, ...]]:
+    """Keys with one value in all requests of the role's sessions.
+
+    aws:MultiFactorAuthPresent is "included in the request context only when the principal uses temporary security
+    credentials to make the request" (AWS global condition context keys), and "The temporary credentials returned by
+    AssumeRole do not include MFA information in the context" (Secure API access with MFA).
+    """
+    context: dict[str, tuple[str, ...]] = {"aws:multifactorauthpresent": ("false",), "aws:multifactorauthage": ()}
+    if not session_tags:
+        context |= {f"aws:principaltag/{key.lower()}": (value,) for key, value in role.tags.items()}
+    return context
+
+
+def unknown_permissions(module: Module, guardrails: Guardrails, scope: ActionScope) -> Iterator[GuardrailAnswer]:
+    """Attached policies whose document is not known: not stopped if nothing that the role could do is, else unknown."""
+    role = _role(module)
+    unknown = [
+        arn
+        for arn in sorted(role.attached)
+        if arn not in module.access.policies and arn.rpartition("/")[2] not in AWS_MANAGED_DOCUMENTS
+    ]
+    if not unknown:
+        return
+    scps, rcps = (_documents_of(guardrails.levels_of(kind)) for kind in GuardrailKind)
+    state = limit_permission(scope, Statement("Allow", ("*",), ("*",)), scps, rcps, budget=review_budget()).state
+    for arn in unknown:
+        if state is LimitState.NONE:
+            yield GuardrailAnswer(GuardrailQuestion.PERMISSION, arn, state)
+        else:
+            reason = "the document of the policy is not known, and SCPs or RCPs stop some requests of the role"
+            yield GuardrailAnswer(GuardrailQuestion.PERMISSION, arn, LimitState.UNKNOWN, reasons=(reason,))
+
+
+def _role(module: Module) -> Role:
+    if module.customer is None:
+        raise ValueError(f"{module.path} is not the module of a customer")
+    return module.customer.role
+
+
+def _documents(module: Module, role: Role) -> Iterator[tuple[str, PolicyDocument]]:
+    for name, document in sorted(role.inline.items()):
+        yield f"inline policy {name}", document
+    for arn in sorted(role.attached):
+        if (policy := module.access.policies.get(arn)) is not None:
+            yield f"policy {arn.rpartition('/')[2]}", policy.document
+        elif (known := AWS_MANAGED_DOCUMENTS.get(arn.rpartition("/")[2])) is not None:
+            yield f"policy {arn.rpartition('/')[2]}", known
+
+
+def actions_of(statement: Statement) -> Iterator[ActionForms]:
+    """The actions that AWS has and that the statement names, and those that it names without wildcards."""
+    found: dict[str, None] = {}
+    if statement.not_actions:
+        excluded = PolicyVariables(name.lower() for name in statement.not_actions)
+        found = {name: None for name in _all_actions() if not excluded.match(name.lower(), {})}
+    for pattern in statement.actions:
+        if pattern == "*" or "*" in pattern.partition(":")[0] or "?" in pattern.partition(":")[0]:
+            matches = PolicyVariables((pattern.lower(),))
+            found |= {name: None for name in _all_actions() if matches.match(name.lower(), {})}
+        elif "*" in pattern or "?" in pattern:
+            found |= dict.fromkeys(expand(pattern))
+        else:
+            found[pattern] = None
+    for name in found:
+        known = find_action(name)
+        has_rcps, has_owner, global_service = is_restricted_by_rcps(name), has_owner_keys(name), is_global(name)
+        if known is None or NO_RESOURCE in known.resource_forms:  # a resource type without a form
+            yield ActionForms(name, None, has_rcps, has_owner, global_service)
+        else:
+            forms = known.resource_forms if known.requires_resource else (*known.resource_forms, NO_RESOURCE)
+            yield ActionForms(str(known), forms, has_rcps and bool(known.resource_forms), has_owner, global_service)
+
+
+def _all_actions() -> Iterator[str]:
+    for service in sorted(services()):
+        yield from expand(f"{service}:*")
+
+
+def apply_questions(module: Module, guardrails: Guardrails, administrator: str | None) -> Iterator[PermissionQuestion]:
+    """What applying the module needs: one question for each kind of resource.
+
+    `administrator` is the ARN of the user or role that applies it; None for any principal of the account. RCPs do not
+    restrict IAM.
+    """
+    role = _role(module)
+    arn, region = role.arn, PARTITIONS[module.partition].default_region
+    scope = ActionScope(
+        module.partition,
+        module.account.account_id,
+        administrator or "",
+        context={_REGION: (region,), **_member_context(guardrails)},
+        owner=_owner(module, guardrails),
+    )
+    boundary = {"iam:permissionsboundary": (role.boundary,) if role.boundary else ()}
+    untagged, existing = _request_tags({}), {**_request_tags({}), **_resource_tags(role.tags)}
+    tagged = replace(scope, absent=_REQUEST_TAGS)
+    known = replace(scope, absent=(*_REQUEST_TAGS, *_RESOURCE_TAGS))
+    create = ["iam:CreateRole", *(["iam:TagRole"] if role.tags else [])]
+    yield _apply(tagged, "create the role", create, arn, {**boundary, **_request_tags(role.tags)})
+    read = ["iam:GetRole", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies"]
+    yield _apply(known, "read the role", read, arn, existing)
+    if role.inline:
+        yield _apply(known, "write its inline policies", ["iam:PutRolePolicy"], arn, {**boundary, **existing})
+        yield _apply(known, "read its inline policies", ["iam:GetRolePolicy"], arn, existing)
+    for policy in sorted(role.attached):
+        context = {**boundary, **existing, "iam:policyarn": (policy,)}
+        yield _apply(known, f"attach {policy.rpartition('/')[2]}", ["iam:AttachRolePolicy"], arn, context)
+    for policy, managed in sorted(module.access.policies.items()):
+        name = policy.rpartition("/")[2]
+        actions = ["iam:CreatePolicy", *(["iam:TagPolicy"] if managed.tags else [])]
+        yield _apply(tagged, f"create policy {name}", actions, policy, _request_tags(managed.tags))
+        context = {**untagged, **_resource_tags(managed.tags)}
+        yield _apply(known, f"read policy {name}", ["iam:GetPolicy", "iam:GetPolicyVersion"], policy, context)
+
+
+def _request_tags(tags: Mapping[str, str]) -> _Context:
+    """The keys of the tags that a request passes."""
+    return {
+        **{f"{_REQUEST_TAGS[0]}{key.lower()}": (value,) for key, value in tags.items()},
+        "aws:tagkeys": tuple(tags),
+    }
+
+
+def _resource_tags(tags: Mapping[str, str]) -> _Context:
+    """The keys of the tags of an IAM resource that exists."""
+    return {f"{prefix}{key.lower()}": (value,) for prefix in _RESOURCE_TAGS for key, value in tags.items()}
+
+
+def _apply(scope: ActionScope, subject: str, actions: Sequence[str], resource: str, context: _Context) -> PermissionQuestion:
+    statement = Statement("Allow", tuple(actions), (resource,))
+    found = replace(scope, actions=tuple(actions_of(statement)), context={**scope.context, **context})
+    return PermissionQuestion(GuardrailQuestion.APPLY, subject, statement, found)

@@ -1,0 +1,400 @@
+"""What guard rails stop, which statement stops it, and what the exemption opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from guardrail_policies import (
+    ALLOW_LIST,
+    ASSUME_BY_OUTSIDERS,
+    BACKEND,
+    FULL,
+    IAM_WRITES,
+    LEAVING,
+    LOCKED_ROLES,
+    MFA,
+    ONLY_TLS,
+    PERIMETER,
+    REGIONS,
+    ROLE,
+    ROOT_USER,
+    deny,
+    policy,
+)
+from rolecall_generator.guardrails import (
+    CustomerModule,
+    GuardrailAnswer,
+    GuardrailQuestion,
+    GuardrailReview,
+    Guardrails,
+    ReviewSettings,
+    review_guardrails,
+)
+from rolecall_generator.proof.symbolic import LimitState
+
+Rails = Callable[..., Guardrails]
+ADMIN = "arn:aws:iam::222222222222:role/Admin"
+OUTSIDE = ReviewSettings(backend_organization="none")
+
+
+def answers(review: GuardrailReview, question: GuardrailQuestion) -> dict[str, GuardrailAnswer]:
+    """The answers to one question by the last word of their subject."""
+    return {each.subject.rpartition(" ")[2]: each for each in review.answers if each.question is question}
+
+
+def assume(review: GuardrailReview) -> GuardrailAnswer:
+    (found,) = answers(review, GuardrailQuestion.ASSUME).values()
+    return found
+
+
+def stopping(answer: GuardrailAnswer) -> list[tuple[str, str, str | None]]:
+    """Level, policy kind and Sid of the statements that certainly stop something."""
+    return [
+        (
+            stop.level,
+            stop.kind.value,
+            None if stop.policy is None or stop.statement is None else stop.policy.document.statements[stop.statement].sid,
+        )
+        for stop in answer.stops
+        if stop.is_certain
+    ]
+
+
+@pytest.mark.parametrize("scp", [FULL, ROOT_USER, LEAVING], ids=["full", "root user", "leaving"])
+def test_guard_rails_that_concern_others_stop_nothing(account1: CustomerModule, rails: Rails, scp: Any) -> None:
+    """A denial for the root user or of an action that no one needs is no obstacle."""
+    review = review_guardrails(account1, rails({"root": scp}), ReviewSettings())
+
+    assert review.works
+    assert {LimitState.NONE} == {answer.state for answer in review.answers}
+    assert () == review.exemptions
+
+
+def test_no_policies_stop_nothing(account1: CustomerModule) -> None:
+    """Without any policy there is nothing to restrict."""
+    review = review_guardrails(account1, Guardrails(), ReviewSettings())
+
+    assert review.works
+
+
+@pytest.mark.parametrize("rcp", [PERIMETER, ASSUME_BY_OUTSIDERS], ids=["perimeter", "assume role"])
+def test_perimeter_stops_backend_outside(account1: CustomerModule, rails: Rails, rcp: Any) -> None:
+    """A backend in no organization, or another one, cannot assume the role; the exemption opens that and nothing else."""
+    for organization in ("none", "o-vendor0001"):
+        review = review_guardrails(account1, rails(rcps={"root": rcp}), ReviewSettings(backend_organization=organization))
+        found = assume(review)
+        (exemption,) = review.exemptions
+
+        assert LimitState.ALL is found.state
+        assert [("root", "RCP", rcp["Statement"][0]["Sid"])] == stopping(found)
+        assert found.stops[0].sets[0].example.startswith("aws sts assume-role --role-arn " + ROLE)
+        assert exemption.is_exact is True
+        assert exemption.fits
+        assert [LimitState.NONE] == [answer.state for answer in review.after]
+
+
+def test_perimeter_lets_backend_inside_pass(account1: CustomerModule, rails: Rails) -> None:
+    """The backend's own organization is the one that the policy names."""
+    inside = ReviewSettings(backend_organization="o-customer01")
+
+    assert LimitState.NONE is assume(review_guardrails(account1, rails(rcps={"root": PERIMETER}), inside)).state
+
+
+def test_unknown_organization_of_backend_is_reason(account1: CustomerModule, rails: Rails) -> None:
+    """Whether the backend is inside or outside is not known: the answer names the option, and there is no exemption."""
+    review = review_guardrails(account1, rails(rcps={"root": ASSUME_BY_OUTSIDERS}), ReviewSettings())
+    found = assume(review)
+
+    assert LimitState.UNKNOWN is found.state
+    assert () == review.exemptions
+    assert any("--backend-organization" in reason for reason in found.reasons)
+
+
+def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerModule, rails: Rails) -> None:
+    """A denial without TLS stops a part, and names the key."""
+    found = assume(review_guardrails(account1, rails(rcps={"root": ONLY_TLS}), OUTSIDE))
+
+    assert LimitState.PART is found.state
+    assert ["aws:SecureTransport"] == [each.name for each in found.stops[0].sets[0].constraints]
+
+
+def test_region_denial_stops_other_regions_only(account1: CustomerModule, rails: Rails) -> None:
+    """What is stopped outside the Regions of the manifest is no obstacle and needs no exemption."""
+    review = review_guardrails(account1, rails({"root": REGIONS}), OUTSIDE)
+    found = answers(review, GuardrailQuestion.PERMISSION)["Bucket"]
+
+    assert LimitState.PART is found.state
+    assert {"eu-central-1": LimitState.NONE} == found.regions
+    assert [("root", "SCP", "DenyOutsideRegions")] == stopping(found)
+    assert ["aws:RequestedRegion"] == [each.name for each in found.stops[0].sets[0].constraints]
+    assert review.works
+    assert () == review.exemptions
+
+
+def test_region_denial_stops_region_of_manifest(account1: CustomerModule, rails: Rails) -> None:
+    """With a Region that is denied, the role joins the exceptions of the statement, and only the role."""
+    elsewhere = replace(account1, customer=replace(account1.customer, regions=("eu-central-1", "us-east-1")))
+    review = review_guardrails(elsewhere, rails({"root": REGIONS}), OUTSIDE)
+    found = answers(review, GuardrailQuestion.PERMISSION)["Instances"]
+    (exemption,) = review.exemptions
+    listed = exemption.after["Statement"][0]["Condition"]["ArnNotLike"]["aws:PrincipalARN"]
+
+    assert {"eu-central-1": LimitState.NONE, "us-east-1": LimitState.ALL} == found.regions
+    assert not review.works
+    assert ["arn:aws:iam::*:role/OrganizationAccountAccessRole", ROLE] == listed
+    assert exemption.is_exact is True
+    assert {LimitState.NONE} == {answer.state for answer in review.after}
+
+
+def test_denial_without_mfa_stops_session(account1: CustomerModule, rails: Rails) -> None:
+    """Sessions of AssumeRole have no MFA: the part of the permission that the statement names is stopped."""
+    review = review_guardrails(account1, rails({"root": MFA}), OUTSIDE)
+    found = answers(review, GuardrailQuestion.PERMISSION)
+
+    assert LimitState.PART is found["Bucket"].state
+    assert ("s3:GetObject",) == found["Bucket"].stops[0].sets[0].actions
+    assert LimitState.NONE is found["Instances"].state
+
+
+def test_denial_on_some_resources_names_them(account1: CustomerModule, rails: Rails) -> None:
+    """An object below a prefix is stopped, the bucket itself cannot be: its ARN has no slash."""
+    scp = policy(deny("DenyPrivate", "s3:*", "arn:aws:s3:::data/private/*"))
+    found = answers(review_guardrails(account1, rails({"root": scp}), OUTSIDE), GuardrailQuestion.PERMISSION)["Bucket"]
+    (requests,) = found.stops[0].sets
+
+    assert LimitState.PART is found.state
+    assert ("s3:GetObject",) == requests.actions
+    assert ["Resource"] == [each.name for each in requests.constraints]
+
+
+def test_pipeline_role_can_apply_and_others_cannot(account1: CustomerModule, rails: Rails) -> None:
+    """The denial of IAM writes stops an administrator, not the exempt role; reading is not stopped."""
+    levels = rails({"root": IAM_WRITES})
+    other = review_guardrails(account1, levels, replace(OUTSIDE, administrator=ADMIN))
+    pipeline = replace(OUTSIDE, administrator="arn:aws:iam::222222222222:role/pipeline/deploy")
+
+    states = {each.subject: each.state for each in other.answers if each.question is GuardrailQuestion.APPLY}
+    assert LimitState.ALL is states["create the role"]
+    assert LimitState.NONE is states["read the role"]
+    assert {LimitState.NONE} == {answer.state for answer in review_guardrails(account1, levels, pipeline).answers}
+    (exemption,) = other.exemptions
+    assert exemption.is_exact is True
+    assert exemption.opens == (f"requests of {ADMIN} on {ROLE}",)
+    assert {LimitState.NONE} == {answer.state for answer in other.after}
+
+
+def test_any_administrator_is_stopped_in_part(account1: CustomerModule, rails: Rails) -> None:
+    """Without a name, the callers that are stopped are described, and there is no exemption."""
+    review = review_guardrails(account1, rails({"root": IAM_WRITES}), OUTSIDE)
+    states = {answer.state for answer in review.answers if answer.question is GuardrailQuestion.APPLY}
+
+    assert {LimitState.NONE, LimitState.PART} == states
+    assert () == review.exemptions
+
+
+def test_every_level_must_allow(account1: CustomerModule, rails: Rails) -> None:
+    """A unit stops what it does not allow, whatever other levels allow; a new policy lets the role pass."""
+    review = review_guardrails(account1, rails({"root": FULL, "Prod": ALLOW_LIST, "account": FULL}), OUTSIDE)
+    found = answers(review, GuardrailQuestion.PERMISSION)
+    (exemption,) = review.exemptions
+
+    assert LimitState.ALL is found["Bucket"].state
+    assert LimitState.NONE is found["Instances"].state
+    assert [("Prod", "SCP", None)] == stopping(found["Bucket"])
+    assert (None, "Prod") == (exemption.before, exemption.level)
+    assert exemption.is_exact is True
+    assert {LimitState.NONE} == {answer.state for answer in review.after}
+
+
+def test_statements_on_certain_roles_get_exemption_that_language_has(account1: CustomerModule, rails: Rails) -> None:
+    """Where Resource lists ARNs there is no exact exemption: what else it opens is shown, not hidden."""
+    review = review_guardrails(account1, rails({"root": LOCKED_ROLES}), replace(OUTSIDE, administrator=ADMIN))
+    (exemption,) = review.exemptions
+
+    assert exemption.is_exact is False
+    assert exemption.surplus
+
+
+def test_one_policy_with_several_stops_is_changed_once(account1: CustomerModule, rails: Rails) -> None:
+    """Role and administrator are exempt in one new version of the policy."""
+    scp = policy(deny("NoBucket", "s3:*"), deny("NoIam", "iam:*"), deny("NoOrganization", "organizations:*"))
+    review = review_guardrails(account1, rails({"root": scp}), replace(OUTSIDE, administrator=ADMIN))
+    (exemption,) = review.exemptions
+    sids = [statement.get("Sid") for statement in exemption.after["Statement"]]
+
+    assert ["NoBucket", "NoIam", "NoIamOtherResources", "NoOrganization"] == sids
+    assert exemption.is_exact is True
+    assert {LimitState.NONE} == {answer.state for answer in review.after}
+
+
+def test_management_account_is_not_restricted(account1: CustomerModule, rails: Rails) -> None:
+    """SCPs and RCPs do not affect it."""
+    levels = rails({"root": IAM_WRITES}, {"root": PERIMETER})
+
+    assert review_guardrails(account1, replace(levels, is_management=True), OUTSIDE).works
+    assert not review_guardrails(account1, levels, OUTSIDE).works
+
+
+def test_vendors_scps_limit_backend(account1: CustomerModule, rails: Rails) -> None:
+    """A denial of AssumeRole across accounts in the vendor's organization is found, with an exemption for one role."""
+    scp = policy(deny("NoOutside", "sts:AssumeRole", Condition={"StringNotEquals": {"aws:ResourceAccount": "111111111111"}}))
+    settings = replace(OUTSIDE, backend=rails({"vendor": scp}))
+    review = review_guardrails(account1, Guardrails(), settings)
+    found = assume(review)
+    (exemption,) = review.exemptions
+
+    assert LimitState.ALL is found.state
+    assert ["backend"] == [stop.side for stop in found.stops]
+    assert exemption.opens == (f"requests of {BACKEND} on {ROLE}",)
+    assert exemption.is_exact is True
+    assert [LimitState.NONE] == [answer.state for answer in review.after]
+
+
+def test_what_aws_does_not_document_is_unknown(account1: CustomerModule, rails: Rails) -> None:
+    """An unknown operator decides nothing: neither stopped nor not stopped, with the reason."""
+    scp = policy(deny("Odd", "s3:*", Condition={"StringResembles": {"aws:RequestedRegion": "eu"}}))
+    review = review_guardrails(account1, rails({"root": scp}), OUTSIDE)
+    found = answers(review, GuardrailQuestion.PERMISSION)["Bucket"]
+
+    assert LimitState.UNKNOWN is found.state
+    assert found.reasons
+    assert not review.works
+
+
+def test_policy_variable_in_resource_is_filled_in(account1: CustomerModule, rails: Rails) -> None:
+    """Keys that the caller decides are known; others leave the statement open."""
+    known = policy(deny("Own", "s3:*", "arn:aws:s3:::${aws:PrincipalAccount}/*"))
+    other = policy(deny("Free", "s3:*", "arn:aws:s3:::${aws:SourceVpc}/*"))
+    states = [
+        answers(review_guardrails(account1, rails({"root": scp}), OUTSIDE), GuardrailQuestion.PERMISSION)["Bucket"].state
+        for scp in (known, other)
+    ]
+
+    assert [LimitState.NONE, LimitState.UNKNOWN] == states
+
+
+def test_too_large_policies_and_too_many_are_findings(account1: CustomerModule, rails: Rails) -> None:
+    """The quotas of AWS: characters of an SCP and an RCP, and policies of a level."""
+    large = policy(deny("Large", [f"s3:Get{number:05}{'x' * 100}" for number in range(100)]))
+    levels = rails({"root": large, "Prod": [LEAVING] * 11}, {"root": {**large, "Statement": [
+        {**large["Statement"][0], "Action": large["Statement"][0]["Action"][:60], "Principal": "*"}]}})  # fmt: skip
+    found = review_guardrails(account1, levels, OUTSIDE).findings
+
+    assert 3 == len(found)
+    assert {"Prod"} < {finding.where for finding in found}
+
+
+def test_exemption_that_does_not_fit_is_marked(account1: CustomerModule, rails: Rails) -> None:
+    """The new version has more characters than AWS accepts."""
+    actions = ["sts:AssumeRole", *(f"s3:Get{number:05}{'x' * 100}" for number in range(40))]
+    rcp = policy(deny("Outsiders", actions, Principal="*"))
+    (exemption,) = review_guardrails(account1, rails(rcps={"root": rcp}), OUTSIDE).exemptions
+
+    assert exemption.characters > 5_120
+    assert not exemption.fits
+
+
+def test_rules_of_scps_and_rcps_are_checked(account1: CustomerModule, rails: Rails) -> None:
+    """An SCP has no Principal; an RCP allows nothing, and names everyone."""
+    scp = policy(deny("WithPrincipal", "s3:*", Principal="*"))
+    rcp = policy(
+        {"Sid": "Allows", "Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"},
+        deny("Named", "s3:*", Principal={"AWS": "111111111111"}),
+    )
+    found = review_guardrails(account1, rails({"root": scp}, {"root": rcp}), OUTSIDE).findings
+
+    assert 3 == len(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        ({}, 0),
+        ({"Principal": {"AWS": "*"}}, 0),
+        ({"Action": "STS:assumerole"}, 0),
+        ({"Action": "*"}, 1),
+        ({"Action": ["ec2:*", "iam:*", "s3:*"]}, 2),
+        ({"Action": None, "NotAction": "s3:*"}, 1),
+        ({"Resource": None, "NotResource": ROLE}, 0),
+        ({"Principal": None, "NotPrincipal": {"AWS": "222222222222"}}, 1),
+        ({"Principal": {"AWS": ["*", "222222222222"]}}, 1),
+        ({"Effect": "Allow"}, 1),
+    ],
+)
+def test_rcps_that_aws_refuses_are_findings(
+    account1: CustomerModule, rails: Rails, change: dict[str, Any], count: int
+) -> None:
+    """Principal is "*", actions are of services that support RCPs, and there is neither NotAction nor NotPrincipal."""
+    body = {key: value for key, value in {**deny("S", "s3:*", Principal="*"), **change}.items() if value is not None}
+    review = review_guardrails(account1, rails(rcps={"root": policy(body)}), OUTSIDE)
+
+    assert count == len(review.findings)
+    assert all(finding.hint for finding in review.findings)
+    assert not (count and review.works)
+
+
+def test_list_of_resources_loses_only_role(account1: CustomerModule, rails: Rails) -> None:
+    """Where the denied resources are listed, the statement for the backend role lists the others."""
+    others = ["arn:aws:iam::222222222222:role/a", "arn:aws:iam::222222222222:role/b"]
+    rcp = policy(deny("Listed", "sts:AssumeRole", [*others, ROLE], Principal="*"))
+    (exemption,) = review_guardrails(account1, rails(rcps={"root": rcp}), OUTSIDE).exemptions
+
+    assert others == exemption.after["Statement"][1]["Resource"]
+    assert exemption.is_exact is True
+
+
+def test_pattern_of_resources_keeps_other_accounts_closed(account1: CustomerModule, rails: Rails) -> None:
+    """The language has no pattern without one role: other accounts stay denied, and the rest of the surplus is shown."""
+    rcp = policy(deny("Pattern", "sts:AssumeRole", "arn:aws:iam::*:role/role*", Principal="*"))
+    review = review_guardrails(account1, rails(rcps={"root": rcp}), OUTSIDE)
+    (exemption,) = review.exemptions
+    names = {each.name for requests in exemption.surplus for each in requests.constraints}
+
+    assert exemption.is_exact is False
+    assert "aws:ResourceAccount" in names
+    assert [LimitState.NONE] == [answer.state for answer in review.after]
+
+
+def test_policy_at_two_levels_is_changed_once(account1: CustomerModule, rails: Rails) -> None:
+    """It is the same policy wherever it is attached."""
+    found = rails({"root": policy(deny("NoBucket", "s3:*"))})
+    twice = replace(found, levels=(found.levels[0], replace(found.levels[0], name="Prod")))
+    review = review_guardrails(account1, twice, OUTSIDE)
+
+    assert 1 == len(review.exemptions)
+    assert {LimitState.NONE} == {answer.state for answer in review.after}
+
+
+def test_action_without_resource_is_not_stopped_on_one(account1: CustomerModule, rails: Rails) -> None:
+    """ec2:DescribeInstances has no resource types: a denial on ARNs does not concern it, one on everything else does."""
+    states = [
+        answers(review_guardrails(account1, rails({"root": scp}), OUTSIDE), GuardrailQuestion.PERMISSION)["Instances"].state
+        for scp in (
+            policy(deny("Arns", "ec2:*", "arn:aws:ec2:*:*:instance/*")),
+            policy({"Sid": "Else", "Effect": "Deny", "Action": "ec2:*", "NotResource": "arn:aws:ec2:*:*:instance/*"}),
+        )
+    ]
+
+    assert [LimitState.NONE, LimitState.ALL] == states
+
+
+def test_many_other_statements_do_not_hide_proof(account1: CustomerModule, rails: Rails) -> None:
+    """A large policy whose statements distinguish many callers and resources: each change is proven by itself."""
+    others = [
+        deny(
+            f"Other{number}",
+            ["ec2:DeleteVpc", "s3:PutObject"],
+            [f"arn:aws:s3:::log-{number}-*", f"arn:aws:ec2:*:*:vpc/vpc-{number}*"],
+            Condition={"ArnNotLike": {"aws:PrincipalArn": [f"arn:aws:iam::*:role/*Admin{number}_*"]}},
+        )
+        for number in range(12)
+    ]
+    review = review_guardrails(account1, rails({"root": policy(*others, deny("NoBucket", "s3:*"))}), OUTSIDE)
+    (exemption,) = review.exemptions
+
+    assert others == exemption.after["Statement"][:-1]
+    assert exemption.is_exact is True
