@@ -178,10 +178,12 @@ class Ordered:
             self.values = [ip_network(v, strict=False) if networks else self.READ[self.family](v) for v in values]
         except (ValueError, OverflowError) as error:
             raise UndocumentedError from error
+        numbers = [value.numerator for value in self.values if isinstance(value, Fraction)]
+        self.weight = 1 + max(map(int.bit_length, numbers), default=0) // 256
 
     def fits(self, have):
         """Whether a number, date, address or byte string matches."""
-        Work.spend(len(self.values))
+        Work.spend(len(self.values) * self.weight)
         if self.family == "IpAddress":
             return any(have in network for network in self.values)
         return any((have > want) - (have < want) in self.signs for want in self.values)

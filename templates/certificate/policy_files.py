@@ -20,14 +20,17 @@ ARGUMENTS = {"sid": "Sid", "effect": "Effect", "actions": "Action", "not_actions
 
 
 def read_json(path):
-    """Parse a JSON file in which no object has a key twice."""
+    """Parse a JSON file, in which no object may have a key twice."""
+
+    def constant(name):
+        raise ValueError(f"{name} is not JSON")
 
     def unique(pairs):
         _require(len(dict(pairs)) == len(pairs), "an object has a key twice", ValueError)
         return dict(pairs)
 
     _require(path.stat().st_size <= MAX_BYTES, "the file is too large", ValueError)
-    return json.loads(path.read_text("utf-8"), object_pairs_hook=unique)
+    return json.loads(path.read_text("utf-8"), object_pairs_hook=unique, parse_constant=constant)
 
 
 def read_policy(policy):
