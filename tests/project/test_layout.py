@@ -46,6 +46,7 @@ ORDER = {
         "terraform",
         "planning",
         "rules",
+        "proof.symbolic",
         "proof",
         "generate",
         "importers",

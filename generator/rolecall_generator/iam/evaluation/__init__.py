@@ -9,7 +9,7 @@ from rolecall_generator.iam.evaluation.compiled import (
     scan_documents,
 )
 from rolecall_generator.iam.evaluation.evaluator import ASSUME_ROLE, FEDERATED_ASSUME, Decision, Effect, Evaluator, Request
-from rolecall_generator.iam.evaluation.principals import Identity, PrincipalKind, identity_of
+from rolecall_generator.iam.evaluation.principals import Identity, PrincipalKind, PrincipalReach, identity_of
 from rolecall_generator.iam.evaluation.request_context import (
     AWS_MANAGED_DOCUMENTS,
     Caller,
@@ -35,6 +35,7 @@ __all__ = [
     "PolicyOutcome",
     "PolicyType",
     "PrincipalKind",
+    "PrincipalReach",
     "Request",
     "identity_of",
     "principal_context",

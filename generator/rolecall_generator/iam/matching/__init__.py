@@ -1,17 +1,25 @@
 """Matching in policies: wildcards, condition operators, compiled conditions, and patterns as automata."""
 
-from rolecall_generator.iam.matching.automata import Automaton, Patterns, literal
-from rolecall_generator.iam.matching.condition_patterns import NoPatterns, patterns_of, variables_of
+from rolecall_generator.iam.matching.automata import Automaton, Pattern, Patterns, ignoring_case, literal
+from rolecall_generator.iam.matching.condition_patterns import NoPatterns, outlines_of, patterns_of, variables_of
 from rolecall_generator.iam.matching.conditions import Test, Truth, compile_condition
 from rolecall_generator.iam.matching.operators import (
     ARN,
     OPERATORS,
     Operator,
+    OperatorUse,
     UnsupportedError,
     find_operator,
     parse_operator,
 )
-from rolecall_generator.iam.matching.wildcards import Context, PolicyVariables, may_match, name_matcher, wildcard
+from rolecall_generator.iam.matching.wildcards import (
+    Context,
+    PolicyTemplate,
+    PolicyVariables,
+    may_match,
+    name_matcher,
+    wildcard,
+)
 
 __all__ = [
     "ARN",
@@ -20,16 +28,21 @@ __all__ = [
     "Context",
     "NoPatterns",
     "Operator",
+    "OperatorUse",
+    "Pattern",
     "Patterns",
+    "PolicyTemplate",
     "PolicyVariables",
     "Test",
     "Truth",
     "UnsupportedError",
     "compile_condition",
     "find_operator",
+    "ignoring_case",
     "literal",
     "may_match",
     "name_matcher",
+    "outlines_of",
     "parse_operator",
     "patterns_of",
     "variables_of",

@@ -25,6 +25,11 @@ class Token:
     takes: str
     star: bool = False
 
+    @property
+    def is_wild(self) -> bool:
+        """Whether the position matches characters that are not listed."""
+        return self.takes in (ANY, NO_COLON)
+
 
 Pattern = tuple[Token, ...]
 Patterns = frozenset[Pattern]
@@ -36,9 +41,16 @@ def literal(text: str) -> Pattern:
     return tuple(Token(letter) for letter in text)
 
 
+_OTHER_FORMS = {"k": "\u212a"}
+"""Letters that are not ASCII and whose lower case is: only the Kelvin sign."""
+
+
 def ignoring_case(text: str) -> Pattern:
     """The pattern that matches `text` ignoring case, for ASCII characters."""
-    return tuple(Token(letter + letter.upper() if letter.isascii() else letter) for letter in text.lower())
+    return tuple(
+        Token("".join(sorted({letter, letter.upper(), _OTHER_FORMS.get(letter, letter)})) if letter.isascii() else letter)
+        for letter in text.lower()
+    )
 
 
 def glob(parts: Iterable[str], wild: str = ANY) -> Pattern:

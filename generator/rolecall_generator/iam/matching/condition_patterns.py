@@ -61,6 +61,30 @@ def patterns_of(condition: Condition, stated: Context, varying: Set[str], *, var
     return frozenset(pattern for pattern in filled if pattern is not None)
 
 
+def outlines_of(condition: Condition) -> tuple[Pattern, ...]:
+    """For each value the pattern with `*` in place of every variable: all strings that the value can match.
+
+    Raises UnsupportedError for an operator without patterns, or an invalid variable.
+    """
+    use = find_operator(condition.operator)
+    if use is None or use.operator.text is None:
+        raise UnsupportedError(f"{condition.operator} has no patterns")
+    try:
+        return tuple(_outline(use.operator.text, value) for value in condition.values)
+    except ValueError as error:
+        raise UnsupportedError(str(error)) from error
+
+
+def _outline(match: TextMatch, value: str) -> Pattern:
+    if match is TextMatch.ARN:
+        return glob_of_components(PolicyTemplate(part).outline(wildcards=True) for part in arn_components(value))
+    tokens = PolicyTemplate(value).outline(wildcards=match is TextMatch.WILDCARDS)
+    if match is not TextMatch.IGNORE_CASE:
+        return glob(tokens)
+    parts = (ignoring_case(token[1:]) if token.startswith("\0") else glob(token) for token in tokens)
+    return tuple(each for part in parts for each in part)
+
+
 @lru_cache(maxsize=4_096)
 def _plain_patterns(match: TextMatch, values: tuple[str, ...]) -> Patterns:
     """Cached, so that 10,000 roles with the same condition share one set, which is hashed once."""

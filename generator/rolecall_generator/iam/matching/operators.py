@@ -40,11 +40,13 @@ class Family:
     """Operators that compare values of the same type. `hint` describes the format of a value.
 
     `key_types` are the types of condition keys (Service Authorization Reference) that the operators support; None: any.
+    `parse` reads a value of a family whose values are ordered and returns None for an invalid one.
     """
 
     name: str
     hint: str = ""
     key_types: frozenset[str] | None = None
+    parse: Callable[[str], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +277,10 @@ def _like_values(key: str, values: tuple[str, ...]) -> str:
 # String operators apply to values of any type. Some keys of type String contain an ARN, an address range or a bool; Date
 # and Numeric both accept seconds since 1970 (aws:EpochTime).
 STRING = Family("String")
-NUMERIC = Family("Numeric", "write a number, as in 10", frozenset({"Numeric", "Date"}))
-DATE = Family("Date", "write a date as in 2027-01-31T00:00:00Z, or seconds since 1970", frozenset({"Date", "Numeric"}))
+NUMERIC = Family("Numeric", "write a number, as in 10", frozenset({"Numeric", "Date"}), _number)
+DATE = Family(
+    "Date", "write a date as in 2027-01-31T00:00:00Z, or seconds since 1970", frozenset({"Date", "Numeric"}), _moment
+)
 BOOL = Family("Bool", 'write "true" or "false"', frozenset({"Bool", "String"}))
 BINARY = Family("Binary", "write base-64", frozenset({"Binary", "String"}))
 IP_ADDRESS = Family("IpAddress", "write an address range, as in 203.0.113.0/24", frozenset({"IPAddress", "String"}))

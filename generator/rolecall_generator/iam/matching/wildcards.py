@@ -244,6 +244,13 @@ class PolicyTemplate:
             filled.append("\0" + value)
         return tuple(filled)
 
+    def outline(self, *, wildcards: bool) -> tuple[str, ...]:
+        """Tokens with `*` in place of every variable. `wildcards`: `*` and `?` of the value are wildcards, not literal."""
+        return tuple(
+            "*" if isinstance(token, Variable) else token if wildcards else "\0" + token.removeprefix("\0")
+            for token in self._tokens
+        )
+
     def literal(self, context: Context) -> str | None:
         """The string with wildcards as literal characters, for StringEquals and StringEqualsIgnoreCase; None as `fill`."""
         filled = self.fill(context)

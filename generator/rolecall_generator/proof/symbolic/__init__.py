@@ -1,0 +1,48 @@
+"""Exact comparison of trust policies over all requests: who, in all of AWS, can assume a role, with which request.
+
+`compare` decides whether two policies allow the same requests and gives a request as an example where they do not.
+`difference` enumerates the difference as disjoint sets. `prove_roles` compares roles with their intents:
+
+    for proof in prove_roles(access, {arn: [TrustIntent(arn, callers, external_ids)]}):
+        if proof.comparison.forward.state is InclusionState.REFUTED:
+            print(proof.comparison.forward.witness.shell_command)
+
+What AWS does not document, and what exceeds the budget, is UNKNOWN with the reason.
+"""
+
+from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
+from rolecall_generator.proof.symbolic.intent import TrustIntent, intent_document
+from rolecall_generator.proof.symbolic.question import (
+    Inclusion,
+    InclusionState,
+    RequestDifference,
+    RoleProof,
+    TrustComparison,
+    compare,
+    difference,
+    prove_roles,
+)
+from rolecall_generator.proof.symbolic.witness import RequestWitness
+from rolecall_generator.proof.symbolic.wording import BoxConstraint
+from rolecall_generator.proof.symbolic.world import WORST_CASE, OrganizationMembership, PolicyLevel, World
+
+__all__ = [
+    "WORST_CASE",
+    "BoxConstraint",
+    "Inclusion",
+    "InclusionState",
+    "OrganizationMembership",
+    "OutOfBudgetError",
+    "PolicyLevel",
+    "RequestDifference",
+    "RequestWitness",
+    "RoleProof",
+    "SearchBudget",
+    "TrustComparison",
+    "TrustIntent",
+    "World",
+    "compare",
+    "difference",
+    "intent_document",
+    "prove_roles",
+]

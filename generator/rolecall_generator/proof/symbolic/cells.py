@@ -1,0 +1,233 @@
+"""The dimensions of a request and their cells: finitely many representatives that stand for all values.
+
+No condition of the compared policies distinguishes two values of one cell. So a decision about the representatives is a
+decision about all requests.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from rolecall_generator.iam import Condition
+from rolecall_generator.iam.evaluation import Identity
+from rolecall_generator.iam.matching import Automaton, Context, Pattern, Patterns, outlines_of
+from rolecall_generator.proof.symbolic.budget import BudgetShare, OutOfBudgetError, SearchBudget
+from rolecall_generator.proof.symbolic.keys import (
+    KEPT_SOURCE_IDENTITY,
+    RESOURCE_TAGS,
+    SOURCE_IDENTITY,
+    CallerKind,
+    KeyFacts,
+    ValueType,
+    key_facts,
+)
+from rolecall_generator.proof.symbolic.language import Shape, fits, walk
+from rolecall_generator.proof.symbolic.ordered import NotRepresentedError, representatives
+
+Values = tuple[str, ...]
+MAX_CELLS = 2_048
+"""More cells than this are not examined: the rest becomes one cell of which nothing is known."""
+
+DOUBTFUL = 10**7
+"""Cost of a value that AWS may not accept; it is in no witness."""
+UNKNOWN_REST = 10**8
+"""Cost of the rest of a dimension that was not searched."""
+_PRESENT = 200
+"""Cost of a key that could be absent, so that the cheapest request sets as few keys as possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCell:
+    """A representative. `contexts` has the context keys that it sets: several if AWS does not document which it is.
+
+    `rest`: all values that were not reached within the budget; no test is decided for them. Values by key, in lower case.
+    """
+
+    contexts: tuple[Context, ...] = ({},)
+    cost: int = 0
+    caller: Identity | None = None
+    action: str = ""
+    rest: bool = False
+
+    @property
+    def context(self) -> Context:
+        """The context that the evaluator uses."""
+        return self.contexts[0]
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One part of a request with its cells, in ascending order of cost."""
+
+    name: str
+    cells: tuple[KeyCell, ...]
+    costs: tuple[int, ...] = field(init=False)
+    full: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "costs", tuple([cell.cost for cell in self.cells]))
+        object.__setattr__(self, "full", (1 << len(self.cells)) - 1)
+
+    @classmethod
+    def of(cls, name: str, cells: Iterable[KeyCell]) -> Dimension:
+        """The dimension with these cells, sorted."""
+        return cls(name, tuple(sorted(cells, key=lambda cell: cell.cost)))
+
+    def where(self, holds: Callable[[KeyCell], bool]) -> int:
+        """The cells for which `holds` is true, as a mask; never the rest."""
+        mask = 0
+        for position, cell in enumerate(self.cells):
+            if not cell.rest and holds(cell):
+                mask |= 1 << position
+        return mask
+
+    @property
+    def rest(self) -> int:
+        """The mask of the rest, 0 if all cells are known."""
+        return sum(1 << position for position, cell in enumerate(self.cells) if cell.rest)
+
+
+@dataclass(slots=True)
+class Distinctions:
+    """What conditions distinguish on a key: unions of patterns, and comparisons by the name of their family.
+
+    `singled_out` are strings that must have a cell of their own.
+    """
+
+    patterns: dict[Patterns, None] = field(default_factory=dict)
+    ordered: dict[str, dict[str, None]] = field(default_factory=dict)
+    tests: list[Callable[[str], bool]] = field(default_factory=list)
+
+    def add_patterns(self, patterns: Patterns | Pattern) -> None:
+        """Add a union of patterns, or one pattern."""
+        self.patterns.setdefault(patterns if isinstance(patterns, frozenset) else frozenset({patterns}))
+
+    def add_comparison(self, family: str, values: Iterable[str], matches: Callable[[str], bool]) -> None:
+        """Add a comparison with the values; `matches` tells whether a value satisfies it, before negation."""
+        self.ordered.setdefault(family, {}).update(dict.fromkeys(values))
+        self.tests.append(matches)
+
+
+def key_dimension(name: str, distinctions: Distinctions, budget: SearchBudget) -> Dimension:
+    """The dimension of one key. Raises NotRepresentedError if its conditions cannot be represented."""
+    if distinctions.patterns or distinctions.ordered:
+        return _make_dimension(name, distinctions, BudgetShare(budget))
+    return _undistinguished(name)
+
+
+@lru_cache(maxsize=256)
+def _undistinguished(name: str) -> Dimension:
+    """The dimension of a key whose values no condition distinguishes. Every comparison has three of them."""
+    return _make_dimension(name, Distinctions(), BudgetShare(SearchBudget(seconds=None)))
+
+
+def _make_dimension(name: str, distinctions: Distinctions, share: BudgetShare) -> Dimension:
+    facts = key_facts(name)
+    singles, complete = _single_values(facts, distinctions, share)
+    values: list[Values] = [(text,) for text in singles]
+    if facts.many and complete:
+        several, complete = _several_values(singles, facts.shape, distinctions, share)
+        values += several
+    if len(values) > MAX_CELLS:
+        values, complete = values[:MAX_CELLS], False
+    # A role's tags have two keys.
+    spellings = (name, RESOURCE_TAGS[1] + name.removeprefix(RESOURCE_TAGS[0]))[: 1 + name.startswith(RESOURCE_TAGS[0])]
+    cells = [KeyCell((dict.fromkeys(spellings, each),), _cost(each)) for each in values]
+    if len(facts.always) < len(CallerKind):
+        cells.append(KeyCell((dict.fromkeys(spellings, ()),)))
+    if name == SOURCE_IDENTITY:
+        cells = _with_kept_identity(cells)
+    if not complete:
+        cells.append(KeyCell(cost=UNKNOWN_REST, rest=True))
+    return Dimension.of(name, cells)
+
+
+def _cost(values: Values) -> int:
+    return _PRESENT * len(values) + sum(map(len, values))
+
+
+def _with_kept_identity(cells: Iterable[KeyCell]) -> list[KeyCell]:
+    """Source identities of the request, and the same identity kept from the caller's session, which it cannot change."""
+    found = []
+    for cell in cells:
+        values = cell.context[SOURCE_IDENTITY]
+        found.append(KeyCell(({SOURCE_IDENTITY: values, KEPT_SOURCE_IDENTITY: ()},), cell.cost))
+        if values:
+            found.append(KeyCell(({SOURCE_IDENTITY: values, KEPT_SOURCE_IDENTITY: values},), cell.cost + _PRESENT))
+    return found
+
+
+def _single_values(facts: KeyFacts, distinctions: Distinctions, share: BudgetShare) -> tuple[list[str], bool]:
+    """A string for each cell of single values, and whether they are complete."""
+    if facts.type is ValueType.BOOL:
+        return ["false", "true"], True
+    if distinctions.ordered:
+        if distinctions.patterns or len(distinctions.ordered) > 1:
+            raise NotRepresentedError("the key is compared in several ways: as a string, a number, a date or an address")
+        ((family, values),) = distinctions.ordered.items()
+        share.spend(len(values) * _STEPS_PER_VALUE)
+        return representatives(family, values, facts.type), True
+    if facts.type is not ValueType.STRING and not distinctions.patterns:
+        return [_EXAMPLES[facts.type]], True
+    # Null and set operators treat a lone empty string as no value.
+    patterns = (*distinctions.patterns, *(() if facts.shape.shortest else (NOT_EMPTY,)))
+    found = walk(patterns, facts.shape, share)
+    return list(found.found.values()), found.complete
+
+
+NOT_EMPTY: Patterns = frozenset(outlines_of(Condition("StringLike", "", ("?*",))))
+_EXAMPLES = {ValueType.INTEGER: "3600", ValueType.DATE: "2026-01-01T00:00:00+00:00", ValueType.IP: "192.0.2.1"}
+
+
+_STEPS_PER_VALUE = 8
+
+
+def _several_values(
+    singles: Sequence[str], shape: Shape, distinctions: Distinctions, share: BudgetShare
+) -> tuple[list[Values], bool]:
+    """A tuple of values for each combination of outcomes that several values can give, and whether they are complete.
+
+    Set operators depend on what a test answers for all values and for any of them. Both follow from the single values by
+    "and" and "or", so the combinations are the closure of the single values under these.
+    """
+    automata = [Automaton(patterns) for patterns in distinctions.patterns]
+
+    def bits(text: str) -> int:
+        answers = [automaton.accepts(automaton.run(automaton.start, text)) for automaton in automata]
+        answers += [matches(text) for matches in distinctions.tests]
+        answers.append(text != "")
+        return sum(1 << position for position, answer in enumerate(answers) if answer)
+
+    by_bits: dict[int, str] = {}
+    for text in singles:
+        by_bits.setdefault(bits(text), text)
+    found: dict[tuple[int, int], Values] = {}
+    queue: deque[tuple[tuple[int, int], Values]] = deque()
+    for each, text in by_bits.items():
+        similar = (text + letter for letter in "xyz")
+        second = next((other for other in similar if fits(other, shape) and bits(other) == each), text)
+        found[each, each] = (text, second)
+        queue.append(((each, each), (text,)))
+    try:
+        while queue:
+            (every, some), values = queue.popleft()
+            for each, text in by_bits.items():
+                share.spend(1)
+                joined = (every & each, some | each)
+                if joined not in found:
+                    found[joined] = (*values, text)
+                    queue.append((joined, found[joined]))
+    except OutOfBudgetError:
+        return list(found.values()), False
+    return list(found.values()), True
+
+
+def merged(contexts: Iterable[Mapping[str, Values]]) -> dict[str, Values]:
+    """The keys of all contexts in one."""
+    found: dict[str, Values] = {}
+    for context in contexts:
+        found.update(context)
+    return found

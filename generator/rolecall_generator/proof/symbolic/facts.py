@@ -1,0 +1,183 @@
+"""What ties the dimensions of a request together: combinations of cells that no request has, each with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from rolecall_generator.iam import User
+from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME
+from rolecall_generator.proof.symbolic.boxes import FALSE, Formula, disjunction, leaf
+from rolecall_generator.proof.symbolic.cells import Dimension, KeyCell
+from rolecall_generator.proof.symbolic.keys import (
+    ACTION,
+    CALLER,
+    KEPT_SOURCE_IDENTITY,
+    MFA_AGE,
+    MFA_PRESENT,
+    ORGANIZATION_ID,
+    ORGANIZATION_PATHS,
+    PRINCIPAL_TAG,
+    REQUEST_TAG,
+    SOURCE_IDENTITY,
+    TAG_KEYS,
+    CallerKind,
+    caller_kind,
+    key_facts,
+)
+from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
+from rolecall_generator.proof.symbolic.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceFact:
+    """Requests that do not exist, and why. `name` identifies the fact in a proof that needs it."""
+
+    name: str
+    impossible: Formula
+
+
+def facts_of(space: RequestSpace) -> list[SpaceFact]:
+    """The facts about the dimensions of a space; facts without effect are left out."""
+    kinds = _masks_by_kind(space.callers)
+    found = [
+        *_operations(space, kinds),
+        *_presence(space, kinds),
+        *_session_facts(space, kinds),
+        *_request_tags(space),
+        *(fact for world in space.worlds for fact in _world_facts(space, world)),
+        *(SpaceFact("policy-variables", formula) for formula in space.impossible_relations()),
+    ]
+    return [fact for fact in found if fact.impossible is not FALSE]
+
+
+def kind_of(cell: KeyCell) -> CallerKind | None:
+    """The kind of a caller's cell; None for the rest."""
+    return None if cell.caller is None else caller_kind(cell.caller.kind, cell.caller.arn)
+
+
+def _masks_by_kind(callers: Dimension) -> Mapping[CallerKind, int]:
+    masks = dict.fromkeys(CallerKind, 0)
+    for position, cell in enumerate(callers.cells):
+        if (kind := kind_of(cell)) is not None:
+            masks[kind] |= 1 << position
+    return masks
+
+
+def _operations(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterator[SpaceFact]:
+    """Identity providers use the operation of their protocol, all others AssumeRole (STS API Reference)."""
+    callers, action = space.index[CALLER], space.index[ACTION]
+    dimension = space.dimensions[action]
+    saml = space.callers.where(lambda cell: cell.caller is not None and ":saml-provider/" in cell.caller.arn)
+    saml &= kinds[CallerKind.PROVIDER]
+    groups = (
+        (ASSUME_ROLE, kinds[CallerKind.USER] | kinds[CallerKind.ROLE] | kinds[CallerKind.SERVICE]),
+        (FEDERATED_ASSUME[0], saml),
+        (FEDERATED_ASSUME[1], kinds[CallerKind.PROVIDER] & ~saml),
+    )
+    for name, mask in groups:
+        others = dimension.full & ~(1 << ACTIONS.index(name))
+        yield SpaceFact("operations", leaf({callers: mask, action: others}))
+
+
+def _presence(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterator[SpaceFact]:
+    """Which callers' requests can have a key, and which always have it (see `keys`)."""
+    callers = space.index[CALLER]
+    for name, index in space.index.items():
+        if name in {CALLER, ACTION} or name in {relation.dimension for relation in space.relations.values()}:
+            continue
+        facts, dimension = key_facts(name), space.dimensions[index]
+        without = sum(mask for kind, mask in kinds.items() if kind not in facts.callers)
+        always = sum(mask for kind, mask in kinds.items() if kind in facts.always)
+        yield SpaceFact(f"presence of {name}", leaf({callers: without, index: dimension.where(_has(name))}))
+        yield SpaceFact(f"presence of {name}", leaf({callers: always, index: dimension.where(_lacks(name))}))
+
+
+def _session_facts(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterator[SpaceFact]:
+    """Only a role's session keeps a source identity, and only a request with MFA has an age of it."""
+    callers, source = space.index[CALLER], space.index[SOURCE_IDENTITY]
+    kept = space.dimensions[source].where(_has(KEPT_SOURCE_IDENTITY))
+    no_role = sum(mask for kind, mask in kinds.items() if kind is not CallerKind.ROLE)
+    yield SpaceFact("source identity of sessions", leaf({callers: no_role, source: kept}))
+    if MFA_AGE in space.index and MFA_PRESENT in space.index:
+        age, mfa = space.index[MFA_AGE], space.index[MFA_PRESENT]
+        not_true = space.dimensions[mfa].where(_has_other(MFA_PRESENT, ("true",)))
+        yield SpaceFact("age of MFA", leaf({age: space.dimensions[age].where(_has(MFA_AGE)), mfa: not_true}))
+
+
+def _request_tags(space: RequestSpace) -> Iterator[SpaceFact]:
+    """aws:RequestTag/x is present exactly if aws:TagKeys lists x, ignoring case (AWS global condition context keys)."""
+    tags = space.index[TAG_KEYS]
+    dimension = space.dimensions[tags]
+    for name, index in space.index.items():
+        wanted = name.removeprefix(REQUEST_TAG)
+        if not name.startswith(REQUEST_TAG) or not wanted.isascii():
+            continue
+        listed = dimension.where(_lists_tag(wanted))
+        unlisted = dimension.full & ~dimension.rest & ~listed
+        own = space.dimensions[index]
+        yield SpaceFact("request tags", leaf({index: own.where(_has(name)), tags: unlisted}))
+        yield SpaceFact("request tags", leaf({index: own.where(_lacks(name)), tags: listed}))
+
+
+def _world_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
+    """The tags of known principals and the organizations of known accounts."""
+    yield from _known_tags(space, world)
+    for account, membership in world.organizations.items():
+        members = _callers_in(space, account)
+        for name, wanted in ((ORGANIZATION_ID, (membership.organization_id,)), (ORGANIZATION_PATHS, membership.paths)):
+            if name in space.index and wanted:
+                index = space.index[name]
+                other = space.dimensions[index].where(_has_other(name, wanted))
+                if other.bit_count() < len(space.dimensions[index].cells):
+                    yield SpaceFact("known organizations", leaf({space.index[CALLER]: members, index: other}))
+
+
+def _callers_in(space: RequestSpace, account: str) -> int:
+    return space.callers.where(lambda cell: cell.caller is not None and cell.caller.account_id == account)
+
+
+def callers_with_arn(space: RequestSpace, arn: str) -> int:
+    """The cells of the user or role with this ARN, and of the sessions of the role."""
+    return space.callers.where(lambda cell: cell.caller is not None and arn in {cell.caller.arn, cell.caller.role})
+
+
+def _known_tags(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
+    """A known user has exactly its tags. A known role's session has at least the role's tags: session tags override them."""
+    for arn in sorted(world.known):
+        principal = world.access.users.get(arn) or world.access.roles.get(arn)
+        if principal is None:
+            continue
+        tags = {key.lower(): value for key, value in principal.tags.items()}
+        mask = callers_with_arn(space, arn)
+        for name, index in space.index.items():
+            if not name.startswith(PRINCIPAL_TAG):
+                continue
+            value = tags.get(name.removeprefix(PRINCIPAL_TAG))
+            dimension = space.dimensions[index]
+            if isinstance(principal, User):
+                other = dimension.where(_has_other(name, () if value is None else (value,)))
+            else:
+                other = 0 if value is None else dimension.where(_lacks(name))
+            yield SpaceFact("known tags", leaf({space.index[CALLER]: mask, index: other}))
+
+
+def _has(name: str) -> Callable[[KeyCell], bool]:
+    return lambda cell: bool(cell.context[name])
+
+
+def _lacks(name: str) -> Callable[[KeyCell], bool]:
+    return lambda cell: not cell.context[name]
+
+
+def _has_other(name: str, values: tuple[str, ...]) -> Callable[[KeyCell], bool]:
+    return lambda cell: set(cell.context[name]) != set(values)
+
+
+def _lists_tag(wanted: str) -> Callable[[KeyCell], bool]:
+    return lambda cell: any(tag.lower() == wanted for tag in cell.context[TAG_KEYS])
+
+
+def union(facts: list[SpaceFact]) -> Formula:
+    """All requests that do not exist by these facts."""
+    return disjunction(fact.impossible for fact in facts)

@@ -1,0 +1,531 @@
+"""The space of all requests for a role: its dimensions, and the sets of requests for which conditions hold.
+
+Every condition is one of three things: a test of one dimension, evaluated on the representative of each cell; a relation
+between keys, which has a dimension of its own with the cells "does not hold" and "holds"; or open, if it cannot be
+represented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rolecall_generator.iam import Condition, PolicyDocument, Role
+from rolecall_generator.iam.evaluation import (
+    ASSUME_ROLE,
+    FEDERATED_ASSUME,
+    CompiledStatement,
+    Compiler,
+    PolicyType,
+    PrincipalKind,
+    identity_of,
+)
+from rolecall_generator.iam.matching import (
+    Automaton,
+    NoPatterns,
+    OperatorUse,
+    Patterns,
+    PolicyTemplate,
+    Test,
+    Truth,
+    UnsupportedError,
+    ignoring_case,
+    literal,
+    outlines_of,
+    parse_operator,
+    patterns_of,
+)
+from rolecall_generator.proof.symbolic.boxes import (
+    FALSE,
+    NOTHING,
+    OPEN,
+    TRUE,
+    AllowedSet,
+    Formula,
+    Leaf,
+    complement,
+    conjunction,
+    disjunction,
+    is_member,
+    leaf,
+)
+from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
+from rolecall_generator.proof.symbolic.callers import CallerDistinctions, caller_dimension
+from rolecall_generator.proof.symbolic.cells import UNKNOWN_REST, Dimension, Distinctions, KeyCell, key_dimension
+from rolecall_generator.proof.symbolic.keys import (
+    ACTION,
+    CALLER,
+    CALLER_KEYS,
+    REQUEST_TAG,
+    RESOURCE_ACCOUNT,
+    RESOURCE_TAGS,
+    SOURCE_IDENTITY,
+    TAG_KEYS,
+    TRANSITIVE_TAG_KEYS,
+    ValueType,
+    dimension_of,
+    key_facts,
+)
+from rolecall_generator.proof.symbolic.ordered import NotRepresentedError
+from rolecall_generator.proof.symbolic.world import World
+
+ACTIONS = (ASSUME_ROLE, *FEDERATED_ASSUME)
+_ARN, _ACCOUNT, _NAME = "aws:principalarn", "aws:principalaccount", "aws:username"
+_CALLER_PARTS = {_ARN: "arns", _ACCOUNT: "accounts", _NAME: "names"}
+_ACCOUNT_DIGITS = 12
+HOLDS = 0b10
+"""The mask of the cell "holds" in the dimension of a relation."""
+_Bound = tuple[Condition, bool]
+"""A condition, and whether its document's version supports policy variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTest:
+    """A condition on one dimension; on the role alone if that is None."""
+
+    test: Test
+    dimension: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A condition that compares keys of different dimensions with each other."""
+
+    condition: Condition
+    test: Test
+    use: OperatorUse
+    dimension: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCondition:
+    """A condition that cannot be represented."""
+
+    reason: str
+
+
+class RequestSpace:
+    """The dimensions for a role and all policies that are compared or known.
+
+    `reasons` explain what is open. Raises OutOfBudgetError if even incomplete dimensions take too long.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        documents: Iterable[tuple[PolicyDocument, PolicyType]],
+        worlds: Iterable[World],
+        budget: SearchBudget,
+    ) -> None:
+        self.role = role
+        self.worlds = tuple(worlds)
+        self.budget = budget
+        self.compiler = Compiler()
+        self.reasons: dict[str, None] = {}
+        self.role_context = _role_context(role, self.worlds)
+        self.relations: dict[_Bound, Relation] = {}
+        self._readings: dict[_Bound, KeyTest | Relation | OpenCondition] = {}
+        self._sets: dict[_Bound, AllowedSet] = {}
+        self._with_variables: set[int] = set()
+        self._trust_statements: list[CompiledStatement] = []
+        self._spelling: dict[str, str] = {}
+        self._labels: dict[str, list[tuple[str, int]]] = {}
+        self.related_keys: set[str] = set()
+        """Keys (lower case) that a relation compares."""
+        self._callers = CallerDistinctions()
+        self._keys: dict[str, Distinctions] = {key: Distinctions() for key in _ALWAYS_NEEDED}
+        for document, side in documents:
+            self._read_document(document, side)
+        for world in self.worlds:
+            self._distinguish_world(world)
+        self.dimensions: list[Dimension] = []
+        self.index: dict[str, int] = {}
+        self._build()
+
+    # Reading
+
+    def _read_document(self, document: PolicyDocument, side: PolicyType) -> None:
+        variables = document.version == PolicyDocument.VERSION
+        for statement in self.compiler.compile(document, side).statements:
+            if variables:
+                self._with_variables.add(id(statement))
+            if statement.refusal is not None:
+                self.reasons.setdefault(statement.refusal)
+                continue
+            if side is PolicyType.TRUST:
+                self._trust_statements.append(statement)
+                self._read_principals(statement)
+            for condition, test in zip(statement.source.conditions, statement.tests, strict=True):
+                self._spelling.setdefault(test.key, condition.key)
+                bound = condition, variables
+                if bound not in self._readings:
+                    self._readings[bound] = self._read(condition, test, variables=variables)
+
+    def _read_principals(self, statement: CompiledStatement) -> None:
+        """Distinguish what the Principal element names: one union for its users and roles, one for its accounts."""
+        arns, accounts = [], []
+        for principal in statement.source.principals:
+            text = principal.identifier
+            if principal.type == "Service":
+                self._callers.services.setdefault(text)
+            elif principal.type == "Federated":
+                self._callers.providers.setdefault(text)
+            elif (who := identity_of(text)).kind in {PrincipalKind.USER, PrincipalKind.ROLE}:
+                arns.append(literal(text))
+            elif who.kind is PrincipalKind.SESSION and who.role is not None:
+                # A session is of the role with that name, whatever the role's path.
+                pathless = outlines_of(Condition("StringEquals", "", (who.role,)))
+                with_path = outlines_of(Condition("StringLike", "", (who.role.replace("/", "/*/"),)))
+                self._callers.add("arns", frozenset((*pathless, *with_path)))
+                self._callers.add("sessions", literal(who.name))
+            elif text != "*":
+                accounts.append(literal(who.account_id or text))
+        if arns:
+            self._callers.add("arns", frozenset(arns))
+        if accounts:
+            self._callers.add("accounts", frozenset(accounts))
+
+    def _read(self, condition: Condition, test: Test, *, variables: bool) -> KeyTest | Relation | OpenCondition:
+        use = parse_operator(condition.operator)
+        names = [name for name in dict.fromkeys(test.variables) if not self.is_known(name)]
+        try:
+            if not names:
+                return self._read_test(condition, test, use, variables=variables)
+            if (reading := self._read_inverse(condition, test, names)) is not None:
+                return reading
+            return self._read_relation(condition, test, use, names)
+        except (NotRepresentedError, UnsupportedError) as error:
+            return OpenCondition(str(error))
+
+    def _read_test(self, condition: Condition, test: Test, use: OperatorUse, *, variables: bool) -> KeyTest:
+        """A condition on one key whose values have no variables, or only those that the role decides."""
+        if self.is_known(test.key):
+            return KeyTest(test, None)
+        dimension = dimension_of(test.key)
+        if use.operator.compare is None:
+            self._distinctions(dimension)
+            return KeyTest(test, dimension)
+        family = use.operator.family.name
+        if dimension != CALLER and key_facts(test.key).type is ValueType.BOOL:
+            self._distinctions(dimension)
+            return KeyTest(test, dimension)
+        if family == "Bool":
+            patterns: Patterns = frozenset(map(ignoring_case, condition.values))
+        else:
+            stated = {name: self.role_context.get(name, ()) for name in test.variables}
+            found = patterns_of(condition, stated, frozenset(), variables=variables)
+            if isinstance(found, NoPatterns):
+                if dimension == CALLER:
+                    raise NotRepresentedError(f"{found.value}, and the key follows from the caller")
+                self._distinctions(dimension).add_comparison(
+                    family, condition.values, use.operator.compare(condition.values)
+                )
+                return KeyTest(test, dimension)
+            patterns = found
+        if "IgnoreCase" in use.operator.name and not all(value.isascii() for value in condition.values):
+            raise NotRepresentedError("AWS does not document comparisons ignoring case beyond ASCII")
+        self._distinguish(test.key, patterns)
+        return KeyTest(test, dimension)
+
+    def _distinguish(self, key: str, patterns: Patterns) -> None:
+        if key in _CALLER_PARTS:
+            self._callers.add(_CALLER_PARTS[key], patterns)
+        elif key not in CALLER_KEYS:
+            self._distinctions(dimension_of(key)).add_patterns(patterns)
+
+    def _distinctions(self, dimension: str) -> Distinctions:
+        if dimension == CALLER:
+            return Distinctions()
+        return self._keys.setdefault(dimension, Distinctions())
+
+    def _read_inverse(self, condition: Condition, test: Test, names: list[str]) -> KeyTest | None:
+        """A condition on a key of the role, such as its tag, that compares it with exactly one other key: a test of that
+        key. None for any other condition.
+        """
+        if not self.is_known(test.key) or len(names) > 1 or names[0] in CALLER_KEYS:
+            return None
+        if parse_operator(condition.operator).quantifier or key_facts(names[0]).type is not ValueType.STRING:
+            return None
+        templates = [PolicyTemplate(value) for value in condition.values]
+        if any(t.variables and t.outline(wildcards=True) != ("*",) for t in templates):
+            return None
+        values = self.role_context.get(test.key, ())
+        if "IgnoreCase" in condition.operator:
+            if not all(value.isascii() for value in values):
+                return None
+            patterns: Patterns = frozenset(map(ignoring_case, values))
+        else:
+            patterns = frozenset(map(literal, values))
+        dimension = dimension_of(names[0])
+        self._distinctions(dimension).add_patterns(patterns)
+        return KeyTest(test, dimension)
+
+    def _read_relation(self, condition: Condition, test: Test, use: OperatorUse, names: list[str]) -> Relation:
+        if use.quantifier is not None:
+            raise NotRepresentedError("a policy variable under a set operator")
+        if "IgnoreCase" in use.operator.name and not all(value.isascii() for value in condition.values):
+            raise NotRepresentedError("AWS does not document comparisons ignoring case beyond ASCII")
+        # One union for each value: which values match decides whether the relation can and must hold.
+        if not self.is_known(test.key):
+            if test.key not in CALLER_KEYS:
+                self._distinctions(dimension_of(test.key))
+            for outline in outlines_of(condition):
+                self._distinguish(test.key, frozenset({outline}))
+        self.related_keys.update((test.key, *names))
+        for name in names:
+            self._distinctions(dimension_of(name))
+            if name == _NAME:
+                # So that an example can have a user whose name is long enough for a session name.
+                self._distinguish(name, frozenset(outlines_of(Condition("StringLike", "", ("??*",)))))
+        return Relation(condition, test, use, f"{condition.operator} {condition.key} {', '.join(condition.values)}")
+
+    def is_known(self, name: str) -> bool:
+        """Whether the key (lower case) is decided by the role, and its value or absence is known."""
+        if name in self.role_context:
+            return True
+        return name.startswith(RESOURCE_TAGS) and not self.role.existing
+
+    def _distinguish_world(self, world: World) -> None:
+        """Give known principals, accounts and the values of their keys cells of their own."""
+        for arn in sorted({*world.known, *world.session_policies}):
+            self._callers.add("arns", literal(arn))
+            principal = world.access.users.get(arn) or world.access.roles.get(arn)
+            for key, value in (principal.tags if principal is not None else {}).items():
+                name = f"aws:principaltag/{key.lower()}"
+                if name in self._keys:
+                    self._keys[name].add_patterns(literal(value))
+        for account in sorted({*world.service_control, *world.organizations}):
+            self._callers.add("accounts", literal(account))
+        if world.service_control or world.resource_control:
+            self._callers.add("arns", outlines_of(Condition("ArnLike", "", (SERVICE_LINKED_ROLES,)))[0])
+        for membership in world.organizations.values():
+            if "aws:principalorgid" in self._keys:
+                self._keys["aws:principalorgid"].add_patterns(literal(membership.organization_id))
+            if "aws:principalorgpaths" in self._keys:
+                for path in membership.paths:
+                    self._keys["aws:principalorgpaths"].add_patterns(literal(path))
+
+    # Building
+
+    def _build(self) -> None:
+        for key in [key for key in self._keys if key.startswith(REQUEST_TAG)]:
+            name = key.removeprefix(REQUEST_TAG)
+            if name.isascii():
+                self._keys[TAG_KEYS].add_patterns(ignoring_case(name))
+        self._add(caller_dimension(self._callers, self.role.arn, self.budget))
+        self._add(Dimension(ACTION, tuple(KeyCell(cost=cost, action=name) for cost, name in enumerate(ACTIONS))))
+        for key, distinctions in self._keys.items():
+            self._add(self._key_dimension(key, distinctions))
+        for bound, reading in self._readings.items():
+            if isinstance(reading, Relation):
+                self.relations[bound] = reading
+                if reading.dimension not in self.index:
+                    self._add(Dimension(reading.dimension, (KeyCell(), KeyCell())))
+            elif isinstance(reading, OpenCondition):
+                self.reasons.setdefault(f"{bound[0].operator} {bound[0].key}: {reading.reason}")
+
+    def _key_dimension(self, key: str, distinctions: Distinctions) -> Dimension:
+        try:
+            return key_dimension(key, distinctions, self.budget)
+        except NotRepresentedError as error:
+            reason = str(error)
+        except OutOfBudgetError:
+            reason = "its conditions distinguish too many values"
+        self.reasons.setdefault(f"{key}: {reason}")
+        return Dimension(key, (KeyCell(({key: ()},)), KeyCell(cost=UNKNOWN_REST, rest=True)))
+
+    def _add(self, dimension: Dimension) -> None:
+        self.index[dimension.name] = len(self.dimensions)
+        if dimension.rest:
+            self.reasons.setdefault(f"{dimension.name}: the policies distinguish too many values")
+        self.dimensions.append(dimension)
+
+    def readings(self) -> Iterable[KeyTest | Relation | OpenCondition]:
+        """What the conditions of all documents are in this space."""
+        return self._readings.values()
+
+    def trust_statements(self) -> list[CompiledStatement]:
+        """The statements of the trust policies that can be evaluated."""
+        return self._trust_statements
+
+    def spelling(self, key: str) -> str:
+        """A key in lower case as the policies spell it."""
+        return self._spelling.get(key, key)
+
+    def labels(self, dimension: str) -> list[tuple[str, int]]:
+        """Descriptions of conditions and principals on a dimension, each with the cells for which it holds."""
+        return self._labels.get(dimension, [])
+
+    def add_label(self, dimension: str, text: str, mask: int) -> None:
+        """Add a description, see `labels`."""
+        self._labels.setdefault(dimension, []).append((text, mask))
+
+    def has_variables(self, statement: CompiledStatement) -> bool:
+        """Whether the version of the statement's document supports policy variables."""
+        return id(statement) in self._with_variables
+
+    @property
+    def callers(self) -> Dimension:
+        """The dimension of callers, which is the first one."""
+        return self.dimensions[0]
+
+    # Sets
+
+    def set_of(self, condition: Condition, *, variables: bool) -> AllowedSet:
+        """The requests for which a condition of one of the documents holds."""
+        bound = condition, variables
+        found = self._sets.get(bound)
+        if found is None:
+            found = self._sets[bound] = self._make_set(condition, self._readings[bound])
+        return found
+
+    def open_conditions(self, cells: Sequence[int]) -> Iterator[str]:
+        """The conditions whose outcome is open for the request with these cells, with the reason."""
+        for (condition, variables), found in self._sets.items():
+            if found.sure is found.maybe or is_member(found.sure, cells) or not is_member(found.maybe, cells):
+                continue
+            reading = self._readings[condition, variables]
+            reason = "AWS does not document the outcome for these values"
+            if isinstance(reading, OpenCondition):
+                reason = reading.reason
+            elif any(self.dimensions[index].cells[cell].rest for index, cell in enumerate(cells)):
+                reason = "not all values were examined"
+            yield f"{condition.operator} {condition.key}: {reason}"
+
+    def _make_set(self, condition: Condition, reading: KeyTest | Relation | OpenCondition) -> AllowedSet:
+        if isinstance(reading, OpenCondition):
+            return OPEN
+        if isinstance(reading, Relation):
+            return self._relation_set(reading)
+        if reading.dimension is None:
+            return _OUTCOMES[reading.test.run(self.role_context)]
+        index = self.index[reading.dimension]
+        sure, maybe = self._masks(reading, self.dimensions[index])
+        self.add_label(reading.dimension, f"{condition.operator} {condition.key} {', '.join(condition.values)}", sure)
+        exact = leaf({index: sure})
+        return AllowedSet(exact, exact if sure == maybe else leaf({index: maybe}))
+
+    def _masks(self, reading: KeyTest, dimension: Dimension) -> tuple[int, int]:
+        """The cells for which the test holds, and those for which it may hold."""
+        test = reading.test
+        needs_role = bool(test.variables) or self.is_known(test.key)
+        sure = maybe = 0
+        self.budget.spend(len(dimension.cells))
+        for position, cell in enumerate(dimension.cells):
+            truth = Truth.UNDECIDED if cell.rest else self._truth(test, cell, needs_role=needs_role)
+            if truth is not Truth.FALSE:
+                maybe |= 1 << position
+                if truth is Truth.TRUE:
+                    sure |= 1 << position
+        return sure, maybe
+
+    def _truth(self, test: Test, cell: KeyCell, *, needs_role: bool) -> Truth:
+        if not needs_role and len(cell.contexts) == 1:
+            return test.run(cell.contexts[0])
+        found = {test.run({**self.role_context, **context}) for context in cell.contexts}
+        return found.pop() if len(found) == 1 else Truth.UNDECIDED
+
+    def values_where(self, key: str, holds: Callable[[tuple[str, ...]], bool]) -> Formula:
+        """The requests in which the values of a key (lower case) have a property, for certain (see `unclear_values`)."""
+        if self.is_known(key):
+            return TRUE if holds(self.role_context.get(key, ())) else FALSE
+        index = self.index[dimension_of(key)]
+        mask = self.dimensions[index].where(lambda cell: _is_clear(cell, key) and holds(cell.context.get(key, ())))
+        return leaf({index: mask})
+
+    def unclear_values(self, key: str) -> Formula:
+        """The requests whose values of a key (lower case) were not searched, or are not documented."""
+        if self.is_known(key):
+            return FALSE
+        index = self.index[dimension_of(key)]
+        dimension = self.dimensions[index]
+        return leaf({index: dimension.rest | dimension.where(lambda cell: not _is_clear(cell, key))})
+
+    def _relation_set(self, relation: Relation) -> AllowedSet:
+        """As `compile_condition` evaluates it: by whether the relation holds, and which keys are present."""
+        use, key = relation.use, relation.test.key
+        variables = [v for value in relation.condition.values for v in PolicyTemplate(value).variables]
+        names = [variable.key for variable in variables]
+        related: Formula = Leaf({self.index[relation.dimension]: HOLDS})
+        absent, one = self.values_where(key, _is_absent), self.values_where(key, _is_single)
+        several = disjunction([self.values_where(key, _is_several), *(self.values_where(n, _is_several) for n in names)])
+        several_variables = disjunction(self.values_where(name, _is_several) for name in names)
+        missing = disjunction(self.values_where(v.key, _is_absent) for v in variables if v.default is None)
+        rest = disjunction([self.unclear_values(key), *map(self.unclear_values, names)])
+        exempt = absent if use.if_exists else FALSE
+        decided = conjunction([complement(several_variables), complement(rest)])
+        if use.operator.negated:
+            holds = conjunction([decided, disjunction([absent, conjunction([one, complement(related)])])])
+            unclear: Formula = FALSE
+        else:
+            # One value matches, another has a variable without a value: undocumented.
+            unclear = conjunction([one, related, missing]) if len(relation.condition.values) > 1 else FALSE
+            holds = conjunction([decided, one, related, complement(unclear)])
+        sure = disjunction([exempt, holds])
+        return AllowedSet(sure, disjunction([sure, rest, several, unclear]))
+
+    # Facts about relations
+
+    def impossible_relations(self) -> Iterator[Formula]:
+        """Combinations in which a relation holds although it cannot, or does not hold although it must."""
+        for relation in self.relations.values():
+            index = self.index[relation.dimension]
+            yield conjunction([Leaf({index: HOLDS}), complement(disjunction(self._chances(relation)))])
+            yield conjunction([Leaf({index: 0b01}), disjunction(self._certainties(relation))])
+
+    def _chances(self, relation: Relation) -> Iterator[Formula]:
+        """When the relation can hold: the key matches a value in its widest reading, and the value's variables are there."""
+        for value in relation.condition.values:
+            needed = [variable.key for variable in PolicyTemplate(value).variables if variable.default is None]
+            present = (disjunction([self.values_where(key, _is_single), self.unclear_values(key)]) for key in needed)
+            matching = disjunction([self._matching(relation, value), self.unclear_values(relation.test.key)])
+            yield conjunction([matching, *present])
+
+    def _certainties(self, relation: Relation) -> Iterator[Formula]:
+        """When the relation must hold: the key matches a value without variables."""
+        for value in relation.condition.values:
+            if not PolicyTemplate(value).variables:
+                yield self._matching(relation, value)
+
+    def _matching(self, relation: Relation, value: str) -> Formula:
+        condition = relation.condition
+        automaton = Automaton(frozenset(outlines_of(Condition(condition.operator, condition.key, (value,)))))
+        return self.values_where(
+            relation.test.key,
+            lambda values: len(values) == 1 and automaton.accepts(automaton.run(automaton.start, values[0])),
+        )
+
+
+_OUTCOMES = {Truth.TRUE: AllowedSet.exact(TRUE), Truth.FALSE: NOTHING, Truth.UNDECIDED: OPEN}
+_ALWAYS_NEEDED = (TAG_KEYS, TRANSITIVE_TAG_KEYS, SOURCE_IDENTITY)
+SERVICE_LINKED_ROLES = "arn:*:iam::*:role/aws-service-role/*"
+
+
+def _is_clear(cell: KeyCell, key: str) -> bool:
+    return all(context.get(key, ()) == cell.context.get(key, ()) for context in cell.contexts)
+
+
+def _is_absent(values: tuple[str, ...]) -> bool:
+    return not values
+
+
+def _is_single(values: tuple[str, ...]) -> bool:
+    return len(values) == 1
+
+
+def _is_several(values: tuple[str, ...]) -> bool:
+    return len(values) > 1
+
+
+def _role_context(role: Role, worlds: Iterable[World]) -> Mapping[str, tuple[str, ...]]:
+    """The keys that the role decides, with their values, as far as they are known."""
+    account = role.arn.split(":")[4]
+    context: dict[str, tuple[str, ...]] = {RESOURCE_ACCOUNT: (account,)}
+    for key, value in role.tags.items():
+        context.update({f"{prefix}{key.lower()}": (value,) for prefix in RESOURCE_TAGS})
+    for world in worlds:
+        if (membership := world.organizations.get(account)) is not None:
+            context["aws:resourceorgid"] = (membership.organization_id,)
+            if membership.paths:
+                context["aws:resourceorgpaths"] = membership.paths
+    return context
