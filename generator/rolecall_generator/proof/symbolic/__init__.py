@@ -11,6 +11,7 @@ What AWS does not document, and what exceeds the budget, is UNKNOWN with the rea
 """
 
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
+from rolecall_generator.proof.symbolic.certificate import CertificateError, certificate_text, make_certificate
 from rolecall_generator.proof.symbolic.intent import TrustIntent, intent_document
 from rolecall_generator.proof.symbolic.question import (
     Inclusion,
@@ -29,6 +30,7 @@ from rolecall_generator.proof.symbolic.world import WORST_CASE, OrganizationMemb
 __all__ = [
     "WORST_CASE",
     "BoxConstraint",
+    "CertificateError",
     "Inclusion",
     "InclusionState",
     "OrganizationMembership",
@@ -41,8 +43,10 @@ __all__ = [
     "TrustComparison",
     "TrustIntent",
     "World",
+    "certificate_text",
     "compare",
     "difference",
     "intent_document",
+    "make_certificate",
     "prove_roles",
 ]
