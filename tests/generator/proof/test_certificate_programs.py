@@ -52,7 +52,7 @@ def certificate(program: str, trust: Content, intent: Content, **dimensions: lis
     """
     found = example()
     found["policies"] = {"trust": trust, "intent": intent}
-    found["dimensions"] |= {name.replace("__", ":"): cells for name, cells in dimensions.items()}
+    found["dimensions"] |= dimensions
     claim = found["claims"]["nothing_else"] = {"facts": [], "steps": [None]}
     try:
         checker = PROGRAMS[program].Checker(
@@ -220,6 +220,8 @@ MFA = [[], ["true"], ["false"]]
 EXTERNAL_ID = {"StringEquals": {"sts:ExternalId": "id-one"}}
 WITH_MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
 ACCOUNT = {"AWS": "arn:aws:iam::111111111111:root"}
+ID_KEY, MFA_KEY, FULL = "sts:externalid", "aws:multifactorauthpresent", "verify_full_certificate"
+SERVICE, USER = {"Bool": {"aws:PrincipalIsAWSService": "true"}}, {"StringEquals": {"aws:PrincipalType": "User"}}
 NAMED = {"ArnEquals": {"aws:PrincipalArn": BACKEND}}
 CALLERS = [
     [BACKEND],
@@ -283,6 +285,16 @@ CLAIMS: dict[str, tuple[Content, Content, bool]] = {
         statement(),
         False,
     ),
+    "a service with an ARN": (
+        statement(Principal={"Service": "ec2.amazonaws.com"}, Condition={"Null": {"aws:PrincipalArn": "false"}}),
+        statement(),
+        True,
+    ),
+    "a service without an ARN": (
+        statement(Principal={"Service": "ec2.amazonaws.com"}, Condition={"Null": {"aws:PrincipalArn": "true"}}),
+        statement(),
+        False,
+    ),
     "session tags": (statement(Action=["sts:AssumeRole", "sts:TagSession"]), statement(), False),
     "no session tags": (statement(), statement(Action=["sts:AssumeRole", "sts:TagSession"]), True),
     "source identity": (statement(Action=["sts:AssumeRole", "sts:SetSourceIdentity"]), statement(), False),
@@ -294,7 +306,7 @@ CLAIMS: dict[str, tuple[Content, Content, bool]] = {
 @both_programs
 @pytest.mark.parametrize(("trust", "intent", "holds"), CLAIMS.values(), ids=CLAIMS)
 def test_claims_are_decided(program: str, trust: Content, intent: Content, holds: bool, tmp_path: Path) -> None:
-    dimensions = {"caller": CALLERS, "sts__externalid": IDS, "aws__multifactorauthpresent": MFA}
+    dimensions = {"caller": CALLERS, ID_KEY: IDS, MFA_KEY: MFA}
     found = certificate(program, policy(trust), policy(intent), **dimensions)
     assert (ACCEPTED if holds else REJECTED) == check(program, found, tmp_path).status
 
@@ -362,9 +374,178 @@ FULL_CLAIMS: dict[str, tuple[Content, Content, bool]] = {
 @pytest.mark.parametrize(("trust", "intent", "holds"), FULL_CLAIMS.values(), ids=FULL_CLAIMS)
 def test_claims_of_the_whole_language_are_decided(trust: Content, intent: Content, holds: bool, tmp_path: Path) -> None:
     ids = [*IDS, ["ID-ONE"], ["id-x"], ["id-xne"]]
-    found = certificate("verify_full_certificate", trust, intent, caller=CALLERS, sts__externalid=ids)
+    found = certificate("verify_full_certificate", trust, intent, **{"caller": CALLERS, ID_KEY: ids})
     assert (ACCEPTED if holds else REJECTED) == check("verify_full_certificate", found, tmp_path).status
     assert UNSUPPORTED == check("verify_certificate", found, tmp_path).status
+
+
+def condition(operator: str, key: str, *values: str) -> Content:
+    return statement(Condition={operator: {key: list(values)}})
+
+
+ELSEWHERE = statement(Principal={"AWS": OTHER})
+LEFT_OUT: dict[str, tuple[Content, Content, str, list[list[str]]]] = {
+    "no MFA key": (condition("Null", "aws:MultiFactorAuthPresent", "true"), statement(Condition=WITH_MFA), MFA_KEY, [[]]),
+    "MFA": (statement(Condition=WITH_MFA), condition("Bool", "aws:MultiFactorAuthPresent", "false"), MFA_KEY, [["true"]]),
+    "no MFA": (
+        condition("Bool", "aws:MultiFactorAuthPresent", "false"),
+        statement(Condition=WITH_MFA),
+        MFA_KEY,
+        [["false"]],
+    ),
+    "no external ID": (condition("Null", "sts:ExternalId", "true"), statement(Condition=EXTERNAL_ID), ID_KEY, [[]]),
+    "named external ID": (
+        condition("StringEquals", "sts:ExternalId", "id-two"),
+        statement(Condition=EXTERNAL_ID),
+        ID_KEY,
+        [["id-two"]],
+    ),
+    "other external ID": (
+        statement(Condition={"StringNotEquals": {"sts:ExternalId": "id-two"}, "Null": {"sts:ExternalId": "false"}}),
+        statement(Condition=EXTERNAL_ID),
+        ID_KEY,
+        [["xx"]],
+    ),
+    "named role": (statement(Principal={"AWS": OTHER}), statement(), "caller", [[OTHER]]),
+    "role named in a condition": (
+        statement(Principal=ACCOUNT, Condition={"ArnEquals": {"aws:PrincipalArn": OTHER}}),
+        statement(),
+        "caller",
+        [[OTHER]],
+    ),
+    "others in an account": (
+        statement(Principal=ACCOUNT, Condition={"ArnNotEquals": {"aws:PrincipalArn": OTHER}}),
+        statement(),
+        "caller",
+        [["arn:aws:iam::111111111111:user/x"]],
+    ),
+    "service": (statement(Principal={"Service": "ec2.amazonaws.com"}), statement(), "caller", [["ec2.amazonaws.com"]]),
+    "first operation": (statement(), ELSEWHERE, "action", [["sts:AssumeRole"]]),
+    "second operation": (
+        statement(Action="sts:AssumeRoleWithSAML"),
+        statement(),
+        "action",
+        [["sts:AssumeRoleWithSAML"]],
+    ),
+    "third operation": (
+        statement(Action="sts:AssumeRoleWithWebIdentity"),
+        statement(),
+        "action",
+        [["sts:AssumeRoleWithWebIdentity"]],
+    ),
+}
+for _key, _action in {
+    "aws:tagkeys": "TagSession",
+    "sts:transitivetagkeys": "TagSession",
+    "sts:sourceidentity": "SetSourceIdentity",
+}.items():
+    LEFT_OUT[f"no {_key}"] = (statement(), ELSEWHERE, _key, [[]])
+    _needed = [["x"], ["x", "y"]] if "tag" in _key else [["xx"], ["xx", "xx"]]
+    LEFT_OUT[_key] = (statement(Action=["sts:AssumeRole", f"sts:{_action}"]), statement(), _key, _needed)
+
+
+@both_programs
+@pytest.mark.parametrize(("trust", "intent", "dimension", "needed"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_counterexample_cannot_be_left_out(
+    program: str, trust: Content, intent: Content, dimension: str, needed: list[list[str]], tmp_path: Path
+) -> None:
+    """The representatives of the only counterexamples are missing, and the steps prove the claim for all others."""
+    dimensions = {**example()["dimensions"], "caller": CALLERS, ID_KEY: IDS, MFA_KEY: MFA}
+    complete = certificate(program, policy(trust), policy(intent), **dimensions)
+    assert REJECTED == check(program, complete, tmp_path).status
+    dimensions[dimension] = [cell for cell in dimensions[dimension] if cell not in needed]
+    verdict = check(program, certificate(program, policy(trust), policy(intent), **dimensions), tmp_path)
+    assert (REJECTED, True) == (verdict.status, dimension in verdict.text)
+
+
+SOME = ("", "x", "a", "b")
+SEVERAL = [list(found) for count in (2, 3, 4) for found in itertools.combinations(SOME, count)]
+FULL_LEFT_OUT: dict[str, tuple[Content, Content, str, list[list[str]]]] = {
+    "kept source identity": (
+        {**condition("StringEquals", "aws:SourceIdentity", "xx"), "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"]},
+        statement(),
+        "sts:sourceidentity",
+        [["xx", "xx"]],
+    ),
+    "other service": (
+        statement(Principal="*", Condition=SERVICE),
+        statement(),
+        "caller",
+        [["x.amazonaws.com"], ["ec2.amazonaws.com"]],
+    ),
+    "user": (
+        statement(Principal="*", Condition=USER),
+        statement(),
+        "caller",
+        [["arn:aws:iam::111111111111:user/x"], ["arn:aws:iam::999999999999:user/x"]],
+    ),
+    "provider": (
+        statement(Principal="*", Action="sts:AssumeRoleWithSAML", Condition={"Null": {"aws:PrincipalArn": "true"}}),
+        statement(Principal={"Service": "ec2.amazonaws.com"}, Action="sts:AssumeRoleWithSAML"),
+        "caller",
+        [["other.example.com"], ["arn:aws:iam::222222222222:saml-provider/x"], ["x.amazonaws.com"]],
+    ),
+    "path of a role": (
+        statement(Principal=ACCOUNT, Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/*/*"}}),
+        statement(),
+        "caller",
+        [["arn:aws:iam::111111111111:role/p/q"]],
+    ),
+    "long name": (
+        statement(
+            Principal=ACCOUNT, Condition={"StringLike": {"aws:PrincipalArn": f"arn:aws:iam::111111111111:role/{'?' * 40}"}}
+        ),
+        statement(),
+        "caller",
+        [[f"arn:aws:iam::111111111111:role/{'x' * 40}"]],
+    ),
+    "user name": (
+        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:username": "x"}}),
+        statement(),
+        "caller",
+        [["arn:aws:iam::111111111111:user/x"]],
+    ),
+    "several values": (
+        statement(
+            Condition={"ForAnyValue:StringEquals": {"aws:CalledVia": "a"}, "ForAnyValue:StringLike": {"aws:CalledVia": "b"}}
+        ),
+        ELSEWHERE,
+        "aws:calledvia",
+        [cell for cell in SEVERAL if {"a", "b"} <= set(cell)],
+    ),
+    "empty value": (
+        statement(Condition={"Null": {"aws:CalledViaFirst": "true"}, "StringEquals": {"aws:CalledViaFirst": ""}}),
+        ELSEWHERE,
+        "aws:calledviafirst",
+        [[""]],
+    ),
+    "relation": (
+        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/team": "${aws:username}"}}),
+        statement(Principal=ACCOUNT, Condition={"StringNotEquals": {"aws:PrincipalTag/team": "x"}}),
+        'StringEquals aws:PrincipalTag/team ["${aws:username}"]',
+        [["true"]],
+    ),
+}
+
+
+@pytest.mark.parametrize(("trust", "intent", "dimension", "needed"), FULL_LEFT_OUT.values(), ids=FULL_LEFT_OUT)
+def test_counterexample_in_the_whole_language_cannot_be_left_out(
+    trust: Content, intent: Content, dimension: str, needed: list[list[str]], tmp_path: Path
+) -> None:
+    dimensions = {
+        **example()["dimensions"],
+        "caller": [*CALLERS, *(cell for *_, name, cells in FULL_LEFT_OUT.values() if name == "caller" for cell in cells)],
+        "aws:calledvia": [[], *([value] for value in SOME), *([value, value] for value in SOME), *SEVERAL],
+        "aws:calledviafirst": [[], [""], ["x"]],
+        "aws:principaltag/team": [[], [""], ["x"], ["ab"]],
+        'StringEquals aws:PrincipalTag/team ["${aws:username}"]': [["false"], ["true"]],
+    }
+    complete = certificate(FULL, policy(trust), policy(intent), **dimensions)
+    verdict = check(FULL, complete, tmp_path)
+    assert (REJECTED, True) == (verdict.status, "request open" in verdict.text)
+    dimensions[dimension] = [cell for cell in dimensions[dimension] if cell not in needed]
+    verdict = check(FULL, certificate(FULL, policy(trust), policy(intent), **dimensions), tmp_path)
+    assert (REJECTED, True) == (verdict.status, "not complete" in verdict.text)
 
 
 UNUSUAL: dict[str, Content] = {
@@ -400,7 +581,7 @@ UNUSUAL: dict[str, Content] = {
 @pytest.mark.parametrize("side", ["trust", "intent"])
 @pytest.mark.parametrize("unusual", UNUSUAL.values(), ids=UNUSUAL)
 def test_policies_that_rolecall_does_not_write_are_not_covered(unusual: Content, side: str, tmp_path: Path) -> None:
-    dimensions = {"caller": CALLERS, "sts__externalid": IDS, "aws__multifactorauthpresent": MFA}
+    dimensions = {"caller": CALLERS, ID_KEY: IDS, MFA_KEY: MFA}
     found = certificate("verify_certificate", policy(statement()), policy(statement()), **dimensions)
     found["policies"][side]["Statement"].append(unusual)
     assert UNSUPPORTED == check("verify_certificate", found, tmp_path).status
@@ -483,7 +664,9 @@ def test_changed_certificate_is_not_accepted(program: str, change: Change, tmp_p
 
 @both_programs
 def test_empty_dimension_does_not_make_the_set_of_requests_empty(program: str, tmp_path: Path) -> None:
-    found = certificate(program, policy(statement(Principal={"AWS": OTHER})), policy(statement()), caller=CALLERS, aws__x=[])
+    found = certificate(
+        program, policy(statement(Principal={"AWS": OTHER})), policy(statement()), **{"caller": CALLERS, "aws:x": []}
+    )
     found["claims"]["nothing_else"]["steps"] = [None]
     assert REJECTED == check(program, found, tmp_path).status
 
@@ -619,7 +802,7 @@ def test_sets_of_values_are_combined_without_a_limit_of_their_number(tmp_path: P
     more = [["", "x", "a", "b"], ["", "x", "a", "cc"], ["", "x", "b", "cc"], ["", "a", "b", "cc"], ["x", "a", "b", "cc"]]
     more.append(["", "x", "a", "b", "cc"])
     complete = certificate(
-        "verify_full_certificate", trust, policy(statement()), custom__key=[*dimensions, *pairs, *triples, *more]
+        "verify_full_certificate", trust, policy(statement()), **{"custom:key": [*dimensions, *pairs, *triples, *more]}
     )
     assert ACCEPTED == check("verify_full_certificate", complete, tmp_path).status
     forged = copy.deepcopy(complete)
@@ -659,7 +842,7 @@ RANGES: dict[str, tuple[Content, list[str], str]] = {
 def test_range_between_values_must_be_represented(
     condition: Content, values: list[str], needed: str, tmp_path: Path
 ) -> None:
-    key = next(iter(condition.values())).copy().popitem()[0].lower().replace(":", "__")
+    key = next(iter(condition.values())).copy().popitem()[0].lower()
     trust, program = policy(statement(Condition=condition)), "verify_full_certificate"
 
     def status(*cells: str) -> int:
