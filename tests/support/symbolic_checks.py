@@ -18,7 +18,6 @@ from policy_pairs import (
 from rolecall_generator.iam import Access, PolicyDocument, Role
 from rolecall_generator.iam.evaluation import Evaluator, PrincipalReach, Request, identity_of, principal_context
 from rolecall_generator.proof.symbolic.boxes import TRUE, AllowedSet, restrict
-from rolecall_generator.proof.symbolic.facts import kind_of
 from rolecall_generator.proof.symbolic.keys import (
     CALLER,
     KEPT_SOURCE_IDENTITY,
@@ -55,7 +54,7 @@ def wrong_points(question: TrustQuestion, rng: Random, count: int, *, exact: boo
         point = question.finder.point_of(cells)
         if point is None:
             continue
-        provider = kind_of(space.callers.cells[cells[0]]) is CallerKind.PROVIDER
+        provider = space.callers.cells[cells[0]].kind is CallerKind.PROVIDER
         for side, allowed in zip(question.sides, question.allowed, strict=True):
             decision = question.finder.decide(side, point)
             if not _agrees(decision.outcome, allowed, box, exact=exact and not provider):

@@ -17,6 +17,7 @@ import z3
 
 from rolecall_generator.iam import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.iam.evaluation import Request
+from rolecall_generator.proof.symbolic import RequestWitness
 
 SLOTS = 3
 _UNSUPPORTED = ("${", "custom:n", "custom:b", "SourceArn", "SourceIp", "CurrentTime", "assumed-role")
@@ -47,14 +48,11 @@ def is_included(one: PolicyDocument, other: PolicyDocument, milliseconds: int) -
     return _negated(_solve([z3.And(maybe, z3.Not(sure)), *request.facts], milliseconds))
 
 
-def is_refuted(one: PolicyDocument, other: PolicyDocument, milliseconds: int, example: Request | None = None) -> bool | None:
-    """Whether `one` certainly allows a request that `other` certainly denies: the example, or any if it is None.
-
-    None if z3 does not decide in time.
-    """
+def is_refuted(one: PolicyDocument, other: PolicyDocument, milliseconds: int, example: RequestWitness) -> bool | None:
+    """Whether `one` certainly allows the request and `other` certainly denies it; None if z3 does not decide in time."""
     request = _Request()
     (sure, _), (_, maybe) = _allowed(request, one), _allowed(request, other)
-    fixed = [] if example is None else list(request.equations(example))
+    fixed = request.equations(example.request, has_contexts=example.point.has_contexts)
     return _solve([*fixed, z3.And(sure, z3.Not(maybe)), *request.facts], milliseconds)
 
 
@@ -121,6 +119,7 @@ class _Request:
 
     def __init__(self) -> None:
         self.kind, self.operation = z3.Int("kind"), z3.Int("operation")
+        self.has_contexts = z3.Bool("provided contexts")
         self.account, self.path, self.name = z3.Strings("account path name")
         kind = self.kind
         self.is_principal = kind <= USER
@@ -137,6 +136,7 @@ class _Request:
             kind >= ROLE,
             kind <= OTHER_OIDC,
             self.operation == z3.If(kind < SAML, 0, z3.If(saml, 1, 2)),
+            z3.Implies(self.has_contexts, kind < SAML),
             z3.InRe(self.account, z3.Loop(z3.Range("0", "9"), 12, 12)),
             z3.InRe(self.name, z3.Plus(_NAME)),
             z3.InRe(self.path, z3.Star(z3.Concat(z3.Plus(_PATH), z3.Re("/")))),
@@ -202,9 +202,10 @@ class _Request:
             return z3.Union(z3.Re("true"), z3.Re("false"))
         return z3.Star(_ANY)
 
-    def equations(self, example: Request) -> Iterator[Any]:
+    def equations(self, example: Request, *, has_contexts: bool) -> Iterator[Any]:
         """That the request is this one."""
         arn = example.principal.arn
+        yield self.has_contexts == has_contexts
         named = {**_SERVICES, "token.actions.githubusercontent.com": OIDC}
         if ":role/" in arn or ":user/" in arn:
             yield self.kind == (ROLE if ":role/" in arn else USER)
@@ -349,7 +350,7 @@ def _allowed(request: _Request, document: PolicyDocument) -> Pair:
         maybe = z3.And(z3.Or(_FALSE, *[m for _, _, m in allows]), z3.Not(z3.Or(_FALSE, *[s for _, s, _ in denies])))
         return sure, maybe
 
-    by_action = {name: action(name) for name in (*_OPERATIONS, "sts:TagSession", "sts:SetSourceIdentity")}
+    by_action = {name: action(name) for name in (*_OPERATIONS, "sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext")}
     tags = z3.Or(request.slots("aws:tagkeys")[0][0], request.slots("sts:transitivetagkeys")[0][0])
     identity = request.slots("sts:sourceidentity")[0][0]
 
@@ -359,6 +360,7 @@ def _allowed(request: _Request, document: PolicyDocument) -> Pair:
             z3.If(request.operation == 0, first, z3.If(request.operation == 1, second, third)),
             z3.Implies(tags, by_action["sts:TagSession"][index]),
             z3.Implies(identity, by_action["sts:SetSourceIdentity"][index]),
+            z3.Implies(request.has_contexts, by_action["sts:SetContext"][index]),
         )
 
     return whole(0), whole(1)

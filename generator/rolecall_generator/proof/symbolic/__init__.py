@@ -23,7 +23,7 @@ from rolecall_generator.proof.symbolic.question import (
     difference,
     prove_roles,
 )
-from rolecall_generator.proof.symbolic.witness import RequestWitness
+from rolecall_generator.proof.symbolic.requests import RequestWitness
 from rolecall_generator.proof.symbolic.wording import BoxConstraint
 from rolecall_generator.proof.symbolic.world import WORST_CASE, OrganizationMembership, PolicyLevel, World
 

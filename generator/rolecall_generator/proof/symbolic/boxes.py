@@ -149,6 +149,26 @@ def solutions(formula: Formula, costs: Sequence[Sequence[int]], budget: SearchBu
                 heapq.heappush(queue, (cost - before + costs[dimension][_lowest(part)], number, half, rest))
 
 
+def merged_boxes(boxes: Iterable[Solution]) -> list[Solution]:
+    """The same set in fewer boxes: boxes that differ in one dimension only are joined, until there are none."""
+    found = list(boxes)
+    joined = True
+    while joined and found:
+        joined = False
+        for dimension in range(len(found[0].masks)):
+            groups: dict[tuple[int, ...], Solution] = {}
+            for box in found:
+                others = (*box.masks[:dimension], *box.masks[dimension + 1 :])
+                first = groups.setdefault(others, box)
+                if first is not box:
+                    mask = first.masks[dimension] | box.masks[dimension]
+                    masks = (*box.masks[:dimension], mask, *box.masks[dimension + 1 :])
+                    groups[others] = Solution(min(first.cost, box.cost), masks)
+                    joined = True
+            found = list(groups.values())
+    return sorted(found, key=lambda box: box.cost)
+
+
 def _split(formula: Formula) -> tuple[int, int]:
     """The dimension and mask to split along: the narrowest of the smallest leaf near the root."""
     while not isinstance(formula, Leaf):

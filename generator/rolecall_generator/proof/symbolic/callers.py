@@ -24,7 +24,7 @@ from rolecall_generator.proof.symbolic.keys import (
     CALLER,
     SESSION_NAME,
     CallerKind,
-    caller_kind,
+    is_service,
     key_facts,
 )
 from rolecall_generator.proof.symbolic.language import ALPHABETS, NAME_CHARACTERS, advance, instances, relevant, walk
@@ -70,13 +70,14 @@ def caller_dimension(distinctions: CallerDistinctions, role_arn: str, budget: Se
     cells: list[KeyCell] = []
     for arn in islice(search.run(BudgetShare(budget)), MAX_CELLS + 1):
         who = identity_of(arn)
-        if who.kind is PrincipalKind.ROLE and names is not None:
-            cells += [_cell(_session(who, name)) for name in names]
+        kind = CallerKind.ROLE if who.kind is PrincipalKind.ROLE else CallerKind.USER
+        if kind is CallerKind.ROLE and names is not None:
+            cells += [_cell(_session(who, name), kind) for name in names]
         else:
-            cells.append(_cell(who))
+            cells.append(_cell(who, kind))
     if len(cells) > MAX_CELLS:
         cells, complete = cells[:MAX_CELLS], False
-    cells += map(_cell, map(identity_of, _externals(distinctions, role_arn)))
+    cells += [_cell(identity_of(name), kind) for name, kind in _externals(distinctions, role_arn)]
     if not complete or not search.complete:
         cells.append(KeyCell(cost=UNKNOWN_REST, rest=True))
     return Dimension.of(CALLER, cells)
@@ -87,27 +88,26 @@ def _session(role: Identity, name: str) -> Identity:
     return Identity(arn, PrincipalKind.SESSION, role.account_id, role.partition, name, role.arn)
 
 
-def _externals(distinctions: CallerDistinctions, role_arn: str) -> Iterator[str]:
+def _externals(distinctions: CallerDistinctions, role_arn: str) -> Iterator[tuple[str, CallerKind]]:
     """The services and providers that are named, and one other of each kind. A SAML provider is in the role's account."""
     _, partition, _, _, account, _ = role_arn.split(":", 5)
-    yield from distinctions.services
-    yield from distinctions.providers
     known = {**distinctions.services, **distinctions.providers}
-    for form in (
-        "rolecall-other{}.amazonaws.com",
-        f"arn:{partition}:iam::{account}:saml-provider/rolecall-other{{}}",
-        "rolecall-other{}.example.com",
+    yield from ((name, CallerKind.SERVICE) for name in distinctions.services)
+    yield from ((name, CallerKind.PROVIDER) for name in distinctions.providers)
+    for form, kind in (
+        ("rolecall-other{}.amazonaws.com", CallerKind.SERVICE),
+        (f"arn:{partition}:iam::{account}:saml-provider/rolecall-other{{}}", CallerKind.PROVIDER),
+        ("rolecall-other{}.example.com", CallerKind.PROVIDER),
     ):
         numbered = map(form.format, ("", *range(len(known))))
-        yield next(name for name in numbered if name not in known)
+        yield next((name, kind) for name in numbered if name not in known)
 
 
-def _cell(who: Identity) -> KeyCell:
-    kind = caller_kind(who.kind, who.arn)
+def _cell(who: Identity, kind: CallerKind) -> KeyCell:
     cost = _RANKS[kind] * _RANK_COST + len(who.role or who.arn) + (_SESSION_COST if who.kind is PrincipalKind.SESSION else 0)
     if who.kind is not PrincipalKind.EXTERNAL and not is_certain_name(who.role or who.arn):
         cost += DOUBTFUL
-    return KeyCell(_contexts(who, kind), cost, who)
+    return KeyCell(_contexts(who, kind), cost, who, kind)
 
 
 def _contexts(who: Identity, kind: CallerKind) -> tuple[Context, ...]:
@@ -115,8 +115,11 @@ def _contexts(who: Identity, kind: CallerKind) -> tuple[Context, ...]:
 
     AWS does not document whether unsigned requests, as those of identity providers, have aws:PrincipalIsAWSService,
     aws:PrincipalType and aws:PrincipalAccount ("Anonymous requests return anonymous.", AWS global condition context keys).
+    Whether a service with an unusual name is one is decided by the policy that names it.
     """
     context: Context = {"aws:principaltype": (), **principal_context(who, {}, known=False)}
+    if kind is CallerKind.SERVICE and not is_service(who.arn):
+        return context, {**context, "aws:principalisawsservice": ("true",)}
     if kind is not CallerKind.PROVIDER:
         return (context,)
     unsigned = {"aws:principalaccount": ("anonymous",), "aws:principaltype": ("Anonymous",)}

@@ -35,13 +35,14 @@ DOUBTFUL = 10**7
 """Cost of a value that AWS may not accept; it is in no witness."""
 UNKNOWN_REST = 10**8
 """Cost of the rest of a dimension that was not searched."""
-_PRESENT = 200
+PRESENT_COST = 200
 """Cost of a key that could be absent, so that the cheapest request sets as few keys as possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyCell:
     """A representative. `contexts` has the context keys that it sets: several if AWS does not document which it is.
+    `caller` and `kind` are set in the dimension of callers, `action` in that of operations.
 
     `rest`: all values that were not reached within the budget; no test is decided for them. Values by key, in lower case.
     """
@@ -49,6 +50,7 @@ class KeyCell:
     contexts: tuple[Context, ...] = ({},)
     cost: int = 0
     caller: Identity | None = None
+    kind: CallerKind | None = None
     action: str = ""
     rest: bool = False
 
@@ -146,7 +148,7 @@ def _make_dimension(name: str, distinctions: Distinctions, share: BudgetShare) -
 
 
 def _cost(values: Values) -> int:
-    return _PRESENT * len(values) + sum(map(len, values))
+    return PRESENT_COST * len(values) + sum(map(len, values))
 
 
 def _with_kept_identity(cells: Iterable[KeyCell]) -> list[KeyCell]:
@@ -156,7 +158,7 @@ def _with_kept_identity(cells: Iterable[KeyCell]) -> list[KeyCell]:
         values = cell.context[SOURCE_IDENTITY]
         found.append(KeyCell(({SOURCE_IDENTITY: values, KEPT_SOURCE_IDENTITY: ()},), cell.cost))
         if values:
-            found.append(KeyCell(({SOURCE_IDENTITY: values, KEPT_SOURCE_IDENTITY: values},), cell.cost + _PRESENT))
+            found.append(KeyCell(({SOURCE_IDENTITY: values, KEPT_SOURCE_IDENTITY: values},), cell.cost + PRESENT_COST))
     return found
 
 

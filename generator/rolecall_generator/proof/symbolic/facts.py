@@ -15,16 +15,18 @@ from rolecall_generator.proof.symbolic.keys import (
     KEPT_SOURCE_IDENTITY,
     MFA_AGE,
     MFA_PRESENT,
+    NOT_KEYS,
     ORGANIZATION_ID,
     ORGANIZATION_PATHS,
     PRINCIPAL_TAG,
+    PROVIDED_CONTEXTS,
     REQUEST_TAG,
     SOURCE_IDENTITY,
     TAG_KEYS,
     CallerKind,
-    caller_kind,
     key_facts,
 )
+from rolecall_generator.proof.symbolic.relations import impossible_relation
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import World
 
@@ -46,21 +48,20 @@ def facts_of(space: RequestSpace) -> list[SpaceFact]:
         *_session_facts(space, kinds),
         *_request_tags(space),
         *(fact for world in space.worlds for fact in _world_facts(space, world)),
-        *(SpaceFact("policy-variables", formula) for formula in space.impossible_relations()),
+        *(
+            SpaceFact("policy variables", formula)
+            for relation in space.relations.values()
+            for formula in impossible_relation(space, relation)
+        ),
     ]
     return [fact for fact in found if fact.impossible is not FALSE]
-
-
-def kind_of(cell: KeyCell) -> CallerKind | None:
-    """The kind of a caller's cell; None for the rest."""
-    return None if cell.caller is None else caller_kind(cell.caller.kind, cell.caller.arn)
 
 
 def _masks_by_kind(callers: Dimension) -> Mapping[CallerKind, int]:
     masks = dict.fromkeys(CallerKind, 0)
     for position, cell in enumerate(callers.cells):
-        if (kind := kind_of(cell)) is not None:
-            masks[kind] |= 1 << position
+        if cell.kind is not None:
+            masks[cell.kind] |= 1 << position
     return masks
 
 
@@ -78,13 +79,16 @@ def _operations(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterato
     for name, mask in groups:
         others = dimension.full & ~(1 << ACTIONS.index(name))
         yield SpaceFact("operations", leaf({callers: mask, action: others}))
+    # Only AssumeRole has the parameter ProvidedContexts.
+    yield SpaceFact("operations", leaf({callers: kinds[CallerKind.PROVIDER], space.index[PROVIDED_CONTEXTS]: 0b10}))
 
 
 def _presence(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterator[SpaceFact]:
     """Which callers' requests can have a key, and which always have it (see `keys`)."""
     callers = space.index[CALLER]
+    relations = {relation.dimension for relation in space.relations.values()}
     for name, index in space.index.items():
-        if name in {CALLER, ACTION} or name in {relation.dimension for relation in space.relations.values()}:
+        if name in NOT_KEYS or name in relations:
             continue
         facts, dimension = key_facts(name), space.dimensions[index]
         without = sum(mask for kind, mask in kinds.items() if kind not in facts.callers)

@@ -14,7 +14,6 @@ from typing import Any
 
 from rolecall_generator.iam import Condition
 from rolecall_generator.iam.data import read_table
-from rolecall_generator.iam.evaluation import PrincipalKind
 from rolecall_generator.iam.matching import Pattern, outlines_of
 from rolecall_generator.proof.symbolic.language import ALPHABETS, Shape
 
@@ -169,17 +168,36 @@ def dimension_of(name: str) -> str:
 
 CALLER = "caller"
 ACTION = "action"
+PROVIDED_CONTEXTS = "provided contexts"
+NOT_KEYS = frozenset({CALLER, ACTION, PROVIDED_CONTEXTS})
+"""Dimensions that are not condition keys: the caller, the operation, and whether the request passes ProvidedContexts."""
 
 
-def caller_kind(kind: PrincipalKind, arn: str) -> CallerKind:
-    """The kind of a caller: an identity provider if it is neither a user, a role nor an AWS service."""
-    if kind is PrincipalKind.USER:
-        return CallerKind.USER
-    if kind in {PrincipalKind.ROLE, PrincipalKind.SESSION}:
-        return CallerKind.ROLE
-    return CallerKind.SERVICE if is_service(arn) else CallerKind.PROVIDER
+def spelling_of(name: str) -> str:
+    """The key as AWS spells it, or as it is if it is not listed."""
+    return _spellings().get(name, name)
+
+
+@lru_cache(maxsize=1)
+def _spellings() -> Mapping[str, str]:
+    return {name.lower(): name for name in read_table("assume_role_keys.json")["keys"]}
+
+
+_SERVICE_SUFFIXES = tuple(
+    f".{suffix}"
+    for suffix in (
+        "amazonaws.com",
+        "amazonaws.com.cn",
+        "amazonaws.eu",
+        "c2s.ic.gov",
+        "sc2s.sgov.gov",
+        "cloud.adc-e.uk",
+        "csp.hci.ic.gov",
+    )
+)
+"""Domains of AWS services by partition (botocore 1.44.5, endpoints.json, November 2026)."""
 
 
 def is_service(name: str) -> bool:
-    """Whether an external caller is an AWS service: `cognito-identity.amazonaws.com` is an identity provider."""
-    return ".amazonaws.com" in name and not name.startswith(("arn:", "cognito-identity."))
+    """Whether an external caller is an AWS service, by its name: Amazon Cognito is an identity provider."""
+    return name.endswith(_SERVICE_SUFFIXES) and not name.startswith(("arn:", "cognito-identity."))

@@ -31,12 +31,20 @@ from rolecall_generator.proof.symbolic.boxes import (
     members,
 )
 from rolecall_generator.proof.symbolic.facts import callers_with_arn
-from rolecall_generator.proof.symbolic.keys import ACTION, CALLER, SOURCE_IDENTITY, TAG_KEYS, TRANSITIVE_TAG_KEYS
+from rolecall_generator.proof.symbolic.keys import (
+    ACTION,
+    CALLER,
+    PROVIDED_CONTEXTS,
+    SOURCE_IDENTITY,
+    TAG_KEYS,
+    TRANSITIVE_TAG_KEYS,
+)
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import PolicyLevel, World
 
 TAG_SESSION = "sts:TagSession"
 SET_SOURCE_IDENTITY = "sts:SetSourceIdentity"
+SET_CONTEXT = "sts:SetContext"
 _UNIQUE_ID = re.compile(r"[A-Z0-9]{16,}")
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
@@ -164,7 +172,8 @@ class PolicySets:
         """The requests that the trust policy allows within its limits.
 
         "In addition to the action that matches the API operation, you must have the following permissions-only action in
-        your policy: sts:TagSession" (Pass session tags in AWS STS); likewise sts:SetSourceIdentity for a source identity.
+        your policy: sts:TagSession" (Pass session tags in AWS STS); likewise sts:SetSourceIdentity for a source identity and
+        sts:SetContext for provided contexts.
         """
         space = self._space
         action = space.index[ACTION]
@@ -172,12 +181,14 @@ class PolicySets:
             AllowedSet.intersection((AllowedSet.exact(leaf({action: 1 << position})), self._allowed_action(name)))
             for position, name in enumerate(ACTIONS)
         )
+        without_contexts = AllowedSet.exact(leaf({space.index[PROVIDED_CONTEXTS]: 0b01}))
         untagged = AllowedSet.intersection(map(self._absent, (TAG_KEYS, TRANSITIVE_TAG_KEYS)))
         return AllowedSet.intersection(
             (
                 operations,
                 AllowedSet.union((untagged, self._allowed_action(TAG_SESSION))),
                 AllowedSet.union((self._absent(SOURCE_IDENTITY), self._allowed_action(SET_SOURCE_IDENTITY))),
+                AllowedSet.union((without_contexts, self._allowed_action(SET_CONTEXT))),
             )
         )
 

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
 
 from rolecall_generator.iam import Access, PolicyDocument, Role
-from rolecall_generator.proof.symbolic.boxes import Formula, Solution, complement, conjunction, disjunction, solutions
+from rolecall_generator.proof.symbolic.boxes import (
+    Formula,
+    Solution,
+    complement,
+    conjunction,
+    disjunction,
+    merged_boxes,
+    solutions,
+)
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.cells import DOUBTFUL
 from rolecall_generator.proof.symbolic.facts import SpaceFact, facts_of
 from rolecall_generator.proof.symbolic.intent import TrustIntent, intent_document
 from rolecall_generator.proof.symbolic.policies import PolicySets, TrustSide, WorldPolicies
-from rolecall_generator.proof.symbolic.shapes import shape_of
+from rolecall_generator.proof.symbolic.requests import RequestWitness
+from rolecall_generator.proof.symbolic.shapes import NameExchange, RoleShape, shape_of
 from rolecall_generator.proof.symbolic.space import RequestSpace
-from rolecall_generator.proof.symbolic.witness import RequestWitness, WitnessFinder
+from rolecall_generator.proof.symbolic.witness import WitnessFinder, confirm
 from rolecall_generator.proof.symbolic.wording import BoxConstraint, constraints_of
 from rolecall_generator.proof.symbolic.world import WORST_CASE, World
 
 _BOXES_TRIED = 40
+_BOXES_MERGED = 512
 _TOO_LARGE = "the policies distinguish more requests than the budget allows to examine"
 
 
@@ -130,7 +140,7 @@ def prove_roles(
     The world does not limit the intents: what it prevents is intended and not allowed. Roles whose policies differ only in
     names are decided once.
     """
-    shared: dict[object, TrustComparison] = {}
+    shared: dict[object, tuple[RoleShape, TrustComparison]] = {}
     for arn in dict.fromkeys((*intents, *access.roles)):
         role = access.roles.get(arn)
         if role is None or role.trust is None:
@@ -140,13 +150,43 @@ def prove_roles(
             continue
         intended = intent_document(intents.get(arn, ()))
         shape = shape_of(role, (role.trust, intended)) if world.is_worst_case else None
-        found = None if shape is None else shared.get(shape)
+        found = None if shape is None else _shared(shared, shape, role, role.trust, intended)
         if found is None:
             found = compare(role, role.trust, intended, world=world, other_world=WORST_CASE)
-            # A refutation names the role's own principals, so it is not shared.
-            if shape is not None and InclusionState.REFUTED not in (found.forward.state, found.backward.state):
-                shared[shape] = found
+            if shape is not None:
+                shared[shape.key] = shape, found
         yield RoleProof(arn, found)
+
+
+def _shared(
+    shared: Mapping[object, tuple[RoleShape, TrustComparison]],
+    shape: RoleShape,
+    role: Role,
+    trust: PolicyDocument,
+    intended: PolicyDocument,
+) -> TrustComparison | None:
+    """The comparison of an earlier role with the same shape, its witnesses with the names of this role; None if there is
+    none, or if the evaluator does not confirm a witness with these names.
+    """
+    if (known := shared.get(shape.key)) is None:
+        return None
+    first, found = known
+    if found.forward.witness is found.backward.witness is None:
+        return found
+    names = first.exchange(shape)
+    forward = _renamed(found.forward, names, role, trust, intended)
+    backward = _renamed(found.backward, names, role, intended, trust)
+    return None if forward is None or backward is None else TrustComparison(forward, backward)
+
+
+def _renamed(
+    found: Inclusion, names: NameExchange, role: Role, one: PolicyDocument, other: PolicyDocument
+) -> Inclusion | None:
+    if found.witness is None:
+        return found
+    point = names.rename(found.witness.point)
+    witness = None if point is None else confirm(point, role, one, other)
+    return None if witness is None else replace(found, witness=witness)
 
 
 def _unknown(reasons: Iterable[str]) -> Inclusion:
@@ -200,14 +240,20 @@ class TrustQuestion:
         """See `difference`."""
         allowed, limit = self.allowed
         certain = conjunction([allowed.sure, complement(limit.maybe), self._possible])
-        for box in self._solve(certain):
+        for box in self._boxes(certain):
             witness = self.finder.find(box.masks, *self.sides)
             yield RequestDifference(constraints_of(self.space, box.masks), True, witness)
         if allowed.sure is allowed.maybe and limit.sure is limit.maybe:
             return
         surplus = conjunction([allowed.maybe, complement(limit.sure), complement(certain), self._possible])
-        for box in self._solve(surplus):
+        for box in self._boxes(surplus):
             yield RequestDifference(constraints_of(self.space, box.masks), False, None)
+
+    def _boxes(self, formula: Formula) -> Iterator[Solution]:
+        """Boxes of a set, the first ones merged."""
+        boxes = self._solve(formula)
+        yield from merged_boxes(islice(boxes, _BOXES_MERGED))
+        yield from boxes
 
     def _solve(self, formula: Formula) -> Iterator[Solution]:
         return solutions(formula, self._costs, self._budget)

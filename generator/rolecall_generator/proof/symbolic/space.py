@@ -21,7 +21,6 @@ from rolecall_generator.iam.evaluation import (
     identity_of,
 )
 from rolecall_generator.iam.matching import (
-    Automaton,
     NoPatterns,
     OperatorUse,
     Patterns,
@@ -42,20 +41,24 @@ from rolecall_generator.proof.symbolic.boxes import (
     TRUE,
     AllowedSet,
     Formula,
-    Leaf,
-    complement,
-    conjunction,
-    disjunction,
     is_member,
     leaf,
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.callers import CallerDistinctions, caller_dimension
-from rolecall_generator.proof.symbolic.cells import UNKNOWN_REST, Dimension, Distinctions, KeyCell, key_dimension
+from rolecall_generator.proof.symbolic.cells import (
+    PRESENT_COST,
+    UNKNOWN_REST,
+    Dimension,
+    Distinctions,
+    KeyCell,
+    key_dimension,
+)
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
     CALLER_KEYS,
+    PROVIDED_CONTEXTS,
     REQUEST_TAG,
     RESOURCE_ACCOUNT,
     RESOURCE_TAGS,
@@ -65,16 +68,16 @@ from rolecall_generator.proof.symbolic.keys import (
     ValueType,
     dimension_of,
     key_facts,
+    spelling_of,
 )
 from rolecall_generator.proof.symbolic.ordered import NotRepresentedError
+from rolecall_generator.proof.symbolic.relations import Relation, relation_set
 from rolecall_generator.proof.symbolic.world import World
 
 ACTIONS = (ASSUME_ROLE, *FEDERATED_ASSUME)
 _ARN, _ACCOUNT, _NAME = "aws:principalarn", "aws:principalaccount", "aws:username"
 _CALLER_PARTS = {_ARN: "arns", _ACCOUNT: "accounts", _NAME: "names"}
 _ACCOUNT_DIGITS = 12
-HOLDS = 0b10
-"""The mask of the cell "holds" in the dimension of a relation."""
 _Bound = tuple[Condition, bool]
 """A condition, and whether its document's version supports policy variables."""
 
@@ -85,16 +88,6 @@ class KeyTest:
 
     test: Test
     dimension: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """A condition that compares keys of different dimensions with each other."""
-
-    condition: Condition
-    test: Test
-    use: OperatorUse
-    dimension: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +307,7 @@ class RequestSpace:
                 self._keys[TAG_KEYS].add_patterns(ignoring_case(name))
         self._add(caller_dimension(self._callers, self.role.arn, self.budget))
         self._add(Dimension(ACTION, tuple(KeyCell(cost=cost, action=name) for cost, name in enumerate(ACTIONS))))
+        self._add(Dimension(PROVIDED_CONTEXTS, (KeyCell(), KeyCell(cost=PRESENT_COST))))
         for key, distinctions in self._keys.items():
             self._add(self._key_dimension(key, distinctions))
         for bound, reading in self._readings.items():
@@ -350,7 +344,7 @@ class RequestSpace:
 
     def spelling(self, key: str) -> str:
         """A key in lower case as the policies spell it."""
-        return self._spelling.get(key, key)
+        return self._spelling.get(key) or spelling_of(key)
 
     def labels(self, dimension: str) -> list[tuple[str, int]]:
         """Descriptions of conditions and principals on a dimension, each with the cells for which it holds."""
@@ -396,7 +390,7 @@ class RequestSpace:
         if isinstance(reading, OpenCondition):
             return OPEN
         if isinstance(reading, Relation):
-            return self._relation_set(reading)
+            return relation_set(self, reading)
         if reading.dimension is None:
             return _OUTCOMES[reading.test.run(self.role_context)]
         index = self.index[reading.dimension]
@@ -441,60 +435,6 @@ class RequestSpace:
         dimension = self.dimensions[index]
         return leaf({index: dimension.rest | dimension.where(lambda cell: not _is_clear(cell, key))})
 
-    def _relation_set(self, relation: Relation) -> AllowedSet:
-        """As `compile_condition` evaluates it: by whether the relation holds, and which keys are present."""
-        use, key = relation.use, relation.test.key
-        variables = [v for value in relation.condition.values for v in PolicyTemplate(value).variables]
-        names = [variable.key for variable in variables]
-        related: Formula = Leaf({self.index[relation.dimension]: HOLDS})
-        absent, one = self.values_where(key, _is_absent), self.values_where(key, _is_single)
-        several = disjunction([self.values_where(key, _is_several), *(self.values_where(n, _is_several) for n in names)])
-        several_variables = disjunction(self.values_where(name, _is_several) for name in names)
-        missing = disjunction(self.values_where(v.key, _is_absent) for v in variables if v.default is None)
-        rest = disjunction([self.unclear_values(key), *map(self.unclear_values, names)])
-        exempt = absent if use.if_exists else FALSE
-        decided = conjunction([complement(several_variables), complement(rest)])
-        if use.operator.negated:
-            holds = conjunction([decided, disjunction([absent, conjunction([one, complement(related)])])])
-            unclear: Formula = FALSE
-        else:
-            # One value matches, another has a variable without a value: undocumented.
-            unclear = conjunction([one, related, missing]) if len(relation.condition.values) > 1 else FALSE
-            holds = conjunction([decided, one, related, complement(unclear)])
-        sure = disjunction([exempt, holds])
-        return AllowedSet(sure, disjunction([sure, rest, several, unclear]))
-
-    # Facts about relations
-
-    def impossible_relations(self) -> Iterator[Formula]:
-        """Combinations in which a relation holds although it cannot, or does not hold although it must."""
-        for relation in self.relations.values():
-            index = self.index[relation.dimension]
-            yield conjunction([Leaf({index: HOLDS}), complement(disjunction(self._chances(relation)))])
-            yield conjunction([Leaf({index: 0b01}), disjunction(self._certainties(relation))])
-
-    def _chances(self, relation: Relation) -> Iterator[Formula]:
-        """When the relation can hold: the key matches a value in its widest reading, and the value's variables are there."""
-        for value in relation.condition.values:
-            needed = [variable.key for variable in PolicyTemplate(value).variables if variable.default is None]
-            present = (disjunction([self.values_where(key, _is_single), self.unclear_values(key)]) for key in needed)
-            matching = disjunction([self._matching(relation, value), self.unclear_values(relation.test.key)])
-            yield conjunction([matching, *present])
-
-    def _certainties(self, relation: Relation) -> Iterator[Formula]:
-        """When the relation must hold: the key matches a value without variables."""
-        for value in relation.condition.values:
-            if not PolicyTemplate(value).variables:
-                yield self._matching(relation, value)
-
-    def _matching(self, relation: Relation, value: str) -> Formula:
-        condition = relation.condition
-        automaton = Automaton(frozenset(outlines_of(Condition(condition.operator, condition.key, (value,)))))
-        return self.values_where(
-            relation.test.key,
-            lambda values: len(values) == 1 and automaton.accepts(automaton.run(automaton.start, values[0])),
-        )
-
 
 _OUTCOMES = {Truth.TRUE: AllowedSet.exact(TRUE), Truth.FALSE: NOTHING, Truth.UNDECIDED: OPEN}
 _ALWAYS_NEEDED = (TAG_KEYS, TRANSITIVE_TAG_KEYS, SOURCE_IDENTITY)
@@ -503,18 +443,6 @@ SERVICE_LINKED_ROLES = "arn:*:iam::*:role/aws-service-role/*"
 
 def _is_clear(cell: KeyCell, key: str) -> bool:
     return all(context.get(key, ()) == cell.context.get(key, ()) for context in cell.contexts)
-
-
-def _is_absent(values: tuple[str, ...]) -> bool:
-    return not values
-
-
-def _is_single(values: tuple[str, ...]) -> bool:
-    return len(values) == 1
-
-
-def _is_several(values: tuple[str, ...]) -> bool:
-    return len(values) > 1
 
 
 def _role_context(role: Role, worlds: Iterable[World]) -> Mapping[str, tuple[str, ...]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rolecall_generator.proof.symbolic.boxes import members
 from rolecall_generator.proof.symbolic.cells import Dimension
-from rolecall_generator.proof.symbolic.facts import kind_of
-from rolecall_generator.proof.symbolic.keys import ACTION, CALLER, CallerKind
-from rolecall_generator.proof.symbolic.space import HOLDS, RequestSpace
+from rolecall_generator.proof.symbolic.keys import ACTION, CALLER, PROVIDED_CONTEXTS, CallerKind
+from rolecall_generator.proof.symbolic.relations import HOLDS
+from rolecall_generator.proof.symbolic.space import RequestSpace
 
 _KINDS = {
     CallerKind.USER: "is a user",
@@ -39,6 +40,8 @@ def _constraints(space: RequestSpace, masks: Sequence[int]) -> Iterator[BoxConst
             continue
         if dimension.name in relations:
             yield BoxConstraint(dimension.name, "holds" if mask == HOLDS else "does not hold")
+        elif dimension.name == PROVIDED_CONTEXTS:
+            yield BoxConstraint(PROVIDED_CONTEXTS, "is present" if mask == HOLDS else "is absent")
         elif dimension.name == ACTION:
             names = [cell.action for position, cell in enumerate(dimension.cells) if mask >> position & 1]
             yield BoxConstraint(ACTION, " or ".join(names))
@@ -51,7 +54,7 @@ def _labels(space: RequestSpace, dimension: Dimension) -> dict[int, str]:
     found: dict[int, str] = {}
     if dimension.name == CALLER:
         for kind, text in _KINDS.items():
-            found.setdefault(dimension.where(lambda cell, kind=kind: kind_of(cell) is kind), text)  # type: ignore[misc]
+            found.setdefault(dimension.where(lambda cell, kind=kind: cell.kind is kind), text)  # type: ignore[misc]
     else:
         absent = dimension.where(lambda cell: not any(cell.context.values()))
         found.update({absent: "is absent", dimension.full & ~absent: "is present"})
@@ -70,18 +73,28 @@ def _describe(dimension: Dimension, mask: int, labels: dict[int, str]) -> str:
         return labels[mask]
     if (joined := _conjunction(dimension, mask, labels)) is not None:
         return joined
-    parts: list[str] = []
-    left = mask
-    for candidate in sorted(labels, key=int.bit_count, reverse=True):
-        if candidate & ~mask == 0 and candidate & left:
-            parts.append(labels[candidate])
-            left &= ~candidate
-    for position, cell in enumerate(dimension.cells):
-        if left >> position & 1:
-            shown = cell.caller.arn if cell.caller is not None else ", ".join(next(iter(cell.context.values()), ()))
-            parts.append(_conjunction(dimension, 1 << position, labels) or f"is like {shown}")
+    parts = list(_alternatives(dimension, mask, labels))
     more = len(parts) - _MAX_ALTERNATIVES
     return " or ".join(parts[:_MAX_ALTERNATIVES]) + (f" or one of {more} more alternatives" if more > 0 else "")
+
+
+def _alternatives(dimension: Dimension, mask: int, labels: dict[int, str]) -> Iterator[str]:
+    """Labels, conjunctions of labels, and single cells whose union is the mask."""
+    left = mask
+    by_size = sorted(labels, key=int.bit_count, reverse=True)
+    for candidate in by_size:
+        if candidate & left and not candidate & ~mask:
+            yield labels[candidate]
+            left &= ~candidate
+    for candidate in by_size:
+        if candidate & left and (joined := _conjunction(dimension, candidate & left, labels)) is not None:
+            yield f"({joined})"
+            left &= ~candidate
+    for position in members(left):
+        cell = dimension.cells[position]
+        shown = cell.caller.arn if cell.caller is not None else ", ".join(next(iter(cell.context.values()), ()))
+        joined = _conjunction(dimension, 1 << position, labels)
+        yield f"like {shown}" if joined is None else f"({joined})"
 
 
 def _conjunction(dimension: Dimension, mask: int, labels: dict[int, str]) -> str | None:

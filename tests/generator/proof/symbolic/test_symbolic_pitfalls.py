@@ -39,6 +39,13 @@ def test_plain_value_next_to_a_variable_is_distinguished() -> None:
     assert {"sts:RoleSessionName": ("ab",)} == dict(witness_of(inclusion(one, other)).keys)
 
 
+def test_plain_value_next_to_a_variable_has_a_cell_of_its_own() -> None:
+    """No other condition distinguishes `ab`."""
+    other = document([statement({"AWS": BACKEND}, {"StringNotEquals": {"sts:RoleSessionName": ["ab", "${aws:username}"]}})])
+
+    assert ("ab",) == witness_of(inclusion(document([statement({"AWS": BACKEND})]), other)).keys["sts:RoleSessionName"]
+
+
 def test_relation_holds_for_a_plain_value() -> None:
     one = document([statement(USER, {"StringEquals": {"sts:RoleSessionName": "ab"}})])
     other = document([statement(USER, {"StringEquals": {"sts:RoleSessionName": ["ab", "${aws:username}"]}})])
@@ -157,6 +164,22 @@ def test_everyone_includes_services() -> None:
     )
 
     assert witness_of(inclusion(trust, NOBODY)).request.principal.arn.endswith(".amazonaws.com")
+
+
+@pytest.mark.parametrize("service", ["ec2.c2s.ic.gov", "ec2.amazonaws.com.cn", "odd.example.com"])
+def test_service_is_what_a_policy_names_as_one(service: str) -> None:
+    """Services of other partitions have other domains; all of them use AssumeRole."""
+    trust = document([statement({"Service": service})])
+
+    assert service == witness_of(inclusion(trust, NOBODY)).request.principal.arn
+    assert is_proven(inclusion(document([statement({"Federated": service})]), NOBODY))
+
+
+def test_undocumented_key_of_a_provider_in_a_relation_is_unknown() -> None:
+    condition = {"StringEquals": {"custom:k": "${aws:PrincipalAccount}"}}
+    trust = document([statement({"Federated": "accounts.google.com"}, condition, Action="sts:*")])
+
+    assert InclusionState.UNKNOWN is inclusion(trust, NOBODY).state
 
 
 def test_unsigned_request_of_a_provider_is_unknown() -> None:
@@ -287,6 +310,16 @@ def test_wildcard_of_an_arn_operator_matches_no_colon() -> None:
 
     assert witness_of(inclusion(one, other)).keys["aws:SourceArn"][0].count(":") >= 5
     assert is_proven(inclusion(other, one))
+
+
+def test_colon_is_distinguished_where_only_a_wildcard_excludes_it() -> None:
+    service = {"Service": "s3.amazonaws.com"}
+    one, other = (
+        document([statement(service, {operator: {"aws:SourceArn": "arn:a?s:s3:::b"}})])
+        for operator in ("StringLike", "ArnLike")
+    )
+
+    assert {"aws:SourceArn": ("arn:a:s:s3:::b",)} == dict(witness_of(inclusion(one, other)).keys)
 
 
 def test_numbers_between_break_points_are_examined() -> None:

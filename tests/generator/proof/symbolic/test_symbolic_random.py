@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 
-from policy_pairs import ROLE, PolicyGenerator, seeded
+from policy_pairs import ROLE, PolicyGenerator, document, seeded
 from rolecall_generator.iam import Role
-from rolecall_generator.proof.symbolic import WORST_CASE, Inclusion, InclusionState, OutOfBudgetError, SearchBudget
+from rolecall_generator.proof.symbolic import WORST_CASE, Inclusion, InclusionState, OutOfBudgetError, SearchBudget, compare
 from rolecall_generator.proof.symbolic.question import TrustQuestion
 from symbolic_checks import request_between, uncovered_values, wrong_points
+from symbolic_worlds import statement
 
 
 def _question(generator: PolicyGenerator, *, worlds: bool = False) -> TrustQuestion:
@@ -101,3 +102,14 @@ def test_small_budget_for_the_decision_gives_no_wrong_answer(steps: int) -> None
             except OutOfBudgetError:
                 found.append(InclusionState.UNKNOWN)
         assert found[0] in {InclusionState.UNKNOWN, found[1]}
+
+
+@pytest.mark.parametrize("key", ["aws:PrincipalArn", "sts:RoleSessionName", "aws:TagKeys", "custom:k"])
+def test_values_beyond_the_budget_are_not_proven(key: str) -> None:
+    """A value that was not examined may be allowed."""
+    conditions = {"ForAnyValue:StringLike": {key: f"*a{'?' * 20}b"}, "ForAllValues:StringNotLike": {key: f"*a{'?' * 20}c"}}
+    trust = document([statement("*", conditions, Action="sts:*")])
+    found = compare(Role(ROLE, None), trust, document([]), budget=SearchBudget(200_000, None, steps_per_key=2_000))
+
+    assert InclusionState.PROVEN is not found.forward.state
+    assert InclusionState.REFUTED is not compare(Role(ROLE, None), trust, trust).forward.state

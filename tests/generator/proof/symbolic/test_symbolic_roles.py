@@ -37,18 +37,71 @@ def fleet(count: int, **wrong: str) -> tuple[Access, dict[str, list[TrustIntent]
     return Access.of(*(role for role, _ in pairs)), {role.arn: [intent] for role, intent in pairs}
 
 
-def test_roles_of_one_shape_are_decided_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
+@pytest.fixture
+def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ARNs of the roles that were compared, not decided by their shape."""
+    found = []
 
-    def counted(*arguments: object, **more: object) -> object:
-        calls.append(arguments)
-        return compare(*arguments, **more)  # type: ignore[arg-type]
+    def counted(role: Role, *arguments: object, **more: object) -> object:
+        found.append(role.arn)
+        return compare(role, *arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(symbolic.question, "compare", counted)
+    return found
+
+
+def test_roles_of_one_shape_are_decided_once(comparisons: list[str]) -> None:
     proofs = list(prove_roles(*fleet(50)))
 
     assert [True] * 50 == [proof.comparison.is_equal for proof in proofs]
-    assert 1 == len(calls)
+    assert 1 == len(comparisons)
+
+
+def test_wrong_roles_of_one_shape_have_witnesses_of_their_own(comparisons: list[str]) -> None:
+    """The names of the first witness are exchanged, and the evaluator confirms each."""
+    access, intents = fleet(20, **{f"customer{number}": f"wrong-id-{number}" for number in range(20)})
+    proofs = list(prove_roles(access, intents))
+
+    assert 1 == len(comparisons)
+    for number, proof in enumerate(proofs):
+        for found, accepted in ((proof.comparison.forward, "wrong-id"), (proof.comparison.backward, "id-of-customer")):
+            assert found.witness is not None
+            assert proof.role_arn == found.witness.request.resource
+            assert {"sts:ExternalId": (f"{accepted}-{number}",)} == dict(found.witness.keys)
+            assert f"{accepted}-{number}" in found.witness.command
+            assert proof.role_arn in found.witness.command
+
+
+def test_principals_of_a_witness_are_exchanged(comparisons: list[str]) -> None:
+    roles, intents = [], {}
+    for account in ("111111111111", "333333333333", "444444444444"):
+        arn = f"arn:aws:iam::{account}:role/x"
+        roles.append(
+            Role(arn, document([statement({"AWS": [f"arn:aws:iam::{account}:root", f"arn:aws:iam::{account}:user/u"]})]))
+        )
+        intents[arn] = [TrustIntent(arn, (f"arn:aws:iam::{account}:user/u",))]
+    proofs = list(prove_roles(Access.of(*roles), intents))
+    witnesses = [proof.comparison.forward.witness for proof in proofs]
+
+    assert 1 == len(comparisons)
+    assert [f"{proof.role_arn.rpartition(':')[0]}:role/x" for proof in proofs] == [
+        witness and witness.request.principal.arn for witness in witnesses
+    ]
+
+
+def test_invented_name_that_is_another_roles_own_is_decided_anew(comparisons: list[str]) -> None:
+    """The first witness has an invented external ID, which the second role accepts."""
+    roles, intents = [], {}
+    for number, external_id in enumerate(("id-a", "xx")):
+        arn = f"arn:aws:iam::{200_000_000_000 + number}:role/x"
+        roles.append(Role(arn, document([statement({"AWS": BACKEND}, {"Null": {"sts:ExternalId": "false"}})])))
+        intents[arn] = [TrustIntent(arn, (BACKEND,), (external_id,))]
+    proofs = list(prove_roles(Access.of(*roles), intents))
+
+    assert 2 == len(comparisons)
+    for proof, accepted in zip(proofs, ("id-a", "xx"), strict=True):
+        assert proof.comparison.forward.witness is not None
+        assert accepted not in proof.comparison.forward.witness.command
 
 
 def test_role_that_differs_has_its_own_witness() -> None:
@@ -114,7 +167,8 @@ _ACCOUNTS = ("111111111111", "222222222222", "333333333333", "444444444444")
 
 
 def _shape(*bodies: Body, role: Role = ROLE) -> Hashable | None:
-    return shape_of(role, [document([body]) for body in bodies])
+    found = shape_of(role, [document([body]) for body in bodies])
+    return None if found is None else found.key
 
 
 @pytest.mark.parametrize(
@@ -159,6 +213,13 @@ def test_what_is_not_only_compared_for_equality_is_part_of_the_shape(conditions:
 )
 def test_what_depends_on_the_role_has_no_shape(conditions: dict[str, dict[str, str]]) -> None:
     assert _shape(statement({"AWS": BACKEND}, conditions)) is None
+
+
+@pytest.mark.parametrize("operator", ["StringNotEquals", "StringEqualsIfExists", "StringLike", "ForAnyValue:StringEquals"])
+def test_operator_is_part_of_the_shape(operator: str) -> None:
+    shapes = [_shape(statement("*", {name: {"sts:ExternalId": "id-a"}})) for name in ("StringEquals", operator)]
+
+    assert shapes[0] != shapes[1]
 
 
 def test_principals_keep_their_accounts_in_a_shape() -> None:
@@ -217,8 +278,8 @@ def test_comparisons_of_equal_shape_have_equal_results() -> None:
         assert shape is not None
         found = compare(ROLE, one, other, budget=SearchBudget(seconds=None))
         states = found.forward.state, found.backward.state
-        repeated += shape in known
-        assert states == known.setdefault(shape, states)
+        repeated += shape.key in known
+        assert states == known.setdefault(shape.key, states)
     assert repeated > 25
 
 

@@ -219,6 +219,26 @@ def test_difference_is_one_box_for_a_single_surplus() -> None:
     assert {"caller", "action", "sts:ExternalId"} <= {each.name for each in found[0].constraints}
 
 
+def test_provided_contexts_need_a_permission() -> None:
+    """ProvidedContexts need sts:SetContext, so a wildcard in the action allows more than its operations."""
+    narrow = statement({"AWS": BACKEND}, WITH_ID, Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"])
+    wide = statement({"AWS": BACKEND}, WITH_ID, Action="sts:*")
+    witness = witness_of(inclusion(document([wide]), document([narrow])))
+
+    assert is_proven(inclusion(document([narrow]), document([wide])))
+    assert "--provided-contexts" in witness.command
+    assert "sts:SetContext" not in witness.command
+
+
+def test_difference_joins_sets_that_differ_in_one_part() -> None:
+    """A surplus does not depend on the external ID of another statement."""
+    more = SURPLUS["names excluded by pattern"][0]
+    found = list(difference(ROLE, document([ORDINARY, more]), ORDINARY_TRUST))
+
+    assert 1 == len(found)
+    assert "sts:ExternalId" not in {each.name for each in found[0].constraints}
+
+
 def test_difference_lists_open_sets_after_certain_ones() -> None:
     plain = statement({"AWS": BACKEND}, {"StringEquals": {"custom:k": "a"}})
     found = list(difference(ROLE, document([plain]), NOBODY))

@@ -24,7 +24,7 @@ def _compare(seed: int, count: int) -> Counter[tuple[InclusionState, bool | None
             continue
         found = compare(Role(ROLE, None), one, other, budget=SearchBudget(seconds=None)).forward
         if found.witness is not None:
-            confirmed = is_refuted(one, other, _MILLISECONDS, found.witness.request)
+            confirmed = is_refuted(one, other, _MILLISECONDS, found.witness)
         elif found.state is InclusionState.PROVEN:
             confirmed = is_included(one, other, _MILLISECONDS)
         else:
