@@ -22,7 +22,9 @@ from policy_files import read_json, read_policy, read_trust
 ASSUMING = ("sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
 CLAIMS = {"nothing_else": ("trust", "intent"), "everything_intended": ("intent", "trust")}
 TAG = "sts:TagSession"
+# The permission that a request needs in addition if it has a value there.
 NEEDS = {"aws:tagkeys": TAG, "sts:transitivetagkeys": TAG, "sts:sourceidentity": "sts:SetSourceIdentity"}
+NEEDS["provided contexts"] = "sts:SetContext"
 ARN, EXTERNAL_ID, MFA = "aws:principalarn", "sts:externalid", "aws:multifactorauthpresent"
 FALSE, TRUE = 0, 2  # three-valued logic; 1 is open. "And" is min, "or" is max, "not" is TRUE minus the value.
 Unsupported, MAX_CELLS, MAX_WORK = NotImplementedError, 5_000, 100_000
@@ -126,7 +128,7 @@ class Checker:
         return masks
 
     def _allows(self, policy, box):
-        """Whether the policy allows the requests of the box. Session tags and a source identity need a permission each."""
+        """Whether the policy allows the requests of the box."""
 
         def permits(action):
             return max([FALSE, *(within(masks, box) for actions, masks in self.leaves[policy] if action in actions)])

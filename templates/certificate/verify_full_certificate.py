@@ -52,6 +52,7 @@ TAG_KEYS, IDENTITY, KEPT = "aws:tagkeys", "sts:sourceidentity", "aws:sourceident
 MFA, MFA_AGE = "aws:multifactorauthpresent", "aws:multifactorauthage"
 SEVERAL, MAX_WORK, MAX_CELLS = 2, 3_000_000, 10_000
 KINDS = {"user", "role", "service", "provider"}
+SERVICES = tuple(FACTS["service_domains"])
 EVERYONE = {("*", "*"), ("AWS", "*")}
 # Values of keys by kind of caller: none, one, or several possible ones, where AWS does not document it.
 FIXED = {
@@ -190,13 +191,18 @@ class Caller(Dimension):
         super().__init__("caller", cells)
         self.head, principals = f"arn:{partition}:iam::", {pair for s in statements for pair in s.principals}
         self.arn = re.compile(rf"arn:{partition}:iam::[0-9]{{12}}:(role|user)/.+", re.DOTALL)
-        self.named = {name for kind, name in principals if kind in ("Service", "Federated")}
+        self.services = {name for kind, name in principals if kind == "Service"}
+        self.providers = {name for kind, name in principals if kind == "Federated"}
+        usual = all(name.endswith(SERVICES) or "*" in name for name in self.services) and not self.services & self.providers
+        ensure(usual, "an AWS service with an unusual name", Unsupported)
         self.has_sessions = any(":assumed-role/" in name for _, name in principals)
 
     def observe(self, cell):
         """A caller, given as its ARN or name; a role's session as its ARN and that of its role."""
         found = self.arn.fullmatch(cell[-1])
-        service = ".amazonaws.com" in cell[0] and not cell[0].startswith(("arn:", "cognito-identity."))
+        service = (
+            cell[0] not in self.providers and cell[0].endswith(SERVICES) and not cell[0].startswith("cognito-identity.")
+        )
         kind = found[1] if found else "service" if service else "provider"
         text = (cell[0].rpartition("/")[2] if len(cell) > 1 else "") + "\n" + cell[-1] if found else cell[0]
         bits = self.bits(text)
@@ -212,9 +218,10 @@ class Caller(Dimension):
             paths = ([], [(PATH, True, False), (PATH, True, True), *pattern("Equals", "/")])
             kinds[kind] = walk([Automaton([[*start, *path, *word] for path in paths])], self.matchers)
         yield from (Seen(1, bits, bits, kind) for kind, found in kinds.items() for bits in found)
+        named = self.services | self.providers
         for form in ("other{}.amazonaws.com", self.head + "000000000000:saml-provider/other{}", "other{}.example.com"):
-            self.named.add(next(name for name in map(form.format, itertools.count()) if name not in self.named))
-        yield from (self.observe([name]) for name in self.named)
+            named.add(next(name for name in map(form.format, itertools.count()) if name not in named))
+        yield from (self.observe([name]) for name in named)
 
     def test(self, condition, values):
         """As `Key.test`; several results if AWS does not document the value of the key."""
@@ -250,15 +257,12 @@ class Checker:
         self.role_keys, self.uses_tags = {"aws:resourceaccount": account}, "resourcetag/" in str(policies).lower()
         for key, value in self.tags.items():
             self.role_keys |= {prefix + key.lower(): value for prefix in RESOURCE_TAGS}
-        self.dimensions = {
-            "caller": Caller(self.cells["caller"], partition, [s for found in policies.values() for s in found])
-        }
+        statements = [statement for found in policies.values() for statement in found]
+        self.dimensions = {"caller": Caller(self.cells["caller"], partition, statements)}
         self.dimensions["action"] = Choice("action", self.cells["action"], [[action] for action in ASSUMING])
         self.impossible = {"relations": []}
         self.rules = {name: [(s, self._rule(s)) for s in found] for name, found in policies.items()}
-        self.assumes = [
-            (action, self._leaf({"action": lambda seen, i=i: seen.every == i})) for i, action in enumerate(ASSUMING)
-        ]
+        self.assumes = [(a, self._leaf({"action": lambda seen, i=i: seen.every == i})) for i, a in enumerate(ASSUMING)]
         self.passes = [(action, self._leaf({key: lambda seen: seen.count > 0})) for key, action in NEEDS.items()]
         for name in {fact for claim in certificate["claims"].values() for fact in claim["facts"]}:
             self.impossible[name] = [self._leaf(questions) for questions in self._fact(name)]
@@ -384,10 +388,10 @@ class Checker:
         if name == "operations":  # providers use the operation of their protocol, all others sts:AssumeRole
             bit = caller.add(Automaton([pattern("Like", "arn:*:saml-provider/*")]))
             yield {"caller": lambda seen: seen.kind != "provider", "action": lambda seen: seen.every != 0}
-            for place in (1, 2):
-                saml = place == 1
+            yield {"caller": lambda seen: seen.kind == "provider", "provided contexts": lambda seen: seen.count > 0}
+            for place in (1, 2):  # AssumeRoleWithSAML, AssumeRoleWithWebIdentity
                 yield {
-                    "caller": lambda seen, saml=saml: seen.kind == "provider" and bool(seen.every >> bit & 1) == saml,
+                    "caller": lambda seen, place=place: seen.kind == "provider" and (seen.every >> bit & 1) == (place == 1),
                     "action": lambda seen, place=place: seen.every != place,
                 }
         elif name == "source identity of sessions":  # only a session of a role keeps a source identity

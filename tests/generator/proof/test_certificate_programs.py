@@ -311,6 +311,7 @@ def test_claims_are_decided(program: str, trust: Content, intent: Content, holds
     assert (ACCEPTED if holds else REJECTED) == check(program, found, tmp_path).status
 
 
+ALL_BUT_ASSUME_ROLE = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "TagSession", "SetSourceIdentity", "SetContext")
 DENY = policy(statement(Principal=ACCOUNT), statement(Effect="Deny", Principal={"AWS": OTHER}))
 FULL_CLAIMS: dict[str, tuple[Content, Content, bool]] = {
     "Deny in the trust": (DENY, policy(statement(Principal=ACCOUNT)), True),
@@ -341,11 +342,7 @@ FULL_CLAIMS: dict[str, tuple[Content, Content, bool]] = {
     "action with a wildcard": (policy(statement(Action="sts:*")), policy(statement()), False),
     "all actions but one": (
         policy({**statement(), "NotAction": "sts:AssumeRole", "Action": []}),
-        policy(
-            statement(
-                Action=["sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"]
-            )
-        ),
+        policy(statement(Action=[f"sts:{name}" for name in ALL_BUT_ASSUME_ROLE])),
         True,
     ),
     "external ID, if any": (
@@ -438,9 +435,10 @@ for _key, _action in {
     "aws:tagkeys": "TagSession",
     "sts:transitivetagkeys": "TagSession",
     "sts:sourceidentity": "SetSourceIdentity",
+    "provided contexts": "SetContext",
 }.items():
     LEFT_OUT[f"no {_key}"] = (statement(), ELSEWHERE, _key, [[]])
-    _needed = [["x"], ["x", "y"]] if "tag" in _key else [["xx"], ["xx", "xx"]]
+    _needed = [["x"], ["x", "y"], ["xx"], ["xx", "xx"]]
     LEFT_OUT[_key] = (statement(Action=["sts:AssumeRole", f"sts:{_action}"]), statement(), _key, _needed)
 
 
@@ -627,6 +625,7 @@ CHANGES: dict[str, Change] = {
     "tags left out": put("dimensions", "aws:tagkeys", [[]]),
     "no tags left out": remove("aws:tagkeys", 0),
     "transitive tags left out": put("dimensions", "sts:transitivetagkeys", [[]]),
+    "contexts left out": put("dimensions", "provided contexts", [[]]),
     "source identity left out": put("dimensions", "sts:sourceidentity", [[]]),
     "dimension left out": lambda found: found["dimensions"].pop("aws:tagkeys"),
     "dimension without representatives": put("dimensions", "aws:tagkeys", []),

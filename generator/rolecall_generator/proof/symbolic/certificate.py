@@ -7,7 +7,7 @@ can only make a program reject it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rolecall_generator.iam import PolicyDocument, Role
@@ -24,15 +24,15 @@ from rolecall_generator.proof.symbolic.boxes import (
     restrict,
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
-from rolecall_generator.proof.symbolic.cells import Dimension, KeyCell
-from rolecall_generator.proof.symbolic.keys import ACTION, CALLER, KEPT_SOURCE_IDENTITY, SOURCE_IDENTITY
+from rolecall_generator.proof.symbolic.cells import KeyCell
+from rolecall_generator.proof.symbolic.keys import ACTION, CALLER, KEPT_SOURCE_IDENTITY, PROVIDED_CONTEXTS, SOURCE_IDENTITY
 from rolecall_generator.proof.symbolic.question import InclusionState, TrustQuestion
 from rolecall_generator.proof.symbolic.world import WORST_CASE
 
 FORMAT = "rolecall certificate 1"
 _CLAIMS = {"nothing_else": (0, 1), "everything_intended": (1, 0)}
 """The policies (0: trust, 1: intent) of which the first one only allows what the second one allows, by claim."""
-_RELATIONS = "policy-variables"
+_RELATIONS = "policy variables"
 """The fact about policy variables, which follows from the policies: certificates do not list it."""
 _Step = list[Any] | None
 
@@ -133,15 +133,15 @@ def _names(question: TrustQuestion) -> list[str]:
 def _dimensions(question: TrustQuestion) -> dict[str, list[list[str]]]:
     """The representatives by dimension."""
     relations = {relation.dimension for relation in question.space.relations.values()}
-    return {
-        name: [["false"], ["true"]] if dimension.name in relations else list(_representatives(dimension))
-        for name, dimension in zip(_names(question), question.space.dimensions, strict=True)
-    }
-
-
-def _representatives(dimension: Dimension) -> Iterator[list[str]]:
-    for cell in dimension.cells:
-        yield _representative(dimension.name, cell)
+    found = {}
+    for name, dimension in zip(_names(question), question.space.dimensions, strict=True):
+        if dimension.name in relations:
+            found[name] = [["false"], ["true"]]
+        elif dimension.name == PROVIDED_CONTEXTS:
+            found[name] = [[], ["x"]]
+        else:
+            found[name] = [_representative(dimension.name, cell) for cell in dimension.cells]
+    return found
 
 
 def _representative(name: str, cell: KeyCell) -> list[str]:
