@@ -62,7 +62,7 @@ def main() -> None:
     counts: Counter[str] = Counter()
     start, done, wrong = time.perf_counter(), 0, 0
     while done < pairs:
-        generator = PolicyGenerator(rng, variables=judge == "evaluator" and done % 2 == 0)
+        generator = PolicyGenerator(rng, variables=judge == "evaluator" and done % 2 == 0, odd_types=judge != "z3")
         trusts = generator.pair()
         if judge == "z3" and not is_supported(trusts):
             continue

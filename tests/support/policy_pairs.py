@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
 
@@ -58,11 +58,13 @@ Body = dict[str, Any]
 
 @dataclass(slots=True)
 class PolicyGenerator:
-    """Generates policies. `variables`: also conditions with policy variables. `probability`: of a set operator."""
+    """Generates policies. `variables`: also conditions with policy variables. `odd_types`: also operators of another type
+    than their key.
+    """
 
     rng: Random
     variables: bool = True
-    _keys: list[str] = field(default_factory=list)
+    odd_types: bool = True
 
     def some(self, pool: Sequence[T], count: int = 3) -> list[T]:
         return self.rng.sample(list(pool), self.rng.randint(1, min(count, len(pool))))
@@ -97,6 +99,7 @@ class PolicyGenerator:
             (2, self._date),
             (1, self._bytes),
             (3 if self.variables else 0, self._variable),
+            (4 if self.odd_types else 0, self._odd_type),
         ]
         return rng.choices([make for _, make in makers], [weight for weight, _ in makers])[0]()
 
@@ -195,6 +198,33 @@ class PolicyGenerator:
             "${aws:PrincipalTag/team}",
         )
         return name, key, self.some(values, 2)
+
+    def _odd_type(self) -> tuple[str, str, list[str]]:
+        name, values = self.rng.choice(
+            [
+                ("NumericLessThan", NUMBERS),
+                ("NumericGreaterThanEquals", NUMBERS),
+                ("DateGreaterThan", DATES),
+                ("DateNotEquals", DATES),
+                ("NotIpAddress", NETWORKS),
+                ("Bool", ("true", "false")),
+                ("StringNotLike", GLOBS),
+                ("StringEquals", ("10.1.2.3", "true", "10", "2026-03-04")),
+            ]
+        )
+        keys = (
+            "aws:CurrentTime",
+            "aws:SourceIp",
+            "aws:MultiFactorAuthAge",
+            "aws:SecureTransport",
+            "aws:TagKeys",
+            "custom:k",
+        )
+        return (
+            self.operator(name),
+            self.rng.choice([*keys, "custom:k", "sts:ExternalId", "aws:PrincipalAccount"]),
+            self.some(values, 2),
+        )
 
     def principal(self) -> Any:
         rng = self.rng

@@ -10,7 +10,9 @@ STEPS = 600_000
 STEPS_PER_KEY = 200_000
 """Steps for the values of one context key, or for the callers. About 40 MB of states."""
 SECONDS = 1.5
-"""Seconds for one comparison: a safety net for long states, whose steps take longer."""
+"""Seconds for one comparison: a safety net, since the time of a step depends on the machine."""
+_SEARCH_PART = 0.6
+"""The part of the time after which no more values are searched; the decision about those found has the rest."""
 _CHECK_EVERY = 2_048
 
 
@@ -21,7 +23,7 @@ class OutOfBudgetError(Exception):
 class SearchBudget:
     """Steps and seconds that a comparison may still use. `seconds`: None for no limit of time."""
 
-    __slots__ = ("_clock", "_deadline", "_next_check", "left", "reserve", "steps_per_key")
+    __slots__ = ("_clock", "_deadlines", "_next_check", "left", "reserve", "steps_per_key")
 
     def __init__(
         self,
@@ -35,18 +37,26 @@ class SearchBudget:
         self.reserve = steps // 4
         self.steps_per_key = steps_per_key
         self._clock = clock
-        self._deadline = None if seconds is None else clock() + seconds
+        start = 0.0 if seconds is None else clock()
+        self._deadlines = None if seconds is None else (start + seconds * _SEARCH_PART, start + seconds)
         self._next_check = steps - _CHECK_EVERY
 
-    def spend(self, steps: int) -> None:
-        """Use steps. Raises OutOfBudgetError if there are not enough of them, or if the time is over."""
+    def spend(self, steps: int, *, searching: bool = False) -> None:
+        """Use steps. Raises OutOfBudgetError if there are not enough of them, or if the time is over.
+
+        `searching`: for the values of a key, for which the time is over earlier.
+        """
         self.left -= steps
         if self.left < 0:
             raise OutOfBudgetError
-        if self.left < self._next_check and self._deadline is not None:
+        if self.left < self._next_check and self._deadlines is not None:
             self._next_check = self.left - _CHECK_EVERY
-            if self._clock() > self._deadline:
+            search_end, end = self._deadlines
+            now = self._clock()
+            if now > end:
                 self.left = 0
+            if now > (search_end if searching else end):
+                self._next_check = self.left
                 raise OutOfBudgetError
 
 
@@ -67,4 +77,4 @@ class BudgetShare:
         self.left -= steps
         if self.left < 0:
             raise OutOfBudgetError
-        self._budget.spend(steps)
+        self._budget.spend(steps, searching=True)

@@ -27,7 +27,16 @@ from rolecall_generator.proof.symbolic.keys import (
     is_service,
     key_facts,
 )
-from rolecall_generator.proof.symbolic.language import ALPHABETS, NAME_CHARACTERS, advance, instances, relevant, walk
+from rolecall_generator.proof.symbolic.language import (
+    ALPHABETS,
+    NAME_CHARACTERS,
+    SAMPLES,
+    advance,
+    instances,
+    relevant,
+    step_weight,
+    walk,
+)
 
 LONGEST_NAME = 64
 LONGEST_PATH = 512
@@ -211,6 +220,7 @@ class _CallerSearch:
         self._accounts = tuple(map(Automaton, distinctions.accounts))
         self._names = tuple(map(Automaton, distinctions.names))
         self._found: set[tuple[str, tuple[bool, ...]]] = set()
+        self._weight = 1 + step_weight((*self._arns, *self._accounts, *self._names))
 
     def run(self, share: BudgetShare) -> Iterator[str]:
         """Yield one ARN for each combination of answers."""
@@ -235,10 +245,10 @@ class _CallerSearch:
         accounts = [
             text for text in instances(self._distinctions.accounts) if len(text) == _ACCOUNT_DIGITS and text.isdigit()
         ]
-        names = [text for text in instances(self._distinctions.names) if text and set(text) <= _NAME]
+        names = [text for text in (*SAMPLES, *instances(self._distinctions.names)) if text and set(text) <= _NAME]
         for account in ("9" * _ACCOUNT_DIGITS, *accounts):
             for kind in ("role", "user"):
-                for name in ("x", *names):
+                for name in names:
                     yield f"{self._prefix}{account}:{kind}/{name}"
         for text in instances(self._distinctions.arns):
             parsed = Arn.parse(text)
@@ -255,7 +265,7 @@ class _CallerSearch:
             for (arn, account), text in level.items():
                 distinguished = relevant(self._arns, arn) | relevant(self._accounts, account)
                 for letter in ALPHABETS["digits"].choices(distinguished):
-                    share.spend(len(arn) + len(account) + 1)
+                    share.spend(self._weight)
                     states = advance(self._arns, arn, letter), advance(self._accounts, account, letter)
                     following.setdefault(states, text + letter)
             level = following
@@ -281,7 +291,7 @@ class _CallerSearch:
         arn, account, name, place = state
         for letter in _path_characters(relevant(self._arns, arn) | relevant(self._names, name)):
             following, makes_unusual = _next_place(place, letter)
-            share.spend(len(arn) + len(name) + 1)
+            share.spend(self._weight)
             moved = fresh if letter == "/" else advance(self._names, name, letter)
             yield (advance(self._arns, arn, letter), account, moved, following), letter, makes_unusual
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import pairwise
@@ -27,18 +27,14 @@ class NotRepresentedError(Exception):
 def representatives(family: str, values: Iterable[str], value_type: ValueType) -> list[str]:
     """One value for each set of values that comparisons with `values` do not distinguish.
 
-    `family` is the name of the operators' family. Without a type of the key, also values that are not of the family.
-    Raises NotRepresentedError for values that cannot be separated.
+    `family` is the name of the operators' family. Unless all values of the key are of the family, also others.
+    Raises NotRepresentedError for values that cannot be separated, or a family without representatives.
     """
-    if family == OPERATORS[_NUMBER].family.name:
-        found = _numbers(values, integer=value_type is ValueType.INTEGER)
-    elif family == OPERATORS[_DATE].family.name:
-        found = _dates(values, whole=value_type is ValueType.INTEGER)
-    elif family == "IpAddress":
-        found = _addresses(values)
-    else:
-        found = _bytes(values)
-    if value_type is ValueType.STRING:
+    make = _FAMILIES.get(family)
+    if make is None:
+        raise NotRepresentedError(f"{family} operators are not represented")
+    found = make(values, value_type)
+    if _TYPES.get(family) is not value_type:
         # "!" is no number, no date, no address, and not base-64.
         found += ["!", ""]
     return found
@@ -49,9 +45,9 @@ def _parse(operator: str, value: str) -> object:
     return None if parse is None else parse(value)
 
 
-def _numbers(values: Iterable[str], *, integer: bool) -> list[str]:
+def _numbers(values: Iterable[str], value_type: ValueType) -> list[str]:
     points = sorted({number for value in values if isinstance(number := _parse(_NUMBER, value), Decimal)})
-    if integer:
+    if value_type is ValueType.INTEGER:
         near = {
             point.to_integral_value(rounding) + offset
             for point in points
@@ -75,7 +71,8 @@ def _numbers(values: Iterable[str], *, integer: bool) -> list[str]:
 _LONGEST = 40
 
 
-def _dates(values: Iterable[str], *, whole: bool) -> list[str]:
+def _dates(values: Iterable[str], value_type: ValueType) -> list[str]:
+    whole = value_type is ValueType.INTEGER
     points = sorted({moment for value in values if isinstance(moment := _parse(_DATE, value), float)})
     between = [(low + high) / 2 for low, high in pairwise(points) if math.nextafter(low, high) < high]
     moments = sorted({points[0] - _DAY, *points, *between, points[-1] + _DAY})
@@ -96,7 +93,7 @@ def _date_text(moment: float, *, whole: bool) -> str:
         return format(Decimal(moment), "f")
 
 
-def _addresses(values: Iterable[str]) -> list[str]:
+def _addresses(values: Iterable[str], _value_type: ValueType) -> list[str]:
     """The first address of each range between the borders of the networks, for IPv4 and IPv6."""
     networks = [ipaddress.ip_network(value, strict=False) for value in values]
     found = []
@@ -109,7 +106,16 @@ def _addresses(values: Iterable[str]) -> list[str]:
     return found
 
 
-def _bytes(values: Iterable[str]) -> list[str]:
+def _bytes(values: Iterable[str], _value_type: ValueType) -> list[str]:
     wanted = {base64.b64decode(value, validate=True) for value in values}
     other = next(bytes([number]) for number in range(len(wanted) + 1) if bytes([number]) not in wanted)
     return [base64.b64encode(content).decode() for content in (other, *sorted(wanted))]
+
+
+_TYPES = {"Numeric": ValueType.INTEGER, "Date": ValueType.DATE, "IpAddress": ValueType.IP}
+_FAMILIES: dict[str, Callable[[Iterable[str], ValueType], list[str]]] = {
+    "Numeric": _numbers,
+    "Date": _dates,
+    "IpAddress": _addresses,
+    "Binary": _bytes,
+}

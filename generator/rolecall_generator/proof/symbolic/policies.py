@@ -277,8 +277,8 @@ class PolicySets:
     def _principals(self, statement: CompiledStatement) -> AllowedSet:
         """The callers that the Principal element names.
 
-        Open for all users and roles if it has a principal that is not the ARN of a user, role, session or account: a unique
-        ID is that of a principal which is not known, and the meaning of other ARNs is not documented.
+        Open for all callers if it has a principal that is not the ARN of a user, role, session or account: a unique ID is
+        that of a principal which is not known, and the meaning of other ARNs is not documented.
         """
         callers = self._space.callers
         reached = callers.where(
@@ -286,7 +286,7 @@ class PolicySets:
         )
         maybe = reached | callers.rest
         if any(map(_is_unclear, statement.source.principals)):
-            maybe |= callers.where(lambda cell: cell.caller is not None and cell.caller.kind is not PrincipalKind.EXTERNAL)
+            maybe = callers.full
             self._space.reasons.setdefault("a principal is not the ARN of a user, role, session or account")
         names = ", ".join(principal.identifier for principal in statement.source.principals)
         self._space.add_label(CALLER, f"is named by Principal {names}", reached)

@@ -267,8 +267,8 @@ class RequestSpace:
         self.related_keys.update((test.key, *names))
         for name in names:
             self._distinctions(dimension_of(name))
-            if name == _NAME:
-                # So that an example can have a user whose name is long enough for a session name.
+            if name == _NAME or (name not in CALLER_KEYS and key_facts(name).type is ValueType.STRING):
+                # So that an example can have a value that is long enough for an external ID or a session name.
                 self._distinguish(name, frozenset(outlines_of(Condition("StringLike", "", ("??*",)))))
         return Relation(condition, test, use, f"{condition.operator} {condition.key} {', '.join(condition.values)}")
 

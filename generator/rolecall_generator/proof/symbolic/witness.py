@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import islice
+from itertools import islice, product
 
 from rolecall_generator.iam import Access, Condition, PolicyDocument, Role
 from rolecall_generator.iam.evaluation import (
@@ -21,9 +21,9 @@ from rolecall_generator.iam.evaluation import (
     principal_context,
     scan_documents,
 )
-from rolecall_generator.iam.matching import PolicyTemplate, patterns_of
+from rolecall_generator.iam.matching import Context, PolicyTemplate, patterns_of
 from rolecall_generator.proof.symbolic.boxes import members
-from rolecall_generator.proof.symbolic.cells import KeyCell, Values, merged
+from rolecall_generator.proof.symbolic.cells import Values, merged
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
@@ -51,6 +51,8 @@ from rolecall_generator.proof.symbolic.space import RequestSpace
 from rolecall_generator.proof.symbolic.world import PolicyLevel
 
 _CALLERS_TRIED = 8
+_VALUES_TRIED = 4
+_POINTS_TRIED = 32
 
 
 class RequestOutcome(Enum):
@@ -74,6 +76,7 @@ class WitnessFinder:
 
     def __init__(self, space: RequestSpace) -> None:
         self._space = space
+        self._relations = tuple(space.relations.values())
         self.rejections: dict[str, None] = {}
 
     def find(self, masks: Sequence[int], one: TrustSide, other: TrustSide) -> RequestWitness | None:
@@ -90,64 +93,77 @@ class WitnessFinder:
 
     def point_of(self, cells: Sequence[int]) -> RequestPoint | None:
         """The request with these cells, one position for each dimension; None if one of them is the rest."""
-        return self._point([1 << position for position in cells], cells[0])
+        masks = [1 << position for position in cells]
+        return self._point(masks, masks)
 
     # Points of a box
 
     def _points(self, masks: Sequence[int]) -> Iterator[RequestPoint]:
-        """Requests of the box, by different callers: the first one of each kind, then others."""
-        positions = list(islice(members(masks[0]), _MANY))
+        """Requests of the box: by different callers, and with different values where keys are compared with each other."""
+        related = [relation for relation in self._relations if masks[self._space.index[relation.dimension]] == HOLDS]
+        names = {name for relation in related for name in relation.test.variables if not self._space.is_known(name)}
+        varied = {0: self._callers(masks[0])}
+        for index in {self._space.index[dimension_of(name)] for name in names} - {0}:
+            varied[index] = list(islice(members(masks[index]), _VALUES_TRIED))
+        for choice in islice(product(*varied.values()), _POINTS_TRIED):
+            narrowed = list(masks)
+            for index, position in zip(varied, choice, strict=True):
+                narrowed[index] = 1 << position
+            yield from self._filled_points(narrowed, masks, related)
+
+    def _callers(self, mask: int) -> list[int]:
+        """Callers of the mask: the first one of each kind, then others."""
+        positions = list(islice(members(mask), _CALLERS_SEEN))
         kinds: dict[CallerKind, int] = {}
         for position in positions:
             kind = self._space.callers.cells[position].kind
             if kind is not None:
                 kinds.setdefault(kind, position)
-        for position in islice(dict.fromkeys((*kinds.values(), *positions)), _CALLERS_TRIED):
-            point = self._point(masks, position)
-            if point is not None:
-                yield point
+        return list(dict.fromkeys((*kinds.values(), *positions)))[:_CALLERS_TRIED]
 
-    def _point(self, masks: Sequence[int], caller: int) -> RequestPoint | None:
+    def _filled_points(
+        self, narrowed: Sequence[int], masks: Sequence[int], related: Sequence[Relation]
+    ) -> Iterator[RequestPoint]:
+        """The cheapest request of the narrowed box, with each way to make its relations hold."""
+        point = self._point(narrowed, masks)
+        if point is None:
+            return
+        stated = {**self._space.role_context, **principal_context(point.caller, {}, known=False), **point.context}
+        for values in islice(product(*(self._matching_values(each, stated) for each in related)), _POINTS_TRIED):
+            context = {**point.context, **{each.test.key: v for each, v in zip(related, values, strict=True) if v}}
+            yield replace(point, context=context)
+
+    def _matching_values(self, relation: Relation, stated: Context) -> list[Values]:
+        """Values of a relation's key that match, first those by variables; one empty tuple if it cannot be chosen."""
+        condition, key = relation.condition, relation.test.key
+        if key in CALLER_KEYS or self._space.is_known(key):
+            return [()]
+        found: list[Values] = []
+        for value in sorted(condition.values, key=lambda value: "${" not in value):
+            names = {variable.key: stated.get(variable.key, ()) for variable in PolicyTemplate(value).variables}
+            filled = patterns_of(Condition(condition.operator, condition.key, (value,)), names, frozenset(), variables=True)
+            if isinstance(filled, frozenset):
+                found += [(instance(pattern),) for pattern in filled]
+        return found or [()]
+
+    def _point(self, narrowed: Sequence[int], masks: Sequence[int]) -> RequestPoint | None:
+        """The cheapest request of the narrowed box; None if it is not known. What is shown depends on the whole box."""
         space = self._space
-        cells: dict[str, KeyCell] = {
+        cells = {
             dimension.name: dimension.cells[(mask & -mask).bit_length() - 1]
-            for dimension, mask in zip(space.dimensions, masks, strict=True)
+            for dimension, mask in zip(space.dimensions, narrowed, strict=True)
         }
-        cells[CALLER] = space.callers.cells[caller]
         who = cells[CALLER].caller
         if who is None or any(cell.rest for cell in cells.values()):
             return None
-        cut = frozenset(
-            dimension.name for dimension, mask in zip(space.dimensions, masks, strict=True) if mask != dimension.full
-        )
-        relations = {relation.dimension: relation for relation in space.relations.values()}
-        keys = [cell.context for name, cell in cells.items() if name not in NOT_KEYS and name not in relations]
-        context = merged(keys)
-        self._name_session(context, cut)
-        for name, relation in relations.items():
-            if masks[space.index[name]] == HOLDS:
-                self._fill(relation, who, context)
-        shown = {key: space.spelling(key) for key in context if key in space.related_keys or dimension_of(key) in cut}
-        has_contexts = masks[space.index[PROVIDED_CONTEXTS]] == HOLDS
-        return RequestPoint(who, cells[ACTION].action, context, has_contexts, shown)
-
-    @staticmethod
-    def _name_session(context: dict[str, Values], cut: frozenset[str]) -> None:
+        cut = {dimension.name for dimension, mask in zip(space.dimensions, masks, strict=True) if mask != dimension.full}
+        relations = {relation.dimension for relation in self._relations}
+        context = merged(cell.context for name, cell in cells.items() if name not in NOT_KEYS and name not in relations)
         if SESSION_NAME in context and SESSION_NAME not in cut:
             context[SESSION_NAME] = (DEFAULT_SESSION_NAME,)
-
-    def _fill(self, relation: Relation, who: Identity, context: dict[str, Values]) -> None:
-        """Give the key of a relation a value that matches, with the variables as they are in the context."""
-        if relation.test.key in CALLER_KEYS or self._space.is_known(relation.test.key):
-            return
-        stated = {**self._space.role_context, **principal_context(who, {}, known=False), **context}
-        condition = relation.condition
-        for value in condition.values:
-            names = {variable.key: stated.get(variable.key, ()) for variable in PolicyTemplate(value).variables}
-            filled = patterns_of(Condition(condition.operator, condition.key, (value,)), names, frozenset(), variables=True)
-            if isinstance(filled, frozenset) and filled:
-                context[relation.test.key] = (instance(next(iter(filled))),)
-                return
+        shown = {key: space.spelling(key) for key in context if key in space.related_keys or dimension_of(key) in cut}
+        has_contexts = narrowed[space.index[PROVIDED_CONTEXTS]] == HOLDS
+        return RequestPoint(who, cells[ACTION].action, context, has_contexts, shown)
 
     def _request(self, point: RequestPoint, side: TrustSide) -> Request:
         who, world = point.caller, side.limits.world
@@ -195,7 +211,7 @@ class WitnessFinder:
         return RequestOutcome.DENIED if outcome in {PolicyOutcome.DENY, PolicyOutcome.NOTHING} else RequestOutcome.OPEN
 
 
-_MANY = 512
+_CALLERS_SEEN = 512
 _ORDER = (RequestOutcome.DENIED, RequestOutcome.OPEN, RequestOutcome.ALLOWED)
 
 

@@ -183,6 +183,20 @@ def test_every_ordered_value_has_a_representative(
     assert {tuple(test(value) for test in tests) for value in samples} <= found  # type: ignore[operator]
 
 
+def test_every_family_of_operators_is_represented() -> None:
+    """A family is a string or ARN family, Bool, Null, or has representatives."""
+    ordered = {
+        operator.family.name for operator in OPERATORS.values() if operator.text is None and operator.compare is not None
+    }
+
+    assert {"Numeric", "Date", "IpAddress", "Binary", "Bool"} == ordered
+
+
+def test_unknown_family_is_not_represented() -> None:
+    with pytest.raises(NotRepresentedError):
+        representatives("Vector", ["1"], ValueType.STRING)
+
+
 def test_integer_key_has_integers_only() -> None:
     found = representatives("Numeric", ["10", "10.5"], ValueType.INTEGER)
 

@@ -352,6 +352,16 @@ def test_extreme_values_are_proven_or_unknown(operator: str, values: list[str]) 
     assert InclusionState.PROVEN is not inclusion(trust, NOBODY).state
 
 
+def test_operator_of_another_type_than_the_key_matches_nothing() -> None:
+    """A date is no number, so neither denial applies."""
+    denials = [
+        statement("*", {operator: {"aws:CurrentTime": "10"}}, "Deny")
+        for operator in ("NumericLessThan", "NumericGreaterThanEquals")
+    ]
+
+    assert not is_proven(inclusion(document([ORDINARY, *denials]), NOBODY))
+
+
 def test_string_and_ordered_operators_on_one_key_are_unknown() -> None:
     conditions = {"StringLike": {"aws:SourceIp": "10.*"}, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
     found = inclusion(document([statement({"AWS": BACKEND}, conditions)]), NOBODY)
