@@ -53,6 +53,7 @@ MFA, MFA_AGE = "aws:multifactorauthpresent", "aws:multifactorauthage"
 SEVERAL, MAX_WORK, MAX_CELLS = 2, 3_000_000, 10_000
 KINDS = {"user", "role", "service", "provider"}
 SERVICES = tuple(FACTS["service_domains"])
+TYPES = {"Numeric": "integer", "Date": "date", "IpAddress": "ip", "Binary": "binary"}
 EVERYONE = {("*", "*"), ("AWS", "*")}
 # Values of keys by kind of caller: none, one, or several possible ones, where AWS does not document it.
 FIXED = {
@@ -161,9 +162,10 @@ class Key(Dimension):
             one = {matcher.family for matcher in ordered}
             alike = len(one) == 1 and len(ordered) == len(self.matchers) - 1
             ensure(alike, "comparisons of several kinds with a key", Unsupported)
-            values = samples([value for matcher in ordered for value in matcher.values], one.pop(), kind == "integer")
+            family, values = one.pop(), [value for matcher in ordered for value in matcher.values]
+            values = samples(values, family, kind == "integer")
             found = {1 + sum(matcher.fits(value) << place for place, matcher in enumerate(ordered, 1)) for value in values}
-            return found if kind else found | {self.bits(""), self.bits("!")}
+            return found if TYPES.get(family) == kind else found | {self.bits(""), self.bits("!")}
         shape = {"shortest": 0, "pattern": "*", "longest": math.inf} | FACTS["shapes"].get(self.facts.get("shape"), {})
         letters = re.compile(f"[{shape['characters']}]" if "characters" in shape else ".", re.DOTALL)
         others = frozenset(character for character in map(chr, range(128)) if not letters.fullmatch(character))
@@ -341,7 +343,7 @@ class Checker:
 
         def question(seen):
             reached = everyone or bool(seen.every >> bit & 1)
-            return reached or (None if open_ended and seen.kind in ("user", "role") else False)
+            return reached or (None if open_ended else False)
 
         return question
 
