@@ -656,6 +656,7 @@ CHANGES: dict[str, Change] = {
     "another claim": lambda found: put("claims", {"everything_intended": found["claims"]["nothing_else"]})(found),
     "unknown claim": lambda found: put("claims", "all_good", found["claims"]["nothing_else"])(found),
     "other role": put("role", "role1"),
+    "long policy": put("policies", "trust", "Statement", 0, "Sid", "x" * 21_000),
     "user as role": put("role", "arn:aws:iam::222222222222:user/role1"),
     "other format": put("format", "rolecall certificate 2"),
 }
