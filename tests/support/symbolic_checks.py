@@ -29,7 +29,7 @@ from rolecall_generator.proof.symbolic.keys import (
 )
 from rolecall_generator.proof.symbolic.language import fits
 from rolecall_generator.proof.symbolic.question import TrustQuestion
-from rolecall_generator.proof.symbolic.space import KeyTest
+from rolecall_generator.proof.symbolic.space import KeyTest, OpenCondition
 from rolecall_generator.proof.symbolic.witness import RequestOutcome
 
 _TAG_DIMENSIONS = (TAG_KEYS, TRANSITIVE_TAG_KEYS, SOURCE_IDENTITY)
@@ -38,11 +38,13 @@ _TAG_DIMENSIONS = (TAG_KEYS, TRANSITIVE_TAG_KEYS, SOURCE_IDENTITY)
 def wrong_points(question: TrustQuestion, rng: Random, count: int, *, exact: bool = True) -> Iterator[str]:
     """Random combinations of cells that the sets decide differently than the evaluator.
 
-    `exact`: the sets may leave nothing open that the evaluator decides, apart from requests of identity providers.
+    `exact`: the sets may leave nothing open that the evaluator decides, apart from requests of identity providers, and
+    conditions that are not represented.
     """
     space = question.space
     if space.relations:
         return
+    exact = exact and not any(isinstance(reading, OpenCondition) for reading in space.readings())
     for _ in range(count):
         cells = [rng.randrange(len(dimension.cells)) for dimension in space.dimensions]
         for name in _TAG_DIMENSIONS:
@@ -55,7 +57,7 @@ def wrong_points(question: TrustQuestion, rng: Random, count: int, *, exact: boo
         if point is None:
             continue
         provider = space.callers.cells[cells[0]].kind is CallerKind.PROVIDER
-        for side, allowed in zip(question.sides, question.allowed, strict=True):
+        for side, allowed in zip(question.sides, question.sets, strict=True):
             decision = question.finder.decide(side, point)
             if not _agrees(decision.outcome, allowed, box, exact=exact and not provider):
                 yield f"{decision} {point} {side.trust.to_json()}"

@@ -149,7 +149,7 @@ def solutions(formula: Formula, costs: Sequence[Sequence[int]], budget: SearchBu
                 heapq.heappush(queue, (cost - before + costs[dimension][_lowest(part)], number, half, rest))
 
 
-def merged_boxes(boxes: Iterable[Solution]) -> list[Solution]:
+def merge_boxes(boxes: Iterable[Solution]) -> list[Solution]:
     """The same set in fewer boxes: boxes that differ in one dimension only are joined, until there are none."""
     found = list(boxes)
     joined = True

@@ -135,11 +135,9 @@ def _make_dimension(name: str, distinctions: Distinctions, share: BudgetShare) -
         values += several
     if len(values) > MAX_CELLS:
         values, complete = values[:MAX_CELLS], False
-    # A role's tags have two keys.
-    spellings = (name, RESOURCE_TAGS[1] + name.removeprefix(RESOURCE_TAGS[0]))[: 1 + name.startswith(RESOURCE_TAGS[0])]
-    cells = [KeyCell((dict.fromkeys(spellings, each),), _cost(each)) for each in values]
+    cells = [_cell(name, each) for each in values]
     if len(facts.always) < len(CallerKind):
-        cells.append(KeyCell((dict.fromkeys(spellings, ()),)))
+        cells.append(_cell(name, ()))
     if name == SOURCE_IDENTITY:
         cells = _with_kept_identity(cells)
     if not complete:
@@ -147,8 +145,19 @@ def _make_dimension(name: str, distinctions: Distinctions, share: BudgetShare) -
     return Dimension.of(name, cells)
 
 
-def _cost(values: Values) -> int:
-    return PRESENT_COST * len(values) + sum(map(len, values))
+def unsearched_dimension(name: str) -> Dimension:
+    """The dimension of a key of which only absence is examined."""
+    absent = [_cell(name, ())]
+    cells = _with_kept_identity(absent) if name == SOURCE_IDENTITY else absent
+    return Dimension.of(name, [*cells, KeyCell(cost=UNKNOWN_REST, rest=True)])
+
+
+def _cell(name: str, values: Values) -> KeyCell:
+    """The cell of these values. A role's tags have two keys."""
+    spellings = [name]
+    if name.startswith(RESOURCE_TAGS[0]):
+        spellings.append(RESOURCE_TAGS[1] + name.removeprefix(RESOURCE_TAGS[0]))
+    return KeyCell((dict.fromkeys(spellings, values),), PRESENT_COST * len(values) + sum(map(len, values)))
 
 
 def _with_kept_identity(cells: Iterable[KeyCell]) -> list[KeyCell]:
@@ -227,7 +236,7 @@ def _several_values(
     return list(found.values()), True
 
 
-def merged(contexts: Iterable[Mapping[str, Values]]) -> dict[str, Values]:
+def merge_contexts(contexts: Iterable[Mapping[str, Values]]) -> dict[str, Values]:
     """The keys of all contexts in one."""
     found: dict[str, Values] = {}
     for context in contexts:

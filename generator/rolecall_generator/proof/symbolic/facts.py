@@ -86,9 +86,8 @@ def _operations(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterato
 def _presence(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterator[SpaceFact]:
     """Which callers' requests can have a key, and which always have it (see `keys`)."""
     callers = space.index[CALLER]
-    relations = {relation.dimension for relation in space.relations.values()}
     for name, index in space.index.items():
-        if name in NOT_KEYS or name in relations:
+        if name in NOT_KEYS or name in space.related:
             continue
         facts, dimension = key_facts(name), space.dimensions[index]
         without = sum(mask for kind, mask in kinds.items() if kind not in facts.callers)

@@ -29,6 +29,8 @@ REQUEST_TAG = "aws:requesttag/"
 PRINCIPAL_TAG = "aws:principaltag/"
 RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
 RESOURCE_ACCOUNT = "aws:resourceaccount"
+RESOURCE_ORGANIZATION_ID = "aws:resourceorgid"
+RESOURCE_ORGANIZATION_PATHS = "aws:resourceorgpaths"
 ORGANIZATION_ID = "aws:principalorgid"
 ORGANIZATION_PATHS = "aws:principalorgpaths"
 
@@ -166,11 +168,14 @@ def dimension_of(name: str) -> str:
     return name
 
 
-CALLER = "caller"
-ACTION = "action"
-PROVIDED_CONTEXTS = "provided contexts"
+CALLER = "Caller"
+ACTION = "Action"
+PROVIDED_CONTEXTS = "ProvidedContexts"
 NOT_KEYS = frozenset({CALLER, ACTION, PROVIDED_CONTEXTS})
-"""Dimensions that are not condition keys: the caller, the operation, and whether the request passes ProvidedContexts."""
+"""Dimensions that are not condition keys: the caller, the operation, and whether the request passes ProvidedContexts.
+
+They begin with a capital letter, and those of keys are in lower case, so that no policy can have a key of that name.
+"""
 
 
 def spelling_of(name: str) -> str:

@@ -168,7 +168,7 @@ class PolicySets:
         self._limits = side.limits
         self._statements: dict[int, AllowedSet] = {}
 
-    def allowed(self) -> AllowedSet:
+    def allowed_set(self) -> AllowedSet:
         """The requests that the trust policy allows within its limits.
 
         "In addition to the action that matches the API operation, you must have the following permissions-only action in

@@ -14,7 +14,7 @@ from rolecall_generator.proof.symbolic.boxes import (
     complement,
     conjunction,
     disjunction,
-    merged_boxes,
+    merge_boxes,
     solutions,
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
@@ -174,12 +174,12 @@ def _shared(
     if found.forward.witness is found.backward.witness is None:
         return found
     names = first.exchange(shape)
-    forward = _renamed(found.forward, names, role, trust, intended)
-    backward = _renamed(found.backward, names, role, intended, trust)
+    forward = _rename(found.forward, names, role, trust, intended)
+    backward = _rename(found.backward, names, role, intended, trust)
     return None if forward is None or backward is None else TrustComparison(forward, backward)
 
 
-def _renamed(
+def _rename(
     found: Inclusion, names: NameExchange, role: Role, one: PolicyDocument, other: PolicyDocument
 ) -> Inclusion | None:
     if found.witness is None:
@@ -205,7 +205,7 @@ class TrustQuestion:
         self._budget = budget
         documents = (document for side in self.sides for document in side.documents)
         self.space = RequestSpace(role, documents, worlds, budget)
-        self.allowed = [PolicySets(self.space, side).allowed() for side in self.sides]
+        self.sets = [PolicySets(self.space, side).allowed_set() for side in self.sides]
         self.finder = WitnessFinder(self.space)
         self.facts: list[SpaceFact] = facts_of(self.space)
         self._possible = complement(disjunction(fact.impossible for fact in self.facts))
@@ -219,7 +219,7 @@ class TrustQuestion:
             return _unknown([_TOO_LARGE, *self.space.reasons])
 
     def _inclusion(self, one: int, other: int) -> Inclusion:
-        allowed, limit = self.allowed[one], self.allowed[other]
+        allowed, limit = self.sets[one], self.sets[other]
         surplus = conjunction([allowed.maybe, complement(limit.sure)])
         if self._first(surplus) is None:
             return Inclusion(InclusionState.PROVEN)
@@ -238,7 +238,7 @@ class TrustQuestion:
 
     def differences(self) -> Iterator[RequestDifference]:
         """See `difference`."""
-        allowed, limit = self.allowed
+        allowed, limit = self.sets
         certain = conjunction([allowed.sure, complement(limit.maybe), self._possible])
         for box in self._boxes(certain):
             witness = self.finder.find(box.masks, *self.sides)
@@ -252,7 +252,7 @@ class TrustQuestion:
     def _boxes(self, formula: Formula) -> Iterator[Solution]:
         """Boxes of a set, the first ones merged."""
         boxes = self._solve(formula)
-        yield from merged_boxes(islice(boxes, _BOXES_MERGED))
+        yield from merge_boxes(islice(boxes, _BOXES_MERGED))
         yield from boxes
 
     def _solve(self, formula: Formula) -> Iterator[Solution]:

@@ -1,8 +1,8 @@
 """Conditions that compare keys with each other by policy variables, as in `${aws:username}`.
 
-Whether such a relation holds is a dimension of its own, with the cells "does not hold" and "holds". It is independent of the
-keys except that it can hold only where a value can match, and must hold where a value without variables matches. So a set
-that is empty is empty in AWS; an example needs values that fit together, and the confirmation of the evaluator.
+Whether a key matches one value with variables is a dimension of its own, with the cells "does not hold" and "holds". It is
+independent of the keys except that it can hold only where the value can match. So a set that is empty is empty in AWS; an
+example needs values that fit together, and the confirmation of the evaluator.
 """
 
 from __future__ import annotations
@@ -12,21 +12,33 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rolecall_generator.iam import Condition
-from rolecall_generator.iam.matching import Automaton, OperatorUse, PolicyTemplate, Test, outlines_of
+from rolecall_generator.iam.matching import Automaton, OperatorUse, Pattern, PolicyTemplate, Test, outlines_of
 from rolecall_generator.proof.symbolic.boxes import FALSE, AllowedSet, Formula, Leaf, complement, conjunction, disjunction
+from rolecall_generator.proof.symbolic.ordered import NotRepresentedError
 
 HOLDS = 0b10
-"""The mask of the cell "holds" in the dimension of a relation."""
+"""The mask of the cell "holds" in the dimension of a value with variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedValue:
+    """A value with variables. `dimension` is the same for equal values, whether the condition is negated or not."""
+
+    value: str
+    dimension: str
+    outline: Pattern
+    template: PolicyTemplate
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A condition that compares keys of different dimensions with each other."""
+    """A condition that compares keys of different dimensions with each other. `plain` are its values without variables."""
 
     condition: Condition
     test: Test
     use: OperatorUse
-    dimension: str
+    related: tuple[RelatedValue, ...]
+    plain: tuple[Pattern, ...]
 
 
 class KeyValues(Protocol):
@@ -43,59 +55,70 @@ class KeyValues(Protocol):
         """The requests whose values of a key are not known."""
 
 
+def read_relation(condition: Condition, test: Test, use: OperatorUse) -> Relation:
+    """The relation of a condition whose values have variables. Raises NotRepresentedError for one without representation."""
+    if use.quantifier is not None:
+        raise NotRepresentedError("a policy variable under a set operator")
+    match = use.operator.text
+    if match is None:
+        raise NotRepresentedError("a policy variable in an operator that does not support it")
+    related, plain = [], []
+    for value, outline in zip(condition.values, outlines_of(condition), strict=True):
+        template = PolicyTemplate(value)
+        if template.variables:
+            related.append(RelatedValue(value, f"Match {match.value}: {test.key} {value}", outline, template))
+        else:
+            plain.append(outline)
+    return Relation(condition, test, use, tuple(related), tuple(plain))
+
+
 def relation_set(values: KeyValues, relation: Relation) -> AllowedSet:
-    """As `compile_condition` evaluates it: by whether the relation holds, and which keys are present."""
+    """As `compile_condition` evaluates it: by whether values match, and which keys are present."""
     use, key = relation.use, relation.test.key
-    variables = [v for value in relation.condition.values for v in PolicyTemplate(value).variables]
+    variables = [variable for each in relation.related for variable in each.template.variables]
     names = [variable.key for variable in variables]
-    related: Formula = Leaf({values.index[relation.dimension]: HOLDS})
     absent, one = values.values_where(key, _is_absent), values.values_where(key, _is_single)
-    several = disjunction([values.values_where(key, _is_several), *(values.values_where(n, _is_several) for n in names)])
+    matching: Formula = conjunction([one, disjunction(_matches(values, relation))])
     several_variables = disjunction(values.values_where(name, _is_several) for name in names)
+    several = disjunction([values.values_where(key, _is_several), several_variables])
     missing = disjunction(values.values_where(v.key, _is_absent) for v in variables if v.default is None)
     rest = disjunction([values.unclear_values(key), *map(values.unclear_values, names)])
     exempt = absent if use.if_exists else FALSE
     decided = conjunction([complement(several_variables), complement(rest)])
     if use.operator.negated:
-        holds = conjunction([decided, disjunction([absent, conjunction([one, complement(related)])])])
+        holds = conjunction([decided, disjunction([absent, conjunction([one, complement(matching)])])])
         unclear: Formula = FALSE
     else:
         # One value matches, another has a variable without a value: undocumented.
-        unclear = conjunction([one, related, missing]) if len(relation.condition.values) > 1 else FALSE
-        holds = conjunction([decided, one, related, complement(unclear)])
+        unclear = conjunction([matching, missing]) if len(relation.condition.values) > 1 else FALSE
+        holds = conjunction([decided, matching, complement(unclear)])
     sure = disjunction([exempt, holds])
     return AllowedSet(sure, disjunction([sure, rest, several, unclear]))
 
 
+def _matches(values: KeyValues, relation: Relation) -> Iterator[Formula]:
+    """The requests in which each of the values matches."""
+    for each in relation.related:
+        yield Leaf({values.index[each.dimension]: HOLDS})
+    for pattern in relation.plain:
+        yield _fits(values, relation.test.key, pattern)
+
+
 def impossible_relation(values: KeyValues, relation: Relation) -> Iterator[Formula]:
-    """Combinations in which a relation holds although it cannot, or does not hold although it must."""
-    index = values.index[relation.dimension]
-    yield conjunction([Leaf({index: HOLDS}), complement(disjunction(_chances(values, relation)))])
-    yield conjunction([Leaf({index: 0b01}), disjunction(_certainties(values, relation))])
+    """Where a value with variables would match, but the key does not fit it, or a variable without default is absent."""
+    key = relation.test.key
+    for each in relation.related:
+        fitting = disjunction([_fits(values, key, each.outline), values.unclear_values(key)])
+        needed = [variable.key for variable in each.template.variables if variable.default is None]
+        present = [disjunction([values.values_where(name, _is_single), values.unclear_values(name)]) for name in needed]
+        chance = conjunction([fitting, *present])
+        yield conjunction([Leaf({values.index[each.dimension]: HOLDS}), complement(chance)])
 
 
-def _chances(values: KeyValues, relation: Relation) -> Iterator[Formula]:
-    """When the relation can hold: the key matches a value in its widest reading, and the value's variables are there."""
-    for value in relation.condition.values:
-        needed = [variable.key for variable in PolicyTemplate(value).variables if variable.default is None]
-        present = (disjunction([values.values_where(key, _is_single), values.unclear_values(key)]) for key in needed)
-        matching = disjunction([_matching(values, relation, value), values.unclear_values(relation.test.key)])
-        yield conjunction([matching, *present])
-
-
-def _certainties(values: KeyValues, relation: Relation) -> Iterator[Formula]:
-    """When the relation must hold: the key matches a value without variables."""
-    for value in relation.condition.values:
-        if not PolicyTemplate(value).variables:
-            yield _matching(values, relation, value)
-
-
-def _matching(values: KeyValues, relation: Relation, value: str) -> Formula:
-    condition = relation.condition
-    automaton = Automaton(frozenset(outlines_of(Condition(condition.operator, condition.key, (value,)))))
+def _fits(values: KeyValues, key: str, pattern: Pattern) -> Formula:
+    automaton = Automaton(frozenset({pattern}))
     return values.values_where(
-        relation.test.key,
-        lambda found: len(found) == 1 and automaton.accepts(automaton.run(automaton.start, found[0])),
+        key, lambda found: len(found) == 1 and automaton.accepts(automaton.run(automaton.start, found[0]))
     )
 
 

@@ -48,19 +48,24 @@ from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBud
 from rolecall_generator.proof.symbolic.callers import CallerDistinctions, caller_dimension
 from rolecall_generator.proof.symbolic.cells import (
     PRESENT_COST,
-    UNKNOWN_REST,
     Dimension,
     Distinctions,
     KeyCell,
     key_dimension,
+    unsearched_dimension,
 )
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
     CALLER_KEYS,
+    ORGANIZATION_ID,
+    ORGANIZATION_PATHS,
+    PRINCIPAL_TAG,
     PROVIDED_CONTEXTS,
     REQUEST_TAG,
     RESOURCE_ACCOUNT,
+    RESOURCE_ORGANIZATION_ID,
+    RESOURCE_ORGANIZATION_PATHS,
     RESOURCE_TAGS,
     SOURCE_IDENTITY,
     TAG_KEYS,
@@ -71,13 +76,12 @@ from rolecall_generator.proof.symbolic.keys import (
     spelling_of,
 )
 from rolecall_generator.proof.symbolic.ordered import NotRepresentedError
-from rolecall_generator.proof.symbolic.relations import Relation, relation_set
+from rolecall_generator.proof.symbolic.relations import Relation, read_relation, relation_set
 from rolecall_generator.proof.symbolic.world import World
 
 ACTIONS = (ASSUME_ROLE, *FEDERATED_ASSUME)
 _ARN, _ACCOUNT, _NAME = "aws:principalarn", "aws:principalaccount", "aws:username"
 _CALLER_PARTS = {_ARN: "arns", _ACCOUNT: "accounts", _NAME: "names"}
-_ACCOUNT_DIGITS = 12
 _Bound = tuple[Condition, bool]
 """A condition, and whether its document's version supports policy variables."""
 
@@ -117,6 +121,8 @@ class RequestSpace:
         self.reasons: dict[str, None] = {}
         self.role_context = _role_context(role, self.worlds)
         self.relations: dict[_Bound, Relation] = {}
+        self.related: dict[str, Relation] = {}
+        """Relations by the dimensions of their values."""
         self._readings: dict[_Bound, KeyTest | Relation | OpenCondition] = {}
         self._sets: dict[_Bound, AllowedSet] = {}
         self._with_variables: set[int] = set()
@@ -254,15 +260,12 @@ class RequestSpace:
         return KeyTest(test, dimension)
 
     def _read_relation(self, condition: Condition, test: Test, use: OperatorUse, names: list[str]) -> Relation:
-        if use.quantifier is not None:
-            raise NotRepresentedError("a policy variable under a set operator")
         if "IgnoreCase" in use.operator.name and not all(value.isascii() for value in condition.values):
             raise NotRepresentedError("AWS does not document comparisons ignoring case beyond ASCII")
-        # One union for each value: which values match decides whether the relation can and must hold.
+        relation = read_relation(condition, test, use)
+        # One union for each value: which of them the key fits decides where it can match.
         if not self.is_known(test.key):
-            if test.key not in CALLER_KEYS:
-                self._distinctions(dimension_of(test.key))
-            for outline in outlines_of(condition):
+            for outline in (*relation.plain, *(each.outline for each in relation.related)):
                 self._distinguish(test.key, frozenset({outline}))
         self.related_keys.update((test.key, *names))
         for name in names:
@@ -270,7 +273,7 @@ class RequestSpace:
             if name == _NAME or (name not in CALLER_KEYS and key_facts(name).type is ValueType.STRING):
                 # So that an example can have a value that is long enough for an external ID or a session name.
                 self._distinguish(name, frozenset(outlines_of(Condition("StringLike", "", ("??*",)))))
-        return Relation(condition, test, use, f"{condition.operator} {condition.key} {', '.join(condition.values)}")
+        return relation
 
     def is_known(self, name: str) -> bool:
         """Whether the key (lower case) is decided by the role, and its value or absence is known."""
@@ -284,7 +287,7 @@ class RequestSpace:
             self._callers.add("arns", literal(arn))
             principal = world.access.users.get(arn) or world.access.roles.get(arn)
             for key, value in (principal.tags if principal is not None else {}).items():
-                name = f"aws:principaltag/{key.lower()}"
+                name = PRINCIPAL_TAG + key.lower()
                 if name in self._keys:
                     self._keys[name].add_patterns(literal(value))
         for account in sorted({*world.service_control, *world.organizations}):
@@ -292,11 +295,9 @@ class RequestSpace:
         if world.service_control or world.resource_control:
             self._callers.add("arns", outlines_of(Condition("ArnLike", "", (SERVICE_LINKED_ROLES,)))[0])
         for membership in world.organizations.values():
-            if "aws:principalorgid" in self._keys:
-                self._keys["aws:principalorgid"].add_patterns(literal(membership.organization_id))
-            if "aws:principalorgpaths" in self._keys:
-                for path in membership.paths:
-                    self._keys["aws:principalorgpaths"].add_patterns(literal(path))
+            for key, values in ((ORGANIZATION_ID, (membership.organization_id,)), (ORGANIZATION_PATHS, membership.paths)):
+                for value in values if key in self._keys else ():
+                    self._keys[key].add_patterns(literal(value))
 
     # Building
 
@@ -313,8 +314,10 @@ class RequestSpace:
         for bound, reading in self._readings.items():
             if isinstance(reading, Relation):
                 self.relations[bound] = reading
-                if reading.dimension not in self.index:
-                    self._add(Dimension(reading.dimension, (KeyCell(), KeyCell())))
+                for each in reading.related:
+                    if each.dimension not in self.related:
+                        self.related[each.dimension] = reading
+                        self._add(Dimension(each.dimension, (KeyCell(), KeyCell())))
             elif isinstance(reading, OpenCondition):
                 self.reasons.setdefault(f"{bound[0].operator} {bound[0].key}: {reading.reason}")
 
@@ -326,7 +329,7 @@ class RequestSpace:
         except OutOfBudgetError:
             reason = "its conditions distinguish too many values"
         self.reasons.setdefault(f"{key}: {reason}")
-        return Dimension(key, (KeyCell(({key: ()},)), KeyCell(cost=UNKNOWN_REST, rest=True)))
+        return unsearched_dimension(key)
 
     def _add(self, dimension: Dimension) -> None:
         self.index[dimension.name] = len(self.dimensions)
@@ -453,7 +456,7 @@ def _role_context(role: Role, worlds: Iterable[World]) -> Mapping[str, tuple[str
         context.update({f"{prefix}{key.lower()}": (value,) for prefix in RESOURCE_TAGS})
     for world in worlds:
         if (membership := world.organizations.get(account)) is not None:
-            context["aws:resourceorgid"] = (membership.organization_id,)
+            context[RESOURCE_ORGANIZATION_ID] = (membership.organization_id,)
             if membership.paths:
-                context["aws:resourceorgpaths"] = membership.paths
+                context[RESOURCE_ORGANIZATION_PATHS] = membership.paths
     return context

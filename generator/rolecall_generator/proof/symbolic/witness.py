@@ -21,9 +21,9 @@ from rolecall_generator.iam.evaluation import (
     principal_context,
     scan_documents,
 )
-from rolecall_generator.iam.matching import Context, PolicyTemplate, patterns_of
+from rolecall_generator.iam.matching import Context, patterns_of
 from rolecall_generator.proof.symbolic.boxes import members
-from rolecall_generator.proof.symbolic.cells import Values, merged
+from rolecall_generator.proof.symbolic.cells import Values, merge_contexts
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
@@ -45,7 +45,7 @@ from rolecall_generator.proof.symbolic.policies import (
     TAG_SESSION,
     TrustSide,
 )
-from rolecall_generator.proof.symbolic.relations import HOLDS, Relation
+from rolecall_generator.proof.symbolic.relations import HOLDS, RelatedValue, Relation
 from rolecall_generator.proof.symbolic.requests import DEFAULT_SESSION_NAME, RequestPoint, RequestWitness, rejection
 from rolecall_generator.proof.symbolic.space import RequestSpace
 from rolecall_generator.proof.symbolic.world import PolicyLevel
@@ -76,7 +76,12 @@ class WitnessFinder:
 
     def __init__(self, space: RequestSpace) -> None:
         self._space = space
-        self._relations = tuple(space.relations.values())
+        self._related = {
+            name: (relation, each)
+            for name, relation in space.related.items()
+            for each in relation.related
+            if each.dimension == name
+        }
         self.rejections: dict[str, None] = {}
 
     def find(self, masks: Sequence[int], one: TrustSide, other: TrustSide) -> RequestWitness | None:
@@ -100,8 +105,9 @@ class WitnessFinder:
 
     def _points(self, masks: Sequence[int]) -> Iterator[RequestPoint]:
         """Requests of the box: by different callers, and with different values where keys are compared with each other."""
-        related = [relation for relation in self._relations if masks[self._space.index[relation.dimension]] == HOLDS]
-        names = {name for relation in related for name in relation.test.variables if not self._space.is_known(name)}
+        related = [each for name, each in self._related.items() if masks[self._space.index[name]] == HOLDS]
+        keys = (variable.key for _, each in related for variable in each.template.variables)
+        names = {name for name in keys if not self._space.is_known(name)}
         varied = {0: self._callers(masks[0])}
         for index in {self._space.index[dimension_of(name)] for name in names} - {0}:
             varied[index] = list(islice(members(masks[index]), _VALUES_TRIED))
@@ -109,7 +115,8 @@ class WitnessFinder:
             narrowed = list(masks)
             for index, position in zip(varied, choice, strict=True):
                 narrowed[index] = 1 << position
-            yield from self._filled_points(narrowed, masks, related)
+            if (point := self._point_with_matches(narrowed, masks, related)) is not None:
+                yield point
 
     def _callers(self, mask: int) -> list[int]:
         """Callers of the mask: the first one of each kind, then others."""
@@ -121,30 +128,28 @@ class WitnessFinder:
                 kinds.setdefault(kind, position)
         return list(dict.fromkeys((*kinds.values(), *positions)))[:_CALLERS_TRIED]
 
-    def _filled_points(
-        self, narrowed: Sequence[int], masks: Sequence[int], related: Sequence[Relation]
-    ) -> Iterator[RequestPoint]:
-        """The cheapest request of the narrowed box, with each way to make its relations hold."""
+    def _point_with_matches(
+        self, narrowed: Sequence[int], masks: Sequence[int], related: Sequence[tuple[Relation, RelatedValue]]
+    ) -> RequestPoint | None:
+        """The cheapest request of the narrowed box, with values that make its relations hold; None if it is not known."""
         point = self._point(narrowed, masks)
-        if point is None:
-            return
+        if point is None or not related:
+            return point
         stated = {**self._space.role_context, **principal_context(point.caller, {}, known=False), **point.context}
-        for values in islice(product(*(self._matching_values(each, stated) for each in related)), _POINTS_TRIED):
-            context = {**point.context, **{each.test.key: v for each, v in zip(related, values, strict=True) if v}}
-            yield replace(point, context=context)
+        context = dict(point.context)
+        for relation, each in related:
+            context.update(self._matching_value(relation, each, stated))
+        return replace(point, context=context)
 
-    def _matching_values(self, relation: Relation, stated: Context) -> list[Values]:
-        """Values of a relation's key that match, first those by variables; one empty tuple if it cannot be chosen."""
+    def _matching_value(self, relation: Relation, each: RelatedValue, stated: Context) -> dict[str, Values]:
+        """The relation's key with a value that matches; empty if it cannot be chosen."""
         condition, key = relation.condition, relation.test.key
         if key in CALLER_KEYS or self._space.is_known(key):
-            return [()]
-        found: list[Values] = []
-        for value in sorted(condition.values, key=lambda value: "${" not in value):
-            names = {variable.key: stated.get(variable.key, ()) for variable in PolicyTemplate(value).variables}
-            filled = patterns_of(Condition(condition.operator, condition.key, (value,)), names, frozenset(), variables=True)
-            if isinstance(filled, frozenset):
-                found += [(instance(pattern),) for pattern in filled]
-        return found or [()]
+            return {}
+        names = {variable.key: stated.get(variable.key, ()) for variable in each.template.variables}
+        single = Condition(condition.operator, condition.key, (each.value,))
+        filled = patterns_of(single, names, frozenset(), variables=True)
+        return {key: (instance(next(iter(filled))),)} if isinstance(filled, frozenset) and filled else {}
 
     def _point(self, narrowed: Sequence[int], masks: Sequence[int]) -> RequestPoint | None:
         """The cheapest request of the narrowed box; None if it is not known. What is shown depends on the whole box."""
@@ -157,8 +162,9 @@ class WitnessFinder:
         if who is None or any(cell.rest for cell in cells.values()):
             return None
         cut = {dimension.name for dimension, mask in zip(space.dimensions, masks, strict=True) if mask != dimension.full}
-        relations = {relation.dimension for relation in self._relations}
-        context = merged(cell.context for name, cell in cells.items() if name not in NOT_KEYS and name not in relations)
+        context = merge_contexts(
+            cell.context for name, cell in cells.items() if name not in NOT_KEYS and name not in self._related
+        )
         if SESSION_NAME in context and SESSION_NAME not in cut:
             context[SESSION_NAME] = (DEFAULT_SESSION_NAME,)
         shown = {key: space.spelling(key) for key in context if key in space.related_keys or dimension_of(key) in cut}

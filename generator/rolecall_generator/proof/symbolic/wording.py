@@ -34,11 +34,10 @@ def constraints_of(space: RequestSpace, masks: Sequence[int]) -> tuple[BoxConstr
 
 
 def _constraints(space: RequestSpace, masks: Sequence[int]) -> Iterator[BoxConstraint]:
-    relations = {relation.dimension for relation in space.relations.values()}
     for dimension, mask in zip(space.dimensions, masks, strict=True):
         if mask == dimension.full:
             continue
-        if dimension.name in relations:
+        if dimension.name in space.related:
             yield BoxConstraint(dimension.name, "holds" if mask == HOLDS else "does not hold")
         elif dimension.name == PROVIDED_CONTEXTS:
             yield BoxConstraint(PROVIDED_CONTEXTS, "is present" if mask == HOLDS else "is absent")

@@ -24,7 +24,7 @@ from rolecall_generator.proof.symbolic.boxes import (
     conjunction,
     disjunction,
     is_member,
-    merged_boxes,
+    merge_boxes,
     solutions,
 )
 from rolecall_generator.proof.symbolic.budget import BudgetShare, OutOfBudgetError, SearchBudget
@@ -320,10 +320,10 @@ def test_solutions_are_disjoint_complete_and_in_order_of_cost(formula: Formula) 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(_formulas())
-def test_merged_boxes_are_the_same_set(formula: Formula) -> None:
+def test_merge_boxes_are_the_same_set(formula: Formula) -> None:
     points = list(itertools.product(*(range(len(costs)) for costs in _COSTS)))
     found = list(solutions(formula, _COSTS, SearchBudget(seconds=None)))
-    merged = merged_boxes(found)
+    merged = merge_boxes(found)
     covered = [sum(all(m >> c & 1 for c, m in zip(point, each.masks, strict=True)) for each in merged) for point in points]
 
     assert len(merged) <= len(found)

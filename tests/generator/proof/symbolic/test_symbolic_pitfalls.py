@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -60,6 +61,25 @@ def test_relation_is_the_same_in_both_policies() -> None:
     assert is_proven(inclusion(trust, trust))
     assert is_proven(inclusion(narrower, trust))
     witness_of(inclusion(trust, narrower))
+
+
+def test_negated_relation_is_the_complement() -> None:
+    """Both conditions have one relation between them."""
+    name = {"sts:RoleSessionName": "${aws:username}"}
+    one = document([statement(USER, {"StringEquals": name})])
+    other = document([statement(USER), statement(USER, {"StringNotEquals": name}, "Deny")])
+
+    assert is_proven(inclusion(one, other))
+    assert is_proven(inclusion(other, one))
+
+
+def test_more_values_make_a_relation_wider() -> None:
+    values = ["${aws:username}", "${aws:username}-x", "ab"]
+    trusts = [document([statement(USER, {"StringLike": {"sts:RoleSessionName": values[:count]}})]) for count in (1, 2, 3)]
+
+    for narrow, wide in itertools.pairwise(trusts):
+        assert is_proven(inclusion(narrow, wide))
+        witness_of(inclusion(wide, narrow))
 
 
 def test_variable_without_a_value_matches_nothing() -> None:
@@ -368,6 +388,23 @@ def test_string_and_ordered_operators_on_one_key_are_unknown() -> None:
 
     assert InclusionState.UNKNOWN is found.state
     assert any("several ways" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize(
+    "key", ["sts:SourceIdentity", "aws:SourceIdentity", "aws:TagKeys", "aws:CurrentTime", "aws:ResourceTag/a"]
+)
+def test_key_that_is_compared_in_several_ways_is_unknown(key: str) -> None:
+    conditions = {"StringLike": {key: "1*"}, "NumericLessThan": {key: "10"}}
+    trust = document([statement({"AWS": BACKEND}, conditions, Action="sts:*")])
+
+    assert InclusionState.UNKNOWN is inclusion(trust, NOBODY, Role(ROLE.arn, None, existing=True)).state
+
+
+@pytest.mark.parametrize("key", ["caller", "Caller", "action", "ProvidedContexts", "match exact: k v", ""])
+def test_key_with_an_internal_name_is_a_key(key: str) -> None:
+    trust = document([statement({"AWS": BACKEND}, {"StringEquals": {key: "x"}})])
+
+    assert {key: ("x",)} == dict(witness_of(inclusion(trust, NOBODY)).keys)
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_difference_is_one_box_for_a_single_surplus() -> None:
 
     assert [True] == [each.is_certain for each in found]
     assert found[0].witness is not None
-    assert {"caller", "action", "sts:ExternalId"} <= {each.name for each in found[0].constraints}
+    assert {"Caller", "Action", "sts:ExternalId"} <= {each.name for each in found[0].constraints}
 
 
 def test_provided_contexts_need_a_permission() -> None:
