@@ -5,7 +5,6 @@ Part of verify_full_certificate.py.
 
 import base64
 import itertools
-import json
 import math
 import re
 from datetime import UTC, datetime
@@ -231,7 +230,6 @@ class Condition:
             raise UndocumentedError
         self.quantifier, self.base, self.exists = found[1], found[2].replace("Not", ""), found[3] is not None
         self.key, self.values, self.negated = key.lower(), sorted(values), "Not" in found[2]
-        self.name = f"{operator} {key} {json.dumps(self.values)}"
         if self.base in ("Bool", "Null") and not {value.lower() for value in values} <= {"true", "false"}:
             raise UndocumentedError
         self.template = variables and self.base in TEXT and "${" in "".join(values)

@@ -24,6 +24,7 @@ from policy_conditions import (
     ANY,
     COMPARED,
     NO,
+    TEXT,
     Automaton,
     Condition,
     Ordered,
@@ -356,30 +357,29 @@ class Checker:
 
     def _relation(self, condition):
         """The requests for which a condition with policy variables holds."""
-        name, key = condition.name, condition.key
-        if name not in self.dimensions:
-            self.dimensions[name] = Choice(name, self.cells[name], [["false"], ["true"]])
-        ensure(isinstance(self.dimensions[name], Choice), "a key has the name of a condition")
-        related, dimension = self._leaf({name: lambda seen: seen.every == 1}), self._dimension(key)
+        key, dimension, matching = condition.key, self._dimension(condition.key), []
         names = [one for part in condition.variables for one in part]
         missing = either(*(self._count(variable, 0) for variable, default in names if not default))
         several = either(*(self._count(variable, SEVERAL) for variable, _ in names))
         absent, one = self._count(key, 0), self._count(key, 1)
-        # If one value matches and another has a variable without a value, AWS does not document the outcome.
-        unclear = both(one, related, missing) if len(condition.values) > 1 and not condition.negated else either()
-        holds = either(absent, both(one, negation(related))) if condition.negated else both(one, related, negation(unclear))
-        chances, certain = [], []
         for value, variables in zip(condition.values, condition.variables, strict=True):
             test = dimension.test(condition, [value])
             fits = self._leaf(
                 {dimension.name: lambda seen, test=test: agreed(count == 1 and every for count, every, _, _ in test(seen))}
             )
-            chances.append(both(fits, *(self._count(variable, 1) for variable, default in variables if not default)))
-            certain += [] if variables else [fits]
-        self.impossible["relations"] += [
-            both(related, negation(either(*chances))),
-            both(negation(related), either(*certain)),
-        ]
+            if variables:
+                name = f"{TEXT[condition.base]} {json.dumps([key, value])}"
+                if name not in self.dimensions:
+                    self.dimensions[name] = Choice(name, self.cells[name], [["false"], ["true"]])
+                ensure(isinstance(self.dimensions[name], Choice), "a key has the name of a condition")
+                chance = both(fits, *(self._count(variable, 1) for variable, default in variables if not default))
+                fits = self._leaf({name: lambda seen: seen.every == 1})
+                self.impossible["relations"].append(both(fits, negation(chance)))
+            matching.append(fits)
+        matches = both(one, either(*matching))
+        # If one value matches and another has a variable without a value, AWS does not document the outcome.
+        unclear = both(matches, missing) if len(condition.values) > 1 and not condition.negated else either()
+        holds = either(absent, both(one, negation(matches))) if condition.negated else both(matches, negation(unclear))
         undecided = either(unclear, several, self._count(key, SEVERAL))
         parts = [both(negation(several), holds), lambda weak, box: undecided(weak, box) if weak else FALSE]
         return either(*parts, *([absent] if condition.exists else []))

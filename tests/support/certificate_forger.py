@@ -33,7 +33,7 @@ def forge(trust: PolicyDocument, intent: PolicyDocument, rng: Random) -> Content
     if any(dimension.rest for dimension in dimensions) or question.inclusion(0, 1).state is not InclusionState.REFUTED:
         return None
     facts = disjunction(fact.impossible for fact in question.facts)
-    surplus = conjunction([question.allowed[0].maybe, complement(question.allowed[1].sure), complement(facts)])
+    surplus = conjunction([question.sets[0].maybe, complement(question.sets[1].sure), complement(facts)])
     kept = [dimension.full for dimension in dimensions]
     for _ in range(_TRIES):
         box = _counterexamples(surplus, kept)

@@ -525,7 +525,7 @@ FULL_LEFT_OUT: dict[str, tuple[Content, Content, str, list[list[str]]]] = {
     "relation": (
         statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/team": "${aws:username}"}}),
         statement(Principal=ACCOUNT, Condition={"StringNotEquals": {"aws:PrincipalTag/team": "x"}}),
-        'StringEquals aws:PrincipalTag/team ["${aws:username}"]',
+        'Equals ["aws:principaltag/team", "${aws:username}"]',
         [["true"]],
     ),
 }
@@ -541,7 +541,7 @@ def test_counterexample_in_the_whole_language_cannot_be_left_out(
         "aws:calledvia": [[], *([value] for value in SOME), *([value, value] for value in SOME), *SEVERAL],
         "aws:calledviafirst": [[], [""], ["x"]],
         "aws:principaltag/team": [[], [""], ["x"], ["ab"]],
-        'StringEquals aws:PrincipalTag/team ["${aws:username}"]': [["false"], ["true"]],
+        'Equals ["aws:principaltag/team", "${aws:username}"]': [["false"], ["true"]],
     }
     complete = certificate(FULL, policy(trust), policy(intent), **dimensions)
     verdict = check(FULL, complete, tmp_path)

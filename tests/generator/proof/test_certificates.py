@@ -283,24 +283,6 @@ def test_no_certificate_of_a_false_claim() -> None:
     assert {"nothing_else"} == make_certificate(Role(ROLE, narrow), wide)["claims"].keys()
 
 
-def test_conditions_with_one_name_have_no_certificate() -> None:
-    """`a, b` as one value and as two: the engine gives both conditions one dimension."""
-    values = [["${aws:username}, x"], ["${aws:username}", "x"]]
-    trust = document(
-        [
-            {
-                "Effect": "Allow",
-                "Action": "sts:AssumeRole",
-                "Principal": {"AWS": "111111111111"},
-                "Condition": {"StringLike": {"aws:PrincipalTag/team": one}},
-            }
-            for one in values
-        ]
-    )
-    with pytest.raises(CertificateError):
-        make_certificate(Role(ROLE, trust), trust)
-
-
 def test_certificates_are_canonical() -> None:
     trust = document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111111111111"}}])
     text = certificate_text(make_certificate(Role(ROLE, trust, tags={"b": "ü", "a": ""}), trust))

@@ -78,7 +78,7 @@ def _claim(question: TrustQuestion, subset: int, superset: int) -> dict[str, Any
         return None
     facts = [fact.impossible for fact in question.facts if fact.name in {_RELATIONS, *inclusion.facts}]
     surplus = conjunction(
-        [question.allowed[subset].maybe, complement(question.allowed[superset].sure), complement(disjunction(facts))]
+        [question.sets[subset].maybe, complement(question.sets[superset].sure), complement(disjunction(facts))]
     )
     dimensions = question.space.dimensions
     if any(dimension.rest for dimension in dimensions):
@@ -117,25 +117,29 @@ def _size(formula: Formula) -> int:
 _LARGE = 1_000
 
 
-def _names(question: TrustQuestion) -> list[str]:
-    """The names of the dimensions in a certificate: that of a relation is the condition, with its values as a sorted list.
+_NAMES = {CALLER: "caller", ACTION: "action", PROVIDED_CONTEXTS: "provided contexts"}
 
-    Raises CertificateError if two relations share a dimension.
-    """
-    relations: dict[str, str] = {}
-    for (condition, _), relation in question.space.relations.items():
-        name = f"{condition.operator} {condition.key} {json.dumps(sorted(set(condition.values)))}"
-        if relations.setdefault(relation.dimension, name) != name:
-            raise CertificateError(f"several conditions are named {relation.dimension}")
-    return [relations.get(dimension.name, dimension.name) for dimension in question.space.dimensions]
+
+_KINDS = ("Arn", "Like", "IgnoreCase")
+"""How operators match values, by a part of their names; all others are `Equals`."""
+
+
+def _names(question: TrustQuestion) -> list[str]:
+    """The names of the dimensions in a certificate."""
+    names = dict(_NAMES)
+    for relation in question.space.relations.values():
+        operator = relation.use.operator.name
+        kind = next((kind for kind in _KINDS if kind in operator), "Equals")
+        for each in relation.related:
+            names[each.dimension] = f"{kind} {json.dumps([relation.test.key, each.value])}"
+    return [names.get(dimension.name, dimension.name) for dimension in question.space.dimensions]
 
 
 def _dimensions(question: TrustQuestion) -> dict[str, list[list[str]]]:
     """The representatives by dimension."""
-    relations = {relation.dimension for relation in question.space.relations.values()}
     found = {}
     for name, dimension in zip(_names(question), question.space.dimensions, strict=True):
-        if dimension.name in relations:
+        if dimension.name in question.space.related:
             found[name] = [["false"], ["true"]]
         elif dimension.name == PROVIDED_CONTEXTS:
             found[name] = [[], ["x"]]
