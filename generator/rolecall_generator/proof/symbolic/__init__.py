@@ -11,6 +11,7 @@ What AWS does not document, and what exceeds the budget, is UNKNOWN with the rea
 """
 
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
+from rolecall_generator.proof.symbolic.certificate import CertificateError, certificate_text, make_certificate
 from rolecall_generator.proof.symbolic.intent import Trust, intent_document, principal_of
 from rolecall_generator.proof.symbolic.question import (
     Inclusion,
@@ -30,6 +31,7 @@ from rolecall_generator.proof.symbolic.world import WORST_CASE, OrganizationMemb
 __all__ = [
     "WORST_CASE",
     "BoxConstraint",
+    "CertificateError",
     "Inclusion",
     "InclusionState",
     "OrganizationMembership",
@@ -43,9 +45,11 @@ __all__ = [
     "Trust",
     "TrustComparison",
     "World",
+    "certificate_text",
     "compare",
     "difference",
     "intent_document",
+    "make_certificate",
     "principal_of",
     "prove_roles",
     "request_witness",
