@@ -1,49 +1,487 @@
 """Check a rolecall certificate for any trust policy, with all condition operators of IAM.
 
 Usage: python3 verify_full_certificate.py CERTIFICATE.json [--trust FILE]
-Arguments, exit status and claims are those of verify_certificate.py, which also follows the steps.
+FILE: the trust policy as JSON, or the output of `aws iam get-role`; the certificate must be about it.
+Exit status: 0 accepted, 1 rejected, 2 wrong usage or not covered. Requires Python 3.11 and no other package.
+
+The certificate claims that every request that one policy allows is allowed by another one. It lists representatives for each
+dimension of a request (caller, action, each context key), and steps that split all requests into parts. This program checks
+that the representatives are complete, and that no part has a request that the one policy allows and the other one does not.
 
 Here conditions have wildcards, sets of values, numbers, dates and addresses. So this program finds every combination of
 outcomes that any value of a dimension can have: it walks through the patterns of the policies, or tests a value in each
 range between their numbers. Each combination must be that of a representative. If AWS does not document an outcome, it
 counts as allowed for the policy that must allow less, and as denied for the other one. A policy variable compares two keys:
-whether the condition holds is a dimension of its own, limited by what the keys permit. A claim can rely on facts about keys,
-which are in aws_keys.json.
+whether the condition holds is a dimension of its own, limited by what the keys permit. A claim can rely on facts about keys.
 """
 
+import base64
 import itertools
 import json
 import math
 import re
 import sys
 from collections import namedtuple
+from datetime import UTC, datetime
+from fractions import Fraction
 from functools import partial
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from policy_conditions import (
-    ANY,
-    COMPARED,
-    NO,
-    TEXT,
-    Automaton,
-    Condition,
-    Ordered,
-    UndocumentedError,
-    Work,
-    agreed,
-    all_true,
-    both,
-    concerns,
-    either,
-    negation,
-    outcome,
-    pattern,
-    samples,
-    walk,
-)
-from verify_certificate import ASSUMING, FALSE, NEEDS, TRUE, Unsupported, ensure, main, within
+ASSUMING = ("sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
+CLAIMS = {"nothing_else": ("trust", "intent"), "everything_intended": ("intent", "trust")}
+# The permission that a request needs in addition if it has a value there.
+NEEDS = {"aws:tagkeys": "sts:TagSession", "sts:transitivetagkeys": "sts:TagSession"}
+NEEDS |= {"sts:sourceidentity": "sts:SetSourceIdentity", "provided contexts": "sts:SetContext"}
+FALSE, TRUE = 0, 2  # three-valued logic; 1 is open. "And" is min, "or" is max, "not" is TRUE minus the value.
+Unsupported, MAX_BYTES, MAX_POLICY, MAX_STEPS = NotImplementedError, 2_000_000, 20_000, 100_000
+ELEMENTS = {"Sid", "Effect", "Action", "NotAction", "Principal", "NotPrincipal", "Condition"}
+Statement = namedtuple("Statement", "effect actions not_actions principals not_principals conditions variables")
+# What AWS documents about values by shape: characters, shortest, longest, and a pattern.
+SHAPES = {
+    "account-id": {"characters": "0-9", "shortest": 12, "longest": 12},
+    "arn": {"shortest": 0, "pattern": "arn:*:*:*:*:*"},
+    "external-id": {"characters": "\\w+=,.@:/-", "shortest": 2, "longest": 1224},
+    "not-empty": {"shortest": 1},
+    "organization-id": {"shortest": 1, "longest": 34, "pattern": "o-*"},
+    "organization-path": {"shortest": 1, "pattern": "o-*/*"},
+    "session-name": {"characters": "\\w+=,.@-", "shortest": 2, "longest": 64},
+    "source-identity": {"characters": "\\w+=,.@-", "shortest": 2, "longest": 64},
+    "tag-key": {"characters": "\\w.:/=+@ -", "beyond_ascii": True, "shortest": 1, "longest": 128},
+    "tag-value": {"characters": "\\w.:/=+@ -", "beyond_ascii": True, "shortest": 0, "longest": 256},
+}
+# What AWS documents about keys: several values (many), type or shape of the values, callers that can have the key, and
+# callers that always have it. IAM User Guide and STS API Reference, November 2026.
+KEYS = {
+    "*:aud": {"callers": ["role", "provider"]},
+    "*:sub": {"callers": ["role", "provider"]},
+    "aws:calledvia": {"many": True},
+    "aws:calledviafirst": {},
+    "aws:calledvialast": {},
+    "aws:chatbotsourcearn": {"shape": "arn"},
+    "aws:currenttime": {"type": "date", "always": ["user", "role", "service", "provider"]},
+    "aws:ec2instancesourceprivateipv4": {"type": "ip", "callers": ["role"]},
+    "aws:ec2instancesourcevpc": {"callers": ["role"]},
+    "aws:epochtime": {"type": "integer", "always": ["user", "role", "service", "provider"]},
+    "aws:federatedprovider": {"callers": ["role", "provider"]},
+    "aws:multifactorauthage": {"type": "integer", "callers": ["user", "role"]},
+    "aws:multifactorauthpresent": {"type": "bool", "callers": ["user", "role"]},
+    "aws:principalorgid": {"shape": "organization-id", "callers": ["user", "role"]},
+    "aws:principalorgmasteraccountid": {"shape": "account-id", "callers": ["user", "role"]},
+    "aws:principalorgpaths": {"many": True, "shape": "organization-path", "callers": ["user", "role"]},
+    "aws:principalservicename": {"callers": ["service"]},
+    "aws:principalservicenameslist": {"many": True, "callers": ["service"]},
+    "aws:principaltag/": {},
+    "aws:referer": {},
+    "aws:requestedregion": {"shape": "not-empty", "always": ["user", "role", "service", "provider"]},
+    "aws:requesttag/": {"shape": "tag-value"},
+    "aws:resourceaccount": {"shape": "account-id"},
+    "aws:resourceorgid": {"shape": "organization-id"},
+    "aws:resourceorgpaths": {"many": True, "shape": "organization-path"},
+    "aws:resourcetag/": {"shape": "tag-value"},
+    "aws:securetransport": {"type": "bool", "always": ["user", "role", "service", "provider"]},
+    "aws:sourceaccount": {"shape": "account-id", "callers": ["service"]},
+    "aws:sourcearn": {"shape": "arn", "callers": ["service"]},
+    "aws:sourceidentity": {"shape": "source-identity", "callers": ["role"]},
+    "aws:sourceip": {"type": "ip"},
+    "aws:sourceorgid": {"shape": "organization-id", "callers": ["service"]},
+    "aws:sourceorgpaths": {"many": True, "shape": "organization-path", "callers": ["service"]},
+    "aws:sourcevpc": {},
+    "aws:sourcevpcarn": {"shape": "arn"},
+    "aws:sourcevpce": {},
+    "aws:tagkeys": {"many": True, "shape": "tag-key"},
+    "aws:tokenissuetime": {"type": "date", "callers": ["user", "role", "service"]},
+    "aws:useragent": {"always": ["user", "role", "service", "provider"]},
+    "aws:userid": {"shape": "not-empty", "always": ["user", "role"]},
+    "aws:viaawsservice": {"type": "bool"},
+    "aws:vpcsourceip": {"type": "ip"},
+    "ec2:sourceinstancearn": {"shape": "arn", "callers": ["role"]},
+    "iam:resourcetag/": {"shape": "tag-value"},
+    "lambda:sourcefunctionarn": {"shape": "arn", "callers": ["role"]},
+    "saml:aud": {"callers": ["role", "provider"]},
+    "saml:iss": {"callers": ["role", "provider"]},
+    "saml:sub": {"callers": ["role", "provider"]},
+    "saml:sub_type": {"callers": ["role", "provider"]},
+    "sts:durationseconds": {"type": "integer"},
+    "sts:externalid": {"shape": "external-id", "callers": ["user", "role", "service"]},
+    "sts:rolesessionname": {"shape": "session-name", "always": ["user", "role", "service", "provider"]},
+    "sts:sourceidentity": {"shape": "source-identity"},
+    "sts:transitivetagkeys": {"many": True, "shape": "tag-key"},
+}
 
-FACTS = json.loads(Path(__file__).with_name("aws_keys.json").read_text("utf-8"))
+
+RESULT = """ACCEPTED. {} can be assumed {} as this policy allows, and in no other way:
+{}
+This is proven for every possible request, whatever the caller's own policies allow. The trust policy {}.
+Root users and callers of another partition cannot assume roles. Policies of an organization can only deny more."""
+
+
+def ensure(condition, reason, error=ValueError):
+    """Reject the certificate unless the condition holds. Unsupported: it is not covered."""
+    if not condition:
+        raise error(reason)
+
+
+def within(leaf, box):
+    """Whether all requests of the box have representatives of the leaf (TRUE), none has (FALSE), or some have (1)."""
+    return min((box[dimension] & mask != 0) + (box[dimension] & ~mask == 0) for dimension, mask in leaf.items())
+
+
+def read_json(path):
+    """Parse a JSON file, in which no object may have a key twice."""
+
+    def constant(name):
+        raise ValueError(f"{name} is not JSON")
+
+    def unique(pairs):
+        ensure(len(dict(pairs)) == len(pairs), "an object has a key twice")
+        return dict(pairs)
+
+    ensure(path.stat().st_size <= MAX_BYTES, "the file is too large")
+    return json.loads(path.read_text("utf-8"), object_pairs_hook=unique, parse_constant=constant)
+
+
+def read_policy(policy):
+    """The statements of a policy, without Sid, and independent of their order and of the form of single values.
+
+    `variables` of a statement: the version of the policy supports policy variables.
+    """
+
+    def strings(value):
+        values = value if isinstance(value, list) else [value]
+        values = [str(item).lower() if isinstance(item, bool) else item for item in values]
+        ensure(all(isinstance(item, str) for item in values), "a policy has a value that is not a string")
+        return frozenset(values)
+
+    def principals(value):
+        value = {value: value} if isinstance(value, str) else value
+        return frozenset((kind, name) for kind, names in value.items() for name in strings(names))
+
+    found, version = set(), policy.get("Version", "2008-10-17")
+    ensure(len(json.dumps(policy)) <= MAX_POLICY, "a policy is too large")
+    usual = version in ("2008-10-17", "2012-10-17") and set(policy) <= {"Version", "Id", "Statement"}
+    ensure(usual, "a policy has an unknown form", Unsupported)
+    for body in policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]:
+        ensure(set(body) <= ELEMENTS and body["Effect"] in ("Allow", "Deny"), "a statement has an unknown form", Unsupported)
+        parts = [strings(body.get(name, [])) for name in ("Action", "NotAction")]
+        parts += [principals(body.get(name, {})) for name in ("Principal", "NotPrincipal")]
+        conditions = [(operator, *item) for operator, items in body.get("Condition", {}).items() for item in items.items()]
+        conditions = frozenset((operator, key, strings(values)) for operator, key, values in conditions)
+        found.add(Statement(body["Effect"], *parts, conditions, version == "2012-10-17"))
+    return frozenset(found)
+
+
+NO, COLON = frozenset(), frozenset(":")
+ARN_COLONS = 5  # between the six components of an ARN
+ANY = (NO, False, True)  # the symbol for any number of any characters
+
+
+class UndocumentedError(Exception):
+    """AWS does not document what a statement does."""
+
+
+class Work:
+    """Limit of the work for one certificate, so that checking it ends within seconds."""
+
+    left = 0
+
+    @classmethod
+    def spend(cls, steps):
+        """Reject the certificate if the limit is exceeded."""
+        cls.left -= steps
+        ensure(cls.left > 0, "checking it takes too much work")
+
+
+class Automaton:
+    """A union of patterns. A pattern is a list of symbols (characters, included, repeats): one character that is in the set
+    (included) or not in it, or any number of them. A state has a bit for each position that the text read so far can reach.
+    """
+
+    def __init__(self, patterns):
+        self.named, self.closed, self.cache = {}, {}, {}
+        self.sets = {symbol[0] for pattern in patterns for symbol in pattern}
+        self.wild = self.repeats = self.final = self.universal = start = 0
+        position = 1
+        for pattern in patterns:
+            start |= position
+            for index, (characters, included, repeats) in enumerate(pattern):
+                for character in characters:
+                    table = self.named if included else self.closed
+                    table[character] = table.get(character, 0) | position
+                self.wild |= 0 if included else position
+                self.repeats |= position if repeats else 0
+                self.universal |= position if pattern[index:] == [ANY] else 0
+                position <<= 1
+            self.final |= position
+            position <<= 1
+        self.start, self.weight = self._close(start), 1 + position.bit_length() // 256
+
+    def _close(self, state):
+        while (more := state | (state & self.repeats) << 1) != state:
+            state = more
+        return -1 if state & self.universal else state  # -1: accepts all strings that follow
+
+    def _moves(self, state, character):
+        return state & (self.named.get(character, 0) | self.wild & ~self.closed.get(character, 0))
+
+    def step(self, state, character):
+        """The state after one more character."""
+        if state > 0 and (state, character) not in self.cache:
+            moves = self._moves(state, character)
+            self.cache[state, character] = self._close(moves & self.repeats | (moves & ~self.repeats) << 1)
+        return self.cache[state, character] if state > 0 else state
+
+    def distinct(self, state, alphabet):
+        """The characters that the state distinguishes from the first one of the alphabet."""
+        if state not in self.cache:
+            usual = self._moves(state, alphabet[0]) if state > 0 else 0
+            self.cache[state] = [c for c in alphabet if state > 0 and self._moves(state, c) != usual]
+        return self.cache[state]
+
+    def accepts(self, state):
+        """Whether the characters read so far match a pattern."""
+        return state & self.final != 0
+
+    def takes(self, text):
+        """Whether the text matches a pattern."""
+        Work.spend(len(text) * self.weight)
+        state = self.start
+        for character in text:
+            state = self.step(state, character)
+        return self.accepts(state)
+
+
+def walk(limits, automata, longest=math.inf):
+    """Every combination of answers of the automata, as bits, to a string that the limits accept."""
+    machines = [*limits, *automata]
+    sets = set().union(*(machine.sets for machine in machines))
+    named = sorted(set().union(*sets))
+    kinds = {NO: next(chr(code) for code in itertools.count(0x2603) if chr(code) not in named)}
+    for character in named:  # one character for each combination of sets: no symbol distinguishes the others from it
+        kinds.setdefault(frozenset(one for one in sets if character in one), character)
+    alphabet, weight = list(kinds.values()), sum(machine.weight for machine in machines)
+    level = {tuple(machine.start for machine in machines)}
+    seen, found, length = set(), set(), 0
+    while level and length <= longest:
+        seen |= level
+        following = set()
+        for states in level:
+            answers = [machine.accepts(state) for machine, state in zip(machines, states, strict=True)]
+            if all(answers[: len(limits)]):
+                found.add(sum(answer << place for place, answer in enumerate(answers[len(limits) :])))
+            pairs = list(zip(machines, states, strict=True))
+            for character in {alphabet[0]}.union(*(machine.distinct(state, alphabet) for machine, state in pairs)):
+                Work.spend(weight)
+                following.add(tuple(machine.step(state, character) for machine, state in pairs))
+        level, length = {states for states in following - seen if all(states[: len(limits)])}, length + 1
+    return found
+
+
+def pattern(kind, value, template=False, excluded=NO):
+    """A value of a condition as a pattern. `template`: it can have policy variables, which stand for any string."""
+    symbols, colons = [], 0
+    for inside, character in re.findall(r"\$\{([^}]*)\}|(.)", value, re.DOTALL) if template else [("", c) for c in value]:
+        wild = excluded | (COLON if kind == "Arn" and colons < ARN_COLONS else NO)
+        if not character and inside not in ("*", "?", "$"):
+            symbols.append((wild, False, True))
+        elif character and character in "*?" and kind in ("Like", "Arn"):
+            symbols.append((wild, False, character == "*"))
+        else:
+            letter = character or inside
+            colons += letter == ":"
+            ensure(kind != "IgnoreCase" or letter.isascii(), "a comparison ignoring case beyond ASCII", Unsupported)
+            same = {letter.lower(), letter.upper(), *"\u212a" * (letter in "kK")} if kind == "IgnoreCase" else letter
+            symbols.append((frozenset(same), True, False))
+    if kind == "Arn" and colons < ARN_COLONS:
+        raise UndocumentedError
+    return symbols
+
+
+ORDERS = {"Equals": (0,), "LessThan": (-1,), "LessThanEquals": (-1, 0), "GreaterThan": (1,), "GreaterThanEquals": (0, 1)}
+
+
+def read_date(text):
+    """Seconds since 1970, from ISO 8601 or from seconds; four digits are a year."""
+    if re.fullmatch(r"-?[0-9]{5,20}(\.[0-9]{1,20})?|[0-9]{1,3}", text) and not re.fullmatch("[0-9]{8}", text):
+        return Fraction(text)
+    if re.fullmatch("[0-9]{4}(-[0-9]{2})?", text):
+        text += "-01" if "-" in text else "-01-01"
+    found = datetime.fromisoformat(text)
+    return Fraction((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+
+
+def read_number(text):
+    """A decimal number. Raises ValueError."""
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?", text.strip()):
+        raise ValueError(text)
+    return Fraction(text.strip())
+
+
+def read_bytes(text):
+    """The bytes that a base-64 string encodes. Raises ValueError."""
+    return base64.b64decode(text, validate=True)
+
+
+class Ordered:
+    """The values of a condition that compares numbers, dates, addresses or bytes."""
+
+    READ = {"Numeric": read_number, "Date": read_date, "IpAddress": ip_address, "Binary": read_bytes}  # noqa: RUF012
+
+    def __init__(self, base, values):
+        self.family = next(name for name in self.READ if base.startswith(name))
+        self.signs = ORDERS.get(base.removeprefix(self.family), ())
+        try:
+            networks = self.family == "IpAddress"
+            self.values = [ip_network(v, strict=False) if networks else self.READ[self.family](v) for v in values]
+        except (ValueError, OverflowError) as error:
+            raise UndocumentedError from error
+        numbers = [value.numerator for value in self.values if isinstance(value, Fraction)]
+        self.weight = 1 + max(map(int.bit_length, numbers), default=0) // 256
+
+    def fits(self, have):
+        """Whether a number, date, address or byte string matches."""
+        Work.spend(len(self.values) * self.weight)
+        if self.family == "IpAddress":
+            return any(have in network for network in self.values)
+        return any((have > want) - (have < want) in self.signs for want in self.values)
+
+    def takes(self, text):
+        """Whether a string matches."""
+        try:
+            return self.fits(self.READ[self.family](text))
+        except (ValueError, OverflowError):
+            return False
+
+
+def samples(wanted, family, integer):
+    """The values that comparisons name, and one value in each range between them."""
+    if family == "Binary":
+        return [*wanted, b"".join(wanted) + b"!"]
+    if family == "IpAddress":
+        after = [(type(net[0]), int(net[-1]) + 1) for net in wanted if int(net[-1]) + 1 < 2**net.max_prefixlen]
+        return [ip_address(0), ip_address("::"), *(net[0] for net in wanted), *(make(number) for make, number in after)]
+    if integer:
+        return [n for want in wanted for n in range(math.floor(want) - 1, math.ceil(want) + 2) if n >= 0]
+    ends = sorted(set(wanted))
+    return [ends[0] - 1, *ends, ends[-1] + 1, *((low + high) / 2 for low, high in itertools.pairwise(ends))]
+
+
+TEXT = {
+    "StringEquals": "Equals",
+    "StringEqualsIgnoreCase": "IgnoreCase",
+    "StringLike": "Like",
+    "ArnEquals": "Arn",
+    "ArnLike": "Arn",
+}
+COMPARED = {family + order for family in ("Numeric", "Date") for order in ORDERS} | {"IpAddress", "BinaryEquals"}
+OPERATORS = {*TEXT, *COMPARED, "Bool", "Null"}
+OPERATORS |= {"StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "ArnNotEquals", "ArnNotLike"}
+OPERATORS |= {"NumericNotEquals", "DateNotEquals", "NotIpAddress"}
+
+
+class Condition:
+    """One operator on one key."""
+
+    def __init__(self, operator, key, values, variables, role_keys):
+        found = re.fullmatch(r"(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?", operator)
+        if found is None or found[2] not in OPERATORS or not values or (found[2] == "Null" and operator != "Null"):
+            raise UndocumentedError
+        self.quantifier, self.base, self.exists = found[1], found[2].replace("Not", ""), found[3] is not None
+        self.key, self.values, self.negated = key.lower(), sorted(values), "Not" in found[2]
+        if self.base in ("Bool", "Null") and not {value.lower() for value in values} <= {"true", "false"}:
+            raise UndocumentedError
+        self.template = variables and self.base in TEXT and "${" in "".join(values)
+        Work.spend(sum(len(value) * value.count("${") for value in self.values))
+        filled = [self._filled(value, role_keys) if self.template else value for value in self.values]
+        if self.template and not any(map(self._variables, filled)):
+            self.values = filled
+        self.variables = [self._variables(value) if self.template else [] for value in self.values]
+        ensure(not any(self.variables) or not self.quantifier, "a policy variable with a set operator", Unsupported)
+        self.matcher(self.values)
+
+    def _variables(self, value):
+        """The variables of a value: name, and whether it has a default."""
+        names = [inside for inside in re.findall(r"\$\{([^}]*)\}", value) if inside not in ("*", "?", "$")]
+        found = [re.fullmatch(r"\s*([^,'\s]+)\s*(?:,\s*'([^']*)'\s*)?", inside) for inside in names]
+        if not all(found):
+            raise UndocumentedError
+        return [(name[1].lower(), name[2] is not None) for name in found]
+
+    def _filled(self, value, role_keys):
+        """The value with the variables replaced that the role determines."""
+        for inside in re.findall(r"\$\{([^}]*)\}", value):
+            known = role_keys.get(inside.partition(",")[0].strip().lower())
+            value = value if known is None else value.replace("${" + inside + "}", re.sub(r"[*?$]", r"${\g<0>}", known))
+        return value
+
+    def matcher(self, values, prefixes=([],), excluded=NO, suffix=()):
+        """What decides whether a value of the key matches any of the condition's values."""
+        if self.base not in TEXT and self.base != "Bool":
+            return Ordered(self.base, values) if self.base != "Null" else Automaton([])
+        kind = TEXT.get(self.base, "IgnoreCase")
+        return Automaton([[*p, *pattern(kind, v, self.template, excluded), *suffix] for v in values for p in prefixes])
+
+    def outcome(self, count, every, some, filled):
+        """Whether the condition holds for `count` values of which every one and some match; `filled`: some are not empty."""
+        if self.base == "Null":
+            return ("false" if filled else "true") in {value.lower() for value in self.values}
+        counted = filled or count > 1  # for set operators, a single empty string is no value
+        if self.quantifier == "ForAllValues":
+            return not counted or (not some if self.negated else every)
+        if self.quantifier == "ForAnyValue":
+            return (counted and (not every if self.negated else some)) if count else self.exists
+        if count == 0:
+            return self.negated or self.exists
+        return every != self.negated if count == 1 else None
+
+
+def outcome(condition, test, seen):
+    """The outcome of the condition for what is seen."""
+    return agreed(condition.outcome(*facts) for facts in test(seen))
+
+
+def agreed(outcomes):
+    """The outcome if all are equal, otherwise None: undecided."""
+    found = set(outcomes)
+    return found.pop() if len(found) == 1 else None
+
+
+def all_true(questions):
+    """The question whether all questions are true; None is undecided."""
+
+    def question(seen):
+        answers = [question(seen) for question in questions]
+        return False if False in answers else None if None in answers else True
+
+    return question
+
+
+# Sets of requests are functions of `weak` (whether undecided requests belong to the set) and a box. Their value is TRUE if
+# the set has all requests of the box, FALSE if it has none, and 1 if it is open.
+
+
+def either(*parts):
+    """The union of sets."""
+    return lambda weak, box: max((part(weak, box) for part in parts), default=FALSE)
+
+
+def both(*parts):
+    """The intersection of sets."""
+    return lambda weak, box: min((part(weak, box) for part in parts), default=TRUE)
+
+
+def negation(part):
+    """The complement of a set."""
+    return lambda weak, box: TRUE - part(not weak, box)
+
+
+def concerns(statement, action):
+    """Whether the statement is about the action."""
+    names = [pattern("Like", name.lower()) for name in statement.actions or statement.not_actions]
+    same = bool(statement.actions) == bool(statement.not_actions)  # not a documented statement
+    return same or Automaton(names).takes(action.lower()) == bool(statement.actions)
+
+
 DIGITS = frozenset("0123456789")
 WORD = DIGITS | frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_+=,.@-")
 PATH = frozenset(map(chr, range(0x21, 0x80)))
@@ -53,7 +491,15 @@ TAG_KEYS, IDENTITY, KEPT = "aws:tagkeys", "sts:sourceidentity", "aws:sourceident
 MFA, MFA_AGE = "aws:multifactorauthpresent", "aws:multifactorauthage"
 SEVERAL, MAX_WORK, MAX_CELLS = 2, 3_000_000, 10_000
 KINDS = {"user", "role", "service", "provider"}
-SERVICES = tuple(FACTS["service_domains"])
+SERVICES = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".c2s.ic.gov",
+    ".sc2s.sgov.gov",
+    ".cloud.adc-e.uk",
+    ".csp.hci.ic.gov",
+)
 TYPES = {"Numeric": "integer", "Date": "date", "IpAddress": "ip", "Binary": "binary"}
 EVERYONE = {("*", "*"), ("AWS", "*")}
 # Values of keys by kind of caller: none, one, or several possible ones, where AWS does not document it.
@@ -127,7 +573,7 @@ class Key(Dimension):
         super().__init__(name, cells)
         provider, _, claim = name.rpartition(":")
         names = [name, name[: name.find("/") + 1], f"*:{claim}" if "." in provider.partition("/")[0] else ""]
-        self.facts = next((FACTS["keys"][one] for one in names if one in FACTS["keys"]), {"many": True})
+        self.facts = next((KEYS[one] for one in names if one in KEYS), {"many": True})
         self.add(Automaton([[(NO, False, False), ANY]]))
 
     def observe(self, cell):
@@ -167,7 +613,7 @@ class Key(Dimension):
             values = samples(values, family, kind == "integer")
             found = {1 + sum(matcher.fits(value) << place for place, matcher in enumerate(ordered, 1)) for value in values}
             return found if TYPES.get(family) == kind else found | {self.bits(""), self.bits("!")}
-        shape = {"shortest": 0, "pattern": "*", "longest": math.inf} | FACTS["shapes"].get(self.facts.get("shape"), {})
+        shape = {"shortest": 0, "pattern": "*", "longest": math.inf} | SHAPES.get(self.facts.get("shape"), {})
         letters = re.compile(f"[{shape['characters']}]" if "characters" in shape else ".", re.DOTALL)
         others = frozenset(character for character in map(chr, range(128)) if not letters.fullmatch(character))
         symbol = (others, False)
@@ -431,12 +877,28 @@ class Checker:
         assumes = max(min(leaf(weak, box), permits(action)) for action, leaf in self.assumes)
         return min(assumes, *(max(TRUE - leaf(weak, box), permits(action)) for action, leaf in self.passes))
 
-    def counterexample(self, facts, subset, superset, box):
+    def _counterexample(self, facts, subset, superset, box):
         """Whether a request of the box can be allowed by one policy and not by the other."""
         impossible = [leaf(False, box) for name in ("relations", *facts) for leaf in self.impossible[name]]
         return min(
             self._allows(subset, True, box), TRUE - self._allows(superset, False, box), *(TRUE - part for part in impossible)
         )
+
+    def follow(self, steps, facts, subset, superset):
+        """Check that the one policy allows no request that the other one denies. Steps: a split, or null for a part."""
+        ensure(len(steps) * sum(map(len, self.rules.values())) <= MAX_STEPS, "there are too many steps")
+        boxes = [self.box]
+        for step in steps:
+            ensure(boxes, "there are more steps than parts")
+            part = boxes.pop()
+            if step is None:
+                is_proven = not all(part.values()) or self._counterexample(facts, subset, superset, part) == FALSE
+                ensure(is_proven, "the steps leave a request open")
+            else:
+                dimension, places = step
+                mask = sum(1 << place for place in set(places) if place < len(self.cells[dimension]))
+                boxes += [{**part, dimension: part[dimension] & ~mask}, {**part, dimension: part[dimension] & mask}]
+        ensure(not boxes, "the steps do not cover all requests")
 
     def notes(self, claims):
         """What else the proof relies on."""
@@ -446,5 +908,36 @@ class Checker:
         return notes + [f"It relies on these facts, which AWS documents: {facts}."] * bool(facts)
 
 
+def check(path, trust_path=None):
+    """Check a certificate, and that it is about the trust policy of a file. Return the exit status and the result."""
+    try:
+        certificate = read_json(path)
+        ensure(certificate["format"] == "rolecall certificate 1", "unknown format", Unsupported)
+        role, claims, documents = certificate["role"], certificate["claims"], certificate["policies"]
+        policies = {name: read_policy(documents[name]) for name in ("trust", "intent")}
+        if trust_path:
+            ensure(trust_path.suffix != ".tf", "only verify_certificate.py compares main.tf", Unsupported)
+            found = read_json(trust_path)
+            found = found.get("Role", found)
+            same = read_policy(found.get("AssumeRolePolicyDocument", found)) == policies["trust"]
+            same = same and found.get("Arn", role) == role
+            ensure(same, "the certificate is about another role or trust policy than the file")
+        ensure("nothing_else" in claims, "it is not claimed that only intended requests are allowed")
+        checker = Checker(certificate, policies)
+        for name, claim in claims.items():
+            checker.follow(claim["steps"], claim["facts"], *CLAIMS[name])
+        kind = "exactly" if "everything_intended" in claims else "only"
+        known = "is that of the file" if trust_path else "is in the certificate; use --trust to compare it with yours"
+        lines = [RESULT.format(json.dumps(role), kind, json.dumps(documents["intent"], indent=2), known)]
+        return 0, "\n".join([*lines, *checker.notes(claims)])
+    except (OSError, Unsupported) as error:
+        return 2, f"NOT CHECKED: {ascii(str(error))[1:-1]}"
+    except Exception as error:  # whatever is wrong with a certificate, it is not accepted
+        return 1, f"REJECTED: {ascii(str(error))[1:-1]}"
+
+
 if __name__ == "__main__":
-    sys.exit(main(Checker))
+    is_usual = len(sys.argv) in (2, 4) and sys.argv[2:3] in ([], ["--trust"])
+    status, result = check(*map(Path, sys.argv[1::2])) if is_usual else (2, __doc__.split("\n\n")[1])
+    sys.stdout.write(result + "\n")
+    sys.exit(status)

@@ -26,8 +26,6 @@ def _load(name: str) -> Any:
 
 verify_certificate = _load("verify_certificate")
 verify_full_certificate = _load("verify_full_certificate")
-policy_conditions = _load("policy_conditions")
-policy_files = _load("policy_files")
 PROGRAMS = {"verify_certificate": verify_certificate, "verify_full_certificate": verify_full_certificate}
 
 
@@ -43,7 +41,24 @@ def check(program: str, content: Any, folder: Path, trust: Path | None = None) -
     """The verdict of a program on a certificate: JSON content, or the bytes of the file."""
     path = folder / "certificate.json"
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return Verdict(*verify_certificate.verify(path, trust, PROGRAMS[program].Checker))
+    return Verdict(*PROGRAMS[program].check(path, trust))
+
+
+_COVERED = {
+    ("StringEquals", "sts:ExternalId"),
+    ("ArnEquals", "aws:PrincipalArn"),
+    ("Bool", "aws:MultiFactorAuthPresent"),
+}
+
+
+def is_covered(policy: Any) -> bool:
+    """Whether the short program covers the conditions and effects of a policy: rolecall writes no others."""
+    for statement in policy["Statement"]:
+        conditions = [(name, *item) for name, keys in statement.get("Condition", {}).items() for item in keys.items()]
+        values = [value for *_, value in conditions if value in ("false", ["false"])]
+        if statement["Effect"] != "Allow" or values or not {(name, key) for name, key, _ in conditions} <= _COVERED:
+            return False
+    return True
 
 
 def example() -> dict[str, Any]:

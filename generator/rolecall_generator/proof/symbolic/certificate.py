@@ -59,7 +59,7 @@ def make_certificate(role: Role, intent: PolicyDocument, *, budget: SearchBudget
     return {
         "format": FORMAT,
         "role": role.arn,
-        "tags": dict(role.tags),
+        "tags": dict(sorted(role.tags.items())),
         "policies": {"trust": role.trust.to_json(), "intent": intent.to_json()},
         "dimensions": _dimensions(question),
         "claims": {name: claim for name, claim in claims.items() if claim is not None},
@@ -67,8 +67,11 @@ def make_certificate(role: Role, intent: PolicyDocument, *, budget: SearchBudget
 
 
 def certificate_text(content: Mapping[str, Any]) -> str:
-    """The canonical form of a certificate: UTF-8 JSON with sorted keys, without spaces, and with a final line break."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+    """The canonical form of a certificate: UTF-8 JSON without spaces, and with a final line break.
+
+    Keys are not sorted: the conditions of a statement have the order that they have in main.tf.
+    """
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 def _claim(question: TrustQuestion, subset: int, superset: int) -> dict[str, Any] | None:
