@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from certificate_programs import is_covered
 from policy_pairs import ACCOUNTS, ROLE, ROLES, USERS, document
 from rolecall_generator.iam import PolicyDocument, Role
 from rolecall_generator.proof.symbolic import WORST_CASE, InclusionState, SearchBudget, certificate
@@ -121,6 +122,26 @@ def _replace_cell(found: Content, rng: Random) -> None:
     cells[rng.randrange(len(cells))] = rng.choice([[], [""], ["x"], ["x", "y"]])
 
 
+def _widen_cell(found: Content, rng: Random) -> None:
+    """A representative with another value before or behind its own: a program must not read it as both."""
+    cells = _cells(found, rng)
+    place, value = rng.randrange(len(cells)), rng.choice(["sts:AssumeRole", "sts:Other", "id-one", "", ROLES[0], None])
+    cells[place] = rng.choice([[value, *cells[place]], [*cells[place], value]])
+
+
+def _retype_cell(found: Content, rng: Random) -> None:
+    """A representative of another type, which could be read as an absent value or as all of its parts."""
+    cells = _cells(found, rng)
+    place = rng.randrange(len(cells))
+    cells[place] = rng.choice([None, "", "".join(cells[place]), [None], [cells[place]], {}, 0])
+
+
+def _replace_role(found: Content, rng: Random) -> None:
+    found["role"] = rng.choice(
+        [*ROLES, "arn:aws-cn:iam::222222222222:role/role1", found["role"].replace(":role/", ":user/")]
+    )
+
+
 def _drop_dimension(found: Content, rng: Random) -> None:
     del found["dimensions"][rng.choice(sorted(found["dimensions"]))]
 
@@ -175,6 +196,9 @@ _ALTERATIONS = (
     _drop_cell,
     _repeat_cell,
     _replace_cell,
+    _widen_cell,
+    _retype_cell,
+    _replace_role,
     _drop_dimension,
     _empty_dimension,
     _drop_step,
@@ -202,6 +226,14 @@ def usual_pair(rng: Random) -> tuple[PolicyDocument, PolicyDocument]:
         other[0] = {**other[0], "Principal": _usual_statement(rng)["Principal"]}
     pair = document(one), document(other)
     return pair if rng.random() < 0.5 else pair[::-1]
+
+
+def covered_pair(rng: Random) -> tuple[PolicyDocument, PolicyDocument]:
+    """As `usual_pair`, of the kind that the short program covers."""
+    while True:
+        pair = usual_pair(rng)
+        if all(is_covered(one.to_json()) for one in pair):
+            return pair
 
 
 def _usual_statement(rng: Random) -> Content:
