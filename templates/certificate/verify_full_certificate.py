@@ -4,15 +4,15 @@ Usage: python3 verify_full_certificate.py CERTIFICATE.json [--trust FILE]
 FILE: the trust policy as JSON, or the output of `aws iam get-role`; the certificate must be about it.
 Exit status: 0 accepted, 1 rejected, 2 wrong usage or not covered. Requires Python 3.11 and no other package.
 
-The certificate claims that every request that one policy allows is allowed by another one. It lists representatives for each
-dimension of a request (caller, action, each context key), and steps that split all requests into parts. This program checks
-that the representatives are complete, and that no part has a request that the one policy allows and the other one does not.
+The certificate claims that every request that one policy allows is allowed by another one. It lists representatives for
+each dimension of a request (caller, action, each context key), and steps that split all requests into parts. This
+program checks that the representatives are complete, and that no part has a request that only the one policy allows.
 
 Here conditions have wildcards, sets of values, numbers, dates and addresses. So this program finds every combination of
 outcomes that any value of a dimension can have: it walks through the patterns of the policies, or tests a value in each
 range between their numbers. Each combination must be that of a representative. If AWS does not document an outcome, it
-counts as allowed for the policy that must allow less, and as denied for the other one. A policy variable compares two keys:
-whether the condition holds is a dimension of its own, limited by what the keys permit. A claim can rely on facts about keys.
+counts as allowed for the policy that must allow less, and as denied for the other one. A policy variable compares two
+keys: whether the condition holds is a dimension of its own, limited by what the keys permit. A claim can rely on facts.
 """
 
 import base64
@@ -50,66 +50,62 @@ SHAPES = {
     "tag-key": {"characters": "\\w.:/=+@ -", "beyond_ascii": True, "shortest": 1, "longest": 128},
     "tag-value": {"characters": "\\w.:/=+@ -", "beyond_ascii": True, "shortest": 0, "longest": 256},
 }
-# What AWS documents about keys: several values (many), type or shape of the values, callers that can have the key, and
-# callers that always have it. IAM User Guide and STS API Reference, November 2026.
-KEYS = {
-    "*:aud": {"callers": ["role", "provider"]},
-    "*:sub": {"callers": ["role", "provider"]},
-    "aws:calledvia": {"many": True},
-    "aws:calledviafirst": {},
-    "aws:calledvialast": {},
-    "aws:chatbotsourcearn": {"shape": "arn"},
-    "aws:currenttime": {"type": "date", "always": ["user", "role", "service", "provider"]},
-    "aws:ec2instancesourceprivateipv4": {"type": "ip", "callers": ["role"]},
-    "aws:ec2instancesourcevpc": {"callers": ["role"]},
-    "aws:epochtime": {"type": "integer", "always": ["user", "role", "service", "provider"]},
-    "aws:federatedprovider": {"callers": ["role", "provider"]},
-    "aws:multifactorauthage": {"type": "integer", "callers": ["user", "role"]},
-    "aws:multifactorauthpresent": {"type": "bool", "callers": ["user", "role"]},
-    "aws:principalorgid": {"shape": "organization-id", "callers": ["user", "role"]},
-    "aws:principalorgmasteraccountid": {"shape": "account-id", "callers": ["user", "role"]},
-    "aws:principalorgpaths": {"many": True, "shape": "organization-path", "callers": ["user", "role"]},
-    "aws:principalservicename": {"callers": ["service"]},
-    "aws:principalservicenameslist": {"many": True, "callers": ["service"]},
-    "aws:principaltag/": {},
-    "aws:referer": {},
-    "aws:requestedregion": {"shape": "not-empty", "always": ["user", "role", "service", "provider"]},
-    "aws:requesttag/": {"shape": "tag-value"},
-    "aws:resourceaccount": {"shape": "account-id"},
-    "aws:resourceorgid": {"shape": "organization-id"},
-    "aws:resourceorgpaths": {"many": True, "shape": "organization-path"},
-    "aws:resourcetag/": {"shape": "tag-value"},
-    "aws:securetransport": {"type": "bool", "always": ["user", "role", "service", "provider"]},
-    "aws:sourceaccount": {"shape": "account-id", "callers": ["service"]},
-    "aws:sourcearn": {"shape": "arn", "callers": ["service"]},
-    "aws:sourceidentity": {"shape": "source-identity", "callers": ["role"]},
-    "aws:sourceip": {"type": "ip"},
-    "aws:sourceorgid": {"shape": "organization-id", "callers": ["service"]},
-    "aws:sourceorgpaths": {"many": True, "shape": "organization-path", "callers": ["service"]},
-    "aws:sourcevpc": {},
-    "aws:sourcevpcarn": {"shape": "arn"},
-    "aws:sourcevpce": {},
-    "aws:tagkeys": {"many": True, "shape": "tag-key"},
-    "aws:tokenissuetime": {"type": "date", "callers": ["user", "role", "service"]},
-    "aws:useragent": {"always": ["user", "role", "service", "provider"]},
-    "aws:userid": {"shape": "not-empty", "always": ["user", "role"]},
-    "aws:viaawsservice": {"type": "bool"},
-    "aws:vpcsourceip": {"type": "ip"},
-    "ec2:sourceinstancearn": {"shape": "arn", "callers": ["role"]},
-    "iam:resourcetag/": {"shape": "tag-value"},
-    "lambda:sourcefunctionarn": {"shape": "arn", "callers": ["role"]},
-    "saml:aud": {"callers": ["role", "provider"]},
-    "saml:iss": {"callers": ["role", "provider"]},
-    "saml:sub": {"callers": ["role", "provider"]},
-    "saml:sub_type": {"callers": ["role", "provider"]},
-    "sts:durationseconds": {"type": "integer"},
-    "sts:externalid": {"shape": "external-id", "callers": ["user", "role", "service"]},
-    "sts:rolesessionname": {"shape": "session-name", "always": ["user", "role", "service", "provider"]},
-    "sts:sourceidentity": {"shape": "source-identity"},
-    "sts:transitivetagkeys": {"many": True, "shape": "tag-key"},
+# What AWS documents about keys: which can have several values, the type or shape of the values, the kinds of callers
+# that can have the key, and those that always have it. A key that is not listed takes every form.
+# Source: IAM User Guide and STS API Reference, November 2026.
+PEOPLE, ALL = ("user", "role"), ("user", "role", "service", "provider")
+TABLES = {
+    "many": {
+        True: (
+            "aws:calledvia aws:principalorgpaths aws:principalservicenameslist aws:resourceorgpaths "
+            "aws:sourceorgpaths aws:tagkeys sts:transitivetagkeys"
+        ),
+    },
+    "type": {
+        "date": "aws:currenttime aws:tokenissuetime",
+        "ip": "aws:ec2instancesourceprivateipv4 aws:sourceip aws:vpcsourceip",
+        "integer": "aws:epochtime aws:multifactorauthage sts:durationseconds",
+        "bool": "aws:multifactorauthpresent aws:securetransport aws:viaawsservice",
+    },
+    "shape": {
+        "arn": "aws:chatbotsourcearn aws:sourcearn aws:sourcevpcarn ec2:sourceinstancearn lambda:sourcefunctionarn",
+        "organization-id": "aws:principalorgid aws:resourceorgid aws:sourceorgid",
+        "account-id": "aws:principalorgmasteraccountid aws:resourceaccount aws:sourceaccount",
+        "organization-path": "aws:principalorgpaths aws:resourceorgpaths aws:sourceorgpaths",
+        "not-empty": "aws:requestedregion aws:userid",
+        "tag-value": "aws:requesttag/ aws:resourcetag/ iam:resourcetag/",
+        "source-identity": "aws:sourceidentity sts:sourceidentity",
+        "tag-key": "aws:tagkeys sts:transitivetagkeys",
+        "external-id": "sts:externalid",
+        "session-name": "sts:rolesessionname",
+    },
+    "callers": {
+        ("role", "provider"): "*:aud *:sub aws:federatedprovider saml:aud saml:iss saml:sub saml:sub_type",
+        ("role",): (
+            "aws:ec2instancesourceprivateipv4 aws:ec2instancesourcevpc aws:sourceidentity ec2:sourceinstancearn "
+            "lambda:sourcefunctionarn"
+        ),
+        PEOPLE: (
+            "aws:multifactorauthage aws:multifactorauthpresent aws:principalorgid aws:principalorgmasteraccountid "
+            "aws:principalorgpaths"
+        ),
+        ("service",): (
+            "aws:principalservicename aws:principalservicenameslist aws:sourceaccount aws:sourcearn aws:sourceorgid "
+            "aws:sourceorgpaths"
+        ),
+        ("user", "role", "service"): "aws:tokenissuetime sts:externalid",
+    },
+    "always": {
+        ALL: "aws:currenttime aws:epochtime aws:requestedregion aws:securetransport aws:useragent sts:rolesessionname",
+        PEOPLE: "aws:userid",
+    },
 }
-
-
+ANY_VALUE = "aws:calledviafirst aws:calledvialast aws:principaltag/ aws:referer aws:sourcevpc aws:sourcevpce"
+KEYS = {name: {} for name in ANY_VALUE.split()}
+for attribute, table in TABLES.items():
+    for value, names in table.items():
+        for name in names.split():
+            KEYS.setdefault(name, {})[attribute] = value
 RESULT = """ACCEPTED. {} can be assumed {} as this policy allows, and in no other way:
 {}
 This is proven for every possible request, whatever the caller's own policies allow. The trust policy {}.
@@ -130,15 +126,12 @@ def within(leaf, box):
 def read_json(path):
     """Parse a JSON file, in which no object may have a key twice."""
 
-    def constant(name):
-        raise ValueError(f"{name} is not JSON")
-
     def unique(pairs):
         ensure(len(dict(pairs)) == len(pairs), "an object has a key twice")
         return dict(pairs)
 
     ensure(path.stat().st_size <= MAX_BYTES, "the file is too large")
-    return json.loads(path.read_text("utf-8"), object_pairs_hook=unique, parse_constant=constant)
+    return json.loads(path.read_text("utf-8"), object_pairs_hook=unique, parse_constant=int)
 
 
 def read_policy(policy):
@@ -162,11 +155,15 @@ def read_policy(policy):
     usual = version in ("2008-10-17", "2012-10-17") and set(policy) <= {"Version", "Id", "Statement"}
     ensure(usual, "a policy has an unknown form", Unsupported)
     for body in policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]:
-        ensure(set(body) <= ELEMENTS and body["Effect"] in ("Allow", "Deny"), "a statement has an unknown form", Unsupported)
+        usual = set(body) <= ELEMENTS and body["Effect"] in ("Allow", "Deny")
+        ensure(usual, "a statement has an unknown form", Unsupported)
         parts = [strings(body.get(name, [])) for name in ("Action", "NotAction")]
         parts += [principals(body.get(name, {})) for name in ("Principal", "NotPrincipal")]
-        conditions = [(operator, *item) for operator, items in body.get("Condition", {}).items() for item in items.items()]
-        conditions = frozenset((operator, key, strings(values)) for operator, key, values in conditions)
+        conditions = frozenset(
+            (operator, key, strings(values))
+            for operator, keys in body.get("Condition", {}).items()
+            for key, values in keys.items()
+        )
         found.add(Statement(body["Effect"], *parts, conditions, version == "2012-10-17"))
     return frozenset(found)
 
@@ -193,8 +190,8 @@ class Work:
 
 
 class Automaton:
-    """A union of patterns. A pattern is a list of symbols (characters, included, repeats): one character that is in the set
-    (included) or not in it, or any number of them. A state has a bit for each position that the text read so far can reach.
+    """A union of patterns. A pattern is a list of symbols (characters, included, repeats): one character that is in the
+    set (included) or not in it, or any number of them. A state has a bit for each position that can be reached.
     """
 
     def __init__(self, patterns):
@@ -280,7 +277,8 @@ def walk(limits, automata, longest=math.inf):
 def pattern(kind, value, template=False, excluded=NO):
     """A value of a condition as a pattern. `template`: it can have policy variables, which stand for any string."""
     symbols, colons = [], 0
-    for inside, character in re.findall(r"\$\{([^}]*)\}|(.)", value, re.DOTALL) if template else [("", c) for c in value]:
+    parts = re.findall(r"\$\{([^}]*)\}|(.)", value, re.DOTALL) if template else [("", one) for one in value]
+    for inside, character in parts:
         wild = excluded | (COLON if kind == "Arn" and colons < ARN_COLONS else NO)
         if not character and inside not in ("*", "?", "$"):
             symbols.append((wild, False, True))
@@ -297,7 +295,7 @@ def pattern(kind, value, template=False, excluded=NO):
     return symbols
 
 
-ORDERS = {"Equals": (0,), "LessThan": (-1,), "LessThanEquals": (-1, 0), "GreaterThan": (1,), "GreaterThanEquals": (0, 1)}
+ORDERS = {"Equals": {0}, "LessThan": {-1}, "LessThanEquals": {-1, 0}, "GreaterThan": {1}, "GreaterThanEquals": {0, 1}}
 
 
 def read_date(text):
@@ -422,7 +420,7 @@ class Condition:
         return Automaton([[*p, *pattern(kind, v, self.template, excluded), *suffix] for v in values for p in prefixes])
 
     def outcome(self, count, every, some, filled):
-        """Whether the condition holds for `count` values of which every one and some match; `filled`: some are not empty."""
+        """Whether it holds for `count` values of which every one and some match; `filled`: some are not empty."""
         if self.base == "Null":
             return ("false" if filled else "true") in {value.lower() for value in self.values}
         counted = filled or count > 1  # for set operators, a single empty string is no value
@@ -456,7 +454,7 @@ def all_true(questions):
     return question
 
 
-# Sets of requests are functions of `weak` (whether undecided requests belong to the set) and a box. Their value is TRUE if
+# Sets of requests are functions of `weak` (whether undecided requests belong to it) and a box. Their value is TRUE if
 # the set has all requests of the box, FALSE if it has none, and 1 if it is open.
 
 
@@ -504,15 +502,25 @@ TYPES = {"Numeric": "integer", "Date": "date", "IpAddress": "ip", "Binary": "bin
 EVERYONE = {("*", "*"), ("AWS", "*")}
 # Values of keys by kind of caller: none, one, or several possible ones, where AWS does not document it.
 FIXED = {
-    "aws:principaltype": {"user": ["User"], "role": ["AssumedRole"], "service": [None], "provider": [None, "Anonymous"]},
-    "aws:principalisawsservice": {kind: ["false"] for kind in KINDS} | {"service": ["true"], "provider": ["false", None]},
+    "aws:principaltype": {
+        "user": ["User"],
+        "role": ["AssumedRole"],
+        "service": [None],
+        "provider": [None, "Anonymous"],
+    },
+    "aws:principalisawsservice": {
+        "user": ["false"],
+        "role": ["false"],
+        "service": ["true"],
+        "provider": ["false", None],
+    },
     "aws:principalaccount": {"service": [None], "provider": [None, "anonymous"]},
     "aws:principalarn": {"service": [None], "provider": [None]},
     "aws:username": {"role": [None], "service": [None], "provider": [None]},
 }
 RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
-# What is observed of the values of a key: their number (2: several), whether every one and some of them match each matcher
-# (as bits; bit 0: it is not empty), the kind of caller, and whether a source identity is kept from the caller's session.
+# What is observed of the values of a key: their number (2: several), whether every one and some match each matcher (as
+# bits; bit 0: it is not empty), the kind of caller, and whether a source identity is kept from the caller's session.
 Seen = namedtuple("Seen", "count every some kind kept", defaults=("", False))
 
 
@@ -544,10 +552,12 @@ class Dimension:
             return tuple(question(seen) for question in self.questions)
 
         found = [answers(self.observe(cell)) for cell in self.cells]
-        ensure(set(map(answers, self.reachable())) <= set(found), f"the representatives of {self.name} are not complete")
+        complete = set(map(answers, self.reachable())) <= set(found)
+        ensure(complete, f"the representatives of {self.name} are not complete")
         for question in zip(*found, strict=True):
-            masks = [sum((a is True or a is undecided) << i for i, a in enumerate(question)) for undecided in (True, None)]
-            self.masks.append(masks)
+            sure = sum((answer is True) << place for place, answer in enumerate(question))
+            weak = sum((answer is not False) << place for place, answer in enumerate(question))
+            self.masks.append((sure, weak))
 
 
 class Choice(Dimension):
@@ -577,7 +587,7 @@ class Key(Dimension):
         self.add(Automaton([[(NO, False, False), ANY]]))
 
     def observe(self, cell):
-        """The values of a representative. For sts:SourceIdentity, the same value twice is kept from the caller's session."""
+        """The values of a representative. For sts:SourceIdentity, the same value twice is kept from the session."""
         kept = self.name == IDENTITY and len(cell) == SEVERAL and cell[0] == cell[1]
         bits = [self.bits(value) for value in (cell[:1] if kept else cell)]
         every = bits[0] if bits else 0
@@ -592,7 +602,7 @@ class Key(Dimension):
         singles, todo = [bits for bits, _ in found], list(found)
         yield from [Seen(0, 0, 0)] * (set(self.facts.get("always", [])) < KINDS)
         yield from (Seen(1, bits, bits, "", kept) for bits in singles for kept in {False, self.name == IDENTITY})
-        while todo and self.facts.get("many"):  # several values: any combination, as every one and some follow from each
+        while todo and self.facts.get("many"):  # several values: any combination
             every, some = todo.pop()
             for bits in singles:
                 Work.spend(1)
@@ -611,7 +621,8 @@ class Key(Dimension):
             ensure(alike, "comparisons of several kinds with a key", Unsupported)
             family, values = one.pop(), [value for matcher in ordered for value in matcher.values]
             values = samples(values, family, kind == "integer")
-            found = {1 + sum(matcher.fits(value) << place for place, matcher in enumerate(ordered, 1)) for value in values}
+            numbered = list(enumerate(ordered, 1))
+            found = {1 + sum(matcher.fits(value) << place for place, matcher in numbered) for value in values}
             return found if TYPES.get(family) == kind else found | {self.bits(""), self.bits("!")}
         shape = {"shortest": 0, "pattern": "*", "longest": math.inf} | SHAPES.get(self.facts.get("shape"), {})
         letters = re.compile(f"[{shape['characters']}]" if "characters" in shape else ".", re.DOTALL)
@@ -623,7 +634,7 @@ class Key(Dimension):
         return walk([Automaton([limit]) for limit in limits], self.matchers, shape["longest"])
 
     def test(self, condition, values):
-        """A function of what is seen: number of values, whether every one and some match, and whether some are not empty."""
+        """A function of what is seen: number of values, whether every one and some match, if some are not empty."""
         bit = 0 if condition.base == "Null" else self.add(condition.matcher(values))
 
         def facts(seen):
@@ -642,8 +653,8 @@ class Caller(Dimension):
         self.arn = re.compile(rf"arn:{partition}:iam::[0-9]{{12}}:(role|user)/.+", re.DOTALL)
         self.services = {name for kind, name in principals if kind == "Service"}
         self.providers = {name for kind, name in principals if kind == "Federated"}
-        usual = all(name.endswith(SERVICES) or "*" in name for name in self.services) and not self.services & self.providers
-        ensure(usual, "an AWS service with an unusual name", Unsupported)
+        usual = all(name.endswith(SERVICES) or "*" in name for name in self.services)
+        ensure(usual and not self.services & self.providers, "an AWS service with an unusual name", Unsupported)
         self.has_sessions = any(":assumed-role/" in name for _, name in principals)
 
     def observe(self, cell):
@@ -658,7 +669,7 @@ class Caller(Dimension):
         return Seen(1, bits, bits, kind)
 
     def reachable(self):
-        """Everything that can be observed of callers. AWS names at least one other service and provider of each kind."""
+        """Everything that can be observed of callers. There is at least one other service and provider of each kind."""
         kinds, word = {}, [(WORD, True, False), (WORD, True, True)]
         for kind in ("role", "user"):
             session = [(WORD, True, False), *word] if kind == "role" and self.has_sessions else []
@@ -722,7 +733,7 @@ class Checker:
     def _dimension(self, key):
         """The dimension of a key. The keys of the caller share one, and so do the two for source identities."""
         name = "caller" if key in FIXED else IDENTITY if key == KEPT else key
-        ensure(not name.startswith(RESOURCE_TAGS), "a condition on a tag of the role that it does not have", Unsupported)
+        ensure(not name.startswith(RESOURCE_TAGS), "a condition on a tag that the role does not have", Unsupported)
         if name not in self.dimensions:
             self.dimensions[name] = Key(name, self.cells[name])
         return self.dimensions[name]
@@ -766,7 +777,7 @@ class Checker:
         return both(*parts)
 
     def _principal(self, statement):
-        """Whether Principal names a caller; undecided if it has others than accounts, users, roles, sessions, services."""
+        """Whether Principal names a caller; undecided for others than accounts, users, roles, sessions, services."""
         caller, patterns, open_ended = self.dimensions["caller"], [], False
         for kind, name in statement.principals:
             account = re.fullmatch("([0-9]{12})|(arn:[^:]*:iam::[0-9]{12}:)root", name)
@@ -811,7 +822,7 @@ class Checker:
         for value, variables in zip(condition.values, condition.variables, strict=True):
             test = dimension.test(condition, [value])
             fits = self._leaf(
-                {dimension.name: lambda seen, test=test: agreed(count == 1 and every for count, every, _, _ in test(seen))}
+                {dimension.name: lambda seen, test=test: agreed(facts[0] == 1 and facts[1] for facts in test(seen))}
             )
             if variables:
                 name = f"{TEXT[condition.base]} {json.dumps([key, value])}"
@@ -831,17 +842,21 @@ class Checker:
         return either(*parts, *([absent] if condition.exists else []))
 
     def _fact(self, name):
-        """The requests that do not exist by a fact about AWS: questions on dimensions, all of which are true for them."""
+        """The requests that do not exist by a fact about AWS: questions, all of which are true for them."""
         key, caller = name.removeprefix("presence of "), self.dimensions["caller"]
         if name == "operations":  # providers use the operation of their protocol, all others sts:AssumeRole
             bit = caller.add(Automaton([pattern("Like", "arn:*:saml-provider/*")]))
+
+            def others(place, is_saml):
+                def uses(seen):
+                    return seen.kind == "provider" and bool(seen.every >> bit & 1) == is_saml
+
+                return {"caller": uses, "action": lambda seen: seen.every != place}
+
             yield {"caller": lambda seen: seen.kind != "provider", "action": lambda seen: seen.every != 0}
             yield {"caller": lambda seen: seen.kind == "provider", "provided contexts": lambda seen: seen.count > 0}
-            for place in (1, 2):  # AssumeRoleWithSAML, AssumeRoleWithWebIdentity
-                yield {
-                    "caller": lambda seen, place=place: seen.kind == "provider" and (seen.every >> bit & 1) == (place == 1),
-                    "action": lambda seen, place=place: seen.every != place,
-                }
+            yield others(ASSUMING.index("sts:AssumeRoleWithSAML"), is_saml=True)
+            yield others(ASSUMING.index("sts:AssumeRoleWithWebIdentity"), is_saml=False)
         elif name == "source identity of sessions":  # only a session of a role keeps a source identity
             yield {"caller": lambda seen: seen.kind != "role", IDENTITY: lambda seen: seen.kept}
         elif name == "age of MFA":  # only a request with MFA has an age of it
@@ -856,7 +871,8 @@ class Checker:
                         TAG_KEYS: lambda seen, present=present, bit=bit: bool(seen.some >> bit & 1) != present,
                     }
         else:  # only requests of some callers have the key, or those of some always have it
-            ensure(name.startswith("presence of ") and isinstance(self._dimension(key), Key), "it relies on an unknown fact")
+            known = name.startswith("presence of ") and isinstance(self._dimension(key), Key)
+            ensure(known, "it relies on an unknown fact")
             facts = self._dimension(key).facts
             yield {
                 "caller": lambda seen: seen.kind not in facts.get("callers", [seen.kind]),
@@ -879,10 +895,8 @@ class Checker:
 
     def _counterexample(self, facts, subset, superset, box):
         """Whether a request of the box can be allowed by one policy and not by the other."""
-        impossible = [leaf(False, box) for name in ("relations", *facts) for leaf in self.impossible[name]]
-        return min(
-            self._allows(subset, True, box), TRUE - self._allows(superset, False, box), *(TRUE - part for part in impossible)
-        )
+        exists = [TRUE - leaf(False, box) for name in ("relations", *facts) for leaf in self.impossible[name]]
+        return min(self._allows(subset, True, box), TRUE - self._allows(superset, False, box), *exists)
 
     def follow(self, steps, facts, subset, superset):
         """Check that the one policy allows no request that the other one denies. Steps: a split, or null for a part."""
