@@ -263,10 +263,10 @@ def walk(limits, automata, longest=math.inf):
         seen |= level
         following = set()
         for states in level:
-            answers = [machine.accepts(state) for machine, state in zip(machines, states, strict=True)]
+            pairs = list(zip(machines, states, strict=True))
+            answers = [machine.accepts(state) for machine, state in pairs]
             if all(answers[: len(limits)]):
                 found.add(sum(answer << place for place, answer in enumerate(answers[len(limits) :])))
-            pairs = list(zip(machines, states, strict=True))
             for character in {alphabet[0]}.union(*(machine.distinct(state, alphabet) for machine, state in pairs)):
                 Work.spend(weight)
                 following.add(tuple(machine.step(state, character) for machine, state in pairs))
@@ -315,15 +315,11 @@ def read_number(text):
     return Fraction(text.strip())
 
 
-def read_bytes(text):
-    """The bytes that a base-64 string encodes. Raises ValueError."""
-    return base64.b64decode(text, validate=True)
-
-
 class Ordered:
     """The values of a condition that compares numbers, dates, addresses or bytes."""
 
-    READ = {"Numeric": read_number, "Date": read_date, "IpAddress": ip_address, "Binary": read_bytes}  # noqa: RUF012
+    READ = {"Numeric": read_number, "Date": read_date, "IpAddress": ip_address}  # noqa: RUF012
+    READ["Binary"] = partial(base64.b64decode, validate=True)
 
     def __init__(self, base, values):
         self.family = next(name for name in self.READ if base.startswith(name))
@@ -364,13 +360,8 @@ def samples(wanted, family, integer):
     return [ends[0] - 1, *ends, ends[-1] + 1, *((low + high) / 2 for low, high in itertools.pairwise(ends))]
 
 
-TEXT = {
-    "StringEquals": "Equals",
-    "StringEqualsIgnoreCase": "IgnoreCase",
-    "StringLike": "Like",
-    "ArnEquals": "Arn",
-    "ArnLike": "Arn",
-}
+TEXT = {"StringEquals": "Equals", "StringEqualsIgnoreCase": "IgnoreCase", "StringLike": "Like"}
+TEXT |= {"ArnEquals": "Arn", "ArnLike": "Arn"}
 COMPARED = {family + order for family in ("Numeric", "Date") for order in ORDERS} | {"IpAddress", "BinaryEquals"}
 OPERATORS = {*TEXT, *COMPARED, "Bool", "Null"}
 OPERATORS |= {"StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "ArnNotEquals", "ArnNotLike"}
@@ -489,35 +480,20 @@ TAG_KEYS, IDENTITY, KEPT = "aws:tagkeys", "sts:sourceidentity", "aws:sourceident
 MFA, MFA_AGE = "aws:multifactorauthpresent", "aws:multifactorauthage"
 SEVERAL, MAX_WORK, MAX_CELLS = 2, 3_000_000, 10_000
 KINDS = {"user", "role", "service", "provider"}
-SERVICES = (
-    ".amazonaws.com",
-    ".amazonaws.com.cn",
-    ".amazonaws.eu",
-    ".c2s.ic.gov",
-    ".sc2s.sgov.gov",
-    ".cloud.adc-e.uk",
-    ".csp.hci.ic.gov",
-)
+DOMAINS = ".amazonaws.com .amazonaws.com.cn .amazonaws.eu .c2s.ic.gov .sc2s.sgov.gov .cloud.adc-e.uk .csp.hci.ic.gov"
+SERVICES = tuple(DOMAINS.split())
 TYPES = {"Numeric": "integer", "Date": "date", "IpAddress": "ip", "Binary": "binary"}
 EVERYONE = {("*", "*"), ("AWS", "*")}
 # Values of keys by kind of caller: none, one, or several possible ones, where AWS does not document it.
+ABSENT = {"service": [None], "provider": [None]}
 FIXED = {
-    "aws:principaltype": {
-        "user": ["User"],
-        "role": ["AssumedRole"],
-        "service": [None],
-        "provider": [None, "Anonymous"],
-    },
-    "aws:principalisawsservice": {
-        "user": ["false"],
-        "role": ["false"],
-        "service": ["true"],
-        "provider": ["false", None],
-    },
-    "aws:principalaccount": {"service": [None], "provider": [None, "anonymous"]},
-    "aws:principalarn": {"service": [None], "provider": [None]},
-    "aws:username": {"role": [None], "service": [None], "provider": [None]},
+    "aws:principaltype": {**ABSENT, "user": ["User"], "role": ["AssumedRole"], "provider": [None, "Anonymous"]},
+    "aws:principalisawsservice": {kind: ["false"] for kind in KINDS},
+    "aws:principalaccount": {**ABSENT, "provider": [None, "anonymous"]},
+    "aws:principalarn": ABSENT,
+    "aws:username": {**ABSENT, "role": [None]},
 }
+FIXED["aws:principalisawsservice"] |= {"service": ["true"], "provider": ["false", None]}
 RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
 # What is observed of the values of a key: their number (2: several), whether every one and some match each matcher (as
 # bits; bit 0: it is not empty), the kind of caller, and whether a source identity is kept from the caller's session.

@@ -29,7 +29,7 @@ from certificate_programs import (
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning import make_plan
 
-LINES = {"verify_certificate": 200, "verify_full_certificate": 960}
+LINES = {"verify_certificate": 200, "verify_full_certificate": 933}
 WIDTH = 120
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"
 ROLE = "arn:aws:iam::222222222222:role/role1"
