@@ -138,6 +138,7 @@ def readme_form(handover: Handover, files: Collection[str]) -> Files:
         "kind": str(module.kind),
         "ways": [] if empty else [instructions(module) for instructions in forms],
         "reviews": sorted(name for name in files if name.startswith("review/")),
+        "certified": "certificate" in folders,
         "send_back": _send_back(module),
         "empty": empty,
     }

@@ -8,8 +8,10 @@ are not as planned. The access is that of the written or of the planned modules;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rolecall_generator.errors import ModuleError, OutputError
 from rolecall_generator.findings import ACCESS_DIFFERENCE, NOT_WRITTEN, Finding
@@ -21,6 +23,7 @@ from rolecall_generator.manifest.yaml_source import read_text
 from rolecall_generator.output import FolderStamp, Lock, OutputState, find_unplanned, load_state, read_lock, stamp_folder
 from rolecall_generator.planning import Plan, make_plan, previous_slots
 from rolecall_generator.proof import Proof, Trust, prove
+from rolecall_generator.proof.symbolic import CertificateError, intent_document, make_certificate
 from rolecall_generator.terraform.parser import GUARD, UNREADABLE, find_declarations, parse_module
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
@@ -388,6 +391,8 @@ class ManifestProof:
     planned: bool
     names: Mapping[str, str]
     """Account names in the manifest, by account ID."""
+    certificates: Mapping[str, Mapping[str, Any]] | None = None
+    """Certificates by role ARN, of the roles that have one; None if they were not requested."""
 
 
 def prove_manifest(
@@ -395,18 +400,32 @@ def prove_manifest(
     out: Path,
     *,
     planned: bool = False,
+    certificates: bool = False,
     processes: int | None = None,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> ManifestProof:
     """Prove the modules written in `out`, or with `planned` the modules that gen terraform would write.
 
-    `started` is called with the number of modules, `progress` with the number done so far. Raises ManifestError, PlanError
-    or OutputError.
+    `certificates`: also make the certificate of each role. `started` is called with the number of modules, `progress` with
+    the number done so far. Raises ManifestError, PlanError or OutputError.
     """
     found = read_access(manifest, out, planned=planned, processes=processes, started=started, progress=progress)
     leftovers = () if planned else unplanned_findings(out, found.plan, read_lock(out))
     with collection_paused():
         access = Access.union(found.accesses)
-        proof = prove(access, intended_trust(found.modules).trusts, roles=access.roles.keys())
-    return ManifestProof(proof, access, (*found.findings, *leftovers), planned, found.loaded.manifest.account_names())
+        trusts = intended_trust(found.modules).trusts
+        proof = prove(access, trusts, roles=access.roles.keys())
+        certified = dict(_certificates(access, trusts)) if certificates else None
+    names = found.loaded.manifest.account_names()
+    return ManifestProof(proof, access, (*found.findings, *leftovers), planned, names, certified)
+
+
+def _certificates(access: Access, trusts: Iterable[Trust]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The certificates of roles by ARN. A role whose trust policy is unknown, or not proven to be as intended, has none."""
+    intents: dict[str, list[Trust]] = {}
+    for trust in trusts:
+        intents.setdefault(trust.role_arn, []).append(trust)
+    for arn, role in access.roles.items():
+        with suppress(CertificateError):
+            yield arn, make_certificate(role, intent_document(intents.get(arn, ())))

@@ -10,7 +10,7 @@ import typer
 from rolecall_generator.check import check_output as run_check
 from rolecall_generator.check import prove_manifest
 from rolecall_generator.cli.options import ManifestArgument, OnlyOption, OutOption, QuietOption, exit_on
-from rolecall_generator.errors import ExitCode
+from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_generator.findings import Severity
 from rolecall_generator.reports import CheckReport, ProofReport, check_formats, print_check, print_proof, proof_formats
 from rolecall_generator.terminal import emit, progress_bar, stdout
@@ -83,6 +83,9 @@ def prove(
     planned: Annotated[
         bool, typer.Option("--planned", help="Prove what gen terraform would write instead of what is written.")
     ] = False,
+    certificates: Annotated[
+        bool, typer.Option("--certificates", help="With --format json: add the certificate of each role.")
+    ] = False,
     output_format: Annotated[ProofFormat, typer.Option("--format", help="Output format.")] = "table",
     quiet: QuietOption = False,
 ) -> None:
@@ -90,8 +93,13 @@ def prove(
 
     Exit code 1 if a request does not have the intended result, or a written module has findings.
     """
+    if certificates and output_format != "json":
+        hint = "add --format json, or remove --certificates"
+        raise SelectionError("--certificates is only valid for JSON", where="--certificates", hint=hint)
     with progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
-        proven = prove_manifest(manifest, out, planned=planned, started=started, progress=progress)
+        proven = prove_manifest(
+            manifest, out, planned=planned, certificates=certificates, started=started, progress=progress
+        )
     if output_format != "table":
         emit(proof_formats()[output_format](ProofReport(proven, str(manifest))), end="")
     elif not quiet:

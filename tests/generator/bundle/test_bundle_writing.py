@@ -29,12 +29,11 @@ def test_customer_has_folder_and_zip_with_the_same_files(tmp_path: Path) -> None
 
 
 def test_bundle_contains_every_form(tmp_path: Path) -> None:
-    """The four deployment methods, the README, the review and the checksums."""
+    """The four deployment methods, the README, the review, the certificate and the checksums."""
     done = bundles(world(tmp_path, 1))
 
-    assert {"README.md", "SHA256SUMS", "terraform", "cloudformation", "aws-cli", "console", "review"} == {
-        path.name for path in (done.folder / "customer0").iterdir()
-    }
+    forms = {"terraform", "cloudformation", "aws-cli", "console", "review", "certificate"}
+    assert {"README.md", "SHA256SUMS", *forms} == {path.name for path in (done.folder / "customer0").iterdir()}
 
 
 def test_both_sides_of_switch_role_have_a_bundle(tmp_path: Path) -> None:

@@ -53,4 +53,6 @@ def test_added_form_is_in_bundle_and_readme() -> None:
 
 def test_forms_without_added_file_are_the_built_in_ones() -> None:
     """The added form is no longer registered; the order is that of the README."""
-    assert ["terraform", "cloudformation", "aws-cli", "console", "review"] == [form.folder for form in forms.all_forms()]
+    assert ["terraform", "cloudformation", "aws-cli", "console", "review", "certificate"] == [
+        form.folder for form in forms.all_forms()
+    ]

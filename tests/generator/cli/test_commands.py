@@ -312,6 +312,17 @@ def test_prove_of_open_role_has_counterexample(generated: Path) -> None:
     assert "can assume arn:aws:iam::222222222222:role/role1" in done.out
 
 
+def test_prove_adds_certificates_to_json(generated: Path) -> None:
+    plain, certified = (
+        json.loads(gen("prove", "--format", "json", *options, cwd=generated).out)["roles"]
+        for options in ([], ["--certificates"])
+    )
+
+    assert not any("certificate" in role for role in plain)
+    assert [role["role"] for role in plain] == [role["certificate"]["role"] for role in certified]
+    assert 2 == gen("prove", "--certificates", cwd=generated).code
+
+
 def test_prove_requires_written_modules_unless_planned(notes: Path) -> None:
     """Each missing module is listed, with the hint."""
     done = gen("prove", cwd=notes)

@@ -21,7 +21,8 @@ from rolecall_generator.proof.symbolic.actions import (
     limit_permission,
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
-from rolecall_generator.proof.symbolic.intent import Trust, principal_of
+from rolecall_generator.proof.symbolic.certificate import CertificateError, certificate_text, make_certificate
+from rolecall_generator.proof.symbolic.intent import Trust, intent_document, principal_of
 from rolecall_generator.proof.symbolic.question import (
     Inclusion,
     InclusionState,
@@ -40,6 +41,7 @@ __all__ = [
     "ActionForms",
     "ActionScope",
     "BoxConstraint",
+    "CertificateError",
     "Inclusion",
     "InclusionState",
     "LimitAnswer",
@@ -55,10 +57,13 @@ __all__ = [
     "SearchBudget",
     "Trust",
     "World",
+    "certificate_text",
     "compare",
     "compare_limits",
     "difference",
+    "intent_document",
     "limit_permission",
+    "make_certificate",
     "principal_of",
     "prove_roles",
     "request_witness",

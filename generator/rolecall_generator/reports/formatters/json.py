@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -37,7 +37,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return asdict(finding) | {"severity": finding.severity.name.lower()}
 
 
-def proof_json(proof: Proof) -> str:
+def proof_json(proof: Proof, certificates: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """One object: `version`, `ok`, `counts` (rows, cells, failed, delegated, undecided, exact), `roles`, `rows`.
 
     `roles` has for each role the comparison of all requests that its trust policy allows with the intended ones: `role`,
@@ -46,6 +46,8 @@ def proof_json(proof: Proof) -> str:
     `role`, `ok`, `cells`. A failed cell has a witness, the evaluator's decision about it, and the deciding statement as
     AWS's JSON; a cell that is OK has these only if the evaluator decided it. A `delegated` cell is neither ok nor failed:
     the caller's account decides it, as intended. Ends with a newline.
+
+    With certificates by role ARN, each role has a `certificate`; null if there is none.
     """
     counts = {
         "rows": len(proof.rows),
@@ -57,7 +59,10 @@ def proof_json(proof: Proof) -> str:
     }
     # One role or row per line: half the size of indented JSON, and a diff of two proofs shows the lines that differ.
     head = f'{{\n  "version": 1,\n  "ok": {json_text(proof.ok)},\n  "counts": {json_text(counts)}'
-    roles, rows = _lines(map(_role, proof.roles)), _lines(map(_row, proof.rows))
+    bodies: Iterable[dict[str, Any]] = map(_role, proof.roles)
+    if certificates is not None:
+        bodies = [{**body, "certificate": certificates.get(body["role"])} for body in bodies]
+    roles, rows = _lines(bodies), _lines(map(_row, proof.rows))
     return f'{head},\n  "roles": {roles},\n  "rows": {rows}\n}}\n'
 
 
@@ -123,5 +128,5 @@ def _value(values: tuple[str, ...]) -> str | list[str]:
 
 FORMATTER = Formatter(
     check=lambda report: json_text(check_body(report.checked), indent=2) + "\n",
-    proof=lambda report: proof_json(report.proven.proof),
+    proof=lambda report: proof_json(report.proven.proof, report.proven.certificates),
 )

@@ -1,0 +1,912 @@
+"""The programs that check certificates: what they read, what they reject, and that an auditor can read them."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certificate_programs import (
+    ACCEPTED,
+    FOLDER,
+    PROGRAMS,
+    REJECTED,
+    UNSUPPORTED,
+    check,
+    example,
+    is_covered,
+    verify_certificate,
+    verify_full_certificate,
+)
+from rolecall_generator.manifest.loader import load_manifest
+from rolecall_generator.planning import make_plan
+
+LINES = {"verify_certificate": 200, "verify_full_certificate": 933}
+WIDTH = 120
+BACKEND = "arn:aws:iam::111111111111:role/backend_role"
+ROLE = "arn:aws:iam::222222222222:role/role1"
+OTHER = "arn:aws:iam::111111111111:role/other"
+Content = dict[str, Any]
+Change = Callable[[Content], object]
+
+both_programs = pytest.mark.parametrize("program", PROGRAMS)
+
+
+def statement(**changes: Any) -> Content:
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": BACKEND}, **changes}
+
+
+def policy(*statements: Content) -> Content:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def certificate(trust: Content, intent: Content, **dimensions: list[list[str]]) -> Content:
+    """The example with other policies, and steps down to single representatives where the claim does not hold.
+
+    Without steps if the full program rejects the representatives.
+    """
+    found = example()
+    found["policies"] = {"trust": trust, "intent": intent}
+    found["dimensions"] |= dimensions
+    claim = found["claims"]["nothing_else"] = {"facts": [], "steps": [None]}
+    try:
+        policies = {name: verify_full_certificate.read_policy(p) for name, p in found["policies"].items()}
+        checker = verify_full_certificate.Checker(found, policies)
+    except (ValueError, NotImplementedError):
+        return found
+    claim["steps"] = list(steps(checker, checker.box))
+    return found
+
+
+def steps(checker: Any, box: dict[str, int]) -> Iterator[Any]:
+    """Split the box until the claim is decided."""
+    open_dimension = next((name for name, mask in box.items() if mask.bit_count() > 1), None)
+    if open_dimension is None or checker._counterexample([], "trust", "intent", box) == 0:
+        yield None
+        return
+    first = box[open_dimension] & -box[open_dimension]
+    yield [open_dimension, [first.bit_length() - 1]]
+    for part in (first, box[open_dimension] & ~first):
+        yield from steps(checker, {**box, open_dimension: part})
+
+
+# Readable
+
+
+@both_programs
+def test_programs_keep_their_line_limits(program: str) -> None:
+    lines = (FOLDER / f"{program}.py").read_text("utf-8").splitlines()
+    assert len(lines) <= LINES[program]
+    assert max(map(len, lines)) <= WIDTH
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+def test_programs_import_only_the_standard_library(path: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            imported.add((node.module or "").partition(".")[0])
+    assert imported <= sys.stdlib_module_names
+
+
+@both_programs
+def test_documented_example_is_accepted(program: str, tmp_path: Path) -> None:
+    verdict = check(program, example(), tmp_path)
+    assert (ACCEPTED, True) == (verdict.status, BACKEND in verdict.text)
+
+
+@both_programs
+def test_command_line_returns_the_status(program: str, tmp_path: Path) -> None:
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps(example()))
+
+    def run(*arguments: object) -> int:
+        command = [sys.executable, "-B", FOLDER / f"{program}.py", *arguments]
+        done = subprocess.run(list(map(str, command)), capture_output=True, check=False, timeout=60, text=True)
+        assert "Traceback" not in done.stderr
+        return done.returncode
+
+    assert ACCEPTED == run(path)
+    path.write_text(json.dumps(example() | {"claims": {}}))
+    assert REJECTED == run(path)
+    assert [UNSUPPORTED] * 4 == [
+        run(),
+        run(path, "--trust"),
+        run(path, "--other", path),
+        run(tmp_path / "missing.json"),
+    ]
+
+
+# The trust policy of the auditor
+
+
+def test_modules_of_the_example_accounts_are_read(generated: Path) -> None:
+    plan = make_plan(load_manifest(generated / "accounts.yaml").manifest)
+    read = 0
+    for planned in plan.modules:
+        for arn, role in planned.build().access.roles.items():
+            if role.trust is not None:
+                path = generated / "output" / planned.path / "main.tf"
+                assert verify_certificate.is_about(path, arn, role.trust.to_json())
+                assert not verify_certificate.is_about(path, f"{arn}x", role.trust.to_json())
+                read += 1
+    assert read >= 4
+
+
+@pytest.fixture
+def main_tf(generated: Path) -> Path:
+    """The module of the first customer, whose role is that of the example certificate except for the external ID."""
+    path = generated / "output" / "customers" / "account1" / "main.tf"
+    text = path.read_text("utf-8")
+    start, end = text.index("    condition {"), text.index('resource "aws_iam_role"')
+    path.write_text(text[:start].rstrip() + "\n  }\n}\n\n" + text[end:])
+    return path
+
+
+def test_trust_policy_of_the_module_is_compared(main_tf: Path, tmp_path: Path) -> None:
+    assert ACCEPTED == check("verify_certificate", example(), tmp_path, main_tf).status
+    assert UNSUPPORTED == check(FULL, example(), tmp_path, main_tf).status
+
+
+MODULE_CHANGES = {
+    "principal": ('role/backend_role"', 'role/other"'),
+    "action": ('"sts:AssumeRole",', '"sts:AssumeRole", "sts:TagSession",'),
+    "role name": ('name                 = "role1"', 'name                 = "role2"'),
+    "role path": ('path                 = "/"', 'path                 = "/x/"'),
+    "account": ('self.account_id == "222222222222"', 'self.account_id == "333333333333"'),
+    "effect": ('effect = "Allow"', 'effect = "Deny"'),
+    "count": ('resource "aws_iam_role" "this" {', 'resource "aws_iam_role" "this" {\n  count = 0'),
+    "name from a variable": ('name                 = "role1"', "name                 = var.name"),
+    "heredoc": ("# Trust policy", "locals {\n  x = <<EOT\nEOT\n}\n# Trust policy"),
+    "heredoc in a list": (
+        "# Trust policy",
+        "locals {\n  x = [<<EOT\n]\n}\nlocals {\n  y = [1\nEOT\n  ]\n}\n# Trust policy",
+    ),
+    "quotes in a template": ("# Trust policy", 'locals {\n  x = "${"/*"}"\n}\n# Trust policy'),
+    "template in a value": ('role/backend_role"', 'role/${var.name}"'),
+    "source document": (
+        '  statement {\n    sid    = "Trust',
+        '  source_policy_documents = []\n  statement {\n    sid    = "Trust',
+    ),
+    "dynamic block": ("    principals {", '    dynamic "principals" {'),
+    "same document twice": ("# Trust policy", 'data "aws_iam_policy_document" "trust" {\n}\n# Trust policy'),
+    "document in a comment": (
+        'data "aws_iam_policy_document" "trust" {',
+        'data "aws_iam_policy_document" "other" {}\n# data "aws_iam_policy_document" "trust" {',
+    ),
+    "comment around the document": ("# Trust policy", "/*\n# Trust policy"),
+    "policy of the role ignored": (
+        "  depends_on",
+        "  lifecycle {\n    ignore_changes = [assume_role_policy]\n  }\n\n  depends_on",
+    ),
+    "empty document of the same name": ("# Trust policy", 'data "aws_iam_policy_document" "trust" {}\n# Trust policy'),
+    "value that is a template": ('role/backend_role"', 'role/backend_role%{ if true }x%{ endif }"'),
+    "another role of the module": ('resource "aws_iam_role" "this"', 'resource "aws_iam_user" "this"'),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), MODULE_CHANGES.values(), ids=MODULE_CHANGES)
+def test_changed_module_is_not_accepted(before: str, after: str, main_tf: Path, tmp_path: Path) -> None:
+    text = main_tf.read_text("utf-8")
+    assert before in text
+    main_tf.write_text(text.replace(before, after))
+    assert check("verify_certificate", example(), tmp_path, main_tf).status in {REJECTED, UNSUPPORTED}
+
+
+@both_programs
+def test_json_trust_policy_is_compared(program: str, tmp_path: Path) -> None:
+    path, trust = tmp_path / "trust.json", example()["policies"]["trust"]
+
+    def status(content: Any) -> int:
+        path.write_text(json.dumps(content))
+        return check(program, example(), tmp_path, path).status
+
+    single = trust["Statement"][0]
+    same = {**single, "Sid": "x", "Action": ["sts:AssumeRole"], "Principal": {"AWS": [BACKEND]}}
+    assert ACCEPTED == status(trust) == status({**trust, "Statement": same})
+    assert ACCEPTED == status({"Role": {"Arn": ROLE, "AssumeRolePolicyDocument": trust}})
+    assert REJECTED == status({"Role": {"Arn": OTHER, "AssumeRolePolicyDocument": trust}})
+    assert REJECTED == status(policy(statement(Principal={"AWS": OTHER})))
+    assert REJECTED == status(policy(single, statement(Principal={"AWS": OTHER})))
+    assert REJECTED == status(policy(statement(Condition={"StringEquals": {"sts:ExternalId": "id"}})))
+    assert REJECTED == status({})
+
+
+# Claims
+
+
+IDS = [[], ["xx"], ["id-one"], ["id-two"]]
+MFA = [[], ["true"], ["false"]]
+EXTERNAL_ID = {"StringEquals": {"sts:ExternalId": "id-one"}}
+WITH_MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+ACCOUNT = {"AWS": "arn:aws:iam::111111111111:root"}
+ID_KEY, MFA_KEY, FULL = "sts:externalid", "aws:multifactorauthpresent", "verify_full_certificate"
+SERVICE, USER = {"Bool": {"aws:PrincipalIsAWSService": "true"}}, {"StringEquals": {"aws:PrincipalType": "User"}}
+NAMED = {"ArnEquals": {"aws:PrincipalArn": BACKEND}}
+CALLERS = [
+    [BACKEND],
+    [OTHER],
+    ["arn:aws:iam::999999999999:role/x"],
+    ["ec2.amazonaws.com"],
+    ["other.example.com"],
+    ["arn:aws:iam::111111111111:user/x"],
+]
+CALLERS += [["arn:aws:iam::999999999999:user/x"], ["arn:aws:iam::222222222222:saml-provider/x"], ["x.amazonaws.com"]]
+CLAIMS: dict[str, tuple[Content, Content, bool]] = {
+    "the same": (statement(), statement(), True),
+    "external ID in the trust only": (statement(Condition=EXTERNAL_ID), statement(), True),
+    "external ID in the intent only": (statement(), statement(Condition=EXTERNAL_ID), False),
+    "another external ID": (
+        statement(Condition={"StringEquals": {"sts:ExternalId": "id-two"}}),
+        statement(Condition=EXTERNAL_ID),
+        False,
+    ),
+    "two external IDs": (
+        statement(Condition={"StringEquals": {"sts:ExternalId": ["id-one", "id-two"]}}),
+        statement(Condition=EXTERNAL_ID),
+        False,
+    ),
+    "all but one external ID": (
+        statement(Condition={"StringNotEquals": {"sts:ExternalId": "id-two"}}),
+        statement(Condition=EXTERNAL_ID),
+        False,
+    ),
+    "absent external ID": (
+        statement(Condition={"Null": {"sts:ExternalId": "true"}}),
+        statement(Condition=EXTERNAL_ID),
+        False,
+    ),
+    "present external ID": (
+        statement(Condition=EXTERNAL_ID),
+        statement(Condition={"Null": {"sts:ExternalId": "false"}}),
+        True,
+    ),
+    "MFA in the trust only": (statement(Condition=WITH_MFA), statement(), True),
+    "MFA in the intent only": (statement(), statement(Condition=WITH_MFA), False),
+    "no MFA": (statement(Condition={"Bool": {"aws:MultiFactorAuthPresent": "false"}}), statement(Condition=WITH_MFA), False),
+    "the account, by ARN and by ID": (statement(Principal=ACCOUNT), statement(Principal={"AWS": "111111111111"}), True),
+    "the account": (statement(Principal=ACCOUNT), statement(), False),
+    "one role of the account": (statement(), statement(Principal=ACCOUNT), True),
+    "the account, restricted to the role": (statement(Principal=ACCOUNT, Condition=NAMED), statement(), True),
+    "the account without the role": (
+        statement(Principal=ACCOUNT, Condition={"ArnNotEquals": {"aws:PrincipalArn": BACKEND}}),
+        statement(),
+        False,
+    ),
+    "another role": (statement(Principal={"AWS": [BACKEND, OTHER]}), statement(), False),
+    "a service": (statement(Principal={"Service": "ec2.amazonaws.com"}), statement(), False),
+    "a service, restricted to a role": (
+        statement(Principal={"Service": "ec2.amazonaws.com"}, Condition=NAMED),
+        statement(),
+        True,
+    ),
+    "a service, unless it is a role": (
+        statement(Principal={"Service": "ec2.amazonaws.com"}, Condition={"ArnNotEquals": {"aws:PrincipalArn": BACKEND}}),
+        statement(),
+        False,
+    ),
+    "a service with an ARN": (
+        statement(Principal={"Service": "ec2.amazonaws.com"}, Condition={"Null": {"aws:PrincipalArn": "false"}}),
+        statement(),
+        True,
+    ),
+    "a service without an ARN": (
+        statement(Principal={"Service": "ec2.amazonaws.com"}, Condition={"Null": {"aws:PrincipalArn": "true"}}),
+        statement(),
+        False,
+    ),
+    "session tags": (statement(Action=["sts:AssumeRole", "sts:TagSession"]), statement(), False),
+    "no session tags": (statement(), statement(Action=["sts:AssumeRole", "sts:TagSession"]), True),
+    "source identity": (statement(Action=["sts:AssumeRole", "sts:SetSourceIdentity"]), statement(), False),
+    "tags without the operation": (statement(Action=["sts:TagSession", "sts:SetSourceIdentity"]), statement(), True),
+    "another operation": (statement(Action="sts:AssumeRoleWithSAML"), statement(), False),
+}
+
+
+def covers(program: str, trust: Content, intent: Content) -> bool:
+    """Whether a program covers two statements."""
+    return program == FULL or is_covered(policy(trust, intent))
+
+
+@both_programs
+@pytest.mark.parametrize(("trust", "intent", "holds"), CLAIMS.values(), ids=CLAIMS)
+def test_claims_are_decided(program: str, trust: Content, intent: Content, holds: bool, tmp_path: Path) -> None:
+    dimensions = {"caller": CALLERS, ID_KEY: IDS, MFA_KEY: MFA}
+    found = certificate(policy(trust), policy(intent), **dimensions)
+    expected = ACCEPTED if holds else REJECTED
+    assert (expected if covers(program, trust, intent) else UNSUPPORTED) == check(program, found, tmp_path).status
+
+
+ALL_BUT_ASSUME_ROLE = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "TagSession", "SetSourceIdentity", "SetContext")
+DENY = policy(statement(Principal=ACCOUNT), statement(Effect="Deny", Principal={"AWS": OTHER}))
+FULL_CLAIMS: dict[str, tuple[Content, Content, bool]] = {
+    "Deny in the trust": (DENY, policy(statement(Principal=ACCOUNT)), True),
+    "Deny in the intent": (policy(statement(Principal=ACCOUNT)), DENY, False),
+    "everyone": (policy(statement(Principal="*")), policy(statement(Principal=ACCOUNT)), False),
+    "NotPrincipal in the trust": (
+        policy({**statement(), "Principal": {}, "NotPrincipal": {"AWS": BACKEND}}),
+        policy(statement(Principal=ACCOUNT)),
+        False,
+    ),
+    "NotPrincipal in the intent": (
+        policy(statement()),
+        policy({**statement(), "Principal": {}, "NotPrincipal": {"AWS": OTHER}}),
+        False,
+    ),
+    "undocumented Deny in the trust": (
+        policy(statement(), statement(Effect="Deny", Condition={"StringEqual": {"sts:ExternalId": "id"}})),
+        policy(statement()),
+        True,
+    ),
+    "undocumented Deny in the intent": (
+        policy(statement()),
+        policy(statement(), statement(Effect="Deny", Condition={"StringEqual": {"sts:ExternalId": "id"}})),
+        False,
+    ),
+    "unique ID of a principal": (policy(statement(Principal={"AWS": "AROAEXAMPLE"})), policy(statement()), False),
+    "wildcard in a principal": (policy(statement(Principal={"AWS": f"{BACKEND[:-1]}*"})), policy(statement()), False),
+    "action with a wildcard": (policy(statement(Action="sts:*")), policy(statement()), False),
+    "all actions but one": (
+        policy({**statement(), "NotAction": "sts:AssumeRole", "Action": []}),
+        policy(statement(Action=[f"sts:{name}" for name in ALL_BUT_ASSUME_ROLE])),
+        True,
+    ),
+    "external ID, if any": (
+        policy(statement(Condition={"StringEqualsIfExists": {"sts:ExternalId": "id-one"}})),
+        policy(statement(Condition=EXTERNAL_ID)),
+        False,
+    ),
+    "external ID with a wildcard": (
+        policy(statement(Condition={"StringLike": {"sts:ExternalId": "id-?ne"}})),
+        policy(statement(Condition={"StringLike": {"sts:ExternalId": "id-*"}})),
+        True,
+    ),
+    "external ID ignoring case": (
+        policy(statement(Condition={"StringEqualsIgnoreCase": {"sts:ExternalId": "ID-ONE"}})),
+        policy(statement(Condition=EXTERNAL_ID)),
+        False,
+    ),
+    "principal of another partition": (
+        policy(statement(Principal={"AWS": "arn:aws-cn:iam::111111111111:root"})),
+        policy(statement()),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("trust", "intent", "holds"), FULL_CLAIMS.values(), ids=FULL_CLAIMS)
+def test_claims_of_the_whole_language_are_decided(trust: Content, intent: Content, holds: bool, tmp_path: Path) -> None:
+    ids = [*IDS, ["ID-ONE"], ["id-x"], ["id-xne"]]
+    found = certificate(trust, intent, **{"caller": CALLERS, ID_KEY: ids})
+    assert (ACCEPTED if holds else REJECTED) == check("verify_full_certificate", found, tmp_path).status
+    assert UNSUPPORTED == check("verify_certificate", found, tmp_path).status
+
+
+def condition(operator: str, key: str, *values: str) -> Content:
+    return statement(Condition={operator: {key: list(values)}})
+
+
+ELSEWHERE = statement(Principal={"AWS": OTHER})
+LEFT_OUT: dict[str, tuple[Content, Content, str, list[list[str]]]] = {
+    "no MFA key": (condition("Null", "aws:MultiFactorAuthPresent", "true"), statement(Condition=WITH_MFA), MFA_KEY, [[]]),
+    "MFA": (statement(Condition=WITH_MFA), condition("Bool", "aws:MultiFactorAuthPresent", "false"), MFA_KEY, [["true"]]),
+    "no MFA": (
+        condition("Bool", "aws:MultiFactorAuthPresent", "false"),
+        statement(Condition=WITH_MFA),
+        MFA_KEY,
+        [["false"]],
+    ),
+    "no external ID": (condition("Null", "sts:ExternalId", "true"), statement(Condition=EXTERNAL_ID), ID_KEY, [[]]),
+    "named external ID": (
+        condition("StringEquals", "sts:ExternalId", "id-two"),
+        statement(Condition=EXTERNAL_ID),
+        ID_KEY,
+        [["id-two"]],
+    ),
+    "other external ID": (
+        statement(Condition={"StringNotEquals": {"sts:ExternalId": "id-two"}, "Null": {"sts:ExternalId": "false"}}),
+        statement(Condition=EXTERNAL_ID),
+        ID_KEY,
+        [["xx"]],
+    ),
+    "named role": (statement(Principal={"AWS": OTHER}), statement(), "caller", [[OTHER]]),
+    "role named in a condition": (
+        statement(Principal=ACCOUNT, Condition={"ArnEquals": {"aws:PrincipalArn": OTHER}}),
+        statement(),
+        "caller",
+        [[OTHER]],
+    ),
+    "others in an account": (
+        statement(Principal=ACCOUNT, Condition={"ArnNotEquals": {"aws:PrincipalArn": OTHER}}),
+        statement(),
+        "caller",
+        [["arn:aws:iam::111111111111:user/x"]],
+    ),
+    "service": (statement(Principal={"Service": "ec2.amazonaws.com"}), statement(), "caller", [["ec2.amazonaws.com"]]),
+    "first operation": (statement(), ELSEWHERE, "action", [["sts:AssumeRole"]]),
+    "second operation": (
+        statement(Action="sts:AssumeRoleWithSAML"),
+        statement(),
+        "action",
+        [["sts:AssumeRoleWithSAML"]],
+    ),
+    "third operation": (
+        statement(Action="sts:AssumeRoleWithWebIdentity"),
+        statement(),
+        "action",
+        [["sts:AssumeRoleWithWebIdentity"]],
+    ),
+}
+for _key, _action in {
+    "aws:tagkeys": "TagSession",
+    "sts:transitivetagkeys": "TagSession",
+    "sts:sourceidentity": "SetSourceIdentity",
+    "provided contexts": "SetContext",
+}.items():
+    LEFT_OUT[f"no {_key}"] = (statement(), ELSEWHERE, _key, [[]])
+    _needed = [["x"], ["x", "y"], ["xx"], ["xx", "xx"]]
+    LEFT_OUT[_key] = (statement(Action=["sts:AssumeRole", f"sts:{_action}"]), statement(), _key, _needed)
+
+
+@both_programs
+@pytest.mark.parametrize(("trust", "intent", "dimension", "needed"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_counterexample_cannot_be_left_out(
+    program: str, trust: Content, intent: Content, dimension: str, needed: list[list[str]], tmp_path: Path
+) -> None:
+    """The representatives of the only counterexamples are missing, and the steps prove the claim for all others."""
+    dimensions = {**example()["dimensions"], "caller": CALLERS, ID_KEY: IDS, MFA_KEY: MFA}
+    complete = certificate(policy(trust), policy(intent), **dimensions)
+    assert (REJECTED if covers(program, trust, intent) else UNSUPPORTED) == check(program, complete, tmp_path).status
+    dimensions[dimension] = [cell for cell in dimensions[dimension] if cell not in needed]
+    verdict = check(program, certificate(policy(trust), policy(intent), **dimensions), tmp_path)
+    if covers(program, trust, intent):
+        assert (REJECTED, True) == (verdict.status, dimension in verdict.text)
+    else:
+        assert UNSUPPORTED == verdict.status
+
+
+SOME = ("", "x", "a", "b")
+SEVERAL = [list(found) for count in (2, 3, 4) for found in itertools.combinations(SOME, count)]
+FULL_LEFT_OUT: dict[str, tuple[Content, Content, str, list[list[str]]]] = {
+    "kept source identity": (
+        {**condition("StringEquals", "aws:SourceIdentity", "xx"), "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"]},
+        statement(),
+        "sts:sourceidentity",
+        [["xx", "xx"]],
+    ),
+    "other service": (
+        statement(Principal="*", Condition=SERVICE),
+        statement(),
+        "caller",
+        [["x.amazonaws.com"], ["ec2.amazonaws.com"]],
+    ),
+    "user": (
+        statement(Principal="*", Condition=USER),
+        statement(),
+        "caller",
+        [["arn:aws:iam::111111111111:user/x"], ["arn:aws:iam::999999999999:user/x"]],
+    ),
+    "provider": (
+        statement(Principal="*", Action="sts:AssumeRoleWithSAML", Condition={"Null": {"aws:PrincipalArn": "true"}}),
+        statement(Principal={"Service": "ec2.amazonaws.com"}, Action="sts:AssumeRoleWithSAML"),
+        "caller",
+        [["other.example.com"], ["arn:aws:iam::222222222222:saml-provider/x"], ["x.amazonaws.com"]],
+    ),
+    "path of a role": (
+        statement(Principal=ACCOUNT, Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/*/*"}}),
+        statement(),
+        "caller",
+        [["arn:aws:iam::111111111111:role/p/q"]],
+    ),
+    "long name": (
+        statement(
+            Principal=ACCOUNT, Condition={"StringLike": {"aws:PrincipalArn": f"arn:aws:iam::111111111111:role/{'?' * 40}"}}
+        ),
+        statement(),
+        "caller",
+        [[f"arn:aws:iam::111111111111:role/{'x' * 40}"]],
+    ),
+    "user name": (
+        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:username": "x"}}),
+        statement(),
+        "caller",
+        [["arn:aws:iam::111111111111:user/x"]],
+    ),
+    "several values": (
+        statement(
+            Condition={"ForAnyValue:StringEquals": {"aws:CalledVia": "a"}, "ForAnyValue:StringLike": {"aws:CalledVia": "b"}}
+        ),
+        ELSEWHERE,
+        "aws:calledvia",
+        [cell for cell in SEVERAL if {"a", "b"} <= set(cell)],
+    ),
+    "empty value": (
+        statement(Condition={"Null": {"aws:CalledViaFirst": "true"}, "StringEquals": {"aws:CalledViaFirst": ""}}),
+        ELSEWHERE,
+        "aws:calledviafirst",
+        [[""]],
+    ),
+    "relation": (
+        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/team": "${aws:username}"}}),
+        statement(Principal=ACCOUNT, Condition={"StringNotEquals": {"aws:PrincipalTag/team": "x"}}),
+        'Equals ["aws:principaltag/team", "${aws:username}"]',
+        [["true"]],
+    ),
+}
+
+
+@pytest.mark.parametrize(("trust", "intent", "dimension", "needed"), FULL_LEFT_OUT.values(), ids=FULL_LEFT_OUT)
+def test_counterexample_in_the_whole_language_cannot_be_left_out(
+    trust: Content, intent: Content, dimension: str, needed: list[list[str]], tmp_path: Path
+) -> None:
+    dimensions = {
+        **example()["dimensions"],
+        "caller": [*CALLERS, *(cell for *_, name, cells in FULL_LEFT_OUT.values() if name == "caller" for cell in cells)],
+        "aws:calledvia": [[], *([value] for value in SOME), *([value, value] for value in SOME), *SEVERAL],
+        "aws:calledviafirst": [[], [""], ["x"]],
+        "aws:principaltag/team": [[], [""], ["x"], ["ab"]],
+        'Equals ["aws:principaltag/team", "${aws:username}"]': [["false"], ["true"]],
+    }
+    complete = certificate(policy(trust), policy(intent), **dimensions)
+    verdict = check(FULL, complete, tmp_path)
+    assert (REJECTED, True) == (verdict.status, "request open" in verdict.text)
+    dimensions[dimension] = [cell for cell in dimensions[dimension] if cell not in needed]
+    verdict = check(FULL, certificate(policy(trust), policy(intent), **dimensions), tmp_path)
+    assert (REJECTED, True) == (verdict.status, "not complete" in verdict.text)
+
+
+UNUSUAL: dict[str, Content] = {
+    "key": statement(Condition={"StringEquals": {"aws:SourceAccount": "111111111111"}}),
+    "operator": statement(Condition={"StringEqualsIfExists": {"sts:ExternalId": "id"}}),
+    "wildcard": statement(Condition={"StringLike": {"sts:ExternalId": "i*"}}),
+    "variable": statement(Condition={"StringEquals": {"sts:ExternalId": "${aws:username}"}}),
+    "key twice": statement(Condition={"StringEquals": {"sts:ExternalId": "id", "sts:externalid": "id"}}),
+    "no value": statement(Condition={"StringEquals": {"sts:ExternalId": []}}),
+    "empty value": statement(Condition={"StringEquals": {"sts:ExternalId": ""}}),
+    "Bool on a string": statement(Condition={"Bool": {"sts:ExternalId": "true"}}),
+    "ARN operator on a string": statement(Condition={"ArnEquals": {"sts:ExternalId": "id"}}),
+    "MFA as a string": statement(Condition={"StringEquals": {"aws:MultiFactorAuthPresent": "true"}}),
+    "Null with another value": statement(Condition={"Null": {"sts:ExternalId": "yes"}}),
+    "Bool with another value": statement(Condition={"Bool": {"aws:MultiFactorAuthPresent": "yes"}}),
+    "part of an ARN": statement(Condition={"ArnEquals": {"aws:PrincipalArn": "backend"}}),
+    "session": statement(Principal={"AWS": "arn:aws:sts::111111111111:assumed-role/backend_role/x"}),
+    "provider": statement(Principal={"Federated": "arn:aws:iam::222222222222:saml-provider/x"}),
+    "everyone": statement(Principal="*"),
+    "a role as provider": statement(Principal={"Federated": BACKEND}),
+    "a role of another kind": statement(Principal={"CanonicalUser": BACKEND}),
+    "wildcard in a principal": statement(Principal={"AWS": "arn:aws:iam::111111111111:role/*"}),
+    "half of an account ARN": statement(Principal={"AWS": "111111111111:root"}),
+    "no principal": statement(Principal={}),
+    "no action": statement(Action=[]),
+    "action with a wildcard": statement(Action="sts:Assume*"),
+    "another action": statement(Action=["sts:AssumeRole", "s3:GetObject"]),
+    "Deny": statement(Effect="Deny"),
+    "NotAction": statement(NotAction="sts:TagSession"),
+    "NotPrincipal": statement(NotPrincipal={"AWS": OTHER}),
+    "Resource": statement(Resource="*"),
+    "effect": statement(Effect="Maybe"),
+}
+
+
+@pytest.mark.parametrize("side", ["trust", "intent"])
+@pytest.mark.parametrize("unusual", UNUSUAL.values(), ids=UNUSUAL)
+def test_policies_that_rolecall_does_not_write_are_not_covered(unusual: Content, side: str, tmp_path: Path) -> None:
+    dimensions = {"caller": CALLERS, ID_KEY: IDS, MFA_KEY: MFA}
+    found = certificate(policy(statement()), policy(statement()), **dimensions)
+    found["policies"][side]["Statement"].append(unusual)
+    assert UNSUPPORTED == check("verify_certificate", found, tmp_path).status
+
+
+def test_facts_are_not_covered_by_the_short_program(tmp_path: Path) -> None:
+    found = example()
+    found["claims"]["nothing_else"]["facts"] = ["source identity of sessions"]
+    assert UNSUPPORTED == check("verify_certificate", found, tmp_path).status
+    assert ACCEPTED == check("verify_full_certificate", found, tmp_path).status
+
+
+# Changed and hostile certificates
+
+
+def remove(name: str, place: int) -> Change:
+    return lambda found: found["dimensions"][name].pop(place)
+
+
+def replace(name: str, place: int, cell: list[str]) -> Change:
+    return lambda found: found["dimensions"][name].__setitem__(place, cell)
+
+
+def put(*keys: Any) -> Change:
+    """Set the value (last) at the keys."""
+
+    def change(found: Any) -> None:
+        *path, last, value = keys
+        for key in path:
+            found = found[key]
+        found[last] = value
+
+    return change
+
+
+STEPS = ("claims", "nothing_else", "steps")
+CHANGES: dict[str, Change] = {
+    "caller left out": remove("caller", 1),
+    "other callers left out": put("dimensions", "caller", [[BACKEND]]),
+    "caller replaced": replace("caller", 1, [OTHER]),
+    "action left out": remove("action", 1),
+    "action replaced": replace("action", 1, ["sts:AssumeRole"]),
+    "tags left out": put("dimensions", "aws:tagkeys", [[]]),
+    "no tags left out": remove("aws:tagkeys", 0),
+    "transitive tags left out": put("dimensions", "sts:transitivetagkeys", [[]]),
+    "contexts left out": put("dimensions", "provided contexts", [[]]),
+    "source identity left out": put("dimensions", "sts:sourceidentity", [[]]),
+    "dimension left out": lambda found: found["dimensions"].pop("aws:tagkeys"),
+    "dimension without representatives": put("dimensions", "aws:tagkeys", []),
+    "all steps left out": put(*STEPS, []),
+    "one step for all": put(*STEPS, [None]),
+    "last step left out": lambda found: found["claims"]["nothing_else"]["steps"].pop(),
+    "one step more": lambda found: found["claims"]["nothing_else"]["steps"].append(None),
+    "split left out": lambda found: found["claims"]["nothing_else"]["steps"].pop(1),
+    "mask of a split": put(*STEPS, 1, 1, [0, 1]),
+    "empty mask": put(*STEPS, 1, 1, []),
+    "full mask": put(*STEPS, 1, 1, [0, 1, 2, 3, 4]),
+    "unknown dimension": put(*STEPS, 1, 0, "aws:sourceip"),
+    "wider trust": lambda found: found["policies"]["trust"]["Statement"].append(statement(Principal={"AWS": OTHER})),
+    "trust without restriction": lambda found: found["policies"]["trust"]["Statement"].append(statement(Principal=ACCOUNT)),
+    "narrower intent": put("policies", "intent", "Statement", 0, "Condition", EXTERNAL_ID),
+    "other intent": put("policies", "intent", policy(statement(Principal={"AWS": OTHER}))),
+    "unknown fact": put("claims", "nothing_else", "facts", ["nobody else knows the ARN"]),
+    "fact about no key": put("claims", "nothing_else", "facts", ["presence of caller"]),
+    "claim left out": put("claims", {}),
+    "another claim": lambda found: put("claims", {"everything_intended": found["claims"]["nothing_else"]})(found),
+    "unknown claim": lambda found: put("claims", "all_good", found["claims"]["nothing_else"])(found),
+    "other role": put("role", "role1"),
+    "long policy": put("policies", "trust", "Statement", 0, "Sid", "x" * 21_000),
+    "user as role": put("role", "arn:aws:iam::222222222222:user/role1"),
+    "other format": put("format", "rolecall certificate 2"),
+}
+
+
+STEP_CHANGES = {
+    "all steps left out",
+    "one step for all",
+    "last step left out",
+    "one step more",
+    "split left out",
+    "mask of a split",
+    "empty mask",
+    "full mask",
+    "unknown dimension",
+}
+"""Changes after which the claim is still true. The short program decides it without the steps."""
+HARMLESS = {"other callers left out", *STEP_CHANGES}
+
+
+@both_programs
+@pytest.mark.parametrize("name", CHANGES)
+def test_changed_certificate_is_not_accepted(program: str, name: str, tmp_path: Path) -> None:
+    found = example()
+    CHANGES[name](found)
+    is_accepted = program != FULL and name in HARMLESS
+    assert is_accepted == (check(program, found, tmp_path).status == ACCEPTED)
+
+
+@both_programs
+def test_empty_dimension_does_not_make_the_set_of_requests_empty(program: str, tmp_path: Path) -> None:
+    found = certificate(policy(statement(Principal={"AWS": OTHER})), policy(statement()), **{"caller": CALLERS, "aws:x": []})
+    found["claims"]["nothing_else"]["steps"] = [None]
+    assert REJECTED == check(program, found, tmp_path).status
+
+
+@both_programs
+def test_second_claim_is_checked(program: str, tmp_path: Path) -> None:
+    found = certificate(policy(statement()), policy(statement(Principal=ACCOUNT)), caller=CALLERS)
+    assert ACCEPTED == check(program, found, tmp_path).status
+    found["claims"]["everything_intended"] = found["claims"]["nothing_else"]
+    assert REJECTED == check(program, found, tmp_path).status
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all values in JSON."""
+    yield path
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(item, (*path, key))
+
+
+@both_programs
+@pytest.mark.parametrize("value", [None, True, -1, 1.5, 10**30, "", "x", [], [[]], {}, {"x": "y"}, [None]], ids=repr)
+def test_wrong_types_are_never_an_error(program: str, value: Any, tmp_path: Path) -> None:
+    """Every value of the certificate replaced: accepted at most where the value does not matter."""
+    for path in places(example()):
+        found: Any = copy.deepcopy(example())
+        if path:
+            put(*path, value)(found)
+        else:
+            found = value
+        verdict = check(program, found, tmp_path)
+        assert verdict.status in {REJECTED, UNSUPPORTED} or found == example() or may_be_proof(program, path, value), path
+
+
+def may_be_proof(program: str, path: tuple[Any, ...], value: Any) -> bool:
+    """Whether the claim can still be proven: the trust policy allows less, or there are more representatives.
+
+    The short program reads neither steps nor tags.
+    """
+    if program != FULL and ("steps" in path or "tags" in path):
+        return True
+    changed = path[:2] == ("policies", "trust") or path[-1] in {"Version", "tags"}
+    # True is the index 1, and the last split is a proof with either index.
+    changed = changed or (value is True and path == (*STEPS, 5, 1, 0))
+    return changed or path[0] == "dimensions" or (path[-1] == "facts" and not value)
+
+
+BROKEN: dict[str, bytes] = {
+    "empty": b"",
+    "no JSON": b"{",
+    "two values": b"{} {}",
+    "no UTF-8": b'{"format": "\xff"}',
+    "deep list": b"[" * 200_000 + b"]" * 200_000,
+    "deep object": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "NaN": json.dumps(example()).replace('"tags": {}', '"tags": {"x": NaN}').encode(),
+    "long number": b"1" * 100_000,
+    "large file": b" " * 3_000_000,
+    "key twice": json.dumps(example()).replace('"tags"', '"role": "x", "tags"').encode(),
+}
+
+
+@both_programs
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_broken_files_are_rejected(program: str, content: bytes, tmp_path: Path) -> None:
+    assert REJECTED == check(program, content, tmp_path).status
+
+
+@both_programs
+@pytest.mark.parametrize("text", ["\\ud800", "\\u0000", "\\u001b[2J", "\\u202e"])
+def test_output_is_printable_ascii(program: str, text: str, tmp_path: Path) -> None:
+    for content in (json.dumps(example()).replace("backend_role", text), json.dumps(example()).replace("rolecall", text)):
+        verdict = check(program, content.encode(), tmp_path)
+        assert verdict.text.replace("\n", "").isprintable()
+        assert verdict.text.isascii()
+
+
+def test_a_policy_with_a_key_twice_is_rejected(tmp_path: Path) -> None:
+    text = json.dumps(example()).replace('"Effect": "Allow"', '"Effect": "Deny", "Effect": "Allow"', 1)
+    for program in PROGRAMS:
+        assert REJECTED == check(program, text.encode(), tmp_path).status
+
+
+MANY = [[f"arn:aws:iam::111111111111:role/{number}"] for number in range(20_000)]
+LARGE: dict[str, Change] = {
+    "representatives": put("dimensions", "caller", MANY),
+    "steps": put(*STEPS, [["caller", [0]]] * 100_000),
+    "parts": put(*STEPS, [["caller", [0]], None] * 50_000),
+    "indices": put(*STEPS, [["caller", list(range(300_000))]]),
+    "large index": put(*STEPS, [["caller", [10**18]], None, None]),
+    "statements": put("policies", "trust", policy(*(statement(Principal={"AWS": f"{BACKEND}{n}"}) for n in range(5_000)))),
+    "principals": put("policies", "trust", policy(statement(Principal={"AWS": [f"{BACKEND}{n}" for n in range(5_000)]}))),
+    "states": put(
+        "policies",
+        "trust",
+        policy(
+            *(statement(Condition={"StringLike": {"aws:PrincipalArn": f"*{letter}{'?' * 18}"}}) for letter in "abcdefgh")
+        ),
+    ),
+    "overlapping patterns": put(
+        "policies",
+        "trust",
+        policy(
+            *(
+                statement(Condition={"StringLike": {"aws:PrincipalArn": f"*{a}{b}*"}})
+                for a, b in itertools.permutations("abcde", 2)
+            )
+        ),
+    ),
+    "long patterns": put(
+        "policies",
+        "trust",
+        policy(statement(Condition={"StringLike": {"aws:PrincipalArn": ["*a?" * 2_000, "*b?" * 2_000]}})),
+    ),
+    "open variables": put("policies", "trust", policy(statement(Condition={"StringLike": {"aws:userid": "${" * 9_000}}))),
+    "numbers": put(
+        "policies",
+        "trust",
+        policy(statement(Condition={"NumericEquals": {"sts:DurationSeconds": [f"{n}e9999" for n in range(1_000)]}})),
+    ),
+}
+
+
+@both_programs
+@pytest.mark.parametrize("name", LARGE)
+def test_large_certificates_are_not_accepted(program: str, name: str, tmp_path: Path) -> None:
+    found = example()
+    LARGE[name](found)
+    for key in ("aws:userid", "sts:durationseconds"):
+        found["dimensions"][key] = [[], ["1"]]
+    is_accepted = program != FULL and name in {"steps", "parts", "indices", "large index"}
+    assert is_accepted == (check(program, found, tmp_path).status == ACCEPTED)
+
+
+def test_sets_of_values_are_combined_without_a_limit_of_their_number(tmp_path: Path) -> None:
+    """Only three values together match all three conditions, none of which two can leave out."""
+    conditions = {f"ForAnyValue:{name}": {"custom:key": value} for name, value in ANY_OF.items()}
+    dimensions = [[], [""], ["x"], ["a"], ["b"], ["cc"]]
+    pairs = [list(pair) for pair in itertools.combinations_with_replacement(["", "x", "a", "b", "cc"], 2)]
+    triples = [list(triple) for triple in itertools.combinations(["", "x", "a", "b", "cc"], 3)]
+    trust = policy(statement(Condition=conditions))
+    more = [["", "x", "a", "b"], ["", "x", "a", "cc"], ["", "x", "b", "cc"], ["", "a", "b", "cc"], ["x", "a", "b", "cc"]]
+    more.append(["", "x", "a", "b", "cc"])
+    complete = certificate(trust, policy(statement()), **{"custom:key": [*dimensions, *pairs, *triples, *more]})
+    assert ACCEPTED == check("verify_full_certificate", complete, tmp_path).status
+    forged = copy.deepcopy(complete)
+    forged["dimensions"]["custom:key"] = [*dimensions, *pairs]
+    verdict = check("verify_full_certificate", forged, tmp_path)
+    assert (REJECTED, True) == (verdict.status, "custom:key" in verdict.text)
+
+
+ANY_OF = {"StringEquals": "a", "StringLike": "b", "StringEqualsIgnoreCase": "CC"}
+
+
+RANGES: dict[str, tuple[Content, list[str], str]] = {
+    "numbers": (
+        {"NumericGreaterThan": {"aws:MultiFactorAuthAge": "10"}, "NumericLessThan": {"aws:MultiFactorAuthAge": "12"}},
+        ["9", "10", "12", "13"],
+        "11",
+    ),
+    "dates": (
+        {"DateGreaterThan": {"aws:CurrentTime": "2026-01-01"}, "DateLessThan": {"aws:CurrentTime": "2026-01-02T00:00:00Z"}},
+        ["2025-12-31", "2026-01-01", "2026-01-02", "2026"],
+        "2026-01-01T00:00:01Z",
+    ),
+    "addresses": (
+        {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, "NotIpAddress": {"aws:SourceIp": ["10.0.0.0/9", "10.128.0.0/10"]}},
+        ["10.0.0.1", "10.128.0.0", "11.0.0.0", "::"],
+        "10.192.0.0",
+    ),
+    "addresses of version 6": (
+        {"IpAddress": {"aws:SourceIp": "2001:db8::/32"}, "NotIpAddress": {"aws:SourceIp": "2001:db8::/33"}},
+        ["10.0.0.1", "2001:db8::", "2001:db9::", "::"],
+        "2001:db8:8000::",
+    ),
+}
+
+
+@pytest.mark.parametrize(("condition", "values", "needed"), RANGES.values(), ids=RANGES)
+def test_range_between_values_must_be_represented(
+    condition: Content, values: list[str], needed: str, tmp_path: Path
+) -> None:
+    key = next(iter(condition.values())).copy().popitem()[0].lower()
+    trust, program = policy(statement(Condition=condition)), "verify_full_certificate"
+
+    def status(*cells: str) -> int:
+        found = certificate(trust, policy(statement()), **{key: [[], *([cell] for cell in cells)]})
+        return check(program, found, tmp_path).status
+
+    assert (ACCEPTED, REJECTED) == (status(*values, needed), status(*values))
+
+
+@pytest.mark.parametrize("key", ["aws:CurrentTime", "aws:SourceIp"])
+def test_values_that_are_no_numbers_must_be_represented(key: str, tmp_path: Path) -> None:
+    """A key of another type has values that no comparison of numbers matches, so that no Deny statement is about them."""
+    trust = policy(
+        statement(),
+        statement(Effect="Deny", Condition={"NumericLessThan": {key: "10"}}),
+        statement(Effect="Deny", Condition={"NumericGreaterThanEquals": {key: "10"}}),
+        statement(Effect="Deny", Condition={"Null": {key: "true"}}),
+    )
+    numbers = [[], ["9"], ["10"], ["11"]]
+    found = certificate(trust, policy(ELSEWHERE), **{"caller": CALLERS, key.lower(): numbers})
+    verdict = check(FULL, found, tmp_path)
+    assert (REJECTED, True) == (verdict.status, "not complete" in verdict.text)
+    found = certificate(trust, policy(statement()), **{"caller": CALLERS, key.lower(): [*numbers, ["2026"], [""], ["x"]]})
+    assert ACCEPTED == check(FULL, found, tmp_path).status

@@ -1,0 +1,324 @@
+"""Certificates: genuine ones of manifests and random roles are accepted, and no forged one is."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certificate_forger import alter, covered_pair, forge, random_source, usual_pair
+from certificate_programs import ACCEPTED, PROGRAMS, REJECTED, UNSUPPORTED, check, is_covered, verify_full_certificate
+from manifests import customer, manifest_of, notes_manifest, rendered
+from policy_pairs import ROLE, PolicyGenerator, document
+from rolecall_generator.check import intended_trust
+from rolecall_generator.iam import Module, PolicyDocument, Role
+from rolecall_generator.iam.data import read_table
+from rolecall_generator.manifest import Manifest
+from rolecall_generator.planning import make_plan
+from rolecall_generator.proof.symbolic import (
+    CertificateError,
+    InclusionState,
+    OutOfBudgetError,
+    certificate_text,
+    compare,
+    intent_document,
+    make_certificate,
+)
+
+SHORT, FULL = PROGRAMS
+Content = dict[str, Any]
+
+
+def read_back(content: Content) -> Content:
+    """The certificate as it is in a file."""
+    found: Content = json.loads(certificate_text(content))
+    return found
+
+
+# Manifests
+
+
+def intent_of(module: Module, role: Role) -> PolicyDocument:
+    """What the manifest intends for a role of the module."""
+    return intent_document(trust for trust in intended_trust([module]).trusts if trust.role_arn == role.arn)
+
+
+def roles_of(manifest: Manifest, folder: Path) -> Iterator[tuple[Role, PolicyDocument, Path]]:
+    """Every role that the manifest creates, its intent, and the main.tf that creates it."""
+    plan = make_plan(manifest)
+    for name, text in rendered(plan).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    for planned in plan.modules:
+        module = planned.build()
+        for role in module.access.roles.values():
+            if role.trust is not None:
+                yield role, intent_of(module, role), folder / planned.path / "main.tf"
+
+
+def people(**changes: Any) -> dict[str, Any]:
+    """A switch role of two users."""
+    return {
+        "name": "support",
+        "trusting": {"name": "production", "account_id": "507074252730"},
+        "trusted": {"name": "people", "account_id": "078352025563"},
+        "role": "Support",
+        "permissions": ["read"],
+        "group": "support",
+        "users": [{"name": "ann"}, {"name": "bob", "path": "/team/"}],
+    } | changes
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "customers": {
+        "customers": [
+            customer(1),
+            customer(2, trust="account-root"),
+            customer(3, previous_external_id="old-id"),
+            customer(4, trust="account-root", previous_external_id="old-id", session_tags=True),
+            customer(5, source_identity=True),
+            customer(6, session_tags=True, source_identity=True, tags={"team": "a"}),
+        ]
+    },
+    "people": {"switch_roles": [people()]},
+    "people without MFA": {"switch_roles": [people(require_mfa=False)]},
+    "named people": {"switch_roles": [people(trust="users")]},
+    "people of the trusting account": {"switch_roles": [people(group_in="trusting")]},
+    "named people of the trusting account": {"switch_roles": [people(group_in="trusting", trust="users")]},
+    "China": {"partition": "aws-cn", "customers": [customer(1, trust="account-root")], "switch_roles": [people()]},
+    "GovCloud": {"partition": "aws-us-gov", "customers": [customer(1)], "switch_roles": [people(trust="users")]},
+}
+
+
+def manifests() -> Iterator[Any]:
+    yield pytest.param(notes_manifest(), id="example accounts")
+    for name, changes in VARIANTS.items():
+        yield pytest.param(manifest_of(**changes), id=name)
+
+
+@pytest.mark.parametrize("manifest", list(manifests()))
+def test_certificates_of_manifests_are_accepted_with_their_modules(manifest: Manifest, tmp_path: Path) -> None:
+    checked = 0
+    for role, intent, main_tf in roles_of(manifest, tmp_path):
+        content = read_back(make_certificate(role, intent))
+        assert {"nothing_else", "everything_intended"} == content["claims"].keys()
+        assert ACCEPTED == check(SHORT, content, tmp_path, main_tf).status
+        path = tmp_path / "trust.json"
+        path.write_text(json.dumps(content["policies"]["trust"]))
+        for program in PROGRAMS:
+            assert ACCEPTED == check(program, content, tmp_path, path).status
+        checked += 1
+    assert checked
+
+
+def test_certificate_of_another_role_is_rejected(tmp_path: Path) -> None:
+    roles = list(roles_of(notes_manifest(), tmp_path))
+    statuses = Counter(
+        check(SHORT, read_back(make_certificate(role, intent)), tmp_path, other_tf).status
+        for role, intent, own_tf in roles
+        for _, _, other_tf in roles
+        if own_tf != other_tf
+    )
+    assert {REJECTED} == statuses.keys()
+
+
+# Random roles
+
+
+def certificates(pairs: Iterator[tuple[PolicyDocument, PolicyDocument]], count: int) -> Iterator[Content]:
+    """Certificates of the pairs for which there are any, both ways."""
+    while count:
+        one, other = next(pairs)
+        for trust, intent in ((one, other), (other, one)):
+            try:
+                content = make_certificate(Role(ROLE, trust, tags={"team": "ab"}), intent)
+            except CertificateError:
+                continue
+            yield read_back(content)
+            count -= 1
+            if not count:
+                return
+
+
+def random_pairs(seed: int) -> Iterator[tuple[PolicyDocument, PolicyDocument]]:
+    generator = PolicyGenerator(random_source(seed))
+    while True:
+        yield generator.pair()
+
+
+def usual_pairs(seed: int) -> Iterator[tuple[PolicyDocument, PolicyDocument]]:
+    rng = random_source(seed)
+    while True:
+        yield usual_pair(rng)
+
+
+def covered_pairs(seed: int) -> Iterator[tuple[PolicyDocument, PolicyDocument]]:
+    rng = random_source(seed)
+    while True:
+        yield covered_pair(rng)
+
+
+PAIRS = {"random": random_pairs, "usual": usual_pairs, "covered": covered_pairs}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_certificates_of_random_roles_are_accepted(seed: int, tmp_path: Path) -> None:
+    statuses: Counter[int] = Counter()
+    for content in certificates(random_pairs(seed), 60):
+        status = check(FULL, content, tmp_path).status
+        statuses[status] += 1
+        assert check(SHORT, content, tmp_path).status != REJECTED
+    # A policy variable that is compared with a tag of the role, and numbers as strings, are not covered.
+    assert (0, True) == (statuses[REJECTED], statuses[UNSUPPORTED] <= 4)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_certificates_of_usual_roles_are_accepted_by_both_programs(seed: int, tmp_path: Path) -> None:
+    for content in certificates(usual_pairs(seed), 60):
+        uses_facts = any(claim["facts"] for claim in content["claims"].values())
+        assert ACCEPTED == check(FULL, content, tmp_path).status
+        covered = not uses_facts and all(map(is_covered, content["policies"].values()))
+        assert (ACCEPTED if covered else UNSUPPORTED) == check(SHORT, content, tmp_path).status
+
+
+# Forged certificates
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_certificates_of_false_claims_are_not_accepted(seed: int, tmp_path: Path) -> None:
+    rng, pairs, forged = random_source(seed), random_pairs(seed), 0
+    while forged < 60:
+        one, other = next(pairs)
+        for trust, intent in ((one, other), (other, one)):
+            try:
+                content = forge(trust, intent, rng)
+            except OutOfBudgetError:
+                continue
+            if content is not None:
+                forged += 1
+                assert {check(program, content, tmp_path).status for program in PROGRAMS} <= {REJECTED, UNSUPPORTED}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_certificates_of_false_claims_about_usual_roles_are_rejected(seed: int, tmp_path: Path) -> None:
+    rng, pairs, forged = random_source(seed), usual_pairs(seed), 0
+    while forged < 60:
+        content = forge(*next(pairs), rng)
+        if content is not None:
+            forged += 1
+            assert REJECTED == check(FULL, content, tmp_path).status
+            content["claims"]["nothing_else"]["facts"] = []
+            assert REJECTED == check(FULL, content, tmp_path).status
+            covered = all(map(is_covered, content["policies"].values()))
+            assert (REJECTED if covered else UNSUPPORTED) == check(SHORT, content, tmp_path).status
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_altered_certificates_are_accepted_only_for_true_claims(kind: str, seed: int, tmp_path: Path) -> None:
+    rng = random_source(seed)
+    statuses: Counter[int] = Counter()
+    for genuine in certificates(PAIRS[kind](seed), 25):
+        for _ in range(4):
+            content = alter(genuine, rng)
+            verdicts = {check(program, content, tmp_path).status for program in PROGRAMS}
+            statuses.update(verdicts)
+            if ACCEPTED in verdicts:
+                assert holds(content), json.dumps(content)
+    assert min(statuses[ACCEPTED], statuses[REJECTED]) > 0  # both happen
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_forged_and_altered_certificates_are_accepted_by_the_short_program_only_for_true_claims(
+    seed: int, tmp_path: Path
+) -> None:
+    rng, pairs, forged = random_source(seed), covered_pairs(seed), 0
+    while forged < 40:
+        content = forge(*next(pairs), rng)
+        if content is None:
+            continue
+        forged += 1
+        content["claims"]["nothing_else"]["facts"] = []
+        assert REJECTED == check(SHORT, content, tmp_path).status
+        for _ in range(5):
+            altered = alter(content, rng)
+            assert check(SHORT, altered, tmp_path).status != ACCEPTED or holds(altered), json.dumps(altered)
+
+
+def holds(content: Content) -> bool:
+    """Whether the claims of a certificate are true, as far as the engine knows."""
+    trust, intent = (PolicyDocument.from_json(content["policies"][side]) for side in ("trust", "intent"))
+    comparison = compare(Role(ROLE, trust, tags=content["tags"]), trust, intent)
+    states = {"nothing_else": comparison.forward.state, "everything_intended": comparison.backward.state}
+    return all(states[claim] is not InclusionState.REFUTED for claim in content["claims"])
+
+
+# Policies at the quota
+
+
+LARGE = {
+    "patterns": {"StringLike": {"aws:PrincipalArn": [f"arn:aws:iam::111111111111:role/a{n:02}*" for n in range(44)]}},
+    "infix patterns": {"StringLike": {"aws:PrincipalArn": [f"*a{chr(97 + n % 26)}{n}*" for n in range(50)]}},
+    "negated suffixes": {"StringNotLike": {"aws:PrincipalArn": [f"*role{n}" for n in range(50)]}},
+    "tag keys": {
+        f"{quantifier}:{operator}": {"aws:TagKeys": ["a*", "*b"]}
+        for quantifier in ("ForAllValues", "ForAnyValue")
+        for operator in ("StringLike", "StringNotLike", "StringEquals", "StringNotEquals")
+    },
+}
+
+
+@pytest.mark.parametrize("condition", LARGE.values(), ids=LARGE)
+def test_certificates_of_large_policies_are_accepted(condition: Content, tmp_path: Path) -> None:
+    principal = {"AWS": "111111111111"}
+    trust = document([{"Effect": "Allow", "Action": "sts:*", "Principal": principal, "Condition": condition}])
+    intent = document([{"Effect": "Allow", "Action": "sts:*", "Principal": principal}])
+    assert ACCEPTED == check(FULL, read_back(make_certificate(Role(ROLE, trust), intent)), tmp_path).status
+
+
+# Writer and programs
+
+
+def test_no_certificate_of_a_false_claim() -> None:
+    wide = document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*"}])
+    narrow = document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111111111111"}}])
+    with pytest.raises(CertificateError):
+        make_certificate(Role(ROLE, wide), narrow)
+    with pytest.raises(CertificateError):
+        make_certificate(Role(ROLE, None), narrow)
+    assert {"nothing_else"} == make_certificate(Role(ROLE, narrow), wide)["claims"].keys()
+
+
+def test_certificates_are_canonical() -> None:
+    trust = document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111111111111"}}])
+    text = certificate_text(make_certificate(Role(ROLE, trust, tags={"b": "ü", "a": ""}), trust))
+    assert text == json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False) + "\n"
+    assert '"tags":{"a":"","b":"ü"}' in text
+
+
+def test_key_tables_of_engine_and_programs_agree() -> None:
+    """Both are copies of AWS's documentation. A difference is a fault in one of them."""
+    engine = read_table("assume_role_keys.json")
+    own = {"keys": dict(verify_full_certificate.KEYS), "shapes": dict(verify_full_certificate.SHAPES)}
+    for name, entry in engine["keys"].items():
+        wanted = {key: entry[key] for key in ("many", "type", "shape", "callers", "always") if key in entry}
+        found = own["keys"].pop(name.lower())
+        assert wanted == {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+    assert {} == own["keys"]
+    for name, entry in engine["shapes"].items():
+        found = own["shapes"].pop(name)
+        assert (entry["shortest"], entry["longest"]) == (found["shortest"], found.get("longest"))
+        assert entry.get("pattern") == found.get("pattern")
+    assert {} == own["shapes"]
+
+
+def test_budget_of_the_programs_is_reset(tmp_path: Path) -> None:
+    trust = document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111111111111"}}])
+    content = read_back(make_certificate(Role(ROLE, trust), trust))
+    verify_full_certificate.Work.left = 0
+    assert ACCEPTED == check(FULL, content, tmp_path).status
