@@ -38,6 +38,7 @@ ORDER = {
         "jinja_environments",
         "html_page",
         "records",
+        "iam_replies",
         "terminal",
         "manifest.yaml_source",
         "manifest",

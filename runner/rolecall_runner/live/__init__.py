@@ -1,6 +1,6 @@
 """Access read from live IAM."""
 
-from rolecall_runner.live.account import UnreadableDocumentError, document_of, read_account
+from rolecall_runner.live.account import read_account
 from rolecall_runner.live.role import NotCheckable, RoleReading, RoleSettings, read_role
 from rolecall_runner.live.users import GONE, UserReading, read_group, read_policy, read_user
 
@@ -9,9 +9,7 @@ __all__ = [
     "NotCheckable",
     "RoleReading",
     "RoleSettings",
-    "UnreadableDocumentError",
     "UserReading",
-    "document_of",
     "read_account",
     "read_group",
     "read_policy",

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rolecall_generator.iam import Group, ManagedPolicy, PolicyDocument, User
-from rolecall_runner.live.account import attached_of, boundary_of, console_password_of, document_of, pages_of, tags_of
+from rolecall_generator.iam_replies import attached_of, boundary_of, document_of, tags_of
+from rolecall_runner.live.account import console_password_of, pages_of
 from rolecall_runner.live.role import NotCheckable, attempt
 
 GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
