@@ -48,6 +48,7 @@ ORDER = {
         "planning",
         "rules",
         "proof",
+        "audit",
         "generate",
         "importers",
         "check",
@@ -108,8 +109,8 @@ LIBRARIES: dict[str, set[str]] = {
     "typer": {"cli", "terminal"},
     "rich": {"cli", "terminal", "reports"},
     "boto3": set(),
-    # Only this importer talks to AWS: it reads an organization's accounts while the manifest is written.
-    "botocore": {"importers"},
+    # Only these talk to AWS: they read an organization's accounts, and an account's IAM for an audit.
+    "botocore": {"audit", "importers"},
 }
 
 

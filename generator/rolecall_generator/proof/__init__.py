@@ -14,10 +14,12 @@ from rolecall_generator.proof.matrix import (
     summarize,
 )
 from rolecall_generator.proof.prove import Case, Cell, Proof, Trust, prove
+from rolecall_generator.proof.witnesses import Budget, find_external_ids
 
 __all__ = [
     "OTHER_PREFIX",
     "STRANGER_PREFIX",
+    "Budget",
     "Case",
     "Cell",
     "CellMark",
@@ -30,6 +32,7 @@ __all__ = [
     "condition_names",
     "counterexample",
     "counterexample_sentences",
+    "find_external_ids",
     "is_generated_name",
     "principal_kind_name",
     "prove",

@@ -5,17 +5,20 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_generator.reports.formatters import check_formats, proof_formats
-    from rolecall_generator.reports.formatters.interface import CheckReport, ProofReport
+    from rolecall_generator.reports.formatters import audit_formats, check_formats, proof_formats
+    from rolecall_generator.reports.formatters.interface import AuditReport, CheckReport, ProofReport
     from rolecall_generator.reports.formatters.json import check_body
     from rolecall_generator.reports.formatters.junit import suites_text
-    from rolecall_generator.reports.formatters.table import print_check, print_proof
+    from rolecall_generator.reports.formatters.table import print_audit, print_check, print_proof
 
 __all__ = [
+    "AuditReport",
     "CheckReport",
     "ProofReport",
+    "audit_formats",
     "check_body",
     "check_formats",
+    "print_audit",
     "print_check",
     "print_proof",
     "proof_formats",
@@ -25,10 +28,10 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
-        "formatters": ("check_formats", "proof_formats"),
-        "formatters.interface": ("CheckReport", "ProofReport"),
+        "formatters": ("audit_formats", "check_formats", "proof_formats"),
+        "formatters.interface": ("AuditReport", "CheckReport", "ProofReport"),
         "formatters.json": ("check_body",),
         "formatters.junit": ("suites_text",),
-        "formatters.table": ("print_check", "print_proof"),
+        "formatters.table": ("print_audit", "print_check", "print_proof"),
     },
 )

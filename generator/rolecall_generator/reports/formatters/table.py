@@ -1,22 +1,25 @@
-"""Results of `gen check` and `gen prove` on the terminal."""
+"""Results of `gen check`, `gen prove` and `gen audit` on the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from rolecall_generator.audit import Audit
 from rolecall_generator.check import CheckSummary, ManifestProof
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.proof import CellState, Matrix, counterexample, summarize
+from rolecall_generator.reports.formatters.audit_rows import audit_rows
 from rolecall_generator.text import pluralize
 
 _SHOWN = 200
 """Findings shown in full; the rest are counted. The other formats contain all of them."""
 
-_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+SEVERITY_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+"""Style of each severity."""
 
 
 def print_check(console: Console, checked: CheckSummary, *, least: Severity = Severity.NOTE) -> None:
@@ -31,7 +34,7 @@ def print_check(console: Console, checked: CheckSummary, *, least: Severity = Se
     for entry in checked.report.suppressed:
         console.print(f"suppressed: {entry.finding.rule} {entry.finding.subject}: {entry.reason}", style="dim", markup=False)
     worst = checked.report.worst
-    console.print(summary(checked), style="green" if worst is None else _STYLES[worst], markup=False)
+    console.print(summary(checked), style="green" if worst is None else SEVERITY_STYLES[worst], markup=False)
 
 
 def summary(checked: CheckSummary) -> str:
@@ -39,11 +42,12 @@ def summary(checked: CheckSummary) -> str:
     cells, failed = checked.cells, checked.failed_cells
     proven = f"{cells - failed:,} of {cells:,} access checks passed" if failed else f"{cells:,} access checks passed"
     modules = f"{checked.modules:,} {'module' if checked.modules == 1 else 'modules'} checked"
-    counts = ", ".join(_counted(checked.report.active)) or "no findings"
+    counts = ", ".join(count_findings(checked.report.active)) or "no findings"
     return f"{modules}, {proven}: {counts}"
 
 
-def _counted(findings: Iterable[Finding]) -> Iterable[str]:
+def count_findings(findings: Iterable[Finding]) -> Iterable[str]:
+    """Yield the number of findings of each severity, the most severe first: `2 errors`."""
     levels = [finding.severity for finding in findings]
     for severity in sorted(Severity, reverse=True):
         if number := levels.count(severity):
@@ -54,7 +58,7 @@ def print_finding(console: Console, finding: Finding) -> None:
     """Print severity, rule, subject and location, then message and hint."""
     places = [f"{finding.file}:{finding.line or 1}"] if finding.file else []
     place = "".join(f"  {each}" for each in (*places, *((finding.declared,) if finding.declared else ())))
-    console.print(f"{finding.severity.name.lower():<7} ", style=_STYLES[finding.severity], end="")
+    console.print(f"{finding.severity.name.lower():<7} ", style=SEVERITY_STYLES[finding.severity], end="")
     console.print(f"{finding.rule} {finding.subject}{place}", style="bold", markup=False)
     console.print(f"        {finding.message}", markup=False)
     console.print(f"        hint: {finding.hint}", markup=False, style="dim")
@@ -111,3 +115,42 @@ def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> N
     if proven.findings:
         text += f"; {pluralize(len(proven.findings), 'finding')} in the written modules, see gen check"
     console.print(text, style="bold red" if matrix.failed or proven.findings else "green", markup=False)
+
+
+_SHOWN_ROLES = 60
+
+
+def print_audit(console: Console, audit: Audit) -> None:
+    """Print the roles that outsiders can assume, those with findings first, then the findings and the summary."""
+    rows = audit_rows(audit)
+    shown = [row for row in rows if not row.is_ordinary_service_role]
+    if shown:
+        table = Table(title="roles that outsiders can assume", title_justify="left", title_style="bold")
+        for heading, ratio in (("role", 4), ("who", 4), ("needs", 3), ("may do", 3)):
+            table.add_column(heading, overflow="fold", ratio=ratio)
+        several = len(audit.account_ids) > 1
+        for row in shown[:_SHOWN_ROLES]:
+            name = f"{row.audited.account_id} {row.name}" if several else row.name
+            style = SEVERITY_STYLES[row.worst] if row.worst is not None else ""
+            cells = (Group(*map(Text, lines)) for lines in (row.who, row.needs, row.access))
+            table.add_row(Text(name, style=style), *cells)
+        console.print(table)
+    if len(shown) > _SHOWN_ROLES:
+        console.print(f"and {pluralize(len(shown) - _SHOWN_ROLES, 'more role')} (--format html shows all)")
+    if len(rows) > len(shown):
+        console.print(f"and {pluralize(len(rows) - len(shown), 'role')} for AWS services, without findings")
+    for finding in audit.report.active[:_SHOWN]:
+        print_finding(console, finding)
+    if len(audit.report.active) > _SHOWN:
+        console.print(f"and {len(audit.report.active) - _SHOWN:,} more (--format json lists all)")
+    for note in audit.not_checked:
+        console.print(f"not checked: {note}", style="dim")
+    worst = audit.report.worst
+    console.print(audit_summary(audit), style="green" if worst is None else SEVERITY_STYLES[worst])
+
+
+def audit_summary(audit: Audit) -> str:
+    """What was examined and found, in one line."""
+    counts = ", ".join(count_findings(audit.report.active)) or "no findings"
+    outside = pluralize(len(audit.roles), "role")
+    return f"{pluralize(audit.examined, 'role')} examined, {outside} for outsiders: {counts}"
