@@ -31,6 +31,7 @@ from rolecall_generator.proof import (
     Budget,
     Case,
     Cell,
+    Witnesses,
     condition_names,
     find_external_ids,
     is_generated_name,
@@ -180,6 +181,9 @@ The organization, network and ID of the stranger are unrelated to those of the r
 keys, November 2026). All other keys, such as session name, tags, external ID and user agent, can be chosen.
 """
 _GUARDS = frozenset({*_STRANGER, *_VPC_KEYS})
+_SOURCES = frozenset(_NO_SERVICE)
+_WEAKEST = (Requirement.MISSING, Requirement.IGNORED, Requirement.UNKNOWN, Requirement.REQUIRED)
+"""The weakest requirement first."""
 
 
 def outsiders_of(role: Role, own: OwnAccounts) -> tuple[Outsider, ...]:
@@ -291,6 +295,7 @@ class _Question:
     named: frozenset[str] = field(init=False)
     types: Mapping[str, str] = field(init=False)
     text: str = field(init=False)
+    witnesses: Witnesses | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.evaluator = Evaluator(Access({self.role.arn: self.role}))
@@ -327,12 +332,23 @@ class _Question:
         arn = cell.request.principal.arn
         who = identity_of(arn)
         if who.kind is not PrincipalKind.EXTERNAL:
-            return who.account_id not in self.own.accounts
+            return who.account_id not in self.own.accounts and not self._is_in_own_organization(cell)
         if _UNIQUE_ID.fullmatch(arn):
             return False
         if arn not in self.named and self._allowed(cell, _OF_NO_ORGANIZATION) is Requirement.REQUIRED:
             return False
         return cell.request.action in _actions_of(self._external_kind(arn))
+
+    def _is_in_own_organization(self, cell: Cell) -> bool:
+        """Whether only principals of own organizations are allowed."""
+        listed = self._organizations() if self.own.organizations else {}
+        if not listed or any(
+            self._allowed(cell, stated) is not Requirement.REQUIRED
+            for stated in (_STRANGER_ORGANIZATION, _OF_NO_ORGANIZATION)
+        ):
+            return False
+        accepted = {name for name, stated in listed.items() if self._allowed(cell, stated) is not Requirement.REQUIRED}
+        return bool(accepted) and accepted <= self.own.organizations
 
     def _external_kind(self, name: str) -> OutsiderKind:
         if ":saml-provider/" in name:
@@ -405,35 +421,36 @@ class _Question:
         return Requirement.MISSING if decision.allowed else Requirement.REQUIRED
 
     def _outsider(self, kind: OutsiderKind, name: str, cells: list[Cell]) -> Iterator[Outsider]:
-        cell = min(cells, key=lambda each: each.decision.effect is Effect.REFUSED)
+        """Yield the outsider that the callers of the cells represent; each of its fields is that of the weakest one."""
+        decided = [cell for cell in cells if cell.decision.effect is not Effect.REFUSED]
         if kind is OutsiderKind.ORGANIZATION and set(name.split(", ")) <= self.own.organizations:
             return
-        statement = cell.decision.statement
-        account = identity_of(cell.request.principal.arn).account_id
-        known = kind not in {OutsiderKind.ANYONE, OutsiderKind.ORGANIZATION}
-        reason = cell.decision.reason.removeprefix("refused: ") if cell.decision.effect is Effect.REFUSED else ""
-        guarded, guards = Requirement.UNKNOWN, tuple[str, ...]()
-        external_id = None
-        mfa = False
-        if not reason:
-            guarded, guards = self._guard(kind, cell, statement)
-        if not reason and kind in PRINCIPAL_KINDS:
-            mfa = self._requires_mfa(cell)
-            external_id = self._external_id(cell)
+        first = (decided or cells)[0]
+        statements = dict.fromkeys(cell.decision.statement for cell in decided if cell.decision.statement is not None)
+        conditions = tuple(dict.fromkeys(text for statement in statements for text in condition_names(statement)))
+        account = (
+            "" if kind in {OutsiderKind.ANYONE, OutsiderKind.ORGANIZATION} else _account_of(first.request.principal.arn)
+        )
+        if not decided:
+            reason = first.decision.reason.removeprefix("refused: ")
+            yield Outsider(kind, name, account, conditions, guarded=Requirement.UNKNOWN, reason=reason)
+            return
+        guarded = [self._guard(kind, cell) for cell in decided]
+        weakest = min(guarded, key=_WEAKEST.index)
+        of_account = kind in PRINCIPAL_KINDS
         yield Outsider(
             kind,
             name,
-            account if known and kind in PRINCIPAL_KINDS else "",
-            condition_names(statement) if statement is not None else (),
-            external_id,
-            mfa,
-            guarded,
-            guards,
-            reason,
+            account if of_account else "",
+            conditions,
+            _weakest_external_id([self._external_id(cell) for cell in decided]) if of_account else None,
+            of_account and all(map(self._requires_mfa, decided)),
+            weakest,
+            self._guards(kind, statements) if weakest is Requirement.REQUIRED else (),
         )
 
-    def _guard(self, kind: OutsiderKind, cell: Cell, statement: Statement | None) -> tuple[Requirement, tuple[str, ...]]:
-        """Whether a condition must hold that the outsider cannot choose, and its keys."""
+    def _guard(self, kind: OutsiderKind, cell: Cell) -> Requirement:
+        """Whether a condition must hold that the outsider cannot choose."""
         requests: Iterable[Mapping[str, str | tuple[str, ...]]]
         if kind is OutsiderKind.OIDC:
             requests = self._tenants(cell)
@@ -442,14 +459,18 @@ class _Question:
         elif kind in PRINCIPAL_KINDS:
             requests = _STRANGERS
         else:
-            return Requirement.MISSING, ()
+            return Requirement.MISSING
         answers = {self._allowed(cell, stated) for stated in requests}
-        if Requirement.MISSING in answers:
-            return Requirement.MISSING, ()
-        keys = [c.key for c in statement.conditions] if statement is not None else []
-        relevant = {key.lower() for stated in requests for key in stated} if kind not in PRINCIPAL_KINDS else _GUARDS
-        guards = tuple(dict.fromkeys(key for key in keys if key.lower() in relevant))
-        return (Requirement.UNKNOWN if Requirement.UNKNOWN in answers else Requirement.REQUIRED), guards
+        return min(answers, key=_WEAKEST.index)
+
+    def _guards(self, kind: OutsiderKind, statements: Iterable[Statement]) -> tuple[str, ...]:
+        """Keys of conditions that the outsider cannot choose, as in the trust policy."""
+        if kind is OutsiderKind.OIDC:
+            keys = dict.fromkeys(c.key for s in statements for c in s.conditions)
+            claims = tuple(key for key in keys if not key.lower().startswith("aws:"))
+            return tuple(key for key in claims if not key.lower().endswith(":aud")) or claims
+        relevant = _SOURCES if kind is OutsiderKind.SERVICE else _GUARDS
+        return tuple(dict.fromkeys(c.key for s in statements for c in s.conditions if c.key.lower() in relevant))
 
     def _requires_mfa(self, cell: Cell) -> bool:
         contexts: tuple[Mapping[str, str | tuple[str, ...]], ...] = (
@@ -481,20 +502,16 @@ class _Question:
         issuer = arn.partition(":oidc-provider/")[2] or arn
         shared = shared_issuers().get(issuer)
         prefix = f"{issuer}:".lower()
-        claims = {
-            condition.key.lower()
-            for statement in self.trust.statements
-            for condition in statement.conditions
-            if condition.key.lower().startswith(prefix)
-        }
-        if shared is None:
-            subjects = [_NAME, f"system:serviceaccount:{_NAME}:{_NAME}"]
-            claim = f"{prefix}sub"
-        else:
+        if shared is not None:
             claim = f"{prefix}{shared.claim}"
             subjects = _subjects(shared, [value for condition in self._conditions(claim) for value in condition.values])
-        # An audience other than the tenant is the same for everyone.
-        others = dict.fromkeys(claims - {claim, f"{prefix}aud"}, _NAME)
+            others = {f"{prefix}{name}": _NAME for name in shared.other_claims}
+        else:
+            claim = f"{prefix}sub"
+            subjects = [_NAME, f"system:serviceaccount:{_NAME}:{_NAME}"]
+            keys = (condition.key.lower() for statement in self.trust.statements for condition in statement.conditions)
+            # All identities of an issuer have the same audience.
+            others = {key: _NAME for key in keys if key.startswith(prefix) and key not in {claim, f"{prefix}aud"}}
         return [{**others, claim: subject} for subject in subjects]
 
     def _external_id(self, cell: Cell) -> ExternalIdRequirement:
@@ -530,8 +547,9 @@ class _Question:
                 patterns.append(found)
             elif found is not NoPatterns.NONE_NEEDED or any("${" in value for value in condition.values):
                 reason = f"{condition.operator} on {condition.key} depends on another key"
-        budget = Budget(_STEPS)
-        witnesses = find_external_ids(tuple(dict.fromkeys(patterns)), budget)
+        if self.witnesses is None:
+            self.witnesses = find_external_ids(tuple(dict.fromkeys(patterns)), Budget(_STEPS))
+        witnesses = self.witnesses
         lower = {value.lower() for value in listed}
         answers = {
             self._allowed(cell, {EXTERNAL_ID: value}) for value in witnesses.found.values() if value.lower() not in lower
@@ -551,6 +569,17 @@ class _Question:
                 Request(cell.request.principal, self.role.arn, action, {EXTERNAL_ID: ()}, free=True)
             ).allowed
         )
+
+
+def _weakest_external_id(requirements: list[ExternalIdRequirement]) -> ExternalIdRequirement:
+    """The requirement that each of the callers meets who meets any of these."""
+    weakest = min(requirements, key=lambda each: _WEAKEST.index(each.state))
+    return replace(
+        weakest,
+        values=tuple(dict.fromkeys(value for each in requirements for value in each.values)),
+        accepts_others=any(each.accepts_others for each in requirements),
+        companions=tuple(dict.fromkeys(action for each in requirements for action in each.companions)),
+    )
 
 
 def _actions_of(kind: OutsiderKind) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class SharedIssuer:
     """An OIDC issuer that issues tokens to everyone with an account there.
 
     `claim` identifies the tenant; `subjects` are values of it, with `{name}` for names that anyone can choose. The first
-    group of `tenant` matches the tenant's name in a value.
+    group of `tenant` matches the tenant's name in a value. `other_claims` also identify the tenant.
     """
 
     issuer: str
@@ -51,6 +51,7 @@ class SharedIssuer:
     claim: str
     subjects: tuple[str, ...]
     tenant: re.Pattern[str]
+    other_claims: tuple[str, ...] = ()
 
 
 @cache
@@ -58,7 +59,12 @@ def shared_issuers() -> Mapping[str, SharedIssuer]:
     """Shared issuers by host and path."""
     return {
         entry["issuer"]: SharedIssuer(
-            entry["issuer"], entry["name"], entry["claim"], tuple(entry["subjects"]), re.compile(entry["tenant"])
+            entry["issuer"],
+            entry["name"],
+            entry["claim"],
+            tuple(entry["subjects"]),
+            re.compile(entry["tenant"]),
+            tuple(entry.get("other_claims", ())),
         )
         for entry in _table("identity_providers.json")["providers"]
     }

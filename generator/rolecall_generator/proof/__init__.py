@@ -14,7 +14,7 @@ from rolecall_generator.proof.matrix import (
     summarize,
 )
 from rolecall_generator.proof.prove import Case, Cell, Proof, Trust, prove
-from rolecall_generator.proof.witnesses import Budget, find_external_ids
+from rolecall_generator.proof.witnesses import Budget, Witnesses, find_external_ids
 
 __all__ = [
     "OTHER_PREFIX",
@@ -28,6 +28,7 @@ __all__ = [
     "MatrixRow",
     "Proof",
     "Trust",
+    "Witnesses",
     "case_description",
     "condition_names",
     "counterexample",
