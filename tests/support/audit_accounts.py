@@ -70,7 +70,7 @@ def role(  # noqa: PLR0913 - the fields of a role
     account: str = ACCOUNT,
 ) -> Json:
     """One item of RoleDetailList."""
-    identifier = "AROA" + hashlib.sha256(f"{account}{path}{name}".encode()).hexdigest()[:17].upper()
+    identifier = "AROA" + hashlib.sha256(f"{account}{path}{name}".encode("utf-8", "surrogatepass")).hexdigest()[:17].upper()
     statements = list(permissions)
     body: Json = {
         "Path": path,
@@ -96,7 +96,7 @@ def managed_policy(arn: str, body: Json) -> Json:
     name = arn.rpartition("/")[2]
     return {
         "PolicyName": name,
-        "PolicyId": "ANPA" + hashlib.sha256(arn.encode()).hexdigest()[:17].upper(),
+        "PolicyId": "ANPA" + hashlib.sha256(arn.encode("utf-8", "surrogatepass")).hexdigest()[:17].upper(),
         "Arn": arn,
         "Path": "/",
         "DefaultVersionId": "v1",

@@ -17,7 +17,7 @@ from rolecall_generator.audit.tables import EscalationPath, escalation_paths, se
 from rolecall_generator.iam import Access, Arn, PolicyDocument, Principal, Role, Statement, role_arn, root_arn
 from rolecall_generator.iam.catalog import expand, find_action, services
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, AWS_MANAGED_DOCUMENTS, Caller, Effect, Evaluator, Request
-from rolecall_generator.iam.matching import name_matcher
+from rolecall_generator.iam.matching import may_match, name_matcher
 
 _NAME = "rolecall-other-5b1f7c"
 """A name that no policy contains."""
@@ -238,12 +238,14 @@ class PermissionReader:
         return found
 
     def _listed(self, role: Role, action: str) -> Iterator[str]:
-        """Resources that match those which a policy lists for the action, with wildcards replaced by a name."""
+        """Resources of a type that the action supports, as a policy lists them, with wildcards replaced by a name."""
+        known = find_action(action)
+        forms = known.resource_forms if known is not None else ()
         for document in self._documents(role):
             for statement in document.statements:
                 if statement.effect == "Allow" and any(action in _watched_actions(p) for p in statement.actions):
                     for resource in statement.resources:
-                        if resource != "*" and "${" not in resource:
+                        if resource != "*" and "${" not in resource and any(may_match(resource, form) for form in forms):
                             yield resource.replace("*", _NAME).replace("?", "x")
 
     def _services(self, role: Role) -> Iterator[ServiceActions]:

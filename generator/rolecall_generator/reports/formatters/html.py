@@ -209,7 +209,7 @@ def _outsider_lines(outsider: Outsider) -> Iterator[str]:
         yield f"not decided: {outsider.reason}"
     vendor = vendor_of(outsider)
     if vendor is not None:
-        yield f"source of the owner ({vendor.date}): {', '.join(vendor.sources) or 'contributed without a page'}"
+        yield f"source of the owner ({vendor.date}): {', '.join(vendor.sources)}"
 
 
 def _permission_details(permissions: RolePermissions) -> Iterator[tuple[str, list[str]]]:

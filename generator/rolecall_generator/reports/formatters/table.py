@@ -118,6 +118,8 @@ def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> N
 
 
 _SHOWN_ROLES = 60
+_NARROW_COLUMNS = 100
+_RULE_COLUMNS = 5
 
 
 def print_audit(console: Console, audit: Audit) -> None:
@@ -125,14 +127,19 @@ def print_audit(console: Console, audit: Audit) -> None:
     rows = audit_rows(audit)
     shown = [row for row in rows if not row.is_ordinary_service_role]
     if shown:
-        table = Table(title="roles that outsiders can assume", title_justify="left", title_style="bold")
-        for heading, ratio in (("role", 4), ("who", 4), ("needs", 3), ("may do", 3)):
+        # Only a table that fills the console divides its width by the ratios.
+        narrow = console.width <= _NARROW_COLUMNS
+        table = Table(title="roles that outsiders can assume", title_justify="left", title_style="bold", expand=narrow)
+        for heading, ratio in (("role", 5), ("who", 5), ("needs", 4)):
             table.add_column(heading, overflow="fold", ratio=ratio)
+        table.add_column("may do", overflow="fold", ratio=4, min_width=len("administrator"))
+        table.add_column("rules", width=_RULE_COLUMNS)
         several = len(audit.account_ids) > 1
         for row in shown[:_SHOWN_ROLES]:
             name = f"{row.audited.account_id} {row.name}" if several else row.name
             style = SEVERITY_STYLES[row.worst] if row.worst is not None else ""
-            cells = (Group(*map(Text, lines)) for lines in (row.who, row.needs, row.access))
+            rules = dict.fromkeys(finding.rule for finding in row.findings)
+            cells = (Group(*map(Text, lines)) for lines in (row.who, row.needs, row.access, rules))
             table.add_row(Text(name, style=style), *cells)
         console.print(table)
     if len(shown) > _SHOWN_ROLES:
