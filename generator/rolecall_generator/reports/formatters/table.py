@@ -132,7 +132,7 @@ def print_audit(console: Console, audit: Audit) -> None:
         table = Table(title="roles that outsiders can assume", title_justify="left", title_style="bold", expand=narrow)
         for heading, ratio in (("role", 5), ("who", 5), ("needs", 4)):
             table.add_column(heading, overflow="fold", ratio=ratio)
-        table.add_column("may do", overflow="fold", ratio=4, min_width=len("administrator"))
+        table.add_column("may do", overflow="fold", width=len("administrator") if narrow else None)
         table.add_column("rules", width=_RULE_COLUMNS)
         several = len(audit.account_ids) > 1
         for row in shown[:_SHOWN_ROLES]:
