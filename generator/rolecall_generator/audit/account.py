@@ -22,6 +22,10 @@ ROLES = "Roles"
 _AWS = "aws"
 _ACCOUNT = re.compile(ACCOUNT_ID_PATTERN, re.ASCII)
 _ROLE_SECONDS = 3600
+# AWS allows up to 8,192 characters in a trust policy and 10,240 in all inline policies of a role (IAM quotas, November
+# 2026); AWS managed policies are longer. URL encoding triples the length at most.
+_TRUST_CHARACTERS = 3 * 8_192
+_POLICY_CHARACTERS = 500_000
 _SHOWN = 120
 
 
@@ -44,7 +48,7 @@ class RoleRecord:
 class AccountData:
     """One account. `source`: file, folder or profile that it was read from. `organization_id`: None if it is not known.
 
-    `access` contains the AWS managed policies that the data has. `lines` are line numbers of roles in `source`, by ARN.
+    `access` contains the AWS managed policies that the data has. `places` are files and lines of roles, by ARN.
     """
 
     account_id: str
@@ -52,7 +56,7 @@ class AccountData:
     source: str
     access: Access
     records: Mapping[str, RoleRecord] = field(default_factory=dict)
-    lines: Mapping[str, int] = field(default_factory=dict)
+    places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     organization_id: str | None = None
 
 
@@ -109,11 +113,11 @@ class AccountBuilder:
                     raise malformed(place, _reason(error)) from error
 
     def build(
-        self, lines: Mapping[str, int] | None = None, organizations: Mapping[str, str] | None = None
+        self, places: Mapping[str, tuple[str, int]] | None = None, organizations: Mapping[str, str] | None = None
     ) -> tuple[AccountData, ...]:
         """The accounts, sorted by ID.
 
-        `lines`: line numbers of roles in the source, by ARN. `organizations`: organization IDs by account ID.
+        `places`: files and lines of roles, by ARN. `organizations`: organization IDs by account ID.
         """
         for arn, names in self._memberships.items():
             account = arn.split(":", 5)[4]
@@ -121,12 +125,18 @@ class AccountBuilder:
             user = self._accounts[account].users[arn]
             joined = frozenset(groups[name] for name in names if name in groups)
             self._accounts[account].users[arn] = User(arn, joined, user.inline, user.attached, boundary=user.boundary)
-        return tuple(self._build(account, items, lines or {}, organizations or {}) for account, items in self._sorted())
+        return tuple(self._build(account, items, places or {}, organizations or {}) for account, items in self._sorted())
 
     def _sorted(self) -> list[tuple[str, _Items]]:
         return sorted((account, items) for account, items in self._accounts.items() if items.roles or items.users)
 
-    def _build(self, account: str, items: _Items, lines: Mapping[str, int], organizations: Mapping[str, str]) -> AccountData:
+    def _build(
+        self,
+        account: str,
+        items: _Items,
+        places: Mapping[str, tuple[str, int]],
+        organizations: Mapping[str, str],
+    ) -> AccountData:
         records = {
             arn: record
             if arn not in self._sessions
@@ -140,7 +150,7 @@ class AccountBuilder:
             self._source,
             access,
             records,
-            {arn: line for arn, line in lines.items() if arn in items.roles},
+            {arn: place for arn, place in places.items() if arn in items.roles},
             organizations.get(account),
         )
 
@@ -154,7 +164,7 @@ class AccountBuilder:
         arn = _text(item, "Arn")
         items = self._account(arn, "role")
         problems: list[str] = []
-        trust = self._document(item["AssumeRolePolicyDocument"], f"{arn}, trust policy", problems)
+        trust = self._document(item["AssumeRolePolicyDocument"], f"{arn}, trust policy", problems, _TRUST_CHARACTERS)
         boundary = _object(item.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
         role = Role(
             arn,
@@ -216,10 +226,15 @@ class AccountBuilder:
                 found[name] = document
         return found
 
-    def _document(self, value: object, where: str, problems: list[str]) -> PolicyDocument | None:
+    def _document(
+        self, value: object, where: str, problems: list[str], longest: int = _POLICY_CHARACTERS
+    ) -> PolicyDocument | None:
         """The document, shared with equal ones; None, with the reason in `problems`, if it cannot be read."""
         partition = partition_of(where) if where.startswith("arn:") else _AWS
         key = (partition, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+        if len(key[1]) > longest:
+            problems.append(f"{where.rpartition(', ')[2]}: it is longer than AWS allows")
+            return None
         found = self._documents.get(key)
         if found is None:
             try:

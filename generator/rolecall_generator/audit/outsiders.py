@@ -141,6 +141,8 @@ _NAME = "rolecall-stranger-5b1f7c"
 # "AROA" for roles, "AIDA" for users (IAM identifiers, Unique IDs, November 2026).
 _UNIQUE_ID = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}", re.ASCII)
 _STEPS = 20_000
+_MOST_REQUESTS = 500
+"""Requests per caller with which a stranger is tried; beyond that, the guard is unknown."""
 
 _NO_SERVICE: Mapping[str, tuple[str, ...]] = dict.fromkeys(
     ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourceorgpaths", "aws:sourceowner"), ()
@@ -460,8 +462,14 @@ class _Question:
             requests = _STRANGERS
         else:
             return Requirement.MISSING
-        answers = {self._allowed(cell, stated) for stated in requests}
-        return min(answers, key=_WEAKEST.index)
+        weakest = Requirement.REQUIRED
+        for number, stated in enumerate(requests):
+            weakest = min(weakest, self._allowed(cell, stated), key=_WEAKEST.index)
+            if weakest is Requirement.MISSING:
+                break
+            if number == _MOST_REQUESTS:
+                return Requirement.UNKNOWN
+        return weakest
 
     def _guards(self, kind: OutsiderKind, statements: Iterable[Statement]) -> tuple[str, ...]:
         """Keys of conditions that the outsider cannot choose, as in the trust policy."""
@@ -598,12 +606,13 @@ def _in_foreign_account(pattern: str) -> str | None:
 
 def _subjects(shared: SharedIssuer, values: Iterable[str]) -> list[str]:
     """Values of the tenant's claim that a stranger can have: typical ones, and instances of patterns in the policy."""
-    subjects = [form.replace("{name}", _NAME) for form in shared.subjects]
+    typical = [form.replace("{name}", _NAME) for form in shared.subjects]
+    found = dict.fromkeys(typical)
     for value in values:
-        for filling in (_NAME, *subjects):
+        for filling in (_NAME, *typical):
             instance = value.replace("*", filling, 1).replace("*", _NAME).replace("?", "x")
             tenant = shared.tenant.search(instance)
             # The stranger chooses the name of the tenant only if the pattern leaves it open.
             if tenant is not None and _NAME in tenant[1]:
-                subjects.append(instance)
-    return list(dict.fromkeys(subjects))
+                found.setdefault(instance)
+    return list(found)

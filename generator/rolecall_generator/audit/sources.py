@@ -49,15 +49,15 @@ def read_accounts(paths: Sequence[Path], *, progress: Progress = lambda _read: N
 
 def _read_files(files: Sequence[Path], progress: Progress) -> tuple[AccountData, ...]:
     builder = AccountBuilder(str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more")
-    lines: dict[str, int] = {}
+    places: dict[str, tuple[str, int]] = {}
     for number, path in enumerate(files, start=1):
         text = _read_text(path)
         for place, page in pages_of_text(text, str(path)):
             builder.add_page(page, place)
-        if number == 1:
-            lines = _lines_of_roles(text)
+        for arn, line in _lines_of_roles(text):
+            places.setdefault(arn, (str(path), line))
         progress(number)
-    return builder.build(lines)
+    return builder.build(places)
 
 
 def _read_text(path: Path) -> str:
@@ -116,15 +116,13 @@ def _end_of_spaces(text: str, position: int) -> int:
     return found.end() if found else position
 
 
-def _lines_of_roles(text: str) -> dict[str, int]:
-    """Line numbers of the roles in the text, by ARN, counted from 1."""
-    lines: dict[str, int] = {}
+def _lines_of_roles(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the ARNs of roles in the text with their line numbers, counted from 1."""
     line, position = 1, 0
     for found in _ROLE_ARN.finditer(text):
         line += text.count("\n", position, found.start())
         position = found.start()
-        lines.setdefault(found[1], line)
-    return lines
+        yield found[1], line
 
 
 # Folder below an account of iam-collect, the page list of its items, and their list of inline policies.
@@ -146,10 +144,14 @@ def read_iam_collect(folder: Path, *, progress: Progress = lambda _read: None) -
             "the folder has no aws/PARTITION/accounts", where=str(folder), hint="give the storage path of iam-collect"
         )
     builder = AccountBuilder(str(folder))
+    places: dict[str, tuple[str, int]] = {}
     for number, account in enumerate(accounts, start=1):
-        builder.add_page(_collected_page(account), str(account))
+        page = _collected_page(account)
+        builder.add_page(page, str(account))
+        for item in page["RoleDetailList"]:
+            places[item["Arn"]] = (item["Place"], 1)
         progress(number)
-    return builder.build(organizations=_organizations(accounts))
+    return builder.build(places, _organizations(accounts))
 
 
 def organization_accounts(folder: Path) -> Iterator[str]:
@@ -191,6 +193,7 @@ def _collected_item(item: Path, inline: str) -> dict[str, Any]:
     tags = _optional(item / "tags.json", {})
     return {
         "Arn": metadata.get("arn"),
+        "Place": str(item / "trust-policy.json"),
         "GroupName": metadata.get("name"),
         "CreateDate": metadata.get("created"),
         "AssumeRolePolicyDocument": _optional(item / "trust-policy.json", None),

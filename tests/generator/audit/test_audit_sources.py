@@ -128,8 +128,16 @@ def test_lines_of_roles_are_those_of_the_file(tmp_path: Path) -> None:
     account = read(tmp_path, text)
 
     lines = text.splitlines()
-    assert len(EXAMPLE["RoleDetailList"]) == len(account.lines)
-    assert all(f'"Arn": "{arn}"' in lines[line - 1] for arn, line in account.lines.items())
+    assert len(EXAMPLE["RoleDetailList"]) == len(account.places)
+    assert all(f'"Arn": "{arn}"' in lines[line - 1] for arn, (_, line) in account.places.items())
+
+
+def test_a_role_is_in_its_file(tmp_path: Path) -> None:
+    account = read(tmp_path, ONE, TWO)
+
+    assert {VENDOR["Arn"]: "0.json", PARTNER["Arn"]: "1.json"} == {
+        arn: Path(file).name for arn, (file, _) in account.places.items()
+    }
 
 
 def test_several_accounts_are_told_apart(tmp_path: Path) -> None:
@@ -225,6 +233,17 @@ def test_an_unreadable_policy_is_noted_for_its_role(tmp_path: Path, value: Any) 
     assert () == account.records[PARTNER["Arn"]].unreadable
 
 
+def test_a_policy_longer_than_aws_allows_is_not_evaluated(tmp_path: Path) -> None:
+    """IAM would not have accepted it, and evaluating it could take hours."""
+    many = [trust(caller(f"{number:012d}")) for number in range(2_000)]
+
+    account = read(tmp_path, json.dumps(page(role("long", *many))))
+
+    (record,) = account.records.values()
+    assert 1 == len(record.unreadable)
+    assert [None] == [each.trust for each in account.access.roles.values()]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -289,6 +308,7 @@ def test_iam_collect_gives_the_same_access(tmp_path: Path, collected: Path) -> N
     assert "o-a1b2c3d4e5" == account.organization_id
     assert (UNKNOWN, None) == (other.account_id, other.organization_id)
     assert not account.records[VENDOR["Arn"]].usage_known
+    assert Path(account.places[VENDOR["Arn"]][0]).is_file()
     assert [ACCOUNT, "444444444444"] == list(organization_accounts(collected))
 
 

@@ -423,3 +423,41 @@ def test_sharing_by_shape_changes_nothing(statements: list[dict[str, Any]]) -> N
         role = role_with(*json.loads(text.replace("<1>", first).replace("<2>", second)))
 
         assert outsiders_of(role, OWN) == reader.read(role)
+
+
+@pytest.mark.parametrize(
+    ("statement", "number", "guarded", "external_id"),
+    [
+        (
+            trust({"Federated": GITHUB}, like(SUB, *(f"*{n}*:*{n}?*" for n in range(700))), WEB),
+            1, Requirement.MISSING, None,
+        ),
+        (
+            trust({"Federated": GITHUB}, like(SUB, *(f"repo:acme/{n}*:*" for n in range(700))), WEB),
+            1, Requirement.REQUIRED, None,
+        ),
+        (
+            trust({"Federated": GITHUB}, like(SUB, *(f"repo:*{n}/acme:*" for n in range(700)), "repo:acme/x"), "sts:*"),
+            1, Requirement.MISSING, None,
+        ),
+        (
+            trust(root(UNKNOWN), like("sts:ExternalId", *(f"*{n}a*b?{n}" for n in range(400)))),
+            1, Requirement.MISSING, Requirement.UNKNOWN,
+        ),
+        (
+            trust({"AWS": [f"arn:aws:iam::{UNKNOWN}:role/r{n}" for n in range(300)]}, by_id(GOOD_ID)),
+            300, Requirement.MISSING, Requirement.REQUIRED,
+        ),
+    ],
+    ids=["open subjects", "subjects", "open organizations", "external ids", "roles"],
+)  # fmt: skip
+def test_a_policy_with_hundreds_of_values_is_examined_or_unknown(
+    statement: dict[str, Any], number: int, guarded: Requirement, external_id: Requirement | None
+) -> None:
+    """The number of requests is limited; what is not examined is unknown."""
+    found = outsiders(statement)
+
+    assert number == len(found)
+    assert {(guarded, external_id)} == {
+        (each.guarded, each.external_id.state if each.external_id is not None else None) for each in found
+    }
