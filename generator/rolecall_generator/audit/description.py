@@ -80,7 +80,7 @@ def summarize_access(audited: AuditedRole) -> tuple[str, ...]:
     """What the role may do, in a few words each, the most severe first."""
     permissions = audited.permissions
     if permissions is None:
-        return ()
+        return ("not examined",)
     found = []
     if permissions.administrator:
         found.append("administrator")

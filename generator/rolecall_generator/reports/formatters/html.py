@@ -168,7 +168,7 @@ def _audit_row(row: AuditRow, titles: Mapping[str, str]) -> Mapping[str, Any]:
         "count": len(row.findings) or "✓",
         "who": row.who,
         "needs": row.needs,
-        "access": row.access or ("-",),
+        "access": row.access,
         "findings": [
             {
                 "severity": finding.severity.name.lower(),
