@@ -158,7 +158,19 @@ ROLES: tuple[tuple[Json, tuple[str, ...]], ...] = (
         (),
     ),
     (role("okta", trust({"Federated": SAML}, action="sts:AssumeRoleWithSAML"), permissions=(allow("*"),)), ()),
-    (role("organization", trust("*", {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}})), ()),
+    (
+        role(
+            "organization",
+            trust(
+                "*",
+                {
+                    "StringEquals": {"aws:PrincipalOrgID": ORGANIZATION},
+                    "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/deploy"},
+                },
+            ),
+        ),
+        (),
+    ),
     (
         role(
             "flow-logs-guarded",
@@ -292,6 +304,14 @@ ROLES: tuple[tuple[Json, tuple[str, ...]], ...] = (
                 allow("sts:AssumeRole"),
                 {"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": f"arn:aws:iam::{ACCOUNT}:role/*"},
             ),
+        ),
+        ("RA405",),
+    ),
+    (
+        role(
+            "assumes-elsewhere",
+            trust(caller(DATADOG), by_id(f"{GOOD_ID}13")),
+            permissions=(allow("sts:AssumeRole", f"arn:aws:iam::{FRIEND}:role/hub"),),
         ),
         ("RA405",),
     ),

@@ -118,6 +118,8 @@ def further_roles(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
         yield Remark(f"it can assume {_roles(audited.reaches)}")
     if permissions.assume is Scope.ALL:
         yield Remark("it can assume every role that trusts this account")
+    elif permissions.assume_elsewhere:
+        yield Remark(f"it can assume roles of other accounts that trust it: {_listed(permissions.assume_elsewhere)}")
 
 
 @audit_rule("RA406", "Permissions that are not known", Severity.WARNING, hint="read the account again with all policies")

@@ -24,6 +24,7 @@ _NAME = "rolecall-other-5b1f7c"
 _OTHER_ACCOUNT = "999999999999"
 _OTHER_ACTION = "rolecall-other-5b1f7c:Other"
 _REGION = "us-east-1"
+_ACCOUNT_PART = 4
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -79,6 +80,7 @@ class RolePermissions:
         iam_changes: Allowed actions that change IAM and that are not part of `escalations`.
         data: Allowed actions that read data, on every resource.
         assume: Whether sts:AssumeRole is allowed, on every role or on some.
+        assume_elsewhere: Resources of other accounts for which sts:AssumeRole is allowed, as in the policies.
         services: Allowed actions by service, sorted by service; empty if all services are allowed.
         unknown: ARNs of policies whose documents are not in the data, and other reasons why permissions are not known.
     """
@@ -90,6 +92,7 @@ class RolePermissions:
     iam_changes: tuple[Capability, ...] = ()
     data: tuple[Capability, ...] = ()
     assume: Scope = Scope.NONE
+    assume_elsewhere: tuple[str, ...] = ()
     services: tuple[ServiceActions, ...] = ()
     unknown: tuple[str, ...] = ()
 
@@ -144,6 +147,7 @@ class PermissionReader:
             () if administrator else tuple(changes),
             () if administrator else tuple(reads),
             found[ASSUME_ROLE].scope if ASSUME_ROLE in found else Scope.NONE,
+            () if administrator or ASSUME_ROLE not in found else tuple(self._elsewhere(role)),
             () if every is not None else tuple(self._services(role)),
             tuple(unknown),
         )
@@ -156,8 +160,11 @@ class PermissionReader:
         """Whether the role may perform an action, and on which resources. `context`: known keys of the request."""
         stated = context or {}
         unknown = False
-        for scope, resources in ((Scope.ALL, _every_resource(role, action)), (Scope.SOME, self._listed(role, action))):
-            for resource in resources:
+        for scope, resources in (
+            (Scope.ALL, ((each, each) for each in _every_resource(role, action))),
+            (Scope.SOME, self._listed(role, action)),
+        ):
+            for _, resource in resources:
                 outcome, conditions = self._decide(role, action, resource, stated)
                 if outcome is Scope.ALL:
                     return Capability(action, scope, conditions)
@@ -237,8 +244,14 @@ class PermissionReader:
                         found |= _watched() - frozenset().union(*map(_watched_actions, statement.not_actions))
         return found
 
-    def _listed(self, role: Role, action: str) -> Iterator[str]:
-        """Resources of a type that the action supports, as a policy lists them, with wildcards replaced by a name."""
+    def _elsewhere(self, role: Role) -> Iterator[str]:
+        """Listed roles of other accounts that the role's policies allow to assume."""
+        for pattern, resource in dict.fromkeys(self._listed(role, ASSUME_ROLE)):
+            if resource.split(":", 5)[4:5] != [_account(role)] and self.allows(role, ASSUME_ROLE, resource):
+                yield pattern
+
+    def _listed(self, role: Role, action: str) -> Iterator[tuple[str, str]]:
+        """Resources of a type that the action supports, as a policy lists them, and with wildcards replaced by a name."""
         known = find_action(action)
         forms = known.resource_forms if known is not None else ()
         for document in self._documents(role):
@@ -246,7 +259,7 @@ class PermissionReader:
                 if statement.effect == "Allow" and any(action in _watched_actions(p) for p in statement.actions):
                     for resource in statement.resources:
                         if resource != "*" and "${" not in resource and any(may_match(resource, form) for form in forms):
-                            yield resource.replace("*", _NAME).replace("?", "x")
+                            yield resource, _without_wildcards(resource)
 
     def _services(self, role: Role) -> Iterator[ServiceActions]:
         """Allowed actions by service. A Deny counts if it is unconditional and for every resource."""
@@ -304,6 +317,14 @@ def _every_resource(role: Role, action: str) -> list[str]:
     forms = known.resource_forms if known is not None else ()
     fixed = {"Partition": _partition(role), "Account": _account(role), "Region": _REGION}
     return [_PLACEHOLDER.sub(lambda found: fixed.get(found[1], _NAME), form) for form in forms] or ["*"]
+
+
+def _without_wildcards(resource: str) -> str:
+    """An ARN that the pattern matches; a wildcard for the account becomes an account that no policy contains."""
+    parts = resource.split(":", 5)
+    if len(parts) > _ACCOUNT_PART and parts[_ACCOUNT_PART] == "*":
+        parts[_ACCOUNT_PART] = _OTHER_ACCOUNT
+    return ":".join(parts).replace("*", _NAME).replace("?", "x")
 
 
 def _actions_of(documents: Iterable[PolicyDocument], effect: str) -> dict[str, frozenset[str]]:

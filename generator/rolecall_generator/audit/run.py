@@ -9,7 +9,7 @@ from datetime import datetime
 
 from rolecall_generator.audit.account import AccountData, RoleRecord
 from rolecall_generator.audit.model import Audit, AuditContext, AuditedRole, audit_rules, is_exposed
-from rolecall_generator.audit.outsiders import Outsider, OutsiderReader, OwnAccounts
+from rolecall_generator.audit.outsiders import Outsider, OutsiderKind, OutsiderReader, OwnAccounts, Requirement
 from rolecall_generator.audit.permissions import PermissionReader, RolePermissions, Scope
 from rolecall_generator.findings import Finding
 from rolecall_generator.iam import Arn, Role
@@ -98,7 +98,8 @@ class _AccountReader:
     outsiders: OutsiderReader
     permissions: PermissionReader = field(init=False)
     _named: dict[str, list[str]] = field(init=False, default_factory=lambda: defaultdict(list))
-    _open: list[str] = field(init=False, default_factory=list)
+    _by_account: list[str] = field(init=False, default_factory=list)
+    _by_anyone: list[str] = field(init=False, default_factory=list)
     _edges: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -111,11 +112,13 @@ class _AccountReader:
     def _index(self, arn: str, principal: str) -> None:
         """Record that the role's trust policy names the principal, if it can be a role of the account."""
         parsed = Arn.parse(principal)
-        if principal == "*" or self.account.account_id in {principal, parsed.account_id if parsed else ""}:
+        if principal == "*":
+            self._by_anyone.append(arn)
+        elif self.account.account_id in {principal, parsed.account_id if parsed else ""}:
             if parsed is not None and parsed.kind == "role":
                 self._named[principal].append(arn)
             else:
-                self._open.append(arn)
+                self._by_account.append(arn)
 
     def read(self, role: Role) -> AuditedRole | None:
         """The audited role; None if no outsider can assume it."""
@@ -152,9 +155,17 @@ class _AccountReader:
         return self._edges[arn]
 
     def _find_targets(self, role: Role) -> Iterator[str]:
-        candidates = list(self._named.get(role.arn, ()))
+        # Within one account, a role that the trust policy names, or everyone, needs no permission of its own.
+        candidates = [*self._named.get(role.arn, ()), *self._by_anyone]
         if self._read(role.arn).assume is not Scope.NONE:
-            candidates += self._open
+            candidates += self._by_account
         for target in dict.fromkeys(candidates):
-            if target != role.arn and self.permissions.may_assume(role, target):
+            if target != role.arn and self.permissions.may_assume(role, target) and not self._is_open(target):
                 yield target
+
+    def _is_open(self, arn: str) -> bool:
+        """Whether anyone can assume the role, so that it gives an outsider nothing further."""
+        outsiders = self.outsiders.read(self.account.access.roles[arn])
+        return any(
+            each.kind is OutsiderKind.ANYONE and each.decided and each.guarded is Requirement.MISSING for each in outsiders
+        )

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from moto import mock_aws
 
 from audit_accounts import (
     ACCOUNT,
@@ -33,7 +35,7 @@ from audit_accounts import (
     trust,
 )
 from rolecall_generator.audit import AccountData, organization_accounts, read_account_ids, read_accounts, sources
-from rolecall_generator.audit.live import make_client, read_client
+from rolecall_generator.audit.live import make_client, read_client, read_live
 from rolecall_generator.errors import CallerError, ExitCode, InputError, RolecallError, SelectionError
 
 VENDOR = role("vendor", trust(caller(DATADOG), by_id(GOOD_ID)), path="/app/", tags={"team": "red"})
@@ -425,3 +427,33 @@ def test_an_unknown_profile_is_a_caller_error(tmp_path: Path, monkeypatch: pytes
 
     with pytest.raises(CallerError):
         make_client("rolecall-missing")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_live_account_of_a_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replies as botocore parses them: documents as objects, dates as datetimes."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with mock_aws():
+        iam = boto3.client("iam", region_name="us-east-1")
+        iam.create_role(
+            RoleName="vendor",
+            AssumeRolePolicyDocument=json.dumps(document(trust(caller(DATADOG), by_id(GOOD_ID)))),
+            MaxSessionDuration=7200,
+            Tags=[{"Key": "team", "Value": "red"}],
+        )
+        iam.put_role_policy(RoleName="vendor", PolicyName="p", PolicyDocument=json.dumps(document(allow("s3:GetObject"))))
+        policy = iam.create_policy(PolicyName="limit", PolicyDocument=json.dumps(document(allow("s3:*"))))["Policy"]["Arn"]
+        iam.attach_role_policy(RoleName="vendor", PolicyArn=policy)
+
+        (account,) = read_live(None)
+
+    ((arn, found),) = account.access.roles.items()
+    assert found.trust is not None
+    assert (DATADOG, ["p"], {"team": "red"}) == (
+        found.trust.statements[0].principals[0].identifier.split(":")[4], list(found.inline), found.tags,
+    )  # fmt: skip
+    assert 7200 == account.records[arn].max_session_seconds
+    assert account.records[arn].created is not None
+    assert {policy} == set(account.access.policies) == found.attached

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import audit_accounts
 from audit_accounts import (
@@ -89,6 +91,25 @@ def test_a_role_alone_has_the_findings_that_do_not_depend_on_others(item: dict[s
     alone = audited({**EXAMPLE, "RoleDetailList": [item]})
 
     assert expected == rules_by_role(alone).get(item["Arn"], Counter())
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(st.sets(st.sampled_from(range(len(ROLES))), min_size=1))
+def test_any_selection_of_the_roles_has_the_findings_of_each(numbers: set[int]) -> None:
+    """Roles do not hide each other's faults."""
+    names = {ROLES[number][0]["RoleName"] for number in numbers}
+    expected = {}
+    for number in numbers:
+        item, findings = ROLES[number]
+        shared = {"shared-one": "shared-two", "shared-two": "shared-one", "twice-one": "twice-two"}.get(item["RoleName"])
+        alone = item["RoleName"] == "assumes-administrator" and "own-account" not in names
+        kept = [rule for rule in findings if not alone and (rule != "RA206" or shared in names)]
+        if kept:
+            expected[item["Arn"]] = Counter(kept)
+
+    audit = audited({**EXAMPLE, "RoleDetailList": [ROLES[number][0] for number in sorted(numbers)]})
+
+    assert expected == rules_by_role(audit)
 
 
 def test_encoded_documents_give_the_same_result() -> None:

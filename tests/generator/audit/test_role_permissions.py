@@ -215,11 +215,43 @@ def test_further_roles(roles: list[dict[str, Any]], reaches: list[str], severity
     assert ([] if severity is None else [severity]) == severities
 
 
+def test_everyone_includes_the_roles_of_the_account() -> None:
+    """A role for the organization is a further one; a role for anyone gives an outsider nothing further."""
+    organization = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+    audit = audit_of(role("vendor", TRUST), role("organization", trust("*", organization)), role("anyone", trust("*")))
+    found = next(each for each in audit.roles if each.role.arn == f"{ROLE}/vendor")
+
+    assert (f"{ROLE}/organization",) == found.reaches
+
+
 def test_further_roles_with_permission() -> None:
     vendor = role("vendor", TRUST, permissions=[allow("sts:AssumeRole", f"{ROLE}/target")])
     audit = audit_of(vendor, role("target", trust(root(ACCOUNT))), role("other", trust(root(ACCOUNT))))
 
     assert (f"{ROLE}/target",) == audit.roles[0].reaches
+
+
+@pytest.mark.parametrize(
+    ("resource", "elsewhere", "scope"),
+    [
+        ("arn:aws:iam::333333333333:role/hub", ["arn:aws:iam::333333333333:role/hub"], Scope.SOME),
+        ("arn:aws:iam::333333333333:role/*", ["arn:aws:iam::333333333333:role/*"], Scope.SOME),
+        ("arn:aws:iam::*:role/hub", ["arn:aws:iam::*:role/hub"], Scope.SOME),
+        (f"{ROLE}/hub", [], Scope.SOME),
+        ("arn:aws:iam::*:role/*", ["arn:aws:iam::*:role/*"], Scope.ALL),
+        ("arn:aws:s3:::hub", [], Scope.NONE),
+    ],
+)
+def test_roles_of_other_accounts(resource: str, elsewhere: list[str], scope: Scope) -> None:
+    found = permissions(allow("sts:AssumeRole", resource))
+
+    assert (elsewhere, scope) == (list(found.assume_elsewhere), found.assume)
+
+
+def test_denied_roles_of_other_accounts_are_left_out() -> None:
+    hub = "arn:aws:iam::333333333333:role/hub"
+
+    assert () == permissions(allow("sts:AssumeRole", hub), deny("sts:AssumeRole")).assume_elsewhere
 
 
 def test_changes_of_iam_are_existing_actions() -> None:

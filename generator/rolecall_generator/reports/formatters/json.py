@@ -164,6 +164,7 @@ def _permissions_json(permissions: RolePermissions) -> dict[str, Any]:
         "iam_changes": [each.action for each in permissions.iam_changes],
         "data": [each.action for each in permissions.data],
         "assume_role": permissions.assume.name.lower(),
+        "assume_role_elsewhere": list(permissions.assume_elsewhere),
         "services": {each.service: {"allowed": len(each.actions), "total": each.total} for each in permissions.services},
         "unknown": list(permissions.unknown),
     }
