@@ -375,3 +375,21 @@ def generated_account(roles: int, account: str = ACCOUNT) -> Json:
                 statements = [trust({"Service": f"{services[number % len(services)]}.amazonaws.com"})]
         items.append(role(name, *statements, permissions=permissions, account=account, tags={"number": str(number)}))
     return page(*items, policies=[managed_policy(ADMINISTRATOR, document(allow("*")))])
+
+
+def hostile_account(texts: Iterable[str]) -> Json:
+    """Every string that someone else chooses is hostile: names, tags, principals, conditions, actions, policies."""
+    roles = []
+    for number, text in enumerate(texts):
+        roles.append(
+            role(
+                f"{number}{text}",
+                trust({"AWS": [f"arn:aws:iam::{UNKNOWN}:role/{text}", text]}, {"StringEquals": {text: text}}),
+                trust({"Federated": text}, action="sts:AssumeRoleWithWebIdentity"),
+                trust({"Service": text}),
+                permissions=[allow(["s3:GetObject", text]), allow("iam:PutRolePolicy", text)],
+                attached=[f"arn:aws:iam::{ACCOUNT}:policy/{text}"],
+                tags={text: text},
+            )
+        )
+    return page(*roles)

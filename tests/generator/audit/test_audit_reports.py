@@ -11,7 +11,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from audit_accounts import ACCOUNT, DATADOG, EXAMPLE, NOW, UNKNOWN, allow, caller, page, role, root, trust
+from audit_accounts import ACCOUNT, DATADOG, EXAMPLE, NOW, UNKNOWN, caller, hostile_account, page, role, root, trust
 from hostile_text import HOSTILE, leaks
 from rolecall_generator.audit import Audit, audit_accounts, audit_rules
 from rolecall_generator.audit.account import AccountBuilder
@@ -141,27 +141,9 @@ def test_page_has_a_row_for_every_role() -> None:
     assert f"arn:aws:iam::{ACCOUNT}:role/passes-roles" in reader.text
 
 
-def hostile_account() -> dict[str, Any]:
-    """Every string that someone else chooses is hostile: names, tags, principals, conditions, actions, policies."""
-    roles = []
-    for number, text in enumerate(HOSTILE):
-        roles.append(
-            role(
-                f"{number}{text}",
-                trust({"AWS": [f"arn:aws:iam::{UNKNOWN}:role/{text}", text]}, {"StringEquals": {text: text}}),
-                trust({"Federated": text}, action="sts:AssumeRoleWithWebIdentity"),
-                trust({"Service": text}),
-                permissions=[allow(["s3:GetObject", text]), allow("iam:PutRolePolicy", text)],
-                attached=[f"arn:aws:iam::{ACCOUNT}:policy/{text}"],
-                tags={text: text},
-            )
-        )
-    return page(*roles)
-
-
 @pytest.mark.parametrize("name", ["table", "json", "sarif", "junit", "html"])
 def test_foreign_strings_control_no_output(name: str) -> None:
-    audit = audited(hostile_account())
+    audit = audited(hostile_account(HOSTILE))
     text = printed(audit) if name == "table" else rendered(name, audit)
 
     assert len(HOSTILE) == len(audit.roles)
