@@ -107,6 +107,13 @@ def test_the_generator_opens_no_connection(folder: Path) -> None:
     assert set() == connections("gen", *COMMANDS, cwd=folder)
 
 
+def test_an_audit_of_a_file_opens_no_connection(folder: Path) -> None:
+    """The data of an account stays on the machine."""
+    shutil.copy(NOTES.parent / "authorization-details.json", folder / "account.json")
+
+    assert set() == connections("gen", "audit account.json --quiet", "audit account.json --format html", cwd=folder, code=1)
+
+
 def test_nothing_in_a_returned_folder_is_run(folder: Path) -> None:
     """A data source that runs a program, a provisioner, a test: findings, and neither a program nor a connection."""
     connections("gen", "terraform", cwd=folder)
