@@ -13,6 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from rolecall_generator.audit.strangers import (
+    GUARD_KEYS,
+    NO_ORGANIZATION,
+    ORGANIZATION,
+    ORGANIZATION_PATHS,
+    SOURCE_KEYS,
+    Keys,
+    Stranger,
+)
 from rolecall_generator.audit.tables import SharedIssuer, shared_issuers
 from rolecall_generator.iam import Access, Arn, Condition, PolicyDocument, Role, Statement
 from rolecall_generator.iam.evaluation import (
@@ -133,57 +142,12 @@ class OwnAccounts:
 EXTERNAL_ID = "sts:ExternalId"
 _MFA, _MFA_AGE = "aws:MultiFactorAuthPresent", "aws:MultiFactorAuthAge"
 _COMPANIONS = ("sts:TagSession", "sts:SetSourceIdentity")
-_ORGANIZATION, _ORGANIZATION_PATHS = "aws:principalorgid", "aws:principalorgpaths"
-_FOREIGN_ORGANIZATION = "o-rolecallstranger"
-_FREE_ACCOUNT = "999999999999"
-_NAME = "rolecall-stranger-5b1f7c"
-"""A name that an outsider could choose and that no policy contains."""
 # "AROA" for roles, "AIDA" for users (IAM identifiers, Unique IDs, November 2026).
 _UNIQUE_ID = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}", re.ASCII)
 _STEPS = 20_000
 _MOST_REQUESTS = 500
 """Requests per caller with which a stranger is tried; beyond that, the guard is unknown."""
 
-_NO_SERVICE: Mapping[str, tuple[str, ...]] = dict.fromkeys(
-    ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourceorgpaths", "aws:sourceowner"), ()
-)
-_STRANGER_ORGANIZATION: Mapping[str, str | tuple[str, ...]] = {
-    _ORGANIZATION: _FOREIGN_ORGANIZATION,
-    _ORGANIZATION_PATHS: (f"{_FOREIGN_ORGANIZATION}/r-strg/ou-strg-00000000/",),
-}
-_STRANGER: Mapping[str, str | tuple[str, ...]] = {
-    **_NO_SERVICE,
-    **_STRANGER_ORGANIZATION,
-    "aws:userid": f"AROASTRANGERSTRANGER:{_NAME}",
-    "aws:federatedprovider": (),
-}
-_OF_NO_ORGANIZATION: Mapping[str, str | tuple[str, ...]] = {_ORGANIZATION: (), _ORGANIZATION_PATHS: ()}
-"""Services and identity providers are not members of an organization."""
-_VPC_KEYS = (
-    "aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce", "aws:vpcsourceip", "aws:vpceaccount", "aws:vpceorgid",
-    "aws:vpceorgpaths", "aws:sourceip",
-)  # fmt: skip
-_STRANGERS: tuple[Mapping[str, str | tuple[str, ...]], ...] = (
-    {**_STRANGER, **dict.fromkeys(_VPC_KEYS, ()), "aws:sourceip": "198.51.100.77"},
-    {
-        **_STRANGER,
-        "aws:sourceip": (),
-        "aws:vpcsourceip": "10.77.77.77",
-        "aws:sourcevpc": "vpc-0stranger0stranger",
-        "aws:sourcevpcarn": f"arn:aws:ec2:us-east-1:{_FREE_ACCOUNT}:vpc/vpc-0stranger0stranger",
-        "aws:sourcevpce": "vpce-0stranger0stranger",
-        "aws:vpceaccount": _FREE_ACCOUNT,
-        "aws:vpceorgid": _FOREIGN_ORGANIZATION,
-        "aws:vpceorgpaths": f"{_FOREIGN_ORGANIZATION}/r-strg/ou-strg-00000000/",
-    },
-)
-"""Requests of a stranger, from the internet and from a VPC: keys that AWS sets and that the stranger cannot choose freely.
-
-The organization, network and ID of the stranger are unrelated to those of the role's account (AWS global condition context
-keys, November 2026). All other keys, such as session name, tags, external ID and user agent, can be chosen.
-"""
-_GUARDS = frozenset({*_STRANGER, *_VPC_KEYS})
-_SOURCES = frozenset(_NO_SERVICE)
 _WEAKEST = (Requirement.MISSING, Requirement.IGNORED, Requirement.UNKNOWN, Requirement.REQUIRED)
 """The weakest requirement first."""
 
@@ -297,6 +261,7 @@ class _Question:
     named: frozenset[str] = field(init=False)
     types: Mapping[str, str] = field(init=False)
     text: str = field(init=False)
+    stranger: Stranger = field(init=False)
     witnesses: Witnesses | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -309,7 +274,8 @@ class _Question:
         }
         self.named = frozenset(self.types)
         values = (value for statement in self.trust.statements for c in statement.conditions for value in c.values)
-        self.text = "\n".join((*self.named, *values))
+        self.text = "\n".join((*sorted(self.named), *values))
+        self.stranger = Stranger.of(self.text)
 
     def answer(self) -> Iterator[Outsider]:
         """Yield the outsiders, each once."""
@@ -337,7 +303,7 @@ class _Question:
             return who.account_id not in self.own.accounts and not self._is_in_own_organization(cell)
         if _UNIQUE_ID.fullmatch(arn):
             return False
-        if arn not in self.named and self._allowed(cell, _OF_NO_ORGANIZATION) is Requirement.REQUIRED:
+        if arn not in self.named and self._allowed(cell, NO_ORGANIZATION) is Requirement.REQUIRED:
             return False
         return cell.request.action in _actions_of(self._external_kind(arn))
 
@@ -346,7 +312,7 @@ class _Question:
         listed = self._organizations() if self.own.organizations else {}
         if not listed or any(
             self._allowed(cell, stated) is not Requirement.REQUIRED
-            for stated in (_STRANGER_ORGANIZATION, _OF_NO_ORGANIZATION)
+            for stated in (self.stranger.organization_keys, NO_ORGANIZATION)
         ):
             return False
         accepted = {name for name, stated in listed.items() if self._allowed(cell, stated) is not Requirement.REQUIRED}
@@ -393,26 +359,26 @@ class _Question:
     def _anyone_or_organization(self, cell: Cell) -> tuple[OutsiderKind, str]:
         """ANYONE, unless only principals of listed organizations are allowed."""
         listed = self._organizations()
-        if listed and self._allowed(cell, _STRANGER_ORGANIZATION) is Requirement.REQUIRED:
+        if listed and self._allowed(cell, self.stranger.organization_keys) is Requirement.REQUIRED:
             accepted = [name for name, stated in listed.items() if self._allowed(cell, stated) is not Requirement.REQUIRED]
             if accepted:
                 return OutsiderKind.ORGANIZATION, ", ".join(accepted)
         return OutsiderKind.ANYONE, "*"
 
-    def _organizations(self) -> Mapping[str, Mapping[str, str | tuple[str, ...]]]:
+    def _organizations(self) -> Mapping[str, Keys]:
         """Organization IDs in the trust policy, each with the keys of a request by one of its principals."""
-        found: dict[str, Mapping[str, str | tuple[str, ...]]] = {}
+        found: dict[str, Keys] = {}
         for condition in self._conditions("aws:PrincipalOrgPaths"):
             for value in condition.values:
                 path = value.replace("*", "x").replace("?", "x")
                 organization = path.partition("/")[0]
-                found[organization] = {_ORGANIZATION: organization, _ORGANIZATION_PATHS: (path,)}
+                found[organization] = {ORGANIZATION: organization, ORGANIZATION_PATHS: (path,)}
         for condition in self._conditions("aws:PrincipalOrgID"):
             for value in condition.values:
-                found.setdefault(value, {_ORGANIZATION: value})
+                found.setdefault(value, {ORGANIZATION: value})
         return found
 
-    def _allowed(self, cell: Cell, stated: Mapping[str, str | tuple[str, ...]]) -> Requirement:
+    def _allowed(self, cell: Cell, stated: Keys) -> Requirement:
         """MISSING if the request of a cell is allowed with these keys, REQUIRED if it is denied, or UNKNOWN."""
         request = cell.request
         decision = self.evaluator.may_assume(
@@ -453,13 +419,14 @@ class _Question:
 
     def _guard(self, kind: OutsiderKind, cell: Cell) -> Requirement:
         """Whether a condition must hold that the outsider cannot choose."""
-        requests: Iterable[Mapping[str, str | tuple[str, ...]]]
+        requests: Iterable[Keys]
         if kind is OutsiderKind.OIDC:
             requests = self._tenants(cell)
         elif kind is OutsiderKind.SERVICE:
             requests = self._foreign_sources(cell)
         elif kind in PRINCIPAL_KINDS:
-            requests = _STRANGERS
+            ranges = (value for condition in self._conditions("aws:SourceIp") for value in condition.values)
+            requests = self.stranger.requests(ranges)
         else:
             return Requirement.MISSING
         weakest = Requirement.REQUIRED
@@ -477,11 +444,11 @@ class _Question:
             keys = dict.fromkeys(c.key for s in statements for c in s.conditions)
             claims = tuple(key for key in keys if not key.lower().startswith("aws:"))
             return tuple(key for key in claims if not key.lower().endswith(":aud")) or claims
-        relevant = _SOURCES if kind is OutsiderKind.SERVICE else _GUARDS
+        relevant = SOURCE_KEYS if kind is OutsiderKind.SERVICE else GUARD_KEYS
         return tuple(dict.fromkeys(c.key for s in statements for c in s.conditions if c.key.lower() in relevant))
 
     def _requires_mfa(self, cell: Cell) -> bool:
-        contexts: tuple[Mapping[str, str | tuple[str, ...]], ...] = (
+        contexts: tuple[Keys, ...] = (
             {_MFA: (), _MFA_AGE: ()},
             {_MFA: "false", _MFA_AGE: ()},
         )
@@ -490,36 +457,32 @@ class _Question:
     def _conditions(self, key: str) -> list[Condition]:
         return [c for statement in self.trust.statements for c in statement.conditions if c.key.lower() == key.lower()]
 
-    def _foreign_sources(self, cell: Cell) -> list[Mapping[str, str | tuple[str, ...]]]:
-        """Requests of a service on behalf of another account, and without a source."""
+    def _foreign_sources(self, cell: Cell) -> Iterator[Keys]:
+        """Requests of a service for resources of another account, and without a source."""
         service = cell.request.principal.arn.partition(".")[0]
-        foreign: dict[str, str | tuple[str, ...]] = {
-            "aws:sourceaccount": _FREE_ACCOUNT,
-            "aws:sourceowner": _FREE_ACCOUNT,
-            "aws:sourceorgid": _FOREIGN_ORGANIZATION,
-            "aws:sourceorgpaths": f"{_FOREIGN_ORGANIZATION}/r-strg/ou-strg-00000000/",
-        }
-        arns = [f"arn:aws:{service}:us-east-1:{_FREE_ACCOUNT}:{_NAME}"]
+        arns = [f"arn:aws:{service}:us-east-1:{self.stranger.account_id}:{self.stranger.name}"]
         for condition in self._conditions("aws:SourceArn"):
-            arns += filter(None, map(_in_foreign_account, condition.values))
-        return [dict(_NO_SERVICE), *({**foreign, "aws:sourcearn": arn} for arn in arns)]
+            arns += filter(None, (_in_foreign_account(value, self.stranger) for value in condition.values))
+        return self.stranger.sources(arns)
 
-    def _tenants(self, cell: Cell) -> list[Mapping[str, str | tuple[str, ...]]]:
+    def _tenants(self, cell: Cell) -> list[Keys]:
         """Requests with tokens of a stranger: another tenant of a shared issuer, or another subject of any other issuer."""
         arn = cell.request.principal.arn
         issuer = arn.partition(":oidc-provider/")[2] or arn
         shared = shared_issuers().get(issuer)
         prefix = f"{issuer}:".lower()
+        name = self.stranger.name
         if shared is not None:
             claim = f"{prefix}{shared.claim}"
-            subjects = _subjects(shared, [value for condition in self._conditions(claim) for value in condition.values])
-            others = {f"{prefix}{name}": _NAME for name in shared.other_claims}
+            values = [value for condition in self._conditions(claim) for value in condition.values]
+            subjects = _subjects(shared, values, self.stranger.name)
+            others = {f"{prefix}{claim}": name for claim in shared.other_claims}
         else:
             claim = f"{prefix}sub"
-            subjects = [_NAME, f"system:serviceaccount:{_NAME}:{_NAME}"]
+            subjects = [name, f"system:serviceaccount:{name}:{name}"]
             keys = (condition.key.lower() for statement in self.trust.statements for condition in statement.conditions)
             # All identities of an issuer have the same audience.
-            others = {key: _NAME for key in keys if key.startswith(prefix) and key not in {claim, f"{prefix}aud"}}
+            others = {key: name for key in keys if key.startswith(prefix) and key not in {claim, f"{prefix}aud"}}
         return [{**others, claim: subject} for subject in subjects]
 
     def _external_id(self, cell: Cell) -> ExternalIdRequirement:
@@ -595,24 +558,29 @@ def _actions_of(kind: OutsiderKind) -> tuple[str, ...]:
     return {OutsiderKind.SAML: FEDERATED_ASSUME[:1], OutsiderKind.OIDC: FEDERATED_ASSUME[1:]}.get(kind, (ASSUME_ROLE,))
 
 
-def _in_foreign_account(pattern: str) -> str | None:
-    """An ARN of another account that matches the pattern; None if the pattern only matches ARNs of one account."""
+_ACCOUNT_PART = 4
+
+
+def _in_foreign_account(pattern: str, stranger: Stranger) -> str | None:
+    """An ARN of the stranger's account that matches the pattern; None if it only matches ARNs of listed accounts."""
     parts = pattern.split(":", 5)
-    if len(parts) == 1 or len(parts) < 5 or not re.fullmatch(r"[*?]*", parts[4]):  # noqa: PLR2004 - index of the account
-        return None if len(parts) > 4 else pattern.replace("*", _FREE_ACCOUNT).replace("?", "x")  # noqa: PLR2004
-    parts[4] = _FREE_ACCOUNT
-    return ":".join(part.replace("*", _NAME).replace("?", "x") for part in parts)
+    if len(parts) <= _ACCOUNT_PART:
+        return pattern.replace("*", stranger.account_id).replace("?", "x")
+    if not re.fullmatch(r"[*?]*", parts[_ACCOUNT_PART]):
+        return None
+    parts[_ACCOUNT_PART] = stranger.account_id
+    return stranger.fill(":".join(parts))
 
 
-def _subjects(shared: SharedIssuer, values: Iterable[str]) -> list[str]:
-    """Values of the tenant's claim that a stranger can have: typical ones, and instances of patterns in the policy."""
-    typical = [form.replace("{name}", _NAME) for form in shared.subjects]
+def _subjects(shared: SharedIssuer, values: Iterable[str], name: str) -> list[str]:
+    """Values of the tenant's claim that a stranger with this name can have: typical ones, and instances of the values."""
+    typical = [form.replace("{name}", name) for form in shared.subjects]
     found = dict.fromkeys(typical)
     for value in values:
-        for filling in (_NAME, *typical):
-            instance = value.replace("*", filling, 1).replace("*", _NAME).replace("?", "x")
+        for filling in (name, *typical):
+            instance = value.replace("*", filling, 1).replace("*", name).replace("?", "x")
             tenant = shared.tenant.search(instance)
             # The stranger chooses the name of the tenant only if the pattern leaves it open.
-            if tenant is not None and _NAME in tenant[1]:
+            if tenant is not None and name in tenant[1]:
                 found.setdefault(instance)
     return list(found)

@@ -1,7 +1,7 @@
 """What a role may do: administrator access, privilege escalation, changes of IAM, access to data, further roles, services.
 
-The evaluator decides each request, with identity policies, Deny statements and permissions boundary. A request names an
-action and a resource that no policy contains, so that an allowed request stands for every resource of its type. Conditions
+The evaluator decides each request, with identity policies, Deny statements and permissions boundary. The resource of a
+request has a name that no policy contains, so that an allowed request stands for every resource of its type. Conditions
 are assumed in favor of the role; `Capability.conditions` lists their keys.
 """
 
@@ -13,16 +13,13 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cache, lru_cache
 
+from rolecall_generator.audit.strangers import Stranger
 from rolecall_generator.audit.tables import EscalationPath, escalation_paths, sensitive_actions
 from rolecall_generator.iam import Access, Arn, PolicyDocument, Principal, Role, Statement, role_arn, root_arn
 from rolecall_generator.iam.catalog import expand, find_action, services
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, AWS_MANAGED_DOCUMENTS, Caller, Effect, Evaluator, Request
 from rolecall_generator.iam.matching import may_match, name_matcher
 
-_NAME = "rolecall-other-5b1f7c"
-"""A name that no policy contains."""
-_OTHER_ACCOUNT = "999999999999"
-_OTHER_ACTION = "rolecall-other-5b1f7c:Other"
 _REGION = "us-east-1"
 _ACCOUNT_PART = 4
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
@@ -108,6 +105,8 @@ class PermissionReader:
     evaluator: Evaluator = field(init=False)
     _known: dict[tuple[object, ...], RolePermissions] = field(init=False, default_factory=dict)
     _tagged: dict[int, bool] = field(init=False, default_factory=dict)
+    _texts: dict[int, str] = field(init=False, default_factory=dict)
+    _strangers: dict[str, Stranger] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.evaluator = Evaluator(self.access)
@@ -161,7 +160,7 @@ class PermissionReader:
         stated = context or {}
         unknown = False
         for scope, resources in (
-            (Scope.ALL, ((each, each) for each in _every_resource(role, action))),
+            (Scope.ALL, ((each, each) for each in _every_resource(role, action, self._stranger(role)))),
             (Scope.SOME, self._listed(role, action)),
         ):
             for _, resource in resources:
@@ -192,8 +191,9 @@ class PermissionReader:
 
     def _every_action(self, role: Role) -> Capability | None:
         """The capability of an action that no policy lists, which only a policy for all actions allows; None if denied."""
-        resource = f"arn:{_partition(role)}:{_NAME}:{_REGION}:{_account(role)}:{_NAME}"
-        scope, conditions = self._decide(role, _OTHER_ACTION, resource, {})
+        name = self._stranger(role).name
+        resource = f"arn:{_partition(role)}:{name}:{_REGION}:{_account(role)}:{name}"
+        scope, conditions = self._decide(role, f"{name}:{name}", resource, {})
         return Capability("*", Scope.ALL, conditions) if scope is Scope.ALL else None
 
     def _escalations(self, role: Role, found: Mapping[str, Capability]) -> Iterator[Escalation]:
@@ -217,6 +217,24 @@ class PermissionReader:
             if id(document) not in self._tagged:
                 self._tagged[id(document)] = _mentions_tags(document)
         return any(self._tagged[id(document)] for document in documents)
+
+    def _stranger(self, role: Role) -> Stranger:
+        """The stranger of all policies of the role, and of its boundary."""
+        if role.arn not in self._strangers:
+            boundary = self._document(role.boundary) if role.boundary is not None else None
+            documents = filter(None, (*self._documents(role), boundary))
+            self._strangers[role.arn] = Stranger.of("\n".join(map(self._text, documents)))
+        return self._strangers[role.arn]
+
+    def _text(self, document: PolicyDocument) -> str:
+        """The strings of a document with which it can single out a resource."""
+        if id(document) not in self._texts:
+            self._texts[id(document)] = "\n".join(
+                text
+                for statement in document.statements
+                for text in (*statement.actions, *statement.not_actions, *statement.resources, *statement.not_resources)
+            )
+        return self._texts[id(document)]
 
     def _missing(self, role: Role) -> list[str]:
         return [arn for arn in (*sorted(role.attached), role.boundary) if arn and self._document(arn) is None]
@@ -254,12 +272,13 @@ class PermissionReader:
         """Resources of a type that the action supports, as a policy lists them, and with wildcards replaced by a name."""
         known = find_action(action)
         forms = known.resource_forms if known is not None else ()
+        stranger = self._stranger(role)
         for document in self._documents(role):
             for statement in document.statements:
                 if statement.effect == "Allow" and any(action in _watched_actions(p) for p in statement.actions):
                     for resource in statement.resources:
                         if resource != "*" and "${" not in resource and any(may_match(resource, form) for form in forms):
-                            yield resource, _without_wildcards(resource)
+                            yield resource, _without_wildcards(resource, stranger)
 
     def _services(self, role: Role) -> Iterator[ServiceActions]:
         """Allowed actions by service. A Deny counts if it is unconditional and for every resource."""
@@ -309,22 +328,22 @@ def _watched_actions(pattern: str) -> frozenset[str]:
     return frozenset(action for action in _watched() if matches(action.lower()))
 
 
-def _every_resource(role: Role, action: str) -> list[str]:
+def _every_resource(role: Role, action: str, stranger: Stranger) -> list[str]:
     """ARNs of resources that no policy contains: one for each type that the action supports, or `*` without a type."""
     if action == ASSUME_ROLE:
-        return [role_arn(_partition(role), account, "/", _NAME) for account in (_account(role), _OTHER_ACCOUNT)]
+        return [role_arn(_partition(role), account, "/", stranger.name) for account in (_account(role), stranger.account_id)]
     known = find_action(action)
     forms = known.resource_forms if known is not None else ()
     fixed = {"Partition": _partition(role), "Account": _account(role), "Region": _REGION}
-    return [_PLACEHOLDER.sub(lambda found: fixed.get(found[1], _NAME), form) for form in forms] or ["*"]
+    return [_PLACEHOLDER.sub(lambda found: fixed.get(found[1], stranger.name), form) for form in forms] or ["*"]
 
 
-def _without_wildcards(resource: str) -> str:
+def _without_wildcards(resource: str, stranger: Stranger) -> str:
     """An ARN that the pattern matches; a wildcard for the account becomes an account that no policy contains."""
     parts = resource.split(":", 5)
     if len(parts) > _ACCOUNT_PART and parts[_ACCOUNT_PART] == "*":
-        parts[_ACCOUNT_PART] = _OTHER_ACCOUNT
-    return ":".join(parts).replace("*", _NAME).replace("?", "x")
+        parts[_ACCOUNT_PART] = stranger.account_id
+    return stranger.fill(":".join(parts))
 
 
 def _actions_of(documents: Iterable[PolicyDocument], effect: str) -> dict[str, frozenset[str]]:
