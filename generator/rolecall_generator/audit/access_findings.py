@@ -97,8 +97,8 @@ def data(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     groups: dict[str, list[str]] = {}
     for each in audited.permissions.data:
         groups.setdefault(sensitive_actions()[each.action], []).append(each.action)
-    texts = (f"{what} ({', '.join(actions)})" for what, actions in groups.items())
-    yield Remark(f"it reads {_joined(texts)}")
+    descriptions = (f"{what} ({', '.join(actions)})" for what, actions in groups.items())
+    yield Remark(f"it reads {_joined(descriptions)}")
 
 
 @audit_rule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -296,8 +296,3 @@ def _moment(value: object) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         return None
     return None
-
-
-def accounts_in(texts: Iterable[str]) -> frozenset[str]:
-    """Those of the strings that are account IDs."""
-    return frozenset(text for text in texts if _ACCOUNT.match(text))

@@ -100,7 +100,7 @@ def shared_external_id(context: AuditContext, audited: AuditedRole) -> Iterator[
             roles = sorted({role.role.arn for role, other in uses if _owner(other) == _owner(outsider)})
             if others:
                 names = ", ".join(sorted(map(describe, others.values())))
-                yield Remark(f"the external id of {describe(outsider)} is also that of {names}, which therefore knows it")
+                yield Remark(f"the external id of {describe(outsider)} is also that of {names}, which can use it too")
             # One note for all roles of the third party, at the first of them.
             if len(roles) > 1 and audited.role.arn == roles[0]:
                 number = pluralize(len(roles), "role")

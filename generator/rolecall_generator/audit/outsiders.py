@@ -1,8 +1,8 @@
 """Determines which outsiders can assume a role, and what a request needs.
 
-`outsiders_of` is the only place that asks who can assume a role and under which request. The proof finds the callers that
-the trust policy distinguishes (a role that no one is intended to assume has a counterexample for each of them), and the
-evaluator decides each request. Requests assume the worst case: the caller's account allows everything, and the caller
+`outsiders_of` is the only place that determines who can assume a role and under which request. The proof finds the callers
+that the trust policy distinguishes (a role that no one is intended to assume has a counterexample for each of them), and
+the evaluator decides each request. Requests assume the worst case: the caller's account allows everything, and the caller
 chooses all keys that AWS does not set. An outcome that is not documented is unknown.
 """
 
@@ -158,8 +158,8 @@ def outsiders_of(role: Role, own: OwnAccounts) -> tuple[Outsider, ...]:
         return (Outsider(OutsiderKind.UNKNOWN, "?", reason="the trust policy cannot be read"),)
     if not _names_outsider(role.trust, own):
         return ()
-    question = _Question(role, role.trust, own)
-    return tuple(sorted(question.answer(), key=lambda each: (list(OutsiderKind).index(each.kind), each.name)))
+    search = _OutsiderSearch(role, role.trust, own)
+    return tuple(sorted(search.find(), key=lambda each: (list(OutsiderKind).index(each.kind), each.name)))
 
 
 @dataclass(slots=True)
@@ -251,8 +251,8 @@ def _account_of(principal: str) -> str:
 
 
 @dataclass(slots=True)
-class _Question:
-    """The question for one role."""
+class _OutsiderSearch:
+    """The search for the outsiders of one role."""
 
     role: Role
     trust: PolicyDocument
@@ -277,7 +277,7 @@ class _Question:
         self.text = "\n".join((*sorted(self.named), *values))
         self.stranger = Stranger.of(self.text)
 
-    def answer(self) -> Iterator[Outsider]:
+    def find(self) -> Iterator[Outsider]:
         """Yield the outsiders, each once."""
         for name, kind in sorted(self.types.items()):
             if kind == "AWS" and _UNIQUE_ID.fullmatch(name):

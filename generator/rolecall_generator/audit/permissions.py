@@ -1,7 +1,7 @@
 """What a role may do: administrator access, privilege escalation, changes of IAM, access to data, further roles, services.
 
 The evaluator decides each request, with identity policies, Deny statements and permissions boundary. The resource of a
-request has a name that no policy contains, so that an allowed request stands for every resource of its type. Conditions
+request has a name that no policy contains, so that an allowed request represents every resource of its type. Conditions
 are assumed in favor of the role; `Capability.conditions` lists their keys.
 """
 

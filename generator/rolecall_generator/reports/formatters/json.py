@@ -100,7 +100,7 @@ def _value(value: str | tuple[str, ...]) -> Any:
 def audit_body(report: AuditReport) -> dict[str, Any]:
     """The object that `gen audit --format json` prints: counts, findings, and the roles that outsiders can assume.
 
-    External IDs are not part of it: `external_id` only tells whether one is required.
+    External IDs are not part of it: `external_id` only has whether one is required.
     """
     audit = report.audit
     return {
