@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
-from audit_accounts import EXAMPLE, NOW
+import pytest
+
+from audit_accounts import NOW
 from golden_files import assert_golden
 from rolecall_generator._version import __version__
-from rolecall_generator.audit import audit_accounts
-from rolecall_generator.audit.account import AccountBuilder
+from rolecall_generator.audit import audit_accounts, read_accounts
 from rolecall_generator.reports import AuditReport, audit_formats, print_audit
 from rolecall_generator.terminal import SafeConsole
 
 GOLDEN = Path(__file__).parent / "audit"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "authorization-details.json"
 
 
-def test_audit_of_the_example_account() -> None:
-    builder = AccountBuilder("account.json")
-    builder.add_page(EXAMPLE, "account.json")
-    audit = audit_accounts(builder.build(), NOW)
+def test_audit_of_the_example_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(EXAMPLE, "account.json")
+    audit = audit_accounts(read_accounts([Path("account.json")]), NOW)
     console = SafeConsole(file=io.StringIO(), width=80, force_terminal=False)
     print_audit(console, audit)
     assert isinstance(console.file, io.StringIO)

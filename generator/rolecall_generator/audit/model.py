@@ -34,7 +34,7 @@ class AuditedRole:
         permissions: What the role may do; None if only services and SAML providers can assume it.
         reaches: ARNs of roles of the account that the role can assume, directly or through others.
         reaches_administrators: Those of `reaches` that are administrators.
-        place: File or profile, and line of the role; None without a line.
+        place: File and line of the role; an empty string and None for a live account.
     """
 
     role: Role

@@ -126,7 +126,7 @@ class _AccountReader:
         if not outsiders:
             return None
         record = self.account.records.get(role.arn, RoleRecord())
-        place = self.account.places.get(role.arn, (self.account.source, None))
+        place = self.account.places.get(role.arn, ("", None))
         if not is_exposed(outsiders):
             return AuditedRole(role, self.account.account_id, outsiders, record, None, place=place)
         permissions = self.permissions.read(role)

@@ -109,6 +109,15 @@ def test_sarif_has_a_place_in_the_file_for_every_finding() -> None:
     }
 
 
+def test_findings_of_a_live_account_have_no_file() -> None:
+    """SARIF needs a place for each result: the profile."""
+    audit = audited(page(role("vendor", trust(caller(DATADOG)))))
+    result = json.loads(rendered("sarif", audit))["runs"][0]["results"][0]
+
+    assert {None} == {finding.file for finding in audit.report.active}
+    assert "account.json" == result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+
+
 def test_junit_has_a_suite_for_every_rule() -> None:
     root_element = Xml.fromstring(rendered("junit"))  # noqa: S314 - our own text
 
