@@ -5,17 +5,20 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
+    from rolecall_generator.reports.audit_report import audit_body, audit_html, print_audit
     from rolecall_generator.reports.formatters import audit_formats, check_formats, proof_formats
     from rolecall_generator.reports.formatters.interface import AuditReport, CheckReport, ProofReport
     from rolecall_generator.reports.formatters.json import check_body
     from rolecall_generator.reports.formatters.junit import suites_text
-    from rolecall_generator.reports.formatters.table import print_audit, print_check, print_proof
+    from rolecall_generator.reports.formatters.table import print_check, print_proof
 
 __all__ = [
     "AuditReport",
     "CheckReport",
     "ProofReport",
+    "audit_body",
     "audit_formats",
+    "audit_html",
     "check_body",
     "check_formats",
     "print_audit",
@@ -28,10 +31,11 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
+        "audit_report": ("audit_body", "audit_html", "print_audit"),
         "formatters": ("audit_formats", "check_formats", "proof_formats"),
         "formatters.interface": ("AuditReport", "CheckReport", "ProofReport"),
         "formatters.json": ("check_body",),
         "formatters.junit": ("suites_text",),
-        "formatters.table": ("print_audit", "print_check", "print_proof"),
+        "formatters.table": ("print_check", "print_proof"),
     },
 )

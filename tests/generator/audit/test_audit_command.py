@@ -113,6 +113,14 @@ def test_audit_of_a_file_loads_neither_aws_nor_templates(folder: Path) -> None:
     assert "LOADED" == done.stderr.decode().splitlines()[-1].strip()
 
 
+def test_other_commands_do_not_load_the_audit(folder: Path) -> None:
+    """`gen check` runs before each commit."""
+    before = "import sys, rolecall_generator.cli.check as _"
+    done = process("print(*(name for name in sys.modules if '.audit.' in name))", cwd=folder, before=before)
+
+    assert (0, b"") == (done.returncode, done.stdout.strip())
+
+
 def test_standard_input(folder: Path) -> None:
     text = (folder / "clean.json").read_text()
     before = f"import io, sys\nclass I: buffer = io.BytesIO({text!r}.encode())\nsys.stdin = I()"

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rolecall_generator import findings as check_findings
-from rolecall_generator.audit import Audit
 from rolecall_generator.check import CheckSummary, ManifestProof
 from rolecall_generator.findings import FindingKind, kinds_in
 from rolecall_generator.reports.graph import Graph, access_graph
 from rolecall_generator.rules import all_rules
 from rolecall_generator.terraform.parser import schema as parser_findings
+
+if TYPE_CHECKING:
+    # Only `gen audit` loads the audit.
+    from rolecall_generator.audit import Audit
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from rolecall_generator.audit import AuditedRole, Outsider, RolePermissions, vendor_of
+from rolecall_generator import reports
 from rolecall_generator.check import CheckSummary
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam.evaluation import Effect
 from rolecall_generator.proof import Cell, Proof
-from rolecall_generator.reports.formatters.interface import AuditReport, Formatter
+from rolecall_generator.reports.formatters.interface import Formatter
 from rolecall_generator.rules import Report
 from rolecall_generator.text import json_text
 
@@ -97,81 +97,8 @@ def _value(value: str | tuple[str, ...]) -> Any:
     return None if not value else value[0] if len(value) == 1 else list(value)
 
 
-def audit_body(report: AuditReport) -> dict[str, Any]:
-    """The object that `gen audit --format json` prints: counts, findings, and the roles that outsiders can assume.
-
-    External IDs are not part of it: `external_id` only has whether one is required.
-    """
-    audit = report.audit
-    return {
-        **report_body(audit.report),
-        "source": report.source,
-        "accounts": list(audit.account_ids),
-        "examined": audit.examined,
-        "not_checked": list(audit.not_checked),
-        "roles": [_role_json(each) for each in audit.roles],
-    }
-
-
-def _role_json(audited: AuditedRole) -> dict[str, Any]:
-    record, permissions = audited.record, audited.permissions
-    return {
-        "arn": audited.role.arn,
-        "last_used": record.last_used.isoformat() if record.last_used is not None else None,
-        "max_session_seconds": record.max_session_seconds,
-        "outsiders": [_outsider_json(each) for each in audited.outsiders],
-        "permissions": None if permissions is None else _permissions_json(permissions),
-        "reaches": list(audited.reaches),
-        "reaches_administrators": list(audited.reaches_administrators),
-    }
-
-
-def _outsider_json(outsider: Outsider) -> dict[str, Any]:
-    vendor = vendor_of(outsider)
-    external_id = outsider.external_id
-    return {
-        "kind": outsider.kind.value,
-        "name": outsider.name,
-        "account_id": outsider.account_id or None,
-        "vendor": None if vendor is None else {"name": vendor.name, "sources": list(vendor.sources), "date": vendor.date},
-        "decided": outsider.decided,
-        "reason": outsider.reason or None,
-        "conditions": list(outsider.conditions),
-        "external_id": None
-        if external_id is None
-        else {"state": external_id.state.value, "by_pattern": external_id.accepts_others, "number": len(external_id.values)},
-        "mfa": outsider.mfa,
-        "guarded": outsider.guarded.value,
-        "guards": list(outsider.guards),
-    }
-
-
-def _permissions_json(permissions: RolePermissions) -> dict[str, Any]:
-    return {
-        "administrator": permissions.administrator,
-        "administrator_conditions": list(permissions.administrator_conditions),
-        "almost_everything": permissions.almost_everything,
-        "escalations": [
-            {
-                "path": each.path.id,
-                "actions": list(each.path.actions),
-                "effect": each.path.effect,
-                "scope": each.scope.name.lower(),
-                "conditions": list(each.conditions),
-            }
-            for each in permissions.escalations
-        ],
-        "iam_changes": [each.action for each in permissions.iam_changes],
-        "data": [each.action for each in permissions.data],
-        "assume_role": permissions.assume.name.lower(),
-        "assume_role_elsewhere": list(permissions.assume_elsewhere),
-        "services": {each.service: {"allowed": len(each.actions), "total": each.total} for each in permissions.services},
-        "unknown": list(permissions.unknown),
-    }
-
-
 FORMATTER = Formatter(
     check=lambda report: json_text(check_body(report.checked), indent=2) + "\n",
     proof=lambda report: proof_json(report.proven.proof),
-    audit=lambda report: json_text(audit_body(report), indent=2) + "\n",
+    audit=lambda report: json_text(reports.audit_body(report), indent=2) + "\n",
 )

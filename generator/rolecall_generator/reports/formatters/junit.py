@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from xml.etree import ElementTree as Xml
 
-from rolecall_generator.audit import audit_rules
+from rolecall_generator import audit
 from rolecall_generator.findings import Finding, FindingKind, Severity
 from rolecall_generator.reports.formatters.interface import Formatter, catalogue
 from rolecall_generator.rules import Report
@@ -77,5 +77,5 @@ def suites_text(root: Xml.Element) -> str:
 
 FORMATTER = Formatter(
     check=lambda report: to_junit(report.checked.report, catalogue()),
-    audit=lambda report: to_junit(report.audit.report, audit_rules()),
+    audit=lambda report: to_junit(report.audit.report, audit.audit_rules()),
 )

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from rolecall_generator import audit
 from rolecall_generator._version import __version__
-from rolecall_generator.audit import audit_rules
 from rolecall_generator.findings import Finding, FindingKind, Severity
 from rolecall_generator.reports.formatters.interface import AuditReport, Formatter, catalogue
 from rolecall_generator.rules import Report
@@ -121,7 +121,7 @@ def _fingerprint(finding: Finding) -> str:
 
 
 def _audit(report: AuditReport) -> str:
-    return to_sarif(report.audit.report, audit_rules(), default_file=report.source)
+    return to_sarif(report.audit.report, audit.audit_rules(), default_file=report.source)
 
 
 FORMATTER = Formatter(

@@ -1,18 +1,16 @@
-"""Results of `gen check`, `gen prove` and `gen audit` on the terminal."""
+"""Results of `gen check` and `gen prove` on the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rolecall_generator.audit import Audit
 from rolecall_generator.check import CheckSummary, ManifestProof
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.proof import CellState, Matrix, counterexample, summarize
-from rolecall_generator.reports.formatters.audit_rows import audit_rows
 from rolecall_generator.text import pluralize
 
 _SHOWN = 200
@@ -115,49 +113,3 @@ def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> N
     if proven.findings:
         text += f"; {pluralize(len(proven.findings), 'finding')} in the written modules, see gen check"
     console.print(text, style="bold red" if matrix.failed or proven.findings else "green", markup=False)
-
-
-_SHOWN_ROLES = 60
-_NARROW_COLUMNS = 100
-_RULE_COLUMNS = 5
-
-
-def print_audit(console: Console, audit: Audit) -> None:
-    """Print the roles that outsiders can assume, those with findings first, then the findings and the summary."""
-    rows = audit_rows(audit)
-    shown = [row for row in rows if not row.is_ordinary_service_role]
-    if shown:
-        # Only a table that fills the console divides its width by the ratios.
-        narrow = console.width <= _NARROW_COLUMNS
-        table = Table(title="roles that outsiders can assume", title_justify="left", title_style="bold", expand=narrow)
-        for heading, ratio in (("role", 5), ("who", 5), ("needs", 4)):
-            table.add_column(heading, overflow="fold", ratio=ratio)
-        table.add_column("may do", overflow="fold", width=len("administrator") if narrow else None)
-        table.add_column("rules", width=_RULE_COLUMNS)
-        several = len(audit.account_ids) > 1
-        for row in shown[:_SHOWN_ROLES]:
-            name = f"{row.audited.account_id} {row.name}" if several else row.name
-            style = SEVERITY_STYLES[row.worst] if row.worst is not None else ""
-            rules = dict.fromkeys(finding.rule for finding in row.findings)
-            cells = (Group(*map(Text, lines)) for lines in (row.who, row.needs, row.access, rules))
-            table.add_row(Text(name, style=style), *cells)
-        console.print(table)
-    if len(shown) > _SHOWN_ROLES:
-        console.print(f"and {pluralize(len(shown) - _SHOWN_ROLES, 'more role')} (--format html shows all)")
-    if len(rows) > len(shown):
-        console.print(f"and {pluralize(len(rows) - len(shown), 'role')} for AWS services, without findings")
-    for finding in audit.report.active[:_SHOWN]:
-        print_finding(console, finding)
-    if len(audit.report.active) > _SHOWN:
-        console.print(f"and {len(audit.report.active) - _SHOWN:,} more (--format json lists all)")
-    for note in audit.not_checked:
-        console.print(f"not checked: {note}", style="dim")
-    worst = audit.report.worst
-    console.print(audit_summary(audit), style="green" if worst is None else SEVERITY_STYLES[worst])
-
-
-def audit_summary(audit: Audit) -> str:
-    """What was examined and found, in one line."""
-    counts = ", ".join(count_findings(audit.report.active)) or "no findings"
-    outside = pluralize(len(audit.roles), "role")
-    return f"{pluralize(audit.examined, 'role')} examined, {outside} for outsiders: {counts}"
