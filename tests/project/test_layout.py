@@ -39,6 +39,7 @@ ORDER = {
         "jinja_environments",
         "html_page",
         "records",
+        "iam_replies",
         "terminal",
         "manifest.yaml_source",
         "manifest",
@@ -49,6 +50,7 @@ ORDER = {
         "rules",
         "proof.symbolic",
         "proof",
+        "audit",
         "generate",
         "importers",
         "check",
@@ -97,8 +99,8 @@ LIBRARIES: dict[str, set[str]] = {
     "typer": {"cli", "terminal"},
     "rich": {"cli", "terminal", "reports"},
     "boto3": set(),
-    # Only this importer calls AWS: it reads an organization's accounts while the manifest is written.
-    "botocore": {"importers"},
+    # Only these talk to AWS: they read an organization's accounts, and an account's IAM for an audit.
+    "botocore": {"audit", "importers"},
 }
 
 

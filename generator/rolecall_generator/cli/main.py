@@ -40,6 +40,10 @@ COMMANDS = {
         "Verify bundles against their checksums and list each changed, missing or added file.",
     ),
     "customer": CommandModule("rolecall_generator.cli.customers", "Add, change, rename, remove and show customers."),
+    "audit": CommandModule(
+        "rolecall_generator.cli.audit",
+        "Find the roles of an AWS account that outsiders can assume, and what these roles may do. Needs no manifest.",
+    ),
     "import": CommandModule(
         "rolecall_generator.cli.imports", "Import accounts from a CSV file, an AWS Organization or Terraform outputs."
     ),

@@ -1,6 +1,6 @@
 """Imports the accounts of an AWS organization, with the path of their organizational unit as a label.
 
-This is the only part of the generator that calls AWS. The calls only read: organizations:ListRoots,
+Only this importer and the audit call AWS in the generator. The calls only read: organizations:ListRoots,
 ListOrganizationalUnitsForParent and ListAccountsForParent, with credentials of the management account or a delegated
 administrator account. AWS added the field `State` of accounts in 2025 and stopped returning `Status` on 9 September 2026
 (AWS Organizations API Reference, "Account", November 2026).

@@ -7,6 +7,8 @@
         if proof.comparison.forward.state is InclusionState.REFUTED:
             print(proof.comparison.forward.witness.shell_command)
 
+`RequestSets` tells whether several policies have a request in common.
+
 What AWS does not document, and what exceeds the budget, is UNKNOWN with the reason.
 """
 
@@ -17,6 +19,7 @@ from rolecall_generator.proof.symbolic.question import (
     InclusionState,
     RegionComparison,
     RequestDifference,
+    RequestSets,
     RoleProof,
     TrustComparison,
     compare,
@@ -37,6 +40,7 @@ __all__ = [
     "PolicyLevel",
     "RegionComparison",
     "RequestDifference",
+    "RequestSets",
     "RequestWitness",
     "RoleProof",
     "SearchBudget",
