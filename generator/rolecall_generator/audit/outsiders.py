@@ -116,6 +116,7 @@ class OwnAccounts:
 
 
 EXTERNAL_ID = "sts:ExternalId"
+_ID_KEY = EXTERNAL_ID.lower()
 _MFA, _MFA_AGE = "aws:MultiFactorAuthPresent", "aws:MultiFactorAuthAge"
 _COMPANIONS = ("sts:TagSession", "sts:SetSourceIdentity")
 # "AROA" for roles, "AIDA" for users (IAM identifiers, Unique IDs, November 2026).
@@ -136,9 +137,10 @@ def outsiders_of(role: Role, own: OwnAccounts) -> tuple[Outsider, ...]:
 
 @dataclass(slots=True)
 class OutsiderReader:
-    """Finds the outsiders of the roles of one account. Roles with equal trust policies share the search.
+    """Finds the outsiders of the roles of one account. Roles whose trust policies have equal shapes share the search.
 
-    Trust policies are also equal if only their external IDs differ, and these are compared only as a whole.
+    A shape has short names in place of external IDs, and of users, roles and accounts, where these are compared only as a
+    whole. Measured on a generated account of 1,000 roles: a third of the time of all searches.
     """
 
     own: OwnAccounts
@@ -148,42 +150,100 @@ class OutsiderReader:
         """As `outsiders_of`."""
         if role.trust is None:
             return outsiders_of(role, self.own)
-        shape, values = _shape(role.trust)
-        key = (shape, tuple(sorted(role.tags.items())) if _depends_on_tags(shape) else ())
+        shape = _shape_of(role, role.trust, self.own)
+        key = (shape.trust, tuple(sorted(role.tags.items())) if _depends_on_tags(shape.trust) else ())
         if key not in self._known:
-            self._known[key] = outsiders_of(replace(role, trust=shape), self.own)
-        return tuple(_with_values(outsider, values) for outsider in self._known[key]) if values else self._known[key]
+            self._known[key] = outsiders_of(replace(role, trust=shape.trust), self.own)
+        found = self._known[key]
+        return tuple(map(shape.with_names, found)) if shape.ids or shape.principals else found
 
 
 _EXTERNAL_ID_FORM = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+_PRINCIPAL_FORM = re.compile(r"arn:([a-z-]+):iam::([0-9]{12}):(?:root|(role|user)/[\w+=,.@-]{1,64})", re.ASCII)
 
 
-def _shape(trust: PolicyDocument) -> tuple[PolicyDocument, Mapping[str, str]]:
-    """The trust policy with its external IDs replaced by short ones, and the IDs that they stand for.
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A trust policy with short names. `ids`, `principals`, `accounts`: the names that these stand for."""
 
-    Unchanged, without IDs, if anything but an exact comparison depends on them.
-    """
-    key = EXTERNAL_ID.lower()
+    trust: PolicyDocument
+    ids: Mapping[str, str]
+    principals: Mapping[str, str]
+    accounts: Mapping[str, str]
+
+    def with_names(self, outsider: Outsider) -> Outsider:
+        """An outsider of the shape as an outsider of the trust policy."""
+        name = outsider.name
+        if outsider.kind in PRINCIPAL_KINDS:
+            name = self.principals.get(name) or self.accounts.get(name) or name
+        account = self.accounts.get(outsider.account_id, outsider.account_id)
+        required = outsider.external_id
+        if required is not None and self.ids:
+            required = replace(required, values=tuple(self.ids[value] for value in required.values))
+        return replace(outsider, name=name, account_id=account, external_id=required)
+
+
+def _shape_of(role: Role, trust: PolicyDocument, own: OwnAccounts) -> _Shape:
     conditions = [condition for statement in trust.statements for condition in statement.conditions]
-    values = list(dict.fromkeys(v for c in conditions if c.key.lower() == key for v in c.values))
-    exact = all(
-        c.operator == "StringEquals" if c.key.lower() == key else not any(key in value.lower() for value in c.values)
-        for c in conditions
-    )
-    if not values or not exact or not all(map(_EXTERNAL_ID_FORM.fullmatch, values)):
-        return trust, {}
-    short = {value: f"{number:02}" for number, value in enumerate(values)}
+    ids = _short_ids(conditions)
+    principals: dict[str, str] = {}
+    accounts: dict[str, str] = {}
+    if not any(c.key.lower() in _DISTINGUISHING or any("${" in value for value in c.values) for c in conditions):
+        used = "\n".join((*own.accounts, role.arn, *(value for c in conditions for value in c.values)))
+        names = dict.fromkeys(p.identifier for s in trust.statements for p in s.principals if p.type == "AWS")
+        principals, accounts = _short_principals(names, role, own, used)
     statements = tuple(
         replace(
             statement,
+            principals=tuple(
+                replace(p, identifier=principals.get(p.identifier, p.identifier)) if p.type == "AWS" else p
+                for p in statement.principals
+            ),
             conditions=tuple(
-                replace(c, values=tuple(short[value] for value in c.values)) if c.key.lower() == key else c
+                replace(c, values=tuple(ids[value] for value in c.values)) if ids and c.key.lower() == _ID_KEY else c
                 for c in statement.conditions
             ),
         )
         for statement in trust.statements
     )
-    return replace(trust, statements=statements), {number: value for value, number in short.items()}
+    return _Shape(replace(trust, statements=statements), *(_inverse(names) for names in (ids, principals, accounts)))
+
+
+def _inverse(names: Mapping[str, str]) -> dict[str, str]:
+    return {short: name for name, short in names.items()}
+
+
+def _short_ids(conditions: Iterable[Condition]) -> dict[str, str]:
+    """Short external IDs; none if anything but an exact comparison depends on the IDs."""
+    conditions = list(conditions)
+    values = list(dict.fromkeys(v for c in conditions if c.key.lower() == _ID_KEY for v in c.values))
+    exact = all(
+        c.operator == "StringEquals" if c.key.lower() == _ID_KEY else not any(_ID_KEY in v.lower() for v in c.values)
+        for c in conditions
+    )
+    if not values or not exact or not all(map(_EXTERNAL_ID_FORM.fullmatch, values)):
+        return {}
+    return {value: f"{number:02}" for number, value in enumerate(values)}
+
+
+def _short_principals(
+    names: Iterable[str], role: Role, own: OwnAccounts, used: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Short users, roles and accounts; none if a principal is another one, or in an own account."""
+    partition = role.arn.split(":")[1]
+    principals: dict[str, str] = {}
+    accounts: dict[str, str] = {}
+    for name in names:
+        found = _PRINCIPAL_FORM.fullmatch(name)
+        if found is None or found[1] != partition or found[2] in own.accounts or found[2] in used:
+            return {}, {}
+        short = accounts.setdefault(found[2], f"{len(accounts) + 1:012}")
+        if short in used:
+            return {}, {}
+        principals[name] = root_arn(partition, short) if found[3] is None else (
+            f"arn:{partition}:iam::{short}:{found[3]}/x{len(principals)}"
+        )  # fmt: skip
+    return principals, accounts
 
 
 def _depends_on_tags(trust: PolicyDocument) -> bool:
@@ -195,23 +255,18 @@ def _depends_on_tags(trust: PolicyDocument) -> bool:
     )
 
 
-def _with_values(outsider: Outsider, values: Mapping[str, str]) -> Outsider:
-    if outsider.external_id is None:
-        return outsider
-    listed = tuple(values[value] for value in outsider.external_id.values)
-    return replace(outsider, external_id=replace(outsider.external_id, values=listed))
-
-
 def _names_outsider(trust: PolicyDocument, own: OwnAccounts) -> bool:
     """Whether any statement may allow an outsider; False is certain."""
+    return any(_may_name_outsider(statement, own) for statement in trust.statements if statement.effect != "Deny")
+
+
+def _may_name_outsider(statement: Statement, own: OwnAccounts) -> bool:
+    """Whether a principal of a statement may be an outsider, or there is none, which AWS does not accept."""
+    if statement.not_principals or not statement.principals:
+        return True
     return any(
-        statement.not_principals
-        or any(
-            principal.type != "AWS" or (principal.identifier == "*" or _account_of(principal.identifier) not in own.accounts)
-            for principal in statement.principals
-        )
-        for statement in trust.statements
-        if statement.effect != "Deny"
+        principal.type != "AWS" or principal.identifier == "*" or _account_of(principal.identifier) not in own.accounts
+        for principal in statement.principals
     )
 
 
@@ -264,7 +319,7 @@ class _OutsiderSearch:
         self._role = role
         self._partition = role.arn.split(":")[1]
         self._own = own
-        self._deleted, self._trust = _without_deleted(trust)
+        self._deleted, self._trust = _without_deleted(_without_own(_with_organization(trust), own))
         self._documents: dict[PolicyDocument, int] = {self._trust: _TRUST}
         self._sets: RequestSets | None = None
         self._allowing = [statement for statement in self._trust.statements if statement.effect != "Deny"]
@@ -291,7 +346,8 @@ class _OutsiderSearch:
             # A statement for everyone also allows services and providers, which it does not name.
             if not (anyone and outsider.name.startswith(_ANY)):
                 yield outsider
-        if self.exists((_TRUST,), covered) is not False:
+        # A statement that cannot be evaluated is undecided for all callers; its principals are reported already.
+        if all(outsider.decided for outsider in found) and self.exists((_TRUST,), covered) is not False:
             yield Outsider(OutsiderKind.UNKNOWN, "?", guarded=Requirement.UNKNOWN, reason=self.reason)
 
     # Documents and questions
@@ -332,7 +388,9 @@ class _OutsiderSearch:
     @cached_property
     def _own_organizations(self) -> tuple[int, ...]:
         """Principals of own organizations."""
-        return (self._in_organizations(*sorted(self._own.organizations)),) if self._own.organizations else ()
+        if not self._own.organizations:
+            return ()
+        return (self._in_organizations(*sorted(self._own.organizations), _SAME_ORGANIZATION),)
 
     def _in_organizations(self, *organizations: str) -> int:
         paths = Condition("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", tuple(f"{each}/*" for each in organizations))
@@ -346,7 +404,7 @@ class _OutsiderSearch:
     def _groups(self) -> Iterator[_Group]:
         inside = (self._own_accounts, *self._own_organizations)
         # Statements with NotPrincipal, and principals that cannot be read, may allow everyone.
-        is_open = any(each.not_principals for each in self._allowing) or any(
+        is_open = any(each.not_principals or not each.principals for each in self._allowing) or any(
             not _is_single(name, kind) for name, kind in self._named.items()
         )
         accounts: dict[str, list[int]] = {}
@@ -475,6 +533,9 @@ class _OutsiderSearch:
 
 
 _ANY = "any "
+_ORGANIZATION_VARIABLE = "${aws:ResourceOrgID}"
+_SAME_ORGANIZATION = "o-ofthisaccount"
+"""Stands for the organization of the role's account, which the variable has."""
 _REASONS = 2
 _ACCOUNT_PART = 4
 _DISTINGUISHING = frozenset({"aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:username", "aws:userid"})
@@ -502,7 +563,7 @@ class _GroupDetails:
         needs_mfa = self._of_account and search.mentions("aws:multifactorauth")
         self._without_mfa = search.requests(*_NO_MFA) if needs_mfa else None
         self._ids: _ExternalIdDocuments | None = None
-        if self._of_account and search.mentions(EXTERNAL_ID.lower()):
+        if self._of_account and search.mentions(_ID_KEY):
             self._ids = _ExternalIdDocuments(search)
 
     def outsiders(self) -> list[Outsider]:
@@ -517,11 +578,12 @@ class _GroupDetails:
         kind, name = self._group.kind, self._group.names[0]
         if self._organizations and self._exists(outside=self._organizations.values()) is False:
             accepted = [each for each, members in self._organizations.items() if self._exists((members,)) is not False]
-            kind, name = OutsiderKind.ORGANIZATION, ", ".join(accepted)
+            kind, name = OutsiderKind.ORGANIZATION, _restored(", ".join(accepted))
         elif self._group.whole is not None and self._exists((self._group.whole,)) is False:
             kind, name = OutsiderKind.PRINCIPALS, self._search.pattern_in(self._group.account_id)
         statements = self._search.statements_for(self._group)
-        conditions = tuple(dict.fromkeys(text for statement in statements for text in condition_names(statement)))
+        texts = (text for statement in statements for text in condition_names(_without_ids(statement)))
+        conditions = tuple(dict.fromkeys(map(_restored, texts)))
         account = self._group.account_id
         if not is_certain:
             return Outsider(kind, name, account, conditions, guarded=Requirement.UNKNOWN, reason=self._search.reason)
@@ -592,7 +654,7 @@ class _ExternalIdDocuments:
     """Positions of the documents about external IDs. `is_incomplete`: there are more listed IDs than are examined."""
 
     def __init__(self, search: _OutsiderSearch) -> None:
-        values = [value for value in search.patterns().get(EXTERNAL_ID.lower(), ()) if not re.search(r"[*?$]", value)]
+        values = [value for value in search.patterns().get(_ID_KEY, ()) if not re.search(r"[*?$]", value)]
         listed = list(dict.fromkeys(values))
         self.is_incomplete = len(listed) > _MOST_VALUES
         self.absent = search.requests(_NO_EXTERNAL_ID)
@@ -634,6 +696,38 @@ def _covers(statement: Statement, action: str) -> bool:
     """Whether the actions of a statement include one."""
     listed = any(name_matcher(each.lower())(action.lower()) for each in statement.actions or statement.not_actions)
     return listed is bool(statement.actions)
+
+
+def _with_organization(trust: PolicyDocument) -> PolicyDocument:
+    """The trust policy with the organization of the role's account in place of its variable."""
+    if trust.version != PolicyDocument.VERSION:
+        return trust
+
+    def replaced(condition: Condition) -> Condition:
+        values = (_ORGANIZATION_PATTERN.sub(_SAME_ORGANIZATION, value) for value in condition.values)
+        return replace(condition, values=tuple(values))
+
+    statements = (replace(each, conditions=tuple(map(replaced, each.conditions))) for each in trust.statements)
+    return replace(trust, statements=tuple(statements))
+
+
+_ORGANIZATION_PATTERN = re.compile(re.escape(_ORGANIZATION_VARIABLE), re.IGNORECASE)
+
+
+def _restored(text: str) -> str:
+    return text.replace(_SAME_ORGANIZATION, _ORGANIZATION_VARIABLE)
+
+
+def _without_ids(statement: Statement) -> Statement:
+    """The statement without the values of conditions on external IDs, which no report contains."""
+    conditions = (replace(c, values=("...",)) if c.key.lower() == _ID_KEY else c for c in statement.conditions)
+    return replace(statement, conditions=tuple(conditions))
+
+
+def _without_own(trust: PolicyDocument, own: OwnAccounts) -> PolicyDocument:
+    """The trust policy without statements that can only allow principals of own accounts."""
+    kept = (s for s in trust.statements if s.effect == "Deny" or _may_name_outsider(s, own))
+    return replace(trust, statements=tuple(kept))
 
 
 def _without_deleted(trust: PolicyDocument) -> tuple[list[str], PolicyDocument]:
@@ -693,7 +787,8 @@ def _subjects(shared: SharedIssuer, values: Iterable[str], name: str) -> list[st
             instance = value.replace("*", filling, 1).replace("*", name)
             tenant = shared.tenant.search(instance)
             # The stranger chooses the name of the tenant only if the pattern leaves it open.
-            if tenant is not None and (name in tenant[1] or "?" in tenant[1]):
+            is_open = name in tenant[1] or "?" in tenant[1] if tenant is not None else shared.is_open(value)
+            if is_open:
                 found.setdefault(instance.replace("?", "x"))
                 if len(found) == _MOST_SUBJECTS:
                     return list(found)

@@ -21,6 +21,7 @@ PatternsByKey = Mapping[str, Sequence[str]]
 ORGANIZATION, ORGANIZATION_PATHS = "aws:principalorgid", "aws:principalorgpaths"
 _MANAGEMENT_ACCOUNT, _USER_ID, _SOURCE_IP = "aws:principalorgmasteraccountid", "aws:userid", "aws:sourceip"
 _SOURCE_ACCOUNT, _SOURCE_ARN = "aws:sourceaccount", "aws:sourcearn"
+_ORGANIZATION_KEYS = (ORGANIZATION, ORGANIZATION_PATHS, _MANAGEMENT_ACCOUNT)
 SOURCE_KEYS = (_SOURCE_ACCOUNT, _SOURCE_ARN, "aws:sourceorgid", "aws:sourceorgpaths", "aws:sourceowner")
 """Keys of the resource for which a service makes a request; the requests of other callers do not have them."""
 _VPC_KEYS = (
@@ -66,7 +67,11 @@ class Stranger:
         """
         keys = [key for key in patterns if key in GUARD_KEYS]
         internet = {key: self._values(key, patterns[key]) for key in keys}
-        yield _conditions({**internet, **{key: () for key in keys if key in _VPC_KEYS}})
+        without_vpc = {**internet, **{key: () for key in keys if key in _VPC_KEYS}}
+        yield _conditions(without_vpc)
+        if any(key in _ORGANIZATION_KEYS for key in keys):
+            # An account that is in no organization.
+            yield _conditions({**without_vpc, **{key: () for key in keys if key in _ORGANIZATION_KEYS}})
         if any(key in _VPC_KEYS or key == _SOURCE_IP for key in keys):
             yield _conditions({**internet, **({_SOURCE_IP: ()} if _SOURCE_IP in internet else {})})
 

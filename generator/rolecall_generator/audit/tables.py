@@ -43,7 +43,8 @@ class SharedIssuer:
     """An OIDC issuer that issues tokens to everyone with an account there.
 
     `claim` identifies the tenant; `subjects` are values of it, with `{name}` for names that anyone can choose. The first
-    group of `tenant` matches the tenant's name in a value. `other_claims` also identify the tenant.
+    group of `tenant` matches the tenant's name in a value. `other_claims` also identify the tenant. `custom`: if tenants can
+    choose the parts of the claim, a pattern of values that contain a tenant; None if they cannot.
     """
 
     issuer: str
@@ -52,6 +53,11 @@ class SharedIssuer:
     subjects: tuple[str, ...]
     tenant: re.Pattern[str]
     other_claims: tuple[str, ...] = ()
+    custom: re.Pattern[str] | None = None
+
+    def is_open(self, value: str) -> bool:
+        """Whether a value that does not have the usual form can be that of any tenant."""
+        return self.custom is not None and self.custom.search(value) is None
 
 
 @cache
@@ -65,6 +71,7 @@ def shared_issuers() -> Mapping[str, SharedIssuer]:
             tuple(entry["subjects"]),
             re.compile(entry["tenant"]),
             tuple(entry.get("other_claims", ())),
+            re.compile(entry["custom"]) if "custom" in entry else None,
         )
         for entry in _table("identity_providers.json")["providers"]
     }
@@ -74,6 +81,11 @@ def shared_issuers() -> Mapping[str, SharedIssuer]:
 def deputy_services() -> Mapping[str, str]:
     """Names of services whose documentation shows conditions against the confused deputy problem, by service principal."""
     return {entry["service"]: entry["name"] for entry in _table("deputy_services.json")["services"]}
+
+
+def deputy_service(principal: str) -> str | None:
+    """The name of such a service by its principal in any partition; None for other services."""
+    return deputy_services().get(re.sub(r"\.amazonaws\.(com\.cn|eu)$", ".amazonaws.com", principal))
 
 
 @dataclass(frozen=True, slots=True)

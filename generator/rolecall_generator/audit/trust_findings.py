@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from rolecall_generator.audit.description import describe
 from rolecall_generator.audit.model import AuditContext, AuditedRole, Remark, audit_rule, vendor_of
 from rolecall_generator.audit.outsiders import OutsiderKind, Requirement
-from rolecall_generator.audit.tables import deputy_services, shared_issuers
+from rolecall_generator.audit.tables import deputy_service, shared_issuers
 from rolecall_generator.findings import Severity
 
 
@@ -87,7 +87,7 @@ def open_provider(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
 def unprotected_service(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     """Services that can act for other accounts, without a condition on the source."""
     for outsider in audited.outsiders:
-        name = deputy_services().get(outsider.name) if outsider.kind is OutsiderKind.SERVICE else None
+        name = deputy_service(outsider.name) if outsider.kind is OutsiderKind.SERVICE else None
         if name is not None and outsider.decided and outsider.guarded is Requirement.MISSING:
             yield Remark(f"{name} ({outsider.name}) can assume it for resources of other accounts")
 

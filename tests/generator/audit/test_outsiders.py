@@ -442,11 +442,16 @@ def _fits(outsider: Outsider, external_id: str | None, mfa: bool) -> bool:
 @RELAXED
 @given(TRUSTS)
 def test_sharing_by_shape_changes_nothing(statements: list[dict[str, Any]]) -> None:
-    """Roles whose trust differs in external ids only share one search; the result is that of a search for each."""
+    """Roles whose trust differs only in names share one search; the result is that of a search for each."""
     reader = OutsiderReader(OWN)
-    for first, second in ((GOOD_ID, OTHER_ID), (OTHER_ID, GOOD_ID)):
-        text = json.dumps(statements).replace(GOOD_ID, "<1>").replace(OTHER_ID, "<2>")
-        role = role_with(*json.loads(text.replace("<1>", first).replace("<2>", second)))
+    names = (GOOD_ID, OTHER_ID, DATADOG, UNKNOWN)
+    for others in (names, (OTHER_ID, GOOD_ID, DATADOG, UNKNOWN), (GOOD_ID, OTHER_ID, UNKNOWN, DATADOG)):
+        text = json.dumps(statements)
+        for number, name in enumerate(names):
+            text = text.replace(name, f"<{number}>")
+        for number, name in enumerate(others):
+            text = text.replace(f"<{number}>", name)
+        role = role_with(*json.loads(text))
 
         assert outsiders_of(role, OWN) == reader.read(role)
 
