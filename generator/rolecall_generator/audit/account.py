@@ -86,12 +86,20 @@ class AccountBuilder:
         self._documents: dict[tuple[str, str], PolicyDocument] = {}
         self._group_names: dict[str, dict[str, str]] = {}
         self._memberships: dict[str, list[str]] = {}
+        self._unfinished: dict[str, str] = {}
+        """Accounts with a page that others follow, and its place."""
+        self._finished: set[str] = set()
+        """Accounts with a last page."""
+        self._has_empty_end = False
+        """Whether there is a last page without items, which can be that of any account."""
+        self._on_page: set[str] = set()
 
     def add_page(self, page: Mapping[str, Any], where: str) -> None:
         """Add a page of GetAccountAuthorizationDetails or ListRoles.
 
         Raises InputError if an item is not as AWS documents it; `where` is the place of the page.
         """
+        self._on_page = set()
         readers = {
             "GroupDetailList": self._add_group,
             "UserDetailList": self._add_user,
@@ -111,14 +119,33 @@ class AccountBuilder:
                     read(_object(item), place)
                 except (KeyError, TypeError, AttributeError, ValueError) as error:
                     raise malformed(place, _reason(error)) from error
+        self._note_end(page, where)
+
+    def _note_end(self, page: Mapping[str, Any], where: str) -> None:
+        """Record whether further pages follow. The AWS CLI writes NextToken if it stopped at --max-items."""
+        if ROLES in page and not any(name in page for name in LISTS):
+            return
+        if page.get("IsTruncated", False) is not False or page.get("NextToken"):
+            self._unfinished.update(dict.fromkeys(self._on_page or self._accounts, where))
+        elif self._on_page:
+            self._finished |= self._on_page
+        else:
+            self._has_empty_end = True
 
     def build(
         self, places: Mapping[str, tuple[str, int]] | None = None, organizations: Mapping[str, str] | None = None
     ) -> tuple[AccountData, ...]:
-        """The accounts, sorted by ID.
+        """The accounts, sorted by ID. Raises InputError if the last page of an account has not been added.
 
         `places`: files and lines of roles, by ARN. `organizations`: organization IDs by account ID.
         """
+        for account, where in self._unfinished.items():
+            if account not in self._finished and not self._has_empty_end:
+                raise InputError(
+                    f"the data of account {account} is truncated: no page follows one with IsTruncated or NextToken",
+                    where=where,
+                    hint="write all pages: aws iam get-account-authorization-details without --no-paginate and --max-items",
+                )
         for arn, names in self._memberships.items():
             account = arn.split(":", 5)[4]
             groups = self._group_names.get(account, {})
@@ -158,13 +185,14 @@ class AccountBuilder:
         parsed = Arn.parse(arn)
         if parsed is None or parsed.service != "iam" or parsed.kind != kind or not _ACCOUNT.match(parsed.account_id):
             raise ValueError(f"{clip(arn, _SHOWN)!r} is not the ARN of a {kind}")
+        self._on_page.add(parsed.account_id)
         return self._accounts.setdefault(parsed.account_id, _Items(parsed.partition))
 
     def _add_role(self, item: Mapping[str, Any], where: str) -> None:
         arn = _text(item, "Arn")
         items = self._account(arn, "role")
         problems: list[str] = []
-        trust = self._document(item["AssumeRolePolicyDocument"], f"{arn}, trust policy", problems, _TRUST_CHARACTERS)
+        trust = self._document(item.get("AssumeRolePolicyDocument"), f"{arn}, trust policy", problems, _TRUST_CHARACTERS)
         boundary = _object(item.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
         role = Role(
             arn,

@@ -177,7 +177,6 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"RoleDetailList": [{}]}', "account.json, RoleDetailList[0]"),
         ('{"RoleDetailList": [{"Arn": 5}]}', "account.json, RoleDetailList[0]"),
         ('{"RoleDetailList": [{"Arn": "x"}]}', "account.json, RoleDetailList[0]"),
-        ('{"RoleDetailList": [{"Arn": "arn:aws:iam::222222222222:role/r"}]}', "account.json, RoleDetailList[0]"),
         ('{"Policies": [{"Arn": "arn:aws:iam::222222222222:role/r"}]}', "account.json, Policies[0]"),
         ('{"Roles": [{"Arn": "arn:aws:iam::222222222222:role/r", "MaxSessionDuration": "1"}]}', "account.json, Roles[0]"),
         ("[" * 100_000, "account.json"),
@@ -214,6 +213,43 @@ def test_a_large_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(InputError):
         read_accounts([write(tmp_path, json.dumps(WHOLE))])
+
+
+MORE = {"IsTruncated": True, "Marker": "x"}
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [{**page(VENDOR), **MORE}],
+        [{**page(VENDOR), **MORE}, {**page(PARTNER), **MORE}],
+        [{**page(VENDOR), "NextToken": "x"}],
+        [{**page(VENDOR), **MORE}, {"Roles": [], "IsTruncated": False}],
+        [{**page(VENDOR), **MORE}, page(role("other", trust(caller(DATADOG)), account=UNKNOWN))],
+    ],
+    ids=["page", "pages", "CLI", "list-roles", "another account"],
+)
+def test_truncated_data_is_an_error(tmp_path: Path, pages: list[Any]) -> None:
+    """The roles on the other pages would be missing."""
+    with pytest.raises(InputError) as caught:
+        read_accounts([write(tmp_path, json.dumps(pages))])
+
+    assert str(tmp_path) in str(caught.value.where)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("pages", [[{**page(VENDOR), **MORE}, page(PARTNER)], [{**page(VENDOR), **MORE}, page()]])
+def test_several_pages_are_complete_with_the_last_one(tmp_path: Path, pages: list[Any]) -> None:
+    assert read(tmp_path, json.dumps(pages)).access.roles == read(tmp_path, *map(json.dumps, pages[::-1])).access.roles
+
+
+def test_role_without_a_trust_policy_is_kept(tmp_path: Path) -> None:
+    """What cannot be read is unknown, and not left out."""
+    item = {key: value for key, value in VENDOR.items() if key != "AssumeRolePolicyDocument"}
+    account = read(tmp_path, json.dumps(page(item)))
+
+    assert account.access.roles[VENDOR["Arn"]].trust is None
+    assert account.records[VENDOR["Arn"]].unreadable
 
 
 def test_contradicting_files_are_an_error(tmp_path: Path) -> None:
