@@ -1,8 +1,9 @@
 """`gen audit` on a generated account, against reading its JSON only.
 
-Prints, asserts nothing: seconds and CPU seconds of the whole process with Python's start, of reading the JSON with the
-standard library in a process of its own, and their ratio. A third of the roles are for vendors, partners and pipelines, each
-with its own policies; the others are for services. Run as `bench_audit.py [ROLES]`; 1,000 when left out.
+Prints, asserts nothing: for each format, the wall and CPU seconds of the whole process from its start to its end; the same
+for reading the JSON with the standard library in a process of its own; and the ratio of the CPU seconds. A third of the
+roles are for vendors, partners and pipelines, each with its own policies; the others are for services.
+Run as `bench_audit.py [ROLES]`; 1,000 when left out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 from audit_accounts import generated_account
 
 ROUNDS = 5
+FORMATS = ("table", "html", "json", "sarif")
 GEN = "import sys; from rolecall_generator.cli import app; app(prog_name='gen')"
 FLOOR = "import json, pathlib, sys; json.loads(pathlib.Path(sys.argv[1]).read_bytes())"
 
@@ -51,9 +53,10 @@ def main() -> None:
         file.write_text(json.dumps(generated_account(roles), indent=2))
         size = file.stat().st_size / 1e6
         floor, floor_cpu = seconds(FLOOR, str(file))
-        audit, audit_cpu = seconds(GEN, "audit", str(file), "--format", "json")
-        say(f"{roles:,} roles, {size:.1f} MB: {audit:.2f} s, CPU {audit_cpu:.2f} s; target 2 s for 1,000 roles")
-        say(f"reading the JSON only: {floor:.2f} s, CPU {floor_cpu:.2f} s; ratio of CPU seconds {audit_cpu / floor_cpu:.1f}")
+        say(f"{roles:,} roles, {size:.1f} MB; reading the JSON only: {floor:.2f} s, CPU {floor_cpu:.2f} s")
+        for name in FORMATS:
+            wall, cpu = seconds(GEN, "audit", str(file), "--format", name)
+            say(f"--format {name}: {wall:.2f} s, CPU {cpu:.2f} s, {cpu / floor_cpu:.1f} times; target 2 s for 1,000 roles")
 
 
 if __name__ == "__main__":

@@ -338,7 +338,7 @@ class _OutsiderSearch:
         groups = list(self._groups())
         details = [_GroupDetails(self, group) for group in groups]
         covered = {position for group in groups for position in group.within[:1]}
-        covered.update((self._own_accounts, *self._own_organizations))
+        covered.update(self._inside)
         self._sets = RequestSets(self._role, tuple(self._documents))
         found = [outsider for each in details for outsider in each.outsiders()]
         anyone = any(outsider.kind is OutsiderKind.ANYONE for outsider in found)
@@ -379,15 +379,28 @@ class _OutsiderSearch:
     # Groups
 
     @cached_property
-    def _own_accounts(self) -> int:
-        """Principals of own accounts, as far as the trust policy mentions them."""
-        text = "\n".join((self._mentions, *self._named))
-        accounts = {self._role.arn.split(":")[4], *self._own.accounts.intersection(_accounts_in(text))}
-        return self.callers(*(Principal("AWS", root_arn(self._partition, account)) for account in sorted(accounts)))
+    def _inside(self) -> tuple[int, ...]:
+        """Documents that allow principals of own accounts, as far as the trust policy can allow them, and organizations."""
+        return (*self._own_accounts, *self._own_organizations)
+
+    @cached_property
+    def _own_accounts(self) -> tuple[int, ...]:
+        named = {_account_of(name) for name, kind in self._named.items() if kind == "AWS"}
+        if not self._is_open and named.isdisjoint(self._own.accounts):
+            return ()
+        mentioned = self._own.accounts.intersection(_accounts_in("\n".join((self._mentions, *self._named))))
+        accounts = sorted({self._role.arn.split(":")[4], *mentioned})
+        return (self.callers(*(Principal("AWS", root_arn(self._partition, account)) for account in accounts)),)
+
+    @cached_property
+    def _is_open(self) -> bool:
+        """Whether a statement may allow everyone: with NotPrincipal, or a principal that cannot be read."""
+        return any(each.not_principals or not each.principals for each in self._allowing) or any(
+            not _is_single(name, kind) for name, kind in self._named.items()
+        )
 
     @cached_property
     def _own_organizations(self) -> tuple[int, ...]:
-        """Principals of own organizations."""
         if not self._own.organizations:
             return ()
         return (self._in_organizations(*sorted(self._own.organizations), _SAME_ORGANIZATION),)
@@ -402,11 +415,7 @@ class _OutsiderSearch:
         return {principal.identifier: principal.type for each in self._allowing for principal in each.principals}
 
     def _groups(self) -> Iterator[_Group]:
-        inside = (self._own_accounts, *self._own_organizations)
-        # Statements with NotPrincipal, and principals that cannot be read, may allow everyone.
-        is_open = any(each.not_principals or not each.principals for each in self._allowing) or any(
-            not _is_single(name, kind) for name, kind in self._named.items()
-        )
+        inside, is_open = self._inside, self._is_open
         accounts: dict[str, list[int]] = {}
         whole: set[str] = set()
         single: dict[object, list[str]] = {}
@@ -750,7 +759,7 @@ def _tenants(issuer: str, stranger: Stranger, patterns: Mapping[str, Sequence[st
     """
     shared = shared_issuers().get(issuer)
     prefix = f"{issuer}:".lower()
-    name = stranger.name
+    name = stranger.name[:_TENANT_CHARACTERS]
     if shared is not None:
         claim = f"{prefix}{shared.claim}"
         subjects = _subjects(shared, patterns.get(claim, ()), name)
@@ -774,6 +783,8 @@ def _claim_values(patterns: Iterable[str], stranger: Stranger) -> tuple[str, ...
     return tuple(dict.fromkeys((stranger.name, *(stranger.fill(each) for each in patterns if each[:1] in {"*", "?"}))))
 
 
+_TENANT_CHARACTERS = 8
+"""Length of a stranger's name as a tenant. Measured: long values take a third of the time of a search."""
 _MOST_SUBJECTS = 100
 """Maximum number of subjects of a stranger that are examined; if there are more of them, an open pattern is among them."""
 
