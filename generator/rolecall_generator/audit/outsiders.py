@@ -504,6 +504,10 @@ class _OutsiderSearch:
         """Values of conditions by key, in lower case."""
         return {key: [value for c in conditions for value in c.values] for key, conditions in self._conditions.items()}
 
+    def listed_ids(self) -> list[str]:
+        """External IDs that conditions compare, with patterns."""
+        return [v for c in self._conditions.get(_ID_KEY, ()) if c.operator.lower() != "null" for v in c.values]
+
     def mentions(self, text: str) -> bool:
         """Whether a condition has the string (lower case) in its key or values."""
         return text in self._mentions
@@ -663,7 +667,7 @@ class _ExternalIdDocuments:
     """Positions of the documents about external IDs. `is_incomplete`: there are more listed IDs than are examined."""
 
     def __init__(self, search: _OutsiderSearch) -> None:
-        values = [value for value in search.patterns().get(_ID_KEY, ()) if not re.search(r"[*?$]", value)]
+        values = [value for value in search.listed_ids() if not re.search(r"[*?$]", value)]
         listed = list(dict.fromkeys(values))
         self.is_incomplete = len(listed) > _MOST_VALUES
         self.absent = search.requests(_NO_EXTERNAL_ID)

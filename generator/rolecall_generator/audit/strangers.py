@@ -10,7 +10,7 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rolecall_generator.iam import Condition
@@ -109,13 +109,15 @@ class Stranger:
         """
         keys = [key for key in patterns if key in SOURCE_KEYS]
         yield _conditions(dict.fromkeys(keys, ()))
-        account = self.account_id
-        arns = [f"arn:aws:{service}:us-east-1:{account}:{self.name}"]
-        arns += filter(None, (self.fill_arn(each) for each in patterns.get(_SOURCE_ARN, ()) if _WILDCARD.search(each)))
-        accounts = [account, *filter(None, map(self.fill_account, patterns.get(_SOURCE_ACCOUNT, ())))]
+        accounts = dict.fromkeys((self.account_id, *filter(None, map(self.fill_account, patterns.get(_SOURCE_ACCOUNT, ())))))
+        arns = [f"arn:aws:{service}:us-east-1:{account}:{self.name}" for account in accounts]
+        for pattern in patterns.get(_SOURCE_ARN, ()):
+            if _WILDCARD.search(pattern):
+                strangers = (replace(self, account_id=account) for account in accounts)
+                arns += filter(None, (stranger.fill_arn(pattern) for stranger in strangers))
         for arn in dict.fromkeys(arns):
             owner = arn.split(":", 5)[_ACCOUNT_PART] if arn.count(":") > _ACCOUNT_PART else ""
-            owners = (owner,) if owner else tuple(dict.fromkeys(accounts))
+            owners = (owner,) if owner else tuple(accounts)
             values: dict[str, tuple[str, ...]] = {
                 _SOURCE_ACCOUNT: owners,
                 "aws:sourceowner": owners,
