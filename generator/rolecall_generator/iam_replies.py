@@ -29,7 +29,7 @@ class UnreadableDocumentError(RolecallError):
 def document_of(value: object, *, where: str, partition: str = "aws") -> PolicyDocument:
     """Parse a policy document as boto3 returns it: an object, or a string that may be URL-encoded (RFC 3986).
 
-    An account id as principal becomes the root ARN, as in IAM. Raises UnreadableDocumentError with `where` (an ARN), but
+    An account ID as principal becomes the root ARN, as in IAM. Raises UnreadableDocumentError with `where` (an ARN), but
     without the content.
     """
     try:

@@ -11,9 +11,9 @@ from rolecall_generator.text import pluralize
 
 _SERVICES = 4
 _MARKS = {
-    Requirement.MISSING: "no external id",
-    Requirement.IGNORED: "external id can be omitted",
-    Requirement.UNKNOWN: "external id: unknown",
+    Requirement.MISSING: "no external ID",
+    Requirement.IGNORED: "external ID can be omitted",
+    Requirement.UNKNOWN: "external ID: unknown",
 }
 
 
@@ -58,7 +58,7 @@ def requirements(outsider: Outsider) -> tuple[str, ...]:
     external_id = outsider.external_id
     if external_id is not None:
         if external_id.state is Requirement.REQUIRED:
-            found.append("external id by pattern" if external_id.accepts_others else "external id")
+            found.append("external ID by pattern" if external_id.accepts_others else "external ID")
         elif not (outsider.mfa or outsider.kind in {OutsiderKind.ANYONE, OutsiderKind.ORGANIZATION}):
             found.append(_MARKS[external_id.state])
     if outsider.mfa:

@@ -44,7 +44,7 @@ class WeaknessKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """A weakness of an external ID. `reason` completes "the external id ..." and does not contain the ID."""
+    """A weakness of an external ID. `reason` completes "the external ID ..." and does not contain the ID."""
 
     kind: WeaknessKind
     reason: str
@@ -80,7 +80,7 @@ def _guessable_reason(value: str, known: Iterable[str]) -> str:
         return "is a UUID of version 1, which consists of a time and a network address"
     parts: list[str] = []
     rest = value
-    for pattern, name in ((_ACCOUNT, "12 digits as in account ids"), (_DATE, "a date"), (_YEAR, "a year")):
+    for pattern, name in ((_ACCOUNT, "12 digits as in account IDs"), (_DATE, "a date"), (_YEAR, "a year")):
         if pattern.search(rest):
             parts.append(name)
             rest = pattern.sub("", rest)

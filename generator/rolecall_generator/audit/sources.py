@@ -245,9 +245,9 @@ def read_account_ids(values: Sequence[str]) -> frozenset[str]:
             found.update(_ids_of_file(Path(value)))
         else:
             raise SelectionError(
-                f"{clip(value)!r} is neither an account id nor a file",
+                f"{clip(value)!r} is neither an account ID nor a file",
                 where="--organization-accounts",
-                hint="write account ids of 12 digits, separated by commas, or the name of a file with one per line",
+                hint="write account IDs of 12 digits, separated by commas, or the name of a file with one per line",
             )
     return frozenset(found)
 
@@ -256,7 +256,7 @@ def _ids_of_file(path: Path) -> Iterable[str]:
     ids = set(re.findall(r"(?<![0-9])[0-9]{12}(?![0-9])", _ids_text(path), re.ASCII))
     if not ids:
         raise InputError(
-            "the file has no account id", where=str(path), hint="give the output of aws organizations list-accounts"
+            "the file has no account ID", where=str(path), hint="give the output of aws organizations list-accounts"
         )
     return ids
 

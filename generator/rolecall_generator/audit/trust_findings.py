@@ -44,13 +44,13 @@ def whole_account(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
     "RA103",
     "Trust in a deleted principal",
     Severity.WARNING,
-    hint="remove the id, or write the ARN of the principal that exists now",
+    hint="remove the ID, or write the ARN of the principal that exists now",
 )
 def deleted_principal(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     """Unique IDs as principals. AWS replaces the ARN of a deleted principal with its unique ID."""
     for outsider in audited.outsiders:
         if outsider.kind is OutsiderKind.DELETED:
-            yield Remark(f"its trust policy names {outsider.name}, the id of a deleted principal, which matches no one")
+            yield Remark(f"its trust policy names {outsider.name}, the ID of a deleted principal, which matches no one")
 
 
 @audit_rule(
@@ -107,4 +107,4 @@ def undecided(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
             yield Remark(f"whether a condition restricts {describe(outsider)} is not known")
         elif outsider.external_id is not None and outsider.external_id.state is Requirement.UNKNOWN:
             reason = outsider.external_id.reason
-            yield Remark(f"whether {describe(outsider)} needs an external id is not known: {reason}")
+            yield Remark(f"whether {describe(outsider)} needs an external ID is not known: {reason}")

@@ -480,7 +480,7 @@ def test_sharing_by_shape_changes_nothing(statements: list[dict[str, Any]]) -> N
             300, Requirement.MISSING, Requirement.REQUIRED,
         ),
     ],
-    ids=["open subjects", "subjects", "open organizations", "external ids", "roles"],
+    ids=["open subjects", "subjects", "open organizations", "external IDs", "roles"],
 )  # fmt: skip
 def test_a_policy_with_hundreds_of_values_is_examined_or_unknown(
     statement: dict[str, Any], number: int, guarded: Requirement, external_id: Requirement | None

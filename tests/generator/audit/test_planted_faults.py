@@ -83,7 +83,7 @@ def test_example_file_is_current() -> None:
 
 @pytest.mark.parametrize("item", [item for item, _ in ROLES], ids=lambda item: str(item["RoleName"]))
 def test_a_role_alone_has_the_findings_that_do_not_depend_on_others(item: dict[str, Any]) -> None:
-    """Only shared external ids and further roles depend on other roles."""
+    """Only shared external IDs and further roles depend on other roles."""
     expected = Counter(
         rule for rule in PLANTED[item["Arn"]] if rule != "RA206" and "assumes-administrator" not in item["Arn"]
     )
@@ -240,7 +240,7 @@ def test_vendor_without_external_id_is_an_error_and_other_accounts_a_warning() -
 
 
 def test_no_message_contains_an_external_id() -> None:
-    """External ids are not secrets, but reports are passed on."""
+    """External IDs are not secrets, but reports are passed on."""
     messages = "\n".join(finding.message + finding.hint for finding in EXAMPLE_AUDIT.report.active)
     values = {
         value
