@@ -188,7 +188,8 @@ def _shape_of(role: Role, trust: PolicyDocument, own: OwnAccounts) -> _Shape:
     ids = _short_ids(conditions)
     principals: dict[str, str] = {}
     accounts: dict[str, str] = {}
-    if not any(c.key.lower() in _DISTINGUISHING or any("${" in value for value in c.values) for c in conditions):
+    distinguishes = any(c.key.lower() in _DISTINGUISHING or any("${" in value for value in c.values) for c in conditions)
+    if not distinguishes and not any(statement.not_principals for statement in trust.statements):
         used = "\n".join((*own.accounts, role.arn, *(value for c in conditions for value in c.values)))
         names = dict.fromkeys(p.identifier for s in trust.statements for p in s.principals if p.type == "AWS")
         principals, accounts = _short_principals(names, role, own, used)
