@@ -74,6 +74,12 @@ class ManifestError(RolecallError):
         return "\n".join([*(str(problem) for problem in self.problems), self.what])
 
 
+class InputError(RolecallError):
+    """A file or reply of AWS that is not as documented, so that nothing can be read from it."""
+
+    exit_code = ExitCode.MANIFEST
+
+
 class PlanError(RolecallError):
     """The manifest is valid, but the plan exceeds an AWS quota."""
 

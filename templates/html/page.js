@@ -4,7 +4,8 @@ const count = (number) => number.toLocaleString("en");
 const pageRows = 100;
 
 // All rows are in the page, in tables of 100. The first of these shows those that are chosen; the script holds the others.
-// Each row is a tbody with its details. The filter searches its heading and all code of its article.
+// Each row is a tbody with its details. The filter searches its heading, what is marked as searched, and all code
+// of its article.
 const pagedTable = ([first, ...more]) => {
   const rows = [first, ...more]
     .flatMap((part) => [...part.querySelectorAll("tbody")])
@@ -16,7 +17,7 @@ const pagedTable = ([first, ...more]) => {
   more.forEach((part) => part.remove());
 
   const searched = (row) => {
-    row.text ||= [...row.body.querySelectorAll("th, article code")].map((part) => part.textContent).join(" ").toLowerCase();
+    row.text ||= [...row.body.querySelectorAll("th, .searched, article code")].map((part) => part.textContent).join(" ").toLowerCase();
     return row.text;
   };
 

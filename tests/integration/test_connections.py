@@ -100,6 +100,13 @@ def test_generator_opens_no_connection(notes: Path) -> None:
     assert set() == connections("gen", *COMMANDS, cwd=notes)
 
 
+def test_audit_of_a_file_opens_no_connection(notes: Path) -> None:
+    """The data of an account stays on the machine."""
+    shutil.copy(NOTES.parent / "authorization-details.json", notes / "account.json")
+
+    assert set() == connections("gen", "audit account.json --quiet", "audit account.json --format html", cwd=notes, code=1)
+
+
 def test_nothing_in_a_returned_folder_is_executed(notes: Path) -> None:
     """A data source that runs a program, a provisioner and a test are findings; nothing starts or connects."""
     connections("gen", "terraform", cwd=notes)

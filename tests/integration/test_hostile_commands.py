@@ -19,6 +19,7 @@ from typing import Any, get_args
 import pytest
 from tools.app_tree import loaded_commands
 
+from audit_accounts import hostile_account
 from command_lines import PROGRAMS
 from command_rig import Ended, gen, runner
 from hostile_aws import hostile_aws
@@ -120,6 +121,13 @@ SCENARIOS: dict[str, list[Scenario]] = {
     "gen profiles": [of("gen profiles"), of("gen profiles hostile.yaml")],
     "gen bundle": each_format("gen bundle", "table", "json"),
     "gen bundle-check": each_format("gen bundle-check hostile.zip account1.zip", "table", "json"),
+    "gen audit": [
+        *each_format("gen audit account.json", "table", "json", "sarif", "junit", "html"),
+        of("gen audit hostile.json"),
+        of("gen audit", TEXT),
+        of("gen audit account.json --organization-accounts", TEXT),
+        of("gen audit --profile missing", aws=()),
+    ],
     "gen customer add": [of("gen customer add acme --account-id 999999999999 --dry-run --label", f"a={TEXT}")],
     "gen customer set": [of("gen customer set account1 --dry-run --label", f"{TEXT}=a")],
     "gen customer remove": [of("gen customer remove --dry-run", TEXT)],
@@ -194,6 +202,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _tables(folder)
     _runs(folder / ".rolecall" / "runs")
     _records(folder)
+    (folder / "account.json").write_text(json.dumps(hostile_account(HOSTILE)), "utf-8")
     return folder
 
 

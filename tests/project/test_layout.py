@@ -39,6 +39,7 @@ ORDER = {
         "jinja_environments",
         "html_page",
         "records",
+        "iam_replies",
         "terminal",
         "manifest.yaml_source",
         "manifest",
@@ -50,6 +51,7 @@ ORDER = {
         "proof.symbolic",
         "proof",
         "guardrails",
+        "audit",
         "generate",
         "importers",
         "check",
@@ -98,8 +100,8 @@ LIBRARIES: dict[str, set[str]] = {
     "typer": {"cli", "terminal"},
     "rich": {"cli", "terminal", "reports"},
     "boto3": set(),
-    # Only these read from AWS: an organization's accounts while the manifest is written, and its policies.
-    "botocore": {"guardrails", "importers"},
+    # Only these call AWS: they read an organization's accounts and policies, and an account's IAM for an audit.
+    "botocore": {"audit", "guardrails", "importers"},
 }
 
 

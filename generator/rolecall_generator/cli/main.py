@@ -44,6 +44,10 @@ COMMANDS = {
         "Check whether SCPs and RCPs let a hand-over work, and print the exemptions that it needs.",
     ),
     "customer": CommandModule("rolecall_generator.cli.customers", "Add, change, rename, remove and show customers."),
+    "audit": CommandModule(
+        "rolecall_generator.cli.audit",
+        "Find the roles of an AWS account that outsiders can assume, and what these roles may do. Needs no manifest.",
+    ),
     "import": CommandModule(
         "rolecall_generator.cli.imports", "Import accounts from a CSV file, an AWS Organization or Terraform outputs."
     ),

@@ -1,6 +1,6 @@
 """Imports the accounts of an AWS organization, with the path of their organizational unit as a label.
 
-This and `guardrails` are the only parts of the generator that call AWS. The calls only read: organizations:ListRoots,
+In the generator, only this importer, `guardrails` and `audit` call AWS. The calls only read: organizations:ListRoots,
 ListOrganizationalUnitsForParent and ListAccountsForParent, with credentials of the management account or a delegated
 administrator account. AWS added the field `State` of accounts in 2025 and stopped returning `Status` on 9 September 2026
 (AWS Organizations API Reference, "Account", November 2026).

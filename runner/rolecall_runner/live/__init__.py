@@ -1,6 +1,6 @@
 """Access read from live IAM."""
 
-from rolecall_runner.live.account import UnreadableDocumentError, document_of, read_account
+from rolecall_runner.live.account import read_account
 from rolecall_runner.live.role import (
     GONE,
     NotCheckable,
@@ -18,9 +18,7 @@ __all__ = [
     "NotCheckable",
     "RoleReading",
     "RoleSettings",
-    "UnreadableDocumentError",
     "UserReading",
-    "document_of",
     "read_account",
     "read_group",
     "read_policy",

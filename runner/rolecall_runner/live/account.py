@@ -1,4 +1,4 @@
-"""Reads the access of one account from IAM with as few calls as possible, and converts IAM's replies.
+"""Reads the access of one account from IAM with as few calls as possible.
 
 GetAccountAuthorizationDetails returns the policies of all users, groups, and roles in one paginated reply. It lacks the
 description and session duration of roles (read with ListRoles), the tags of policies and instance profiles (one call each),
@@ -7,94 +7,19 @@ and console passwords (one call per user). Source: botocore 1.44.5, service mode
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
 
-from rolecall_generator.errors import ExitCode, RolecallError
-from rolecall_generator.iam import (
-    Access,
-    ConsolePassword,
-    Group,
-    InstanceProfile,
-    ManagedPolicy,
-    PolicyDocument,
-    Principal,
-    Role,
-    Statement,
-    User,
-    root_arn,
+from rolecall_generator.iam import Access, ConsolePassword, Group, InstanceProfile, ManagedPolicy, Role, User
+from rolecall_generator.iam_replies import (
+    SERVICE_LINKED_PATH,
+    attached_of,
+    boundary_of,
+    document_of,
+    inline_of,
+    partition_of,
+    tags_of,
 )
-from rolecall_generator.records import OWNER_TAG
-
-
-class UnreadableDocumentError(RolecallError):
-    """A policy document in IAM is invalid, so the access of its account is unknown."""
-
-    exit_code = ExitCode.FINDINGS
-
-
-def document_of(value: object, *, where: str, partition: str = "aws") -> PolicyDocument:
-    """Parse a policy document as boto3 returns it: an object, or a string that may be URL-encoded (RFC 3986).
-
-    An account ID as principal becomes the root ARN, as in IAM. Raises UnreadableDocumentError with `where` (an ARN), but
-    without the content.
-    """
-    try:
-        # JSON starts with a brace, URL-encoded JSON with %7B. Plain JSON must not be URL-decoded.
-        encoded = isinstance(value, str) and value.lstrip()[:1] == "%"
-        body = json.loads(unquote(value) if encoded else value) if isinstance(value, str) else value
-        if not isinstance(body, Mapping):
-            raise ValueError("it is not an object")
-        document = PolicyDocument.from_json(body)
-    except ValueError as error:
-        reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise UnreadableDocumentError(
-            f"the policy document cannot be read: {reason}", where=where, hint="save the policy again in IAM"
-        ) from error
-    return replace(document, statements=tuple(_with_root_arns(item, partition) for item in document.statements))
-
-
-def _with_root_arns(statement: Statement, partition: str) -> Statement:
-    """Convert `"AWS": "222222222222"` to the equivalent `arn:aws:iam::222222222222:root`, which IAM returns."""
-
-    def full(principal: Principal) -> Principal:
-        if principal.type == "AWS" and principal.identifier.isdigit():
-            return Principal("AWS", root_arn(partition, principal.identifier))
-        return principal
-
-    return replace(
-        statement,
-        principals=tuple(map(full, statement.principals)),
-        not_principals=tuple(map(full, statement.not_principals)),
-    )
-
-
-def tags_of(item: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of an item, without the owner tag of bundle scripts; empty if the reply has none."""
-    return {tag["Key"]: tag["Value"] for tag in item.get("Tags") or () if tag["Key"] != OWNER_TAG}
-
-
-def boundary_of(item: Mapping[str, Any]) -> str | None:
-    """The ARN of the permissions boundary, or None."""
-    arn: str | None = (item.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
-    return arn
-
-
-def attached_of(policies: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """The ARNs of attached managed policies."""
-    return frozenset(policy["PolicyArn"] for policy in policies)
-
-
-def partition_of(arn: str) -> str:
-    """The partition of an ARN."""
-    return arn.split(":", 2)[1]
-
-
-SERVICE_LINKED_PATH = "/aws-service-role/"
-"""Path of roles that only AWS services can change or delete (IAM User Guide, November 2026)."""
 
 _DETAILS_FILTER = ["User", "Role", "Group", "LocalManagedPolicy"]
 
@@ -119,7 +44,7 @@ def read_account(iam: Any, *, leave_out: Iterable[str] = ()) -> Access:
         *(_role(item, listed.get(item["RoleName"], {})) for item in own_roles),
         *(_policy(iam, item) for item in details["Policies"]),
         *(
-            Group(item["Arn"], _inline(item, "GroupPolicyList"), attached_of(item["AttachedManagedPolicies"]))
+            Group(item["Arn"], inline_of(item, "GroupPolicyList"), attached_of(item["AttachedManagedPolicies"]))
             for item in details["GroupDetailList"]
         ),
         *(_user(iam, item, groups) for item in details["UserDetailList"]),
@@ -142,22 +67,12 @@ def pages_of(iam: Any, operation: str, key: str, **names: str) -> Iterator[Any]:
         yield from page[key]
 
 
-def _inline(item: Mapping[str, Any], key: str) -> dict[str, PolicyDocument]:
-    arn = item["Arn"]
-    return {
-        policy["PolicyName"]: document_of(
-            policy["PolicyDocument"], where=f"{arn}, inline policy {policy['PolicyName']}", partition=partition_of(arn)
-        )
-        for policy in item.get(key) or ()
-    }
-
-
 def _role(item: Mapping[str, Any], listed: Mapping[str, Any]) -> Role:
     arn = item["Arn"]
     return Role(
         arn,
         trust=document_of(item["AssumeRolePolicyDocument"], where=f"{arn}, trust policy", partition=partition_of(arn)),
-        inline=_inline(item, "RolePolicyList"),
+        inline=inline_of(item, "RolePolicyList"),
         attached=attached_of(item["AttachedManagedPolicies"]),
         boundary=boundary_of(item),
         max_session_seconds=listed.get("MaxSessionDuration", 3600),
@@ -178,7 +93,7 @@ def _user(iam: Any, item: Mapping[str, Any], groups: Mapping[str, str]) -> User:
     return User(
         item["Arn"],
         groups=frozenset(groups[name] for name in item["GroupList"]),
-        inline=_inline(item, "UserPolicyList"),
+        inline=inline_of(item, "UserPolicyList"),
         attached=attached_of(item["AttachedManagedPolicies"]),
         console_password=console_password_of(iam, item["UserName"]),
         boundary=boundary_of(item),

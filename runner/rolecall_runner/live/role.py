@@ -14,16 +14,15 @@ from typing import Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rolecall_generator.iam import Access, Arn, Group, ManagedPolicy, PolicyDocument, Role, User
-from rolecall_runner.live.account import (
+from rolecall_generator.iam_replies import (
     UnreadableDocumentError,
     attached_of,
     boundary_of,
-    console_password_of,
     document_of,
-    pages_of,
     partition_of,
     tags_of,
 )
+from rolecall_runner.live.account import console_password_of, pages_of
 
 T = TypeVar("T")
 

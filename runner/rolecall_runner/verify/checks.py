@@ -25,9 +25,9 @@ from rolecall_generator.iam.evaluation import (
     Request,
     identity_of,
 )
+from rolecall_generator.iam_replies import document_of
 from rolecall_runner.aws import Assumer, Credentials, SigningCredentials, account
 from rolecall_runner.inventory import Target
-from rolecall_runner.live import document_of
 from rolecall_runner.verify.agreed_access import before_applying
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.probe_call import CallResult, execute_call

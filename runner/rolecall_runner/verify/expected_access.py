@@ -20,9 +20,9 @@ from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Statem
 from rolecall_generator.iam.catalog import managed_policy_name
 from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS, Caller, Evaluator, Request
 from rolecall_generator.iam.matching import name_matcher
+from rolecall_generator.iam_replies import UnreadableDocumentError, document_of
 from rolecall_runner.aws import DeadlineExceededError, SigningCredentials, account
 from rolecall_runner.inventory import Target
-from rolecall_runner.live import UnreadableDocumentError, document_of
 from rolecall_runner.verify.context import VerifyContext
 
 

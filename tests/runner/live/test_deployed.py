@@ -17,7 +17,8 @@ from moto import mock_aws
 from rolecall_generator.iam.difference import differences
 from rolecall_generator.iam.model import Access
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
-from rolecall_runner.live.account import UnreadableDocumentError, document_of, read_account
+from rolecall_generator.iam_replies import UnreadableDocumentError, document_of
+from rolecall_runner.live.account import read_account
 from rolecall_runner.live.role import NotCheckable, read_role
 
 ARN = "arn:aws:iam::123456789012"

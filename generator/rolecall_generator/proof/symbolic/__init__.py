@@ -7,6 +7,8 @@
         if proof.comparison.forward.state is InclusionState.REFUTED:
             print(proof.comparison.forward.witness.shell_command)
 
+`RequestSets` tells whether several policies have a request in common.
+
 What AWS does not document, and what exceeds the budget, is UNKNOWN with the reason.
 """
 
@@ -28,6 +30,7 @@ from rolecall_generator.proof.symbolic.question import (
     InclusionState,
     RegionComparison,
     RequestDifference,
+    RequestSets,
     RoleProof,
     compare,
     difference,
@@ -51,6 +54,7 @@ __all__ = [
     "OutOfBudgetError",
     "RegionComparison",
     "RequestDifference",
+    "RequestSets",
     "RequestWitness",
     "ResourceOwner",
     "RoleProof",

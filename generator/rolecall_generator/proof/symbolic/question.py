@@ -255,6 +255,34 @@ def _unknown(reasons: Iterable[str]) -> Inclusion:
     return Inclusion(InclusionState.UNKNOWN, reasons=tuple(dict.fromkeys(reasons)))
 
 
+class RequestSets:
+    """The sets of requests that several trust policies allow on one role, and whether there is a request in them.
+
+    A policy is named by its position. `reasons`: why not everything is known.
+    """
+
+    def __init__(self, role: Role, policies: Sequence[PolicyDocument], *, budget: SearchBudget | None = None) -> None:
+        self._question: TrustQuestion | None = None
+        self.reasons: tuple[str, ...] = (_TOO_LARGE,)
+        if sum(policy.size for policy in policies[:1]) > _MAX_CHARACTERS:
+            return
+        try:
+            self._question = TrustQuestion(role, policies, (WORST_CASE,) * len(policies), budget or SearchBudget())
+        except OutOfBudgetError:
+            return
+        self.reasons = tuple(self._question.space.reasons)
+
+    def has_request(self, within: Iterable[int], outside: Iterable[int] = ()) -> bool | None:
+        """Whether some request is allowed by all policies of `within` and by none of `outside`; None if it is not known."""
+        if self._question is None:
+            return None
+        try:
+            return self._question.has_request(within, outside)
+        except OutOfBudgetError:
+            self.reasons = tuple(dict.fromkeys((_TOO_LARGE, *self.reasons)))
+            return None
+
+
 class TrustQuestion:
     """The space of requests for two trust policies on one role, and questions about them. Raises OutOfBudgetError.
 
@@ -310,6 +338,16 @@ class TrustQuestion:
             if (witness := self.finder.find(box.masks, self.sides[one], self.sides[other])) is not None:
                 return Inclusion(InclusionState.REFUTED, witness=witness)
         return _unknown([*self.finder.rejections, *self._open_at(open_box)])
+
+    def has_request(self, within: Iterable[int], outside: Iterable[int]) -> bool | None:
+        """See `RequestSets.has_request`. Raises OutOfBudgetError."""
+        parts = [*(self.sets[number] for number in within), *(self.sets[number].inverse for number in outside)]
+        wanted = AllowedSet.intersection(parts)
+        if self._first(conjunction([wanted.maybe, self._possible])) is None:
+            return False
+        certain = self._first(conjunction([wanted.sure, self._possible]))
+        # AWS may not accept any of the requests that are certain but doubtful.
+        return True if certain is not None and certain.cost < DOUBTFUL else None
 
     def differences(self) -> Iterator[RequestDifference]:
         """See `difference`."""

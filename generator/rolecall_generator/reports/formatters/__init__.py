@@ -1,4 +1,4 @@
-"""Output formats of `gen check` and `gen prove`: one module per format."""
+"""Output formats of `gen check`, `gen prove` and `gen audit`: one module per format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from rolecall_generator.lazy import registered
-from rolecall_generator.reports.formatters.interface import CheckReport, Formatter, ProofReport
+from rolecall_generator.reports.formatters.interface import AuditReport, CheckReport, Formatter, ProofReport
 
 
 @cache
@@ -23,3 +23,8 @@ def check_formats() -> Mapping[str, Callable[[CheckReport], str]]:
 def proof_formats() -> Mapping[str, Callable[[ProofReport], str]]:
     """The same for the result of `gen prove`."""
     return {name: formatter.proof for name, formatter in all_formatters().items() if formatter.proof is not None}
+
+
+def audit_formats() -> Mapping[str, Callable[[AuditReport], str]]:
+    """The same for the result of `gen audit`."""
+    return {name: formatter.audit for name, formatter in all_formatters().items() if formatter.audit is not None}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from rolecall_generator import reports
 from rolecall_generator.html_page import html_page
 from rolecall_generator.proof import (
     Case,
@@ -22,7 +23,7 @@ from rolecall_generator.proof import (
     role_state,
     summarize,
 )
-from rolecall_generator.reports.formatters.interface import Formatter, ProofReport
+from rolecall_generator.reports.formatters.interface import AuditReport, Formatter, ProofReport
 from rolecall_generator.reports.graph import describe, to_svg
 
 _ROLES_SHOWN = 200
@@ -146,4 +147,8 @@ def _proof(report: ProofReport) -> str:
     )
 
 
-FORMATTER = Formatter(proof=_proof)
+def _audit(report: AuditReport) -> str:
+    return reports.audit_html(report)  # loaded on first use
+
+
+FORMATTER = Formatter(proof=_proof, audit=_audit)

@@ -1,10 +1,11 @@
-"""The interface of an output format, and what it is given: the result of `gen check` or of `gen prove`."""
+"""The interface of an output format, and what it is given: the result of `gen check`, `gen prove` or `gen audit`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rolecall_generator import findings as check_findings
 from rolecall_generator.check import CheckSummary, ManifestProof
@@ -12,6 +13,10 @@ from rolecall_generator.findings import FindingKind, kinds_in
 from rolecall_generator.reports.graph import Graph, access_graph
 from rolecall_generator.rules import all_rules
 from rolecall_generator.terraform.parser import schema as parser_findings
+
+if TYPE_CHECKING:
+    # Only `gen audit` loads the audit.
+    from rolecall_generator.audit import Audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +48,26 @@ class ProofReport:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditReport:
+    """The result of `gen audit`. `source`: the file, folder or profile that was read."""
+
+    audit: Audit
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Formatter:
     """An output format. A module of this folder registers it as `FORMATTER`; the module's name is the option's value.
 
     Attributes:
         check: Renders the result of `gen check`; None if the command does not offer the format.
         proof: The same for `gen prove`.
+        audit: The same for `gen audit`.
     """
 
     check: Callable[[CheckReport], str] | None = None
     proof: Callable[[ProofReport], str] | None = None
+    audit: Callable[[AuditReport], str] | None = None
 
 
 def catalogue() -> tuple[FindingKind, ...]:

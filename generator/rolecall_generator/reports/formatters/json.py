@@ -1,4 +1,4 @@
-"""JSON of `gen check` and `gen prove`, in ASCII: a name in a parsed file can contain half a surrogate pair."""
+"""JSON of `gen check`, `gen prove` and `gen audit`, in ASCII: a name in a parsed file can contain half a surrogate pair."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from rolecall_generator import reports
 from rolecall_generator.check import CheckSummary
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.proof import Cell, CellState, Inclusion, Proof, RoleProof, RoleRow, role_state, witness_json
@@ -129,4 +130,5 @@ def _value(values: tuple[str, ...]) -> str | list[str]:
 FORMATTER = Formatter(
     check=lambda report: json_text(check_body(report.checked), indent=2) + "\n",
     proof=lambda report: proof_json(report.proven.proof, report.proven.certificates),
+    audit=lambda report: json_text(reports.audit_body(report), indent=2) + "\n",
 )

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from xml.etree import ElementTree as Xml
 
+from rolecall_generator import audit
 from rolecall_generator.findings import Finding, FindingKind, Severity
 from rolecall_generator.reports.formatters.interface import Formatter, catalogue
 from rolecall_generator.rules import Report
@@ -74,4 +75,7 @@ def suites_text(root: Xml.Element) -> str:
     return Xml.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
 
-FORMATTER = Formatter(check=lambda report: to_junit(report.checked.report, catalogue()))
+FORMATTER = Formatter(
+    check=lambda report: to_junit(report.checked.report, catalogue()),
+    audit=lambda report: to_junit(report.audit.report, audit.audit_rules()),
+)

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from rolecall_generator import audit
 from rolecall_generator._version import __version__
 from rolecall_generator.findings import Finding, FindingKind, Severity
-from rolecall_generator.reports.formatters.interface import Formatter, catalogue
+from rolecall_generator.reports.formatters.interface import AuditReport, Formatter, catalogue
 from rolecall_generator.rules import Report
 from rolecall_generator.text import json_text
 
@@ -119,6 +120,11 @@ def _fingerprint(finding: Finding) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16] + ":1"
 
 
+def _audit(report: AuditReport) -> str:
+    return to_sarif(report.audit.report, audit.audit_rules(), default_file=report.source)
+
+
 FORMATTER = Formatter(
-    check=lambda report: to_sarif(report.checked.report, catalogue(), default_file=str(report.manifest), root=report.root)
+    audit=_audit,
+    check=lambda report: to_sarif(report.checked.report, catalogue(), default_file=str(report.manifest), root=report.root),
 )

@@ -25,7 +25,8 @@ from rolecall_generator.text import pluralize
 _SHOWN = 200
 """Findings shown in full; the rest are counted. The other formats contain all of them."""
 
-_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+SEVERITY_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+"""Style of each severity."""
 
 
 def print_check(console: Console, checked: CheckSummary, *, least: Severity = Severity.NOTE) -> None:
@@ -40,7 +41,7 @@ def print_check(console: Console, checked: CheckSummary, *, least: Severity = Se
     for entry in checked.report.suppressed:
         console.print(f"suppressed: {entry.finding.rule} {entry.finding.subject}: {entry.reason}", style="dim", markup=False)
     worst = checked.report.worst
-    console.print(summary(checked), style="green" if worst is None else _STYLES[worst], markup=False)
+    console.print(summary(checked), style="green" if worst is None else SEVERITY_STYLES[worst], markup=False)
 
 
 def summary(checked: CheckSummary) -> str:
@@ -48,11 +49,12 @@ def summary(checked: CheckSummary) -> str:
     cells, failed = checked.cells, checked.failed_cells
     proven = f"{cells - failed:,} of {cells:,} access checks passed" if failed else f"{cells:,} access checks passed"
     modules = f"{checked.modules:,} {'module' if checked.modules == 1 else 'modules'} checked"
-    counts = ", ".join(_counted(checked.report.active)) or "no findings"
+    counts = ", ".join(count_findings(checked.report.active)) or "no findings"
     return f"{modules}, {proven}: {counts}"
 
 
-def _counted(findings: Iterable[Finding]) -> Iterable[str]:
+def count_findings(findings: Iterable[Finding]) -> Iterable[str]:
+    """Yield the number of findings of each severity, the most severe first: `2 errors`."""
     levels = [finding.severity for finding in findings]
     for severity in sorted(Severity, reverse=True):
         if number := levels.count(severity):
@@ -63,7 +65,7 @@ def print_finding(console: Console, finding: Finding) -> None:
     """Print severity, rule, subject and location, then message and hint."""
     places = [f"{finding.file}:{finding.line or 1}"] if finding.file else []
     place = "".join(f"  {each}" for each in (*places, *((finding.declared,) if finding.declared else ())))
-    console.print(f"{finding.severity.name.lower():<7} ", style=_STYLES[finding.severity], end="")
+    console.print(f"{finding.severity.name.lower():<7} ", style=SEVERITY_STYLES[finding.severity], end="")
     console.print(f"{finding.rule} {finding.subject}{place}", style="bold", markup=False)
     console.print(f"        {finding.message}", markup=False)
     console.print(f"        hint: {finding.hint}", markup=False, style="dim")

@@ -1,0 +1,171 @@
+"""Runs an audit: finds the roles that outsiders can assume, reads what they may do, and applies the rules."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rolecall_generator.audit.account import AccountData, RoleRecord
+from rolecall_generator.audit.model import Audit, AuditContext, AuditedRole, audit_rules, is_exposed
+from rolecall_generator.audit.outsiders import Outsider, OutsiderKind, OutsiderReader, OwnAccounts, Requirement
+from rolecall_generator.audit.permissions import PermissionReader, RolePermissions, Scope
+from rolecall_generator.findings import Finding
+from rolecall_generator.iam import Arn, Role
+from rolecall_generator.iam_replies import SERVICE_LINKED_PATH
+from rolecall_generator.rules import Report
+
+UNUSED_DAYS = 90
+"""Days without use after which a role is unused, the default of IAM Access Analyzer (AWS documentation, November 2026)."""
+
+
+def audit_accounts(
+    accounts: Sequence[AccountData],
+    now: datetime,
+    *,
+    own: OwnAccounts = OwnAccounts(),  # noqa: B008 - immutable
+    unused_days: int = UNUSED_DAYS,
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Audit:
+    """Audit the accounts.
+
+    Args:
+        accounts: The accounts' data. They are not outsiders of each other.
+        now: Time of the data, with a time zone.
+        own: Further accounts and organizations that are not outsiders.
+        unused_days: Days after which a role counts as unused.
+        started: Called with the number of roles.
+        progress: Called with the number of roles done so far.
+    """
+    organizations = (account.organization_id for account in accounts)
+    inside = OwnAccounts(
+        own.accounts.union(account.account_id for account in accounts), own.organizations.union(filter(None, organizations))
+    )
+    started(sum(len(account.access.roles) for account in accounts))
+    audited: list[AuditedRole] = []
+    examined = done = 0
+    for account in accounts:
+        reader = _AccountReader(account, OutsiderReader(inside))
+        for arn, role in sorted(account.access.roles.items()):
+            done += 1
+            progress(done)
+            if _is_service_linked(arn):
+                continue
+            examined += 1
+            if (found := reader.read(role)) is not None:
+                audited.append(found)
+    context = AuditContext(now, unused_days, _external_ids(audited))
+    findings = {finding for role in audited for rule in audit_rules() for finding in rule.findings(context, role)}
+    ids = tuple(sorted(account.account_id for account in accounts))
+    return Audit(ids, examined, tuple(audited), Report(tuple(sorted(findings, key=_sort_key))), _not_checked(accounts))
+
+
+def _is_service_linked(arn: str) -> bool:
+    return f":role{SERVICE_LINKED_PATH}" in arn
+
+
+def _sort_key(finding: Finding) -> tuple[int, str, str, str]:
+    return -finding.severity, finding.subject, finding.rule, finding.message
+
+
+def _not_checked(accounts: Iterable[AccountData]) -> tuple[str, ...]:
+    records = [record for account in accounts for record in account.records.values()]
+    notes = []
+    if records and all(record.max_session_seconds is None for record in records):
+        notes.append("session durations: the data has none; add the output of aws iam list-roles")
+    if records and not any(record.usage_known for record in records):
+        notes.append("last use of roles: the data has none")
+    return tuple(notes)
+
+
+def _external_ids(roles: Iterable[AuditedRole]) -> dict[str, tuple[tuple[AuditedRole, Outsider], ...]]:
+    """Roles and outsiders by the external IDs that they use."""
+    found: dict[str, list[tuple[AuditedRole, Outsider]]] = defaultdict(list)
+    for role in roles:
+        for outsider in role.third_parties:
+            for value in outsider.external_id.values if outsider.external_id is not None else ():
+                found[value].append((role, outsider))
+    return {value: tuple(uses) for value, uses in found.items()}
+
+
+@dataclass(slots=True)
+class _AccountReader:
+    """Reads the roles of one account."""
+
+    account: AccountData
+    outsiders: OutsiderReader
+    permissions: PermissionReader = field(init=False)
+    _named: dict[str, list[str]] = field(init=False, default_factory=lambda: defaultdict(list))
+    _by_account: list[str] = field(init=False, default_factory=list)
+    _by_anyone: list[str] = field(init=False, default_factory=list)
+    _edges: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.permissions = PermissionReader(self.account.access)
+        for arn, role in self.account.access.roles.items():
+            for statement in role.trust.statements if role.trust is not None else ():
+                for principal in statement.principals if statement.effect == "Allow" else ():
+                    self._index(arn, principal.identifier)
+
+    def _index(self, arn: str, principal: str) -> None:
+        """Record that the role's trust policy names the principal, if it can be a role of the account."""
+        parsed = Arn.parse(principal)
+        if principal == "*":
+            self._by_anyone.append(arn)
+        elif self.account.account_id in {principal, parsed.account_id if parsed else ""}:
+            if parsed is not None and parsed.kind == "role":
+                self._named[principal].append(arn)
+            else:
+                self._by_account.append(arn)
+
+    def read(self, role: Role) -> AuditedRole | None:
+        """The audited role; None if no outsider can assume it."""
+        outsiders = self.outsiders.read(role)
+        if not outsiders:
+            return None
+        record = self.account.records.get(role.arn, RoleRecord())
+        place = self.account.places.get(role.arn, ("", None))
+        if not is_exposed(outsiders):
+            return AuditedRole(role, self.account.account_id, outsiders, record, None, place=place)
+        permissions = self.permissions.read(role)
+        reaches = () if permissions.administrator else self._reachable(role.arn)
+        administrators = tuple(arn for arn in reaches if self._read(arn).administrator)
+        return AuditedRole(role, self.account.account_id, outsiders, record, permissions, reaches, administrators, place)
+
+    def _read(self, arn: str) -> RolePermissions:
+        return self.permissions.read(self.account.access.roles[arn])
+
+    def _reachable(self, start: str) -> tuple[str, ...]:
+        """Roles that the role can assume, directly or through others; without itself, sorted."""
+        seen = {start}
+        pending = [start]
+        while pending:
+            for arn in self._targets(pending.pop()):
+                if arn not in seen:
+                    seen.add(arn)
+                    pending.append(arn)
+        return tuple(sorted(seen - {start}))
+
+    def _targets(self, arn: str) -> tuple[str, ...]:
+        """Roles of the account that the role can assume directly."""
+        if arn not in self._edges:
+            self._edges[arn] = tuple(self._find_targets(self.account.access.roles[arn]))
+        return self._edges[arn]
+
+    def _find_targets(self, role: Role) -> Iterator[str]:
+        # Within one account, a role that the trust policy names, or everyone, needs no permission of its own.
+        candidates = [*self._named.get(role.arn, ()), *self._by_anyone]
+        if self._read(role.arn).assume is not Scope.NONE:
+            candidates += self._by_account
+        for target in dict.fromkeys(candidates):
+            if target != role.arn and self.permissions.may_assume(role, target) and not self._is_open(target):
+                yield target
+
+    def _is_open(self, arn: str) -> bool:
+        """Whether anyone can assume the role, so that it gives an outsider nothing further."""
+        outsiders = self.outsiders.read(self.account.access.roles[arn])
+        return any(
+            each.kind is OutsiderKind.ANYONE and each.decided and each.guarded is Requirement.MISSING for each in outsiders
+        )

@@ -1,0 +1,110 @@
+"""RA1xx: who can assume a role.
+
+Sources are on the pages of the rules, docs/rules/RA1xx.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rolecall_generator.audit.description import describe
+from rolecall_generator.audit.model import AuditContext, AuditedRole, Remark, audit_rule, vendor_of
+from rolecall_generator.audit.outsiders import OutsiderKind, Requirement
+from rolecall_generator.audit.tables import deputy_service, shared_issuers
+from rolecall_generator.findings import Severity
+
+
+@audit_rule("RA101", "Role that anyone can assume", Severity.ERROR, hint="name the role that may assume it as principal")
+def anyone(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
+    """Trust in every AWS account, without a condition that a stranger cannot meet."""
+    for outsider in audited.outsiders:
+        if outsider.kind is OutsiderKind.ANYONE and outsider.decided and outsider.guarded is Requirement.MISSING:
+            conditions = f"; a caller chooses {', '.join(outsider.conditions)} itself" if outsider.conditions else ""
+            yield Remark(f"any principal of any AWS account can assume it{conditions}")
+
+
+@audit_rule(
+    "RA102",
+    "Whole account of an outsider trusted",
+    Severity.WARNING,
+    hint="name the role that the other account uses as principal, or add ArnEquals on aws:PrincipalArn",
+)
+def whole_account(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
+    """Trust in a whole account where one of its roles would do."""
+    for outsider in audited.third_parties:
+        if outsider.kind is not OutsiderKind.ACCOUNT or outsider.mfa or outsider.guarded is Requirement.REQUIRED:
+            continue
+        vendor = vendor_of(outsider)
+        if vendor is None or not vendor.is_aws:
+            severity = Severity.WARNING if vendor is None else Severity.NOTE
+            yield Remark(f"it trusts the whole {describe(outsider)}, which decides who can assume it", severity)
+
+
+@audit_rule(
+    "RA103",
+    "Trust in a deleted principal",
+    Severity.WARNING,
+    hint="remove the ID, or write the ARN of the principal that exists now",
+)
+def deleted_principal(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
+    """Unique IDs as principals. AWS replaces the ARN of a deleted principal with its unique ID."""
+    for outsider in audited.outsiders:
+        if outsider.kind is OutsiderKind.DELETED:
+            yield Remark(f"its trust policy names {outsider.name}, the ID of a deleted principal, which matches no one")
+
+
+@audit_rule(
+    "RA104",
+    "Identity provider without a restricted subject",
+    Severity.ERROR,
+    hint="add a condition StringEquals or StringLike on the provider's sub, with the organization and repository",
+)
+def open_provider(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
+    """OIDC providers whose tokens are accepted whatever their tenant or subject."""
+    for outsider in audited.outsiders:
+        if outsider.kind is not OutsiderKind.OIDC or not outsider.decided or outsider.guarded is not Requirement.MISSING:
+            continue
+        issuer = outsider.name.partition(":oidc-provider/")[2] or outsider.name
+        shared = shared_issuers().get(issuer)
+        if shared is not None:
+            yield Remark(
+                f"everyone who can get a token of {shared.name} can assume it: no condition restricts {shared.claim}"
+            )
+        else:
+            yield Remark(
+                f"every identity of {issuer} can assume it: no condition restricts its sub",
+                Severity.WARNING,
+                f"add a condition StringEquals on {issuer}:sub",
+            )
+
+
+@audit_rule(
+    "RA105",
+    "Service without confused deputy protection",
+    Severity.WARNING,
+    hint="add a condition StringEquals on aws:SourceAccount with this account, and ArnLike on aws:SourceArn",
+)
+def unprotected_service(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
+    """Services that can act for other accounts, without a condition on the source."""
+    for outsider in audited.outsiders:
+        name = deputy_service(outsider.name) if outsider.kind is OutsiderKind.SERVICE else None
+        if name is not None and outsider.decided and outsider.guarded is Requirement.MISSING:
+            yield Remark(f"{name} ({outsider.name}) can assume it for resources of other accounts")
+
+
+@audit_rule(
+    "RA106",
+    "Trust that cannot be decided",
+    Severity.WARNING,
+    hint="rewrite the trust policy with principals, operators and keys that AWS documents",
+)
+def undecided(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
+    """Outsiders for which the evaluator cannot decide whether they can assume the role, or with which external ID."""
+    for outsider in audited.outsiders:
+        if not outsider.decided:
+            yield Remark(f"whether {describe(outsider)} can assume it is not known: {outsider.reason}")
+        elif outsider.guarded is Requirement.UNKNOWN:
+            yield Remark(f"whether a condition restricts {describe(outsider)} is not known")
+        elif outsider.external_id is not None and outsider.external_id.state is Requirement.UNKNOWN:
+            reason = outsider.external_id.reason
+            yield Remark(f"whether {describe(outsider)} needs an external ID is not known: {reason}")
