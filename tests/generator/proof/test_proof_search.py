@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rolecall_generator.iam.evaluation.evaluator import Evaluator, Request
 from rolecall_generator.proof import CellState
 from trust_cases import FAILED, HARMLESS, HOSTILE, UNKNOWN
-from trust_grammar import random_requests, random_trust
+from trust_grammar import is_real, random_requests, random_trust
 from trust_worlds import CALLER, EXTERNAL_ID, ORDINARY, prove_role, statement, world
 
 
@@ -83,6 +83,6 @@ def unmeant(seed: int, requests: int = 60) -> Request | None:
     evaluator = Evaluator(access)
     for request in random_requests(rng, statements, requests):
         meant = request.principal.arn == CALLER and request.context["sts:ExternalId"] == EXTERNAL_ID
-        if not meant and evaluator.may_assume(request).allowed:
+        if not meant and is_real(request) and evaluator.may_assume(request).allowed:
             return request
     return None

@@ -26,6 +26,7 @@ from rolecall_generator.iam.catalog.regions import (
     is_region_name,
     nearest_region,
     partition_of_region,
+    regions_of,
 )
 
 __all__ = [
@@ -52,5 +53,6 @@ __all__ = [
     "nearest_key",
     "nearest_region",
     "partition_of_region",
+    "regions_of",
     "services",
 ]

@@ -31,6 +31,11 @@ def partition_of_region(region: str) -> str | None:
     return _partitions().get(region)
 
 
+def regions_of(partition: str) -> tuple[str, ...]:
+    """The known Regions of a partition."""
+    return tuple(region for region, its in _partitions().items() if its == partition)
+
+
 def is_region_name(text: str) -> bool:
     """Whether `text` has the form of a Region name or is a placeholder for it (`global`)."""
     return _FORM.match(text) is not None or text in _REGIONLESS
@@ -43,6 +48,5 @@ def is_known_region(text: str) -> bool:
 
 def nearest_region(text: str, partition: str) -> str | None:
     """The Region of the partition closest to `text`; None if none is similar."""
-    regions = [region for region, its in _partitions().items() if its == partition]
-    close = difflib.get_close_matches(text.lower().replace("_", "-"), regions, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(text.lower().replace("_", "-"), regions_of(partition), n=1, cutoff=0.6)
     return close[0] if close else None
