@@ -247,7 +247,8 @@ def _cli(operation: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """The command with an option for each parameter, or with all in JSON if the AWS CLI would interpret a value."""
     command = ["aws", "sts", operation]
     if not all(map(_is_plain, parameters.values())):
-        return (*command, "--cli-input-json", json.dumps(parameters, ensure_ascii=False))
+        body = json.dumps(parameters, ensure_ascii=False)
+        return (*command, "--cli-input-json", body if body.isprintable() else json.dumps(parameters))
     for name, value in parameters.items():
         values = value if isinstance(value, list) else [value]
         command.append("--" + _WORD.sub(r"-\1", name).lower().lstrip("-"))
