@@ -57,3 +57,24 @@ def test_two_conditions_of_one_operator_and_key_are_unknown() -> None:
     assert (
         InclusionState.REFUTED is compare(Role(ROLE, None), PolicyDocument.from_json(trust.to_json()), INTENT).forward.state
     )
+
+
+ANYONE = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"statement": [ANYONE]},
+        {"Statement": [{**ANYONE, "principal": "*"}]},
+        {"Statement": [{**ANYONE, "Action": [["sts:AssumeRole"]]}]},
+        {"Statement": [{**ANYONE, "Principal": {"AWS": [None]}}]},
+        {"Statement": [{**ANYONE, "Condition": {"StringEquals": {"sts:ExternalId": [None]}}}]},
+        {"Statement": [{**ANYONE, "Condition": {"StringEquals": {"sts:ExternalId": {"a": "b"}}}}]},
+        {"Statement": [{**ANYONE, "Condition": {"StringEquals": [{"sts:ExternalId": "a"}]}}]},
+    ],
+)
+def test_malformed_document_is_not_read(body: dict[str, object]) -> None:
+    """Read in part, it could seem to allow no one."""
+    with pytest.raises(ValueError, match=r".+"):
+        PolicyDocument.from_json({"Version": "2012-10-17", **body})
