@@ -35,7 +35,7 @@ _BOXES_TRIED = 40
 _BOXES_MERGED = 512
 _MAX_CHARACTERS = 32_768
 """Longest trust policy that is compared. AWS accepts at most 4,096 characters."""
-_SECONDS_FOR_REGIONS = 0.4
+_SECONDS_FOR_REGIONS = 0.3
 """Seconds of CPU time to locate the differences of a role, after those of `SearchBudget` for the comparison."""
 _TOO_LARGE = "the policies distinguish more requests than the budget allows to examine"
 
