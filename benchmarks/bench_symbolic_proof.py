@@ -129,17 +129,23 @@ def hostile_trusts() -> Iterator[tuple[str, PolicyDocument]]:
     names = (f"*{letter}{'?' * 20}" for letter in "abcdefgh")
     each = ({"Principal": "*", "Condition": {"StringLike": {"sts:RoleSessionName": value}}} for value in names)
     yield "exponential on the session name", trust(*each)
-    keys = {f"custom:k{number}": pattern for number in range(24)}
+    keys = {f"example.com:k{number}": pattern for number in range(24)}
     yield "exponential on 24 keys", trust({"Principal": "*", "Condition": {"StringLike": keys}})
     pigeons = (
-        {"Effect": "Deny", "Principal": "*", "Condition": {"StringEquals": {f"custom:k{a}": "x", f"custom:k{b}": "y"}}}
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Condition": {"StringEquals": {f"example.com:k{a}": "x", f"example.com:k{b}": "y"}},
+        }
         for a in range(24)
         for b in range(24)
         if a != b
     )
     yield "552 denials over 24 keys", trust({"Principal": "*"}, *pigeons)
     wide = (
-        {"Principal": "*", "Condition": {"StringLike": {"custom:k": f"*{a}*{b}*"}}} for a in "abcdefgh" for b in "ijklmnop"
+        {"Principal": "*", "Condition": {"StringLike": {"example.com:k": f"*{a}*{b}*"}}}
+        for a in "abcdefgh"
+        for b in "ijklmnop"
     )
     yield "64 overlapping patterns with several values", trust(*wide)
     sessions = [f"arn:aws:sts::{111111111111 + i}:assumed-role/r{i}/s{i}" for i in range(40)]

@@ -46,8 +46,8 @@ VALUES = {
     "aws:currenttime": ("2026-01-01T00:00:00Z", "2026-12-31T23:59:59Z", "2025-01-01", "2026-03-04", "2030-01-01"),
     "aws:sourceip": ("10.0.0.1", "10.1.2.3", "192.0.2.7", "192.0.2.8", "2001:db8::1", "2002::", "11.0.0.0"),
     "aws:multifactorauthage": ("0", "9", "10", "11", "12", "3599", "3600", "3601", "99999"),
-    "custom:n": ("10", "10.5", "3600", "3600.25", "-1", "x", "", "3600.5", "11", "12"),
-    "custom:b": ("QUI=", "YWI=", "AAAA", "", "no base64"),
+    "example.com:n": ("10", "10.5", "3600", "3600.25", "-1", "x", "", "3600.5", "11", "12"),
+    "example.com:b": ("QUI=", "YWI=", "AAAA", "", "no base64"),
     "aws:multifactorauthpresent": ("true", "false"),
     "aws:securetransport": ("true", "false"),
 }
@@ -108,7 +108,7 @@ class PolicyGenerator:
 
     def _ignoring_case(self) -> tuple[str, str, list[str]]:
         operators = ("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringEquals", "StringLike")
-        key = self.rng.choice(["sts:ExternalId", "custom:k"])
+        key = self.rng.choice(["sts:ExternalId", "example.com:k"])
         return self.operator(*operators), key, self.some(["ab", "AB", "aB", "kk", "Kk", "A*"], 2)
 
     def _principal_arn(self) -> tuple[str, str, list[str]]:
@@ -148,7 +148,7 @@ class PolicyGenerator:
         keys = (
             "sts:ExternalId",
             "sts:RoleSessionName",
-            "custom:k",
+            "example.com:k",
             "sts:SourceIdentity",
             "aws:SourceIdentity",
             "aws:PrincipalTag/team",
@@ -157,14 +157,21 @@ class PolicyGenerator:
 
     def _many(self) -> tuple[str, str, list[str]]:
         operators = ("StringEquals", "StringNotEquals", "StringLike", "StringNotLike")
-        key = self.rng.choice(["aws:TagKeys", "custom:k", "aws:CalledVia", "sts:TransitiveTagKeys"])
+        key = self.rng.choice(["aws:TagKeys", "example.com:k", "aws:CalledVia", "sts:TransitiveTagKeys"])
         return self.operator(*operators), key, self.some([*GLOBS, *STRINGS, "Team"])
 
     def _request_tag(self) -> tuple[str, str, list[str]]:
         return self.operator("StringEquals", "StringLike"), "aws:RequestTag/team", self.some([*GLOBS, *STRINGS])
 
     def _null(self) -> tuple[str, str, list[str]]:
-        keys = ("sts:ExternalId", "aws:TagKeys", "custom:k", "aws:MultiFactorAuthAge", "aws:username", "aws:RequestTag/team")
+        keys = (
+            "sts:ExternalId",
+            "aws:TagKeys",
+            "example.com:k",
+            "aws:MultiFactorAuthAge",
+            "aws:username",
+            "aws:RequestTag/team",
+        )
         return "Null", self.rng.choice(keys), [self.rng.choice(["true", "false"])]
 
     def _bool(self) -> tuple[str, str, list[str]]:
@@ -173,7 +180,7 @@ class PolicyGenerator:
 
     def _number(self) -> tuple[str, str, list[str]]:
         names = ("NumericLessThan", "NumericEquals", "NumericNotEquals", "NumericGreaterThanEquals")
-        key = self.rng.choice(["aws:MultiFactorAuthAge", "custom:n"])
+        key = self.rng.choice(["aws:MultiFactorAuthAge", "example.com:n"])
         return self.operator(*names), key, self.some(NUMBERS, 2)
 
     def _address(self) -> tuple[str, str, list[str]]:
@@ -183,11 +190,11 @@ class PolicyGenerator:
         return self.operator("DateLessThan", "DateGreaterThan", "DateNotEquals"), "aws:CurrentTime", self.some(DATES, 2)
 
     def _bytes(self) -> tuple[str, str, list[str]]:
-        return self.operator("BinaryEquals"), "custom:b", self.some(["QUI=", "YWI="], 2)
+        return self.operator("BinaryEquals"), "example.com:b", self.some(["QUI=", "YWI="], 2)
 
     def _variable(self) -> tuple[str, str, list[str]]:
         name = self.rng.choice(["StringEquals", "StringNotEquals", "StringLike", "StringEqualsIfExists"])
-        key = self.rng.choice(["sts:RoleSessionName", "custom:k", "aws:PrincipalTag/team", "aws:ResourceTag/team"])
+        key = self.rng.choice(["sts:RoleSessionName", "example.com:k", "aws:PrincipalTag/team", "aws:ResourceTag/team"])
         values = (
             "${aws:username}",
             "a-${aws:PrincipalTag/team}",
@@ -218,11 +225,11 @@ class PolicyGenerator:
             "aws:MultiFactorAuthAge",
             "aws:SecureTransport",
             "aws:TagKeys",
-            "custom:k",
+            "example.com:k",
         )
         return (
             self.operator(name),
-            self.rng.choice([*keys, "custom:k", "sts:ExternalId", "aws:PrincipalAccount"]),
+            self.rng.choice([*keys, "example.com:k", "sts:ExternalId", "aws:PrincipalAccount"]),
             self.some(values, 2),
         )
 
@@ -364,7 +371,7 @@ class PolicyGenerator:
         for key, probability in (
             ("sts:ExternalId", 0.5),
             ("sts:RoleSessionName", 1.0),
-            ("custom:k", 0.5),
+            ("example.com:k", 0.5),
             ("aws:PrincipalTag/team", 0.4),
             ("aws:CalledVia", 0.3),
         ):
@@ -378,16 +385,17 @@ class PolicyGenerator:
                     text = text.replace("/", "")
                     short = len(text) < 2
                 context[key] = (text + "ab" if short else text,)
-                if key in {"custom:k", "aws:CalledVia"} and rng.random() < 0.4:
+                if key in {"example.com:k", "aws:CalledVia"} and rng.random() < 0.4:
                     context[key] += (self.string([*GLOBS, *STRINGS]),)
         mfa = rng.choice([(), ("true",), ("false",)]) if not external else ()
         context["aws:MultiFactorAuthPresent"] = mfa
         context["aws:MultiFactorAuthAge"] = (
             (rng.choice(VALUES["aws:multifactorauthage"]),) if mfa == ("true",) and rng.random() < 0.7 else ()
         )
-        context["custom:n"] = rng.choice([(), (rng.choice(VALUES["custom:n"]),)])
-        context["custom:b"] = rng.choice([(), (rng.choice(VALUES["custom:b"]),)])
-        for key in ("aws:SecureTransport", "aws:SourceIp", "aws:CurrentTime"):
+        context["example.com:n"] = rng.choice([(), (rng.choice(VALUES["example.com:n"]),)])
+        context["example.com:b"] = rng.choice([(), (rng.choice(VALUES["example.com:b"]),)])
+        context["aws:SecureTransport"] = ("true",)
+        for key in ("aws:SourceIp", "aws:CurrentTime"):
             context[key] = (rng.choice(VALUES[key.lower()]),)
         tags = rng.random() < 0.3
         context["aws:RequestTag/team"] = (rng.choice(STRINGS),) if tags and rng.random() < 0.5 else ()

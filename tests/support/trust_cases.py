@@ -172,6 +172,8 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
         FAILED,
     ),
     "a session by its name only": (also({"AWS": f"arn:aws:sts::{STRANGERS}:assumed-role/adm/ci"}), FAILED),
+    # AssumeRole takes at least two characters, but other ways to start a session may take names of users and functions.
+    "a session name of one character": (also({"AWS": f"arn:aws:sts::{STRANGERS}:assumed-role/adm/s"}), UNKNOWN),
     "a principal by its id": (also({"AWS": "AROAEXAMPLEEXAMPLE123"}), UNKNOWN),
     "a principal by a short id": (also({"AWS": "AIDAEXAMPLE"}), UNKNOWN),
     "a group": (also({"AWS": f"arn:aws:iam::{BACKEND}:group/admins"}), UNKNOWN),
@@ -350,7 +352,7 @@ HARMLESS: dict[str, Statements] = {
     "a federated user by name": also({"AWS": f"arn:aws:sts::{STRANGERS}:federated-user/x"}),
     "a session of the backend role": [
         ORDINARY,
-        statement({"AWS": f"arn:aws:sts::{BACKEND}:assumed-role/backend_role/s"}, WITH_ID),
+        statement({"AWS": f"arn:aws:sts::{BACKEND}:assumed-role/backend_role/ci"}, WITH_ID),
     ],
     "a deny of another external ID": [
         ORDINARY,
@@ -414,7 +416,6 @@ HARMLESS |= {
         ORDINARY,
         statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": "a" + "?" * 1300}}),
     ],
-    "a session name shorter than AWS accepts": also({"AWS": f"arn:aws:sts::{STRANGERS}:assumed-role/adm/s"}),
     "a request tag without sts:TagSession": anyone({"StringEquals": {"aws:RequestTag/x": "y"}}),
     "a source identity without sts:SetSourceIdentity": anyone({"StringEquals": {"sts:SourceIdentity": "root"}}),
     "an infix that every ARN has": anyone({"StringNotLike": {ARN: ["*am*", "*bk*"]}, **PEOPLE}),

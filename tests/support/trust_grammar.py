@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -186,3 +187,17 @@ def _filled(rng: Random, pattern: str, letters: str = "abx_1") -> str:
         place = rng.randrange(len(text))
         text = text[:place] + rng.choice(letters) + text[place + 1 :]
     return text
+
+
+_NAME = re.compile(r"arn:aws:iam::[0-9]{12}:(role|user)/([!-.0-~]+/)*[\w+=,.@-]+", re.ASCII)
+
+
+def is_real(request: Request) -> bool:
+    """Whether AWS can see the request: the random ones also have invalid names and operations."""
+    caller = request.principal
+    if caller.arn == SESSION or (caller.arn.startswith("arn:aws:iam::") and ":saml-provider/" not in caller.arn):
+        return caller.arn != SESSION and _NAME.fullmatch(caller.arn) is not None
+    saml = ":saml-provider/" in caller.arn
+    if request.context["aws:MultiFactorAuthPresent"] or (saml and request.context["sts:ExternalId"]):
+        return False
+    return request.action == ("sts:AssumeRoleWithSAML" if saml else ASSUME_ROLE)

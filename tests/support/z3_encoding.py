@@ -20,8 +20,8 @@ from rolecall_generator.iam.evaluation import Request
 from rolecall_generator.proof.symbolic import RequestWitness
 
 SLOTS = 3
-_UNSUPPORTED = ("${", "custom:n", "custom:b", "SourceArn", "SourceIp", "CurrentTime", "assumed-role")
-_MANY = re.compile(r"custom:k|TagKeys|CalledVia")
+_UNSUPPORTED = ("${", "example.com:n", "example.com:b", "SourceArn", "SourceIp", "CurrentTime", "assumed-role")
+_MANY = re.compile(r"example.com:k|TagKeys|CalledVia")
 _MAX_MANY = 3
 _TRUE, _FALSE = z3.BoolVal(True), z3.BoolVal(False)
 ROLE, USER, EC2, LAMBDA, SERVICE, SAML, OTHER_SAML, OIDC, OTHER_OIDC = range(9)
@@ -170,7 +170,7 @@ class _Request:
             kept = z3.Bool("kept identity")
             self.facts.append(z3.Implies(kept, z3.And(present, self.kind == ROLE)))
             return [(kept, value)]
-        many = key in {"aws:tagkeys", "sts:transitivetagkeys", "aws:calledvia"} or key.startswith("custom:")
+        many = key in {"aws:tagkeys", "sts:transitivetagkeys", "aws:calledvia"} or key.startswith("example.com:")
         found = [(z3.Bool(f"{key} {i} present"), z3.String(f"{key} {i}")) for i in range(SLOTS if many else 1)]
         for before, after in pairwise(found):
             self.facts.append(z3.Implies(after[0], before[0]))
@@ -190,17 +190,17 @@ class _Request:
 
     @staticmethod
     def _form(key: str) -> Any:
-        if key == "sts:externalid":
-            return z3.Concat(_EXTERNAL_ID, z3.Plus(_EXTERNAL_ID))
-        if key in {"sts:rolesessionname", "sts:sourceidentity"}:
-            return z3.Concat(_NAME, z3.Plus(_NAME))
-        if key in {"aws:tagkeys", "sts:transitivetagkeys"}:
-            return z3.Plus(_TAG)
-        if key.startswith("aws:requesttag/"):
-            return z3.Star(_TAG)
-        if key in {"aws:multifactorauthpresent", "aws:securetransport"}:
-            return z3.Union(z3.Re("true"), z3.Re("false"))
-        return z3.Star(_ANY)
+        """The values of a key. One character of a session name is not certain: it is neither in a proof nor an example."""
+        forms = {
+            "aws:tagkeys": z3.Plus(_TAG),
+            "sts:transitivetagkeys": z3.Plus(_TAG),
+            "sts:externalid": z3.Concat(_EXTERNAL_ID, z3.Plus(_EXTERNAL_ID)),
+            "sts:rolesessionname": z3.Plus(_NAME),
+            "sts:sourceidentity": z3.Concat(_NAME, z3.Plus(_NAME)),
+            "aws:securetransport": z3.Re("true"),
+            "aws:multifactorauthpresent": z3.Union(z3.Re("true"), z3.Re("false")),
+        }
+        return forms.get(key, z3.Star(_TAG if key.startswith("aws:requesttag/") else _ANY))
 
     def equations(self, example: Request, *, has_contexts: bool) -> Iterator[Any]:
         """That the request is this one."""

@@ -92,6 +92,8 @@ class PolicyDocument:
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> PolicyDocument:
         """Read the JSON form. Raises ValueError with the reason if it is not a policy document."""
+        if unknown := set(body) - _DOCUMENT_ELEMENTS:
+            raise ValueError(f"unknown policy element {min(unknown, key=str)}")
         statements = body.get("Statement", [])
         if isinstance(statements, Mapping):
             statements = [statements]
@@ -123,6 +125,7 @@ def merge_conditions(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     return tuple(sorted({replace(condition, values=_sorted(condition.values)) for condition in conditions}))
 
 
+_DOCUMENT_ELEMENTS = {"Version", "Id", "Statement"}
 _KNOWN_ELEMENTS = {
     "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition",
 }  # fmt: skip
@@ -172,11 +175,16 @@ def _principals_to_json(principals: tuple[Principal, ...]) -> Any:
     return {kind: _one_or_list(tuple(values)) for kind, values in by_type.items()}
 
 
+_SCALARS = (str, bool, int, float)
+
+
 def _strings(value: Any) -> tuple[str, ...]:
     """A JSON string, bool or number, or a list of them, as the strings that IAM compares."""
     if value is None:
         return ()
     items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, _SCALARS) for item in items):
+        raise ValueError("a value is neither a string nor a bool nor a number")
     return tuple(("true" if item else "false") if isinstance(item, bool) else str(item) for item in items)
 
 

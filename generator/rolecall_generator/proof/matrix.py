@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from enum import Enum
 
@@ -11,6 +11,7 @@ from rolecall_generator.iam.evaluation import ASSUME_ROLE, PrincipalKind, identi
 from rolecall_generator.iam.matching import find_operator
 from rolecall_generator.proof.prove import EXTERNAL_ID, Case, Cell, CellState, Proof, RoleRow
 from rolecall_generator.proof.symbolic import Inclusion, InclusionState, RequestWitness, RoleProof
+from rolecall_generator.text import sanitize_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +182,15 @@ def counterexample_sentences(cell: Cell, role_arn: str) -> tuple[str, ...]:
     if cell.expected:
         verdict = f"{caller} cannot {verb} {role_arn}{difference}, although this is intended."
         reason = cell.decision.reason if cell.decision is not None else cell.witness.denial
-        return verdict, *_deciding_statement(cell, "denies it"), f"{reason[:1].upper()}{reason[1:]}."
+        why = (*_deciding_statement(cell, "denies it"), f"{reason[:1].upper()}{reason[1:]}.")
+        return verdict, *_further_keys(cell.witness, {*cell.requires, *_OF_EVERY_REQUEST}), *why
     verdict = f"{caller} can {verb} {role_arn}{difference}, although this is not intended."
     return verdict, *_deciding_statement(cell, "allows it"), *_further_keys(cell.witness)
 
 
 def show_command(witness: RequestWitness) -> str:
-    """The AWS CLI command that sends the request of a witness, and what the command cannot express."""
-    return f"{witness.shell_command} ({' '.join(witness.remarks)})"
+    """The AWS CLI command that sends the request of a witness, and as a comment of the shell what it cannot express."""
+    return sanitize_line(f"{witness.shell_command}  # {' '.join(witness.remarks)}")
 
 
 _MAX_REASONS = 8
@@ -210,9 +212,14 @@ def _deciding_statement(cell: Cell, verb: str) -> tuple[str, ...]:
     return (f"{name}{where} {verb}.",)
 
 
-def _further_keys(witness: RequestWitness) -> tuple[str, ...]:
-    """The keys of the request other than the external ID, with their values."""
-    keys = [f"{name} = {', '.join(values)}" for name, values in witness.keys.items() if name != EXTERNAL_ID]
+_OF_EVERY_REQUEST = frozenset({"sts:RoleSessionName", "aws:MultiFactorAuthAge"})
+"""Keys that the simplest request of an intended caller has without being required."""
+
+
+def _further_keys(witness: RequestWitness, expected: Set[str] = frozenset()) -> tuple[str, ...]:
+    """The keys of the request other than the external ID and those that are expected, with their values."""
+    left_out = {EXTERNAL_ID, *expected}
+    keys = [f"{name} = {', '.join(values)}" for name, values in witness.keys.items() if name not in left_out]
     return (f"The request has {' and '.join(keys)}.",) if keys else ()
 
 

@@ -33,6 +33,7 @@ from rolecall_generator.iam.evaluation import (
     identity_of,
 )
 from rolecall_generator.proof.symbolic import (
+    Inclusion,
     InclusionState,
     RegionComparison,
     RequestWitness,
@@ -208,9 +209,10 @@ class _Prover:
         by_subject: dict[str, list[Trust]] = {}
         for trust in self._trusts.get(arn) or [Trust(arn, arn)]:
             by_subject.setdefault(trust.subject, []).append(trust)
-        further = tuple(self._located(proof))
-        for subject, trusts in by_subject.items():
-            found = [self._cells(trust, proof) for trust in trusts]
+        by_row = {subject: [self._cells(trust, proof) for trust in trusts] for subject, trusts in by_subject.items()}
+        intended = all(cell.ok for found in by_row.values() for cells in found for cell in cells if cell.expected)
+        further = () if proof.comparison.is_equal else tuple(self._located(proof, intended=intended))
+        for subject, found in by_row.items():
             # Most roles have one trust and share its cells with others.
             alone = len(found) == 1 and not further
             yield RoleRow(subject, arn, found[0] if alone else (*chain.from_iterable(found), *further))
@@ -256,10 +258,16 @@ class _Prover:
         users = [arn for arn in self._access.users if arn not in callers and identity_of(arn).account_id not in accounts]
         return [Principal("AWS", arn) for arn in users[:_LOCATED_USERS]]
 
-    def _located(self, proof: RoleProof) -> Iterator[Cell]:
-        """Cells that only exist where the trust policy allows too much: other users, and callers of no other region."""
+    def _located(self, proof: RoleProof, *, intended: bool) -> Iterator[Cell]:
+        """Cells that only exist where the trust policy is not as intended: intended requests that it does not allow, and
+        what it allows to other users and to callers of no other region. `intended`: the request of each intended caller
+        without anything that is not required is allowed.
+        """
         if not proof.regions:
             return
+        narrower = proof.comparison.backward
+        if intended and narrower.state is not InclusionState.PROVEN:
+            yield self._refused(narrower)
         trusts = self._trusts.get(proof.role_arn) or [Trust(proof.role_arn, proof.role_arn)]
         if users := self._other_users(trusts):
             document = _document(users)
@@ -282,6 +290,14 @@ class _Prover:
         return Cell(region.case, CellState.FAILED, request.principal.arn, decision=decision, witness=found.witness)
 
     # Intended callers
+
+    def _refused(self, narrower: Inclusion) -> Cell:
+        """Intended requests that are not allowed, although the simplest ones are: with session tags, from an address."""
+        if narrower.witness is None:
+            return Cell(Case.INTENDED, CellState.UNDECIDED, reasons=narrower.reasons)
+        request = narrower.witness.request
+        decision = self._evaluator.may_assume(request)
+        return Cell(Case.INTENDED, CellState.FAILED, request.principal.arn, decision=decision, witness=narrower.witness)
 
     def _intended(self, trust: Trust, caller: str, proof: RoleProof) -> Cell:
         requires = (*[EXTERNAL_ID] * (trust.external_id is not None), *[MFA] * trust.requires_mfa)

@@ -12,7 +12,7 @@ from rolecall_generator.proof import difference_sentence, trust_changes
 from trust_worlds import CALLER, ORDINARY, ROLE, WITH_ID, statement, world
 
 STRANGER = "arn:aws:iam::444444444444:role/eve"
-SECURE = {**WITH_ID, "Bool": {"aws:SecureTransport": "true"}}
+FROM_OFFICE = {**WITH_ID, "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
 
 
 def changed(*statements: dict[str, Any]) -> tuple[Access, Access]:
@@ -25,7 +25,7 @@ def test_equal_policies_have_no_change() -> None:
 
 def test_policy_written_differently_allows_the_same_requests() -> None:
     """A second statement that the first one covers changes nothing."""
-    (change,) = trust_changes(*changed(ORDINARY, statement({"AWS": CALLER}, SECURE)))
+    (change,) = trust_changes(*changed(ORDINARY, statement({"AWS": CALLER}, FROM_OFFICE)))
 
     assert (ROLE, (), (), True) == (change.role_arn, change.widens, change.narrows, change.complete)
 
@@ -41,10 +41,10 @@ def test_another_principal_widens() -> None:
 
 
 def test_another_condition_narrows() -> None:
-    (change,) = trust_changes(*changed(statement({"AWS": CALLER}, SECURE)))
+    (change,) = trust_changes(*changed(statement({"AWS": CALLER}, FROM_OFFICE)))
 
     assert ((), True) == (change.widens, bool(change.narrows))
-    assert {"aws:SecureTransport"} <= {each.name for found in change.narrows for each in found.constraints}
+    assert {"aws:SourceIp"} <= {each.name for found in change.narrows for each in found.constraints}
 
 
 def test_another_external_id_widens_and_narrows() -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolecall_generator.iam.evaluation.evaluator import Evaluator, Request
-from rolecall_generator.proof import CellState
+from rolecall_generator.proof import Case, CellState, RoleState, counterexample_sentences, role_state
+from rolecall_generator.proof.symbolic import InclusionState
 from trust_cases import FAILED, HARMLESS, HOSTILE, UNKNOWN
-from trust_grammar import random_requests, random_trust
-from trust_worlds import CALLER, EXTERNAL_ID, ORDINARY, prove_role, statement, world
+from trust_grammar import is_real, random_requests, random_trust
+from trust_worlds import CALLER, EXTERNAL_ID, ORDINARY, ROLE, WITH_ID, prove_role, statement, world
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -29,8 +31,34 @@ def test_hostile_trust_is_never_proven(name: str) -> None:
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_harmless_trust_is_proven(name: str) -> None:
-    """A trust policy that lets in the backend role with its external ID and no one else is proven in every cell."""
-    assert [] == [(cell.case, cell.caller, cell.reasons) for cell in prove_role(HARMLESS[name]).failures]
+    """A trust policy that lets in the backend role with its external ID and no one else: no unintended request is allowed,
+    and an intended one fails only if the policy is narrower than intended.
+    """
+    proof = prove_role(HARMLESS[name])
+    (role,) = proof.roles
+
+    assert InclusionState.PROVEN is role.comparison.forward.state
+    assert (set() if role.comparison.is_equal else {Case.INTENDED}) == {cell.case for cell in proof.failures}
+
+
+NARROWER: dict[str, dict[str, Any]] = {
+    "only from an address": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}},
+    "not from an address": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}},
+    "only with a session name": {"StringLike": {"sts:RoleSessionName": "rolecall*"}},
+    "only without an old tag": {"Null": {"aws:PrincipalTag/old": "true"}},
+}
+
+
+@pytest.mark.parametrize("name", NARROWER)
+def test_narrower_trust_fails_for_the_intended_caller(name: str) -> None:
+    """The simplest request may be allowed: what is proven is that all intended requests are."""
+    proof = prove_role([statement({"AWS": CALLER}, {**WITH_ID, **NARROWER[name]})])
+    (cell,) = proof.failures
+
+    assert (Case.INTENDED, CellState.FAILED, CALLER) == (cell.case, cell.state, cell.caller)
+    assert RoleState.NARROWER is role_state(proof.roles[0])
+    assert cell.witness is not None
+    assert CALLER in counterexample_sentences(cell, ROLE)[0]
 
 
 def test_there_are_sixty_of_each() -> None:
@@ -83,6 +111,6 @@ def unmeant(seed: int, requests: int = 60) -> Request | None:
     evaluator = Evaluator(access)
     for request in random_requests(rng, statements, requests):
         meant = request.principal.arn == CALLER and request.context["sts:ExternalId"] == EXTERNAL_ID
-        if not meant and evaluator.may_assume(request).allowed:
+        if not meant and is_real(request) and evaluator.may_assume(request).allowed:
             return request
     return None

@@ -31,9 +31,9 @@ def partition_of_region(region: str) -> str | None:
     return _partitions().get(region)
 
 
-def regions_of(partition: str) -> list[str]:
-    """The Regions of a partition, in the order of their names."""
-    return sorted(region for region, its in _partitions().items() if its == partition)
+def regions_of(partition: str) -> tuple[str, ...]:
+    """The known Regions of a partition, sorted by name."""
+    return tuple(sorted(region for region, its in _partitions().items() if its == partition))
 
 
 def is_region_name(text: str) -> bool:
@@ -48,6 +48,5 @@ def is_known_region(text: str) -> bool:
 
 def nearest_region(text: str, partition: str) -> str | None:
     """The Region of the partition closest to `text`; None if none is similar."""
-    regions = [region for region, its in _partitions().items() if its == partition]
-    close = difflib.get_close_matches(text.lower().replace("_", "-"), regions, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(text.lower().replace("_", "-"), regions_of(partition), n=1, cutoff=0.6)
     return close[0] if close else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
-from rolecall_generator.iam import PolicyDocument, Principal, Statement
+from rolecall_generator.iam import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.iam.evaluation.principals import Identity, PrincipalReach, Principals
 from rolecall_generator.iam.matching import Context, PolicyVariables, Test, Truth, compile_condition
 
@@ -141,13 +141,16 @@ def _ambiguous(statement: Statement) -> str | None:
     """Why the conditions of a statement cannot be evaluated; None if they can.
 
     AWS reports keys that differ only in case as an error (IAM policy validation check reference:
-    DUPLICATE_KEYS_WITH_DIFFERENT_CASE); which of their values counts is not documented.
+    DUPLICATE_KEYS_WITH_DIFFERENT_CASE); which of their values counts is not documented. JSON has one list of values for an
+    operator and a key: versions of Terraform's provider join the values of two conditions, or keep the last ones.
     """
-    written: dict[tuple[str, str], str] = {}
+    written: dict[tuple[str, str], Condition] = {}
     for condition in statement.conditions:
-        first = written.setdefault((condition.operator, condition.key.lower()), condition.key)
-        if first != condition.key:
-            return f"the condition keys {first} and {condition.key} differ only in case"
+        first = written.setdefault((condition.operator, condition.key.lower()), condition)
+        if first.key != condition.key:
+            return f"the condition keys {first.key} and {condition.key} differ only in case"
+        if first != condition:
+            return f"two conditions have the operator {condition.operator} and the key {condition.key}"
     return None
 
 

@@ -43,19 +43,23 @@ def compile_condition(condition: Condition, *, variables: bool) -> Test:
         raise UnsupportedError(f"{condition.operator} on {condition.key} has no value")
     if use.operator.compare is None:
         return Test(key, _null(key, condition.values))
-    templates = _templates(condition.values) if variables and use.operator.takes_variables else ()
+    templates = _templates(condition.values, use.operator.text) if variables and use.operator.text is not None else ()
     if templates:
         names = tuple(variable.key for template in templates for variable in template.variables)
         return Test(key, _run_filled(key, use, templates, names), names)
     return Test(key, _run(key, use, use.operator.compare(condition.values)))
 
 
-def _templates(values: tuple[str, ...]) -> tuple[PolicyTemplate, ...]:
+def _templates(values: tuple[str, ...], match: TextMatch) -> tuple[PolicyTemplate, ...]:
     """The values as templates if any of them has a variable, otherwise empty."""
     if not any("${" in value for value in values):
         return ()
     try:
-        return tuple(PolicyTemplate(value) for value in values)
+        templates = tuple(PolicyTemplate(value) for value in values)
+        if match in {TextMatch.WILDCARDS, TextMatch.ARN}:
+            for template in templates:
+                template.check_defaults()
+        return templates
     except ValueError as error:
         raise UnsupportedError(str(error)) from error
 

@@ -173,11 +173,17 @@ def _bool(values: tuple[str, ...]) -> Compare:
     return _ignoring_case(values)
 
 
+_CIDR = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?")
+
+
 def _ip(values: tuple[str, ...]) -> Compare:
     """IpAddress: "The value must be in the standard CIDR format". "If you specify an IP address without the associated
     routing prefix, IAM uses the default prefix value of /32." An IPv6 address without prefix matches only itself.
     """
     try:
+        # Python also takes a netmask after the slash.
+        if found := next((value for value in values if not _CIDR.fullmatch(value)), None):
+            raise ValueError(f"{found!r} is not in CIDR format")
         networks = tuple(ipaddress.ip_network(value, strict=False) for value in values)
     except ValueError as error:
         raise UnsupportedError(f"not an address range: {error}") from error
@@ -233,17 +239,22 @@ def _number(text: str) -> Decimal | None:
     return Decimal(text.strip()) if _NUMBER.fullmatch(text.strip()) else None
 
 
-_MONTH = re.compile(r"^\d{4}(-\d{2})?$")
-_EPOCH = re.compile(r"^-?\d{5,}(\.\d+)?$|^\d{1,3}$")
+_MONTH = re.compile(r"[0-9]{4}(-[0-9]{2})?")
+_EPOCH = re.compile(r"-?[0-9]{5,}(\.[0-9]+)?|[0-9]{1,3}")
+_EIGHT_DIGITS = re.compile(r"[0-9]{8}")
+_W3C = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?")
 
 
 def _moment(text: str) -> float | None:
     """Seconds since 1970. "You must specify date/time values with one of the W3C implementations of the ISO 8601 date
-    formats or in epoch (UNIX) time." Four digits are a year; a date without a zone is UTC.
+    formats or in epoch (UNIX) time." Four digits are a year; a date without a zone is UTC. Eight digits are neither: a date
+    in ISO 8601, and seconds since 1970.
     """  # fmt: skip
-    if _EPOCH.match(text) and not re.fullmatch(r"\d{8}", text):
+    if _EPOCH.fullmatch(text) and not _EIGHT_DIGITS.fullmatch(text):
         return float(text)
-    if _MONTH.match(text):
+    if not _W3C.fullmatch(text):
+        return None
+    if _MONTH.fullmatch(text):
         text = f"{text}-01" if "-" in text else f"{text}-01-01"
     try:
         moment = datetime.fromisoformat(text)

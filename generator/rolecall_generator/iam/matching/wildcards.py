@@ -141,6 +141,7 @@ Matcher = Callable[[str], bool]
 _TOKEN = re.compile(r"\$\{([^}]*)\}|([*?])")
 _VARIABLE = re.compile(r"^\s*([^,'\s]+)\s*(?:,\s*'([^']*)'\s*)?$")
 _SPECIAL = ("*", "?", "$")
+_WILDCARDS = frozenset("*?")
 ARN_COLONS = 5  # between its six components
 
 
@@ -225,6 +226,12 @@ class PolicyTemplate:
         self._tokens = tuple(_tokens(text))
         self.variables = tuple(token for token in self._tokens if isinstance(token, Variable))
 
+    def check_defaults(self) -> None:
+        """Raise ValueError for a default with a wildcard: AWS does not document whether it is one or a literal character."""
+        for variable in self.variables:
+            if variable.default is not None and not _WILDCARDS.isdisjoint(variable.default):
+                raise ValueError(f"the default of the policy variable in {self.text} has a wildcard")
+
     def fill(self, context: Context) -> tuple[str, ...] | None:
         """Tokens with every variable replaced; None if a variable has neither exactly one value nor a default.
 
@@ -297,7 +304,9 @@ def _resource_template(pattern: str) -> PolicyTemplate:
     """
     if pattern.partition("${")[0].count(":") < ARN_COLONS:
         raise ValueError(f"{pattern} has a policy variable before the fifth colon, which AWS does not support")
-    return PolicyTemplate(pattern)
+    template = PolicyTemplate(pattern)
+    template.check_defaults()
+    return template
 
 
 class PolicyVariables:

@@ -33,6 +33,7 @@ from rolecall_generator.proof.symbolic.language import (
     SAMPLES,
     advance,
     instances,
+    matches,
     relevant,
     step_weight,
     walk,
@@ -77,7 +78,8 @@ def caller_dimension(distinctions: CallerDistinctions, role_arn: str, budget: Se
     names: list[str] | None = None
     complete = True
     if distinctions.sessions:
-        sessions = walk(tuple(distinctions.sessions), key_facts(SESSION_NAME).shape, BudgetShare(budget))
+        shape = key_facts(SESSION_NAME).shape
+        sessions = walk((*distinctions.sessions, shape.certain), shape, BudgetShare(budget))
         names, complete = list(sessions.found.values()), sessions.complete
     search = _CallerSearch(distinctions, partition)
     cells: list[KeyCell] = []
@@ -119,7 +121,7 @@ def _externals(distinctions: CallerDistinctions, role_arn: str) -> Iterator[tupl
 def caller_cell(who: Identity, kind: CallerKind) -> KeyCell:
     """The cell of one caller."""
     cost = _RANKS[kind] * _RANK_COST + len(who.role or who.arn) + (_SESSION_COST if who.kind is PrincipalKind.SESSION else 0)
-    if who.kind is not PrincipalKind.EXTERNAL and not is_certain_name(who.role or who.arn):
+    if not is_certain_caller(who):
         cost += DOUBTFUL
     return KeyCell(_contexts(who, kind), cost, who, kind)
 
@@ -145,6 +147,13 @@ def _contexts(who: Identity, kind: CallerKind) -> tuple[Context, ...]:
         {**context, **unsigned, "aws:principalisawsservice": ("false",)},
         {**context, "aws:principalisawsservice": ()},
     )
+
+
+def is_certain_caller(who: Identity) -> bool:
+    """Whether AWS is certain to accept the names of a caller."""
+    if who.kind is PrincipalKind.SESSION and not matches(key_facts(SESSION_NAME).shape.certain, who.name):
+        return False
+    return who.kind is PrincipalKind.EXTERNAL or is_certain_name(who.role or who.arn)
 
 
 def is_certain_name(arn: str) -> bool:

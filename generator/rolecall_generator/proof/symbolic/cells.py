@@ -24,7 +24,7 @@ from rolecall_generator.proof.symbolic.keys import (
     ValueType,
     key_facts,
 )
-from rolecall_generator.proof.symbolic.language import Shape, fits, walk
+from rolecall_generator.proof.symbolic.language import Shape, fits, matches, walk
 from rolecall_generator.proof.symbolic.ordered import NotRepresentedError, representatives
 
 Values = tuple[str, ...]
@@ -94,8 +94,12 @@ class Dimension:
 
 @dataclass(slots=True)
 class Distinctions:
-    """What conditions distinguish on a key: unions of patterns, and comparisons by the name of their family."""
+    """What conditions distinguish on a key: unions of patterns, and comparisons by the name of their family.
 
+    `certain`: the values that AWS is certain to accept, see `Shape`.
+    """
+
+    certain: Patterns = frozenset()
     patterns: dict[Patterns, None] = field(default_factory=dict)
     ordered: dict[str, dict[str, None]] = field(default_factory=dict)
     tests: list[Callable[[str], bool]] = field(default_factory=list)
@@ -115,7 +119,8 @@ def key_dimension(name: str, distinctions: Distinctions, budget: SearchBudget, f
 
     Raises NotRepresentedError if its conditions cannot be represented.
     """
-    if distinctions.patterns or distinctions.ordered or (facts is not None and facts is not key_facts(name)):
+    special = facts is not None and facts is not key_facts(name)
+    if special or distinctions.patterns or distinctions.ordered or distinctions.certain:
         return _make_dimension(name, distinctions, BudgetShare(budget), facts or key_facts(name))
     return _undistinguished(name)
 
@@ -134,7 +139,7 @@ def _make_dimension(name: str, distinctions: Distinctions, share: BudgetShare, f
         values += several
     if len(values) > MAX_CELLS:
         values, complete = values[:MAX_CELLS], False
-    cells = [_cell(name, each) for each in values]
+    cells = [_cell(name, each, distinctions.certain) for each in values]
     if len(facts.always) < len(CallerKind):
         cells.append(_cell(name, ()))
     if name == SOURCE_IDENTITY:
@@ -151,12 +156,13 @@ def unsearched_dimension(name: str) -> Dimension:
     return Dimension.of(name, [*cells, KeyCell(cost=UNKNOWN_REST, rest=True)])
 
 
-def _cell(name: str, values: Values) -> KeyCell:
+def _cell(name: str, values: Values, certain: Patterns = frozenset()) -> KeyCell:
     """The cell of these values. A role's tags have two keys."""
+    doubt = 0 if not certain or all(matches(certain, value) for value in values) else DOUBTFUL
     spellings = [name]
     if name.startswith(RESOURCE_TAGS[0]):
         spellings.append(RESOURCE_TAGS[1] + name.removeprefix(RESOURCE_TAGS[0]))
-    return KeyCell((dict.fromkeys(spellings, values),), PRESENT_COST * len(values) + sum(map(len, values)))
+    return KeyCell((dict.fromkeys(spellings, values),), doubt + PRESENT_COST * len(values) + sum(map(len, values)))
 
 
 def _with_kept_identity(cells: Iterable[KeyCell]) -> list[KeyCell]:
@@ -179,11 +185,13 @@ def _single_values(facts: KeyFacts, distinctions: Distinctions, share: BudgetSha
             raise NotRepresentedError("the key is compared in several ways: as a string, a number, a date or an address")
         ((family, values),) = distinctions.ordered.items()
         share.spend(len(values) * _STEPS_PER_VALUE)
-        return representatives(family, values, facts.type), True
+        return representatives(family, values, facts.type, facts.smallest, facts.largest), True
     if facts.type is not ValueType.STRING and not distinctions.patterns:
         return [_EXAMPLES[facts.type]], True
     # Null and set operators treat a lone empty string as no value.
     patterns = (*distinctions.patterns, *(() if facts.shape.shortest else (NOT_EMPTY,)))
+    if distinctions.certain:
+        patterns = (*patterns, distinctions.certain)
     found = walk(patterns, facts.shape, share)
     return list(found.found.values()), found.complete
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from rolecall_generator.iam import User
-from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME
+from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, PrincipalKind, identity_of
 from rolecall_generator.proof.symbolic.boxes import FALSE, Formula, disjunction, leaf
 from rolecall_generator.proof.symbolic.cells import Dimension, KeyCell
 from rolecall_generator.proof.symbolic.keys import (
@@ -29,6 +30,8 @@ from rolecall_generator.proof.symbolic.relations import impossible_relation
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import World
 
+_SECURE_TRANSPORT = "aws:securetransport"
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceFact:
@@ -50,6 +53,8 @@ def context_facts_of(space: RequestSpace) -> list[SpaceFact]:
     found = [
         *_presence(space, kinds),
         *_session_facts(space, kinds),
+        *_session_roles(space),
+        *_transport(space),
         *_request_tags(space),
         *(fact for world in space.worlds for fact in _world_facts(space, world)),
         *(
@@ -110,6 +115,38 @@ def _session_facts(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iter
         age, mfa = space.index[MFA_AGE], space.index[MFA_PRESENT]
         not_true = space.dimensions[mfa].where(_has_other(MFA_PRESENT, ("true",)))
         yield SpaceFact("age of MFA", leaf({age: space.dimensions[age].where(_has(MFA_AGE)), mfa: not_true}))
+
+
+def _session_roles(space: RequestSpace) -> Iterator[SpaceFact]:
+    """A session that a Principal names is one of the role with that name that another Principal names, if there is one: the
+    ARN of a session has no path, and "IAM user, group, role, and policy names must be unique within the account." (IAM API:
+    CreateRole)
+    """
+    statements = space.trust_statements()
+    for principal in {each for statement in statements for each in statement.source.principals}:
+        session = identity_of(principal.identifier)
+        if principal.type != "AWS" or session.kind is not PrincipalKind.SESSION or session.role is None:
+            continue
+        name = (session.account_id, session.role.rpartition("/")[2])
+        arns = {arn for statement in statements for arn in statement.principals.roles.get(name, ())}
+        if arns:
+            others = space.callers.where(partial(_is_other_session, name, arns))
+            yield SpaceFact("names of roles", leaf({space.index[CALLER]: others}))
+
+
+def _is_other_session(name: tuple[str, str], arns: set[str], cell: KeyCell) -> bool:
+    """Whether the caller is a session of a role with this account and name, but not of one of the roles."""
+    who = cell.caller
+    if who is None or who.kind is not PrincipalKind.SESSION or who.role is None or who.role in arns:
+        return False
+    return (who.account_id, who.role.rpartition("/")[2]) == name
+
+
+def _transport(space: RequestSpace) -> Iterator[SpaceFact]:
+    """ "Query API requests are HTTPS requests" (Calling the IAM API using HTTP query requests, for IAM and AWS STS)."""
+    if (index := space.index.get(_SECURE_TRANSPORT)) is not None:
+        insecure = space.dimensions[index].where(_has_other(_SECURE_TRANSPORT, ("true",)))
+        yield SpaceFact("HTTPS", leaf({index: insecure}))
 
 
 def _request_tags(space: RequestSpace) -> Iterator[SpaceFact]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from rolecall_generator.iam import Condition
+from rolecall_generator.iam.catalog import find_key, is_federated
 from rolecall_generator.iam.data import read_table
 from rolecall_generator.iam.matching import Pattern, outlines_of
 from rolecall_generator.proof.symbolic.language import ALPHABETS, Shape
@@ -84,7 +85,7 @@ class KeyFacts:
     """What AWS documents about a key.
 
     `many`: a request can have several values. `always`: callers whose requests always have the key; `callers`: those whose
-    requests can have it.
+    requests can have it. `smallest`, `largest`: bounds of an integer.
     """
 
     many: bool = True
@@ -94,10 +95,20 @@ class KeyFacts:
     callers: frozenset[CallerKind] = _ALL_CALLERS
     setter: Setter = Setter.REQUEST
     documented: bool = True
+    smallest: int = 0
+    largest: int | None = None
 
 
 UNDOCUMENTED = KeyFacts(documented=False)
 """A key that is not in the table."""
+
+
+def may_exist(name: str) -> bool:
+    """Whether a request to STS can have the key (lower case), as far as AWS documents it: keys of other services cannot."""
+    if key_facts(name).documented or is_federated(name):
+        return True
+    found = find_key(name)
+    return found is not None and (found.is_global or name.startswith("sts:"))
 
 
 @lru_cache(maxsize=1_024)
@@ -127,8 +138,16 @@ def _table() -> tuple[Mapping[str, KeyFacts], Mapping[str, KeyFacts], Mapping[st
 
 
 def _shape(entry: Mapping[str, Any]) -> Shape:
-    pattern = entry.get("pattern")
-    return Shape(ALPHABETS[entry["characters"]], entry["shortest"], entry["longest"], pattern and _pattern(pattern))
+    pattern, certain = entry.get("pattern"), entry.get("certain", ())
+    by_region = certain == "regions"
+    return Shape(
+        ALPHABETS[entry["characters"]],
+        entry["shortest"],
+        entry["longest"],
+        pattern and _pattern(pattern),
+        frozenset() if by_region else frozenset(map(_pattern, certain)),
+        by_region,
+    )
 
 
 def _pattern(text: str) -> Pattern:
@@ -144,6 +163,8 @@ def _facts(entry: Mapping[str, Any], shapes: Mapping[str, Shape]) -> KeyFacts:
         always=frozenset(map(CallerKind, entry.get("always", ()))),
         callers=frozenset(map(CallerKind, entry["callers"])) if "callers" in entry else _ALL_CALLERS,
         setter=Setter(entry.get("set_by", "request")),
+        smallest=entry.get("smallest", 0),
+        largest=entry.get("largest"),
     )
 
 

@@ -12,8 +12,10 @@ import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from rolecall_generator.iam.matching import Automaton, Pattern, Patterns
+from rolecall_generator.iam.catalog import regions_of
+from rolecall_generator.iam.matching import Automaton, Pattern, Patterns, literal
 from rolecall_generator.proof.symbolic.budget import BudgetShare, OutOfBudgetError
 
 NAME_CHARACTERS = (
@@ -67,12 +69,38 @@ ALPHABETS = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The strings that AWS accepts as values of a key. `pattern`: what all of them match, None for any string."""
+    """The strings that AWS accepts as values of a key. `pattern`: what all of them match, None for any string.
+
+    `certain`: AWS is certain to accept only the values that one of these patterns matches; others are in no example. Empty:
+    all values. `regions`: only names of Regions of the role's partition are certain.
+    """
 
     alphabet: Alphabet = ALPHABETS["any"]
     shortest: int = 0
     longest: int | None = None
     pattern: Pattern | None = None
+    certain: Patterns = frozenset()
+    regions: bool = False
+
+    def certain_in(self, partition: str) -> Patterns:
+        """The patterns of values that AWS is certain to accept for a role of the partition; empty if it accepts all."""
+        return _regions(partition) if self.regions else self.certain
+
+
+@lru_cache(maxsize=16)
+def _regions(partition: str) -> Patterns:
+    return frozenset(map(literal, regions_of(partition)))
+
+
+def matches(patterns: Patterns, text: str) -> bool:
+    """Whether any of the patterns matches the text."""
+    automaton = _automaton(patterns)
+    return automaton.accepts(automaton.run(automaton.start, text))
+
+
+@lru_cache(maxsize=64)
+def _automaton(patterns: Patterns) -> Automaton:
+    return Automaton(patterns)
 
 
 Answers = tuple[bool, ...]

@@ -24,16 +24,22 @@ class NotRepresentedError(Exception):
     """A condition that the cells of a dimension cannot represent; the message is the reason."""
 
 
-def representatives(family: str, values: Iterable[str], value_type: ValueType) -> list[str]:
+def representatives(
+    family: str, values: Iterable[str], value_type: ValueType, smallest: int = 0, largest: int | None = None
+) -> list[str]:
     """One value for each set of values that comparisons with `values` do not distinguish.
 
-    `family` is the name of the operators' family. Unless all values of the key are of the family, also others.
+    `family` is the name of the operators' family. Unless all values of the key are of the family, also others. `smallest`,
+    `largest`: bounds of integers.
     Raises NotRepresentedError for values that cannot be separated, or a family without representatives.
     """
     make = _FAMILIES.get(family)
     if make is None:
         raise NotRepresentedError(f"{family} operators are not represented")
     found = make(values, value_type)
+    if value_type is ValueType.INTEGER and (smallest or largest is not None):
+        bounds = {number for number in (smallest, largest) if number is not None}
+        found = [str(n) for n in sorted({*map(int, found), *bounds}) if smallest <= n and (largest is None or n <= largest)]
     if _TYPES.get(family) is not value_type:
         # "!" is no number, no date, no address, and not base-64.
         found += ["!", ""]

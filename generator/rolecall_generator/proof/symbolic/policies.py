@@ -46,7 +46,13 @@ TAG_SESSION = "sts:TagSession"
 SET_SOURCE_IDENTITY = "sts:SetSourceIdentity"
 SET_CONTEXT = "sts:SetContext"
 _UNIQUE_ID = re.compile(r"[A-Z0-9]{16,}")
-_ACCOUNT_ID = re.compile(r"[0-9]{12}")
+_CLEAR_PRINCIPAL = re.compile(
+    r"[0-9]{12}"
+    r"|arn:[a-z-]+:iam::[0-9]{12}:(?:root|(?:role|user)/(?:[!-\x7f]+/)?[\w+=,.@-]+)"
+    r"|arn:[a-z-]+:sts::[0-9]{12}:(?:assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+",
+    re.ASCII,
+)
+"""Principals of type AWS of which it is certain what they name (AWS JSON policy elements: Principal)."""
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 SERVICE_LINKED = ":role/aws-service-role/"
 
@@ -366,12 +372,4 @@ class PolicySets:
 def _is_unclear(principal: Principal) -> bool:
     """Whether it is not certain which callers a principal of type AWS names."""
     text = principal.identifier
-    if principal.type != "AWS" or text == "*" or _ACCOUNT_ID.fullmatch(text):
-        return False
-    who = identity_of(text)
-    if who.kind is PrincipalKind.EXTERNAL or not _ACCOUNT_ID.fullmatch(who.account_id):
-        return True
-    return who.kind is PrincipalKind.SESSION and text.count("/") != _SLASHES_OF_SESSION and who.role is not None
-
-
-_SLASHES_OF_SESSION = 2
+    return principal.type == "AWS" and text != "*" and _CLEAR_PRINCIPAL.fullmatch(text) is None

@@ -35,6 +35,8 @@ _BOXES_TRIED = 40
 _BOXES_MERGED = 512
 _MAX_CHARACTERS = 32_768
 """Longest trust policy that is compared. AWS accepts at most 4,096 characters."""
+_SECONDS_FOR_REGIONS = 0.3
+"""Seconds of CPU time to locate the differences of a role, after those of `SearchBudget` for the comparison."""
 _TOO_LARGE = "the policies distinguish more requests than the budget allows to examine"
 
 
@@ -179,9 +181,9 @@ def prove_roles(
             continue
         intended = intent_document(intents.get(arn, ()))
         pair = role.trust, intended
-        proof = _share(shared, role, pair, (), world)
+        proof = _share(shared, role, pair, None, (), world)
         if not proof.comparison.is_equal and (parts := tuple(regions(arn))):
-            proof = _share(shared, role, pair, parts, world)
+            proof = _share(shared, role, pair, proof.comparison, parts, world)
         yield proof
 
 
@@ -189,39 +191,44 @@ def _share(
     shared: dict[object, tuple[RoleShape, RoleProof]],
     role: Role,
     pair: tuple[PolicyDocument, PolicyDocument],
+    comparison: TrustComparison | None,
     regions: tuple[PolicyDocument, ...],
     world: World,
 ) -> RoleProof:
     """The proof of an earlier role with the same shape, its witnesses with the names of this role. If there is none, or if
-    the evaluator does not confirm a witness with these names, the role's own proof.
+    the evaluator does not confirm a witness with these names, the role's own proof. `comparison`: of the pair, if known.
     """
     shape = shape_of(role, (*pair, *regions)) if world.is_worst_case else None
     if shape is not None and (known := shared.get(shape.key)) is not None:
         first, found = known
         if (proof := _rename_proof(found, first.exchange(shape), role, pair)) is not None:
             return proof
-    proof = _prove(role, pair, regions, world)
+    proof = _prove(role, pair, comparison, regions, world)
     if shape is not None:
         shared[shape.key] = shape, proof
     return proof
 
 
 def _prove(
-    role: Role, pair: tuple[PolicyDocument, PolicyDocument], regions: tuple[PolicyDocument, ...], world: World
+    role: Role,
+    pair: tuple[PolicyDocument, PolicyDocument],
+    comparison: TrustComparison | None,
+    regions: tuple[PolicyDocument, ...],
+    world: World,
 ) -> RoleProof:
     if pair[0].size > _MAX_CHARACTERS:
         unknown = _unknown([_TOO_LARGE])
-        return RoleProof(role.arn, TrustComparison(unknown, unknown))
-    if not regions:
-        return RoleProof(role.arn, compare(role, *pair, world=world, other_world=WORST_CASE))
+        comparison = TrustComparison(unknown, unknown)
+    elif comparison is None:
+        comparison = compare(role, *pair, world=world, other_world=WORST_CASE)
+    if not regions or pair[0].size > _MAX_CHARACTERS:
+        return RoleProof(role.arn, comparison)
     worlds = (world, *[WORST_CASE] * (1 + len(regions)))
     try:
-        question = TrustQuestion(role, (*pair, *regions), worlds, SearchBudget())
+        question = TrustQuestion(role, (*pair, *regions), worlds, SearchBudget(seconds=_SECONDS_FOR_REGIONS))
     except OutOfBudgetError:
-        unknown = _unknown([_TOO_LARGE])
-        unlocated = RegionComparison(unknown, reached=True)
-        return RoleProof(role.arn, TrustComparison(unknown, unknown), (unlocated,) * (len(regions) + 1))
-    comparison = TrustComparison(question.inclusion(0, 1), question.inclusion(1, 0))
+        unlocated = RegionComparison(_unknown([_TOO_LARGE]), reached=True)
+        return RoleProof(role.arn, comparison, (unlocated,) * (len(regions) + 1))
     return RoleProof(role.arn, comparison, tuple(question.locate(range(2, 2 + len(regions)))))
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rolecall_generator.iam import Arn
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Identity, PrincipalKind, Request, identity_of
 from rolecall_generator.iam.matching import OPERATORS
-from rolecall_generator.proof.symbolic.callers import is_certain_name
+from rolecall_generator.proof.symbolic.callers import is_certain_caller
 from rolecall_generator.proof.symbolic.cells import Values
 from rolecall_generator.proof.symbolic.keys import (
     EXTERNAL_ID,
@@ -23,17 +26,20 @@ from rolecall_generator.proof.symbolic.keys import (
     SOURCE_IDENTITY,
     TAG_KEYS,
     TRANSITIVE_TAG_KEYS,
+    KeyFacts,
     Setter,
     ValueType,
     is_role_key,
     key_facts,
+    may_exist,
 )
-from rolecall_generator.proof.symbolic.language import fits
+from rolecall_generator.proof.symbolic.language import fits, matches
 
 DEFAULT_SESSION_NAME = "rolecall"
 _CONTEXT_PROVIDER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
 _MAX_TAGS = 50
 _DURATION = "sts:durationseconds"
+_LONGEST_CHAINED = 3_600
 _REGION = "aws:requestedregion"
 _SERVICE_NAME = "aws:principalservicename"
 _USER_ID = "aws:userid"
@@ -99,7 +105,9 @@ def rejection(point: RequestPoint) -> str:
     for key, name in point.shown.items():
         if is_role_key(key):
             return f"it depends on {name}, which the role decides and which is not known"
-    checks = (_bad_caller, _bad_values, _bad_tags, _bad_organization, _bad_combination)
+        if point.context[key] and not may_exist(key):
+            return f"AWS does not document that a request to AWS STS can have the key {name}"
+    checks = (_bad_values, _bad_caller, _bad_tags, _bad_organization, _bad_combination)
     return next((reason for check in checks if (reason := check(point))), "")
 
 
@@ -110,12 +118,17 @@ def _is_set(key: str) -> bool:
 
 def _bad_caller(point: RequestPoint) -> str:
     who = point.caller
-    if who.kind is not PrincipalKind.EXTERNAL and not is_certain_name(who.role or who.arn):
+    if not is_certain_caller(who):
         return "whether a principal with such a name can exist is not known"
-    if who.kind in {PrincipalKind.ROLE, PrincipalKind.SESSION} and point.context.get(MFA_PRESENT) == ("true",):
+    if who.kind not in {PrincipalKind.ROLE, PrincipalKind.SESSION}:
+        return ""
+    if point.context.get(MFA_PRESENT) == ("true",):
         # "The temporary credentials returned by AssumeRole do not include MFA information in the context" (Secure API
         # access with MFA)
         return "whether a role can send a request with MFA is not known"
+    if (duration := point.context.get(_DURATION)) and int(duration[0]) > _LONGEST_CHAINED:
+        # "Role chaining limits your AWS CLI or AWS API role session to a maximum of one hour." (STS API: AssumeRole)
+        return "a role cannot assume another one for more than an hour"
     return ""
 
 
@@ -123,8 +136,9 @@ def _bad_values(point: RequestPoint) -> str:
     for key, values in point.context.items():
         facts = key_facts(key)
         shape = key_facts(f"{REQUEST_TAG}x").shape if key.startswith(PRINCIPAL_TAG) else facts.shape
+        certain = shape.certain_in(point.caller.partition or "aws")
         for value in values:
-            if not fits(value, shape) or not _has_type(value, facts.type):
+            if not fits(value, shape) or not _has_type(value, facts) or (certain and not matches(certain, value)):
                 return f"AWS does not accept the value of {key}"
     return ""
 
@@ -134,6 +148,11 @@ def _bad_tags(point: RequestPoint) -> str:
     transitive = [tag.lower() for tag in point.context.get(TRANSITIVE_TAG_KEYS, ())]
     if len(set(tags)) < len(tags) or len(set(transitive)) < len(transitive) or len(tags) > _MAX_TAGS:
         return "a tag key would be passed twice, or too many of them"
+    absent = {
+        key.removeprefix(REQUEST_TAG) for key, values in point.context.items() if key.startswith(REQUEST_TAG) and not values
+    }
+    if absent.intersection(tags):
+        return "a tag that the request must not have would be among the tag keys"
     return "" if set(transitive) <= set(tags) else "a transitive tag key would not be among the tag keys"
 
 
@@ -168,9 +187,12 @@ def _bad_combination(point: RequestPoint) -> str:
     return ""
 
 
-def _has_type(value: str, value_type: ValueType) -> bool:
+def _has_type(value: str, facts: KeyFacts) -> bool:
+    value_type = facts.type
     if value_type is ValueType.INTEGER:
-        return value.isascii() and value.isdigit()
+        if not (value.isascii() and value.isdigit()):
+            return False
+        return facts.smallest <= int(value) and (facts.largest is None or int(value) <= facts.largest)
     if value_type is ValueType.BOOL:
         return value in {"true", "false"}
     family = {ValueType.DATE: "DateEquals", ValueType.IP: "IpAddress"}.get(value_type)
@@ -186,37 +208,66 @@ def _has_type(value: str, value_type: ValueType) -> bool:
 def _command(point: RequestPoint, role: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """The AWS CLI command, and the keys that it sets."""
     context = point.context
+    parameters: dict[str, Any] = {"RoleArn": role}
     name = context.get(SESSION_NAME, (DEFAULT_SESSION_NAME,))[0]
     if point.action == FEDERATED_ASSUME[0]:
-        saml = ("--principal-arn", point.caller.arn, "--saml-assertion", "file://assertion.xml")
-        return ("aws", "sts", "assume-role-with-saml", "--role-arn", role, *saml), frozenset()
+        parameters["PrincipalArn"] = point.caller.arn
+        files = ("--saml-assertion", "file://assertion.xml")
+        return (*_cli("assume-role-with-saml", parameters), *files), frozenset()
+    parameters["RoleSessionName"] = name
     if point.action == FEDERATED_ASSUME[1]:
-        token = ("--role-session-name", name, "--web-identity-token", "file://token")
-        return ("aws", "sts", "assume-role-with-web-identity", "--role-arn", role, *token), frozenset({SESSION_NAME})
-    command = ["aws", "sts", "assume-role", "--role-arn", role, "--role-session-name", name]
-    for key, option in (
-        (EXTERNAL_ID, "--external-id"),
-        (SOURCE_IDENTITY, "--source-identity"),
-        (_DURATION, "--duration-seconds"),
-    ):
+        files = ("--web-identity-token", "file://token")
+        return (*_cli("assume-role-with-web-identity", parameters), *files), frozenset({SESSION_NAME})
+    for key, parameter in ((EXTERNAL_ID, "ExternalId"), (SOURCE_IDENTITY, "SourceIdentity"), (_DURATION, "DurationSeconds")):
         if (values := context.get(key)) and not (key == SOURCE_IDENTITY and context.get(KEPT_SOURCE_IDENTITY)):
-            command += [option, values[0]]
+            parameters[parameter] = int(values[0]) if key == _DURATION else values[0]
     if tags := context.get(TAG_KEYS):
-        command += ["--tags", *(f"Key={tag},Value={_tag_value(tag, context)}" for tag in tags)]
+        parameters["Tags"] = [{"Key": tag, "Value": _tag_value(tag, context)} for tag in tags]
     if transitive := context.get(TRANSITIVE_TAG_KEYS):
-        command += ["--transitive-tag-keys", *transitive]
+        parameters["TransitiveTagKeys"] = list(transitive)
     if context.get(MFA_PRESENT) == ("true",):
         path = point.caller.arn.partition(":user")[0]
-        command += ["--serial-number", f"{path}:mfa/{point.caller.name}", "--token-code", "123456"]
+        parameters |= {"SerialNumber": f"{path}:mfa/{point.caller.name}", "TokenCode": "123456"}
     if point.has_contexts:
-        command += [
-            "--provided-contexts",
-            f"ProviderArn={_CONTEXT_PROVIDER},ContextAssertion=TOKEN",
-        ]
+        parameters["ProvidedContexts"] = [{"ProviderArn": _CONTEXT_PROVIDER, "ContextAssertion": "TOKEN"}]
+    command = _cli("assume-role", parameters)
     if _REGION in point.shown and (region := context.get(_REGION)):
-        command += ["--region", region[0]]
+        command += ("--region", region[0])
     expressed = {EXTERNAL_ID, SOURCE_IDENTITY, _DURATION, TAG_KEYS, TRANSITIVE_TAG_KEYS, MFA_PRESENT, _REGION, SESSION_NAME}
-    return tuple(command), frozenset({*expressed, *(key for key in context if key.startswith(REQUEST_TAG))})
+    return command, frozenset({*expressed, *(key for key in context if key.startswith(REQUEST_TAG))})
+
+
+_PLAIN = re.compile(r"(?!-|file:|fileb:|https?:)[\w+=,.@:/-]+", re.ASCII)
+"""Values that the AWS CLI takes as they are: it reads files and URLs of `file://` and others, and `-` starts an option."""
+_PLAIN_TAG = re.compile(r"[\w+.@:/ -]*", re.ASCII)
+"""Tags that its shorthand syntax can have. Quotes, commas, brackets and equals signs have a meaning there."""
+
+
+def _cli(operation: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """The command with an option for each parameter, or with all in JSON if the AWS CLI would interpret a value."""
+    command = ["aws", "sts", operation]
+    if not all(map(_is_plain, parameters.values())):
+        body = json.dumps(parameters, ensure_ascii=False)
+        return (*command, "--cli-input-json", body if body.isprintable() else json.dumps(parameters))
+    for name, value in parameters.items():
+        values = value if isinstance(value, list) else [value]
+        command.append("--" + _WORD.sub(r"-\1", name).lower().lstrip("-"))
+        command += [
+            ",".join(f"{field}={text}" for field, text in each.items()) if isinstance(each, dict) else str(each)
+            for each in values
+        ]
+    return tuple(command)
+
+
+_WORD = re.compile(r"([A-Z][a-z]+)")
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(_PLAIN_TAG.fullmatch(text) for text in value.values())
+    return _PLAIN.fullmatch(str(value)) is not None
 
 
 def _tag_value(tag: str, context: Mapping[str, Values]) -> str:
@@ -234,7 +285,8 @@ _CALLER_REMARKS = {
 def _remarks(point: RequestPoint, keys: Mapping[str, Values], expressed: frozenset[str]) -> Iterator[str]:
     who = point.caller
     if who.kind in _CALLER_REMARKS:
-        yield _CALLER_REMARKS[who.kind].format(who.arn)
+        of_role = f"{who.arn} of the role {who.role}" if who.kind is PrincipalKind.SESSION and _has_path(who) else who.arn
+        yield _CALLER_REMARKS[who.kind].format(of_role)
     elif point.action == ASSUME_ROLE:
         yield f"The service {who.arn} sends the request; it cannot be sent from a command line."
     else:
@@ -245,10 +297,15 @@ def _remarks(point: RequestPoint, keys: Mapping[str, Values], expressed: frozens
         key = name.lower()
         if key in expressed:
             continue
-        setter, shown = key_facts(key).setter, ", ".join(values)
+        setter, shown = key_facts(key).setter, ", ".join(value or "an empty string" for value in values)
         if key.startswith(PRINCIPAL_TAG):
             yield f"The caller has the tag {name.partition('/')[2]} = {shown}."
         elif setter is Setter.NETWORK or setter is Setter.TIME:
             yield f"The request is sent with {name} = {shown}."
         else:
             yield f"{name} is {shown}."
+
+
+def _has_path(session: Identity) -> bool:
+    """Whether the role of a session has a path, which the session's ARN does not show."""
+    return session.role is not None and session.role.count("/") > 1

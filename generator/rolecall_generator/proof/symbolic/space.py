@@ -73,6 +73,7 @@ from rolecall_generator.proof.symbolic.keys import (
     KeyFacts,
     ValueType,
     dimension_of,
+    is_service,
     key_facts,
     spelling_of,
 )
@@ -82,6 +83,7 @@ from rolecall_generator.proof.symbolic.world import World
 
 ACTIONS = (ASSUME_ROLE, *FEDERATED_ASSUME)
 _ARN, _ACCOUNT, _NAME = "aws:principalarn", "aws:principalaccount", "aws:username"
+_SERVICE_NAME = "aws:principalservicename"
 _CALLER_PARTS = {_ARN: "arns", _ACCOUNT: "accounts", _NAME: "names"}
 _Bound = tuple[Condition, bool]
 """A condition, and whether its document's version supports policy variables."""
@@ -210,6 +212,9 @@ class RequestSpace:
             self._distinctions(dimension)
             return KeyTest(test, dimension)
         family = use.operator.family.name
+        if test.key == _SERVICE_NAME:
+            # The service that a request is from.
+            self._callers.services.update(dict.fromkeys(filter(is_service, condition.values)))
         if dimension != CALLER and key_facts(test.key).type is ValueType.BOOL:
             self._distinctions(dimension)
             return KeyTest(test, dimension)
@@ -240,7 +245,11 @@ class RequestSpace:
     def _distinctions(self, dimension: str) -> Distinctions:
         if dimension == CALLER:
             return Distinctions()
-        return self._keys.setdefault(dimension, Distinctions())
+        found = self._keys.get(dimension)
+        if found is None:
+            partition = self.role.arn.split(":")[1]
+            found = self._keys[dimension] = Distinctions(key_facts(dimension).shape.certain_in(partition))
+        return found
 
     def _read_inverse(self, condition: Condition, test: Test, names: list[str]) -> KeyTest | None:
         """A condition on a key of the role, such as its tag, that compares it with exactly one other key: a test of that
@@ -347,7 +356,7 @@ class RequestSpace:
 
     def _add(self, dimension: Dimension) -> None:
         self.index[dimension.name] = len(self.dimensions)
-        if dimension.rest:
+        if dimension.rest and not any(reason.startswith(f"{dimension.name}: ") for reason in self.reasons):
             self.reasons.setdefault(f"{dimension.name}: the policies distinguish too many values")
         self.dimensions.append(dimension)
 

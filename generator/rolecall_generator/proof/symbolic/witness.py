@@ -28,8 +28,11 @@ from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
     CALLER_KEYS,
+    MFA_AGE,
+    MFA_PRESENT,
     NOT_KEYS,
     PROVIDED_CONTEXTS,
+    REQUEST_TAG,
     SESSION_NAME,
     SOURCE_IDENTITY,
     TAG_KEYS,
@@ -116,7 +119,7 @@ class WitnessFinder:
             for index, position in zip(varied, choice, strict=True):
                 narrowed[index] = 1 << position
             if (point := self._point_with_matches(narrowed, masks, related)) is not None:
-                yield point
+                yield _with_companions(point)
 
     def _callers(self, mask: int) -> list[int]:
         """Callers of the mask: the first one of each kind, then others."""
@@ -244,6 +247,26 @@ def confirm(point: RequestPoint, role: Role, one: PolicyDocument, other: PolicyD
     if [each.outcome for each in decisions] != [RequestOutcome.ALLOWED, RequestOutcome.DENIED] or rejection(point):
         return None
     return RequestWitness.of(point, request, decisions[1].reason)
+
+
+def _with_companions(point: RequestPoint) -> RequestPoint:
+    """The request with the keys that AWS sets together with those that it has, where no condition distinguishes these: the
+    keys of its tags and of transitive tags are among aws:TagKeys, and a time since MFA follows MFA.
+    """
+    context = dict(point.context)
+    listed = context.get(TAG_KEYS, ())
+    lower = {tag.lower() for tag in listed}
+    tags = [
+        point.shown.get(key, key)[len(REQUEST_TAG) :]
+        for key, values in context.items()
+        if values and key.startswith(REQUEST_TAG)
+    ]
+    further = {tag.lower(): tag for tag in (*tags, *context.get(TRANSITIVE_TAG_KEYS, ())) if tag.lower() not in lower}
+    if further:
+        context[TAG_KEYS] = (*listed, *further.values())
+    if context.get(MFA_AGE) and MFA_PRESENT not in context:
+        context[MFA_PRESENT] = ("true",)
+    return replace(point, context=context)
 
 
 def _is_session(caller: Identity) -> bool:

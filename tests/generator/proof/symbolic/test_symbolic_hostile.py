@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from policy_pairs import document, seeded
 from rolecall_generator.iam import Role
-from rolecall_generator.iam.evaluation import ASSUME_ROLE, Evaluator, Request
+from rolecall_generator.iam.evaluation import Evaluator
 from rolecall_generator.proof.symbolic import (
     Inclusion,
     InclusionState,
@@ -20,7 +19,7 @@ from rolecall_generator.proof.symbolic import (
 )
 from rolecall_generator.proof.symbolic.intent import intent_document
 from trust_cases import FAILED, HARMLESS, HOSTILE
-from trust_grammar import SESSION, random_requests, random_trust
+from trust_grammar import is_real, random_requests, random_trust
 from trust_worlds import CALLER, EXTERNAL_ID, ROLE, world
 
 INTENT = intent_document([Trust("account1", ROLE, (CALLER,), EXTERNAL_ID)])
@@ -44,19 +43,6 @@ def test_harmless_trust_is_proven(name: str) -> None:
     assert InclusionState.PROVEN is surplus(HARMLESS[name]).state
 
 
-_NAME = re.compile(r"arn:aws:iam::[0-9]{12}:(role|user)/([!-.0-~]+/)*[\w+=,.@-]+", re.ASCII)
-
-
-def _is_real(request: Request) -> bool:
-    """Whether AWS can see the request: the random ones also have invalid names and operations."""
-    caller = request.principal
-    if caller.arn == SESSION or (caller.arn.startswith("arn:aws:iam::") and ":saml-provider/" not in caller.arn):
-        return caller.arn != SESSION and _NAME.fullmatch(caller.arn) is not None
-    saml = ":saml-provider/" in caller.arn
-    has_id = bool(request.context["sts:ExternalId"] or request.context["aws:MultiFactorAuthPresent"])
-    return request.action == ("sts:AssumeRoleWithSAML" if saml else ASSUME_ROLE) and not (saml and has_id)
-
-
 def _check(seeds: Iterable[int], requests: int) -> int:
     """How many of the trusts are proven; none of their requests is a counterexample."""
     proven = 0
@@ -69,7 +55,7 @@ def _check(seeds: Iterable[int], requests: int) -> int:
         evaluator = Evaluator(world(statements))
         for request in random_requests(rng, statements, requests):
             meant = request.principal.arn == CALLER and request.context["sts:ExternalId"] == EXTERNAL_ID
-            if not meant and _is_real(request):
+            if not meant and is_real(request):
                 assert not evaluator.may_assume(request).allowed, (seed, request)
     return proven
 

@@ -262,7 +262,7 @@ def test_every_entry_of_the_key_table_has_a_source() -> None:
         ("aws:resourcetag/team", False, Setter.ROLE),
         ("token.actions.githubusercontent.com:sub", False, Setter.CALLER),
         ("cognito-identity.amazonaws.com:amr", True, Setter.REQUEST),
-        ("custom:k", True, Setter.REQUEST),
+        ("example.com:k", True, Setter.REQUEST),
         ("aws:principaltag/", True, Setter.REQUEST),
     ],
 )
