@@ -26,7 +26,6 @@ from rolecall_generator.findings import Severity
 from rolecall_generator.generate import compare, generate
 from rolecall_generator.iam import Module, ModuleKind
 from rolecall_generator.manifest import json_schema, load_manifest, write_starter
-from rolecall_generator.proof import TrustChange, difference_sentence, show_command
 from rolecall_generator.reports import check_body, print_check
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
@@ -34,6 +33,7 @@ from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 if TYPE_CHECKING:
     from rolecall_generator.check import CheckSummary
     from rolecall_generator.generate import Comparison, Generation
+    from rolecall_generator.proof import TrustChange
 
 
 app = typer.Typer()
@@ -255,18 +255,30 @@ def print_comparison(console: Console, found: Comparison) -> None:
 
 
 def _print_trust(console: Console, change: TrustChange) -> None:
-    """Print the requests that a changed trust policy allows more and less than before, with an example of each set."""
-    name = change.role_arn.rpartition("/")[2]
-    for verb, style, sets in (("now allows", "bold red", change.widens), ("no longer allows", "dim", change.narrows)):
+    """Print the sets of requests that a changed trust policy allows more and less than before, with an example of each."""
+    if change.is_equivalent:
+        console.print(f"     {change.name} allows the same requests as before", markup=False)
+    directions = (
+        (("now allows", "may now allow", "bold red"), change.widens),
+        (("no longer allows", "may no longer allow", ""), change.narrows),
+    )
+    for (verb, unsure, style), sets in directions:
         for found in sets:
-            text = Text.assemble("       ", (f"{name} {verb} ", style), difference_sentence(found))
-            console.print(text, soft_wrap=True)
+            heading = f"{change.name} {verb if found.is_certain else unsure}"
+            where = " where" if found.conditions else ""
+            console.print(Text.assemble("     ", (heading, style), f" {found.action}{where}"))
+            for condition in found.conditions:
+                console.print(f"       {condition}", markup=False)
+            for reason in found.reasons:
+                console.print(f"       not known: {reason}", style="yellow", markup=False)
             if found.witness is not None:
-                console.print(f"         example: {show_command(found.witness)}", style="dim", markup=False, soft_wrap=True)
-    if not (change.widens or change.narrows) and change.complete:
-        console.print(f"       {name} allows the same requests as before", markup=False, soft_wrap=True)
-    if not change.complete:
-        console.print(f"       {name}: there are further differences", style="yellow", markup=False, soft_wrap=True)
+                # A wrapped command cannot be copied.
+                console.print(f"       example: {found.witness.shell_command}", style="dim", markup=False, soft_wrap=True)
+                for remark in found.witness.remarks:
+                    console.print(f"         {remark}", style="dim", markup=False)
+    for reason in change.reasons:
+        text = f"     {change.name} may allow more or fewer requests than these: {reason}"
+        console.print(text, style="yellow", markup=False)
 
 
 # Characters that would end a profile's name or its line in ~/.aws/config.

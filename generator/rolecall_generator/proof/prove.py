@@ -38,6 +38,7 @@ from rolecall_generator.proof.symbolic import (
     RequestWitness,
     RoleProof,
     Trust,
+    intent_document,
     principal_of,
     prove_roles,
     request_witness,
@@ -136,10 +137,14 @@ class RoleRow:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The rows in the order of the trusts, and for each role the comparison of its trust policy with the intent."""
+    """The rows in the order of the trusts, and for each role the comparison of its trust policy with the intent.
+
+    `deviating`: the roles that are not proven to be as intended, each with the intent as a trust policy.
+    """
 
     rows: tuple[RoleRow, ...] = ()
     roles: tuple[RoleProof, ...] = ()
+    deviating: tuple[tuple[Role, PolicyDocument], ...] = ()
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -175,7 +180,12 @@ def prove(access: Access, trusts: Iterable[Trust], *, roles: Collection[str] | N
     prover = _Prover(access, by_role)
     proofs = tuple(prove_roles(replace(access, roles=selected), by_role, regions=prover.region_documents))
     rows = (row for proof in proofs for row in prover.rows(proof))
-    return Proof(tuple(rows), proofs)
+    deviating = tuple(
+        (selected[proof.role_arn], intent_document(by_role.get(proof.role_arn, ())))
+        for proof in proofs
+        if not proof.comparison.is_equal and proof.role_arn in selected
+    )
+    return Proof(tuple(rows), proofs, deviating)
 
 
 @dataclass(frozen=True, slots=True)

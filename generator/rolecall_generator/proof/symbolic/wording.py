@@ -12,20 +12,54 @@ from rolecall_generator.proof.symbolic.relations import HOLDS
 from rolecall_generator.proof.symbolic.space import RequestSpace
 
 _KINDS = {
-    CallerKind.USER: "is a user",
-    CallerKind.ROLE: "is a role",
-    CallerKind.SERVICE: "is an AWS service",
-    CallerKind.PROVIDER: "is an identity provider",
+    CallerKind.USER: "a user",
+    CallerKind.ROLE: "a role",
+    CallerKind.SERVICE: "an AWS service",
+    CallerKind.PROVIDER: "an identity provider",
 }
+_ABSENT = "absent"
 _MAX_ALTERNATIVES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class BoxConstraint:
-    """What a box requires of one part of a request: the caller, the operation, a condition key, or a comparison of keys."""
+    """What a box requires of one part of a request: the caller, the operation, a condition key, or a comparison of keys.
+
+    The description follows the name and a colon: `sts:ExternalId: StringEquals 0f0c`.
+    """
 
     name: str
     description: str
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the requests of the box do not have this part."""
+        return self.description == _ABSENT
+
+
+_PARTS = {
+    CALLER: "caller",
+    "aws:TagKeys": "session tags",
+    "sts:TransitiveTagKeys": "transitive tags",
+    "sts:SourceIdentity": "source identity",
+    PROVIDED_CONTEXTS: "provided contexts",
+}
+"""Short names of parts of a request."""
+
+
+def action_of(constraints: Sequence[BoxConstraint]) -> str:
+    """The operations of a box: `sts:AssumeRole`."""
+    return next((each.description for each in constraints if each.name == ACTION), "any operation")
+
+
+def conditions_of(constraints: Sequence[BoxConstraint]) -> tuple[str, ...]:
+    """What a box requires apart from the operation, a line each: `sts:ExternalId: StringEquals 0f0c`. The last line lists
+    the parts that its requests do not have.
+    """
+    named = [(_PARTS.get(each.name, each.name), each) for each in constraints if each.name != ACTION]
+    present = tuple(f"{name}: {each.description}" for name, each in named if not each.is_absent)
+    absent = ", ".join(name for name, each in named if each.is_absent)
+    return (*present, f"absent: {absent}") if absent else present
 
 
 def constraints_of(space: RequestSpace, masks: Sequence[int]) -> tuple[BoxConstraint, ...]:
@@ -40,7 +74,7 @@ def _constraints(space: RequestSpace, masks: Sequence[int]) -> Iterator[BoxConst
         if dimension.name in space.related:
             yield BoxConstraint(dimension.name, "holds" if mask == HOLDS else "does not hold")
         elif dimension.name == PROVIDED_CONTEXTS:
-            yield BoxConstraint(PROVIDED_CONTEXTS, "is present" if mask == HOLDS else "is absent")
+            yield BoxConstraint(PROVIDED_CONTEXTS, "present" if mask == HOLDS else _ABSENT)
         elif dimension.name == ACTION:
             names = [cell.action for position, cell in enumerate(dimension.cells) if mask >> position & 1]
             yield BoxConstraint(ACTION, " or ".join(names))
@@ -51,18 +85,24 @@ def _constraints(space: RequestSpace, masks: Sequence[int]) -> Iterator[BoxConst
 def _labels(space: RequestSpace, dimension: Dimension) -> dict[int, str]:
     """Descriptions by the mask that they describe: those of conditions and principals, and their negations."""
     found: dict[int, str] = {}
+    absent = 0
     if dimension.name == CALLER:
         for kind, text in _KINDS.items():
             found.setdefault(dimension.where(lambda cell, kind=kind: cell.kind is kind), text)  # type: ignore[misc]
     else:
         absent = dimension.where(lambda cell: not any(cell.context.values()))
-        found.update({absent: "is absent", dimension.full & ~absent: "is present"})
+        found.update({absent: _ABSENT, dimension.full & ~absent: "present"})
         several = dimension.where(lambda cell: any(len(values) > 1 for values in cell.context.values()))
-        found.update({several: "has several values"})
+        found.update({several: "several values", dimension.full & ~several: "not several values"})
     for text, mask in space.labels(dimension.name):
         found.setdefault(mask, text)
-        found.setdefault(dimension.full & ~mask, f"not ({text})")
-    found.setdefault(dimension.rest, "is a value that was not examined")
+        inverse = dimension.full & ~mask
+        if inverse & absent:
+            found.setdefault(inverse & ~absent, f"present and not {text}")
+            found.setdefault(inverse, f"{_ABSENT} or not {text}")
+        else:
+            found.setdefault(inverse, f"not {text}")
+    found.setdefault(dimension.rest, "a value that was not examined")
     return {mask: text for mask, text in found.items() if mask and mask != dimension.full}
 
 
@@ -93,7 +133,7 @@ def _alternatives(dimension: Dimension, mask: int, labels: dict[int, str]) -> It
         cell = dimension.cells[position]
         shown = cell.caller.arn if cell.caller is not None else ", ".join(next(iter(cell.context.values()), ()))
         joined = _conjunction(dimension, 1 << position, labels)
-        yield f"like {shown}" if joined is None else f"({joined})"
+        yield f"such as {shown}" if joined is None else f"({joined})"
 
 
 def _conjunction(dimension: Dimension, mask: int, labels: dict[int, str]) -> str | None:
@@ -107,4 +147,6 @@ def _conjunction(dimension: Dimension, mask: int, labels: dict[int, str]) -> str
             return None
         parts.append(labels[best])
         left &= best
+    if len(parts) > 1:
+        parts = [f"({part})" if part.startswith(f"{_ABSENT} or ") else part for part in parts]
     return " and ".join(parts)
