@@ -27,7 +27,7 @@ from rolecall_generator.generate import compare, generate
 from rolecall_generator.iam import Module, ModuleKind
 from rolecall_generator.manifest import json_schema, load_manifest, write_starter
 from rolecall_generator.reports import check_body, print_check
-from rolecall_generator.terminal import emit, emit_json, progress_bar, stdout
+from rolecall_generator.terminal import emit, emit_json, print_indented, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
         console.print(Text.assemble(signs[module.state], f" {module.path}{notes.get(module.state, '')}"))
         for change in module.changes:
             mark = ("widens ", "bold red") if change.widens else ""
-            console.print(Text.assemble("     ", mark, change.text))
+            print_indented(console, Text.assemble(mark, change.text), 5)
         for trust in module.trusts:
             _print_trust(console, trust)
         for finding in module.findings:
@@ -257,7 +257,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
 def _print_trust(console: Console, change: TrustChange) -> None:
     """Print the sets of requests that a changed trust policy allows more and less than before, with an example of each."""
     if change.is_equivalent:
-        console.print(f"     {change.name} allows the same requests as before", markup=False)
+        print_indented(console, f"{change.name} allows the same requests as before", 5)
     directions = (
         (("now allows", "may now allow", "bold red"), change.widens),
         (("no longer allows", "may no longer allow", ""), change.narrows),
@@ -266,19 +266,18 @@ def _print_trust(console: Console, change: TrustChange) -> None:
         for found in sets:
             heading = f"{change.name} {verb if found.is_certain else unsure}"
             where = " where" if found.conditions else ""
-            console.print(Text.assemble("     ", (heading, style), f" {found.action}{where}"))
+            print_indented(console, Text.assemble((heading, style), f" {found.action}{where}"), 5)
             for condition in found.conditions:
-                console.print(f"       {condition}", markup=False)
+                print_indented(console, condition, 7)
             for reason in found.reasons:
-                console.print(f"       not known: {reason}", style="yellow", markup=False)
+                print_indented(console, f"not known: {reason}", 7, style="yellow")
             if found.witness is not None:
                 # A wrapped command cannot be copied.
                 console.print(f"       example: {found.witness.shell_command}", style="dim", markup=False, soft_wrap=True)
                 for remark in found.witness.remarks:
-                    console.print(f"         {remark}", style="dim", markup=False)
+                    print_indented(console, remark, 9, style="dim")
     for reason in change.reasons:
-        text = f"     {change.name} may allow more or fewer requests than these: {reason}"
-        console.print(text, style="yellow", markup=False)
+        print_indented(console, f"{change.name} may allow more or fewer requests than these: {reason}", 5, style="yellow")
 
 
 # Characters that would end a profile's name or its line in ~/.aws/config.
