@@ -96,6 +96,16 @@ def test_values_are_quoted_if_they_are_not_one_word(value: str, shown: str) -> N
     assert [f"absent or not StringLike {shown}"] == [each["aws:PrincipalTag/team"] for each in constraints(change)]
 
 
+def test_lists_of_values_are_in_brackets() -> None:
+    """So that a value of a list is not read as the next condition, and presence is mentioned only once."""
+    ids = ["0f0c*", EXTERNAL_ID]
+    change = changed(ORDINARY, before=statement({"AWS": [CALLER, STRANGER]}, {"StringLike": {"sts:ExternalId": ids}}))
+    shown = {each["sts:ExternalId"] for each in constraints(change)}
+
+    assert f"StringLike [0f0c*, {EXTERNAL_ID}] and not StringEquals {EXTERNAL_ID}" in shown
+    assert f"named by Principal [{CALLER}, {STRANGER}]" in {each["Caller"].split(" and ")[0] for each in constraints(change)}
+
+
 def test_undocumented_decision_is_uncertain_with_its_reason() -> None:
     """AWS does not document a plain operator on several values."""
     change = changed(

@@ -82,7 +82,7 @@ from rolecall_generator.proof.symbolic.relations import Relation, read_relation,
 from rolecall_generator.proof.symbolic.world import World
 
 ACTIONS = (ASSUME_ROLE, *FEDERATED_ASSUME)
-_PLAIN = re.compile(r"[^\s\"(),]+")
+_PLAIN = re.compile(r"[^\s\"(),\[\]]+")
 _ARN, _ACCOUNT, _NAME = "aws:principalarn", "aws:principalaccount", "aws:username"
 _CALLER_PARTS = {_ARN: "arns", _ACCOUNT: "accounts", _NAME: "names"}
 _Bound = tuple[Condition, bool]
@@ -358,8 +358,9 @@ class RequestSpace:
 
     def add_label(self, dimension: str, words: Sequence[str], values: Iterable[str], mask: int) -> None:
         """Add a description, see `labels`: words, then the values of a policy, quoted where they are not one plain word."""
-        listed = ", ".join(value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False) for value in values)
-        self._labels.setdefault(dimension, []).append((" ".join([*words, listed]), mask))
+        listed = [value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False) for value in values]
+        text = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
+        self._labels.setdefault(dimension, []).append((" ".join([*words, text]), mask))
 
     def has_variables(self, statement: CompiledStatement) -> bool:
         """Whether the version of the statement's document supports policy variables."""

@@ -18,6 +18,7 @@ _KINDS = {
     CallerKind.PROVIDER: "an identity provider",
 }
 _ABSENT = "absent"
+_PRESENT_AND = "present and "
 _MAX_ALTERNATIVES = 6
 
 
@@ -98,7 +99,7 @@ def _labels(space: RequestSpace, dimension: Dimension) -> dict[int, str]:
         found.setdefault(mask, text)
         inverse = dimension.full & ~mask
         if inverse & absent:
-            found.setdefault(inverse & ~absent, f"present and not {text}")
+            found.setdefault(inverse & ~absent, f"{_PRESENT_AND}not {text}")
             found.setdefault(inverse, f"{_ABSENT} or not {text}")
         else:
             found.setdefault(inverse, f"not {text}")
@@ -139,14 +140,26 @@ def _alternatives(dimension: Dimension, mask: int, labels: dict[int, str]) -> It
 def _conjunction(dimension: Dimension, mask: int, labels: dict[int, str]) -> str | None:
     """Labels whose intersection is the mask; None if there are none."""
     left = dimension.full
-    parts = []
+    chosen: list[int] = []
     containing = [candidate for candidate in labels if candidate & mask == mask]
     while left != mask:
         best = min(containing, key=lambda candidate: (left & candidate).bit_count(), default=None)
         if best is None or left & best == left:
             return None
-        parts.append(labels[best])
+        chosen.append(best)
         left &= best
-    if len(parts) > 1:
-        parts = [f"({part})" if part.startswith(f"{_ABSENT} or ") else part for part in parts]
-    return " and ".join(parts)
+    return labels[chosen[0]] if len(chosen) == 1 else " and ".join(_joined(chosen, labels))
+
+
+def _joined(chosen: Sequence[int], labels: dict[int, str]) -> Iterator[str]:
+    """Labels as parts of a conjunction: that the key is present is mentioned only if no part implies it."""
+    absent = next((mask for mask, text in labels.items() if text == _ABSENT), 0)
+    implied = any(not mask & absent and not labels[mask].startswith(_PRESENT_AND) for mask in chosen)
+    for text in (labels[mask] for mask in chosen):
+        if text.startswith(f"{_ABSENT} or "):
+            yield f"({text})"
+        elif text.startswith(_PRESENT_AND) and implied:
+            yield text.removeprefix(_PRESENT_AND)
+        else:
+            implied = implied or text.startswith(_PRESENT_AND)
+            yield text
