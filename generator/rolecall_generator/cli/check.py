@@ -86,9 +86,9 @@ def prove(
     output_format: Annotated[ProofFormat, typer.Option("--format", help="Output format.")] = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Prove who can assume which role: the intended callers and no one else.
+    """Prove for all requests who can assume which role: the intended callers and no one else.
 
-    Exit code 1 if a request does not have the intended result, or a written module has findings.
+    Exit code 1 if a role is not proven to allow exactly the intended requests, or a written module has findings.
     """
     with progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
         proven = prove_manifest(manifest, out, planned=planned, started=started, progress=progress)
