@@ -263,17 +263,6 @@ def test_deviation_from_the_intent_is_shown_as_sets_of_requests(
     assert "allows exactly" not in page
 
 
-def test_role_that_refuses_some_intended_requests_is_not_proven() -> None:
-    """The access checks pass, because the intended caller is allowed from elsewhere."""
-    trust = _trust_of(notes()[ACCOUNT1])
-    address = (Condition("IpAddress", "aws:SourceIp", ("203.0.113.7/32",)),)
-    refused = replace(trust, sid="", effect="Deny", principals=(Principal("*", "*"),), conditions=address)
-    verdict = review_of(with_trust(notes()[ACCOUNT1], trust, refused)).verdict
-
-    assert ("bad", ()) == (verdict.state, verdict.failures)
-    assert "aws:SourceIp: IpAddress 203.0.113.7/32" in "\n".join(map(str, verdict.roles))
-
-
 def test_hostile_value_in_a_deviation_is_text_in_every_format() -> None:
     condition = Condition("StringEquals", "aws:UserAgent", (HOSTILE,))
     trust = _trust_of(notes()[ACCOUNT1])

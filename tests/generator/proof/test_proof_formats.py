@@ -77,27 +77,6 @@ def test_matrix_has_failing_rows_first_and_counts_requests() -> None:
     assert Case.NO_MFA not in matrix.columns
 
 
-def narrower() -> Proof:
-    """A role that refuses its intended caller from one address."""
-    address = {"IpAddress": {"aws:SourceIp": "203.0.113.7/32"}}
-    refused = trust_statement(0, Sid=None, Effect="Deny", Principal="*", Condition=address)
-    access, _ = customers(1)
-    role = replace(access.roles[customer_arn(0)], trust=document(trust_statement(0), refused))
-    access = replace(access, roles={**access.roles, role.arn: role})
-    return prove(access, [Trust("customer-0", role.arn, (BACKEND,), "id-0")])
-
-
-def test_role_that_refuses_some_intended_requests_is_not_proven() -> None:
-    """Its access checks pass, because the intended caller is allowed from elsewhere."""
-    proof = narrower()
-    page = proof_html(proof, title="t", picture_svg="", generated="g")
-
-    assert ((), [RoleState.NARROWER], False) == (proof.failures, [role_state(role) for role in proof.roles], proof.ok)
-    assert not json.loads(proof_json(proof))["ok"]
-    assert 'class="bad"' in page
-    assert "203.0.113.7" in page
-
-
 def test_marks_say_failed_delegated_not_asked() -> None:
     """A mark is the worst of its cells; a column that a role has no request for is not asked."""
     _, proof = customers(1, {0: NO_ID})

@@ -44,7 +44,7 @@ def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, se
     """
     matrix = summarize(proof)
     different = (role for role in proof.roles if role_state(role) is not RoleState.EXACT)
-    state = ("good" if proof.ok else "bad") if matrix.requests else "none"
+    state = ("bad" if matrix.failed else "good") if matrix.requests else "none"
     view = {
         "title": title,
         "verdict": {
@@ -52,7 +52,7 @@ def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, se
             "title": {"bad": "not proven", "good": "proven", "none": "nothing to prove"}[state],
             "text": {"bad": "✗ Not proven", "good": "✓ Proven", "none": "Nothing to prove"}[state],
         },
-        "summary": _summary(matrix, len(proof.deviating)),
+        "summary": _summary(matrix),
         "generated": generated,
         "columns": [case.value for case in matrix.columns],
         "rows": _rows(matrix),
@@ -63,7 +63,7 @@ def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, se
     return html_page("proof", view, svg=picture_svg, sentences=sentences)
 
 
-def _summary(matrix: Matrix, deviating: int) -> str:
+def _summary(matrix: Matrix) -> str:
     if not matrix.requests:
         return "No principal can assume any role."
     roles = len({row.role_arn for row in matrix.rows})
@@ -72,9 +72,6 @@ def _summary(matrix: Matrix, deviating: int) -> str:
         failing = len({row.role_arn for row in matrix.failing})
         wrong = f"{matrix.failed:,} of {matrix.requests:,} access checks"
         text = f"{wrong} did not have the intended result, on {failing:,} of {roles:,} {noun}."
-    elif deviating:
-        verb = "is" if deviating == 1 else "are"
-        text = f"{deviating:,} of {roles:,} {noun} {verb} not proven to allow all intended requests."
     else:
         sure = matrix.requests - matrix.delegated
         text = f"{sure:,} access checks on {roles:,} {noun} had the intended result: only the intended callers are allowed."

@@ -146,4 +146,4 @@ def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> N
         text += f"; {matrix.failed:,} failed"
     if proven.findings:
         text += f"; {pluralize(len(proven.findings), 'finding')} in the written modules, see gen check"
-    console.print(text, style="green" if proven.proof.ok and not proven.findings else "bold red", markup=False)
+    console.print(text, style="bold red" if matrix.failed or proven.findings else "green", markup=False)
