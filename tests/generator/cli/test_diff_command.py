@@ -85,12 +85,12 @@ def printed(folder: Path, width: int = 80) -> str:
 
 
 def test_removed_condition_widens(generated: Path) -> None:
-    """The written policy also requires TLS; the next run allows requests without it."""
-    write_trust(generated, statement(WITH_ID, ("Bool", "aws:SecureTransport", "true")))
+    """The written policy also requires an address; the next run allows requests from others."""
+    write_trust(generated, statement(WITH_ID, ("IpAddress", "aws:SourceIp", "192.0.2.0/24")))
     found = trust(generated)
 
     assert (True, [], [BACKEND]) == (found["complete"], found["narrows"], callers(found["widens"]))
-    assert {"aws:SecureTransport", "sts:ExternalId", "Caller", "Action"} <= found["widens"][0]["constraints"].keys()
+    assert {"aws:SourceIp", "sts:ExternalId", "Caller", "Action"} <= found["widens"][0]["constraints"].keys()
     assert EXTERNAL_ID in found["widens"][0]["witness"]["command"]
 
 
@@ -111,7 +111,7 @@ def test_changed_external_id_widens_and_narrows(generated: Path) -> None:
 
 def test_rewritten_policy_allows_the_same_requests(generated: Path) -> None:
     """A second statement that the first one covers. The module changes, but no request is allowed more or less."""
-    write_trust(generated, statement(WITH_ID), statement(WITH_ID, ("Bool", "aws:SecureTransport", "true")))
+    write_trust(generated, statement(WITH_ID), statement(WITH_ID, ("IpAddress", "aws:SourceIp", "192.0.2.0/24")))
     found = module(generated)
 
     assert ("changed", True) == (found["state"], bool(found["changes"]))
@@ -121,12 +121,12 @@ def test_rewritten_policy_allows_the_same_requests(generated: Path) -> None:
 
 def test_undocumented_decision_is_uncertain_with_a_reason(generated: Path) -> None:
     """AWS does not document a plain operator on several values, which a key that AWS does not define may have."""
-    write_trust(generated, statement(WITH_ID, ("StringEquals", "custom:team", "a")))
+    write_trust(generated, statement(WITH_ID, ("StringEquals", "example.com:team", "a")))
     certain, uncertain = trust(generated)["widens"]
 
     assert (True, [], False) == (certain["certain"], certain["reasons"], certain["witness"] is None)
     assert (False, True, None) == (uncertain["certain"], bool(uncertain["reasons"]), uncertain["witness"])
-    assert "not known: StringEquals custom:team" in printed(generated)
+    assert "not known: StringEquals example.com:team" in printed(generated)
 
 
 def test_policy_that_terraform_computes_is_incomplete_with_a_reason(generated: Path) -> None:
@@ -193,7 +193,7 @@ def test_command_of_an_example_can_be_copied(generated: Path, value: str) -> Non
     (line,) = (line for line in printed(generated).splitlines() if line.startswith(EXAMPLE))
 
     assert found["witness"]["command"] == shlex.split(line.removeprefix(EXAMPLE))
-    assert f"Key=team,Value={value}" in found["witness"]["command"]
+    assert any(value in argument for argument in found["witness"]["command"])
 
 
 def test_table_fits_80_columns(generated: Path) -> None:

@@ -240,12 +240,12 @@ def test_difference_joins_sets_that_differ_in_one_part() -> None:
 
 
 def test_difference_lists_open_sets_after_certain_ones() -> None:
-    plain = statement({"AWS": BACKEND}, {"StringEquals": {"custom:k": "a"}})
+    plain = statement({"AWS": BACKEND}, {"StringEquals": {"example.com:k": "a"}})
     found = list(difference(ROLE, document([plain]), NO_CALLERS))
 
     assert [True, False] == [each.is_certain for each in found]
     assert [False, True] == [each.witness is None for each in found]
-    assert {c.name: c.description for c in found[1].constraints}["custom:k"].startswith("several values")
+    assert {c.name: c.description for c in found[1].constraints}["example.com:k"].startswith("several values")
     assert ((), True) == (found[0].reasons, bool(found[1].reasons))
 
 
@@ -254,11 +254,11 @@ def test_difference_of_equal_policies_is_empty() -> None:
 
 
 def test_unknown_has_reasons() -> None:
-    plain = statement({"AWS": BACKEND}, {"StringEquals": {"custom:k": "a"}})
+    plain = statement({"AWS": BACKEND}, {"StringEquals": {"example.com:k": "a"}})
     found = inclusion(document([plain]), document([plain]))
 
     assert InclusionState.UNKNOWN is found.state
-    assert any("custom:k" in reason for reason in found.reasons)
+    assert any("example.com:k" in reason for reason in found.reasons)
 
 
 def test_a_cheaper_request_is_found_in_a_later_statement() -> None:
