@@ -163,10 +163,10 @@ def _render(module: PlannedModule, source: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ModuleChanges:
-    """The changes of one module. `state` is new, changed, gone, text (files change but access does not) or extra.
+    """The changes of one module. `state` is new, changed, removed, text (files change but access does not) or extra.
 
-    `extra`: the next run changes nothing, but files that rolecall did not write conflict with the manifest. `trusts`: for
-    each changed trust policy the requests that it allows more and less than before.
+    `extra`: the next run changes nothing, but files that rolecall did not write conflict with the manifest. `trusts`: the
+    requests that a changed module allows more and less than before, by each trust policy that is changed, added or removed.
     """
 
     path: str
@@ -259,7 +259,7 @@ def _changed(module: PlannedModule, out: Path, label: Label) -> ModuleChanges:
     written = _parse_written(out / module.path, account_id=built.account.account_id, partition=built.partition)
     before, after = written.access.canonical(), built.access.canonical()
     changes = differences(before, after, label=label)
-    trusts = tuple(trust_changes(before, after))
+    trusts = tuple(trust_changes(before, after, label))
     return ModuleChanges(module.path, "changed" if changes else "text", changes, written.findings, trusts)
 
 

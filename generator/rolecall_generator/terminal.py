@@ -20,6 +20,7 @@ from typing import Any, ClassVar, NoReturn
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
 from rich.segment import Segment, Segments
 from rich.style import Style
 from rich.text import Text
@@ -108,6 +109,15 @@ def print_lines(console: Console, text: str, **options: Any) -> None:
     """Print sanitized lines without wrapping, so that users can copy them."""
     for line in sanitize_lines(text).rstrip("\n").split("\n"):
         console.print(line, markup=False, highlight=False, soft_wrap=True, **options)
+
+
+def print_indented(console: Console, text: str | Text, indent: int, *, style: str = "") -> None:
+    """Print one line after this number of spaces. On a terminal, the lines into which it is wrapped are indented too."""
+    line = Text(text, style) if isinstance(text, str) else text
+    if console.soft_wrap:
+        console.print(Text.assemble(" " * indent, line))
+    else:
+        console.print(Padding(line, (0, 0, 0, indent)))
 
 
 def emit(text: str, *, end: str = "\n") -> None:

@@ -31,7 +31,7 @@ ANY = st.text(st.characters(), max_size=60) | st.lists(st.sampled_from(HOSTILE),
 
 FORBIDDEN = {"print", "input", "Console", "rich.print", "typer.confirm", "typer.prompt", "typer.launch", "typer.edit"}
 STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
-RICH = {"box", "cells", "console", "live", "measure", "progress", "segment", "spinner", "style", "table", "text"}
+RICH = {"box", "cells", "console", "live", "measure", "padding", "progress", "segment", "spinner", "style", "table", "text"}
 """Permitted parts of rich. Panels, prompts and rules parse markup in their titles, bypassing the console."""
 
 

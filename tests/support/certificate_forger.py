@@ -10,10 +10,11 @@ from typing import Any
 from certificate_programs import is_covered
 from policy_pairs import ACCOUNTS, ROLE, ROLES, USERS, document
 from rolecall_generator.iam import PolicyDocument, Role
-from rolecall_generator.proof.symbolic import WORST_CASE, InclusionState, SearchBudget, certificate
+from rolecall_generator.proof.symbolic import InclusionState, SearchBudget, certificate
 from rolecall_generator.proof.symbolic.boxes import FALSE, TRUE, Formula, complement, conjunction, disjunction, restrict
 from rolecall_generator.proof.symbolic.keys import ACTION
 from rolecall_generator.proof.symbolic.question import TrustQuestion
+from rolecall_generator.proof.symbolic.world import WORST_CASE
 
 Content = dict[str, Any]
 _TRIES = 200

@@ -8,7 +8,6 @@ are not as planned. The access is that of the written or of the planned modules;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from rolecall_generator.manifest.yaml_source import read_text
 from rolecall_generator.output import FolderStamp, Lock, OutputState, find_unplanned, load_state, read_lock, stamp_folder
 from rolecall_generator.planning import Plan, make_plan, previous_slots
 from rolecall_generator.proof import Proof, Trust, prove
-from rolecall_generator.proof.symbolic import CertificateError, intent_document, make_certificate
+from rolecall_generator.proof.symbolic import make_certificate
 from rolecall_generator.terraform.parser import GUARD, UNREADABLE, find_declarations, parse_module
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
@@ -427,5 +426,5 @@ def _certificates(access: Access, trusts: Iterable[Trust]) -> Iterator[tuple[str
     for trust in trusts:
         intents.setdefault(trust.role_arn, []).append(trust)
     for arn, role in access.roles.items():
-        with suppress(CertificateError):
-            yield arn, make_certificate(role, intent_document(intents.get(arn, ())))
+        if (certificate := make_certificate(role, intents.get(arn, ()))) is not None:
+            yield arn, certificate

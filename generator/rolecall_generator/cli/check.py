@@ -89,9 +89,9 @@ def prove(
     output_format: Annotated[ProofFormat, typer.Option("--format", help="Output format.")] = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Prove who can assume which role: the intended callers and no one else.
+    """Prove for all requests who can assume which role: the intended callers and no one else.
 
-    Exit code 1 if a request does not have the intended result, or a written module has findings.
+    Exit code 1 if a role is not proven to allow exactly the intended requests, or a written module has findings.
     """
     if certificates and output_format != "json":
         hint = "add --format json, or remove --certificates"

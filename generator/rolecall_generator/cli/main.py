@@ -21,7 +21,7 @@ COMMANDS = {
     ),
     "prove": CommandModule(
         "rolecall_generator.cli.check",
-        "Prove who can assume which role: the intended callers and no one else.",
+        "Prove for all requests who can assume which role: the intended callers and no one else.",
     ),
     "diff": CommandModule(
         "rolecall_generator.cli.terraform",

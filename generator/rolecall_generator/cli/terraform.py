@@ -26,14 +26,14 @@ from rolecall_generator.findings import Severity
 from rolecall_generator.generate import compare, generate
 from rolecall_generator.iam import Module, ModuleKind
 from rolecall_generator.manifest import json_schema, load_manifest, write_starter
-from rolecall_generator.proof import TrustChange, difference_sentence, show_command
 from rolecall_generator.reports import check_body, print_check
-from rolecall_generator.terminal import emit, emit_json, progress_bar, stdout
+from rolecall_generator.terminal import emit, emit_json, print_indented, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 
 if TYPE_CHECKING:
     from rolecall_generator.check import CheckSummary
     from rolecall_generator.generate import Comparison, Generation
+    from rolecall_generator.proof import TrustChange
 
 
 app = typer.Typer()
@@ -244,7 +244,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
         console.print(Text.assemble(signs[module.state], f" {module.path}{notes.get(module.state, '')}"))
         for change in module.changes:
             mark = ("widens ", "bold red") if change.widens else ""
-            console.print(Text.assemble("     ", mark, change.text))
+            print_indented(console, Text.assemble(mark, change.text), 5)
         for trust in module.trusts:
             _print_trust(console, trust)
         for finding in module.findings:
@@ -255,18 +255,29 @@ def print_comparison(console: Console, found: Comparison) -> None:
 
 
 def _print_trust(console: Console, change: TrustChange) -> None:
-    """Print the requests that a changed trust policy allows more and less than before, with an example of each set."""
-    name = change.role_arn.rpartition("/")[2]
-    for verb, style, sets in (("now allows", "bold red", change.widens), ("no longer allows", "dim", change.narrows)):
+    """Print the sets of requests that a changed trust policy allows more and less than before, with an example of each."""
+    if change.is_equivalent:
+        print_indented(console, f"{change.name} allows the same requests as before", 5)
+    directions = (
+        (("now allows", "may now allow", "bold red"), change.widens),
+        (("no longer allows", "may no longer allow", ""), change.narrows),
+    )
+    for (verb, unsure, style), sets in directions:
         for found in sets:
-            text = Text.assemble("       ", (f"{name} {verb} ", style), difference_sentence(found))
-            console.print(text, soft_wrap=True)
+            heading = f"{change.name} {verb if found.is_certain else unsure}"
+            where = " where" if found.conditions else ""
+            print_indented(console, Text.assemble((heading, style), f" {found.action}{where}"), 5)
+            for condition in found.conditions:
+                print_indented(console, condition, 7)
+            for reason in found.reasons:
+                print_indented(console, f"not known: {reason}", 7, style="yellow")
             if found.witness is not None:
-                console.print(f"         example: {show_command(found.witness)}", style="dim", markup=False, soft_wrap=True)
-    if not (change.widens or change.narrows) and change.complete:
-        console.print(f"       {name} allows the same requests as before", markup=False, soft_wrap=True)
-    if not change.complete:
-        console.print(f"       {name}: there are further differences", style="yellow", markup=False, soft_wrap=True)
+                # A wrapped command cannot be copied.
+                console.print(f"       example: {found.witness.shell_command}", style="dim", markup=False, soft_wrap=True)
+                for remark in found.witness.remarks:
+                    print_indented(console, remark, 9, style="dim")
+    for reason in change.reasons:
+        print_indented(console, f"{change.name} may allow more or fewer requests than these: {reason}", 5, style="yellow")
 
 
 # Characters that would end a profile's name or its line in ~/.aws/config.

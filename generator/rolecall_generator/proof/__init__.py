@@ -1,6 +1,6 @@
 """Proof of who can assume which role, shown as a matrix and as sentences."""
 
-from rolecall_generator.proof.changes import TrustChange, difference_sentence, trust_changes
+from rolecall_generator.proof.changes import TrustChange, trust_changes, trust_deviations
 from rolecall_generator.proof.matrix import (
     CellMark,
     Matrix,
@@ -35,7 +35,6 @@ __all__ = [
     "case_description",
     "condition_names",
     "counterexample_sentences",
-    "difference_sentence",
     "key_name",
     "principal_kind_name",
     "prove",
@@ -44,5 +43,6 @@ __all__ = [
     "show_command",
     "summarize",
     "trust_changes",
+    "trust_deviations",
     "witness_json",
 ]

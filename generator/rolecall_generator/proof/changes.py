@@ -1,4 +1,7 @@
-"""What a changed trust policy allows more and less than before, as sets of requests with an example of each."""
+"""The requests for a role that one trust policy allows and another does not: as sets, each with an example.
+
+`trust_changes` compares the roles of two states of the access, `trust_deviations` the roles of a proof with their intent.
+"""
 
 from __future__ import annotations
 
@@ -7,87 +10,107 @@ from dataclasses import dataclass
 from itertools import islice
 
 from rolecall_generator.iam import Access, PolicyDocument, Role
+from rolecall_generator.iam.difference import Label, plain_label
 from rolecall_generator.proof.matrix import witness_json
+from rolecall_generator.proof.prove import Proof
 from rolecall_generator.proof.symbolic import OutOfBudgetError, RequestDifference, difference
 
 _SETS = 20
 """Maximum number of sets in each direction of a change."""
+_NO_ONE = PolicyDocument(())
+_NOT_KNOWN = "the trust policy is not known"
+_TAGS_CHANGE = "tags of the role change, and its trust policy depends on them"
+_RESOURCE_TAG = "resourcetag/"
 
 
 @dataclass(frozen=True, slots=True)
 class TrustChange:
     """The requests for a role that a change allows (`widens`) and no longer allows (`narrows`), as disjoint sets.
 
-    Both are empty if the policy is written differently but allows the same requests. `complete`: False if there are more
-    sets than these, because there are too many or finding them takes too long.
+    Both are empty if the policy is written differently but allows the same requests. `reasons`: why there may be requests
+    outside these sets. They are empty if the sets are complete. `name` is the display name of the role.
     """
 
     role_arn: str
-    widens: tuple[RequestDifference, ...]
-    narrows: tuple[RequestDifference, ...]
-    complete: bool
+    name: str
+    widens: tuple[RequestDifference, ...] = ()
+    narrows: tuple[RequestDifference, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def is_equivalent(self) -> bool:
+        """Whether both policies are known to allow the same requests."""
+        return not (self.widens or self.narrows or self.reasons)
 
     def to_json(self) -> dict[str, object]:
-        """`role`, `complete`, and `widens` and `narrows`: sets with `constraints` (descriptions by caller, operation or
-        condition key), `certain` (false if AWS does not document the decision) and `witness`, an example or null.
+        """`role`, `complete`, `reasons`, and `widens` and `narrows`: sets with `constraints` (descriptions by caller,
+        operation or condition key), `certain`, `reasons` (why it is not certain) and `witness`, an example or null.
         """
         directions = {"widens": self.widens, "narrows": self.narrows}
         sets = {name: [_set_json(each) for each in found] for name, found in directions.items()}
-        return {"role": self.role_arn, "complete": self.complete, **sets}
+        return {"role": self.role_arn, "complete": not self.reasons, "reasons": list(self.reasons), **sets}
 
 
 def _set_json(found: RequestDifference) -> dict[str, object]:
     return {
         "constraints": {constraint.name: constraint.description for constraint in found.constraints},
         "certain": found.is_certain,
+        "reasons": list(found.reasons),
         "witness": None if found.witness is None else witness_json(found.witness),
     }
 
 
-def trust_changes(before: Access, after: Access) -> Iterator[TrustChange]:
-    """The changes of the trust policies of roles that are in both, in the order of their ARNs."""
-    for arn in sorted(before.roles.keys() & after.roles.keys()):
-        role, old, new = after.roles[arn], before.roles[arn].trust, after.roles[arn].trust
-        if old is None or new is None or old == new:
+def trust_changes(before: Access, after: Access, label: Label = plain_label) -> Iterator[TrustChange]:
+    """The changes of trust policies, in the order of the roles' ARNs. A role that is added or removed is one for no one on
+    the other side. Equal policies are left out. `label` returns the display name of a role.
+    """
+    for arn in sorted(before.roles.keys() | after.roles.keys()):
+        old, new = before.roles.get(arn), after.roles.get(arn)
+        old_trust = _NO_ONE if old is None else old.trust
+        new_trust = _NO_ONE if new is None else new.trust
+        if old is not None and new is not None and old.tags != new.tags and (_uses_tags(old) or _uses_tags(new)):
+            yield TrustChange(arn, label(arn), reasons=(_TAGS_CHANGE,))
+        elif old_trust == new_trust or (role := new or old) is None:
             continue
-        widens, all_wider = _sets(role, new, old)
-        narrows, all_narrower = _sets(role, old, new)
-        yield TrustChange(arn, widens, narrows, all_wider and all_narrower)
-
-
-def _sets(role: Role, one: PolicyDocument, other: PolicyDocument) -> tuple[tuple[RequestDifference, ...], bool]:
-    """The sets of requests that only `one` allows, and whether these are all."""
-    found: list[RequestDifference] = []
-    try:
-        for each in islice(difference(role, one, other), _SETS + 1):
-            found.append(each)  # noqa: PERF402 - keeps the sets before an error
-    except OutOfBudgetError:
-        return tuple(found[:_SETS]), False
-    return tuple(found[:_SETS]), len(found) <= _SETS
-
-
-_ABSENT = {
-    "aws:TagKeys": "session tags",
-    "sts:TransitiveTagKeys": "transitive tags",
-    "sts:SourceIdentity": "a source identity",
-    "ProvidedContexts": "provided contexts",
-}
-"""What an ordinary request does not have, by the name of the constraint."""
-
-
-def difference_sentence(found: RequestDifference) -> str:
-    """A set of requests in words: the operation, the caller, what each key must be, and what the requests do not have."""
-    action, parts, absent = "requests", [], []
-    for constraint in found.constraints:
-        name, description = constraint.name, constraint.description
-        if description == "is absent" and name in _ABSENT:
-            absent.append(_ABSENT[name])
-        elif name.lower() == "action":
-            action = description
+        elif old_trust is None or new_trust is None:
+            if old is not None and new is not None:
+                yield TrustChange(arn, label(arn), reasons=(_NOT_KNOWN,))
         else:
-            # The description of a condition names the key as well.
-            parts.append(f"{'the caller' if name.lower() == 'caller' else name} {description.replace(f' {name} ', ' ')}")
-    where = f" where {' and '.join(parts)}" if parts else ""
-    without = f", without {', '.join(absent)}" if absent else ""
-    certain = "" if found.is_certain else " (AWS does not document whether it allows them)"
-    return f"{action}{where}{without}{certain}"
+            yield _change(role, old_trust, new_trust, label(arn))
+
+
+def trust_deviations(proof: Proof, label: Label = plain_label) -> Iterator[TrustChange]:
+    """The roles of a proof that are not proven to be as intended: `widens` are the requests that are allowed and not
+    intended, `narrows` those that are intended and not allowed.
+    """
+    for role, intended in proof.deviating:
+        if role.trust is None:
+            yield TrustChange(role.arn, label(role.arn), reasons=(_NOT_KNOWN,))
+        else:
+            yield _change(role, intended, role.trust, label(role.arn))
+
+
+def _uses_tags(role: Role) -> bool:
+    return role.trust is not None and _RESOURCE_TAG in str(role.trust.to_json()).lower()
+
+
+def _change(role: Role, old: PolicyDocument, new: PolicyDocument, name: str) -> TrustChange:
+    widens, narrows = _SetList(role, new, old), _SetList(role, old, new)
+    reasons = dict.fromkeys((*widens.reasons, *narrows.reasons))
+    return TrustChange(role.arn, name, widens.sets, narrows.sets, tuple(reasons))
+
+
+class _SetList:
+    """The sets of requests that only `one` allows, certain ones first, and reasons why there may be more."""
+
+    def __init__(self, role: Role, one: PolicyDocument, other: PolicyDocument) -> None:
+        found: list[RequestDifference] = []
+        self.reasons: list[str] = []
+        try:
+            for each in islice(difference(role, one, other), _SETS + 1):
+                found.append(each)  # noqa: PERF402 - keeps the sets before an error
+        except OutOfBudgetError:
+            self.reasons.append("the policies distinguish more requests than the budget allows to examine")
+        if len(found) > _SETS:
+            self.reasons.append(f"only the first {_SETS} sets are listed")
+        self.sets = tuple(sorted(found[:_SETS], key=lambda each: not each.is_certain))

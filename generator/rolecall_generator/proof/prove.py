@@ -39,9 +39,7 @@ from rolecall_generator.proof.symbolic import (
     RequestWitness,
     RoleProof,
     Trust,
-    principal_of,
     prove_roles,
-    request_witness,
 )
 
 EXTERNAL_ID = "sts:ExternalId"
@@ -137,10 +135,14 @@ class RoleRow:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The rows in the order of the trusts, and for each role the comparison of its trust policy with the intent."""
+    """The rows in the order of the trusts, and for each role the comparison of its trust policy with the intent.
+
+    `deviating`: the roles that are not proven to be as intended, each with the intent as a trust policy.
+    """
 
     rows: tuple[RoleRow, ...] = ()
     roles: tuple[RoleProof, ...] = ()
+    deviating: tuple[tuple[Role, PolicyDocument], ...] = ()
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -176,7 +178,12 @@ def prove(access: Access, trusts: Iterable[Trust], *, roles: Collection[str] | N
     prover = _Prover(access, by_role)
     proofs = tuple(prove_roles(replace(access, roles=selected), by_role, regions=prover.region_documents))
     rows = (row for proof in proofs for row in prover.rows(proof))
-    return Proof(tuple(rows), proofs)
+    deviating = tuple(
+        (selected[proof.role_arn], proof.intent)
+        for proof in proofs
+        if not proof.comparison.is_equal and proof.role_arn in selected
+    )
+    return Proof(tuple(rows), proofs, deviating)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +316,9 @@ class _Prover:
             return Cell(Case.INTENDED, CellState.OK, caller, requires, decision)
         reasons = (decision.reason.removeprefix("refused: "),) if decision.effect is Effect.REFUSED else ()
         state = CellState.UNDECIDED if reasons else CellState.FAILED
-        return Cell(Case.INTENDED, state, caller, requires, decision, request_witness(request, decision.reason), reasons)
+        return Cell(
+            Case.INTENDED, state, caller, requires, decision, RequestWitness.of_request(request, decision.reason), reasons
+        )
 
     def _is_granted(self, caller: str, role_arn: str) -> bool:
         """Whether the caller's policies plainly allow it to assume the role: a statement without conditions, and nothing
@@ -352,7 +361,9 @@ class _Prover:
                 reason = decision.reason.removeprefix("refused: ")
                 yield Cell(case, CellState.UNDECIDED, arn, decision=decision, reasons=(reason,))
             elif decision.allowed:
-                witness = request_witness(_intended_request(trust, arn), "the manifest does not intend this caller")
+                witness = RequestWitness.of_request(
+                    _intended_request(trust, arn), "the manifest does not intend this caller"
+                )
                 yield Cell(case, CellState.FAILED, arn, decision=decision, witness=witness)
             elif decision.effect is Effect.IMPLICIT_DENY and incomplete:
                 yield Cell(case, CellState.DELEGATED, arn, decision=decision)
@@ -392,7 +403,7 @@ def _document(principals: Iterable[Principal], *conditions: Condition) -> Policy
 
 def _regions(trust: Trust) -> Iterator[_Region]:
     """The kinds of requests that must be refused, in the order of the cells."""
-    callers = [principal_of(caller) for caller in trust.callers]
+    callers = trust.principals
     if callers:
         yield from _without_requirements(trust, callers)
     named = [caller for caller in trust.callers if identity_of(caller).kind is not PrincipalKind.EXTERNAL]

@@ -16,7 +16,7 @@ from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.bundle.forms.review import review_form, review_html, review_markdown
 from rolecall_generator.bundle.review.content import Review, review_of
 from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, format_phrase
-from rolecall_generator.iam.policy import PolicyDocument, Statement
+from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
 from walkthrough_reader import tokens_of
@@ -222,6 +222,56 @@ def test_failed_proof_shows_counterexamples() -> None:
     assert said in str(review.verdict.failures[0])
     assert said in review_markdown(review)
     assert ("header", {"class": "bad"}) in Page(review_html(review)).elements
+
+
+@pytest.mark.parametrize(
+    ("change", "claims", "values"),
+    [
+        (
+            {"conditions": ()},
+            ["allows requests that are not intended"],
+            ["sts:ExternalId: absent or not StringEquals 0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"],
+        ),
+        (
+            {"conditions": (Condition("StringEquals", "sts:ExternalId", ("another",)),)},
+            ["allows requests that are not intended", "does not allow requests that are intended"],
+            ["StringEquals another", "--external-id another"],
+        ),
+        (
+            {"principals": (Principal("AWS", "arn:aws:iam::999999999999:role/eve"),)},
+            ["allows requests that are not intended", "does not allow requests that are intended"],
+            ["caller: named by Principal arn:aws:iam::999999999999:role/eve"],
+        ),
+        (
+            {"principals": (Principal("AWS", "AROAEXAMPLE1234567890"),)},
+            ["may allow requests that are not intended", "not known: "],
+            ["a principal is not the ARN of a user, role, session or account"],
+        ),
+    ],
+)  # fmt: skip
+def test_deviation_from_the_intent_is_shown_as_sets_of_requests(
+    change: dict[str, Any], claims: list[str], values: list[str]
+) -> None:
+    """Each format has every set, with an example as a command or the reason why it is not known."""
+    review = review_of(with_trust(notes()[ACCOUNT1], replace(_trust_of(notes()[ACCOUNT1]), **change)))
+    page, markdown = Page(review_html(review)).words, review_markdown(review)
+
+    for text in (*claims, *values):
+        assert text in " ".join(map(str, review.verdict.roles))
+        assert text in page
+        assert text in markdown
+    assert "allows exactly" not in page
+
+
+def test_hostile_value_in_a_deviation_is_text_in_every_format() -> None:
+    condition = Condition("StringEquals", "aws:UserAgent", (HOSTILE,))
+    trust = _trust_of(notes()[ACCOUNT1])
+    review = review_of(with_trust(notes()[ACCOUNT1], trust, replace(trust, sid="", conditions=(condition,))))
+    tokens = [child for token in tokens_of(review_markdown(review)) for child in (token, *(token.children or ()))]
+
+    assert any(HOSTILE.replace('"', '\\"') in str(phrase) for phrase in review.verdict.roles)
+    assert set() == {tag for tag, _ in Page(review_html(review)).elements} - TAGS
+    assert [] == [token.content for token in tokens if token.type in {"html_inline", "html_block", "image", "link_open"}]
 
 
 def test_revocation_lists_every_method() -> None:

@@ -1,64 +1,198 @@
-"""Changes of trust policies as sets of requests."""
+"""Changes of trust policies, and deviations from the intent, as sets of requests."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rolecall_generator.iam import Access
-from rolecall_generator.proof import difference_sentence, trust_changes
-from trust_worlds import CALLER, ORDINARY, ROLE, WITH_ID, statement, world
+from rolecall_generator.proof import Proof, TrustChange, prove, trust_changes, trust_deviations
+from trust_worlds import CALLER, EXTERNAL_ID, ORDINARY, ROLE, TRUSTS, WITH_ID, prove_role, statement, world
 
 STRANGER = "arn:aws:iam::444444444444:role/eve"
 FROM_OFFICE = {**WITH_ID, "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
+ANOTHER_ID = {"StringEquals": {"sts:ExternalId": "another"}}
 
 
-def changed(*statements: dict[str, Any]) -> tuple[Access, Access]:
-    return world([ORDINARY]), world(statements)
+def changed(*statements: dict[str, Any], before: Mapping[str, Any] = ORDINARY) -> TrustChange:
+    """The change from a trust policy with one statement to one with others."""
+    (change,) = trust_changes(world([before]), world(statements))
+    return change
+
+
+def constraints(change: TrustChange) -> list[dict[str, str]]:
+    """What each set of a change requires."""
+    return [{each.name: each.description for each in found.constraints} for found in (*change.widens, *change.narrows)]
 
 
 def test_equal_policies_have_no_change() -> None:
-    assert [] == list(trust_changes(*changed(ORDINARY)))
+    assert [] == list(trust_changes(world([ORDINARY]), world([ORDINARY])))
 
 
 def test_policy_written_differently_allows_the_same_requests() -> None:
     """A second statement that the first one covers changes nothing."""
-    (change,) = trust_changes(*changed(ORDINARY, statement({"AWS": CALLER}, FROM_OFFICE)))
+    change = changed(ORDINARY, statement({"AWS": CALLER}, FROM_OFFICE))
 
-    assert (ROLE, (), (), True) == (change.role_arn, change.widens, change.narrows, change.complete)
+    assert change.is_equivalent
+    assert {"role": ROLE, "complete": True, "reasons": [], "widens": [], "narrows": []} == change.to_json()
 
 
 def test_another_principal_widens() -> None:
-    (change,) = trust_changes(*changed(ORDINARY, statement({"AWS": STRANGER}, WITH_ID)))
+    change = changed(ORDINARY, statement({"AWS": STRANGER}, WITH_ID))
     (found,) = change.widens
 
     assert found.is_certain
     assert found.witness is not None
     assert (STRANGER, ()) == (found.witness.request.principal.arn, change.narrows)
-    assert STRANGER in difference_sentence(found)
+    assert [f"named by Principal {STRANGER}"] == [each["Caller"] for each in constraints(change)]
+    assert ("sts:AssumeRole", f"caller: named by Principal {STRANGER}") == (found.action, found.conditions[0])
 
 
 def test_another_condition_narrows() -> None:
-    (change,) = trust_changes(*changed(statement({"AWS": CALLER}, FROM_OFFICE)))
+    change = changed(statement({"AWS": CALLER}, FROM_OFFICE))
 
-    assert ((), True) == (change.widens, bool(change.narrows))
-    assert {"aws:SourceIp"} <= {each.name for found in change.narrows for each in found.constraints}
+    assert ((), 1) == (change.widens, len(change.narrows))
+    assert ["absent or not IpAddress 192.0.2.0/24"] == [each["aws:SourceIp"] for each in constraints(change)]
 
 
 def test_another_external_id_widens_and_narrows() -> None:
-    (change,) = trust_changes(*changed(statement({"AWS": CALLER}, {"StringEquals": {"sts:ExternalId": "another"}})))
-    body = change.to_json()
+    change = changed(statement({"AWS": CALLER}, ANOTHER_ID))
 
-    assert (1, 1) == (len(change.widens), len(change.narrows))
-    assert {"role", "complete", "widens", "narrows"} == body.keys()
+    assert ((1, 1), ()) == ((len(change.widens), len(change.narrows)), change.reasons)
+    assert ["StringEquals another", f"StringEquals {EXTERNAL_ID}"] == [
+        each["sts:ExternalId"] for each in constraints(change)
+    ]
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_unknown_trust_is_no_change(known: bool) -> None:
-    """A role that is only referenced, and one that is new, have no trust policy to compare."""
-    before, after = changed(ORDINARY, statement({"AWS": STRANGER}))
-    roles = {**before.roles, ROLE: replace(before.roles[ROLE], trust=None)} if known else {}
+def test_missing_key_is_part_of_the_set() -> None:
+    """Without the condition, requests without the key are allowed too; the set says so, and its example is one."""
+    change = changed(statement({"AWS": CALLER}))
+    (found,) = change.widens
 
-    assert [] == list(trust_changes(replace(before, roles=roles), after))
+    assert [f"absent or not StringEquals {EXTERNAL_ID}"] == [each["sts:ExternalId"] for each in constraints(change)]
+    assert found.witness is not None
+    assert {} == found.witness.keys
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a b", '"a b"'),
+        ("x aws:PrincipalTag/team y", '"x aws:PrincipalTag/team y"'),
+        ("a,b", '"a,b"'),
+        ("(", '"("'),
+        ("", '""'),
+        ("é:*", "é:*"),
+    ],
+)
+def test_values_are_quoted_if_they_are_not_one_word(value: str, shown: str) -> None:
+    """So that a value cannot look like a part of the description."""
+    condition = {"StringEquals": {"aws:PrincipalTag/team": value}}
+    change = changed(statement({"AWS": CALLER}, {**WITH_ID, "StringLike": condition["StringEquals"]}))
+
+    assert [f"absent or not StringLike {shown}"] == [each["aws:PrincipalTag/team"] for each in constraints(change)]
+
+
+def test_lists_of_values_are_in_brackets() -> None:
+    """So that a value of a list is not read as the next condition, and presence is mentioned only once."""
+    ids = ["0f0c*", EXTERNAL_ID]
+    change = changed(ORDINARY, before=statement({"AWS": [CALLER, STRANGER]}, {"StringLike": {"sts:ExternalId": ids}}))
+    shown = {each["sts:ExternalId"] for each in constraints(change)}
+
+    assert f"StringLike [0f0c*, {EXTERNAL_ID}] and not StringEquals {EXTERNAL_ID}" in shown
+    assert f"named by Principal [{CALLER}, {STRANGER}]" in {each["Caller"].split(" and ")[0] for each in constraints(change)}
+
+
+def test_undocumented_decision_is_uncertain_with_its_reason() -> None:
+    """AWS does not document a plain operator on several values."""
+    change = changed(
+        ORDINARY, before=statement({"AWS": CALLER}, {"StringEquals": {**WITH_ID["StringEquals"], "example.com:k": "a"}})
+    )
+
+    assert [True, False] == [found.is_certain for found in change.widens]
+    assert [False, True] == [bool(found.reasons) for found in change.widens]
+    assert all("example.com:k" in reason for reason in change.widens[1].reasons)
+
+
+def test_too_large_policy_is_unknown_with_the_reason() -> None:
+    principals = [f"arn:aws:iam::444444444444:role/{'x' * 50}{number}" for number in range(500)]
+    change = changed(ORDINARY, statement({"AWS": principals}, WITH_ID))
+
+    assert ((), (), True) == (change.widens, change.narrows, bool(change.reasons))
+    assert not change.is_equivalent
+
+
+def test_more_sets_than_are_listed_are_a_reason() -> None:
+    """Each account has its own external ID, so that no two sets can be joined."""
+    pairs = [
+        statement(
+            {"AWS": f"arn:aws:iam::4444444444{number:02}:role/eve"}, {"StringEquals": {"sts:ExternalId": f"id-{number}"}}
+        )
+        for number in range(1, 22)
+    ]
+    change = changed(ORDINARY, *pairs)
+
+    assert (20, 1) == (len(change.widens), len(change.reasons))
+
+
+@pytest.mark.parametrize("added", [True, False])
+def test_added_or_removed_role_is_a_change_from_or_to_no_one(added: bool) -> None:
+    with_role = world([ORDINARY])
+    without = replace(with_role, roles={arn: role for arn, role in with_role.roles.items() if arn != ROLE})
+    (change,) = trust_changes(without, with_role) if added else trust_changes(with_role, without)
+
+    assert (added, not added) == (bool(change.widens), bool(change.narrows))
+    assert [f"StringEquals {EXTERNAL_ID}"] == [each["sts:ExternalId"] for each in constraints(change)]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_trust_policy_that_could_not_be_read_is_a_reason(first: bool) -> None:
+    known = world([ORDINARY])
+    unknown = replace(known, roles={**known.roles, ROLE: replace(known.roles[ROLE], trust=None)})
+    (change,) = trust_changes(unknown, known) if first else trust_changes(known, unknown)
+
+    assert ((), (), 1) == (change.widens, change.narrows, len(change.reasons))
+
+
+def test_referenced_role_has_no_change() -> None:
+    """The backend role exists outside the module, and its trust policy is not known."""
+    known = world([ORDINARY])
+
+    assert [] == list(trust_changes(Access(), replace(known, roles={CALLER: known.roles[CALLER]})))
+
+
+@pytest.mark.parametrize(
+    ("condition", "depends"), [(WITH_ID, False), ({"StringEquals": {"aws:ResourceTag/team": "a"}}, True)]
+)
+def test_changed_tags_matter_if_the_policy_depends_on_them(condition: Mapping[str, Any], depends: bool) -> None:
+    """The policy is equal, but it allows everything with one tag and nothing with the other."""
+    trust = [statement({"AWS": CALLER}, condition)]
+    changes = list(trust_changes(world(trust, {"team": "a"}), world(trust, {"team": "b"})))
+
+    assert depends is bool(changes)
+    assert not any(change.is_equivalent for change in changes)
+
+
+def test_proven_role_has_no_deviation() -> None:
+    assert [] == list(trust_deviations(prove_role([ORDINARY])))
+
+
+def test_deviations_are_what_is_allowed_and_not_intended_and_the_reverse() -> None:
+    (change,) = trust_deviations(prove_role([statement({"AWS": STRANGER}, WITH_ID)]))
+
+    assert [f"named by Principal {STRANGER}", f"named by Principal {CALLER}"] == [
+        each["Caller"] for each in constraints(change)
+    ]
+    assert [STRANGER, CALLER] == [
+        found.witness.request.principal.arn for found in (*change.widens, *change.narrows) if found.witness is not None
+    ]
+
+
+def test_role_without_intent_deviates_by_everything_that_it_allows() -> None:
+    proof: Proof = prove(world([ORDINARY]), TRUSTS[1:])
+    (change,) = trust_deviations(proof)
+
+    assert (ROLE, 1, ()) == (change.role_arn, len(change.widens), change.narrows)

@@ -24,7 +24,7 @@ TEXTS = (".verdict", "h1", "h2", "header p", "header .soft", ".facts dt", ".fact
          ".grants .soft", "td.ok", ".proof td", "thead th", "figcaption",
          ".documents pre", ".sentences summary")  # fmt: skip
 DELEGATED = ("td.delegated",)
-RED = (".bad .verdict", ".warning", ".failure", "td.failed")
+RED = (".bad .verdict", ".warning", ".failure", "p.comparison", ".comparison li", "td.failed")
 
 
 @pytest.fixture
@@ -98,6 +98,17 @@ def test_text_is_readable_in_both_schemes(scheme: str, browser: Browser, tmp_pat
     assert {} == {name: contrast for name, contrast in found.items() if contrast < READABLE}
 
 
+def test_deviation_shows_sets_with_examples(watched: Watched, opened: Callable[[Handover], Page]) -> None:
+    """A set of requests that is allowed and not intended has its conditions and a command; the page stays self-contained."""
+    page = opened(wrong())
+    lines = page.locator("ul.comparison li").all_inner_texts()
+
+    assert 1 == page.locator("p.comparison", has_text="allows requests that are not intended: sts:AssumeRole").count()
+    assert "sts:ExternalId: absent or not StringEquals id-1" in lines
+    assert lines[-1].startswith("example: aws sts assume-role --role-arn")
+    assert ([], []) == (watched.complaints, watched.requests)
+
+
 @pytest.mark.parametrize("path", [path for path in sorted(notes()) if not path.endswith("trusted")])
 def test_ordinary_role_prints_on_one_page(path: str, opened: Callable[[Handover], Page]) -> None:
     """A4, including the complete documents."""
@@ -114,8 +125,10 @@ def test_page_never_scrolls_horizontally(width: int, browser: Browser, tmp_path:
     handover = changed(customers=[customer])[f"customers/{'a' * 64}"]
     context = browser.new_context(viewport={"width": width, "height": 800})
     page = context.new_page()
-    page.goto(written(handover, tmp_path).as_uri())
-    wide = page.evaluate("document.documentElement.scrollWidth")
+    wide = []
+    for shown in (handover, wrong()):
+        page.goto(written(shown, tmp_path).as_uri())
+        wide.append(page.evaluate("document.documentElement.scrollWidth"))
     context.close()
 
-    assert wide <= width
+    assert max(wide) <= width

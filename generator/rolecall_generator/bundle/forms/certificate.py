@@ -5,13 +5,14 @@ The program is `templates/certificate/verify_certificate.py`, unchanged. It cove
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover
 from rolecall_generator.check import intended_trust
 from rolecall_generator.iam import Module
 from rolecall_generator.package_digest import template_folder
-from rolecall_generator.proof.symbolic import CertificateError, certificate_text, intent_document, make_certificate
+from rolecall_generator.proof.symbolic import make_certificate
 
 FOLDER = "certificate"
 CERTIFICATE = f"{FOLDER}/certificate.json"
@@ -35,10 +36,11 @@ def role_certificate(module: Module) -> str | None:
         return None
     (role,) = roles
     trusts = (trust for trust in intended_trust([module]).trusts if trust.role_arn == role.arn)
-    try:
-        return certificate_text(make_certificate(role, intent_document(trusts)))
-    except CertificateError:
+    certificate = make_certificate(role, trusts)
+    if certificate is None:
         return None
+    # Keys are not sorted: the conditions of a statement have the order that they have in main.tf.
+    return json.dumps(certificate, separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 @cache

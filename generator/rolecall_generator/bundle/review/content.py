@@ -29,10 +29,11 @@ from rolecall_generator.proof import (
     Proof,
     RoleRow,
     RoleState,
+    TrustChange,
     counterexample_sentences,
     role_sentences,
     role_state,
-    show_command,
+    trust_deviations,
 )
 from rolecall_generator.reports.graph import Graph, access_graph
 from rolecall_generator.text import pluralize
@@ -275,6 +276,17 @@ class ProofRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleStatement:
+    """That a role allows exactly the intended requests, or a set of requests in which it differs, with details in lines."""
+
+    sentence: Phrase
+    lines: tuple[Phrase, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, (self.sentence, *self.lines)))
+
+
+@dataclass(frozen=True, slots=True)
 class ProofSummary:
     """The result of the proof. `state` is good, bad, or none if there was nothing to prove.
 
@@ -285,7 +297,7 @@ class ProofSummary:
     summary: str
     rows: tuple[ProofRow, ...] = ()
     failures: tuple[Phrase, ...] = ()
-    roles: tuple[Phrase, ...] = ()
+    roles: tuple[RoleStatement, ...] = ()
 
 
 NOTE = (
@@ -303,7 +315,7 @@ def proof_summary(proof: Proof) -> ProofSummary:
     by_case = {case: [cell for cell in proof.cells if cell.case is case] for case in Case}
     rows = tuple(_row(case, cells) for case, cells in by_case.items() if cells)
     total, wrong, delegated = len(proof.cells), len(proof.failures), len(proof.delegated)
-    roles = tuple(_role_phrases(proof))
+    roles = tuple(_role_statements(proof))
     if wrong:
         summary = f"Not as intended: {wrong:,} of {pluralize(total, 'access check')} had a different result."
         return ProofSummary("bad", summary, rows, _failures(proof.rows), roles)
@@ -312,14 +324,37 @@ def proof_summary(proof: Proof) -> ProofSummary:
     return ProofSummary("good", f"Proven: {passed}", rows, (), roles)
 
 
-def _role_phrases(proof: Proof) -> Iterable[Phrase]:
-    """For each role, that it allows exactly the intended requests, or the smallest request that shows the opposite."""
+def _role_statements(proof: Proof) -> Iterable[RoleStatement]:
+    """For each role, that it allows exactly the intended requests, or the sets of requests in which it differs."""
+    deviations = {change.role_arn: change for change in trust_deviations(proof)}
     for role in proof.roles:
+        change = deviations.get(role.role_arn)
         if role_state(role) is RoleState.EXACT:
-            yield format_phrase("{} allows exactly the intended requests.", role.role_arn)
-        for sentence, witness in role_sentences(role):
-            command = f"; command: {show_command(witness)}" if witness is not None else "."
-            yield Phrase((PhraseValue(role.role_arn), ": ", PhraseValue(f"{sentence}{command}", prose=True)))
+            yield RoleStatement(format_phrase("{} allows exactly the intended requests.", role.role_arn))
+        elif change is None or change.is_equivalent:
+            for sentence, _ in role_sentences(role):
+                yield RoleStatement(Phrase((PhraseValue(role.role_arn), ": ", PhraseValue(sentence, prose=True), ".")))
+        else:
+            yield from _deviations(change)
+
+
+def _deviations(change: TrustChange) -> Iterable[RoleStatement]:
+    """A statement for each set of requests that is allowed and not intended, or the reverse, with an example."""
+    for verb, unsure, kind, sets in (
+        ("allows", "may allow", "not intended", change.widens),
+        ("does not allow", "may not allow", "intended", change.narrows),
+    ):
+        for found in sets:
+            claim = f"{{}} {verb if found.is_certain else unsure} requests that are {kind}: {found.action}"
+            lines = [Phrase((PhraseValue(condition, prose=True),)) for condition in found.conditions]
+            lines += [Phrase(("not known: ", PhraseValue(reason, prose=True))) for reason in found.reasons]
+            if found.witness is not None:
+                remarks = PhraseValue(" ".join(found.witness.remarks), prose=True)
+                lines.append(Phrase(("example: ", PhraseValue(found.witness.shell_command), " ", remarks)))
+            yield RoleStatement(format_phrase(claim, change.role_arn), tuple(lines))
+    if change.reasons:
+        lines = [Phrase((PhraseValue(reason, prose=True),)) for reason in change.reasons]
+        yield RoleStatement(format_phrase("{} may allow more or fewer requests than these:", change.role_arn), tuple(lines))
 
 
 def _row(case: Case, cells: list[Cell]) -> ProofRow:

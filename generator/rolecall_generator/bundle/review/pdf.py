@@ -237,7 +237,9 @@ def _proof(verdict: ProofSummary) -> Iterator[Flowable]:
     for failure in verdict.failures:
         yield _paragraph(failure, textColor=RED)
     for role in verdict.roles:
-        yield _paragraph(role)
+        yield _paragraph(role.sentence)
+        for line in role.lines:
+            yield _paragraph(line, leftIndent=9)
     yield Paragraph(_escaped(NOTE), SMALL)
 
 

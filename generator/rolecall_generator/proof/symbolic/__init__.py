@@ -23,8 +23,8 @@ from rolecall_generator.proof.symbolic.actions import (
     limit_permission,
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
-from rolecall_generator.proof.symbolic.certificate import CertificateError, certificate_text, make_certificate
-from rolecall_generator.proof.symbolic.intent import Trust, intent_document, principal_of
+from rolecall_generator.proof.symbolic.certificate import make_certificate
+from rolecall_generator.proof.symbolic.intent import Trust
 from rolecall_generator.proof.symbolic.question import (
     Inclusion,
     InclusionState,
@@ -36,7 +36,7 @@ from rolecall_generator.proof.symbolic.question import (
     difference,
     prove_roles,
 )
-from rolecall_generator.proof.symbolic.requests import RequestWitness, request_witness
+from rolecall_generator.proof.symbolic.requests import RequestWitness
 from rolecall_generator.proof.symbolic.wording import BoxConstraint
 from rolecall_generator.proof.symbolic.world import OrganizationMembership, World
 
@@ -44,7 +44,6 @@ __all__ = [
     "ActionForms",
     "ActionScope",
     "BoxConstraint",
-    "CertificateError",
     "Inclusion",
     "InclusionState",
     "LimitAnswer",
@@ -61,14 +60,10 @@ __all__ = [
     "SearchBudget",
     "Trust",
     "World",
-    "certificate_text",
     "compare",
     "compare_limits",
     "difference",
-    "intent_document",
     "limit_permission",
     "make_certificate",
-    "principal_of",
     "prove_roles",
-    "request_witness",
 ]

@@ -465,7 +465,7 @@ class ActionSpace(RequestSpace):
         own, arns = owner.patterns(self.scope.partition)
         none = resources.where(lambda cell: cell.context[RESOURCE] == (NO_RESOURCE,))
         here = resources.where(lambda cell: _accepts(own, cell.context[RESOURCE][0]))
-        self.add_label(RESOURCE, f"is of account {owner.account_id}", here)
+        self.add_label(RESOURCE, ["is of account"], [owner.account_id], here)
         elsewhere = _names_of(owner.elsewhere)
         there = ~here & resources.where(
             lambda cell: _accepts(arns, cell.context[RESOURCE][0]) and elsewhere.match(cell.context[RESOURCE][0], {})
@@ -577,7 +577,7 @@ class ActionSpace(RequestSpace):
         dimension = self.dimensions[self.index[RESOURCE]]
         mask = dimension.where(lambda cell: patterns.match(cell.context[RESOURCE][0], {}) is bool(source.resources))
         name = "Resource" if source.resources else "NotResource"
-        self.add_label(RESOURCE, f"matches {name} {', '.join(filled)}", mask)
+        self.add_label(RESOURCE, ["matches", name], filled, mask)
         return self._decided(self._with_rest(RESOURCE, mask), f"{name} {filled}")
 
     def _with_rest(self, name: str, mask: int) -> AllowedSet:

@@ -7,7 +7,7 @@ can only make a program reject it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rolecall_generator.iam import PolicyDocument, Role
@@ -25,6 +25,7 @@ from rolecall_generator.proof.symbolic.boxes import (
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.cells import KeyCell
+from rolecall_generator.proof.symbolic.intent import Trust, intent_document
 from rolecall_generator.proof.symbolic.keys import ACTION, CALLER, KEPT_SOURCE_IDENTITY, PROVIDED_CONTEXTS, SOURCE_IDENTITY
 from rolecall_generator.proof.symbolic.question import InclusionState, TrustQuestion
 from rolecall_generator.proof.symbolic.world import WORST_CASE
@@ -37,25 +38,33 @@ _RELATIONS = "policy variables"
 _Step = list[Any] | None
 
 
-class CertificateError(ValueError):
+class NoCertificateError(Exception):
     """There is no certificate; the message is the reason."""
 
 
-def make_certificate(role: Role, intent: PolicyDocument, *, budget: SearchBudget | None = None) -> dict[str, Any]:
+def make_certificate(role: Role, trusts: Iterable[Trust], *, budget: SearchBudget | None = None) -> dict[str, Any] | None:
+    """As `certify`, with the intended trusts of the role; None if there is no certificate."""
+    try:
+        return certify(role, intent_document(trusts), budget=budget)
+    except NoCertificateError:
+        return None
+
+
+def certify(role: Role, intent: PolicyDocument, *, budget: SearchBudget | None = None) -> dict[str, Any]:
     """The proof that the trust policy of the role only allows requests that the intent allows.
 
-    If it is proven that the trust policy allows all of them, the certificate claims that, too. Raises CertificateError if
+    If it is proven that the trust policy allows all of them, the certificate claims that, too. Raises NoCertificateError if
     the first claim is not proven, or cannot be represented.
     """
     if role.trust is None:
-        raise CertificateError("the trust policy of the role is not known")
+        raise NoCertificateError("the trust policy of the role is not known")
     try:
         question = TrustQuestion(role, (role.trust, intent), (WORST_CASE, WORST_CASE), budget or SearchBudget())
         claims = {name: _claim(question, *sides) for name, sides in _CLAIMS.items()}
     except OutOfBudgetError as error:
-        raise CertificateError("the proof exceeds the budget") from error
+        raise NoCertificateError("the proof exceeds the budget") from error
     if claims["nothing_else"] is None:
-        raise CertificateError("it is not proven that the role can be assumed only as intended")
+        raise NoCertificateError("it is not proven that the role can be assumed only as intended")
     return {
         "format": FORMAT,
         "role": role.arn,
@@ -64,14 +73,6 @@ def make_certificate(role: Role, intent: PolicyDocument, *, budget: SearchBudget
         "dimensions": _dimensions(question),
         "claims": {name: claim for name, claim in claims.items() if claim is not None},
     }
-
-
-def certificate_text(content: Mapping[str, Any]) -> str:
-    """The canonical form of a certificate: UTF-8 JSON without spaces, and with a final line break.
-
-    Keys are not sorted: the conditions of a statement have the order that they have in main.tf.
-    """
-    return json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 def _claim(question: TrustQuestion, subset: int, superset: int) -> dict[str, Any] | None:
@@ -85,7 +86,7 @@ def _claim(question: TrustQuestion, subset: int, superset: int) -> dict[str, Any
     )
     dimensions = question.space.dimensions
     if any(dimension.rest for dimension in dimensions):
-        raise CertificateError("the policies distinguish too many values for a certificate")
+        raise NoCertificateError("the policies distinguish too many values for a certificate")
     steps: list[_Step] = []
     _split(surplus, [dimension.full for dimension in dimensions], _names(question), steps)
     return {"facts": [name for name in inclusion.facts if name != _RELATIONS], "steps": steps}
@@ -98,7 +99,7 @@ def _split(formula: Formula, box: Sequence[int], names: Sequence[str], steps: li
         steps.append(None)
         return
     if rest is TRUE:
-        raise CertificateError("a request is left")
+        raise NoCertificateError("a request is left")
     dimension, mask = _cut(rest)
     steps.append([names[dimension], list(members(box[dimension] & mask))])
     for part in (box[dimension] & mask, box[dimension] & ~mask):

@@ -30,6 +30,11 @@ class Trust:
     session_tags: bool = False
     source_identity: bool = False
 
+    @property
+    def principals(self) -> tuple[Principal, ...]:
+        """The Principal elements that name the callers."""
+        return tuple(_named(caller)[1] for caller in self.callers)
+
 
 def intent_document(trusts: Iterable[Trust]) -> PolicyDocument:
     """The trust policy that allows exactly what is intended for one role: a statement for each trust and operation."""
@@ -55,11 +60,6 @@ def _principals(trust: Trust) -> dict[str, list[Principal]]:
     for account in sorted(trust.delegates_to):
         found.setdefault(ASSUME_ROLE, []).append(Principal("AWS", root_arn(partition, account)))
     return found
-
-
-def principal_of(caller: str) -> Principal:
-    """The Principal element that names a caller."""
-    return _named(caller)[1]
 
 
 # Measured on 10,000 customers of one backend role: a quarter of the time of all intents.

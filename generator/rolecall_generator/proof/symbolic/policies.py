@@ -294,8 +294,8 @@ class PolicySets:
         if any(map(_is_unclear, statement.source.principals)):
             maybe = callers.full
             self._space.reasons.setdefault("a principal is not the ARN of a user, role, session or account")
-        names = ", ".join(principal.identifier for principal in statement.source.principals)
-        self._space.add_label(CALLER, f"is named by Principal {names}", reached)
+        names = (principal.identifier for principal in statement.source.principals)
+        self._space.add_label(CALLER, ["named by Principal"], names, reached)
         sure = leaf({0: reached})
         return AllowedSet(sure, sure if maybe == reached else leaf({0: maybe}))
 

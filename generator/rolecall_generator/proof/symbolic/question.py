@@ -28,7 +28,7 @@ from rolecall_generator.proof.symbolic.requests import RequestWitness
 from rolecall_generator.proof.symbolic.shapes import NameExchange, RoleShape, shape_of
 from rolecall_generator.proof.symbolic.space import RequestSpace
 from rolecall_generator.proof.symbolic.witness import WitnessFinder, confirm
-from rolecall_generator.proof.symbolic.wording import BoxConstraint, constraints_of
+from rolecall_generator.proof.symbolic.wording import BoxConstraint, action_of, conditions_of, constraints_of
 from rolecall_generator.proof.symbolic.world import WORST_CASE, World
 
 _BOXES_TRIED = 40
@@ -37,7 +37,10 @@ _MAX_CHARACTERS = 32_768
 """Longest trust policy that is compared. AWS accepts at most 4,096 characters."""
 _SECONDS_FOR_REGIONS = 0.3
 """Seconds of CPU time to locate the differences of a role, after those of `SearchBudget` for the comparison."""
+_NO_ONE = PolicyDocument(())
 _TOO_LARGE = "the policies distinguish more requests than the budget allows to examine"
+_DOUBTFUL_REQUESTS = "AWS may not accept any of the requests in question"
+_NO_REQUEST = "no request was found that shows it"
 
 
 class InclusionState(Enum):
@@ -83,13 +86,28 @@ class TrustComparison:
 class RequestDifference:
     """A set of requests that one policy allows and another does not, as a product of constraints.
 
-    `is_certain`: False if AWS does not document the decision, or it could not be represented. `witness` is None if no
-    request of the set could be confirmed.
+    `witness` is a confirmed request of the set. Without one it is not known whether the policies differ there; `reasons` say
+    why.
     """
 
     constraints: tuple[BoxConstraint, ...]
-    is_certain: bool
     witness: RequestWitness | None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the policies are known to differ."""
+        return self.witness is not None
+
+    @property
+    def action(self) -> str:
+        """The operations of the requests: `sts:AssumeRole`."""
+        return action_of(self.constraints)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What the requests have in common apart from the operation, a line each: `sts:ExternalId: StringEquals 0f0c`."""
+        return conditions_of(self.constraints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +127,13 @@ class RoleProof:
     """The comparison of a role's trust policy (`one`) with its intent (`other`).
 
     `regions`: the results within the regions of `prove_roles`, and last, outside all of them. Empty if the trust policy is
-    equal to the intent, or not known.
+    equal to the intent, or not known. `intent`: the intent as a trust policy, unless it is equal.
     """
 
     role_arn: str
     comparison: TrustComparison
     regions: tuple[RegionComparison, ...] = ()
+    intent: PolicyDocument = _NO_ONE
 
 
 def compare(
@@ -148,10 +167,12 @@ def difference(
     other_world: World | None = None,
     budget: SearchBudget | None = None,
 ) -> Iterator[RequestDifference]:
-    """Disjoint sets whose union is everything that `one` allows and `other` does not, first those that are certain.
+    """Disjoint sets whose union is everything that `one` allows or may allow, and `other` does not or may not.
 
     Arguments as in `compare`. Raises OutOfBudgetError, also between two sets.
     """
+    if max(one.size, other.size) > _MAX_CHARACTERS:
+        raise OutOfBudgetError
     yield from TrustQuestion(role, (one, other), (world, other_world or world), budget or SearchBudget()).differences()
 
 
@@ -184,7 +205,7 @@ def prove_roles(
         proof = _share(shared, role, pair, None, (), world)
         if not proof.comparison.is_equal and (parts := tuple(regions(arn))):
             proof = _share(shared, role, pair, proof.comparison, parts, world)
-        yield proof
+        yield proof if proof.comparison.is_equal else replace(proof, intent=intended)
 
 
 def _share(
@@ -340,7 +361,7 @@ class TrustQuestion:
         self.finder.rejections.clear()
         for box in islice(self._solve(certain), _BOXES_TRIED):
             if box.cost >= DOUBTFUL:
-                self.finder.rejections.setdefault("AWS may not accept any of the requests in question")
+                self.finder.rejections.setdefault(_DOUBTFUL_REQUESTS)
                 break
             if (witness := self.finder.find(box.masks, self.sides[one], self.sides[other])) is not None:
                 return Inclusion(InclusionState.REFUTED, witness=witness)
@@ -361,18 +382,30 @@ class TrustQuestion:
         allowed, limit = self.sets
         certain = conjunction([allowed.sure, complement(limit.maybe), self._possible])
         for box in self._boxes(certain):
-            witness = self.finder.find(box.masks, *self.sides)
-            yield RequestDifference(constraints_of(self.space, box.masks), True, witness)
+            self.finder.rejections.clear()
+            witness = None
+            reasons: tuple[str, ...] = (_DOUBTFUL_REQUESTS,)
+            if box.cost < DOUBTFUL:
+                witness = self.finder.find(box.masks, *self.sides)
+                reasons = () if witness is not None else tuple(self.finder.rejections) or (_NO_REQUEST,)
+            yield RequestDifference(constraints_of(self.space, box.masks), witness, reasons)
         if allowed.sure is allowed.maybe and limit.sure is limit.maybe:
             return
         surplus = conjunction([allowed.maybe, complement(limit.sure), complement(certain), self._possible])
         for box in self._boxes(surplus):
-            yield RequestDifference(constraints_of(self.space, box.masks), False, None)
+            reasons = tuple(dict.fromkeys(self._open_at(box))) or (_NO_REQUEST,)
+            yield RequestDifference(constraints_of(self.space, box.masks), None, reasons)
 
     def _boxes(self, formula: Formula) -> Iterator[Solution]:
-        """Boxes of a set, the first ones merged."""
-        boxes = self._solve(formula)
-        yield from merge_boxes(islice(boxes, _BOXES_MERGED))
+        """Boxes of a set, the first ones merged. Raises OutOfBudgetError after the boxes that were found."""
+        boxes, first = self._solve(formula), list[Solution]()
+        try:
+            for box in islice(boxes, _BOXES_MERGED):
+                first.append(box)
+        except OutOfBudgetError:
+            yield from merge_boxes(first)
+            raise
+        yield from merge_boxes(first)
         yield from boxes
 
     def _solve(self, formula: Formula) -> Iterator[Solution]:

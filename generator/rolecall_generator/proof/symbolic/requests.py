@@ -85,19 +85,19 @@ class RequestWitness:
         command, expressed = _command(point, request.resource)
         return cls(request, denial, keys, command, tuple(_remarks(point, keys, expressed)), point)
 
+    @classmethod
+    def of_request(cls, request: Request, denial: str) -> RequestWitness:
+        """A given request as a witness. `denial`: why it is not allowed, or not intended."""
+        values = {key: (value,) if isinstance(value, str) else value for key, value in request.context.items()}
+        context = {key.lower(): value for key, value in values.items()}
+        shown = {key.lower(): key for key, value in values.items() if value}
+        point = RequestPoint(identity_of(request.principal.arn), request.action, context, has_contexts=False, shown=shown)
+        return cls.of(point, request, denial)
+
     @property
     def shell_command(self) -> str:
         """The command as one line for a shell."""
         return shlex.join(self.command)
-
-
-def request_witness(request: Request, denial: str) -> RequestWitness:
-    """A given request as a witness. `denial`: why it is not allowed, or not intended."""
-    values = {key: (value,) if isinstance(value, str) else value for key, value in request.context.items()}
-    context = {key.lower(): value for key, value in values.items()}
-    shown = {key.lower(): key for key, value in values.items() if value}
-    point = RequestPoint(identity_of(request.principal.arn), request.action, context, has_contexts=False, shown=shown)
-    return RequestWitness.of(point, request, denial)
 
 
 def rejection(point: RequestPoint) -> str:

@@ -7,6 +7,8 @@ represented.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -82,6 +84,7 @@ from rolecall_generator.proof.symbolic.relations import Relation, read_relation,
 from rolecall_generator.proof.symbolic.world import World
 
 ACTIONS = (ASSUME_ROLE, *FEDERATED_ASSUME)
+_PLAIN = re.compile(r"[^\s\"(),\[\]]+")
 _ARN, _ACCOUNT, _NAME = "aws:principalarn", "aws:principalaccount", "aws:username"
 _SERVICE_NAME = "aws:principalservicename"
 _CALLER_PARTS = {_ARN: "arns", _ACCOUNT: "accounts", _NAME: "names"}
@@ -376,9 +379,11 @@ class RequestSpace:
         """Descriptions of conditions and principals on a dimension, each with the cells for which it holds."""
         return self._labels.get(dimension, [])
 
-    def add_label(self, dimension: str, text: str, mask: int) -> None:
-        """Add a description, see `labels`."""
-        self._labels.setdefault(dimension, []).append((text, mask))
+    def add_label(self, dimension: str, words: Sequence[str], values: Iterable[str], mask: int) -> None:
+        """Add a description, see `labels`: words, then the values of a policy, quoted where they are not one plain word."""
+        listed = [value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False) for value in values]
+        text = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
+        self._labels.setdefault(dimension, []).append((" ".join([*words, text]), mask))
 
     def has_variables(self, statement: CompiledStatement) -> bool:
         """Whether the version of the statement's document supports policy variables."""
@@ -421,7 +426,8 @@ class RequestSpace:
             return _OUTCOMES[reading.test.run(self.role_context)]
         index = self.index[reading.dimension]
         sure, maybe = self._masks(reading, self.dimensions[index])
-        self.add_label(reading.dimension, f"{condition.operator} {condition.key} {', '.join(condition.values)}", sure)
+        key = () if reading.dimension == condition.key.lower() else (condition.key,)
+        self.add_label(reading.dimension, [*key, condition.operator], condition.values, sure)
         exact = leaf({index: sure})
         return AllowedSet(exact, exact if sure == maybe else leaf({index: maybe}))
 

@@ -20,6 +20,7 @@ from rolecall_generator.proof import (
     role_state,
     summarize,
 )
+from rolecall_generator.terminal import print_indented
 from rolecall_generator.text import pluralize
 
 _SHOWN = 200
@@ -67,8 +68,8 @@ def print_finding(console: Console, finding: Finding) -> None:
     place = "".join(f"  {each}" for each in (*places, *((finding.declared,) if finding.declared else ())))
     console.print(f"{finding.severity.name.lower():<7} ", style=SEVERITY_STYLES[finding.severity], end="")
     console.print(f"{finding.rule} {finding.subject}{place}", style="bold", markup=False)
-    console.print(f"        {finding.message}", markup=False)
-    console.print(f"        hint: {finding.hint}", markup=False, style="dim")
+    print_indented(console, finding.message, 8)
+    print_indented(console, f"hint: {finding.hint}", 8, style="dim")
     console.print()
 
 
@@ -105,8 +106,8 @@ def print_proof(console: Console, proven: ManifestProof) -> None:
         console.print(f"  {number:>2}  {case.value}: {expected}", style="dim", markup=False)
     for row in rows[:_FAILING_ROWS]:
         for cell in row.failures:
-            console.print(f"✗ {row.subject}: ", style="bold red", end="", markup=False)
-            console.print(" ".join(counterexample_sentences(cell, row.role_arn)), markup=False)
+            sentences = " ".join(counterexample_sentences(cell, row.role_arn))
+            print_indented(console, Text.assemble((f"✗ {row.subject}: ", "bold red"), sentences), 0)
     _print_roles(console, proven)
     for finding in proven.findings:
         print_finding(console, finding)
@@ -128,11 +129,12 @@ def _print_roles(console: Console, proven: ManifestProof) -> None:
 def _print_role(console: Console, proof: RoleProof) -> None:
     console.print(f"! {proof.role_arn}", style="yellow", markup=False, soft_wrap=True)
     for sentence, witness in role_sentences(proof):
-        console.print(f"    {sentence}", markup=False, soft_wrap=True)
+        print_indented(console, sentence, 4)
         if witness is not None:
+            # A wrapped command cannot be copied.
             console.print(f"      {witness.shell_command}", style="bold", markup=False, soft_wrap=True)
             for remark in witness.remarks:
-                console.print(f"      {remark}", style="dim", markup=False, soft_wrap=True)
+                print_indented(console, remark, 6, style="dim")
 
 
 def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> None:

@@ -1,155 +1,60 @@
-"""The cases of aws/aws-cli issue 10314: trust policies that AWS's policy simulator ignores for sts:Assume*.
-
-Each case has the simulator's answer as the issue reports it (May 2026), and the answer of AWS's own STS and Access Analyzer,
-which is the expected one. The caller is an IAM user with AdministratorAccess in the role's account.
-"""
+"""The cases of aws/aws-cli issue 10314, see `simulator_cases`."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from policy_pairs import document
-from rolecall_generator.iam import Access, PolicyDocument, Role, User
-from rolecall_generator.proof.symbolic import InclusionState, World, compare
-from symbolic_worlds import inclusion, statement
+from rolecall_generator.iam import Access, User
+from rolecall_generator.iam.evaluation import Caller, Evaluator, Request
+from rolecall_generator.proof.symbolic import InclusionState, compare
+from simulator_cases import AFTER, BEFORE, CASES, ROLE, SILENT, TOKEN_OF_ANOTHER_SUBJECT, USER, SimulatorCase, policy
+from symbolic_worlds import NO_CALLERS, inclusion, is_proven
 
-ROLE = Role("arn:aws:iam::123456789012:role/privileged-admin", None)
-USER = "arn:aws:iam::123456789012:user/default"
-OIDC = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
-CALLER = {"AWS": USER}
-ADMINISTRATOR = document([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
-MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
-NO_MFA = {"Bool": {"aws:MultiFactorAuthPresent": "false"}}
-SUBJECT = "token.actions.githubusercontent.com:sub"
+NOT_PRINCIPAL = "8"
+WRONG = {"1", "3", "4a", "5", "6", "7", "8", "9", "10", "11b"}
 
 
-def known(*documents: PolicyDocument) -> World:
-    user = User(USER, inline={str(number): each for number, each in enumerate(documents)})
-    return World(Access.of(user), frozenset({USER}))
+@pytest.mark.parametrize("case", [case for case in CASES if case.number != NOT_PRINCIPAL], ids=lambda case: case.number)
+def test_all_requests_of_a_case_are_decided_correctly(case: SimulatorCase) -> None:
+    """Trust policy and identity policy together: every request of the case is allowed, or none is."""
+    assert case.correct == case.answer()
 
 
-CASES: dict[str, tuple[dict[str, Any], dict[str, Any] | None, PolicyDocument | None, str, InclusionState]] = {
-    # Trust policy, context of the request, identity policy, answer of the simulator, whether all such requests are allowed.
-    "1: the identity policy is silent": (statement(CALLER), None, None, "implicitDeny", InclusionState.PROVEN),
-    "3: explicit deny": (
-        statement(CALLER, effect="Deny"),
-        None,
-        ADMINISTRATOR,
-        "allowed",
-        InclusionState.REFUTED,
-    ),
-    "4a: MFA is required, the request has none": (
-        statement(CALLER, MFA),
-        NO_MFA,
-        ADMINISTRATOR,
-        "allowed",
-        InclusionState.REFUTED,
-    ),
-    "4b: MFA is required, the request has it": (
-        statement(CALLER, MFA),
-        MFA,
-        ADMINISTRATOR,
-        "allowed",
-        InclusionState.PROVEN,
-    ),
-    "5: another address": (
-        statement(CALLER, {"IpAddress": {"aws:SourceIp": "10.0.0.1/32"}}),
-        {"IpAddress": {"aws:SourceIp": "203.0.113.42"}},
-        ADMINISTRATOR,
-        "allowed",
-        InclusionState.REFUTED,
-    ),
-    "6: MFA was too long ago": (
-        statement(CALLER, {"NumericLessThan": {"aws:MultiFactorAuthAge": "300"}}),
-        {"NumericEquals": {"aws:MultiFactorAuthAge": "99999"}},
-        ADMINISTRATOR,
-        "allowed",
-        InclusionState.REFUTED,
-    ),
-    "9: a service is trusted": (
-        statement({"Service": "ec2.amazonaws.com"}),
-        None,
-        ADMINISTRATOR,
-        "InvalidInput",
-        InclusionState.REFUTED,
-    ),
-    "10: explicit deny next to nothing": (
-        statement(CALLER, effect="Deny"),
-        None,
-        ADMINISTRATOR,
-        "allowed",
-        InclusionState.REFUTED,
-    ),
-    "11c: MFA is not required any more": (
-        statement(CALLER),
-        NO_MFA,
-        ADMINISTRATOR,
-        "allowed",
-        InclusionState.PROVEN,
-    ),
-}
+def test_not_principal_is_unknown() -> None:
+    """AWS does not accept it in a trust policy, so there is no answer of STS to compare with."""
+    (case,) = (case for case in CASES if case.number == NOT_PRINCIPAL)
+
+    assert "unknown" == case.answer()
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_trust_policy_decides(name: str) -> None:
-    """Whether every request of the user with this context is allowed by trust policy and identity policy together."""
-    trust, context, identity, _, expected = CASES[name]
-    requests = document([statement(CALLER, context)])
-    world = known(identity) if identity is not None else known()
-
-    assert expected is inclusion(requests, document([trust]), ROLE, other_world=world).state
+def test_simulator_is_wrong_in_all_but_two_requests() -> None:
+    """It is right where the identity policy and the trust policy happen to agree."""
+    assert WRONG == {case.number for case in CASES if case.simulator != case.correct}
 
 
-def test_most_answers_of_the_simulator_are_wrong() -> None:
-    wrong = [
-        name
-        for name, (*_, answer, expected) in CASES.items()
-        if (answer == "allowed") is not (expected is InclusionState.PROVEN)
-    ]
+def test_only_the_user_with_a_web_identity_cannot_exist() -> None:
+    """No case is refused only because there are no such requests, except for case 7."""
+    impossible = [case.number for case in CASES if is_proven(inclusion(case.requests, NO_CALLERS, ROLE))]
 
-    assert 6 == len(wrong)
+    assert ["7"] == impossible
 
 
-def test_case_7_user_cannot_use_a_web_identity() -> None:
-    """The simulator answers "allowed" for the user, and for a subject that the trust policy does not list."""
-    trust = document(
-        [
-            statement(
-                {"Federated": OIDC},
-                {"StringEquals": {SUBJECT: "repo:a/b:ref:refs/heads/main"}},
-                Action="sts:AssumeRoleWithWebIdentity",
-            )
-        ]
-    )
-    other = document(
-        [
-            statement(
-                {"Federated": OIDC},
-                {"StringEquals": {SUBJECT: "repo:c/d:ref:refs/heads/main"}},
-                Action="sts:AssumeRoleWithWebIdentity",
-            )
-        ]
-    )
-    user = document([statement(CALLER, Action="sts:*")])
-
-    assert InclusionState.REFUTED is inclusion(user, trust, ROLE).state
-    assert InclusionState.REFUTED is inclusion(other, trust, ROLE).state
-    assert InclusionState.PROVEN is inclusion(trust, trust, ROLE).state
+def test_token_of_another_subject_is_refused() -> None:
+    """The trust policy of case 7 with a request that can be sent."""
+    assert "refused" == TOKEN_OF_ANOTHER_SUBJECT.answer()
+    assert not is_proven(inclusion(TOKEN_OF_ANOTHER_SUBJECT.requests, NO_CALLERS, ROLE))
 
 
-def test_case_8_not_principal_is_unknown() -> None:
-    """AWS does not accept it in a trust policy. The simulator answers "allowed" for the excluded user."""
-    trust = document([{"Effect": "Allow", "NotPrincipal": CALLER, "Action": "sts:AssumeRole"}])
+def test_control_on_a_bucket_is_allowed_by_the_identity_policy() -> None:
+    """Case 2: the simulator evaluates the resource policy of a bucket; the identity policy is sufficient."""
+    evaluator = Evaluator(Access.of(User(USER, inline={"identity": policy(SILENT)})))
 
-    assert InclusionState.UNKNOWN is inclusion(trust, document([]), ROLE).state
+    assert evaluator.may(Request(Caller(USER), "arn:aws:s3:::any-bucket/test.txt", "s3:GetObject")).allowed
 
 
-def test_case_11_removal_of_a_condition_is_new_access() -> None:
-    """As Access Analyzer finds; the simulator gives both versions the same answer."""
-    before, after = document([statement(CALLER, MFA)]), document([statement(CALLER)])
-    found = compare(ROLE, after, before)
+def test_removed_condition_is_new_access() -> None:
+    """Case 11: as Access Analyzer reports, the new policy allows requests that the old one refuses, and not the reverse."""
+    found = compare(ROLE, AFTER, BEFORE)
 
     assert InclusionState.REFUTED is found.forward.state
     assert InclusionState.PROVEN is found.backward.state

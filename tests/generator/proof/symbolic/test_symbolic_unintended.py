@@ -16,8 +16,8 @@ from rolecall_generator.proof.symbolic import (
     SearchBudget,
     Trust,
     compare,
-    intent_document,
 )
+from rolecall_generator.proof.symbolic.intent import intent_document
 from trust_worlds import CALLER, EXTERNAL_ID, ROLE
 from unintended_trusts import NO_MORE, OPEN, UNINTENDED, WIDER, Statements
 
