@@ -12,19 +12,11 @@
 What AWS does not document, and what exceeds the budget, is UNKNOWN with the reason.
 """
 
-from rolecall_generator.proof.symbolic.actions import (
-    ActionForms,
-    ActionScope,
-    LimitAnswer,
-    LimitChange,
-    LimitState,
-    ResourceOwner,
-    compare_limits,
-    limit_permission,
-)
+from rolecall_generator.proof.symbolic.action_space import ActionForms, ActionScope, ResourceOwner
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.certificate import make_certificate
 from rolecall_generator.proof.symbolic.intent import Trust
+from rolecall_generator.proof.symbolic.limits import LimitAnswer, LimitChange, LimitState, compare_limits, limit_permission
 from rolecall_generator.proof.symbolic.question import (
     Inclusion,
     InclusionState,

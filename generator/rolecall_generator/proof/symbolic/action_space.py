@@ -1,7 +1,7 @@
-"""Which requests of any action the policies of an organization allow, level by level, over all requests of a scope.
+"""The requests of any action, by caller, action, resource and condition key.
 
-As for trust policies (see `space`), a request falls into finitely many cells: of the caller, the action, the resource and
-each condition key. A scope restricts callers and actions, and can state keys that have one value in all its requests.
+As for trust policies (see `space`), a request falls into finitely many cells. A scope restricts callers and actions, and can
+state keys that have one value in all its requests.
 
 The root user is not among the callers. Service-linked roles are not, as neither SCPs nor RCPs restrict them (AWS
 Organizations User Guide). What a condition compares with a key of the request in a resource is open.
@@ -16,14 +16,9 @@ from enum import Enum
 from functools import lru_cache
 from itertools import islice
 
-from rolecall_generator.iam import PARTITIONS, Arn, Condition, PolicyDocument, Role, Statement
+from rolecall_generator.iam import PARTITIONS, Arn, Condition, PolicyDocument, Role
 from rolecall_generator.iam.catalog import regions_of
-from rolecall_generator.iam.evaluation import (
-    CompiledStatement,
-    PolicyType,
-    PrincipalKind,
-    identity_of,
-)
+from rolecall_generator.iam.evaluation import CompiledStatement, PolicyType, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import (
     Automaton,
     NoPatterns,
@@ -51,7 +46,7 @@ from rolecall_generator.proof.symbolic.boxes import (
     merge_boxes,
     solutions,
 )
-from rolecall_generator.proof.symbolic.budget import BudgetShare, OutOfBudgetError, SearchBudget
+from rolecall_generator.proof.symbolic.budget import BudgetShare, SearchBudget
 from rolecall_generator.proof.symbolic.callers import caller_cell, caller_dimension
 from rolecall_generator.proof.symbolic.cells import UNKNOWN_REST, Dimension, Distinctions, KeyCell, Values, merge_contexts
 from rolecall_generator.proof.symbolic.facts import SpaceFact, context_facts_of
@@ -69,11 +64,10 @@ from rolecall_generator.proof.symbolic.keys import (
     key_facts,
 )
 from rolecall_generator.proof.symbolic.language import Shape, walk
-from rolecall_generator.proof.symbolic.policies import SERVICE_LINKED, without_principal
+from rolecall_generator.proof.symbolic.policies import SERVICE_LINKED
 from rolecall_generator.proof.symbolic.relations import HOLDS
 from rolecall_generator.proof.symbolic.space import SERVICE_LINKED_ROLES, RequestSpace
 from rolecall_generator.proof.symbolic.wording import BoxConstraint, constraints_of
-from rolecall_generator.proof.symbolic.world import PolicyLevel
 
 NO_RESOURCE = "*"
 """The resource of a request whose action supports no resource types (Service Authorization Reference)."""
@@ -177,108 +171,6 @@ class RequestSet:
     constraints: tuple[BoxConstraint, ...]
     actions: tuple[str, ...]
     sample: ActionSample | None
-
-
-@dataclass(frozen=True, slots=True)
-class StatementPlace:
-    """A statement of the levels by its positions: level, document of the level, statement of the document.
-
-    Without `document` and `statement`: no statement of the level allows the requests.
-    """
-
-    level: int
-    document: int | None = None
-    statement: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StatementLimit:
-    """What one statement stops. `is_certain`: False if it is not certain that it stops anything.
-
-    `sets` are the first sets of the requests; `more` of them are left out.
-    """
-
-    place: StatementPlace
-    is_certain: bool
-    sets: tuple[RequestSet, ...]
-    more: int = 0
-
-
-class LimitState(Enum):
-    """How much of a set of requests is stopped."""
-
-    NONE = "not stopped"
-    PART = "partly stopped"
-    ALL = "stopped"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class LimitAnswer:
-    """How much of what a permission allows is stopped, and by which statements. `reasons` explain what is not known."""
-
-    state: LimitState
-    limits: tuple[StatementLimit, ...] = ()
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LimitChange:
-    """Two versions of the levels compared over all requests of a scope.
-
-    `is_exact`: True if the new version allows nothing but intended requests in addition, and denies nothing in addition;
-    False if that is refuted, None if it is unknown. `surplus` are requests that it allows in addition and that are not
-    intended, `lost` those that only the old version allows.
-    """
-
-    is_exact: bool | None
-    surplus: tuple[RequestSet, ...] = ()
-    lost: tuple[RequestSet, ...] = ()
-    reasons: tuple[str, ...] = ()
-
-
-_TOO_LARGE = "the policies distinguish more requests than the budget allows to examine"
-
-
-def limit_permission(
-    scope: ActionScope,
-    permission: Statement,
-    levels: Sequence[PolicyLevel],
-    resource_levels: Sequence[PolicyLevel] = (),
-    *,
-    budget: SearchBudget | None = None,
-) -> LimitAnswer:
-    """How much of what an Allow statement of an identity policy allows is stopped by levels of SCPs and of RCPs.
-
-    `scope.actions` are the actions of the statement. `resource_levels` are those of the RCPs around `scope.owner`; in the
-    places of the answer they are counted on from `levels`. Exact over all resources and values of keys; what cannot be
-    represented is UNKNOWN.
-    """
-    if not levels and not resource_levels:
-        return LimitAnswer(LimitState.NONE)
-    try:
-        return _Limiter(scope, permission, levels, resource_levels, budget or SearchBudget()).answer()
-    except OutOfBudgetError:
-        return LimitAnswer(LimitState.UNKNOWN, reasons=(_TOO_LARGE,))
-
-
-def compare_limits(
-    scope: ActionScope,
-    before: Sequence[PolicyLevel],
-    after: Sequence[PolicyLevel],
-    intended: Iterable[tuple[Statement, str]],
-    *,
-    budget: SearchBudget | None = None,
-) -> LimitChange:
-    """Compare two versions of levels of SCPs or RCPs.
-
-    `intended` are statements, whose effect does not matter, each with the ARN of a user or role: the requests of this
-    principal to which the statement applies are intended to be allowed.
-    """
-    try:
-        return _compare(scope, before, after, tuple(intended), budget or SearchBudget())
-    except OutOfBudgetError:
-        return LimitChange(None, reasons=(_TOO_LARGE,))
 
 
 class ActionSpace(RequestSpace):
@@ -606,7 +498,7 @@ class ActionSpace(RequestSpace):
         self,
         formula: Formula,
         *,
-        confirms: Callable[[_Evaluation], bool],
+        confirms: Callable[[Evaluation], bool],
         care: Formula = TRUE,
     ) -> tuple[tuple[RequestSet, ...], int]:
         """The first sets of a formula, in words, and the number of those left out.
@@ -645,7 +537,7 @@ class ActionSpace(RequestSpace):
         self,
         wide: Sequence[int],
         boxes: Sequence[Sequence[int]],
-        confirms: Callable[[_Evaluation], bool],
+        confirms: Callable[[Evaluation], bool],
     ) -> RequestSet:
         index = self.index[ACTION]
         mask = 0
@@ -656,7 +548,7 @@ class ActionSpace(RequestSpace):
         samples = (self._sample(box, confirms) for box in boxes[:_SAMPLES_TRIED])
         return RequestSet(constraints, tuple(actions), next((each for each in samples if each is not None), None))
 
-    def _sample(self, masks: Sequence[int], confirms: Callable[[_Evaluation], bool]) -> ActionSample | None:
+    def _sample(self, masks: Sequence[int], confirms: Callable[[Evaluation], bool]) -> ActionSample | None:
         """The cheapest request of the box; None if the evaluator does not confirm it."""
         positions = [(mask & -mask).bit_length() - 1 for mask in masks]
         cells = {d.name: d.cells[position] for d, position in zip(self.dimensions, positions, strict=True)}
@@ -689,7 +581,7 @@ def _cell_of(arn: str) -> KeyCell:
     return caller_cell(who, CallerKind.USER if who.kind is PrincipalKind.USER else CallerKind.ROLE)
 
 
-_Evaluation = Callable[[CompiledStatement], Truth]
+Evaluation = Callable[[CompiledStatement], Truth]
 """Whether a statement applies to a request, by the evaluator."""
 
 _Group = tuple[Sequence[int], list[Sequence[int]]]
@@ -710,177 +602,6 @@ def _joined(groups: Sequence[_Group]) -> list[_Group]:
         else:
             found.append((wide, boxes))
     return found
-
-
-class LimitSets:
-    """The requests that levels of policies allow in a space. `rcps` of them, the last ones, are levels of RCPs."""
-
-    def __init__(self, space: ActionSpace, levels: Sequence[PolicyLevel], rcps: int = 0) -> None:
-        self._space = space
-        self._restricted = space.restricted_by_rcps() if rcps else EVERYTHING
-        self._first_rcps = len(levels) - rcps
-        self.compiled = [
-            [space.compiler.compile(document, PolicyType.IDENTITY).statements for document in level] for level in levels
-        ]
-
-    def allowed(self) -> AllowedSet:
-        """What every level allows."""
-        return AllowedSet.intersection(map(self._level, range(len(self.compiled))))
-
-    def _level(self, level: int) -> AllowedSet:
-        allowed = AllowedSet.intersection((self.granted(level), self._denied(level).inverse))
-        return AllowedSet.union((self.restricted(level).inverse, allowed))
-
-    def restricted(self, level: int) -> AllowedSet:
-        """The requests to which the policies of the level apply."""
-        return EVERYTHING if level < self._first_rcps else self._restricted
-
-    def granted(self, level: int) -> AllowedSet:
-        """The requests that some Allow statement of the level applies to."""
-        return self._union(level, effect="Deny")
-
-    def _denied(self, level: int) -> AllowedSet:
-        return self._union(level, effect="Allow")
-
-    def _union(self, level: int, *, effect: str) -> AllowedSet:
-        """The requests of all statements that do not have this effect: one with an unknown effect may do both."""
-        return AllowedSet.union(
-            self._space.statement_set(statement)
-            for statements in self.compiled[level]
-            for statement in statements
-            if statement.source.effect != effect
-        )
-
-    def evaluate(self, outcome: _Evaluation) -> bool | None:
-        """Whether the levels allow a request, by the evaluator; None if it leaves that open. Without RCPs."""
-        decisions = set()
-        for documents in self.compiled:
-            granted, denied = Truth.FALSE, Truth.FALSE
-            for statement in (each for statements in documents for each in statements):
-                truth = outcome(statement)
-                if statement.source.effect == "Allow":
-                    granted = max(granted, truth, key=_CERTAINTY.index)
-                elif statement.source.effect == "Deny":
-                    denied = max(denied, truth, key=_CERTAINTY.index)
-                else:
-                    return None
-            if denied is Truth.TRUE or granted is Truth.FALSE:
-                return False
-            decisions.add(granted is Truth.TRUE and denied is Truth.FALSE)
-        return True if decisions <= {True} else None
-
-    def denials(self) -> Iterator[tuple[int, int, CompiledStatement]]:
-        """Each Deny statement with the positions of its level and document."""
-        for level, documents in enumerate(self.compiled):
-            for document, statements in enumerate(documents):
-                yield from ((level, document, each) for each in statements if each.source.effect != "Allow")
-
-
-class _Limiter:
-    def __init__(
-        self,
-        scope: ActionScope,
-        permission: Statement,
-        scps: Sequence[PolicyLevel],
-        rcps: Sequence[PolicyLevel],
-        budget: SearchBudget,
-    ) -> None:
-        own = PolicyDocument((permission,))
-        levels = self._levels = [*scps, *(tuple(map(without_principal, level)) for level in rcps)]
-        documents = [document for level in levels for document in level]
-        self._space = ActionSpace(scope, [own, *documents], budget, with_rcps=bool(rcps))
-        (self._permission,) = self._space.compiler.compile(own, PolicyType.IDENTITY).statements
-        self._own = self._space.statement_set(self._permission)
-        self._sets = LimitSets(self._space, levels, len(rcps))
-
-    def answer(self) -> LimitAnswer:
-        space, own, allowed = self._space, self._own, self._sets.allowed()
-        if space.is_empty(conjunction([own.maybe, complement(allowed.sure)])):
-            return LimitAnswer(LimitState.NONE)
-        limits = tuple(self._limits())
-        if space.is_empty(conjunction([own.maybe, allowed.maybe])):
-            return LimitAnswer(LimitState.ALL, limits)
-        if any(limit.is_certain for limit in limits):
-            return LimitAnswer(LimitState.PART, limits, tuple(space.reasons))
-        return LimitAnswer(LimitState.UNKNOWN, limits, tuple(space.reasons) or (_UNDOCUMENTED,))
-
-    def _limits(self) -> Iterator[StatementLimit]:
-        for level, document, statement in self._sets.denials():
-            found = self._space.statement_set(statement)
-            place = StatementPlace(level, document, _position(self._levels[level][document], statement))
-            yield from self._limit(place, found.sure, found.maybe, statement)
-        for level in range(len(self._levels)):
-            granted = self._sets.granted(level)
-            yield from self._limit(StatementPlace(level), complement(granted.maybe), complement(granted.sure), None)
-
-    def _limit(
-        self, place: StatementPlace, sure: Formula, maybe: Formula, denial: CompiledStatement | None
-    ) -> Iterator[StatementLimit]:
-        """What a statement or a level stops of the permission. It is certain if the evaluator confirms an example."""
-        restricted = self._sets.restricted(place.level)
-        sure = conjunction([self._own.sure, restricted.sure, sure])
-        maybe = conjunction([self._own.maybe, restricted.maybe, maybe])
-        allows = [s for statements in self._sets.compiled[place.level] for s in statements if s.allow]
-        applying = [self._permission, *([] if denial is None else [denial])]
-        others = allows if denial is None else ()
-
-        def confirms(outcome: _Evaluation) -> bool:
-            applies = all(outcome(each) is Truth.TRUE for each in applying)
-            return applies and all(outcome(each) is Truth.FALSE for each in others)
-
-        sets, more = self._space.sets_of(sure, care=self._own.sure, confirms=confirms)
-        if any(each.sample is not None for each in sets):
-            yield StatementLimit(place, True, sets, more)
-        elif sets or not self._space.is_empty(maybe):
-            yield StatementLimit(place, False, sets, more)
-
-
-_UNDOCUMENTED = "AWS does not document the outcome for some values"
-_CERTAINTY = (Truth.FALSE, Truth.UNDECIDED, Truth.TRUE)
-
-
-def _position(document: PolicyDocument, statement: CompiledStatement) -> int:
-    """The position of a compiled statement in its document: compiled documents have another order."""
-    return next(at for at, source in enumerate(document.statements) if source is statement.source)
-
-
-def _compare(
-    scope: ActionScope,
-    before: Sequence[PolicyLevel],
-    after: Sequence[PolicyLevel],
-    intended: Sequence[tuple[Statement, str]],
-    budget: SearchBudget,
-) -> LimitChange:
-    versions = [[tuple(map(without_principal, level)) for level in levels] for levels in (before, after)]
-    own = PolicyDocument(tuple(statement for statement, _ in intended))
-    documents = [document for levels in versions for level in levels for document in level]
-    space = ActionSpace(scope, [own, *documents], budget, apart=[arn for _, arn in intended], assumes=True)
-    compiled = {id(each.source): each for each in space.compiler.compile(own, PolicyType.IDENTITY).statements}
-    wanted = AllowedSet.union(
-        AllowedSet.intersection(
-            (space.statement_set(compiled[id(statement)]), AllowedSet.exact(space.callers_in([principal])))
-        )
-        for statement, principal in intended
-    )
-    old_sets, new_sets = (LimitSets(space, levels) for levels in versions)
-    old, new = old_sets.allowed(), new_sets.allowed()
-    opened = conjunction([new.maybe, complement(old.sure), complement(wanted.sure)])
-    closed = conjunction([old.maybe, complement(new.sure)])
-    if space.is_empty(opened) and space.is_empty(closed):
-        return LimitChange(True)
-
-    def changes(first: LimitSets, second: LimitSets) -> Callable[[_Evaluation], bool]:
-        return lambda outcome: (
-            first.evaluate(outcome) is False
-            and second.evaluate(outcome) is True
-            and all(outcome(each) is not Truth.UNDECIDED for each in compiled.values())
-        )
-
-    surplus, _ = space.sets_of(opened, confirms=changes(old_sets, new_sets))
-    lost, _ = space.sets_of(closed, confirms=changes(new_sets, old_sets))
-    if any(each.sample is not None for each in (*surplus, *lost)):
-        return LimitChange(False, surplus, lost)
-    return LimitChange(None, surplus, lost, tuple(space.reasons) or (_UNDOCUMENTED,))
 
 
 class _Need(Enum):
