@@ -45,15 +45,19 @@ SHAPES = {
     "not-empty": {"shortest": 1},
     "organization-id": {"shortest": 1, "longest": 34, "pattern": "o-*"},
     "organization-path": {"shortest": 1, "pattern": "o-*/*"},
-    "session-name": {"characters": "\\w+=,.@-", "shortest": 2, "longest": 64},
+    "region": {"shortest": 1},
+    "session-name": {"characters": "\\w+=,.@-", "shortest": 1, "longest": 64},
     "source-identity": {"characters": "\\w+=,.@-", "shortest": 2, "longest": 64},
     "tag-key": {"characters": "\\w.:/=+@ -", "beyond_ascii": True, "shortest": 1, "longest": 128},
     "tag-value": {"characters": "\\w.:/=+@ -", "beyond_ascii": True, "shortest": 0, "longest": 256},
+    "user-id": {"shortest": 1},
 }
 # What AWS documents about keys: which can have several values, the type or shape of the values, the kinds of callers
 # that can have the key, and those that always have it. A key that is not listed takes every form.
 # Source: IAM User Guide and STS API Reference, November 2026.
 PEOPLE, ALL = ("user", "role"), ("user", "role", "service", "provider")
+FROM_GITHUB = "actor actor_id enterprise_id environment job_workflow_ref ref repository repository_id workflow"
+GITHUB = " ".join(f"token.actions.githubusercontent.com:{claim}" for claim in FROM_GITHUB.split())
 TABLES = {
     "many": {
         True: (
@@ -72,7 +76,8 @@ TABLES = {
         "organization-id": "aws:principalorgid aws:resourceorgid aws:sourceorgid",
         "account-id": "aws:principalorgmasteraccountid aws:resourceaccount aws:sourceaccount",
         "organization-path": "aws:principalorgpaths aws:resourceorgpaths aws:sourceorgpaths",
-        "not-empty": "aws:requestedregion aws:userid",
+        "region": "aws:requestedregion",
+        "user-id": "aws:userid",
         "tag-value": "aws:requesttag/ aws:resourcetag/ iam:resourcetag/",
         "source-identity": "aws:sourceidentity sts:sourceidentity",
         "tag-key": "aws:tagkeys sts:transitivetagkeys",
@@ -80,7 +85,7 @@ TABLES = {
         "session-name": "sts:rolesessionname",
     },
     "callers": {
-        ("role", "provider"): "*:aud *:sub aws:federatedprovider saml:aud saml:iss saml:sub saml:sub_type",
+        ("role", "provider"): "*:aud *:sub aws:federatedprovider saml:aud saml:iss saml:sub saml:sub_type " + GITHUB,
         ("role",): (
             "aws:ec2instancesourceprivateipv4 aws:ec2instancesourcevpc aws:sourceidentity ec2:sourceinstancearn "
             "lambda:sourcefunctionarn"
@@ -95,6 +100,7 @@ TABLES = {
         ),
         ("user", "role", "service"): "aws:tokenissuetime sts:externalid",
     },
+    "range": {(900, 43_200): "sts:durationseconds"},
     "always": {
         ALL: "aws:currenttime aws:epochtime aws:requestedregion aws:securetransport aws:useragent sts:rolesessionname",
         PEOPLE: "aws:userid",
@@ -478,6 +484,7 @@ BAR = frozenset("\n")  # separates the session name, empty for a user, and the A
 SESSION = [(BAR, False, True), (BAR, True, False)]
 TAG_KEYS, IDENTITY, KEPT = "aws:tagkeys", "sts:sourceidentity", "aws:sourceidentity"
 MFA, MFA_AGE = "aws:multifactorauthpresent", "aws:multifactorauthage"
+TRANSPORT = "aws:securetransport"
 SEVERAL, MAX_WORK, MAX_CELLS = 2, 3_000_000, 10_000
 KINDS = {"user", "role", "service", "provider"}
 DOMAINS = ".amazonaws.com .amazonaws.com.cn .amazonaws.eu .c2s.ic.gov .sc2s.sgov.gov .cloud.adc-e.uk .csp.hci.ic.gov"
@@ -597,6 +604,9 @@ class Key(Dimension):
             ensure(alike, "comparisons of several kinds with a key", Unsupported)
             family, values = one.pop(), [value for matcher in ordered for value in matcher.values]
             values = samples(values, family, kind == "integer")
+            if "range" in self.facts:
+                low, high = self.facts["range"]
+                values = [low, high, *(value for value in values if low < value < high)]
             numbered = list(enumerate(ordered, 1))
             found = {1 + sum(matcher.fits(value) << place for place, matcher in numbered) for value in values}
             return found if TYPES.get(family) == kind else found | {self.bits(""), self.bits("!")}
@@ -838,6 +848,9 @@ class Checker:
         elif name == "age of MFA":  # only a request with MFA has an age of it
             bit = self._dimension(MFA).add(Automaton([pattern("Equals", "true")]))
             yield {MFA_AGE: lambda seen: seen.count > 0, MFA: lambda seen: not seen.every >> bit & 1}
+        elif name == "HTTPS":  # requests to AWS STS are HTTPS requests
+            bit = self._dimension(TRANSPORT).add(Automaton([pattern("Equals", "true")]))
+            yield {TRANSPORT: lambda seen: not seen.every >> bit & 1}
         elif name == "request tags":  # aws:RequestTag/x is present exactly if aws:TagKeys lists x
             for tag in [tag for tag in self.dimensions if tag.startswith("aws:requesttag/") and tag.isascii()]:
                 bit = self._dimension(TAG_KEYS).add(Automaton([pattern("IgnoreCase", tag.partition("/")[2])]))

@@ -77,6 +77,9 @@ ASSUME_BY_OUTSIDERS = policy(
         },
     )
 )
+ONLY_NETWORK = policy(
+    deny("DenyOthers", "sts:*", Principal="*", Condition={"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
+)
 ONLY_TLS = policy(deny("DenyPlain", "sts:*", Principal="*", Condition={"BoolIfExists": {"aws:SecureTransport": "false"}}))
 CONFUSED_DEPUTY = policy(
     deny(

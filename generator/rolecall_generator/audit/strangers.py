@@ -88,7 +88,7 @@ class Stranger:
             ORGANIZATION: self.organization,
             ORGANIZATION_PATHS: self._organization_path,
             _MANAGEMENT_ACCOUNT: self.account_id,
-            _USER_ID: f"AROA{self.name.upper()}:{self.name}",
+            _USER_ID: f"{self._unique_id}:{self.name}",
             "aws:vpcsourceip": f"10.{self.address.partition('.')[2]}",
             "aws:sourcevpc": f"vpc-0{self.name}",
             "aws:sourcevpcarn": f"arn:aws:ec2:us-east-1:{self.account_id}:vpc/vpc-0{self.name}",
@@ -99,7 +99,7 @@ class Stranger:
         }[key]
         if key == "aws:vpcsourceip":
             return (own, *(value for value in map(_first_address, patterns) if value))
-        fills = {_MANAGEMENT_ACCOUNT: self.fill_account, "aws:vpceaccount": self.fill_account}
+        fills = {_MANAGEMENT_ACCOUNT: self.fill_account, "aws:vpceaccount": self.fill_account, _USER_ID: self._fill_user_id}
         others = map(self.fill_arn if key == "aws:sourcevpcarn" else fills.get(key, self._fill_id), patterns)
         return tuple(dict.fromkeys((own, *filter(None, others))))
 
@@ -133,6 +133,17 @@ class Stranger:
 
     def _filled_ids(self, patterns: Iterable[str]) -> Iterator[str]:
         return filter(None, map(self._fill_id, patterns))
+
+    @property
+    def _unique_id(self) -> str:
+        return f"AROA{self.name.upper()}"
+
+    def _fill_user_id(self, pattern: str) -> str | None:
+        """A value of aws:userid, the unique ID of a role and the name of its session, that matches a pattern."""
+        if not pattern.startswith("*"):
+            return self._fill_id(pattern)
+        head = self._unique_id if ":" in pattern else f"{self._unique_id}:{self.name}"
+        return head + self.fill(pattern[1:])
 
     def fill(self, pattern: str) -> str:
         """A string that matches the pattern; wildcards become the stranger's name."""

@@ -92,7 +92,8 @@ HOSTILE: list[tuple[dict[str, Any], LimitState]] = [
     (when(StringNotEquals={"sts:ExternalId": "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"}), NONE),
     (when(StringNotLike={"sts:RoleSessionName": "audit-*"}), PART),
     (when(DateGreaterThan={"aws:CurrentTime": "2030-01-01T00:00:00Z"}), PART),
-    (when(NumericGreaterThan={"sts:DurationSeconds": "3600"}), PART),
+    # The backend role cannot ask for more than an hour, since a role assumes another one.
+    (when(NumericGreaterThan={"sts:DurationSeconds": "3600"}), UNKNOWN),
     (when(NotIpAddress={"aws:SourceIp": ["192.0.2.0/24", "2001:db8::/32"]}), PART),
     (when(StringResembles={"aws:PrincipalOrgID": "o-1"}), UNKNOWN),
 ]
@@ -158,7 +159,9 @@ def test_statements_that_are_easy_to_misread(
         ({"Action": "*", "NotResource": OTHER_ROLE}, NONE),
         ({"Action": "sts:Assume*", "Resource": "arn:aws:iam::*:role/role*"}, NONE),
         ({"Action": "*", "Resource": "*", "Condition": {"StringEquals": {"aws:ResourceAccount": "222222222222"}}}, NONE),
-        ({"Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, PART),
+        # AWS STS is only reached by HTTPS.
+        ({"Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, NONE),
+        ({"Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:ViaAWSService": "true"}}}, PART),
         ({"Action": "*", "Resource": "*", "Condition": {"ArnLike": {"aws:PrincipalArn": SESSION}}}, ALL),
         ({"Action": "*", "Resource": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-vendor00001"}}}, ALL),
     ],

@@ -17,6 +17,7 @@ from guardrail_policies import (
     LEAVING,
     LOCKED_ROLES,
     MFA,
+    ONLY_NETWORK,
     ONLY_TLS,
     PERIMETER,
     REGIONS,
@@ -115,11 +116,12 @@ def test_unknown_organization_of_backend_is_reason(account1: CustomerModule, rai
 
 
 def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerModule, rails: Rails) -> None:
-    """A denial without TLS stops a part, and names the key."""
-    found = assume(review_guardrails(account1, rails(rcps={"root": ONLY_TLS}), OUTSIDE))
+    """A denial of other networks stops a part, and names the key; one without TLS stops nothing, as STS requires HTTPS."""
+    found = assume(review_guardrails(account1, rails(rcps={"root": ONLY_NETWORK}), OUTSIDE))
 
     assert LimitState.PART is found.state
-    assert ["aws:SecureTransport"] == [each.name for each in found.stops[0].sets[0].constraints]
+    assert ["aws:SourceIp"] == [each.name for each in found.stops[0].sets[0].constraints]
+    assert LimitState.NONE is assume(review_guardrails(account1, rails(rcps={"root": ONLY_TLS}), OUTSIDE)).state
 
 
 def test_region_denial_stops_other_regions_only(account1: CustomerModule, rails: Rails) -> None:

@@ -29,7 +29,7 @@ from certificate_programs import (
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning import make_plan
 
-LINES = {"verify_certificate": 200, "verify_full_certificate": 933}
+LINES = {"verify_certificate": 200, "verify_full_certificate": 946}
 WIDTH = 120
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"
 ROLE = "arn:aws:iam::222222222222:role/role1"
@@ -821,7 +821,7 @@ LARGE: dict[str, Change] = {
     "numbers": put(
         "policies",
         "trust",
-        policy(statement(Condition={"NumericEquals": {"sts:DurationSeconds": [f"{n}e9999" for n in range(1_000)]}})),
+        policy(statement(Condition={"NumericEquals": {"aws:MultiFactorAuthAge": [f"{n}e9999" for n in range(1_000)]}})),
     ),
 }
 
@@ -831,7 +831,7 @@ LARGE: dict[str, Change] = {
 def test_large_certificates_are_not_accepted(program: str, name: str, tmp_path: Path) -> None:
     found = example()
     LARGE[name](found)
-    for key in ("aws:userid", "sts:durationseconds"):
+    for key in ("aws:userid", "aws:multifactorauthage"):
         found["dimensions"][key] = [[], ["1"]]
     is_accepted = program != FULL and name in {"steps", "parts", "indices", "large index"}
     assert is_accepted == (check(program, found, tmp_path).status == ACCEPTED)

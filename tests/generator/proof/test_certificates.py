@@ -308,6 +308,8 @@ def test_key_tables_of_engine_and_programs_agree() -> None:
     own = {"keys": dict(verify_full_certificate.KEYS), "shapes": dict(verify_full_certificate.SHAPES)}
     for name, entry in engine["keys"].items():
         wanted = {key: entry[key] for key in ("many", "type", "shape", "callers", "always") if key in entry}
+        if "smallest" in entry:
+            wanted["range"] = [entry["smallest"], entry["largest"]]
         found = own["keys"].pop(name.lower())
         assert wanted == {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
     assert {} == own["keys"]

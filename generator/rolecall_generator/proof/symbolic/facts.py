@@ -43,8 +43,8 @@ class SpaceFact:
 
 def facts_of(space: RequestSpace) -> list[SpaceFact]:
     """The facts about the dimensions of a space of AssumeRole requests; facts without effect are left out."""
-    operations = _operations(space, _masks_by_kind(space.callers))
-    return [*(fact for fact in operations if fact.impossible is not FALSE), *context_facts_of(space)]
+    own = (*_operations(space, _masks_by_kind(space.callers)), *_session_roles(space), *_transport(space))
+    return [*(fact for fact in own if fact.impossible is not FALSE), *context_facts_of(space)]
 
 
 def context_facts_of(space: RequestSpace) -> list[SpaceFact]:
@@ -53,8 +53,6 @@ def context_facts_of(space: RequestSpace) -> list[SpaceFact]:
     found = [
         *_presence(space, kinds),
         *_session_facts(space, kinds),
-        *_session_roles(space),
-        *_transport(space),
         *_request_tags(space),
         *(fact for world in space.worlds for fact in _world_facts(space, world)),
         *(
