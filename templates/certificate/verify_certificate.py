@@ -9,8 +9,7 @@ each dimension of a request: the caller, the action, and each context key. This 
 1. The policies are as rolecall writes them: they allow and never deny, and name values without wildcards.
 2. The representatives are complete. Such policies distinguish only the values that they name, so each named value,
    another one and the absent value represent all. A caller is never allowed if neither it nor its account is named.
-3. No combination of representatives is allowed by the one policy and denied by the other one: all of them are tried.
-The steps in a certificate are for larger policies, which verify_full_certificate.py covers.
+3. No combination of representatives is allowed by one policy and denied by the other. All are tried, without the steps.
 """
 
 import json
@@ -31,18 +30,20 @@ Unsupported, MAX_POLICY, MAX_WORK = NotImplementedError, 20_000, 500_000
 # The actions that a statement allows, the accounts, ARNs and services that it names, and the values of its conditions.
 Statement = namedtuple("Statement", "actions names conditions")
 # The forms of principals and conditions. IAM ignores the case of keys.
-CALLER = re.compile("arn:[a-z-]+:iam::([0-9]{12}):(?:role|user)/[^*?$%]+")
-ACCOUNT = re.compile("([0-9]{12})|arn:[a-z-]+:iam::([0-9]{12}):root")
-SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
-CONDITIONS = {("StringEquals", ID): "[^*?$%]+", ("ArnEquals", ARN): CALLER, ("Bool", MFA): "true"}
+CALLER = re.compile("arn:[a-z-]+:iam::([0-9]{12}):(?:role|user)/[^*?$%&]+")
+ACCOUNT, SERVICE = "([0-9]{12})|arn:[a-z-]+:iam::([0-9]{12}):root", re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
+CONDITIONS = {("StringEquals", ID): "[^*?$%&]+", ("ArnEquals", ARN): CALLER, ("Bool", MFA): "true"}
 ROLE_ARN = re.compile(r'arn:([a-z-]+):iam::([0-9]{12}):role(/|/[^"\\$%\s]+/)([\w+=,.@-]+)')
-# Parts of main.tf as rolecall writes it: the role's block, and quoted strings, in which templates are only references.
-ROLE = re.compile(
-    r'(?m)^resource "aws_iam_role" "\w+" \{\n  name                 = (".*")\n  path                 = (".*")\n'
-    r"  description          = .*\n  assume_role_policy   = data\.aws_iam_policy_document\.(\w+)\.json\n"
-    r"(?:  (?:max_session_duration|permissions_boundary|depends_on) .*\n|\n|  tags = \{\n(?:    .*\n)*  \}\n)*\}$"
-)
-QUOTED = r'"(?:\$\$\{|%%\{|\$\{[\w.]+\}|[$%](?!\{)|\\.|[^"\\$%\n])*"'
+# Parts of main.tf as rolecall writes it: strings, the check of the account, roles, and the first lines of all blocks.
+QUOTED = r'"(?:\$\$\{|%%\{|\$\{[\w.]+\}|\$(?!\$?\{)|%(?!%?\{)|\\.|[^"\\$%\r\n])*"'
+GUARD = r'\ndata "aws_caller_identity" "current" \{\n +lifecycle \{\n +postcondition \{\n +condition +'
+GUARD += rf'= self\.account_id == "([0-9]+)"\n +error_message = {QUOTED}\n +\}}\n +\}}\n\}}\n'
+ROLE = r'(?m)^resource "aws_iam_role" "\w+" \{\n  name += "([\w+=,.@-]+)"\n  path += "([^"\\$%]+)"\n  description += '
+ROLE += rf"{QUOTED}\n  assume_role_policy   = data\.aws_iam_policy_document\.(\w+)\.json\n(?:\n"
+ROLE += rf"|  permissions_boundary = {QUOTED}\n|  depends_on = \[data\.aws_caller_identity\.current\]\n"
+ROLE += rf"|  max_session_duration = \d+\n|  tags = \{{\n(?:    {QUOTED} += {QUOTED}\n)*  \}}\n)*\}}$"
+HEAD = r"(?:(?:locals|(?:data|resource) '(?:aws_iam_\w+|aws_caller_identity)' '\w+') \{)?"
+HIDDEN = r"""["<#/\r]|\bprovisioner(\s*'\w|\s+\w)"""  # strings and comments that hide code, and programs to run
 RESULT = """ACCEPTED. {} can be assumed {} as these statements allow, and in no other way:\n{}
 This is proven for every possible request, whatever the caller's own policies allow. The trust policy {}.
 Root users and callers of another partition cannot assume roles. Policies of an organization can only deny more."""
@@ -54,14 +55,10 @@ def ensure(condition, reason="a policy is not as rolecall writes it", error=Unsu
         raise error(reason)
 
 
-def read_json(path):
-    """Parse a JSON file, in which no object may have a key twice."""
-
-    def unique(pairs):
-        ensure(len(dict(pairs)) == len(pairs), "an object has a key twice", ValueError)
-        return dict(pairs)
-
-    return json.loads(path.read_text("utf-8"), object_pairs_hook=unique, parse_constant=int)
+def unique(pairs):
+    """An object of JSON, in which no key may occur twice."""
+    ensure(len(dict(pairs)) == len(pairs), "an object has a key twice", ValueError)
+    return dict(pairs)
 
 
 def as_list(value):
@@ -83,7 +80,7 @@ def read_statement(body):
     actions, services = frozenset(as_list(body["Action"])), as_list(body["Principal"].get("Service", []))
     names, conditions = set(services), {}
     for name in as_list(body["Principal"].get("AWS", [])):
-        account = ACCOUNT.fullmatch(name)
+        account = re.fullmatch(ACCOUNT, name)
         ensure(account or CALLER.fullmatch(name))
         names.add(account[1] or account[2] if account else name)
     for operator, keys in body.get("Condition", {}).items():
@@ -103,8 +100,8 @@ def hcl_statement(body):
         return f"\n{head}{margin}{name} = [\n{''.join(lines)}{margin}]\n"
 
     ensure(re.fullmatch("[A-Za-z0-9]+", body["Sid"]))
-    text = f'  statement {{\n    sid    = "{body["Sid"]}"\n    effect = "Allow"\n'
-    text += block("", "actions", body["Action"], " " * 4)
+    head = f'  statement {{\n    sid    = "{body["Sid"]}"\n    effect = "Allow"\n'
+    text = head + block("", "actions", body["Action"], " " * 4)
     for kind, names in sorted(body["Principal"].items()):
         text += block(f'    principals {{\n      type = "{kind}"\n\n', "identifiers", names, " " * 6) + "    }\n"
     for operator, keys in body.get("Condition", {}).items():
@@ -117,17 +114,21 @@ def hcl_statement(body):
 def is_about(path, role, policy):
     """Whether a file has this trust policy for the role: JSON, or exactly the lines that rolecall writes in main.tf."""
     if path.suffix != ".tf":
-        found = (file := read_json(path)).get("Role", file)
-        same = read_policy(found.get("AssumeRolePolicyDocument", found)) == read_policy(policy)
-        return same and found.get("Arn", role) == role
-    text, (_, account, folder, name) = path.read_text("utf-8"), ROLE_ARN.fullmatch(role).groups()
-    labels = [found[3] for found in ROLE.finditer(text) if found.group(1, 2) == (f'"{name}"', f'"{folder}"')]
+        file = json.loads(path.read_text("utf-8"), object_pairs_hook=unique, parse_constant=int)
+        found = file.get("Role", file)
+        found_policy = read_policy(found.get("AssumeRolePolicyDocument", found))
+        return found_policy == read_policy(policy) and found.get("Arn", role) == role
+    arn, text, depth = ROLE_ARN.fullmatch(role), path.read_bytes().decode().replace("\r\n", "\n"), 0
+    code = re.sub(QUOTED, lambda found: "'" + re.sub(r"\W", "", found[0]) + "'", re.sub(r"(?m)^ *#[^\r\n]*", "", text))
+    for line in code.split("\n"):
+        ensure((depth or re.fullmatch(HEAD, line)) and not re.search(HIDDEN, line), "main.tf has unusual code")
+        depth += len(re.findall(r"[\[({]", line)) - len(re.findall(r"[\])}]", line))
+    roles = {found[1].lower(): found.groups() for found in re.finditer(ROLE, text)}  # IAM ignores the case of names
+    labels = [found[2] for found in roles.values() if found[:2] == arn.group(4, 3)]
     head = f'\ndata "aws_iam_policy_document" "{"".join(labels)}" {{'
     document = head + "\n" + "\n".join(map(hcl_statement, policy["Statement"])) + "}\n"
-    code = re.sub(QUOTED, "", re.sub("(?m)^ *#.*", "", text))
-    ensure(not re.search(r'["<]|/\*', code), "main.tf is not as rolecall writes it")  # no string or comment hides code
-    guards = set(re.findall(r'(?m)^ +condition +(= self\.account_id == "[0-9]+")$', text))
-    return document in text and len(labels) == text.count(head) == 1 and guards == {f'= self.account_id == "{account}"'}
+    is_all = len(re.findall("(?m)^resource 'aws_iam_role'", code)) == len(roles) and re.findall(GUARD, text) == [arn[2]]
+    return is_all and len(labels) == text.count(head) == 1 and document in text
 
 
 def is_named(caller, names):
@@ -153,8 +154,7 @@ def requests(dimensions, statements):
             for cells in (values, dimensions[dimension])
         ]
         ensure(profiles[0] <= profiles[1], f"the representatives of {dimension} are not complete", ValueError)
-    size = prod(len(dimensions[key]) for key in needed) * len(statements)
-    ensure(size <= MAX_WORK, "there are too many representatives", ValueError)
+    ensure(prod(map(len, map(dimensions.get, needed))) * len(statements) <= MAX_WORK, "it is too large", ValueError)
     return (dict(zip(needed, cells, strict=True)) for cells in product(*map(dimensions.get, needed)))
 
 
@@ -170,7 +170,7 @@ def allows(policy, request):
 def check(path, trust_path=None):
     """Check a certificate, and that it is about the trust policy of a file. Return the exit status and the result."""
     try:
-        certificate = read_json(path)
+        certificate = json.loads(path.read_text("utf-8"), object_pairs_hook=unique, parse_constant=int)
         ensure(certificate["format"] == "rolecall certificate 1", "unknown format")
         role, claims, documents = certificate["role"], certificate["claims"], certificate["policies"]
         policies = {name: read_policy(documents[name]) for name in ("trust", "intent")}

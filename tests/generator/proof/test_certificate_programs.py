@@ -159,6 +159,11 @@ def test_trust_policy_of_the_module_is_compared(main_tf: Path, tmp_path: Path) -
     assert UNSUPPORTED == check(FULL, example(), tmp_path, main_tf).status
 
 
+SECOND_ROLE = """resource "aws_iam_role" "second" {
+  name               = "role1"
+  assume_role_policy = jsonencode({})
+}
+"""
 MODULE_CHANGES = {
     "principal": ('role/backend_role"', 'role/other"'),
     "action": ('"sts:AssumeRole",', '"sts:AssumeRole", "sts:TagSession",'),
@@ -193,6 +198,34 @@ MODULE_CHANGES = {
     "empty document of the same name": ("# Trust policy", 'data "aws_iam_policy_document" "trust" {}\n# Trust policy'),
     "value that is a template": ('role/backend_role"', 'role/backend_role%{ if true }x%{ endif }"'),
     "another role of the module": ('resource "aws_iam_role" "this"', 'resource "aws_iam_user" "this"'),
+    "second role of the same name": ("# Trust policy", f"{SECOND_ROLE}\n# Trust policy"),
+    "second role with an escaped name": ("# Trust policy", SECOND_ROLE.replace("role1", "rol\\u00651")),
+    "second role without quotes": ("# Trust policy", SECOND_ROLE.replace('"aws_iam_role"', "aws_iam_role")),
+    "second role with a name prefix": ("# Trust policy", SECOND_ROLE.replace("name ", "name_prefix ")),
+    "second role on an indented line": ("# Trust policy", f"  {SECOND_ROLE}"),
+    "import block": ("# Trust policy", 'import {\n  to = aws_iam_role.this\n  id = "role2"\n}\n'),
+    "module": ("# Trust policy", 'module "other" {\n  source = "./other"\n}\n'),
+    "provider": ("# Trust policy", 'provider "aws" {\n}\n'),
+    "data source that runs a program": ("# Trust policy", 'data "external" "x" {\n  program = ["x"]\n}\n'),
+    "provisioner": (
+        "# Trust policy",
+        'resource "aws_iam_user" "x" {\n  name = "x"\n  provisioner "local-exec" {\n    command = "x"\n  }\n}\n',
+    ),
+    "tags closed early": (
+        "  depends_on = [data.aws_caller_identity.current]\n}",
+        "  tags = {\n    }\n    provider = aws.other\n    lifecycle {\n  }\n}",
+    ),
+    "brace in a tag": (
+        "  depends_on = [data.aws_caller_identity.current]\n}",
+        '  tags = {\n    "a" = "b", x = null != {y = "c"\n  }\n}\n  provider = aws.other\n}',
+    ),
+    "brace in the description": ('"Assumed by arn:aws:iam::111111111111:role/backend_role"', "null != {"),
+    "condition of the account in a comment": (
+        "      condition     = self",
+        "      condition     = true\n      # condition     = self",
+    ),
+    "account check with another provider": ('"current" {', '"current" {\n  provider = aws.other'),
+    "account check without instances": ('"current" {', '"current" {\n  count = 0'),
 }
 
 
@@ -202,6 +235,26 @@ def test_changed_module_is_not_accepted(before: str, after: str, main_tf: Path, 
     assert before in text
     main_tf.write_text(text.replace(before, after))
     assert check("verify_certificate", example(), tmp_path, main_tf).status in {REJECTED, UNSUPPORTED}
+
+
+def test_lone_carriage_return_does_not_end_a_comment(main_tf: Path, tmp_path: Path) -> None:
+    """It ends a line in Python's universal newlines, but not in HCL."""
+    text = main_tf.read_text("utf-8")
+    document = text[text.index('data "aws_iam_policy_document" "trust"') : text.index('resource "aws_iam_role"')]
+    hidden = document.replace("\n", "\r")
+    main_tf.write_bytes(text.replace(document, f"# {hidden}\n{document.replace('backend_role', 'other')}").encode())
+    assert check("verify_certificate", example(), tmp_path, main_tf).status in {REJECTED, UNSUPPORTED}
+
+
+def test_module_with_line_ends_of_windows_is_accepted(main_tf: Path, tmp_path: Path) -> None:
+    main_tf.write_bytes(main_tf.read_bytes().replace(b"\n", b"\r\n"))
+    assert check("verify_certificate", example(), tmp_path, main_tf).status == ACCEPTED
+
+
+def test_value_that_the_provider_turns_into_a_variable_is_not_covered(tmp_path: Path) -> None:
+    """In aws_iam_policy_document, `&{` is written for `${`."""
+    content = json.dumps(example()).replace("role/backend_role", "role/&{aws:username}")
+    assert check("verify_certificate", json.loads(content), tmp_path).status == UNSUPPORTED
 
 
 @both_programs

@@ -275,6 +275,7 @@ def _tag_value(tag: str, context: Mapping[str, Values]) -> str:
     return values[0] if values else ""
 
 
+_SOURCE_IP = "aws:sourceip"
 _CALLER_REMARKS = {
     PrincipalKind.USER: "Run it with credentials of the user {}.",
     PrincipalKind.ROLE: "Run it with credentials of the role {}.",
@@ -304,6 +305,9 @@ def _remarks(point: RequestPoint, keys: Mapping[str, Values], expressed: frozens
             yield f"The request is sent with {name} = {shown}."
         else:
             yield f"{name} is {shown}."
+    if _SOURCE_IP in point.shown and not point.context[_SOURCE_IP]:
+        # A request from a command line has an address, so the command does not show the difference from everywhere.
+        yield f"The request is sent without {point.shown[_SOURCE_IP]}."
 
 
 def _has_path(session: Identity) -> bool:

@@ -209,6 +209,19 @@ def test_remarks_name_what_the_command_cannot_set() -> None:
         assert value not in witness.shell_command
 
 
+def test_remarks_mention_the_absent_address_that_the_difference_needs() -> None:
+    """Without it, the command of a caller with an address would not show the difference."""
+    absent = {"Null": {"aws:SourceIp": "true"}}
+    with_address = witness_of(inclusion(document([statement("*", {"Null": {"aws:SourceIp": "false"}})]), NO_CALLERS))
+    without = witness_of(inclusion(document([statement("*", absent)]), NO_CALLERS))
+    other = witness_of(inclusion(document([statement("*")]), NO_CALLERS))
+
+    assert with_address.keys
+    assert not without.keys
+    assert len(without.remarks) == len(other.remarks) + 1
+    assert "aws:SourceIp" in without.remarks[-1]
+
+
 def test_difference_is_one_box_for_a_single_surplus() -> None:
     """What a pattern leaves of the account, with the external ID: one set with one witness."""
     more = SURPLUS["one name of the account excluded"][0]
