@@ -100,6 +100,8 @@ def pages_of_text(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]
             ) from error
         except RecursionError as error:
             raise InputError("the file is nested too deeply", where=name, hint="give a reply of IAM") from error
+        except ValueError as error:  # more digits than Python converts
+            raise InputError("a number is too long", where=name, hint="give a reply of IAM") from error
         position = _end_of_spaces(text, end)
         for page in value if isinstance(value, list) else [value]:
             count += 1
@@ -228,6 +230,8 @@ def _read_json(path: Path) -> Any:
         ) from error
     except RecursionError as error:
         raise InputError("the file is nested too deeply", where=str(path), hint="run iam-collect download again") from error
+    except ValueError as error:  # more digits than Python converts
+        raise InputError("a number is too long", where=str(path), hint="run iam-collect download again") from error
 
 
 def read_account_ids(values: Sequence[str]) -> frozenset[str]:

@@ -179,6 +179,8 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"RoleDetailList": [{"Arn": "x"}]}', "account.json, RoleDetailList[0]"),
         ('{"Policies": [{"Arn": "arn:aws:iam::222222222222:role/r"}]}', "account.json, Policies[0]"),
         ('{"Roles": [{"Arn": "arn:aws:iam::222222222222:role/r", "MaxSessionDuration": "1"}]}', "account.json, Roles[0]"),
+        (json.dumps({"RoleDetailList": [{**VENDOR, "Tags": ["x"]}]}), f"account.json, RoleDetailList[0] ({VENDOR['Arn']})"),
+        ('{"RoleDetailList": [' + "9" * 5_000 + "]}", "account.json"),
         ("[" * 100_000, "account.json"),
         ("\xff\xfe\xff", "account.json"),
     ],
