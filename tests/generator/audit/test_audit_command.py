@@ -66,12 +66,14 @@ def test_own_accounts_and_files_of_ids(folder: Path) -> None:
 def test_unused_days(folder: Path) -> None:
     assert 1 == gen("audit", "clean.json", *DAY, "--unused-days", "5", cwd=folder).code
     assert 1 == gen("audit", "clean.json", "--as-of", "2027-11-30", cwd=folder).code
+    assert 1 == gen("audit", "clean.json", "--as-of", "9999-12-31", cwd=folder).code
 
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         ([], 2),
+        (["--profile", ""], 2),
         (["account.json", "--profile", "x"], 2),
         (["missing.json"], 3),
         (["wrong.json"], 3),
