@@ -114,6 +114,8 @@ def further_roles(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
         return
     if audited.reaches_administrators:
         yield Remark(f"it can become an administrator with {_roles(audited.reaches_administrators)}", Severity.ERROR)
+    elif audited.reaches_escalations:
+        yield Remark(f"it can escalate privileges with {_roles(audited.reaches_escalations)}", Severity.ERROR)
     elif audited.reaches:
         yield Remark(f"it can assume {_roles(audited.reaches)}")
     if permissions.assume is Scope.ALL:

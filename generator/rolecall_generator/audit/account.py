@@ -118,7 +118,9 @@ class AccountBuilder:
                 try:
                     read(_object(item), place)
                 except (KeyError, TypeError, AttributeError, ValueError) as error:
-                    raise malformed(place, _reason(error)) from error
+                    arn = item.get("Arn") if isinstance(item, Mapping) else None
+                    named = f"{place} ({clip(arn, _SHOWN)})" if isinstance(arn, str) and arn else place
+                    raise malformed(named, _reason(error)) from error
         self._note_end(page, where)
 
     def _note_end(self, page: Mapping[str, Any], where: str) -> None:
@@ -200,7 +202,7 @@ class AccountBuilder:
             self._inline(item, "RolePolicyList", problems),
             _attached(item),
             boundary if boundary is None else str(boundary),
-            tags={str(tag["Key"]): str(tag["Value"]) for tag in item.get("Tags") or ()},
+            tags={str(tag["Key"]): str(tag["Value"]) for tag in _objects(item, "Tags")},
         )
         _store(items.roles, arn, role, where)
         usage = item.get("RoleLastUsed")
@@ -247,7 +249,7 @@ class AccountBuilder:
 
     def _inline(self, item: Mapping[str, Any], key: str, problems: list[str]) -> dict[str, PolicyDocument]:
         found = {}
-        for policy in item.get(key) or ():
+        for policy in _objects(item, key):
             name = str(policy["PolicyName"])
             document = self._document(policy["PolicyDocument"], f"inline policy {name}", problems)
             if document is not None:
@@ -292,6 +294,14 @@ def _object(item: Any) -> Mapping[str, Any]:
     return item
 
 
+def _objects(item: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """A list of objects; empty if it is missing."""
+    value = item.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
+        raise TypeError(f"{key} is not a list of objects")
+    return value
+
+
 def _text(item: Mapping[str, Any], key: str) -> str:
     value = item[key]
     if not isinstance(value, str):
@@ -300,7 +310,7 @@ def _text(item: Mapping[str, Any], key: str) -> str:
 
 
 def _attached(item: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(_text(policy, "PolicyArn") for policy in item.get("AttachedManagedPolicies") or ())
+    return frozenset(_text(policy, "PolicyArn") for policy in _objects(item, "AttachedManagedPolicies"))
 
 
 def _store(items: dict[str, Any], arn: str, item: Any, where: str) -> None:

@@ -89,6 +89,8 @@ def summarize_access(audited: AuditedRole) -> tuple[str, ...]:
         found.append("escalates" if everywhere else "escalates on listed resources")
     if audited.reaches_administrators:
         found.append("reaches an administrator")
+    elif audited.reaches_escalations:
+        found.append("escalates through a role")
     elif audited.reaches:
         found.append(f"reaches {pluralize(len(audited.reaches), 'role')}")
     if permissions.iam_changes:

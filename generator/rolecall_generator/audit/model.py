@@ -34,6 +34,7 @@ class AuditedRole:
         permissions: What the role may do; None if only services and SAML providers can assume it.
         reaches: ARNs of roles of the account that the role can assume, directly or through others.
         reaches_administrators: Those of `reaches` that are administrators.
+        reaches_escalations: Those of `reaches` that allow privilege escalation on every resource.
         place: File and line of the role; an empty string and None for a live account.
     """
 
@@ -44,6 +45,7 @@ class AuditedRole:
     permissions: RolePermissions | None
     reaches: tuple[str, ...] = ()
     reaches_administrators: tuple[str, ...] = ()
+    reaches_escalations: tuple[str, ...] = ()
     place: tuple[str, int | None] = ("", None)
 
     @property

@@ -269,16 +269,22 @@ class PermissionReader:
                 yield pattern
 
     def _listed(self, role: Role, action: str) -> Iterator[tuple[str, str]]:
-        """Resources of a type that the action supports, as a policy lists them, and with wildcards replaced by a name."""
+        """Resources of a type that the action supports, as a policy lists them, and with wildcards replaced by a name.
+
+        Besides identity policies, the boundary and a Deny with NotResource can limit an action to resources that they list.
+        """
         known = find_action(action)
         forms = known.resource_forms if known is not None else ()
         stranger = self._stranger(role)
-        for document in self._documents(role):
+        boundary = self._document(role.boundary) if role.boundary is not None else None
+        for document in (*self._documents(role), *((boundary,) if boundary is not None else ())):
             for statement in document.statements:
-                if statement.effect == "Allow" and any(action in _watched_actions(p) for p in statement.actions):
-                    for resource in statement.resources:
-                        if resource != "*" and "${" not in resource and any(may_match(resource, form) for form in forms):
-                            yield resource, _without_wildcards(resource, stranger)
+                listed = statement.resources if statement.effect == "Allow" else statement.not_resources
+                if listed and _covers(statement, action):
+                    for resource in listed:
+                        filled = _without_variables(resource, role)
+                        if resource != "*" and "${" not in filled and any(may_match(filled, form) for form in forms):
+                            yield resource, _without_wildcards(filled, stranger)
 
     def _services(self, role: Role) -> Iterator[ServiceActions]:
         """Allowed actions by service. A Deny counts if it is unconditional and for every resource."""
@@ -336,6 +342,18 @@ def _every_resource(role: Role, action: str, stranger: Stranger) -> list[str]:
     forms = known.resource_forms if known is not None else ()
     fixed = {"Partition": _partition(role), "Account": _account(role), "Region": _REGION}
     return [_PLACEHOLDER.sub(lambda found: fixed.get(found[1], stranger.name), form) for form in forms] or ["*"]
+
+
+def _covers(statement: Statement, action: str) -> bool:
+    """Whether the actions of a statement include a watched action."""
+    listed = any(action in _watched_actions(pattern) for pattern in statement.actions or statement.not_actions)
+    return listed is bool(statement.actions)
+
+
+def _without_variables(resource: str, role: Role) -> str:
+    """The resource with the tags of the role, which its sessions have, in place of their variables."""
+    values = {f"aws:principaltag/{key.lower()}": value for key, value in role.tags.items()}
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1].lower(), found[0]), resource)
 
 
 def _without_wildcards(resource: str, stranger: Stranger) -> str:

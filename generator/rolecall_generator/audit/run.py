@@ -132,7 +132,10 @@ class _AccountReader:
         permissions = self.permissions.read(role)
         reaches = () if permissions.administrator else self._reachable(role.arn)
         administrators = tuple(arn for arn in reaches if self._read(arn).administrator)
-        return AuditedRole(role, self.account.account_id, outsiders, record, permissions, reaches, administrators, place)
+        escalating = tuple(arn for arn in reaches if any(each.scope is Scope.ALL for each in self._read(arn).escalations))
+        return AuditedRole(
+            role, self.account.account_id, outsiders, record, permissions, reaches, administrators, escalating, place
+        )
 
     def _read(self, arn: str) -> RolePermissions:
         return self.permissions.read(self.account.access.roles[arn])

@@ -100,6 +100,8 @@ def pages_of_text(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]
             ) from error
         except RecursionError as error:
             raise InputError("the file is nested too deeply", where=name, hint="give a reply of IAM") from error
+        except ValueError as error:  # more digits than Python converts
+            raise InputError("a number is too long", where=name, hint="give a reply of IAM") from error
         position = _end_of_spaces(text, end)
         for page in value if isinstance(value, list) else [value]:
             count += 1
@@ -178,8 +180,8 @@ def _collected_page(account: Path) -> dict[str, Any]:
     """One account as a page of GetAccountAuthorizationDetails."""
     page: dict[str, Any] = {"Policies": []}
     for kind, (name, inline) in _COLLECTED.items():
-        page[name] = [_collected_item(item, inline) for item in sorted((account / "iam" / kind).glob("*"))]
-    for item in (*sorted((account / "iam" / "policy").glob("*")), *sorted((account / "iam" / "aws" / "policy").glob("*"))):
+        page[name] = [_collected_item(item, inline) for item in _folders(account / "iam" / kind)]
+    for item in (*_folders(account / "iam" / "policy"), *_folders(account / "iam" / "aws" / "policy")):
         document = item / "current-policy.json"
         if document.is_file():
             version = {"IsDefaultVersion": True, "Document": _read_json(document)}
@@ -187,10 +189,16 @@ def _collected_page(account: Path) -> dict[str, Any]:
     return page
 
 
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.glob("*") if path.is_dir())
+
+
 def _collected_item(item: Path, inline: str) -> dict[str, Any]:
     metadata = _metadata(item)
     boundary = metadata.get("permissionBoundary")
     tags = _optional(item / "tags.json", {})
+    if not isinstance(tags, dict):
+        raise malformed(str(item / "tags.json"), "it is not an object")
     return {
         "Arn": metadata.get("arn"),
         "Place": str(item / "trust-policy.json"),
@@ -198,10 +206,10 @@ def _collected_item(item: Path, inline: str) -> dict[str, Any]:
         "CreateDate": metadata.get("created"),
         "AssumeRolePolicyDocument": _optional(item / "trust-policy.json", None),
         inline: _optional(item / "inline-policies.json", []),
-        "AttachedManagedPolicies": [{"PolicyArn": arn} for arn in _optional(item / "managed-policies.json", [])],
+        "AttachedManagedPolicies": [{"PolicyArn": arn} for arn in _optional_list(item / "managed-policies.json")],
         "PermissionsBoundary": {"PermissionsBoundaryArn": boundary} if boundary else None,
-        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()] if isinstance(tags, dict) else [],
-        "GroupList": [str(arn).rpartition("/")[2] for arn in _optional(item / "groups.json", [])],
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        "GroupList": [str(arn).rpartition("/")[2] for arn in _optional_list(item / "groups.json")],
     }
 
 
@@ -209,6 +217,13 @@ def _metadata(item: Path) -> dict[str, Any]:
     value = _read_json(item / "metadata.json")
     if not isinstance(value, dict):
         raise malformed(str(item / "metadata.json"), "it is not an object")
+    return value
+
+
+def _optional_list(path: Path) -> list[Any]:
+    value = _optional(path, [])
+    if not isinstance(value, list):
+        raise malformed(str(path), "it is not a list")
     return value
 
 
@@ -228,6 +243,8 @@ def _read_json(path: Path) -> Any:
         ) from error
     except RecursionError as error:
         raise InputError("the file is nested too deeply", where=str(path), hint="run iam-collect download again") from error
+    except ValueError as error:  # more digits than Python converts
+        raise InputError("a number is too long", where=str(path), hint="run iam-collect download again") from error
 
 
 def read_account_ids(values: Sequence[str]) -> frozenset[str]:

@@ -193,13 +193,18 @@ class Stranger:
 
 def _conditions(values: Mapping[str, Sequence[str]]) -> tuple[Condition, ...]:
     """Conditions by which a request has one of the values of each key; without values, it does not have the key."""
-    return tuple(
-        Condition("Null", key, ("true",))
-        if not each
-        else Condition("IpAddress", key, tuple(each))
-        if key in {_SOURCE_IP, "aws:vpcsourceip"}
-        else Condition("ForAnyValue:StringEquals" if key.endswith("orgpaths") else "StringEquals", key, tuple(each))
-        for key, each in values.items()
+    paths = [key for key, each in values.items() if each and key.endswith("orgpaths")]
+    return (
+        *(
+            Condition("Null", key, ("true",))
+            if not each
+            else Condition("IpAddress", key, tuple(each))
+            if key in {_SOURCE_IP, "aws:vpcsourceip"}
+            else Condition("ForAllValues:StringEquals" if key in paths else "StringEquals", key, tuple(each))
+            for key, each in values.items()
+        ),
+        # ForAllValues also holds without the key.
+        *(Condition("Null", key, ("false",)) for key in paths),
     )
 
 

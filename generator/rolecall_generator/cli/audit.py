@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -99,7 +99,7 @@ def audit(
     silent = quiet or output_format != "table"
     with collection_paused():
         accounts = _read(paths, profile, quiet=silent)
-        now = as_of.replace(tzinfo=UTC) + timedelta(days=1) if as_of is not None else datetime.now(UTC)
+        now = datetime.combine(as_of, time.max, UTC) if as_of is not None else datetime.now(UTC)
         with progress_bar("roles", quiet=silent) as (started, progress):
             found = audit_accounts(accounts, now, own=own, unused_days=unused_days, started=started, progress=progress)
         # The result is needed until the process ends.
@@ -114,7 +114,7 @@ def audit(
 
 def _read(paths: list[Path], profile: str | None, *, quiet: bool) -> tuple[AccountData, ...]:
     """The accounts of the files and folders, or of the profile. Raises SelectionError for both or neither."""
-    if bool(paths) is (profile is not None):
+    if bool(paths) is bool(profile):
         what = "a file and a profile are given" if paths else "there is nothing to audit"
         raise SelectionError(
             what,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from rolecall_generator import manifest
 from rolecall_generator.errors import ExitCode
-from rolecall_generator.manifest import entry_names
 from rolecall_generator.terminal import folder_parser
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 
@@ -29,7 +29,7 @@ def _names(sections: Sequence[str]) -> Offer:
     def offer(ctx: Any, incomplete: str) -> list[str]:
         # A shell would print an error message into the command line that is being typed.
         try:
-            return [name for name in entry_names(_manifest(ctx), *sections) if name.startswith(incomplete)]
+            return [name for name in manifest.entry_names(_manifest(ctx), *sections) if name.startswith(incomplete)]
         except Exception:  # the command itself reports it
             return []
 

@@ -1,31 +1,36 @@
 """The manifest: accounts.yaml and its includes, loaded to typed models; every problem has its position."""
 
-from rolecall_generator.manifest.loader import (
-    CSV_COLUMNS,
-    LoadedManifest,
-    Read,
-    entry_names,
-    load_manifest,
-    parse_csv,
-)
-from rolecall_generator.manifest.messages import customer_problems
-from rolecall_generator.manifest.models import (
-    AccountRef,
-    Backend,
-    BackendRole,
-    Customer,
-    Manifest,
-    PermissionSet,
-    Quotas,
-    ResolvedCustomer,
-    StatementSpec,
-    Suppression,
-    SwitchRole,
-    SwitchUser,
-    resolve_customers,
-)
-from rolecall_generator.manifest.starter import fresh_external_id, json_schema, write_starter
-from rolecall_generator.manifest.validation import SharedGroup, normalized_name
+from typing import TYPE_CHECKING
+
+from rolecall_generator.lazy import lazy_getattr
+
+if TYPE_CHECKING:
+    from rolecall_generator.manifest.loader import (
+        CSV_COLUMNS,
+        LoadedManifest,
+        Read,
+        entry_names,
+        load_manifest,
+        parse_csv,
+    )
+    from rolecall_generator.manifest.messages import customer_problems
+    from rolecall_generator.manifest.models import (
+        AccountRef,
+        Backend,
+        BackendRole,
+        Customer,
+        Manifest,
+        PermissionSet,
+        Quotas,
+        ResolvedCustomer,
+        StatementSpec,
+        Suppression,
+        SwitchRole,
+        SwitchUser,
+        resolve_customers,
+    )
+    from rolecall_generator.manifest.starter import fresh_external_id, json_schema, write_starter
+    from rolecall_generator.manifest.validation import SharedGroup, normalized_name
 
 __all__ = [
     "CSV_COLUMNS",
@@ -54,3 +59,5 @@ __all__ = [
     "resolve_customers",
     "write_starter",
 ]
+
+__getattr__ = lazy_getattr(__name__)

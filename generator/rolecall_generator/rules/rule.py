@@ -10,13 +10,16 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from rolecall_generator import manifest
 from rolecall_generator import rules as package
 from rolecall_generator.findings import UNUSED_SUPPRESSION, Finding, FindingKind, Severity, kinds_in
 from rolecall_generator.iam import Access, Arn, PolicyDocument, Role, Statement
 from rolecall_generator.iam.matching import name_matcher
-from rolecall_generator.manifest import Quotas, Suppression
+
+if TYPE_CHECKING:
+    from rolecall_generator.manifest import Quotas, Suppression
 
 Place = Callable[[str], tuple[str, int] | None]
 """Returns file (relative to the checked folder) and line (from 1) of the resource with this ARN; None if unknown."""
@@ -73,7 +76,7 @@ class CheckContext:
     switch_roles: frozenset[str] = frozenset()
     backend_roles: frozenset[str] = frozenset()
     external_ids: Mapping[str, str] = field(default_factory=dict)
-    quotas: Quotas = field(default_factory=Quotas)
+    quotas: Quotas = field(default_factory=lambda: manifest.Quotas())  # noqa: PLW0108 - loads the manifest on first use
     place: Place = no_location
     declared: Declared = no_declaration
     documents: Mapping[PolicyDocument, tuple[Owner, ...]] = field(init=False, repr=False, compare=False)

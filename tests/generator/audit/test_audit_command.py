@@ -66,12 +66,14 @@ def test_own_accounts_and_files_of_ids(folder: Path) -> None:
 def test_unused_days(folder: Path) -> None:
     assert 1 == gen("audit", "clean.json", *DAY, "--unused-days", "5", cwd=folder).code
     assert 1 == gen("audit", "clean.json", "--as-of", "2027-11-30", cwd=folder).code
+    assert 1 == gen("audit", "clean.json", "--as-of", "9999-12-31", cwd=folder).code
 
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         ([], 2),
+        (["--profile", ""], 2),
         (["account.json", "--profile", "x"], 2),
         (["missing.json"], 3),
         (["wrong.json"], 3),
@@ -102,11 +104,15 @@ def test_an_error_has_place_and_hint(folder: Path) -> None:
 
 
 def test_audit_of_a_file_loads_neither_aws_nor_templates(folder: Path) -> None:
-    """An audit in CI starts in a moment: botocore is loaded for a live account only, Jinja2 for the page only."""
+    """An audit in CI starts in a moment: botocore is loaded for a live account only, Jinja2 for the page only.
+
+    It needs no manifest, and reads no Terraform.
+    """
     program = (
         "import sys\nfrom rolecall_generator.cli import app\n"
         "try:\n    app(prog_name='gen')\nexcept SystemExit:\n    pass\n"
-        "print('LOADED', *sorted({'botocore', 'boto3', 'jinja2', 'moto'} & set(sys.modules)), file=sys.stderr)"
+        "print('LOADED', *sorted({'botocore', 'boto3', 'jinja2', 'moto', 'yaml', 'rolecall_generator.manifest.loader', "
+        "'rolecall_generator.terraform.parser'} & set(sys.modules)), file=sys.stderr)"
     )
     done = process(program, "audit", "account.json", "--quiet", cwd=folder)
 

@@ -179,6 +179,8 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"RoleDetailList": [{"Arn": "x"}]}', "account.json, RoleDetailList[0]"),
         ('{"Policies": [{"Arn": "arn:aws:iam::222222222222:role/r"}]}', "account.json, Policies[0]"),
         ('{"Roles": [{"Arn": "arn:aws:iam::222222222222:role/r", "MaxSessionDuration": "1"}]}', "account.json, Roles[0]"),
+        (json.dumps({"RoleDetailList": [{**VENDOR, "Tags": ["x"]}]}), f"account.json, RoleDetailList[0] ({VENDOR['Arn']})"),
+        ('{"RoleDetailList": [' + "9" * 5_000 + "]}", "account.json"),
         ("[" * 100_000, "account.json"),
         ("\xff\xfe\xff", "account.json"),
     ],
@@ -363,6 +365,24 @@ def test_a_broken_file_of_iam_collect_is_an_error_with_its_place(collected: Path
         read_accounts([collected])
 
     assert f"{path}:2:3" == error.value.where
+
+
+@pytest.mark.parametrize("name", ["managed-policies.json", "groups.json", "tags.json"])
+def test_a_file_of_another_type_is_an_error_with_its_place(collected: Path, name: str) -> None:
+    (folder,) = collected.glob(f"aws/aws/accounts/{ACCOUNT}/iam/role/partner")
+    (folder / name).write_text("5")
+
+    with pytest.raises(InputError) as error:
+        read_accounts([collected])
+
+    assert str(folder / name) == error.value.where
+
+
+def test_files_between_the_folders_of_items_are_ignored(collected: Path) -> None:
+    before = read_accounts([collected])
+    (collected / "aws" / "aws" / "accounts" / ACCOUNT / "iam" / "role" / ".DS_Store").write_bytes(b"\0")
+
+    assert before == read_accounts([collected])
 
 
 def test_another_folder_is_an_error(tmp_path: Path) -> None:

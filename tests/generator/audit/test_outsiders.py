@@ -163,6 +163,14 @@ def test_only_what_a_stranger_cannot_choose_guards_a_role(condition: Any, guarde
     assert (OutsiderKind.ANYONE, guarded) == (anyone.kind, anyone.guarded)
 
 
+@pytest.mark.parametrize("operator", ["ForAnyValue:StringLike", "ForAnyValue:StringEquals"])
+def test_a_stranger_is_only_in_its_own_organization(operator: str) -> None:
+    """The key of the paths can have several values, but none of another organization."""
+    (found,) = outsiders(trust("*", {operator: {"aws:PrincipalOrgPaths": f"{ORGANIZATION}/r-ab12/*"}}))
+
+    assert (OutsiderKind.ORGANIZATION, Requirement.REQUIRED) == (found.kind, found.guarded)
+
+
 @pytest.mark.parametrize(
     ("statements", "state", "others"),
     [

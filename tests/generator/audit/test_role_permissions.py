@@ -116,6 +116,52 @@ def test_escalation_ends_at_the_boundary() -> None:
     assert {} == paths(permissions(allow("iam:*"), limit=[allow("s3:*")]))
 
 
+DEPLOY = f"arn:aws:iam::{ACCOUNT}:role/deploy-*"
+
+
+@pytest.mark.parametrize(
+    ("statements", "limit"),
+    [
+        ([allow("iam:PutRolePolicy", DEPLOY)], None),
+        ([allow("iam:*")], [allow("iam:PutRolePolicy", DEPLOY)]),
+        ([allow("iam:PutRolePolicy")], [ALL, {"Effect": "Deny", "Action": "iam:*", "NotResource": DEPLOY}]),
+        ([{"Effect": "Allow", "NotAction": "s3:*", "Resource": DEPLOY}, deny(["iam:[!P]*", "iam:Att*", "iam:Up*"])], None),
+        ([allow("iam:PutRolePolicy"), {"Effect": "Deny", "Action": "iam:*", "NotResource": DEPLOY}], None),
+    ],
+)
+def test_escalation_on_resources_that_any_policy_lists(statements: list[dict[str, Any]], limit: Any) -> None:
+    """The list may be that of the boundary, of a Deny with NotResource, or of a statement with NotAction."""
+    assert {"iam-005": Scope.SOME} == paths(permissions(*statements, limit=limit))
+
+
+@pytest.mark.parametrize(("target", "expected"), [("worker", {"iam-005": Scope.SOME}), ("${aws:username}", {})])
+def test_escalation_on_a_resource_named_by_a_tag_of_the_role(target: str, expected: dict[str, Scope]) -> None:
+    resource = f"arn:aws:iam::{ACCOUNT}:role/${{aws:PrincipalTag/Target}}-{target}"
+    item = role("vendor", TRUST, permissions=[allow("iam:PutRolePolicy", resource)], tags={"target": "build"})
+
+    (found,) = audit_of(item).roles
+
+    assert found.permissions is not None
+    assert expected == paths(found.permissions)
+
+
+@pytest.mark.parametrize(
+    ("actions", "resources", "severity"),
+    [
+        ("iam:CreatePolicyVersion", "*", Severity.ERROR),
+        ("iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:policy/one", Severity.WARNING),
+        ("s3:GetObject", "*", Severity.WARNING),
+    ],
+)
+def test_a_further_role_that_escalates_is_an_error(actions: str, resources: str, severity: Severity) -> None:
+    vendor = role("vendor", TRUST)
+    inner = role("inner", trust(caller(ACCOUNT, "role/vendor")), permissions=[allow(actions, resources)])
+
+    found = audit_of(vendor, inner)
+
+    assert [severity] == [each.severity for each in found.report.active if each.rule == "RA405"]
+
+
 def test_changes_of_iam_without_those_of_an_escalation() -> None:
     found = permissions(allow(["iam:PutRolePolicy", "iam:TagRole", "iam:CreateServiceLinkedRole", "iam:GetRole"]))
 

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rolecall_generator import findings as check_findings
-from rolecall_generator.check import CheckSummary, ManifestProof
 from rolecall_generator.findings import FindingKind, kinds_in
 from rolecall_generator.reports.graph import Graph, access_graph
 from rolecall_generator.rules import all_rules
-from rolecall_generator.terraform.parser import schema as parser_findings
 
 if TYPE_CHECKING:
-    # Only `gen audit` loads the audit.
+    # Each command loads only its own package.
     from rolecall_generator.audit import Audit
+    from rolecall_generator.check import CheckSummary, ManifestProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +71,8 @@ class Formatter:
 
 def catalogue() -> tuple[FindingKind, ...]:
     """Every kind of finding that `gen check` can report, by ID."""
+    # Not imported above, because only SARIF and JUnit need it.
+    from rolecall_generator.terraform.parser import schema as parser_findings  # noqa: PLC0415
+
     kinds = (*all_rules(), *kinds_in(vars(check_findings)), *kinds_in(vars(parser_findings)))
     return tuple(sorted(kinds, key=lambda kind: kind.id))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rolecall_generator import reports
-from rolecall_generator.check import CheckSummary
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.proof import Cell, CellState, Inclusion, Proof, RoleProof, RoleRow, role_state, witness_json
 from rolecall_generator.reports.formatters.interface import Formatter
 from rolecall_generator.rules import Report
 from rolecall_generator.text import json_text
+
+if TYPE_CHECKING:
+    # Only `gen check` and `gen prove` load the check.
+    from rolecall_generator.check import CheckSummary
 
 
 def check_body(checked: CheckSummary) -> dict[str, Any]:

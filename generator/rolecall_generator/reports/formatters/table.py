@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rolecall_generator.check import CheckSummary, ManifestProof
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.proof import (
     CellState,
@@ -22,6 +22,10 @@ from rolecall_generator.proof import (
 )
 from rolecall_generator.terminal import print_indented
 from rolecall_generator.text import pluralize
+
+if TYPE_CHECKING:
+    # Only `gen check` and `gen prove` load the check.
+    from rolecall_generator.check import CheckSummary, ManifestProof
 
 _SHOWN = 200
 """Findings shown in full; the rest are counted. The other formats contain all of them."""
