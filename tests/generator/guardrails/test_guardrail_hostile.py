@@ -159,7 +159,7 @@ def test_statements_that_are_easy_to_misread(
         ({"Action": "*", "NotResource": OTHER_ROLE}, NONE),
         ({"Action": "sts:Assume*", "Resource": "arn:aws:iam::*:role/role*"}, NONE),
         ({"Action": "*", "Resource": "*", "Condition": {"StringEquals": {"aws:ResourceAccount": "222222222222"}}}, NONE),
-        ({"Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, PART),
+        ({"Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, NONE),
         ({"Action": "*", "Resource": "*", "Condition": {"ArnLike": {"aws:PrincipalArn": SESSION}}}, ALL),
         ({"Action": "*", "Resource": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-vendor00001"}}}, ALL),
     ],
