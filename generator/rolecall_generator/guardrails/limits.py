@@ -12,7 +12,7 @@ from rolecall_generator.guardrails.answers import GuardrailFinding
 from rolecall_generator.guardrails.coverage import RCP_SERVICES
 from rolecall_generator.guardrails.policies import QUOTAS, GuardrailKind, GuardrailPolicy, Guardrails
 from rolecall_generator.iam import PolicyDocument, Statement
-from rolecall_generator.text import pluralize
+from rolecall_generator.text import clip, pluralize
 
 
 def findings_of(guardrails: Guardrails) -> Iterator[GuardrailFinding]:
@@ -39,10 +39,17 @@ def _syntax(policy: GuardrailPolicy) -> Iterator[GuardrailFinding]:
     for sid in sorted({sid for sid in sids if sids.count(sid) > 1}):
         yield GuardrailFinding(Severity.ERROR, policy.where, f"several statements have the Sid {sid}", "give each its own")
     for number, statement in enumerate(policy.document.statements, start=1):
-        faults = _scp_faults(statement) if policy.kind is GuardrailKind.SCP else _rcp_faults(statement, policy)
-        for message, hint in faults:
+        own = _scp_faults(statement) if policy.kind is GuardrailKind.SCP else _rcp_faults(statement, policy)
+        for message, hint in (*_action_faults(statement), *own):
             name = f"statement {statement.sid or number}: {message}"
             yield GuardrailFinding(Severity.ERROR, policy.where, name, hint)
+
+
+def _action_faults(statement: Statement) -> Iterator[tuple[str, str]]:
+    """An action is `*` or has the prefix of a service (IAM JSON policy elements: Action)."""
+    for action in (*statement.actions, *statement.not_actions):
+        if ":" not in action and action != "*":
+            yield f"the action {clip(action)!r} has no service prefix", "write SERVICE:ACTION, or * for all actions"
 
 
 def _scp_faults(statement: Statement) -> Iterator[tuple[str, str]]:

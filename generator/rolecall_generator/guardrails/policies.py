@@ -22,6 +22,7 @@ _STEPS = 2_400_000
 _SECONDS = 15.0
 MAXIMUM_CHARACTERS = 1_000_000
 """Longer input is not read."""
+_MAXIMUM_POLICY = 50_000  # five times the larger quota: the time of a review grows with the square of the statements
 
 
 class GuardrailKind(StrEnum):
@@ -195,15 +196,21 @@ def _load(text: str, where: str) -> Any:
         ) from error
     except RecursionError as error:
         raise PolicyProblemsError.at(where, "the JSON is nested too deeply", "paste a policy document") from error
-    except ValueError as error:
+    except _RepeatedNameError as error:
         raise PolicyProblemsError.at(where, str(error), "remove one of them") from error
+    except ValueError as error:  # Python limits the digits of an integer
+        raise PolicyProblemsError.at(where, "a number has too many digits", "write it as a string") from error
+
+
+class _RepeatedNameError(ValueError):
+    """A name occurs twice in one JSON object."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{clip(next(name for name in names if names.count(name) > 1))} occurs twice in one object")
+        raise _RepeatedNameError(f"{clip(next(name for name in names if names.count(name) > 1))} occurs twice in one object")
     return found
 
 
@@ -226,6 +233,9 @@ def _policy(entry: Any, where: str, kind: GuardrailKind | None) -> GuardrailPoli
         faults.append((str(error), "write a statement as in the AWS Organizations User Guide, SCP syntax"))
     if faults:
         raise PolicyProblemsError([Problem(where, 1, 1, what, hint) for what, hint in faults])
+    if (size := len(compact_json(entry))) > _MAXIMUM_POLICY:
+        what = f"the policy has {size:,} characters; AWS Organizations accepts at most {QUOTAS[GuardrailKind.SCP][0]:,}"
+        raise PolicyProblemsError.at(where, what, "give the policies as they are attached, one document each")
     has_principal = any(statement.principals or statement.not_principals for statement in document.statements)
     found = kind or (GuardrailKind.RCP if has_principal else GuardrailKind.SCP)
     return GuardrailPolicy(found, name, where, document, entry, aws_managed)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from guardrail_policies import BACKEND, FULL, ROLE, deny, policy
+from rolecall_generator.findings import Severity
 from rolecall_generator.guardrails import (
     CustomerModule,
     GuardrailQuestion,
@@ -190,3 +191,12 @@ def test_duplicate_sids_are_refused(account1: CustomerModule, rails: Rails) -> N
 
     assert ["Same"] == [finding.message.rpartition(" ")[2] for finding in review.findings]
     assert len(set(sids)) == len(sids)
+
+
+@pytest.mark.parametrize("action", ["", "s3", "s3.GetObject"])
+def test_action_without_service_prefix_is_finding(action: str, account1: CustomerModule, rails: Rails) -> None:
+    """AWS refuses such a policy: it is no guard rail that lets the hand-over work."""
+    review = review_guardrails(account1, rails(scps={"root": policy(deny("Broken", action))}), ReviewSettings())
+
+    assert [Severity.ERROR] == [finding.severity for finding in review.findings]
+    assert not review.works

@@ -11,7 +11,7 @@ import pytest
 from guardrail_policies import FULL, LEAVING, PERIMETER, REGIONS, deny, policy, text
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.guardrails import GuardrailKind, Guardrails, PolicyFiles, PolicyProblemsError, read_files
-from rolecall_generator.guardrails.policies import parse_policies
+from rolecall_generator.guardrails.policies import QUOTAS, parse_policies
 
 ACCOUNT = "222222222222"
 
@@ -92,6 +92,28 @@ def test_all_faults_are_reported_in_one_pass() -> None:
         parse_policies(pasted, "all.json", GuardrailKind.SCP)
 
     assert ["all.json [2]", "all.json [2]", "all.json [3]"] == [problem.file for problem in caught.value.problems]
+
+
+def test_policy_far_above_quota_is_refused() -> None:
+    """AWS has no such policy, and its review would take minutes. One above the quota is read, and is a finding."""
+    statements = [deny(f"S{number}", "s3:Get*", f"arn:aws:s3:::bucket{number}/*") for number in range(2_000)]
+    with pytest.raises(PolicyProblemsError):
+        parse_policies(text(policy(*statements)), "pasted", GuardrailKind.SCP)
+
+    (found,) = parse_policies(text(policy(*statements[:200])), "pasted", GuardrailKind.SCP)
+    assert found.characters > QUOTAS[GuardrailKind.SCP][0]
+
+
+def test_number_with_too_many_digits_is_not_repeated_name() -> None:
+    """Python refuses such integers with a ValueError of its own."""
+    condition = '{"NumericLessThan": {"s3:max-keys": ' + "9" * 6_000 + "}}"
+    statement = '{"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Condition": ' + condition + "}"
+    with pytest.raises(PolicyProblemsError) as raised:
+        parse_policies('{"Statement": ' + statement + "}", "pasted", GuardrailKind.SCP)
+
+    (problem,) = raised.value.problems
+    assert "sys." not in problem.what
+    assert "remove" not in problem.hint
 
 
 def test_control_characters_do_not_reach_message() -> None:
