@@ -64,7 +64,7 @@ class Case(Enum):
     OTHER_ACCOUNT = "a principal of the same name in another account"
     UNRELATED_ACCOUNT = "a principal of an unrelated account"
     OTHER_USER = "another user"
-    OTHER = "another principal that the trust policy matches"
+    OTHER = "another request that the trust policy allows"
 
 
 class CellState(Enum):
@@ -267,7 +267,7 @@ class _Prover:
 
     def _located(self, proof: RoleProof, *, intended: bool) -> Iterator[Cell]:
         """Cells that only exist where the trust policy is not as intended: intended requests that it does not allow, and
-        what it allows to other users and to callers of no other region. `intended`: the request of each intended caller
+        what it allows to other users and to requests of no other region. `intended`: the request of each intended caller
         without anything that is not required is allowed.
         """
         if not proof.regions:
@@ -434,8 +434,10 @@ def _regions(trust: Trust) -> Iterator[_Region]:
 def _without_requirements(trust: Trust, callers: Iterable[Principal], *conditions: Condition) -> Iterator[_Region]:
     callers = list(callers)
     if trust.external_id is not None:
-        for case, absent in ((Case.NO_EXTERNAL_ID, "true"), (Case.OTHER_EXTERNAL_ID, "false")):
-            yield _Region(case, _document(callers, *conditions, Condition("Null", EXTERNAL_ID, (absent,))))
+        absent, present = (Condition("Null", EXTERNAL_ID, (value,)) for value in ("true", "false"))
+        other = Condition("StringNotEquals", EXTERNAL_ID, (trust.external_id,))
+        yield _Region(Case.NO_EXTERNAL_ID, _document(callers, *conditions, absent))
+        yield _Region(Case.OTHER_EXTERNAL_ID, _document(callers, *conditions, present, other))
     if trust.requires_mfa:
         yield _Region(Case.NO_MFA, _document(callers, *conditions, Condition("Null", MFA, ("true",))))
         yield _Region(Case.MFA_FALSE, _document(callers, *conditions, Condition("Bool", MFA, ("false",))))

@@ -106,6 +106,10 @@ HOLES = {
     ),
     "one more account": ([ONE, statement({"AWS": "999999999999"})], OTHER_ACCOUNTS),
     "one more user that occurs": ([ONE, statement({"AWS": SAM})], {Case.OTHER_USER, Case.UNRELATED_ACCOUNT}),
+    "session tags with the right ID": (
+        [statement({"AWS": CALLER}, "id-one", Action=["sts:AssumeRole", "sts:TagSession"])],
+        {Case.OTHER},
+    ),
     "a service": ([ONE, statement({"Service": "ec2.amazonaws.com"})], {Case.OTHER}),
     "an identity provider": (
         [ONE, statement({"Federated": "accounts.google.com"}, Action="sts:AssumeRoleWithWebIdentity")],

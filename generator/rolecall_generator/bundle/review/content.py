@@ -258,7 +258,7 @@ _REQUESTS = {
     Case.OTHER_ACCOUNT: "The same name in another account",
     Case.UNRELATED_ACCOUNT: "Any unrelated account",
     Case.OTHER_USER: "Another user",
-    Case.OTHER: "Any other matching principal",
+    Case.OTHER: "Any other request",
 }
 
 _SHOWN = 5
