@@ -39,6 +39,7 @@ ORDER = {
         "jinja_environments",
         "html_page",
         "records",
+        "aws_client",
         "iam_replies",
         "terminal",
         "manifest.yaml_source",
@@ -100,8 +101,8 @@ LIBRARIES: dict[str, set[str]] = {
     "typer": {"cli", "terminal"},
     "rich": {"cli", "terminal", "reports"},
     "boto3": set(),
-    # Only these call AWS: they read an organization's accounts and policies, and an account's IAM for an audit.
-    "botocore": {"audit", "guardrails", "importers"},
+    # Only reads from AWS: the accounts and policies of an organization, and the IAM of an account for an audit.
+    "botocore": {"aws_client", "guardrails"},
 }
 
 

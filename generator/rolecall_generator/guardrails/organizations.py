@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from rolecall_generator.errors import CallerError, SelectionError
+from rolecall_generator.aws_client import AwsService
+from rolecall_generator.errors import SelectionError
 from rolecall_generator.guardrails.policies import (
     GuardrailKind,
     GuardrailLevel,
@@ -36,16 +35,12 @@ _HINTS = {
 _UNKNOWN_ACCOUNT = frozenset({"ChildNotFoundException", "AccountNotFoundException", "TargetNotFoundException"})
 
 
+_SERVICE = AwsService("organizations", "AWS Organizations", _CREDENTIALS_HINT, _HINTS)
+
+
 def make_organizations_client(profile: str) -> Any:
     """Create a client with the profile. Raises CallerError."""
-    try:
-        session = botocore.session.Session(profile=profile)
-        region = session.get_config_variable("region") or "us-east-1"
-        config = Config(retries={"mode": "standard", "total_max_attempts": 10})
-        return session.create_client("organizations", region_name=region, config=config)
-    except (BotoCoreError, ValueError) as error:
-        what = f"the AWS credentials could not be loaded: {error}"
-        raise CallerError(what, where=f"profile {profile}", hint=_CREDENTIALS_HINT) from error
+    return _SERVICE.client(profile)
 
 
 def read_guardrails(client: Any, account_id: str, *, profile: str) -> Guardrails:
@@ -54,21 +49,17 @@ def read_guardrails(client: Any, account_id: str, *, profile: str) -> Guardrails
     Raises CallerError if a call fails, SelectionError if the account is not in the organization, or PolicyProblemsError if
     a policy cannot be parsed.
     """
-    try:
-        return _read(client, account_id)
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        if code in _UNKNOWN_ACCOUNT:
+    with _SERVICE.calls(profile):
+        try:
+            return _read(client, account_id)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code", "") not in _UNKNOWN_ACCOUNT:
+                raise
             raise SelectionError(
                 f"account {account_id} is not in the organization",
                 where=f"profile {profile}",
                 hint="use a profile of the organization that the account is in",
             ) from error
-        message, hint = _HINTS.get(code, (f"AWS Organizations returned an error: {code}", _CREDENTIALS_HINT))
-        raise CallerError(message, where=f"profile {profile}", hint=hint) from error
-    except BotoCoreError as error:
-        what = f"the call of AWS Organizations failed: {error}"
-        raise CallerError(what, where=f"profile {profile}", hint=_CREDENTIALS_HINT) from error
 
 
 def _read(client: Any, account_id: str) -> Guardrails:

@@ -14,11 +14,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from rolecall_generator.errors import CallerError, SelectionError
+from rolecall_generator.aws_client import AwsService
+from rolecall_generator.errors import SelectionError
 from rolecall_generator.importers.interface import ImportedAccount, Importer, ImportOption, Reading, SkippedAccount, Value
 from rolecall_generator.manifest import Manifest
 
@@ -56,20 +53,6 @@ class _Unit:
         return text in {self.unit_id, self.path or "/"} or text.strip("/") == self.path or text == self.name
 
 
-def make_client(profile: str | None) -> Any:
-    """Create a client with the profile, or with the default credential chain. Raises CallerError."""
-    try:
-        session = botocore.session.Session(profile=profile)
-        region = session.get_config_variable("region") or "us-east-1"
-        # The service has a low rate limit, and each organizational unit requires two calls.
-        config = Config(retries={"mode": "standard", "total_max_attempts": 10})
-        return session.create_client("organizations", region_name=region, config=config)
-    except (BotoCoreError, ValueError) as error:
-        raise CallerError(
-            f"the AWS credentials could not be loaded: {error}", where=_place(profile), hint=_CREDENTIALS_HINT
-        ) from error
-
-
 def read_organization(client: Any, selection: OrganizationSelection, *, profile: str | None = None) -> Reading:
     """Read the active accounts of an organization, sorted by unit and name. All others are in `skipped`.
 
@@ -79,14 +62,8 @@ def read_organization(client: Any, selection: OrganizationSelection, *, profile:
         if not all(text.strip() for text in values):  # usually an unset variable of a script
             raise SelectionError("the value is empty", where=option, hint="name a unit or an account, or omit the option")
     used: set[str] = set()
-    try:
+    with _SERVICE.calls(profile):
         entries = list(_walk(client, selection, used))
-    except ClientError as error:
-        raise _service_error(error.response.get("Error", {}), profile) from error
-    except BotoCoreError as error:
-        raise CallerError(
-            f"the call of AWS Organizations failed: {error}", where=_place(profile), hint=_CREDENTIALS_HINT
-        ) from error
     entries.sort(key=lambda entry: (entry[0], str(entry[1]["Name"]).casefold(), str(entry[1]["Id"])))
     accounts: list[ImportedAccount] = []
     skipped: list[SkippedAccount] = []
@@ -163,16 +140,7 @@ _HINTS = {
     "AWSOrganizationsNotInUseException": ("this account is not part of an organization", _CREDENTIALS_HINT),
     "TooManyRequestsException": ("AWS Organizations throttles the calls", "try again later"),
 }
-
-
-def _service_error(error: Mapping[str, str], profile: str | None) -> CallerError:
-    code = error.get("Code", "")
-    message, hint = _HINTS.get(code, (f"AWS Organizations returned an error: {code}", _CREDENTIALS_HINT))
-    return CallerError(message, where=_place(profile), hint=hint)
-
-
-def _place(profile: str | None) -> str | None:
-    return f"profile {profile}" if profile else None
+_SERVICE = AwsService("organizations", "AWS Organizations", _CREDENTIALS_HINT, _HINTS)
 
 
 def _read(
@@ -199,7 +167,7 @@ def _read(
     backend = load().backend
     own = {backend.account_id: "the backend account"} if backend is not None else {}
     selection = OrganizationSelection(tuple(ou or ()), tuple(exclude or ()), own)
-    return read_organization(make_client(profile), selection, profile=profile)
+    return read_organization(_SERVICE.client(profile), selection, profile=profile)
 
 
 IMPORTER = Importer(

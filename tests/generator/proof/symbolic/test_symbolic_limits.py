@@ -104,7 +104,7 @@ def test_boundary_limits_what_the_trust_grants(principal: Role | User, left: Inc
 
 
 def test_denial_of_a_boundary_applies_to_every_grant() -> None:
-    """Also to a user that the trust policy names, whom the boundary need not allow for certain."""
+    """Also to a user that the trust policy names: that the boundary allows it is not certain."""
     boundary = ManagedPolicy("arn:aws:iam::111111111111:policy/b", grant(effect="Deny"))
     user = User(OWN_USER, boundary=boundary.arn)
 
