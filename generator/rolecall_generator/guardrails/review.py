@@ -14,7 +14,6 @@ from rolecall_generator.guardrails.answers import (
 )
 from rolecall_generator.guardrails.exemptions import ExemptionTarget, apply_exemptions, exemptions_of
 from rolecall_generator.guardrails.handover import AssumeSetting, answer_assume
-from rolecall_generator.guardrails.limits import findings_of
 from rolecall_generator.guardrails.permissions import (
     PermissionQuestion,
     answer_permission,
@@ -24,6 +23,7 @@ from rolecall_generator.guardrails.permissions import (
     unknown_permissions,
 )
 from rolecall_generator.guardrails.policies import Guardrails
+from rolecall_generator.guardrails.policy_findings import findings_of
 from rolecall_generator.iam import Arn, CustomerDetails, Module, Statement
 from rolecall_generator.manifest import ResolvedCustomer, load_manifest, resolve_customers
 from rolecall_generator.output import read_lock

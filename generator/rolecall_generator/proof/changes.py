@@ -109,8 +109,8 @@ class _SetList:
         try:
             for each in islice(difference(role, one, other), _SETS + 1):
                 found.append(each)  # noqa: PERF402 - keeps the sets before an error
-        except OutOfBudgetError:
-            self.reasons.append("the policies distinguish more requests than the budget allows to examine")
+        except OutOfBudgetError as error:
+            self.reasons.append(str(error))
         if len(found) > _SETS:
             self.reasons.append(f"only the first {_SETS} sets are listed")
         self.sets = tuple(sorted(found[:_SETS], key=lambda each: not each.is_certain))

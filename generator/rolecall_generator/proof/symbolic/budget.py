@@ -16,8 +16,14 @@ _SEARCH_PART = 0.6
 _CHECK_EVERY = 2_048
 
 
+TOO_LARGE = "the policies distinguish more requests than the budget allows to examine"
+
+
 class OutOfBudgetError(Exception):
     """The search needs more steps or time than it may use."""
+
+    def __str__(self) -> str:
+        return TOO_LARGE
 
 
 class SearchBudget:

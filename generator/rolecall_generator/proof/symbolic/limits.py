@@ -11,7 +11,7 @@ from rolecall_generator.iam.evaluation import CompiledStatement, PolicyType
 from rolecall_generator.iam.matching import Truth
 from rolecall_generator.proof.symbolic.action_space import ActionScope, ActionSpace, Evaluation, RequestSet
 from rolecall_generator.proof.symbolic.boxes import EVERYTHING, AllowedSet, Formula, complement, conjunction
-from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
+from rolecall_generator.proof.symbolic.budget import TOO_LARGE, OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.policies import without_principal
 from rolecall_generator.proof.symbolic.world import PolicyLevel
 
@@ -74,9 +74,6 @@ class LimitChange:
     reasons: tuple[str, ...] = ()
 
 
-_TOO_LARGE = "the policies distinguish more requests than the budget allows to examine"
-
-
 def limit_permission(
     scope: ActionScope,
     permission: Statement,
@@ -96,7 +93,7 @@ def limit_permission(
     try:
         return _Limiter(scope, permission, levels, resource_levels, budget or SearchBudget()).answer()
     except OutOfBudgetError:
-        return LimitAnswer(LimitState.UNKNOWN, reasons=(_TOO_LARGE,))
+        return LimitAnswer(LimitState.UNKNOWN, reasons=(TOO_LARGE,))
 
 
 def compare_limits(
@@ -115,7 +112,7 @@ def compare_limits(
     try:
         return _compare(scope, before, after, tuple(intended), budget or SearchBudget())
     except OutOfBudgetError:
-        return LimitChange(None, reasons=(_TOO_LARGE,))
+        return LimitChange(None, reasons=(TOO_LARGE,))
 
 
 class LimitSets:

@@ -19,7 +19,7 @@ from rolecall_generator.proof.symbolic.boxes import (
     merge_boxes,
     solutions,
 )
-from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
+from rolecall_generator.proof.symbolic.budget import TOO_LARGE, OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.cells import DOUBTFUL
 from rolecall_generator.proof.symbolic.facts import SpaceFact, facts_of
 from rolecall_generator.proof.symbolic.intent import Trust, intent_document
@@ -38,7 +38,6 @@ _MAX_CHARACTERS = 32_768
 _SECONDS_FOR_REGIONS = 0.3
 """Seconds of CPU time to locate the differences of a role, after those of `SearchBudget` for the comparison."""
 _NO_ONE = PolicyDocument(())
-_TOO_LARGE = "the policies distinguish more requests than the budget allows to examine"
 _DOUBTFUL_REQUESTS = "AWS may not accept any of the requests in question"
 _NO_REQUEST = "no request was found that shows it"
 
@@ -153,7 +152,7 @@ def compare(
     try:
         question = TrustQuestion(role, (one, other), (world, other_world or world), budget or SearchBudget())
     except OutOfBudgetError:
-        unknown = _unknown([_TOO_LARGE])
+        unknown = _unknown([TOO_LARGE])
         return TrustComparison(unknown, unknown)
     return TrustComparison(question.inclusion(0, 1), question.inclusion(1, 0))
 
@@ -238,7 +237,7 @@ def _prove(
     world: World,
 ) -> RoleProof:
     if pair[0].size > _MAX_CHARACTERS:
-        unknown = _unknown([_TOO_LARGE])
+        unknown = _unknown([TOO_LARGE])
         comparison = TrustComparison(unknown, unknown)
     elif comparison is None:
         comparison = compare(role, *pair, world=world, other_world=WORST_CASE)
@@ -248,7 +247,7 @@ def _prove(
     try:
         question = TrustQuestion(role, (*pair, *regions), worlds, SearchBudget(seconds=_SECONDS_FOR_REGIONS))
     except OutOfBudgetError:
-        unlocated = RegionComparison(_unknown([_TOO_LARGE]), reached=True)
+        unlocated = RegionComparison(_unknown([TOO_LARGE]), reached=True)
         return RoleProof(role.arn, comparison, (unlocated,) * (len(regions) + 1))
     return RoleProof(role.arn, comparison, tuple(question.locate(range(2, 2 + len(regions)))))
 
@@ -291,7 +290,7 @@ class RequestSets:
 
     def __init__(self, role: Role, policies: Sequence[PolicyDocument], *, budget: SearchBudget | None = None) -> None:
         self._question: TrustQuestion | None = None
-        self.reasons: tuple[str, ...] = (_TOO_LARGE,)
+        self.reasons: tuple[str, ...] = (TOO_LARGE,)
         if sum(policy.size for policy in policies[:1]) > _MAX_CHARACTERS:
             return
         try:
@@ -307,7 +306,7 @@ class RequestSets:
         try:
             return self._question.has_request(within, outside)
         except OutOfBudgetError:
-            self.reasons = tuple(dict.fromkeys((_TOO_LARGE, *self.reasons)))
+            self.reasons = tuple(dict.fromkeys((TOO_LARGE, *self.reasons)))
             return None
 
 
@@ -334,7 +333,7 @@ class TrustQuestion:
         try:
             return self._inclusion(one, other, within)
         except OutOfBudgetError:
-            return _unknown([_TOO_LARGE, *self.space.reasons])
+            return _unknown([TOO_LARGE, *self.space.reasons])
 
     def locate(self, regions: Iterable[int]) -> Iterator[RegionComparison]:
         """Whether what the first policy allows is allowed by the second, within what each of other policies allows, and
