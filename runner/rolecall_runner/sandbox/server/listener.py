@@ -8,7 +8,7 @@ import json
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.exceptions import NotFound
 from werkzeug.serving import ThreadedWSGIServer
 from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_input_stream
@@ -75,11 +76,43 @@ _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 
 
 class _Handler(MotoRequestHandler):
-    # Headers and body are two writes: with Nagle's algorithm each reply would wait 40 ms for the client's delayed
-    # acknowledgement.
     disable_nagle_algorithm = True
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one segment
     server: Listener
+
+    def run_wsgi(self) -> None:
+        """Answer a request, and keep the connection open for the next.
+
+        werkzeug closes the connection after each reply. Under load Go's HTTP client (1.23) then loses a reply now and then,
+        the AWS SDK repeats the request, and CreateRole ends with EntityAlreadyExists.
+        """
+        try:
+            request = read_environ(self.make_environ())
+        except (OSError, ValueError):
+            # The body is truncated or not valid chunked encoding: where the next request starts is unknown.
+            self.close_connection = True
+            self._send(HttpReply(HTTPStatus.BAD_REQUEST, (), b""), None)
+            return
+        answer = self.server.answer(request)
+        if answer.delay_seconds:
+            self.server.sleep(answer.delay_seconds)
+        self._send(answer.reply, answer.cut_after)
+
+    def _send(self, reply: HttpReply, cut_after: float | None) -> None:
+        if cut_after is None or (cut_after and reply.body):
+            self.send_response(reply.status, _phrase(reply.status))
+            for name, value in _headers(reply):
+                self.send_header(name, value)
+            if self.close_connection:
+                self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(reply.body if cut_after is None else reply.body[: int(len(reply.body) * cut_after)])
+            self.wfile.flush()
+        if cut_after is not None:
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
 
     def parse_request(self) -> bool:
         """Parse the request line and the headers; False when the request is rejected."""
@@ -111,8 +144,8 @@ class _Handler(MotoRequestHandler):
 class Listener(ThreadedWSGIServer):
     """Serves a callable over HTTP on the loopback interface. `port` 0 selects a free port.
 
-    Requests with another `Host` and requests of web pages are rejected with 403 before their body is read; `write_line`
-    receives a line for each. Raises SandboxError when the port is in use.
+    Connections are kept open between requests. Requests with another `Host` and requests of web pages are rejected with 403
+    before their body is read; `write_line` receives a line for each. Raises SandboxError when the port is in use.
     """
 
     def __init__(
@@ -122,13 +155,13 @@ class Listener(ThreadedWSGIServer):
         sleep: Callable[[float], None],
         write_line: Callable[[str], None],
     ) -> None:
-        self._answer = answer
-        self._sleep = sleep
+        self.answer = answer
+        self.sleep = sleep
         self.write_line = write_line
         self._open: set[socket.socket] = set()
         listening = _bind(port)
         try:
-            super().__init__(LOOPBACK, listening.getsockname()[1], self._wsgi, _Handler, fd=listening.fileno())
+            super().__init__(LOOPBACK, listening.getsockname()[1], NotFound(), _Handler, fd=listening.fileno())
         finally:
             listening.close()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="sandbox", daemon=True)
@@ -163,22 +196,6 @@ class Listener(ThreadedWSGIServer):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name for it
         """Print nothing: the sandbox writes the log."""
 
-    def _wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        try:
-            request = read_environ(environ)
-        except (OSError, ValueError):
-            # The body is truncated or not valid chunked encoding.
-            start_response("400 Bad Request", [("Content-Length", "0"), ("Connection", "close")])
-            return ()
-        answer = self._answer(request)
-        reply, cut_after = answer.reply, answer.cut_after
-        if answer.delay_seconds:
-            self._sleep(answer.delay_seconds)
-        if cut_after is not None and not (cut_after and reply.body):
-            _cut(environ)
-        start_response(f"{reply.status} {_phrase(reply.status)}", _headers(reply))
-        return _body(environ, reply, cut_after)
-
 
 def _bind(port: int) -> socket.socket:
     """A listening socket on loopback. werkzeug would exit the process when the port is in use."""
@@ -193,20 +210,6 @@ def _bind(port: int) -> socket.socket:
             f"cannot listen on {LOOPBACK}, port {port}: {error}", hint="choose another port, or 0 for any free port"
         ) from error
     return listening
-
-
-def _body(environ: dict[str, Any], reply: HttpReply, cut_after: float | None) -> Iterator[bytes]:
-    if cut_after is not None:
-        yield reply.body[: int(len(reply.body) * cut_after)]
-        _cut(environ)
-    yield reply.body
-
-
-def _cut(environ: dict[str, Any]) -> None:
-    """Close the connection. Raises the error that makes werkzeug end the request silently."""
-    with contextlib.suppress(OSError):
-        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    raise ConnectionAbortedError("injected fault")
 
 
 def _headers(reply: HttpReply) -> list[tuple[str, str]]:
