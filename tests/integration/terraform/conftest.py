@@ -1,19 +1,22 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
+
+from moto_server import empty_iam, moto_server
 
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
     """moto with AWS's managed policies on a random loopback port."""
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - reads the variable when imported
+    with moto_server() as url:
+        yield url
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+
+@pytest.fixture(autouse=True)
+def empty_accounts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Empty moto's accounts after each test that uses them: what a failed test leaves must not fail others."""
+    yield
+    if "endpoint" in request.fixturenames:
+        empty_iam()
