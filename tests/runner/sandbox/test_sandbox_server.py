@@ -168,6 +168,45 @@ def test_malformed_request_closes_only_its_connection(rig: Rig, raw: bytes, capf
     assert ("", "") == tuple(capfd.readouterr())
 
 
+@pytest.mark.parametrize(
+    ("method", "body", "headers"),
+    [
+        ("GET", b"", {}),
+        ("HEAD", b"", {}),
+        ("POST", b"Action=GetCallerIdentity&Version=2011-06-15", {}),
+        ("PUT", b"4\r\nabcd\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked"}),
+        ("POST", b"Action=GetCallerIdentity", {"Expect": "100-continue"}),
+    ],
+)
+def test_connection_is_kept_open(rig: Rig, method: str, body: bytes, headers: dict[str, str]) -> None:
+    """The next request on a connection is answered whole, whatever the one before contained."""
+    connection = http.client.HTTPConnection(urlsplit(rig.sandbox.url).netloc)
+    with contextlib.closing(connection):
+        connection.request(method, "/", body, headers)
+        first = connection.getresponse()
+        first.read()
+        open_socket = connection.sock
+        connection.request("GET", "/moto-api/data.json")
+        second = connection.getresponse()
+        second.read()
+
+        assert open_socket is connection.sock is not None
+        assert 403 == second.status
+        assert not first.will_close
+
+
+def test_connection_is_closed_after_a_malformed_body(rig: Rig) -> None:
+    """Where the next request starts is unknown."""
+    address = urlsplit(rig.sandbox.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as client:
+        head = f"POST / HTTP/1.1\r\nHost: {address.netloc}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.sendall(head.encode() + b"zz\r\nGET / HTTP/1.1\r\n\r\n")
+        received = b"".join(iter(lambda: client.recv(4096), b""))
+
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert 1 == received.count(b"HTTP/1.1 ")
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_cut_fault_closes_the_connection(seed: int) -> None:
     """Before the reply or within it; the operator is exempt."""
