@@ -323,6 +323,15 @@ ROLES: tuple[tuple[Json, tuple[str, ...]], ...] = (
         ),
         ("RA406",),
     ),
+    # Conditions on the time.
+    (
+        role(
+            "expired",
+            trust(caller(DATADOG), {**by_id(f"{GOOD_ID}14"), "DateLessThan": {"aws:CurrentTime": "2026-06-30T00:00:00Z"}}),
+            permissions=(allow("*"),),
+        ),
+        ("RA107",),
+    ),
     # A service-linked role is not examined.
     (
         role(

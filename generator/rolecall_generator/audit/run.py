@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rolecall_generator.audit.account import AccountData, RoleRecord
 from rolecall_generator.audit.model import Audit, AuditContext, AuditedRole, audit_rules, is_exposed
 from rolecall_generator.audit.outsiders import Outsider, OutsiderKind, OutsiderReader, OwnAccounts, Requirement
 from rolecall_generator.audit.permissions import PermissionReader, RolePermissions, Scope
+from rolecall_generator.audit.validity import account_at, inactive_grants
 from rolecall_generator.findings import Finding
 from rolecall_generator.iam import Arn, Role
 from rolecall_generator.iam_replies import SERVICE_LINKED_PATH
@@ -33,7 +34,7 @@ def audit_accounts(
 
     Args:
         accounts: The accounts' data. They are not outsiders of each other.
-        now: Time of the data, with a time zone.
+        now: Time of the data, with a time zone. Conditions on the time of a request are evaluated for it.
         own: Further accounts and organizations that are not outsiders.
         unused_days: Days after which a role counts as unused.
         started: Called with the number of roles.
@@ -47,15 +48,18 @@ def audit_accounts(
     audited: list[AuditedRole] = []
     examined = done = 0
     for account in accounts:
-        reader = _AccountReader(account, OutsiderReader(inside))
-        for arn, role in sorted(account.access.roles.items()):
+        reader = _AccountReader(account_at(account, now), OutsiderReader(inside))
+        for arn, role in sorted(reader.account.access.roles.items()):
             done += 1
             progress(done)
             if _is_service_linked(arn):
                 continue
             examined += 1
-            if (found := reader.read(role)) is not None:
-                audited.append(found)
+            found = reader.read(role)
+            active = found.outsiders if found is not None else ()
+            inactive = inactive_grants(account.access.roles[arn], now, active, reader.outsiders.read)
+            if found is not None or inactive:
+                audited.append(replace(found or reader.without_outsiders(role), inactive=inactive))
     context = AuditContext(now, unused_days, _external_ids(audited))
     findings = {finding for role in audited for rule in audit_rules() for finding in rule.findings(context, role)}
     ids = tuple(sorted(account.account_id for account in accounts))
@@ -125,17 +129,26 @@ class _AccountReader:
         outsiders = self.outsiders.read(role)
         if not outsiders:
             return None
-        record = self.account.records.get(role.arn, RoleRecord())
-        place = self.account.places.get(role.arn, ("", None))
+        audited = replace(self.without_outsiders(role), outsiders=outsiders)
         if not is_exposed(outsiders):
-            return AuditedRole(role, self.account.account_id, outsiders, record, None, place=place)
+            return audited
         permissions = self.permissions.read(role)
         reaches = () if permissions.administrator else self._reachable(role.arn)
         administrators = tuple(arn for arn in reaches if self._read(arn).administrator)
         escalating = tuple(arn for arn in reaches if any(each.scope is Scope.ALL for each in self._read(arn).escalations))
-        return AuditedRole(
-            role, self.account.account_id, outsiders, record, permissions, reaches, administrators, escalating, place
+        return replace(
+            audited,
+            permissions=permissions,
+            reaches=reaches,
+            reaches_administrators=administrators,
+            reaches_escalations=escalating,
         )
+
+    def without_outsiders(self, role: Role) -> AuditedRole:
+        """The role as one that no outsider can assume."""
+        record = self.account.records.get(role.arn, RoleRecord())
+        place = self.account.places.get(role.arn, ("", None))
+        return AuditedRole(role, self.account.account_id, (), record, None, place=place)
 
     def _read(self, arn: str) -> RolePermissions:
         return self.permissions.read(self.account.access.roles[arn])

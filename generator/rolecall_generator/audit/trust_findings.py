@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rolecall_generator.audit.description import describe
+from rolecall_generator.audit.description import describe, requirements
 from rolecall_generator.audit.model import AuditContext, AuditedRole, Remark, audit_rule, vendor_of
 from rolecall_generator.audit.outsiders import OutsiderKind, Requirement
 from rolecall_generator.audit.tables import deputy_service, shared_issuers
+from rolecall_generator.audit.validity import Validity
 from rolecall_generator.findings import Severity
+
+_LATER = "check that the outsider will need the role, and what the trust policy will require"
 
 
 @audit_rule("RA101", "Role that anyone can assume", Severity.ERROR, hint="name the role that may assume it as principal")
@@ -108,3 +111,23 @@ def undecided(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
         elif outsider.external_id is not None and outsider.external_id.state is Requirement.UNKNOWN:
             reason = outsider.external_id.reason
             yield Remark(f"whether {describe(outsider)} needs an external ID is not known: {reason}")
+
+
+@audit_rule(
+    "RA107",
+    "Grant that is not valid now",
+    Severity.NOTE,
+    hint="remove the statement if the outsider no longer needs the role",
+)
+def inactive_grant(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
+    """Outsiders whose statements have expired or are not valid yet."""
+    active = {(each.kind, each.name) for each in audited.outsiders}
+    for grant in audited.inactive:
+        who, day = describe(grant.outsider), f"{grant.moment:%Y-%m-%d}"
+        if grant.validity is Validity.EXPIRED:
+            yield Remark(f"its trust in {who} expired on {day}")
+        elif (grant.outsider.kind, grant.outsider.name) in active:
+            needs = ", ".join(requirements(grant.outsider)) or "none"
+            yield Remark(f"its conditions for {who} change on {day}: {needs}", hint=_LATER)
+        else:
+            yield Remark(f"its trust in {who} begins on {day}", hint=_LATER)
