@@ -125,10 +125,11 @@ _MOST_VALUES = 100
 """Maximum number of external IDs of a trust policy that are examined; the result for more of them is unknown."""
 
 
-def outsiders_of(role: Role, own: OwnAccounts) -> tuple[Outsider, ...]:
-    """All outsiders that can assume the role, or for which this is not known."""
+def outsiders_of(role: Role, own: OwnAccounts, *, problem: str = "") -> tuple[Outsider, ...]:
+    """All outsiders that can assume the role, or for which this is not known. `problem`: why there is no trust policy."""
     if role.trust is None:
-        return (Outsider(OutsiderKind.UNKNOWN, "?", reason="the trust policy cannot be read"),)
+        reason = "the trust policy cannot be read" + (f": {problem}" if problem else "")
+        return (Outsider(OutsiderKind.UNKNOWN, "?", reason=reason),)
     if not _names_outsider(role.trust, own):
         return ()
     search = _OutsiderSearch(role, role.trust, own)
@@ -146,10 +147,10 @@ class OutsiderReader:
     own: OwnAccounts
     _known: dict[tuple[object, ...], tuple[Outsider, ...]] = field(init=False, default_factory=dict)
 
-    def read(self, role: Role) -> tuple[Outsider, ...]:
+    def read(self, role: Role, *, problem: str = "") -> tuple[Outsider, ...]:
         """As `outsiders_of`."""
         if role.trust is None:
-            return outsiders_of(role, self.own)
+            return outsiders_of(role, self.own, problem=problem)
         shape = _shape_of(role, role.trust, self.own)
         key = (shape.trust, tuple(sorted(role.tags.items())) if _depends_on_tags(shape.trust) else ())
         if key not in self._known:
@@ -283,7 +284,8 @@ _IS_SERVICE = Condition("Bool", "aws:PrincipalIsAWSService", ("true",))
 _EVERYONE = (Principal("*", "*"),)
 _ACCOUNT_ID = re.compile(ACCOUNT_ID_PATTERN, re.ASCII)
 _ACCOUNT_IN_TEXT = re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])", re.ASCII)
-_ARN, _ACCOUNT = "aws:principalarn", "aws:principalaccount"
+_ARN, _ACCOUNT, _USER_ID = "aws:principalarn", "aws:principalaccount", "aws:userid"
+_SERVICE_NAME = "aws:principalservicename"
 _BY_SAML, _BY_OIDC = FEDERATED_ASSUME
 _PROVIDERS = frozenset({OutsiderKind.SAML, OutsiderKind.OIDC})
 _UNDECIDED = "AWS does not document the outcome"
@@ -338,6 +340,7 @@ class _OutsiderSearch:
         yield from (Outsider(OutsiderKind.DELETED, name) for name in self._deleted)
         groups = list(self._groups())
         details = [_GroupDetails(self, group) for group in groups]
+        # The first document of a group names its callers.
         covered = {position for group in groups for position in group.within[:1]}
         covered.update(self._inside)
         self._sets = RequestSets(self._role, tuple(self._documents))
@@ -386,10 +389,12 @@ class _OutsiderSearch:
 
     @cached_property
     def _own_accounts(self) -> tuple[int, ...]:
-        named = {_account_of(name) for name, kind in self._named.items() if kind == "AWS"}
+        named = {_account_of(name) for name, kind in self._named if kind == "AWS"}
         if not self._is_open and named.isdisjoint(self._own.accounts):
             return ()
-        mentioned = self._own.accounts.intersection(_accounts_in("\n".join((self._mentions, *self._named))))
+        mentioned = self._own.accounts.intersection(
+            _accounts_in("\n".join((self._mentions, *(name for name, _ in self._named))))
+        )
         accounts = sorted({self._role.arn.split(":")[4], *mentioned})
         return (self.callers(*(Principal("AWS", root_arn(self._partition, account)) for account in accounts)),)
 
@@ -397,7 +402,7 @@ class _OutsiderSearch:
     def _is_open(self) -> bool:
         """Whether a statement may allow everyone: with NotPrincipal, or a principal that cannot be read."""
         return any(each.not_principals or not each.principals for each in self._allowing) or any(
-            not _is_single(name, kind) for name, kind in self._named.items()
+            not _is_single(name, kind) for name, kind in self._named
         )
 
     @cached_property
@@ -411,16 +416,16 @@ class _OutsiderSearch:
         return self.requests((Condition("StringEquals", "aws:PrincipalOrgID", organizations),), (paths,))
 
     @cached_property
-    def _named(self) -> dict[str, str]:
-        """Principals of Allow statements with their types."""
-        return {principal.identifier: principal.type for each in self._allowing for principal in each.principals}
+    def _named(self) -> list[tuple[str, str]]:
+        """Principals of Allow statements with their types, sorted."""
+        return sorted({(each.identifier, each.type) for statement in self._allowing for each in statement.principals})
 
     def _groups(self) -> Iterator[_Group]:
         inside, is_open = self._inside, self._is_open
         accounts: dict[str, list[int]] = {}
         whole: set[str] = set()
         single: dict[object, list[str]] = {}
-        for name, kind in sorted(self._named.items()):
+        for name, kind in self._named:
             account = _account_of(name)
             if kind != "AWS" or not _ACCOUNT_ID.fullmatch(account) or account in self._own.accounts:
                 continue
@@ -432,7 +437,11 @@ class _OutsiderSearch:
             account, who = _account_of(names[0]), identity_of(names[0])
             members = self.callers(*(Principal("AWS", name) for name in names))
             accounts.setdefault(account, []).append(members)
-            yield _Group(_KINDS[who.kind], tuple(names), (members,), inside, account)
+            within = [members]
+            if who.kind is PrincipalKind.SESSION and _USER_ID in self._conditions:
+                # "role-id:caller-specified-role-session-name" (AWS global condition context keys, aws:userid)
+                within.append(self.requests([Condition("StringLike", _USER_ID, (f"*:{who.name}",))]))
+            yield _Group(_KINDS[who.kind], tuple(names), tuple(within), inside, account)
         if is_open:
             text = "\n".join(v for key in (_ARN, _ACCOUNT) for c in self._conditions.get(key, ()) for v in c.values)
             whole.update(accounts, set(_accounts_in(text)) - self._own.accounts)
@@ -465,21 +474,34 @@ class _OutsiderSearch:
 
     def _external_groups(self, inside: tuple[int, ...], *, is_open: bool) -> Iterator[_Group]:
         """Services and identity providers."""
-        services = sorted(name for name, kind in self._named.items() if kind == "Service")
-        providers = sorted(name for name, kind in self._named.items() if kind == "Federated")
+        services = [name for name, kind in self._named if kind == "Service" and not _WILDCARD.search(name)]
+        providers = [name for name, kind in self._named if kind == "Federated" and not _WILDCARD.search(name)]
+        # AWS does not accept wildcards in services and providers. The statements of these are undecided.
+        open_types = {kind for name, kind in self._named if _WILDCARD.search(name)}
+        listed = sorted(set(self._listed_services())) if is_open else []
+        services = list(dict.fromkeys((*services, *listed)))
         of_services = {name: self.callers(Principal("Service", name)) for name in services}
         of_providers = {name: self.callers(Principal("Federated", name)) for name in providers}
         for name, members in of_services.items():
-            yield _Group(OutsiderKind.SERVICE, (name,), (members,))
+            named = (self.requests([Condition("StringEquals", _SERVICE_NAME, (name,))]),) if name in listed else ()
+            yield _Group(OutsiderKind.SERVICE, (name,), (members, *named))
         for name, members in of_providers.items():
             kind = OutsiderKind.SAML if ":saml-provider/" in name else OutsiderKind.OIDC
             yield _Group(kind, (name,), (members, *self._without_other_claims(name)))
-        if is_open:
+        if is_open or "Service" in open_types:
             members = self.requests((_IS_SERVICE,))
-            yield _Group(OutsiderKind.SERVICE, (f"{_ANY}service",), (members,), tuple(of_services.values()))
+            others = (self.requests([Condition("StringNotEquals", _SERVICE_NAME, tuple(listed))]),) if listed else ()
+            yield _Group(OutsiderKind.SERVICE, (ANY_SERVICE,), (members, *others), tuple(of_services.values()))
+        if is_open or "Federated" in open_types:
             for kind, action in ((OutsiderKind.SAML, _BY_SAML), (OutsiderKind.OIDC, _BY_OIDC)):
                 members = self.requests((), actions=(action,))
                 yield _Group(kind, (f"{_ANY}{kind.value}",), (members,), (*of_providers.values(), *inside))
+
+    def _listed_services(self) -> Iterator[str]:
+        """Services that conditions single out among those that a statement for everyone allows."""
+        for value in (value for condition in self._conditions.get(_SERVICE_NAME, ()) for value in condition.values):
+            if ".amazonaws." in value and not _WILDCARD.search(value) and "${" not in value:
+                yield value
 
     def _without_other_claims(self, provider: str) -> tuple[int, ...]:
         """Requests without claims of other providers."""
@@ -547,6 +569,9 @@ class _OutsiderSearch:
 
 
 _ANY = "any "
+ANY_SERVICE = f"{_ANY}service"
+"""Name of the outsider that stands for all services that the trust policy does not name."""
+_WILDCARD = re.compile(r"[*?]")
 _ORGANIZATION_VARIABLE = "${aws:ResourceOrgID}"
 _SAME_ORGANIZATION = "o-ofthisaccount"
 """Stands for the organization of the role's account, which the variable has."""
@@ -627,7 +652,7 @@ class _GroupDetails:
         if self._of_account:
             alternatives = list(search.stranger.requests(patterns))
         elif self._group.kind is OutsiderKind.SERVICE:
-            alternatives = list(search.stranger.sources(self._group.names[0].partition(".")[0], patterns))
+            alternatives = list(search.stranger.sources(self._group.names[0].split(".")[0].split()[-1], patterns))
         elif self._group.kind is OutsiderKind.OIDC:
             alternatives = list(_tenants(_issuer(self._group.names[0]), search.stranger, patterns))
         else:
@@ -694,11 +719,13 @@ def _accounts_in(text: str) -> list[str]:
 
 
 def _is_single(name: str, kind: str) -> bool:
-    """Whether a principal is a user, role, session, account, service or provider, and not everyone or unreadable."""
-    if name == "*" or kind not in {"AWS", "Service", "Federated"}:
-        return False
-    if kind != "AWS":
+    """Whether a principal is a user, role, session, account, or of the type of services or providers, and not everyone or
+    unreadable.
+    """
+    if kind in {"Service", "Federated"}:
         return True
+    if name == "*" or kind != "AWS":
+        return False
     return bool(_ACCOUNT_ID.fullmatch(name)) or identity_of(name).kind is not PrincipalKind.EXTERNAL
 
 

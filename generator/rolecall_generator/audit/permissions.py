@@ -98,10 +98,12 @@ class RolePermissions:
 class PermissionReader:
     """Reads the permissions of the roles of one account. Roles with equal policies share the result.
 
-    Service control policies and resource-based policies are not part of the data.
+    Service control policies and resource-based policies are not part of the data. `unreadable`: why managed policies cannot
+    be read, by ARN.
     """
 
     access: Access
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     evaluator: Evaluator = field(init=False)
     _known: dict[tuple[object, ...], RolePermissions] = field(init=False, default_factory=dict)
     _tagged: dict[int, bool] = field(init=False, default_factory=dict)
@@ -122,7 +124,12 @@ class PermissionReader:
         return found if found.administrator else _with_own_role(self, role, found)
 
     def _read(self, role: Role) -> RolePermissions:
-        unknown = [f"the document of {arn} is missing" for arn in self._missing(role)]
+        unknown = [
+            f"{arn} cannot be read: {self.unreadable[arn]}"
+            if arn in self.unreadable
+            else f"the document of {arn} is missing"
+            for arn in self._missing(role)
+        ]
         watched = _watched()
         found: dict[str, Capability] = {}
         for action in sorted(action for action in self._possible(role) if action in watched):

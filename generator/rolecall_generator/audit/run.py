@@ -107,7 +107,7 @@ class _AccountReader:
     _edges: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.permissions = PermissionReader(self.account.access)
+        self.permissions = PermissionReader(self.account.access, self.account.unreadable_policies)
         for arn, role in self.account.access.roles.items():
             for statement in role.trust.statements if role.trust is not None else ():
                 for principal in statement.principals if statement.effect == "Allow" else ():
@@ -126,7 +126,8 @@ class _AccountReader:
 
     def read(self, role: Role) -> AuditedRole | None:
         """The audited role; None if no outsider can assume it."""
-        outsiders = self.outsiders.read(role)
+        record = self.account.records.get(role.arn, RoleRecord())
+        outsiders = self.outsiders.read(role, problem=record.unreadable_trust)
         if not outsiders:
             return None
         audited = replace(self.without_outsiders(role), outsiders=outsiders)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rolecall_generator.audit.description import describe, requirements
+from rolecall_generator.audit.description import describe, requirements, shorten_list
 from rolecall_generator.audit.model import AuditContext, AuditedRole, Remark, audit_rule, vendor_of
-from rolecall_generator.audit.outsiders import OutsiderKind, Requirement
+from rolecall_generator.audit.outsiders import ANY_SERVICE, OutsiderKind, Requirement
 from rolecall_generator.audit.tables import deputy_service, shared_issuers
 from rolecall_generator.audit.validity import Validity
 from rolecall_generator.findings import Severity
@@ -81,6 +81,9 @@ def open_provider(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
             )
 
 
+_ANY_SERVICE_HINT = "name the service as principal, with a condition StringEquals on aws:SourceAccount"
+
+
 @audit_rule(
     "RA105",
     "Service without confused deputy protection",
@@ -90,8 +93,12 @@ def open_provider(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
 def unprotected_service(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     """Services that can act for other accounts, without a condition on the source."""
     for outsider in audited.outsiders:
-        name = deputy_service(outsider.name) if outsider.kind is OutsiderKind.SERVICE else None
-        if name is not None and outsider.decided and outsider.guarded is Requirement.MISSING:
+        if outsider.kind is not OutsiderKind.SERVICE or not outsider.decided or outsider.guarded is not Requirement.MISSING:
+            continue
+        name = deputy_service(outsider.name)
+        if outsider.name == ANY_SERVICE:
+            yield Remark(f"{ANY_SERVICE} can assume it for resources of other accounts", hint=_ANY_SERVICE_HINT)
+        elif name is not None:
             yield Remark(f"{name} ({outsider.name}) can assume it for resources of other accounts")
 
 
@@ -103,10 +110,16 @@ def unprotected_service(_context: AuditContext, audited: AuditedRole) -> Iterato
 )
 def undecided(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     """Outsiders for which the evaluator cannot decide whether they can assume the role, or with which external ID."""
+    by_reason: dict[str, list[str]] = {}
     for outsider in audited.outsiders:
         if not outsider.decided:
-            yield Remark(f"whether {describe(outsider)} can assume it is not known: {outsider.reason}")
-        elif outsider.guarded is Requirement.UNKNOWN:
+            by_reason.setdefault(outsider.reason, []).append(describe(outsider))
+    for reason, names in by_reason.items():
+        yield Remark(f"whether {shorten_list(names)} can assume it is not known: {reason}")
+    for outsider in audited.outsiders:
+        if not outsider.decided:
+            continue
+        if outsider.guarded is Requirement.UNKNOWN:
             yield Remark(f"whether a condition restricts {describe(outsider)} is not known")
         elif outsider.external_id is not None and outsider.external_id.state is Requirement.UNKNOWN:
             reason = outsider.external_id.reason

@@ -89,8 +89,8 @@ def test_json_describes_roles_and_findings() -> None:
     body = json.loads(rendered("json"))
     roles = {each["arn"].rpartition("/")[2]: each for each in body["roles"]}
 
-    assert {"error": 12, "warning": 19, "note": 3, "suppressed": 0} == body["summary"]
-    assert ([ACCOUNT], 45, 44) == (body["accounts"], body["examined"], len(body["roles"]))
+    assert {"error": 12, "warning": 19, "note": 4, "suppressed": 0} == body["summary"]
+    assert ([ACCOUNT], 46, 45) == (body["accounts"], body["examined"], len(body["roles"]))
     assert "Datadog" == roles["datadog"]["outsiders"][0]["vendor"]["name"]
     assert {"state": "required", "by_pattern": False, "number": 1} == roles["datadog"]["outsiders"][0]["external_id"]
     assert roles["administrator"]["permissions"]["administrator"]

@@ -251,7 +251,7 @@ def test_role_without_a_trust_policy_is_kept(tmp_path: Path) -> None:
     account = read(tmp_path, json.dumps(page(item)))
 
     assert account.access.roles[VENDOR["Arn"]].trust is None
-    assert account.records[VENDOR["Arn"]].unreadable
+    assert account.records[VENDOR["Arn"]].unreadable_trust
 
 
 def test_contradicting_files_are_an_error(tmp_path: Path) -> None:
@@ -280,7 +280,8 @@ def test_a_policy_longer_than_aws_allows_is_not_evaluated(tmp_path: Path) -> Non
     account = read(tmp_path, json.dumps(page(role("long", *many))))
 
     (record,) = account.records.values()
-    assert 1 == len(record.unreadable)
+    assert record.unreadable_trust
+    assert () == record.unreadable
     assert [None] == [each.trust for each in account.access.roles.values()]
 
 

@@ -20,6 +20,7 @@ from audit_accounts import (
     DATADOG,
     EXAMPLE,
     GOOD_ID,
+    LIMIT,
     NOW,
     ORGANIZATION,
     PLANTED,
@@ -260,8 +261,37 @@ def test_an_unreadable_trust_policy_is_a_finding() -> None:
 
     audit = only(broken, role("vendor", trust(caller(DATADOG), by_id(GOOD_ID))))
 
-    assert ["RA106", "RA406"] == ids(audit)
+    assert ["RA106"] == ids(audit)
     assert 2 == audit.examined
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("%7Bnot json", "it is not JSON"),
+        (None, "it is missing"),
+        ({"Statement": [{"Bad": 1}]}, "unknown policy element Bad"),
+        ([], "it is not an object"),
+        (document(*(trust(caller(f"{number:012d}")) for number in range(2_000))), "it is longer than AWS allows"),
+    ],
+)
+def test_an_unreadable_trust_policy_has_its_reason(value: Any, reason: str) -> None:
+    audit = only({**role("broken", trust(root(UNKNOWN))), "AssumeRolePolicyDocument": value})
+
+    (outsider,) = audit.roles[0].outsiders
+    assert outsider.reason.endswith(f": {reason}")
+    assert ["RA106"] == ids(audit)
+
+
+def test_an_unreadable_managed_policy_has_its_reason() -> None:
+    vendor = role("vendor", trust(caller(DATADOG), by_id(GOOD_ID)), attached=[LIMIT])
+
+    audit = audited(page(vendor, policies=[managed_policy(LIMIT, {"Statement": [{"Bad": 1}]})]))
+
+    assert ["RA406"] == ids(audit)
+    permissions = audit.roles[0].permissions
+    assert permissions is not None
+    assert [f"{LIMIT} cannot be read: unknown policy element Bad"] == list(permissions.unknown)
 
 
 def test_result_does_not_depend_on_the_order_of_roles() -> None:
