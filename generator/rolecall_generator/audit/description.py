@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rolecall_generator.audit.model import AuditedRole, vendor_of
-from rolecall_generator.audit.outsiders import PRINCIPAL_KINDS, Outsider, OutsiderKind, Requirement
+from rolecall_generator.audit.outsiders import ANY, PRINCIPAL_KINDS, Outsider, OutsiderKind, Requirement
 from rolecall_generator.audit.permissions import RolePermissions, Scope
 from rolecall_generator.audit.tables import shared_issuers
 from rolecall_generator.iam import Arn
@@ -37,7 +37,7 @@ def describe(outsider: Outsider) -> str:
             return "any outsider"
         case OutsiderKind.PRINCIPALS:
             return f"principals like {outsider.name}{owner}"
-        case OutsiderKind.SERVICE | OutsiderKind.SAML | OutsiderKind.OIDC if outsider.name.startswith("any "):
+        case OutsiderKind.SERVICE | OutsiderKind.SAML | OutsiderKind.OIDC if outsider.name.startswith(ANY):
             return outsider.name
         case _:
             return f"{outsider.kind.value} {outsider.name}{owner}"

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from rolecall_generator.audit.account import AccountData, RoleRecord
 from rolecall_generator.audit.model import Audit, AuditContext, AuditedRole, audit_rules, is_exposed
-from rolecall_generator.audit.outsiders import Outsider, OutsiderKind, OutsiderReader, OwnAccounts, Requirement
+from rolecall_generator.audit.outsider_reader import OutsiderReader
+from rolecall_generator.audit.outsiders import Outsider, OutsiderKind, OwnAccounts, Requirement
 from rolecall_generator.audit.permissions import PermissionReader, RolePermissions, Scope
 from rolecall_generator.audit.validity import account_at, inactive_grants
 from rolecall_generator.findings import Finding

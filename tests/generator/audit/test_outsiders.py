@@ -26,14 +26,13 @@ from audit_accounts import (
     root,
     trust,
 )
+from rolecall_generator.audit.outsider_reader import OutsiderReader, outsiders_of
 from rolecall_generator.audit.outsiders import (
     PRINCIPAL_KINDS,
     Outsider,
     OutsiderKind,
-    OutsiderReader,
     OwnAccounts,
     Requirement,
-    outsiders_of,
 )
 from rolecall_generator.iam import Access, PolicyDocument, Role
 from rolecall_generator.iam.evaluation import Caller, Evaluator, IdentitySide, Request
