@@ -323,6 +323,14 @@ ROLES: tuple[tuple[Json, tuple[str, ...]], ...] = (
         ),
         ("RA406",),
     ),
+    (
+        role("reaches-by-session", trust(caller(DATADOG), by_id(f"{GOOD_ID}15"))),
+        ("RA405",),
+    ),
+    (
+        role("for-a-session", trust({"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/reaches-by-session/release"})),
+        (),
+    ),
     # Conditions on the time.
     (
         role(

@@ -177,9 +177,12 @@ class PermissionReader:
                 unknown = unknown or outcome is Scope.UNKNOWN
         return Capability(action, Scope.UNKNOWN if unknown else Scope.NONE)
 
-    def may_assume(self, role: Role, target: str) -> bool:
-        """Whether the role may assume another role of the account, if its conditions hold. UNKNOWN counts as no."""
-        return self.evaluator.may_assume(Request(Caller(role.arn), target, free=True)).allowed
+    def may_assume(self, caller: str, target: str, context: Mapping[str, str] | None = None) -> bool:
+        """Whether a role or a session may assume a role of the account, if its conditions hold. UNKNOWN counts as no.
+
+        `context`: known keys of the request.
+        """
+        return self.evaluator.may_assume(Request(Caller(caller), target, context=context or {}, free=True)).allowed
 
     def _decide(
         self, role: Role, action: str, resource: str, context: Mapping[str, str | tuple[str, ...]]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rolecall_generator.audit.account import AccountData, RoleRecord
 from rolecall_generator.audit.model import Audit, AuditContext, AuditedRole, audit_rules, is_exposed
 from rolecall_generator.audit.outsider_reader import OutsiderReader
-from rolecall_generator.audit.outsiders import Outsider, OutsiderKind, OwnAccounts, Requirement
+from rolecall_generator.audit.outsiders import Outsider, OwnAccounts
 from rolecall_generator.audit.permissions import PermissionReader, RolePermissions, Scope
+from rolecall_generator.audit.role_chains import RoleChains
 from rolecall_generator.audit.validity import account_at, inactive_grants
 from rolecall_generator.findings import Finding
-from rolecall_generator.iam import Arn, Role
+from rolecall_generator.iam import Role
 from rolecall_generator.iam_replies import SERVICE_LINKED_PATH
 from rolecall_generator.rules import Report
 
@@ -102,28 +103,11 @@ class _AccountReader:
     account: AccountData
     outsiders: OutsiderReader
     permissions: PermissionReader = field(init=False)
-    _named: dict[str, list[str]] = field(init=False, default_factory=lambda: defaultdict(list))
-    _by_account: list[str] = field(init=False, default_factory=list)
-    _by_anyone: list[str] = field(init=False, default_factory=list)
-    _edges: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
+    chains: RoleChains = field(init=False)
 
     def __post_init__(self) -> None:
         self.permissions = PermissionReader(self.account.access, self.account.unreadable_policies)
-        for arn, role in self.account.access.roles.items():
-            for statement in role.trust.statements if role.trust is not None else ():
-                for principal in statement.principals if statement.effect == "Allow" else ():
-                    self._index(arn, principal.identifier)
-
-    def _index(self, arn: str, principal: str) -> None:
-        """Record that the role's trust policy names the principal, if it can be a role of the account."""
-        parsed = Arn.parse(principal)
-        if principal == "*":
-            self._by_anyone.append(arn)
-        elif self.account.account_id in {principal, parsed.account_id if parsed else ""}:
-            if parsed is not None and parsed.kind == "role":
-                self._named[principal].append(arn)
-            else:
-                self._by_account.append(arn)
+        self.chains = RoleChains(self.account, self.outsiders, self.permissions)
 
     def read(self, role: Role) -> AuditedRole | None:
         """The audited role; None if no outsider can assume it."""
@@ -135,7 +119,7 @@ class _AccountReader:
         if not is_exposed(outsiders):
             return audited
         permissions = self.permissions.read(role)
-        reaches = () if permissions.administrator else self._reachable(role.arn)
+        reaches = () if permissions.administrator else self.chains.reachable(role.arn)
         administrators = tuple(arn for arn in reaches if self._read(arn).administrator)
         escalating = tuple(arn for arn in reaches if any(each.scope is Scope.ALL for each in self._read(arn).escalations))
         return replace(
@@ -154,36 +138,3 @@ class _AccountReader:
 
     def _read(self, arn: str) -> RolePermissions:
         return self.permissions.read(self.account.access.roles[arn])
-
-    def _reachable(self, start: str) -> tuple[str, ...]:
-        """Roles that the role can assume, directly or through others; without itself, sorted."""
-        seen = {start}
-        pending = [start]
-        while pending:
-            for arn in self._targets(pending.pop()):
-                if arn not in seen:
-                    seen.add(arn)
-                    pending.append(arn)
-        return tuple(sorted(seen - {start}))
-
-    def _targets(self, arn: str) -> tuple[str, ...]:
-        """Roles of the account that the role can assume directly."""
-        if arn not in self._edges:
-            self._edges[arn] = tuple(self._find_targets(self.account.access.roles[arn]))
-        return self._edges[arn]
-
-    def _find_targets(self, role: Role) -> Iterator[str]:
-        # Within one account, a role that the trust policy names, or everyone, needs no permission of its own.
-        candidates = [*self._named.get(role.arn, ()), *self._by_anyone]
-        if self._read(role.arn).assume is not Scope.NONE:
-            candidates += self._by_account
-        for target in dict.fromkeys(candidates):
-            if target != role.arn and self.permissions.may_assume(role, target) and not self._is_open(target):
-                yield target
-
-    def _is_open(self, arn: str) -> bool:
-        """Whether anyone can assume the role, so that it gives an outsider nothing further."""
-        outsiders = self.outsiders.read(self.account.access.roles[arn])
-        return any(
-            each.kind is OutsiderKind.ANYONE and each.decided and each.guarded is Requirement.MISSING for each in outsiders
-        )
