@@ -109,6 +109,8 @@ def pages_of_text(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]
             if not isinstance(page, dict) or not any(key in page for key in (*LISTS, ROLES)):
                 raise malformed(place, f"it has none of {', '.join((*LISTS, ROLES))}")
             yield place, page
+    if not count and text.strip():
+        raise malformed(name, "the list is empty; a page with RoleDetailList is expected")
     if not count:
         raise InputError("the file is empty", where=name, hint="write it again with --output json")
 

@@ -200,6 +200,15 @@ def test_malformed_input_is_an_error_with_place_and_hint(
     assert error.value.hint
 
 
+@pytest.mark.parametrize(("text", "expected"), [("", False), (" \n", False), ("[]", True), ("[]\n[ ]", True)])
+def test_an_empty_list_is_not_an_empty_file(tmp_path: Path, text: str, expected: bool) -> None:
+    """The message has what is expected in the list."""
+    with pytest.raises(InputError) as error:
+        read_accounts([write(tmp_path, text)])
+
+    assert expected is ("RoleDetailList" in error.value.what)
+
+
 def test_a_file_without_accounts_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SelectionError):
         read_accounts([write(tmp_path, '{"RoleDetailList": []}')])
