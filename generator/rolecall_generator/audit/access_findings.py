@@ -118,7 +118,7 @@ def further_roles(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
         yield Remark(f"it can escalate privileges with {_roles(audited.reaches_escalations)}", Severity.ERROR)
     elif audited.reaches:
         yield Remark(f"it can assume {_roles(audited.reaches)}")
-    if permissions.assume is Scope.ALL:
+    if permissions.assume_everywhere:
         yield Remark("it can assume every role that trusts this account")
     elif permissions.assume_elsewhere:
         yield Remark(f"it can assume roles of other accounts that trust it: {shorten_list(permissions.assume_elsewhere)}")

@@ -90,6 +90,7 @@ class RolePermissions:
         iam_changes: Allowed actions that change IAM and that are not part of `escalations`.
         data: Allowed actions that read data, on every resource.
         assume: Whether sts:AssumeRole is allowed, on every role or on some.
+        assume_everywhere: Whether sts:AssumeRole is allowed on every role of every account.
         assume_elsewhere: Resources of other accounts for which sts:AssumeRole is allowed, as in the policies.
         services: Allowed actions by service, sorted by service; empty if all services are allowed.
         unknown: ARNs of policies whose documents are not in the data, and other reasons why permissions are not known.
@@ -102,6 +103,7 @@ class RolePermissions:
     iam_changes: tuple[Capability, ...] = ()
     data: tuple[Capability, ...] = ()
     assume: Scope = Scope.NONE
+    assume_everywhere: bool = False
     assume_elsewhere: tuple[str, ...] = ()
     services: tuple[ServiceActions, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -166,6 +168,7 @@ class PermissionReader:
             () if administrator else tuple(changes),
             () if administrator else tuple(reads),
             found[ASSUME_ROLE].scope if ASSUME_ROLE in found else Scope.NONE,
+            ASSUME_ROLE in found and self.allows(role, ASSUME_ROLE, self._foreign_role(role)),
             () if administrator or ASSUME_ROLE not in found else tuple(self._elsewhere(role)),
             () if every is not None else tuple(self._services(role)),
             tuple(unknown),
@@ -333,6 +336,10 @@ class PermissionReader:
                         found |= _watched() - frozenset().union(*map(_watched_actions, statement.not_actions))
         return found
 
+    def _foreign_role(self, role: Role) -> str:
+        """The ARN of a role of another account that no policy contains."""
+        return _role_of(role, self._stranger(role), self._stranger(role).account_id)
+
     def _elsewhere(self, role: Role) -> Iterator[str]:
         """Listed roles of other accounts that the role's policies allow to assume."""
         for pattern, resource in dict.fromkeys(self._listed(role, ASSUME_ROLE)):
@@ -422,7 +429,7 @@ def _watched_actions(pattern: str) -> frozenset[str]:
 def _every_resource(role: Role, action: str, stranger: Stranger) -> list[str]:
     """ARNs of resources that no policy contains: one for each type that the action supports, or `*` without a type."""
     if action == ASSUME_ROLE:
-        return [role_arn(_partition(role), account, "/", stranger.name) for account in (_account(role), stranger.account_id)]
+        return [_role_of(role, stranger, account) for account in (_account(role), stranger.account_id)]
     known = find_action(action)
     forms = known.resource_forms if known is not None else ()
     fixed = {"Partition": _partition(role), "Account": _account(role), "Region": _REGION}
@@ -433,6 +440,10 @@ def _covers(statement: Statement, action: str) -> bool:
     """Whether the actions of a statement include a watched action."""
     listed = any(action in _watched_actions(pattern) for pattern in statement.actions or statement.not_actions)
     return listed is bool(statement.actions)
+
+
+def _role_of(role: Role, stranger: Stranger, account: str) -> str:
+    return role_arn(_partition(role), account, "/", stranger.name)
 
 
 def _concerning(document: PolicyDocument, action: str, role: Role) -> PolicyDocument | None:

@@ -298,6 +298,21 @@ def test_roles_of_other_accounts(resource: str, elsewhere: list[str], scope: Sco
     assert (elsewhere, scope) == (list(found.assume_elsewhere), found.assume)
 
 
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [("*", True), ("arn:aws:iam::*:role/*", True), (f"{ROLE}/*", False), ("arn:aws:iam::*:role/hub-*", False)],
+)
+def test_roles_of_every_account(resource: str, expected: bool) -> None:
+    assert expected is permissions(allow("sts:AssumeRole", resource)).assume_everywhere
+
+
+def test_every_role_of_the_own_account_is_not_every_role() -> None:
+    """What the role reaches within its account is known: nothing."""
+    assert "RA405" not in {
+        f.rule for f in audit_of(role("v", TRUST, permissions=[allow("sts:AssumeRole", f"{ROLE}/*")])).report.active
+    }
+
+
 def test_denied_roles_of_other_accounts_are_left_out() -> None:
     hub = "arn:aws:iam::333333333333:role/hub"
 
