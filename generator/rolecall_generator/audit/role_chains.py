@@ -36,6 +36,7 @@ class RoleChains:
     _sessions: dict[str, dict[str, None]] = field(init=False, default_factory=lambda: defaultdict(dict))
     """ARNs of sessions that trust policies name, by the ARN of the role."""
     _edges: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
+    _starts: dict[tuple[str, str, str], bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         roles = self.account.access.roles
@@ -92,7 +93,10 @@ class RoleChains:
         return is_exposed(self.outsiders.read(replace(role, trust=trust)))
 
     def _may_start_session(self, caller: str, target: str, session: str) -> bool:
-        return self.permissions.may_assume(caller, target, {_SESSION_NAME: identity_of(session).name})
+        key = caller, target, session
+        if key not in self._starts:
+            self._starts[key] = self.permissions.may_assume(caller, target, {_SESSION_NAME: identity_of(session).name})
+        return self._starts[key]
 
     def _targets(self, caller: str) -> tuple[str, ...]:
         """Roles of the account that a role or session can assume directly."""
