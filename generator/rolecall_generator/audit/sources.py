@@ -42,7 +42,9 @@ def read_accounts(paths: Sequence[Path], *, progress: Progress = lambda _read: N
     if not accounts:
         names = ", ".join(str(path) for path in paths)
         raise SelectionError(
-            "there is no account in the data", where=names, hint="give the output of get-account-authorization-details"
+            "there is no account in the data",
+            where=names,
+            hint="give the output of get-account-authorization-details; that of list-roles only adds session durations",
         )
     return tuple(accounts)
 
