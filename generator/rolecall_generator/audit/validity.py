@@ -133,9 +133,10 @@ def inactive_grants(
     """
     if role.trust is None or not tests_time(role.trust):
         return ()
-    dates = sorted(_dates(role.trust))
+    dates, now = sorted(_dates(role.trust)), now.replace(microsecond=0)
+    # A date that is now separates the past from now, and now from the future.
     past = [date for date in reversed(dates) if date <= now][:_MOST_DATES]
-    future = [date for date in dates if date > now][:_MOST_DATES]
+    future = [date for date in dates if date >= now][:_MOST_DATES]
     found: dict[object, InactiveGrant] = {}
     names = {_name(each) for each in active}
     needs = {_needs(each) for each in active}

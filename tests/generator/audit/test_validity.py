@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audit_accounts import (
     ACCOUNT,
@@ -27,7 +29,8 @@ from rolecall_generator.audit import Audit, AuditedRole, audit_accounts
 from rolecall_generator.audit.account import AccountBuilder
 from rolecall_generator.audit.validity import Validity, at_time
 from rolecall_generator.findings import Severity
-from rolecall_generator.iam import PolicyDocument
+from rolecall_generator.iam import Access, PolicyDocument, Role
+from rolecall_generator.iam.evaluation import Caller, Evaluator, IdentitySide, Request
 
 PAST, FUTURE = "2026-06-30T00:00:00Z", "2027-06-30T00:00:00Z"
 
@@ -165,6 +168,46 @@ def test_undocumented_comparison_of_the_time_remains(condition: dict[str, Any]) 
 
     assert at_time(trusted, NOW) == trusted
     assert audited(trust(root(UNKNOWN), condition)) is not None
+
+
+DATES = st.sampled_from(["2026-01-01", PAST, "2026-11-30T12:00:00Z", FUTURE, "2028-01-01"])
+OPERATORS = st.sampled_from(
+    [
+        f"{prefix}Date{order}{suffix}"
+        for prefix in ("", "ForAnyValue:", "ForAllValues:")
+        for order in ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
+        for suffix in ("", "IfExists")
+    ]
+)
+STATEMENTS = st.builds(
+    lambda effect, operator, dates, key: {**trust(caller(DATADOG), {operator: {key: dates}}), "Effect": effect},
+    st.sampled_from(["Allow", "Allow", "Deny"]),
+    OPERATORS,
+    st.lists(DATES, min_size=1, max_size=2),
+    st.sampled_from(["aws:CurrentTime", "aws:currenttime", "aws:EpochTime"]),
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.lists(STATEMENTS, min_size=1, max_size=3))
+def test_outsider_is_the_one_that_the_evaluator_allows_at_that_time(statements: list[dict[str, Any]]) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:role/timed"
+    evaluator = Evaluator(Access({arn: Role(arn, PolicyDocument.from_json(document(*statements)))}))
+    principal = Caller(caller(DATADOG)["AWS"], IdentitySide.ALLOWS_ALL)
+
+    def allowed(moment: datetime) -> bool:
+        context = {"aws:CurrentTime": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "aws:EpochTime": str(int(moment.timestamp()))}
+        return evaluator.may_assume(Request(principal, arn, context=context)).allowed
+
+    found = audited(*statements)
+    now = found is not None and bool(found.outsiders)
+    validities = {each.validity for each in found.inactive} if found is not None else set()
+    moments = [datetime(2025 + month // 12, 1 + month % 12, 2, tzinfo=UTC) for month in range(48)]
+
+    assert allowed(NOW) is now
+    if not now:
+        assert (Validity.LATER in validities) >= any(allowed(moment) for moment in moments if moment > NOW)
+        assert (Validity.EXPIRED in validities) >= any(allowed(moment) for moment in moments if moment < NOW)
 
 
 def test_permissions_are_those_of_the_date() -> None:
