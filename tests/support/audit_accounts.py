@@ -404,6 +404,7 @@ def hostile_account(texts: Iterable[str]) -> Json:
                 trust({"AWS": [f"arn:aws:iam::{UNKNOWN}:role/{text}", text]}, {"StringEquals": {text: text}}),
                 trust({"Federated": text}, action="sts:AssumeRoleWithWebIdentity"),
                 trust({"Service": text}),
+                trust({"Service": f"{text}.amazonaws.com"}, {"DateLessThan": {"aws:CurrentTime": "2020-01-01"}}),
                 permissions=[allow(["s3:GetObject", text]), allow("iam:PutRolePolicy", text)],
                 attached=[f"arn:aws:iam::{ACCOUNT}:policy/{text}"],
                 tags={text: text},

@@ -57,7 +57,10 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class ServiceActions:
-    """The actions of one service that are allowed on any resource. `total`: number of the service's actions."""
+    """The actions of one service that policies and boundary allow, whatever their resources and conditions.
+
+    `total`: number of the service's actions.
+    """
 
     service: str
     actions: frozenset[str]

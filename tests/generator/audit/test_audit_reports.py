@@ -99,6 +99,24 @@ def test_json_describes_roles_and_findings() -> None:
     assert [f"arn:aws:iam::{ACCOUNT}:role/own-account"] == roles["assumes-administrator"]["reaches_administrators"]
 
 
+def test_expired_grant_is_in_every_report() -> None:
+    """The role is not one of those that outsiders can assume."""
+    item = role("old", trust(caller(DATADOG), {"DateLessThan": {"aws:CurrentTime": "2026-06-30"}}))
+    audit = audited(page(item))
+    (body,) = json.loads(rendered("json", audit))["roles"]
+    reader = Reader()
+    reader.feed(rendered("html", audit))
+    text = printed(audit)
+
+    assert [] == body["outsiders"]
+    assert [("expired", "2026-06-30T00:00:00+00:00", DATADOG)] == [
+        (each["validity"], each["moment"], each["outsider"]["account_id"]) for each in body["inactive"]
+    ]
+    assert "expired" in reader.text
+    assert "expired" in text
+    assert "0 roles for outsiders" in text
+
+
 def test_sarif_has_a_place_in_the_file_for_every_finding() -> None:
     run = json.loads(rendered("sarif"))["runs"][0]
 
