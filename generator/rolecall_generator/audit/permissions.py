@@ -239,7 +239,8 @@ class PermissionReader:
         request = Request(Caller(role.arn), resource, action, context, free=True)
         if action == ASSUME_ROLE:
             # A role with any name, which leaves the decision to its callers' accounts.
-            target = Role(resource, PolicyDocument((_trust_of_account(role.arn),)))
+            trust = PolicyDocument((_trust_of_account(role.arn),))
+            target = replace(role, trust=trust) if resource == role.arn else Role(resource, trust)
             decision = Evaluator(Access({role.arn: role, resource: target}, self.access.policies)).may_assume(request)
         else:
             decision = self.evaluator.may(request)

@@ -20,6 +20,8 @@ from rolecall_generator.iam import Arn, Condition, Principal, Role, Statement
 from rolecall_generator.iam.evaluation import PrincipalKind, identity_of
 
 _SESSION_NAME = "sts:RoleSessionName"
+_OTHER_NAME = "rolecall-audit"
+"""A session name that no trust policy lists."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class RoleChains:
     _sessions: dict[str, dict[str, None]] = field(init=False, default_factory=lambda: defaultdict(dict))
     """ARNs of sessions that trust policies name, by the ARN of the role."""
     _edges: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
+    _names: dict[str, list[dict[str, str]]] = field(init=False, default_factory=dict)
     _starts: dict[tuple[str, str, str], bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,8 +116,27 @@ class RoleChains:
             if self.permissions.read(role).assume is not Scope.NONE:
                 candidates += self._by_account
         for target in dict.fromkeys(candidates):
-            if self.permissions.may_assume(caller, target) and not self._is_open(self.account.access.roles[target]):
+            names = self._session_names(target)
+            if any(self.permissions.may_assume(caller, target, name) for name in names) and not self._is_open(
+                self.account.access.roles[target]
+            ):
                 yield target
+
+    def _session_names(self, arn: str) -> list[dict[str, str]]:
+        """Session names that the role's trust policy tells apart, as keys of a request; no key if it does not test the name,
+        or tests it with a policy variable.
+        """
+        if arn not in self._names:
+            trust = self.account.access.roles[arn].trust
+            conditions = (c for statement in (trust.statements if trust else ()) for c in statement.conditions)
+            values = [value for c in conditions if c.key.lower() == _SESSION_NAME.lower() for value in c.values]
+            if not values or any("${" in value for value in values):
+                self._names[arn] = [{}]
+            else:
+                filled = (value.replace("*", _OTHER_NAME).replace("?", "x") for value in values)
+                names = dict.fromkeys((*values, *filled, _OTHER_NAME))
+                self._names[arn] = [{_SESSION_NAME: name} for name in names]
+        return self._names[arn]
 
     def _is_open(self, role: Role) -> bool:
         """Whether anyone can assume the role, so that it gives an outsider nothing further."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audit_accounts import (
     ACCOUNT,
@@ -24,6 +26,7 @@ from audit_accounts import (
 from rolecall_generator.audit import AuditedRole, audit_accounts
 from rolecall_generator.audit.account import AccountBuilder
 from rolecall_generator.findings import Severity
+from rolecall_generator.iam.evaluation import Caller, Evaluator, IdentitySide, Request
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role"
 WEB = "sts:AssumeRoleWithWebIdentity"
@@ -114,3 +117,56 @@ def test_administrator_behind_a_session_is_an_error() -> None:
 
     assert found.reaches_administrators == (f"{ROLE}/target",)
     assert [Severity.ERROR] == severities
+
+
+NAMES, SESSIONS = ("vendor", "one", "two", "three"), ("x1", "x2")
+PRINCIPALS = st.one_of(
+    st.sampled_from(NAMES).map(lambda name: caller(ACCOUNT, f"role/{name}")),
+    st.builds(session, st.sampled_from(NAMES), st.sampled_from(SESSIONS)),
+    st.just(root(ACCOUNT)),
+)
+CONDITIONS = st.none() | st.builds(named, st.sampled_from(SESSIONS), st.sampled_from(["StringEquals", "StringNotEquals"]))
+TRUSTS = st.lists(
+    st.builds(
+        lambda effect, principal, condition: {**trust(principal, condition), "Effect": effect},
+        st.sampled_from(["Allow", "Allow", "Allow", "Deny"]),
+        PRINCIPALS,
+        CONDITIONS,
+    ),
+    max_size=2,
+)
+PERMISSIONS = st.none() | st.sampled_from([*NAMES, "*"])
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(TRUSTS, PERMISSIONS), min_size=4, max_size=4), CONDITIONS)
+def test_reached_roles_are_those_of_a_search_over_sessions(
+    described: list[tuple[list[dict[str, Any]], str | None]], condition: dict[str, Any] | None
+) -> None:
+    """Compared with a search that decides each request of each session with the evaluator."""
+    roles = []
+    for name, (trusts, target) in zip(NAMES, described, strict=True):
+        outside = [trust(caller(DATADOG), condition)] if name == "vendor" else []
+        allowed = [allow("sts:AssumeRole", f"{ROLE}/{target}")] if target is not None else []
+        roles.append(role(name, *trusts, *outside, permissions=allowed))
+    builder = AccountBuilder("test")
+    builder.add_page(page(*roles), "test")
+    (account,) = builder.build()
+    evaluator = Evaluator(account.access)
+
+    def started(principal: Caller, target: str) -> set[tuple[str, str]]:
+        requests = {
+            name: Request(principal, f"{ROLE}/{target}", context={"sts:RoleSessionName": name}) for name in (*SESSIONS, "zz")
+        }
+        return {(target, name) for name, request in requests.items() if evaluator.may_assume(request).allowed}
+
+    reached = pending = started(Caller(caller(DATADOG)["AWS"], IdentitySide.ALLOWS_ALL), "vendor")
+    while pending:
+        callers = [Caller(session(*each)["AWS"]) for each in pending]
+        pending = {each for who in callers for name in NAMES for each in started(who, name)} - reached
+        reached = reached | pending
+
+    audit = audit_accounts((account,), NOW)
+    found = {arn for each in audit.roles if each.role.arn == f"{ROLE}/vendor" for arn in each.reaches}
+
+    assert {f"{ROLE}/{name}" for name, _ in reached} - {f"{ROLE}/vendor"} == found
