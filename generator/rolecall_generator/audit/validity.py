@@ -20,6 +20,7 @@ _TIME, _EPOCH = "aws:currenttime", "aws:epochtime"
 _FAMILIES = {_TIME: {"Date", "Null"}, _EPOCH: {"Date", "Numeric", "Null"}}
 """Families of operators whose outcome on a key is documented."""
 _SECOND = timedelta(seconds=1)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC) + _SECOND, datetime.max.replace(tzinfo=UTC) - _SECOND
 _MOST_DATES = 8
 """Maximum number of dates before, and of dates after, the point in time that are examined in one trust policy."""
 
@@ -53,7 +54,7 @@ def at_time(document: PolicyDocument, moment: datetime) -> PolicyDocument:
         return document
     # AWS writes the time in whole seconds.
     whole = moment.astimezone(UTC).replace(microsecond=0)
-    context = {_TIME: (whole.strftime("%Y-%m-%dT%H:%M:%SZ"),), _EPOCH: (str(int(whole.timestamp())),)}
+    context = {_TIME: (whole.isoformat().replace("+00:00", "Z"),), _EPOCH: (str(int(whole.timestamp())),)}
     return replace(document, statements=tuple(_statements_at(document.statements, context)))
 
 
@@ -142,13 +143,23 @@ def inactive_grants(
     needs = {_needs(each) for each in active}
     for validity, moments in ((Validity.EXPIRED, past), (Validity.LATER, future)):
         step = -_SECOND if validity is Validity.EXPIRED else _SECOND
-        for date in moments:
-            for moment in (date, date + step):
-                for outsider in read(replace(role, trust=at_time(role.trust, moment))):
-                    known = _name(outsider) in names if validity is Validity.EXPIRED else _needs(outsider) in needs
-                    if not known:
-                        found.setdefault((validity, _name(outsider)), InactiveGrant(outsider, validity, date))
+        for outsider, date in _outsiders_at(role, moments, step, read):
+            known = _name(outsider) in names if validity is Validity.EXPIRED else _needs(outsider) in needs
+            if not known:
+                found.setdefault((validity, _name(outsider)), InactiveGrant(outsider, validity, date))
     return tuple(found.values())
+
+
+def _outsiders_at(
+    role: Role, dates: Iterable[datetime], step: timedelta, read: Callable[[Role], tuple[Outsider, ...]]
+) -> Iterator[tuple[Outsider, datetime]]:
+    """Yield the outsiders at each date and a step beyond it, until some cannot be decided: such a search takes long."""
+    for date in dates:
+        for moment in (date, date + step):
+            outsiders = read(replace(role, trust=None if role.trust is None else at_time(role.trust, moment)))
+            yield from ((outsider, date) for outsider in outsiders)
+            if not all(outsider.decided for outsider in outsiders):
+                return
 
 
 def _dates(document: PolicyDocument) -> set[datetime]:
@@ -162,8 +173,8 @@ def _dates(document: PolicyDocument) -> set[datetime]:
             for value in condition.values:
                 seconds = parse(value)
                 try:
-                    if isinstance(seconds, float):
-                        found.add(datetime.fromtimestamp(seconds, UTC))
+                    if isinstance(seconds, float) and _FIRST <= (date := datetime.fromtimestamp(seconds, UTC)) <= _LAST:
+                        found.add(date)
                 except (ValueError, OverflowError, OSError):
                     continue  # no date of a request
     return found

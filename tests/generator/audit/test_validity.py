@@ -118,6 +118,12 @@ def test_inactive_grant_is_only_a_note(statements: list[dict[str, Any]], validit
     assert [(each.rule, each.severity) for each in audit.report.active] == [("RA107", Severity.NOTE)]
 
 
+@pytest.mark.parametrize("date", ["0001", "0001-01-01", "9999-12-31T23:59:59Z", "9999", "253402300799", "-99999999999999"])
+def test_first_and_last_dates_are_dates(date: str) -> None:
+    for condition in (before(date), after(date), before(date, key="aws:EpochTime"), after(date, "DateNotEquals")):
+        assert audited(timed(condition), timed(before(PAST))) is not None
+
+
 def test_expired_statement_does_not_weaken_a_valid_one() -> None:
     audit = audit_of(role("timed", timed(), trust(caller(DATADOG), before(PAST))))
 
