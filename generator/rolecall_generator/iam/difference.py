@@ -39,13 +39,15 @@ _CONTEXT = 3  # number of unchanged items named next to a change; the rest are c
 class Change:
     """One change of access. `kind` is added, removed or changed; `subject` is the ARN of the principal or policy.
 
-    `widens` is True if more is allowed than before, False if less, None if it is undetermined.
+    `widens` is True if more is allowed than before, False if less, None if it is undetermined or nothing changes.
+    `in_trust`: it is a change of what the trust policy of the role `subject` contains.
     """
 
     kind: str
     subject: str
     text: str
     widens: bool | None
+    in_trust: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class _Wording:
 
     def change(self, kind: str, text: str, widens: bool | None) -> Change:
         """A change of the holder; its name precedes the text."""
-        return Change(kind, self.subject, f"{self.name} {text}{self.suffix}", widens)
+        return Change(kind, self.subject, f"{self.name} {text}{self.suffix}", widens, self.verbs == TRUST)
 
 
 TRUST, HOLDER, POLICY = "trust", "holder", "policy"
@@ -169,7 +171,8 @@ def _parts(statement: Statement) -> list[frozenset[object]]:
 def _statement_changes(old: Statement, new: Statement, wording: _Wording) -> Iterator[Change]:
     wider = _widening(new)
     if old.sid != new.sid:
-        yield wording.change("changed", f"renames statement {old.sid or '(no Sid)'} to {new.sid or '(no Sid)'}", None)
+        renamed = wording.change("changed", f"renames statement {old.sid or '(no Sid)'} to {new.sid or '(no Sid)'}", None)
+        yield replace(renamed, in_trust=False)  # a Sid has no effect on requests
     for part in ("principals", "actions", "resources"):
         yield from _part_changes(old, new, part, wording)
     for change in _condition_changes(old, new, wording):

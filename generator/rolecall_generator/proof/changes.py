@@ -1,16 +1,18 @@
 """The requests for a role that one trust policy allows and another does not: as sets, each with an example.
 
-`trust_changes` compares the roles of two states of the access, `trust_deviations` the roles of a proof with their intent.
+`trust_changes` compares the roles of two states of the access, `trust_deviations` the roles of a proof with their intent,
+and `access_changes` adds the changes as sentences, whose direction is that of the sets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import islice
 
 from rolecall_generator.iam import Access, PolicyDocument, Role
-from rolecall_generator.iam.difference import Label, plain_label
+from rolecall_generator.iam.difference import Change, Label, differences, plain_label
 from rolecall_generator.proof.matrix import witness_json
 from rolecall_generator.proof.prove import Proof
 from rolecall_generator.proof.symbolic import OutOfBudgetError, RequestDifference, difference
@@ -21,6 +23,16 @@ _NO_ONE = PolicyDocument(())
 _NOT_KNOWN = "the trust policy is not known"
 _TAGS_CHANGE = "tags of the role change, and its trust policy depends on them"
 _RESOURCE_TAG = "resourcetag/"
+
+
+class TrustVerdict(StrEnum):
+    """How the requests that a trust policy allows compare with those before."""
+
+    EQUIVALENT = "equivalent"
+    WIDER = "wider"
+    NARROWER = "narrower"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +52,31 @@ class TrustChange:
     @property
     def is_equivalent(self) -> bool:
         """Whether both policies are known to allow the same requests."""
-        return not (self.widens or self.narrows or self.reasons)
+        return self.verdict is TrustVerdict.EQUIVALENT
+
+    @property
+    def verdict(self) -> TrustVerdict:
+        """The direction of the change; UNKNOWN if the sets leave open whether there is a change in some direction."""
+        wider, narrower = (any(each.is_certain for each in sets) for sets in (self.widens, self.narrows))
+        if wider and narrower:
+            return TrustVerdict.DIFFERENT
+        if self.reasons or (self.widens and not wider) or (self.narrows and not narrower):
+            return TrustVerdict.UNKNOWN
+        return TrustVerdict.WIDER if wider else TrustVerdict.NARROWER if narrower else TrustVerdict.EQUIVALENT
 
     def to_json(self) -> dict[str, object]:
-        """`role`, `complete`, `reasons`, and `widens` and `narrows`: sets with `constraints` (descriptions by caller,
-        operation or condition key), `certain`, `reasons` (why it is not certain) and `witness`, an example or null.
+        """`role`, `verdict`, `complete`, `reasons`, and `widens` and `narrows`: sets with `constraints` (descriptions by
+        caller, operation or condition key), `certain`, `reasons` (why it is not certain) and `witness`, an example or null.
         """
         directions = {"widens": self.widens, "narrows": self.narrows}
         sets = {name: [_set_json(each) for each in found] for name, found in directions.items()}
-        return {"role": self.role_arn, "complete": not self.reasons, "reasons": list(self.reasons), **sets}
+        return {
+            "role": self.role_arn,
+            "verdict": self.verdict.value,
+            "complete": not self.reasons,
+            "reasons": list(self.reasons),
+            **sets,
+        }
 
 
 def _set_json(found: RequestDifference) -> dict[str, object]:
@@ -58,6 +86,54 @@ def _set_json(found: RequestDifference) -> dict[str, object]:
         "reasons": list(found.reasons),
         "witness": None if found.witness is None else witness_json(found.witness),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class AccessChanges:
+    """Everything that changes between two states of the access: as sentences, and for each trust policy as sets."""
+
+    changes: tuple[Change, ...]
+    trusts: tuple[TrustChange, ...]
+
+    def is_equivalent(self, change: Change) -> bool:
+        """Whether the change is one of a trust policy that allows the same requests as before."""
+        return change.in_trust and any(trust.is_equivalent for trust in self.trusts if trust.role_arn == change.subject)
+
+
+def access_changes(before: Access, after: Access, label: Label = plain_label) -> AccessChanges:
+    """All changes from `before` to `after`. `label` returns the display name of a principal or policy.
+
+    A sentence about one element of a trust policy widens or narrows only if the policy as a whole does, over all requests.
+    """
+    trusts = tuple(trust_changes(before, after, label))
+    return AccessChanges(tuple(_directed(differences(before, after, label=label), trusts)), trusts)
+
+
+_DIRECTIONS: Mapping[TrustVerdict, bool | None] = {
+    TrustVerdict.EQUIVALENT: None,
+    TrustVerdict.WIDER: True,
+    TrustVerdict.NARROWER: False,
+}
+
+
+def _directed(changes: Iterable[Change], trusts: Iterable[TrustChange]) -> Iterator[Change]:
+    """The changes, those of a trust policy with the direction of its verdict, if it has one."""
+    verdicts = {trust.role_arn: trust.verdict for trust in trusts}
+    listed = list(changes)
+    stated = {(change.subject, change.widens) for change in listed if change.in_trust}
+    for change in listed:
+        verdict = verdicts.get(change.subject)
+        if not change.in_trust or verdict is None or verdict not in _DIRECTIONS:
+            yield change
+            continue
+        direction = _DIRECTIONS[verdict]
+        # Where one sentence has the direction of the policy, those without a direction of their own need none.
+        if change.widens is direction or (change.widens is None and (change.subject, direction) in stated):
+            yield change
+        elif change.widens is None or direction is None:
+            yield replace(change, widens=direction)
+        else:
+            yield replace(change, widens=None)
 
 
 def trust_changes(before: Access, after: Access, label: Label = plain_label) -> Iterator[TrustChange]:
