@@ -94,7 +94,18 @@ HOSTILE: list[tuple[dict[str, Any], LimitState]] = [
     (when(StringNotLike={"sts:RoleSessionName": "audit-*"}), PART),
     (when(DateGreaterThan={"aws:CurrentTime": "2030-01-01T00:00:00Z"}), PART),
     # The backend role cannot ask for more than an hour, since a role assumes another one.
-    (when(NumericGreaterThan={"sts:DurationSeconds": "3600"}), UNKNOWN),
+    (when(NumericGreaterThan={"sts:DurationSeconds": "3600"}), NONE),
+    (when(NumericGreaterThanEquals={"sts:DurationSeconds": "3600"}), PART),
+    (when(NumericLessThan={"sts:DurationSeconds": "3601"}), PART),
+    (when(NumericEquals={"sts:DurationSeconds": "7200"}), NONE),
+    (when(NumericNotEquals={"sts:DurationSeconds": ["900", "7200"]}), PART),
+    (when(NumericLessThanEqualsIfExists={"sts:DurationSeconds": "43200"}), ALL),
+    (when(StringLike={"sts:DurationSeconds": "43*"}), UNKNOWN),
+    # A key of another service, a key that AWS does not list, and keys that several services have.
+    (when(NumericLessThan={"s3:TlsVersion": "1.3"}), NONE),
+    (when(Null={"s3:TlsVersion": "true"}), ALL),
+    (when(StringLike={"s3:unlisted": "*"}), UNKNOWN),
+    (when(Null={"ec2:SourceInstanceArn": "false"}), PART),
     (when(NotIpAddress={"aws:SourceIp": ["192.0.2.0/24", "2001:db8::/32"]}), PART),
     (when(StringResembles={"aws:PrincipalOrgID": "o-1"}), UNKNOWN),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -122,6 +123,77 @@ def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerMod
     assert LimitState.PART is found.state
     assert ["aws:SourceIp"] == [each.name for each in found.stops[0].sets[0].constraints]
     assert LimitState.NONE is assume(review_guardrails(account1, rails(rcps={"root": ONLY_TLS}), OUTSIDE)).state
+
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+BUCKET, INSTANCES = "Bucket", "Instances"
+
+
+@pytest.mark.parametrize(
+    ("condition", "bucket", "instances", "reasoned"),
+    [
+        ({"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, LimitState.NONE, LimitState.NONE, True),
+        ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, LimitState.ALL, LimitState.ALL, False),
+        ({"DateLessThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"}}, LimitState.PART, LimitState.PART, False),
+        ({"DateLessThan": {"aws:EpochTime": "1577836800"}}, LimitState.NONE, LimitState.NONE, True),
+        ({"NumericGreaterThan": {"aws:EpochTime": "1577836800"}}, LimitState.ALL, LimitState.ALL, False),
+        ({"Null": {"aws:CurrentTime": "false"}}, LimitState.ALL, LimitState.ALL, False),
+        ({"NumericLessThan": {"s3:TlsVersion": "1.2"}}, LimitState.NONE, LimitState.NONE, True),
+        ({"NumericLessThan": {"s3:TlsVersion": "1.3"}}, LimitState.PART, LimitState.NONE, False),
+        ({"StringNotLike": {"s3:TlsVersion": "1.?"}}, LimitState.PART, LimitState.ALL, False),
+        (
+            {"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-customer01/*"}},
+            LimitState.NONE,
+            LimitState.NONE,
+            False,
+        ),
+        ({"ForAnyValue:StringLike": {"aws:ResourceOrgPaths": "o-customer01/*"}}, LimitState.ALL, LimitState.ALL, False),
+    ],
+)
+def test_facts_about_time_tls_and_organization_decide(
+    account1: CustomerModule,
+    rails: Rails,
+    condition: dict[str, Any],
+    bucket: LimitState,
+    instances: LimitState,
+    reasoned: bool,
+) -> None:
+    """A date in the past is over, AWS accepts no old TLS, only S3 has its keys, and a path begins with the organization."""
+    known = replace(rails({"root": policy(deny("Facts", Condition=condition))}), organization_id="o-customer01")
+    found = answers(review_guardrails(account1, known, ReviewSettings(now=NOW)), GuardrailQuestion.PERMISSION)
+
+    assert (bucket, instances) == (found[BUCKET].state, found[INSTANCES].state)
+    assert reasoned is bool(found[BUCKET].facts)
+    examples = [each.example for stop in found[BUCKET].stops for each in stop.sets]
+    assert not [text for text in examples if "2019" in text or "TlsVersion = 1.1" in text]
+
+
+def test_reason_is_named_where_a_role_cannot_ask_for_longer(account1: CustomerModule, rails: Rails) -> None:
+    longer = deny(
+        "Longer", "sts:AssumeRole", Principal="*", Condition={"NumericGreaterThan": {"sts:DurationSeconds": "3600"}}
+    )
+    found = assume(review_guardrails(account1, rails(rcps={"root": policy(longer)}), OUTSIDE))
+
+    assert (LimitState.NONE, (), 1) == (found.state, found.reasons, len(found.facts))
+    assert "role chaining" in found.facts[0]
+
+
+def test_path_begins_with_the_known_organization_of_the_backend(account1: CustomerModule, rails: Rails) -> None:
+    """Its path is not known, but the ID of its organization is."""
+    body = policy(
+        deny("Outside", "sts:AssumeRole", Principal="*",
+             Condition={"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-vendor0001/*"}})
+    )  # fmt: skip
+    states = {
+        organization: assume(
+            review_guardrails(account1, rails(rcps={"root": body}), ReviewSettings(backend_organization=organization))
+        ).state
+        for organization in ("o-vendor0001", "o-another001", "none", None)
+    }
+
+    assert {
+        "o-vendor0001": LimitState.NONE, "o-another001": LimitState.ALL, "none": LimitState.ALL, None: LimitState.UNKNOWN
+    } == states  # fmt: skip
 
 
 def test_region_denial_stops_other_regions_only(account1: CustomerModule, rails: Rails) -> None:

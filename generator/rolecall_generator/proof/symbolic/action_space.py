@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import islice
 
 from rolecall_generator.iam import PARTITIONS, Arn, Condition, PolicyDocument, Role
-from rolecall_generator.iam.catalog import regions_of
+from rolecall_generator.iam.catalog import find_key, is_federated, regions_of
 from rolecall_generator.iam.evaluation import CompiledStatement, PolicyType, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import (
     Automaton,
@@ -49,11 +49,20 @@ from rolecall_generator.proof.symbolic.boxes import (
 from rolecall_generator.proof.symbolic.budget import BudgetShare, SearchBudget
 from rolecall_generator.proof.symbolic.callers import caller_cell, caller_dimension
 from rolecall_generator.proof.symbolic.cells import UNKNOWN_REST, Dimension, Distinctions, KeyCell, Values, merge_contexts
-from rolecall_generator.proof.symbolic.facts import SpaceFact, context_facts_of
+from rolecall_generator.proof.symbolic.facts import (
+    EXPLANATIONS,
+    FOREIGN_KEYS,
+    TLS,
+    SpaceFact,
+    context_facts_of,
+    has_path_outside,
+)
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
     NOT_KEYS,
+    ORGANIZATION_ID,
+    ORGANIZATION_PATHS,
     RESOURCE,
     RESOURCE_ACCOUNT,
     RESOURCE_ORGANIZATION_ID,
@@ -61,13 +70,15 @@ from rolecall_generator.proof.symbolic.keys import (
     SESSION_NAME,
     CallerKind,
     KeyFacts,
-    key_facts,
+    accepted_values,
+    service_key_facts,
 )
 from rolecall_generator.proof.symbolic.language import Shape, walk
 from rolecall_generator.proof.symbolic.policies import SERVICE_LINKED
 from rolecall_generator.proof.symbolic.relations import HOLDS
-from rolecall_generator.proof.symbolic.space import SERVICE_LINKED_ROLES, RequestSpace
+from rolecall_generator.proof.symbolic.space import SERVICE_LINKED_ROLES, RequestSpace, starting_with
 from rolecall_generator.proof.symbolic.wording import BoxConstraint, constraints_of
+from rolecall_generator.proof.symbolic.world import OrganizationMembership, World
 
 NO_RESOURCE = "*"
 """The resource of a request whose action supports no resource types (Service Authorization Reference)."""
@@ -125,6 +136,11 @@ class ResourceOwner:
         }
         return {key: (value,) for key, value in found.items() if value}
 
+    @property
+    def path_prefix(self) -> str:
+        """How all paths of the account begin, if only the organization is known; else empty."""
+        return OrganizationMembership(self.organization_id, (self.path,) if self.path else ()).path_prefix
+
     def patterns(self, partition: str) -> tuple[Patterns, Patterns]:
         """ARNs of the account and ARNs without an account; all ARNs."""
         own = (f"arn:{partition}:*:*:{self.account_id}:*", f"arn:{partition}:*:*::*")
@@ -141,7 +157,8 @@ class ActionScope:
     `actions`: only these; all, also those that AWS does not have yet, if empty. `context`: keys (lower case) that have these
     values in all requests, an empty tuple if absent; all keys with a prefix in `absent` that it does not state are absent.
     `owner`: the account of all resources whose ARN has no account or no other one, if that is known. `region`: the Region of
-    all requests but those of global services; any if empty.
+    all requests but those of global services; any if empty. `now`: requests are sent from then on, in seconds since 1970; at
+    any time if None.
     """
 
     partition: str = "aws"
@@ -152,6 +169,7 @@ class ActionScope:
     absent: tuple[str, ...] = ()
     owner: ResourceOwner | None = None
     region: str = ""
+    now: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +220,8 @@ class ActionSpace(RequestSpace):
         self._selective: list[CompiledStatement] = []
         account = scope.account_id or "9" * 12
         role = Role(f"arn:{scope.partition}:iam::{account}:role/rolecall", None, existing=True)
-        super().__init__(role, ((document, PolicyType.IDENTITY) for document in documents), (), budget)
+        worlds = tuple(_known_organizations(scope))
+        super().__init__(role, ((document, PolicyType.IDENTITY) for document in documents), worlds, budget)
         self.facts = self._facts()
         self.possible: Formula = complement(disjunction(fact.impossible for fact in self.facts))
         self._applied: dict[int, AllowedSet] = {}
@@ -215,13 +234,18 @@ class ActionSpace(RequestSpace):
             return {**self.scope.context, "aws:principalaccount": (self.scope.account_id,)}
         return dict(self.scope.context)
 
+    @property
+    def now(self) -> float | None:
+        """No request is sent before this moment, in seconds since 1970; None if it is not known."""
+        return self.scope.now
+
     def _key_dimension(self, key: str, distinctions: Distinctions) -> Dimension:
         found = super()._key_dimension(key, distinctions)
         return _with_real_regions(found, distinctions, self.scope.partition) if key == _REGION else found
 
     def facts_of_key(self, key: str) -> KeyFacts:
         """As documented; only AssumeRole requests have the name of a new session."""
-        facts = key_facts(key)
+        facts = service_key_facts(key)
         return replace(facts, always=frozenset()) if key == SESSION_NAME else facts
 
     def is_known(self, name: str) -> bool:
@@ -315,8 +339,9 @@ class ActionSpace(RequestSpace):
         for action in self.scope.actions:
             lower = action.name.lower()
             answers = tuple([names.match(lower, {}) for names in lists])
+            with_keys = tuple([_may_have_key(lower, key) for key in self._keys])
             about_resources = (forms.get(action.name), _need_of(action), action.has_rcps, action.has_owner, action.is_global)
-            groups.setdefault((answers, about_resources, lower.startswith(_IAM)), []).append(action)
+            groups.setdefault((answers, about_resources, with_keys, lower.startswith(_IAM)), []).append(action)
         self.groups = [tuple(group) for group in groups.values()]
         return Dimension(ACTION, tuple(KeyCell(action=_summary(group)) for group in self.groups))
 
@@ -336,7 +361,26 @@ class ActionSpace(RequestSpace):
         return Dimension.of(RESOURCE, cells)
 
     def _facts(self) -> list[SpaceFact]:
-        return [*context_facts_of(self), *self._resource_facts(), *self._owner_facts(), *self._region_facts()]
+        return [
+            *context_facts_of(self),
+            *self._resource_facts(),
+            *self._owner_facts(),
+            *self._region_facts(),
+            *self._service_facts(),
+        ]
+
+    def _service_facts(self) -> Iterator[SpaceFact]:
+        """Which services have a key (see `may_have_key`), and the values with which AWS accepts requests."""
+        for key in self._keys:
+            if (index := self.index.get(key)) is None:
+                continue
+            dimension = self.dimensions[index]
+            without = self._actions_where(lambda each, key=key: not _may_have_key(each.name.lower(), key))  # type: ignore[misc]
+            present = dimension.where(lambda cell, key=key: bool(cell.context.get(key)))  # type: ignore[misc]
+            yield SpaceFact(FOREIGN_KEYS, leaf({self.index[ACTION]: without, index: present}))
+            if (accepted := accepted_values(key)) is not None:
+                refused = present & ~dimension.where(lambda cell, key=key: accepted.issuperset(cell.context[key]))  # type: ignore[misc]
+                yield SpaceFact(TLS, leaf({index: refused}))
 
     def _resource_facts(self) -> Iterator[SpaceFact]:
         """The resources of an action have one of its forms (Service Authorization Reference)."""
@@ -377,6 +421,9 @@ class ActionSpace(RequestSpace):
             yield SpaceFact("owner of resources", leaf({action: owned, resource: none | here, self.index[key]: other}))
             if key == RESOURCE_ACCOUNT:
                 yield SpaceFact("owner of resources", leaf({resource: there, self.index[key]: same}))
+        if (prefix := owner.path_prefix) and (paths := self.index.get(RESOURCE_ORGANIZATION_PATHS)) is not None:
+            other = self.dimensions[paths].where(has_path_outside(RESOURCE_ORGANIZATION_PATHS, prefix))
+            yield SpaceFact("owner of resources", leaf({action: owned, resource: none | here, paths: other}))
 
     def _actions_where(self, holds: Callable[[ActionForms], bool]) -> int:
         return sum(1 << position for position, group in enumerate(self.groups) if holds(group[0]))
@@ -416,6 +463,8 @@ class ActionSpace(RequestSpace):
         if self.scope.owner is not None:
             for value in self.scope.owner.context.get(dimension, ()):
                 found.add_patterns(literal(value))
+            if dimension == RESOURCE_ORGANIZATION_PATHS and self.scope.owner.path_prefix:
+                found.add_patterns(starting_with(self.scope.owner.path_prefix))
         return found
 
     # Sets
@@ -493,6 +542,17 @@ class ActionSpace(RequestSpace):
     def is_empty(self, formula: Formula) -> bool:
         """Whether no request that can exist is in the set. Raises OutOfBudgetError."""
         return next(self.solve(formula), None) is None
+
+    def explanations(self, formula: Formula) -> tuple[str, ...]:
+        """The facts by which an empty set is empty, as sentences, as far as a reader may not expect them."""
+        found = []
+        for name, sentence in EXPLANATIONS.items():
+            others = disjunction(fact.impossible for fact in self.facts if fact.name != name)
+            costs = [dimension.costs for dimension in self.dimensions]
+            is_present = any(fact.name == name and fact.impossible is not FALSE for fact in self.facts)
+            if is_present and next(solutions(conjunction([formula, complement(others)]), costs, self.budget), None):
+                found.append(sentence)
+        return tuple(found)
 
     def sets_of(
         self,
@@ -573,6 +633,19 @@ class ActionSpace(RequestSpace):
         cut = {d.name for d, mask in zip(self.dimensions, masks, strict=True) if mask != d.full}
         shown = {self.spelling(key): values for key, values in keys.items() if key in cut and values}
         return ActionSample(who.arn, action, resource, shown)
+
+
+def _known_organizations(scope: ActionScope) -> Iterator[World]:
+    """The organization of the account of the callers, if only its ID is known."""
+    for organization in scope.context.get(ORGANIZATION_ID, ()):
+        if scope.account_id and ORGANIZATION_PATHS not in scope.context:
+            yield World(organizations={scope.account_id: OrganizationMembership(organization)})
+
+
+def _may_have_key(action: str, key: str) -> bool:
+    """Whether requests of an action can have a key, both in lower case: they have no keys of other services."""
+    found = None if is_federated(key) else find_key(key)
+    return found is None or found.may_be_in(action.partition(":")[0])
 
 
 def _cell_of(arn: str) -> KeyCell:

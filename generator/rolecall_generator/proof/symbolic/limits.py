@@ -52,11 +52,14 @@ class LimitState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LimitAnswer:
-    """How much of what a permission allows is stopped, and by which statements. `reasons` explain what is not known."""
+    """How much of what a permission allows is stopped, and by which statements. `reasons` explain what is not known, `facts`
+    why nothing is stopped although a statement names such requests.
+    """
 
     state: LimitState
     limits: tuple[StatementLimit, ...] = ()
     reasons: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +201,9 @@ class _Limiter:
 
     def answer(self) -> LimitAnswer:
         space, own, allowed = self._space, self._own, self._sets.allowed()
-        if space.is_empty(conjunction([own.maybe, complement(allowed.sure)])):
-            return LimitAnswer(LimitState.NONE)
+        stopped = conjunction([own.maybe, complement(allowed.sure)])
+        if space.is_empty(stopped):
+            return LimitAnswer(LimitState.NONE, facts=space.explanations(stopped))
         limits = tuple(self._limits())
         if space.is_empty(conjunction([own.maybe, allowed.maybe])):
             return LimitAnswer(LimitState.ALL, limits)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rolecall_generator.iam import Arn
+from rolecall_generator.iam import Arn, quotas
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Identity, PrincipalKind, Request, identity_of
 from rolecall_generator.iam.matching import OPERATORS
 from rolecall_generator.proof.symbolic.callers import is_certain_caller
@@ -39,7 +39,6 @@ DEFAULT_SESSION_NAME = "rolecall"
 _CONTEXT_PROVIDER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
 _MAX_TAGS = 50
 _DURATION = "sts:durationseconds"
-_LONGEST_CHAINED = 3_600
 _REGION = "aws:requestedregion"
 _SERVICE_NAME = "aws:principalservicename"
 _USER_ID = "aws:userid"
@@ -126,7 +125,7 @@ def _bad_caller(point: RequestPoint) -> str:
         # "The temporary credentials returned by AssumeRole do not include MFA information in the context" (Secure API
         # access with MFA)
         return "whether a role can send a request with MFA is not known"
-    if (duration := point.context.get(_DURATION)) and int(duration[0]) > _LONGEST_CHAINED:
+    if (duration := point.context.get(_DURATION)) and int(duration[0]) > quotas.CHAINED_SESSION_SECONDS:
         # "Role chaining limits your AWS CLI or AWS API role session to a maximum of one hour." (STS API: AssumeRole)
         return "a role cannot assume another one for more than an hour"
     return ""

@@ -8,6 +8,7 @@ represented.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
     CALLER_KEYS,
+    CURRENT_TIME,
+    EPOCH_TIME,
     ORGANIZATION_ID,
     ORGANIZATION_PATHS,
     PRINCIPAL_TAG,
@@ -79,7 +82,7 @@ from rolecall_generator.proof.symbolic.keys import (
     key_facts,
     spelling_of,
 )
-from rolecall_generator.proof.symbolic.ordered import NotRepresentedError
+from rolecall_generator.proof.symbolic.ordered import NotRepresentedError, moment_text
 from rolecall_generator.proof.symbolic.relations import Relation, read_relation, relation_set
 from rolecall_generator.proof.symbolic.world import World
 
@@ -135,6 +138,8 @@ class RequestSpace:
         self._trust_statements: list[CompiledStatement] = []
         self._spelling: dict[str, str] = {}
         self._labels: dict[str, list[tuple[str, int]]] = {}
+        self.clocks: dict[str, int] = {}
+        """Keys of the time of a request, with the moment of `now` that is a representative of theirs."""
         self.related_keys: set[str] = set()
         """Keys (lower case) that a relation compares."""
         self._callers = CallerDistinctions()
@@ -316,6 +321,8 @@ class RequestSpace:
             for key, values in ((ORGANIZATION_ID, identifiers), (ORGANIZATION_PATHS, membership.paths)):
                 for value in values if key in self._keys else ():
                     self._keys[key].add_patterns(literal(value))
+            if membership.path_prefix and ORGANIZATION_PATHS in self._keys:
+                self._keys[ORGANIZATION_PATHS].add_patterns(starting_with(membership.path_prefix))
 
     # Building
 
@@ -347,7 +354,27 @@ class RequestSpace:
         """What AWS documents about a key (lower case) in these requests."""
         return key_facts(key)
 
+    @property
+    def now(self) -> float | None:
+        """No request is sent before this moment, in seconds since 1970; None if it is not known."""
+        return max((world.now for world in self.worlds if world.now is not None), default=None)
+
+    def has_patterns(self, key: str) -> bool:
+        """Whether a condition compares the values of a key (lower case) as strings."""
+        return bool(self._distinctions(key).patterns)
+
+    def _distinguish_now(self, key: str, distinctions: Distinctions) -> None:
+        """Give the moment from which on requests are sent a cell of its own."""
+        if key not in (CURRENT_TIME, EPOCH_TIME) or self.now is None or distinctions.patterns:
+            return
+        if len(distinctions.ordered) != 1 or not distinctions.ordered.keys() <= _TIME_FAMILIES[key]:
+            return
+        self.clocks[key] = now = math.floor(self.now)
+        (values,) = distinctions.ordered.values()
+        values.setdefault(moment_text(now, whole=key == EPOCH_TIME))
+
     def _key_dimension(self, key: str, distinctions: Distinctions) -> Dimension:
+        self._distinguish_now(key, distinctions)
         try:
             return key_dimension(key, distinctions, self.budget, self.facts_of_key(key))
         except NotRepresentedError as error:
@@ -469,8 +496,14 @@ class RequestSpace:
 
 
 _OUTCOMES = {Truth.TRUE: AllowedSet.exact(TRUE), Truth.FALSE: NOTHING, Truth.UNDECIDED: OPEN}
+_TIME_FAMILIES = {CURRENT_TIME: {"Date"}, EPOCH_TIME: {"Date", "Numeric"}}
 _ALWAYS_NEEDED = (TAG_KEYS, TRANSITIVE_TAG_KEYS, SOURCE_IDENTITY)
 SERVICE_LINKED_ROLES = "arn:*:iam::*:role/aws-service-role/*"
+
+
+def starting_with(prefix: str) -> Patterns:
+    """The strings that start with a prefix without wildcards."""
+    return frozenset(outlines_of(Condition("StringLike", "", (f"{prefix}*",))))
 
 
 def _is_clear(cell: KeyCell, key: str) -> bool:
