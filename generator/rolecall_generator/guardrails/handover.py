@@ -12,7 +12,6 @@ from rolecall_generator.guardrails.permissions import ORGANIZATION_KEYS, ORGANIZ
 from rolecall_generator.guardrails.policies import FULL_ACCESS, GuardrailKind, GuardrailLevel, Guardrails, review_budget
 from rolecall_generator.iam import PolicyDocument, Role
 from rolecall_generator.proof.symbolic import (
-    EXPLANATIONS,
     BoxConstraint,
     InclusionState,
     LimitState,
@@ -63,8 +62,7 @@ def answer_assume(setting: AssumeSetting) -> GuardrailAnswer:
     limited = _world(setting, {side: _documents(levels) for side, levels in sides.items()})
     whole = compare(role, trust, trust, world=free, other_world=limited, budget=review_budget()).forward
     if whole.state is InclusionState.PROVEN:
-        facts = tuple(sentence for name, sentence in EXPLANATIONS.items() if name in whole.facts)
-        return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.NONE, facts=facts)
+        return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.NONE, facts=whole.explanations)
     stops = tuple(stop for side, levels in sides.items() for stop in _stops(setting, side, levels))
     nothing = compare(role, trust, _NO_ONE, world=limited, budget=review_budget()).forward
     if nothing.state is InclusionState.PROVEN:

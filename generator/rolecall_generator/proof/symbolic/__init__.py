@@ -15,7 +15,6 @@ What AWS does not document, and what exceeds the budget, is UNKNOWN with the rea
 from rolecall_generator.proof.symbolic.action_space import ActionForms, ActionScope, ResourceOwner
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.certificate import make_certificate
-from rolecall_generator.proof.symbolic.facts import EXPLANATIONS
 from rolecall_generator.proof.symbolic.intent import Trust
 from rolecall_generator.proof.symbolic.limits import LimitAnswer, LimitChange, LimitState, compare_limits, limit_permission
 from rolecall_generator.proof.symbolic.question import (
@@ -34,7 +33,6 @@ from rolecall_generator.proof.symbolic.wording import BoxConstraint
 from rolecall_generator.proof.symbolic.world import OrganizationMembership, World
 
 __all__ = [
-    "EXPLANATIONS",
     "ActionForms",
     "ActionScope",
     "BoxConstraint",

@@ -21,7 +21,7 @@ from rolecall_generator.proof.symbolic.boxes import (
 )
 from rolecall_generator.proof.symbolic.budget import TOO_LARGE, OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.cells import DOUBTFUL
-from rolecall_generator.proof.symbolic.facts import SpaceFact, facts_of
+from rolecall_generator.proof.symbolic.facts import EXPLANATIONS, SpaceFact, facts_of
 from rolecall_generator.proof.symbolic.intent import Trust, intent_document
 from rolecall_generator.proof.symbolic.policies import PolicySets, TrustSide, WorldPolicies
 from rolecall_generator.proof.symbolic.requests import RequestWitness
@@ -62,6 +62,11 @@ class Inclusion:
     facts: tuple[str, ...] = ()
     witness: RequestWitness | None = None
     reasons: tuple[str, ...] = ()
+
+    @property
+    def explanations(self) -> tuple[str, ...]:
+        """The facts that a reader may not expect, as sentences."""
+        return tuple(sentence for name, sentence in EXPLANATIONS.items() if name in self.facts)
 
 
 @dataclass(frozen=True, slots=True)
