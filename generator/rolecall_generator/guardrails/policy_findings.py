@@ -14,6 +14,9 @@ from rolecall_generator.guardrails.policies import QUOTAS, GuardrailKind, Guardr
 from rolecall_generator.iam import PolicyDocument, Statement
 from rolecall_generator.text import clip, pluralize
 
+_ARN_PARTS = 6
+_WITH_SERVICE = 3  # arn, partition, service
+
 
 def findings_of(guardrails: Guardrails) -> Iterator[GuardrailFinding]:
     """Everything that AWS would refuse."""
@@ -40,7 +43,7 @@ def _syntax(policy: GuardrailPolicy) -> Iterator[GuardrailFinding]:
         yield GuardrailFinding(Severity.ERROR, policy.where, f"several statements have the Sid {sid}", "give each its own")
     for number, statement in enumerate(policy.document.statements, start=1):
         own = _scp_faults(statement) if policy.kind is GuardrailKind.SCP else _rcp_faults(statement, policy)
-        for message, hint in (*_action_faults(statement), *own):
+        for message, hint in (*_action_faults(statement), *_resource_faults(statement), *own):
             name = f"statement {statement.sid or number}: {message}"
             yield GuardrailFinding(Severity.ERROR, policy.where, name, hint)
 
@@ -50,6 +53,16 @@ def _action_faults(statement: Statement) -> Iterator[tuple[str, str]]:
     for action in (*statement.actions, *statement.not_actions):
         if ":" not in action and action != "*":
             yield f"the action {clip(action)!r} has no service prefix", "write SERVICE:ACTION, or * for all actions"
+
+
+def _resource_faults(statement: Statement) -> Iterator[tuple[str, str]]:
+    """A resource is `*` or an ARN; parts that are missing after a final `*` are `*` (IAM JSON policy elements: Resource)."""
+    for text in (*statement.resources, *statement.not_resources):
+        parts = text.split(":", _ARN_PARTS - 1)
+        short = len(parts) < _ARN_PARTS and not text.endswith("*")
+        if text != "*" and (parts[0] != "arn" or len(parts) < _WITH_SERVICE or short):
+            what = f"the resource {clip(text)!r} is neither an ARN nor *, which AWS refuses (MalformedPolicyDocument)"
+            yield what, "write arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE, or * for all resources"
 
 
 def _scp_faults(statement: Statement) -> Iterator[tuple[str, str]]:

@@ -125,6 +125,42 @@ def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerMod
     assert LimitState.NONE is assume(review_guardrails(account1, rails(rcps={"root": ONLY_TLS}), OUTSIDE)).state
 
 
+@pytest.mark.parametrize("name", ["Resource", "NotResource"])
+@pytest.mark.parametrize(
+    ("resource", "refused"),
+    [
+        ("foo", True),
+        ("", True),
+        ("**", True),
+        ("data/*", True),
+        ("ARN:aws:s3:::data", True),
+        ("arn:aws", True),
+        ("arn:aws:s3:data", True),
+        ("*", False),
+        ("arn:aws:s3:::data", False),
+        ("arn:aws:s3:*", False),
+        ("arn:*:iam::*:role/${aws:PrincipalAccount}", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["scps", "rcps"])
+def test_resource_that_is_no_arn_is_malformed(
+    account1: CustomerModule, rails: Rails, name: str, resource: str, refused: bool, kind: str
+) -> None:
+    """As AWS answers MalformedPolicyDocument; the finding names the policy and the statement, and the review fails."""
+    bad = {**deny("Bad", "s3:PutObject"), name: ["arn:aws:s3:::fine/*", resource]}
+    if name == "NotResource":
+        del bad["Resource"]
+    body = policy(deny("Good", "s3:PutObject", Principal="*"), {**bad, "Principal": "*"})
+    if kind == "scps":
+        body = policy(*({key: each[key] for key in each if key != "Principal"} for each in body["Statement"]))
+    found = review_guardrails(account1, rails(**{kind: {"root": body}}), ReviewSettings())
+    malformed = [each for each in found.findings if "MalformedPolicyDocument" in each.message]
+
+    assert refused is bool(malformed)
+    assert refused is not found.works
+    assert all("Bad" in each.message and each.where.endswith(".json") and each.hint for each in malformed)
+
+
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 BUCKET, INSTANCES = "Bucket", "Instances"
 
