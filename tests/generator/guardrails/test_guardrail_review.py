@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,7 +37,9 @@ from rolecall_generator.guardrails import (
     ReviewSettings,
     review_guardrails,
 )
+from rolecall_generator.iam.catalog import find_action
 from rolecall_generator.proof.symbolic import LimitState
+from rolecall_generator.proof.symbolic.examples import is_of_form
 
 Rails = Callable[..., Guardrails]
 ADMIN = "arn:aws:iam::222222222222:role/Admin"
@@ -159,6 +162,51 @@ def test_resource_that_is_no_arn_is_malformed(
     assert refused is bool(malformed)
     assert refused is not found.works
     assert all("Bad" in each.message and each.where.endswith(".json") and each.hint for each in malformed)
+
+
+ROLES = "arn:aws:iam::*:role/"
+OUTSIDER = {"StringNotEquals": {"aws:PrincipalOrgID": "o-another001"}}
+WIDE: dict[str, tuple[str, dict[str, Any]]] = {
+    "two services": ("rcps", deny("D", ["sts:*", "s3:*"], [f"{ROLES}*", "arn:aws:s3:::x"], Condition=OUTSIDER)),
+    "part of a name": ("rcps", deny("D", "sts:*", [f"{ROLES}role*"], Condition=OUTSIDER)),
+    "two patterns": ("scps", deny("D", "iam:*", [f"{ROLES}ro*", f"{ROLES}*e1"])),
+    "every action": ("scps", deny("D", "*", [f"{ROLES}r*"])),
+    "owner": ("scps", deny("D", "iam:*", [f"{ROLES}r*"], Condition={"StringNotEquals": {"aws:ResourceAccount": "3" * 12}})),
+    "MFA": ("scps", deny("D", "iam:*", [f"{ROLES}r*"], Condition={"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}})),
+    "time as a string": ("scps", deny("D", "iam:*", [f"{ROLES}r*"], Condition={"StringLike": {"aws:CurrentTime": "20*"}})),
+    "all operators used": (
+        "scps",
+        deny("D", "iam:*", [f"{ROLES}r*"], Condition={
+            name: {"aws:PrincipalArn": ADMIN} for name in ("ArnEquals", "ArnLike", "StringEquals", "StringLike")
+        }),
+    ),
+}  # fmt: skip
+EXAMPLE = re.compile(r"(?P<action>\S+) on (?P<resource>\S+) by (?P<caller>\S+)(?: with (?P<keys>.*))?")
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_examples_are_requests_that_a_caller_can_send(account1: CustomerModule, rails: Rails, name: str) -> None:
+    """Of what an exemption opens in addition, and of what is stopped: an action that AWS has on a resource of its form, with
+    values of the types of the keys.
+    """
+    kind, body = WIDE[name]
+    body = {**body, "Principal": "*"} if kind == "rcps" else body
+    settings = ReviewSettings(backend_organization="none", administrator=ADMIN, now=NOW)
+    review = review_guardrails(account1, rails(**{kind: {"root": policy(body)}}), settings)
+    sets = [each for exemption in review.exemptions for each in exemption.surplus]
+    sets += [each for answer in review.answers for stop in answer.stops for each in stop.sets]
+    examples = [each.example for each in sets if each.example and not each.example.startswith("aws ")]
+
+    assert review.exemptions or any(answer.state is LimitState.UNKNOWN for answer in review.answers)
+    assert all(exemption.is_exact is not False or exemption.surplus[0].example for exemption in review.exemptions)
+    for found in filter(None, map(EXAMPLE.fullmatch, examples)):
+        action = find_action(found["action"])
+        assert action is not None, found
+        forms = [form for form in action.resource_forms if is_of_form(found["resource"], form, "aws")]
+        assert forms or (found["resource"] == "*" and not action.requires_resource), found
+        assert "MultiFactorAuthPresent = true" not in found[0]
+        assert not re.search(r"CurrentTime = (?!\d{4}-)", found[0])
+    assert len(examples) == len([each for each in examples if EXAMPLE.fullmatch(each)])
 
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)

@@ -49,6 +49,15 @@ from rolecall_generator.proof.symbolic.boxes import (
 from rolecall_generator.proof.symbolic.budget import BudgetShare, SearchBudget
 from rolecall_generator.proof.symbolic.callers import caller_cell, caller_dimension
 from rolecall_generator.proof.symbolic.cells import UNKNOWN_REST, Dimension, Distinctions, KeyCell, Values, merge_contexts
+from rolecall_generator.proof.symbolic.examples import (
+    NO_RESOURCE,
+    WITHOUT_SLASH,
+    ExampleAction,
+    example_actions,
+    example_resources,
+    is_possible,
+    is_resource_of,
+)
 from rolecall_generator.proof.symbolic.facts import (
     EXPLANATIONS,
     FOREIGN_KEYS,
@@ -80,8 +89,6 @@ from rolecall_generator.proof.symbolic.space import SERVICE_LINKED_ROLES, Reques
 from rolecall_generator.proof.symbolic.wording import BoxConstraint, constraints_of
 from rolecall_generator.proof.symbolic.world import OrganizationMembership, World
 
-NO_RESOURCE = "*"
-"""The resource of a request whose action supports no resource types (Service Authorization Reference)."""
 _REGION = "aws:requestedregion"
 _ANY_ARN = "arn:*:*:*:*:*"
 _OWNER_KEYS = frozenset({RESOURCE_ACCOUNT, RESOURCE_ORGANIZATION_ID, RESOURCE_ORGANIZATION_PATHS})
@@ -94,6 +101,8 @@ _ACTIONS_NAMED = 6
 _BOXES = 64
 _SETS_SHOWN = 4
 _SAMPLES_TRIED = 8
+_ACTIONS_TRIED = 200
+_RESOURCES_TRIED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +193,15 @@ class ActionSample:
 
 @dataclass(frozen=True, slots=True)
 class RequestSet:
-    """A set of requests as a product of constraints, with the actions that occur in it and a confirmed example."""
+    """A set of requests as a product of constraints, with the actions that occur in it and an example that AWS can have.
+
+    `is_confirmed`: the evaluator confirms the set on representatives, which need not be actions and resources that exist.
+    """
 
     constraints: tuple[BoxConstraint, ...]
     actions: tuple[str, ...]
     sample: ActionSample | None
+    is_confirmed: bool = False
 
 
 class ActionSpace(RequestSpace):
@@ -217,6 +230,7 @@ class ActionSpace(RequestSpace):
         self._apart = tuple(apart)
         self._action_lists: dict[tuple[str, ...], None] = {}
         self._resource_lists: dict[tuple[str, ...], None] = {}
+        self._resource_unions: tuple[Patterns, ...] = ()
         self._selective: list[CompiledStatement] = []
         account = scope.account_id or "9" * 12
         role = Role(f"arn:{scope.partition}:iam::{account}:role/rolecall", None, existing=True)
@@ -354,7 +368,8 @@ class ActionSpace(RequestSpace):
             unions += [_globs((pattern,)) for pattern in owner.elsewhere]
         if not unions:
             return Dimension(RESOURCE, (KeyCell(({RESOURCE: (NO_RESOURCE,)},), 1),))
-        found = walk(list(dict.fromkeys(unions)), Shape(shortest=1), BudgetShare(self.budget))
+        self._resource_unions = tuple(dict.fromkeys(unions))
+        found = walk(self._resource_unions, Shape(shortest=1), BudgetShare(self.budget))
         cells = [KeyCell(({RESOURCE: (text,)},), len(text)) for text in found.found.values()]
         if not found.complete:
             cells.append(KeyCell(cost=UNKNOWN_REST, rest=True))
@@ -605,21 +620,75 @@ class ActionSpace(RequestSpace):
             mask |= box[index]
         actions = [action.name for position in members(mask) if self.groups for action in self.groups[position]]
         constraints = tuple(each for each in constraints_of(self, wide) if each.name != ACTION)
-        samples = (self._sample(box, confirms) for box in boxes[:_SAMPLES_TRIED])
-        return RequestSet(constraints, tuple(actions), next((each for each in samples if each is not None), None))
+        tried = boxes[:_SAMPLES_TRIED]
+        samples = (self._sample(box, confirms) for box in tried)
+        sample = next((each for each in samples if each is not None), None)
+        is_confirmed = sample is not None or any(self._is_confirmed(box, confirms) for box in tried)
+        return RequestSet(constraints, tuple(actions), sample, is_confirmed)
 
-    def _sample(self, masks: Sequence[int], confirms: Callable[[Evaluation], bool]) -> ActionSample | None:
-        """The cheapest request of the box; None if the evaluator does not confirm it."""
+    def _is_confirmed(self, masks: Sequence[int], confirms: Callable[[Evaluation], bool]) -> bool:
+        """Whether the evaluator confirms the cheapest representatives of the box."""
         positions = [(mask & -mask).bit_length() - 1 for mask in masks]
         cells = {d.name: d.cells[position] for d, position in zip(self.dimensions, positions, strict=True)}
-        who = cells[CALLER].caller
-        if who is None or any(cell.rest for cell in cells.values()):
-            return None
+        if cells[CALLER].caller is None or any(cell.rest for cell in cells.values()):
+            return False
         action = self.groups[positions[self.index[ACTION]]][0].name if self.groups else cells[ACTION].action
-        keys = merge_contexts(
+        return confirms(self._outcome(cells, self._keys_of(cells), action, cells[RESOURCE].context[RESOURCE][0]))
+
+    def _sample(self, masks: Sequence[int], confirms: Callable[[Evaluation], bool]) -> ActionSample | None:
+        """A request of the box that AWS can have, and that the evaluator confirms; None if none is found."""
+        cells: dict[str, KeyCell] = {}
+        for dimension, mask in zip(self.dimensions, masks, strict=True):
+            if dimension.name not in (ACTION, RESOURCE):
+                listed = (dimension.cells[position] for position in members(mask))
+                cell = next((each for each in listed if is_possible(each, cells.get(CALLER))), None)
+                if cell is None:
+                    return None
+                cells[dimension.name] = cell
+        who = cells[CALLER].caller
+        if who is None:
+            return None
+        keys = self._keys_of(cells)
+        account = next(iter(keys.get(RESOURCE_ACCOUNT) or self.role_context.get(RESOURCE_ACCOUNT, ())), who.account_id)
+        present = [key for key, values in keys.items() if values]
+        for action, resource in self._pairs(masks, account):
+            if not all(_may_have_key(action.lower(), key) for key in present):
+                continue
+            if confirms(self._outcome(cells, keys, action, resource)):
+                cut = {d.name for d, mask in zip(self.dimensions, masks, strict=True) if mask != d.full}
+                shown = {self.spelling(key): keys[key] for key in present if key in cut}
+                return ActionSample(who.arn, action, resource, shown)
+        return None
+
+    def _pairs(self, masks: Sequence[int], account: str) -> Iterator[tuple[str, str]]:
+        """Actions and resources of a box that AWS has together; first the representatives, where they are such."""
+        dimension = self.dimensions[self.index[RESOURCE]]
+        cells = [dimension.cells[position] for position in members(masks[self.index[RESOURCE]])]
+        resources = [cell.context[RESOURCE][0] for cell in cells if not cell.rest]
+        partition = self.scope.partition
+        for position in members(masks[self.index[ACTION]]):
+            for action in islice(self._examples_of(position), _ACTIONS_TRIED):
+                yield from ((action.name, text) for text in resources if is_resource_of(action, text, partition))
+                if action.forms is not None and self._resource_unions:
+                    found = example_resources(action, self._resource_unions, resources, partition, account)
+                    yield from ((action.name, text) for text in islice(found, _RESOURCES_TRIED))
+
+    def _examples_of(self, position: int) -> Iterator[ExampleAction]:
+        """Actions of a cell that AWS has."""
+        if self.groups:
+            yield from (ExampleAction(action.name, action.resource_forms) for action in self.groups[position])
+        elif not (cell := self.dimensions[self.index[ACTION]].cells[position]).rest:
+            lists = [_names_of(names) for names in self._action_lists]
+            prefixes = [name.partition(":")[0] for names in self._action_lists for name in names]
+            yield from example_actions(cell.action, prefixes, lambda name: [each.match(name, {}) for each in lists])
+
+    def _keys_of(self, cells: Mapping[str, KeyCell]) -> dict[str, Values]:
+        return merge_contexts(
             cell.context for name, cell in cells.items() if name not in NOT_KEYS and name not in self.related
         )
-        resource = cells[RESOURCE].context[RESOURCE][0]
+
+    def _outcome(self, cells: Mapping[str, KeyCell], keys: Mapping[str, Values], action: str, resource: str) -> Evaluation:
+        """The evaluator's answer about one request."""
         context = {**self.role_context, **cells[CALLER].context, **keys}
 
         def outcome(statement: CompiledStatement) -> Truth:
@@ -628,11 +697,7 @@ class ActionSpace(RequestSpace):
             applies = statement.applies_to(action.lower(), resource, context)
             return statement.holds(context, None) if applies else Truth.FALSE
 
-        if not confirms(outcome):
-            return None
-        cut = {d.name for d, mask in zip(self.dimensions, masks, strict=True) if mask != d.full}
-        shown = {self.spelling(key): values for key, values in keys.items() if key in cut and values}
-        return ActionSample(who.arn, action, resource, shown)
+        return outcome
 
 
 def _known_organizations(scope: ActionScope) -> Iterator[World]:
@@ -714,12 +779,9 @@ def _form_patterns(form: str) -> tuple[Patterns, ...]:
     plain = _PLACEHOLDER.sub("*", form)
     if Arn.parse(plain) is None:
         return (_globs((plain,)),)
-    without_slash = any(form.endswith(f"${{{name}}}") for name in _WITHOUT_SLASH)
+    without_slash = any(form.endswith(f"${{{name}}}") for name in WITHOUT_SLASH)
     texts = (plain, f"{plain}/*") if without_slash else (plain,)
     return tuple(frozenset(outlines_of(Condition("ArnLike", "", (text,)))) for text in texts)
-
-
-_WITHOUT_SLASH = frozenset({"BucketName", "TableName"})
 
 
 def _has_form(cell: KeyCell, forms: frozenset[str]) -> bool:

@@ -133,13 +133,17 @@ def _bad_caller(point: RequestPoint) -> str:
 
 def _bad_values(point: RequestPoint) -> str:
     for key, values in point.context.items():
-        facts = key_facts(key)
-        shape = key_facts(f"{REQUEST_TAG}x").shape if key.startswith(PRINCIPAL_TAG) else facts.shape
-        certain = shape.certain_in(point.caller.partition or "aws")
-        for value in values:
-            if not fits(value, shape) or not _has_type(value, facts) or (certain and not matches(certain, value)):
-                return f"AWS does not accept the value of {key}"
+        if not all(accepts_value(key, value, point.caller.partition or "aws") for value in values):
+            return f"AWS does not accept the value of {key}"
     return ""
+
+
+def accepts_value(key: str, value: str, partition: str = "aws") -> bool:
+    """Whether AWS is certain to accept the value of a key (lower case), as far as its form is documented."""
+    facts = key_facts(key)
+    shape = key_facts(f"{REQUEST_TAG}x").shape if key.startswith(PRINCIPAL_TAG) else facts.shape
+    certain = shape.certain_in(partition)
+    return fits(value, shape) and _has_type(value, facts) and not (certain and not matches(certain, value))
 
 
 def _bad_tags(point: RequestPoint) -> str:
