@@ -84,11 +84,28 @@ HOSTILE: list[tuple[dict[str, Any], LimitState]] = [
     (when(StringNotEquals={"aws:PrincipalArn": "arn:aws:iam::111111111111:role/backend_*"}), ALL),
     (when(ArnNotEquals={"aws:PrincipalArn": "arn:aws:iam::111111111111:role/BACKEND_ROLE"}), ALL),
     (when(StringEqualsIgnoreCase={"aws:PrincipalArn": BACKEND.upper()}), ALL),
-    # Policy variables. Two keys that both follow from the caller, or from caller and role, are not compared exactly.
+    # Policy variables for keys that follow from the caller, or from caller and role.
     (when(StringNotEquals={"aws:PrincipalAccount": "${aws:ResourceAccount}"}), ALL),
-    (when(StringEquals={"aws:ResourceAccount": "${aws:PrincipalAccount}"}), UNKNOWN),
+    (when(StringEquals={"aws:ResourceAccount": "${aws:PrincipalAccount}"}), NONE),
+    (when(StringNotEquals={"aws:ResourceAccount": "${aws:PrincipalAccount}"}), ALL),
+    (when(StringEqualsIgnoreCase={"aws:ResourceAccount": "${aws:PrincipalAccount}"}), NONE),
     (when(StringNotEquals={"aws:PrincipalAccount": "${aws:ResourceTag/owner, '111111111111'}"}), NONE),
-    (when(StringLike={"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/*"}), PART),
+    (when(StringLike={"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/*"}), ALL),
+    (when(ArnNotLike={"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/backend_role"}), NONE),
+    (when(ArnNotLike={"aws:PrincipalArn": "arn:aws:iam::${AWS:PRINCIPALACCOUNT}:role/other"}), ALL),
+    (when(StringNotEquals={"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/backend_role"}), NONE),
+    (when(StringEquals={"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/backend_*"}), NONE),
+    (when(ArnLike={"aws:PrincipalArn": "arn:aws:iam::*:role/${aws:PrincipalAccount}*"}), NONE),
+    (when(ArnNotLikeIfExists={"aws:PrincipalArn": "arn:aws:iam::*:role/${aws:PrincipalAccount}*"}), ALL),
+    (when(StringNotLike={"aws:PrincipalArn": "*:${aws:PrincipalAccount}:*/${aws:username, 'backend_role'}"}), NONE),
+    (when(ArnLike={"aws:PrincipalArn": "arn:aws:iam::*:role/${aws:PrincipalTag/team}"}), UNKNOWN),
+    ({**when(), "Resource": "arn:aws:iam::*:role/${aws:PrincipalAccount}"}, NONE),
+    ({**when(), "Resource": "arn:aws:iam::*:role/r*${aws:ResourceAccount}"}, NONE),
+    ({**when(), "Resource": "arn:aws:iam::*:role/${aws:PrincipalTag/team}"}, PART),
+    ({**when(), "Resource": "arn:aws:iam::*:role/${aws:PrincipalTag/team, 'role1'}"}, PART),
+    ({**when(), "Resource": "arn:aws:iam::*:role/${aws:username, 'role'}1"}, ALL),
+    ({**when(), "Resource": "arn:aws:iam::*:role/${aws:PrincipalTag/a}${aws:PrincipalTag/b}"}, UNKNOWN),
+    ({**when(), "Resource": "arn:aws:iam::${aws:ResourceAccount}:role/*"}, UNKNOWN),
     # What the request states.
     (when(StringNotEquals={"sts:ExternalId": "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"}), NONE),
     (when(StringNotLike={"sts:RoleSessionName": "audit-*"}), PART),
@@ -150,6 +167,7 @@ def test_statements_that_are_easy_to_misread(
     (answer,) = [each for each in review.answers if each.question is GuardrailQuestion.ASSUME]
 
     assert state is answer.state
+    assert state is not UNKNOWN or any(answer.reasons)
     if state in {ALL, NONE}:
         assert denied(body) is (state is ALL)
     if state in {ALL, PART}:

@@ -230,6 +230,8 @@ class ActionSpace(RequestSpace):
         self._apart = tuple(apart)
         self._action_lists: dict[tuple[str, ...], None] = {}
         self._resource_lists: dict[tuple[str, ...], None] = {}
+        self._assumed: set[str] = set()
+        """The dimensions of what is open."""
         self._resource_unions: tuple[Patterns, ...] = ()
         self._selective: list[CompiledStatement] = []
         account = scope.account_id or "9" * 12
@@ -280,6 +282,14 @@ class ActionSpace(RequestSpace):
                 if (filled := self._resources_of(statement)) is not None:
                     self._resource_lists.setdefault(filled)
 
+    @property
+    def is_exact(self) -> bool:
+        """Policy variables for keys of the caller are compared exactly."""
+        return True
+
+    def _read_resources(self, statement: CompiledStatement) -> None:
+        """The resource is not the role, but a dimension of its own."""
+
     def _resources_of(self, statement: CompiledStatement) -> tuple[str, ...] | None:
         """The resources with the variables that the scope states replaced; None if others are left.
 
@@ -313,6 +323,7 @@ class ActionSpace(RequestSpace):
             return Dimension(CALLER, (_cell_of(self.scope.caller),))
         for arn in self._apart:
             self._callers.add("arns", literal(arn))
+            self.single_arns.add(arn)
         if self.scope.account_id:
             self._callers.add("accounts", literal(self.scope.account_id))
         self._callers.add("arns", outlines_of(Condition("ArnLike", "", (SERVICE_LINKED_ROLES,)))[0])
@@ -495,6 +506,7 @@ class ActionSpace(RequestSpace):
             return found
         if name not in self.index:
             self._add(Dimension(name, (KeyCell(), KeyCell())))
+            self._assumed.add(name)
         holds = leaf({self.index[name]: HOLDS})
         return AllowedSet.exact(disjunction([found.sure, conjunction([found.maybe, holds])]))
 
@@ -527,7 +539,8 @@ class ActionSpace(RequestSpace):
         if (source.resources or source.not_resources) == ("*",):
             return AllowedSet.exact(TRUE if source.resources else FALSE)
         if (filled := self._resources_of(statement)) is None:
-            self.reasons.setdefault("a resource has a policy variable")
+            text = next(text for text in source.resources or source.not_resources if "${" in text)
+            self.reasons.setdefault(f"the resource {text} has a policy variable whose value is not known")
             return self._decided(OPEN, f"{source.resources or source.not_resources}")
         patterns = _names_of(filled)
         dimension = self.dimensions[self.index[RESOURCE]]
@@ -619,7 +632,7 @@ class ActionSpace(RequestSpace):
         for box in boxes:
             mask |= box[index]
         actions = [action.name for position in members(mask) if self.groups for action in self.groups[position]]
-        constraints = tuple(each for each in constraints_of(self, wide) if each.name != ACTION)
+        constraints = tuple(each for each in constraints_of(self, wide) if each.name not in {ACTION, *self._assumed})
         tried = boxes[:_SAMPLES_TRIED]
         samples = (self._sample(box, confirms) for box in tried)
         sample = next((each for each in samples if each is not None), None)

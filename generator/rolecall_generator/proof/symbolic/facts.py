@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from rolecall_generator.iam import User, quotas
+from rolecall_generator.iam import Condition, User, quotas
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, PrincipalKind, identity_of
+from rolecall_generator.iam.matching import Truth, compile_condition
 from rolecall_generator.proof.symbolic.boxes import FALSE, Formula, disjunction, leaf
 from rolecall_generator.proof.symbolic.cells import Dimension, KeyCell
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
+    CALLER_KEYS,
     DURATION,
     KEPT_SOURCE_IDENTITY,
     MFA_AGE,
@@ -29,7 +31,7 @@ from rolecall_generator.proof.symbolic.keys import (
     is_foreign,
 )
 from rolecall_generator.proof.symbolic.ordered import parse_moment
-from rolecall_generator.proof.symbolic.relations import impossible_relation
+from rolecall_generator.proof.symbolic.relations import HOLDS, impossible_relation
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import World
 
@@ -75,6 +77,7 @@ def context_facts_of(space: RequestSpace) -> list[SpaceFact]:
         *_request_tags(space),
         *(fact for world in space.worlds for fact in _world_facts(space, world)),
         *_clock(space),
+        *_caller_relations(space),
         *(
             SpaceFact("policy variables", formula)
             for relation in space.relations.values()
@@ -165,6 +168,25 @@ def _transport(space: RequestSpace) -> Iterator[SpaceFact]:
     if (index := space.index.get(_SECURE_TRANSPORT)) is not None:
         insecure = space.dimensions[index].where(_has_other(_SECURE_TRANSPORT, ("true",)))
         yield SpaceFact("HTTPS", leaf({index: insecure}))
+
+
+def _caller_relations(space: RequestSpace) -> Iterator[SpaceFact]:
+    """Whether the keys of one user or role match a value with policy variables, if both follow from the caller."""
+    for relation in space.relations.values():
+        keys = {relation.test.key, *(v.key for each in relation.related for v in each.template.variables)}
+        if not all(key in CALLER_KEYS or space.is_known(key) for key in keys):
+            continue
+        for each in relation.related:
+            positive = relation.use.operator.name.replace("Not", "")
+            test = compile_condition(Condition(positive, relation.condition.key, (each.value,)), variables=True)
+            for position, cell in enumerate(space.callers.cells):
+                if cell.caller is None or (cell.caller.role or cell.caller.arn) not in space.single_arns:
+                    continue
+                truth = test.run({**space.role_context, **cell.context})
+                if truth is not Truth.UNDECIDED and not cell.rest:
+                    wrong = 0b01 if truth is Truth.TRUE else HOLDS
+                    impossible = leaf({space.index[CALLER]: 1 << position, space.index[each.dimension]: wrong})
+                    yield SpaceFact("policy variables", impossible)
 
 
 def _role_chaining(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterator[SpaceFact]:

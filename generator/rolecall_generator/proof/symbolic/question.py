@@ -369,7 +369,12 @@ class TrustQuestion:
                 break
             if (witness := self.finder.find(box.masks, self.sides[one], self.sides[other])) is not None:
                 return Inclusion(InclusionState.REFUTED, witness=witness)
-        return _unknown([*self.finder.rejections, *self._open_at(open_box)])
+        return _unknown([*self.finder.rejections, *self._compared_keys(), *self._open_at(open_box)])
+
+    def _compared_keys(self) -> Iterator[str]:
+        """The conditions for which an example needs keys whose values fit together."""
+        for condition, _ in self.space.relations if self.space.is_exact else ():
+            yield f"{condition.operator} {condition.key} compares keys of the request by {' or '.join(condition.values)}"
 
     def has_request(self, within: Iterable[int], outside: Iterable[int]) -> bool | None:
         """See `RequestSets.has_request`. Raises OutOfBudgetError."""

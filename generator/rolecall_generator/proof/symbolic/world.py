@@ -41,7 +41,8 @@ class World:
     `organizations`: by account ID.
 
     `excludes_failing`: requests that AWS documents to fail whatever the policies are left out, such as those of a role for
-    more than an hour. `now`: requests are sent from then on, in seconds since 1970; at any time if None.
+    more than an hour, and policy variables are compared exactly where that is possible; no certificate covers it. `now`:
+    requests are sent from then on, in seconds since 1970; at any time if None.
 
     Service control policies must not be given for the management account of an organization, which they do not affect.
     """
