@@ -14,6 +14,7 @@ from rolecall_generator.guardrails.policies import QUOTAS, GuardrailKind, Guardr
 from rolecall_generator.iam import PolicyDocument, Statement
 from rolecall_generator.text import clip, pluralize
 
+_OTHER_KINDS = "policies of VPC endpoints, buckets and other resources are not examined"
 _ARN_PARTS = 6
 _WITH_SERVICE = 3  # arn, partition, service
 
@@ -67,7 +68,10 @@ def _resource_faults(statement: Statement) -> Iterator[tuple[str, str]]:
 
 def _scp_faults(statement: Statement) -> Iterator[tuple[str, str]]:
     if statement.principals or statement.not_principals:
-        yield "an SCP has no Principal", "use a condition on aws:PrincipalArn, or pass the policy with --rcp"
+        yield (
+            "an SCP has no Principal",
+            f"use a condition on aws:PrincipalArn, or pass the policy with --rcp; {_OTHER_KINDS}",
+        )
 
 
 def _rcp_faults(statement: Statement, policy: GuardrailPolicy) -> Iterator[tuple[str, str]]:
@@ -75,9 +79,9 @@ def _rcp_faults(statement: Statement, policy: GuardrailPolicy) -> Iterator[tuple
     if policy.aws_managed or (policy.name == GuardrailKind.RCP.full_access and statement.effect == "Allow"):
         return
     if statement.effect == "Allow":
-        yield "only RCPFullAWSAccess can allow in an RCP", "write a Deny statement"
+        yield "only RCPFullAWSAccess can allow in an RCP", f"write a Deny statement; {_OTHER_KINDS}"
     if [principal.identifier for principal in statement.principals] != ["*"] or statement.not_principals:
-        yield 'the Principal of an RCP is "*"', 'write "Principal": "*" and a condition'
+        yield 'the Principal of an RCP is "*"', f'write "Principal": "*" and a condition; {_OTHER_KINDS}'
     if statement.not_actions:
         yield "an RCP has no NotAction", "list the actions"
     for action in statement.actions:

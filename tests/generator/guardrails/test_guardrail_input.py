@@ -85,6 +85,23 @@ def test_malformed_policies_are_errors_with_place(pasted: str, line: int) -> Non
     assert all(("pasted.json", line) == (problem.file, problem.line) and problem.hint for problem in caught.value.problems)
 
 
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        {"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "PolicyDocument": text(PERIMETER)}]},
+        {"Policy": {"PolicySummary": {"Name": "x", "Type": "DECLARATIVE_POLICY_EC2"}, "Content": "{}"}},
+        {"Policy": {"PolicySummary": {"Name": "x", "Type": "TAG_POLICY"}, "Content": text(LEAVING)}},
+    ],
+    ids=["VPC endpoints", "declarative", "tags"],
+)
+def test_policies_of_other_kinds_are_refused(pasted: object) -> None:
+    """They are recognized, and the message tells that they are not examined."""
+    with pytest.raises(PolicyProblemsError) as caught:
+        parse_policies(text(pasted), "pasted.json", None)
+
+    assert [True] == ["not examined" in problem.what for problem in caught.value.problems]
+
+
 def test_all_faults_are_reported_in_one_pass() -> None:
     """A list names the policy by its number."""
     pasted = text([LEAVING, policy(deny("A", []), {**deny("B"), "Effect": "Block"}), {"Version": "2012-10-17"}])
