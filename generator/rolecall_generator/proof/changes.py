@@ -1,21 +1,35 @@
 """The requests for a role that one trust policy allows and another does not: as sets, each with an example.
 
 `trust_changes` compares the roles of two states of the access, `trust_deviations` the roles of a proof with their intent,
-and `access_changes` adds the changes as sentences, whose direction is that of the sets.
+and `access_changes` adds the changes as sentences, whose direction is that of the sets: also for permissions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 
 from rolecall_generator.iam import Access, PolicyDocument, Role
-from rolecall_generator.iam.difference import Change, Label, differences, plain_label
+from rolecall_generator.iam.difference import (
+    INLINE_DOCUMENT,
+    MANAGED_DOCUMENT,
+    Change,
+    Label,
+    differences,
+    plain_label,
+)
 from rolecall_generator.proof.matrix import witness_json
 from rolecall_generator.proof.prove import Proof
-from rolecall_generator.proof.symbolic import OutOfBudgetError, RequestDifference, difference
+from rolecall_generator.proof.symbolic import (
+    ActionScope,
+    OutOfBudgetError,
+    RequestDifference,
+    SearchBudget,
+    compare_limits,
+    difference,
+)
 
 _SETS = 20
 """Maximum number of sets in each direction of a change."""
@@ -90,23 +104,95 @@ def _set_json(found: RequestDifference) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class AccessChanges:
-    """Everything that changes between two states of the access: as sentences, and for each trust policy as sets."""
+    """Everything that changes between two states of the access: as sentences, and for each trust policy as sets.
+
+    `equivalent`: subjects and documents (see `Change`) of permissions that allow and deny the same requests as before.
+    """
 
     changes: tuple[Change, ...]
     trusts: tuple[TrustChange, ...]
+    equivalent: frozenset[tuple[str, str]] = frozenset()
 
     def is_equivalent(self, change: Change) -> bool:
-        """Whether the change is one of a trust policy that allows the same requests as before."""
+        """Whether the change is one of a policy that allows and denies the same requests as before."""
+        if (change.subject, change.document) in self.equivalent:
+            return True
         return change.in_trust and any(trust.is_equivalent for trust in self.trusts if trust.role_arn == change.subject)
 
 
 def access_changes(before: Access, after: Access, label: Label = plain_label) -> AccessChanges:
     """All changes from `before` to `after`. `label` returns the display name of a principal or policy.
 
-    A sentence about one element of a trust policy widens or narrows only if the policy as a whole does, over all requests.
+    A sentence about one element of a policy widens or narrows only if the policy as a whole does, over all requests.
     """
     trusts = tuple(trust_changes(before, after, label))
-    return AccessChanges(tuple(_directed(differences(before, after, label=label), trusts)), trusts)
+    changes = tuple(_directed(differences(before, after, label=label), trusts))
+    verdicts = _permission_verdicts(changes, before, after)
+
+    def direction(change: Change) -> bool | None:
+        verdict = verdicts.get((change.subject, change.document))
+        is_contrary = verdict is TrustVerdict.NARROWER and change.widens
+        return None if verdict is TrustVerdict.EQUIVALENT or is_contrary else change.widens
+
+    equivalent = frozenset(place for place, verdict in verdicts.items() if verdict is TrustVerdict.EQUIVALENT)
+    return AccessChanges(tuple(replace(each, widens=direction(each)) for each in changes), trusts, equivalent)
+
+
+_Place = tuple[str, str]
+"""Subject and document of a change."""
+
+
+def _permission_verdicts(changes: Sequence[Change], before: Access, after: Access) -> Mapping[_Place, TrustVerdict]:
+    """Verdicts of the permissions that sentences with a direction are about: of a managed policy, or of the changed inline
+    policies of a principal together.
+    """
+    groups: dict[_Place, dict[_Place, None]] = {}
+    for each in changes:
+        if each.document and not each.in_trust:
+            group = each.document if each.document == MANAGED_DOCUMENT else INLINE_DOCUMENT
+            groups.setdefault((each.subject, group), {})[each.subject, each.document] = None
+    directed = {(each.subject, each.document) for each in changes if each.widens is not None}
+    found: dict[_Place, TrustVerdict] = {}
+    for (subject, _), places in groups.items():
+        if not directed.isdisjoint(places):
+            documents = [[_document(access, *place) for place in places] for access in (before, after)]
+            found.update(dict.fromkeys(places, _permission_verdict(*documents, partition=subject.split(":")[1])))
+    return found
+
+
+def _document(access: Access, subject: str, document: str) -> PolicyDocument:
+    """The permissions of a change (see `Change`), without statements if there is no such policy."""
+    if document == MANAGED_DOCUMENT:
+        policy = access.policies.get(subject)
+        return _NO_ONE if policy is None else policy.document
+    holder = access.roles.get(subject) or access.groups.get(subject) or access.users.get(subject)
+    return _NO_ONE if holder is None else holder.inline.get(document.removeprefix(INLINE_DOCUMENT), _NO_ONE)
+
+
+def _permission_verdict(old: Sequence[PolicyDocument], new: Sequence[PolicyDocument], *, partition: str) -> TrustVerdict:
+    """Whether policies allow and deny the same requests as before, or fewer; UNKNOWN for any other change.
+
+    Both effects are compared by themselves, since a denial also applies to what other policies allow.
+    """
+    if {statement.effect for document in (*old, *new) for statement in document.statements} - {"Allow", "Deny"}:
+        return TrustVerdict.UNKNOWN
+    narrower = False
+    for effect in ("Allow", "Deny"):
+        sides = (old, new) if effect == "Allow" else (new, old)
+        before, after = (tuple(_only(document, effect) for document in side) for side in sides)
+        change = compare_limits(ActionScope(partition), [before], [after], (), budget=SearchBudget())
+        if change.is_exact is True:
+            continue
+        if change.surplus or not change.lost:
+            return TrustVerdict.UNKNOWN
+        narrower = True
+    return TrustVerdict.NARROWER if narrower else TrustVerdict.EQUIVALENT
+
+
+def _only(document: PolicyDocument, effect: str) -> PolicyDocument:
+    """The statements with an effect, as Allow statements."""
+    statements = (replace(each, effect="Allow") for each in document.statements if each.effect == effect)
+    return replace(document, statements=tuple(statements))
 
 
 _DIRECTIONS: Mapping[TrustVerdict, bool | None] = {

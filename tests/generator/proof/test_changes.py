@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rolecall_generator.iam import Access
+from rolecall_generator.iam import Access, PolicyDocument, Role
 from rolecall_generator.proof import Proof, TrustChange, access_changes, prove, trust_deviations
-from rolecall_generator.proof.changes import trust_changes
+from rolecall_generator.proof.changes import AccessChanges, trust_changes
 from trust_worlds import BACKEND, CALLER, EXTERNAL_ID, ORDINARY, ROLE, TRUSTS, WITH_ID, prove_role, statement, world
 
 STRANGER = "arn:aws:iam::444444444444:role/eve"
@@ -261,6 +261,83 @@ def test_sentences_have_the_direction_of_the_sets(
 
     assert [verdict] == [trust.verdict for trust in found.trusts]
     assert marks == {change.widens for change in found.changes}
+
+
+READ, QUEUE = "arn:aws:s3:::data/*", "arn:aws:sqs:*:*:jobs"
+IN_REGION = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+
+
+def allow(actions: Any, resources: Any = "*", effect: str = "Allow", **more: Any) -> dict[str, Any]:
+    return {"Effect": effect, "Action": actions, "Resource": resources, **more}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"a": [allow("s3:GetObject", READ)]}, {"a": [allow("s3:getobject", READ)]}),
+        ({"a": [allow("s3:Get*", READ)]}, {"a": [allow(["s3:Get*", "s3:GetObject"], READ)]}),
+        ({"a": [allow("s3:GetObject", READ)]}, {"a": [allow("s3:GetObject", [READ, READ.replace("*", "x/*")])]}),
+        (
+            {"a": [allow(["s3:GetObject", "sqs:SendMessage"])]},
+            {"a": [allow("s3:GetObject"), allow("sqs:SendMessage")]},
+        ),
+        (
+            {"a": [allow("s3:*", Condition=IN_REGION)]},
+            {"a": [allow("s3:*", Condition={"StringLike": {"AWS:requestedregion": ["eu-west-1"]}})]},
+        ),
+        ({"a": [allow("s3:GetObject")]}, {"b": [allow("s3:GetObject")]}),
+        ({"a": [allow("*", effect="Deny")]}, {"a": [allow("*", effect="Deny"), allow("s3:*", effect="Deny")]}),
+        ({"a": [allow("s3:*", READ, effect="Deny"), allow("s3:*", effect="Deny")]}, {"a": [allow("s3:*", effect="Deny")]}),
+    ],
+    ids=["case", "covered action", "covered resource", "split", "condition", "renamed", "denial", "removed denial"],
+)
+@pytest.mark.parametrize("partition", ["aws", "aws-cn"])
+def test_permissions_written_differently_are_equivalent(before: Any, after: Any, partition: str) -> None:
+    found = permission_changes(before, after, partition)
+
+    assert {None} == {change.widens for change in found.changes}
+    assert all(found.is_equivalent(change) for change in found.changes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "marks"),
+    [
+        ({"a": [allow("s3:Get*")]}, {"a": [allow("s3:GetObject")]}, {None, False}),
+        ({"a": [allow("s3:GetObject")]}, {"a": [allow("s3:Get*")]}, {True, False}),
+        ({"a": [allow("s3:GetObject")]}, {"b": [allow("s3:*")]}, {True, False}),
+        ({"a": [allow("s3:*")]}, {"b": [allow("s3:GetObject")]}, {None, False}),
+        ({"a": [allow("s3:*", effect="Deny")]}, {"a": [allow("s3:Get*", effect="Deny")]}, {True, False}),
+        # A denial applies to what other policies allow, even if this policy allows nothing of it.
+        ({"a": [allow("sqs:*"), allow("s3:*", effect="Deny")]}, {"a": [allow("sqs:*")]}, {True}),
+        (
+            {"a": [allow("s3:*", Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws-cn:iam::*:role/a"}})]},
+            {"a": [allow("s3:*", Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws-cn:iam::*:role/*"}})]},
+            {None},
+        ),
+    ],
+)
+def test_other_permissions_are_not_equivalent(before: Any, after: Any, marks: set[bool | None]) -> None:
+    found = permission_changes(before, after, "aws-cn")
+
+    assert marks >= {change.widens for change in found.changes}
+    assert not any(found.is_equivalent(change) for change in found.changes)
+    assert (True in marks) is any(change.widens for change in found.changes)
+
+
+def permission_changes(before: Any, after: Any, partition: str) -> AccessChanges:
+    """The changes of a role's inline policies, each given by its statements."""
+    arn = f"arn:{partition}:iam::222222222222:role/role1"
+    sides = [
+        Access.of(
+            Role(arn, None, {
+                name: PolicyDocument.from_json({"Version": "2012-10-17", "Statement": statements})
+                for name, statements in inline.items()
+            })
+        ).canonical()
+        for inline in (before, after)
+    ]  # fmt: skip
+    first, second = sides
+    return access_changes(first, second)
 
 
 def test_other_changes_of_the_role_keep_their_direction() -> None:
