@@ -138,14 +138,21 @@ def with_full_access(levels: Iterable[GuardrailLevel]) -> tuple[tuple[GuardrailL
     for kind in GuardrailKind:
         if not any(level.of_kind(kind) for level in found):
             continue
-        assumed = []
+        assumed, listed = [], []
         for index, level in enumerate(found):
             if not any(s.effect == "Allow" for policy in level.of_kind(kind) for s in policy.document.statements):
                 found[index] = GuardrailLevel(level.name, (*level.policies, full_access_policy(kind)))
                 assumed.append(level.name)
+            else:
+                listed.append(level.name)
         if assumed:
             notes.append(
                 f"{kind.full_access} is assumed to be attached to {', '.join(assumed)}: no {kind} there allows anything"
+            )
+        if assumed and listed:
+            notes.append(
+                f"the input has a policy that allows requests at {', '.join(listed)}, but none at {', '.join(assumed)}; AWS "
+                "denies every request if none is attached there"
             )
     return tuple(found), tuple(notes)
 
