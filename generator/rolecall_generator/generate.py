@@ -28,7 +28,7 @@ from rolecall_generator.output import (
 )
 from rolecall_generator.package_digest import feature_release, package_digest
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots, select, slots_to_json
-from rolecall_generator.proof import TrustChange, trust_changes
+from rolecall_generator.proof import TrustChange, access_changes
 from rolecall_generator.terraform import render_module
 from rolecall_generator.terraform.parser import ParsedModule, parse_module
 from rolecall_generator.workers import collection_paused
@@ -258,9 +258,9 @@ def _changed(module: PlannedModule, out: Path, label: Label) -> ModuleChanges:
     built = module.build()
     written = _parse_written(out / module.path, account_id=built.account.account_id, partition=built.partition)
     before, after = written.access.canonical(), built.access.canonical()
-    changes = differences(before, after, label=label)
-    trusts = tuple(trust_changes(before, after, label))
-    return ModuleChanges(module.path, "changed" if changes else "text", changes, written.findings, trusts)
+    found = access_changes(before, after, label)
+    state = "changed" if found.changes else "text"
+    return ModuleChanges(module.path, state, found.changes, written.findings, found.trusts)
 
 
 def _parse_written(folder: Path, *, account_id: str | None, partition: str = "aws") -> ParsedModule:

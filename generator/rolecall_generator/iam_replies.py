@@ -20,6 +20,9 @@ SERVICE_LINKED_PATH = "/aws-service-role/"
 """Path of roles that only AWS services can change or delete (IAM User Guide, November 2026)."""
 
 
+UNREADABLE_DOCUMENT = "the policy document cannot be read"
+
+
 class UnreadableDocumentError(RolecallError):
     """A policy document in IAM is invalid, so the access of its account is unknown."""
 
@@ -42,7 +45,7 @@ def document_of(value: object, *, where: str, partition: str = "aws") -> PolicyD
     except ValueError as error:
         reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
         raise UnreadableDocumentError(
-            f"the policy document cannot be read: {reason}", where=where, hint="save the policy again in IAM"
+            f"{UNREADABLE_DOCUMENT}: {reason}", where=where, hint="save the policy again in IAM"
         ) from error
     return replace(document, statements=tuple(_with_root_arns(item, partition) for item in document.statements))
 

@@ -11,6 +11,7 @@ import errno
 import io
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -281,10 +282,28 @@ def _fail(message: str, code: ExitCode) -> NoReturn:
 
 
 def print_error(message: str, *, style: str | None = "red") -> None:
-    """Print an error, such as `str(RolecallError)`, to standard error. It can have several lines."""
+    """Print an error, such as `str(RolecallError)`, to standard error. It can have several lines.
+
+    On a terminal, each line is wrapped between words, and its continuation is indented; names and paths stay whole.
+    """
     console = stderr()
     for line in message.split("\n"):
-        console.print(line, style=style)
+        for part in [line] if console.soft_wrap else _wrapped(line, console.width):
+            console.print(part, style=style, soft_wrap=True)
+
+
+_NARROWEST = 20
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(
+        line,
+        max(width, _NARROWEST),
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [line]
 
 
 def folder_parser(option: str) -> Callable[[str | Path], Path]:

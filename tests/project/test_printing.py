@@ -154,6 +154,31 @@ class _Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_error_on_a_terminal_is_wrapped_and_indented(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line of the error is wrapped at the width, between words; a path that is longer is not broken."""
+    path = "/" + "x" * 100
+    error = OutputError("a word " * 30, where="here", hint="another word " * 30 + path)
+    monkeypatch.setattr(sys, "stderr", screen := _Terminal())
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_error(f"error: {error}")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue()).splitlines()
+    hint = next(number for number, line in enumerate(lines) if line.startswith("  hint: "))
+
+    assert path in {line.strip() for line in lines}
+    assert [] == [line for line in lines if len(line) > width and line.strip() != path]
+    assert all(line.startswith("  ") for line in lines[1:hint])
+    assert all(line.startswith("    ") for line in lines[hint + 1 :])
+
+
+def test_error_in_a_pipe_is_not_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
+    """As all other output, so that a log can be searched."""
+    print_error(f"error: {OutputError('a word ' * 30, hint='another word ' * 30)}")
+
+    assert 2 == capsys.readouterr().err.count("\n")
+
+
 @given(hostile=ANY)
 def test_machine_format_on_a_terminal_is_sanitized(hostile: str) -> None:
     """Content of a format (CSV of an earlier version, a log) cannot control the terminal."""

@@ -323,6 +323,23 @@ ROLES: tuple[tuple[Json, tuple[str, ...]], ...] = (
         ),
         ("RA406",),
     ),
+    (
+        role("reaches-by-session", trust(caller(DATADOG), by_id(f"{GOOD_ID}15"))),
+        ("RA405",),
+    ),
+    (
+        role("for-a-session", trust({"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/reaches-by-session/release"})),
+        (),
+    ),
+    # Conditions on the time.
+    (
+        role(
+            "expired",
+            trust(caller(DATADOG), {**by_id(f"{GOOD_ID}14"), "DateLessThan": {"aws:CurrentTime": "2026-06-30T00:00:00Z"}}),
+            permissions=(allow("*"),),
+        ),
+        ("RA107",),
+    ),
     # A service-linked role is not examined.
     (
         role(
@@ -387,6 +404,7 @@ def hostile_account(texts: Iterable[str]) -> Json:
                 trust({"AWS": [f"arn:aws:iam::{UNKNOWN}:role/{text}", text]}, {"StringEquals": {text: text}}),
                 trust({"Federated": text}, action="sts:AssumeRoleWithWebIdentity"),
                 trust({"Service": text}),
+                trust({"Service": f"{text}.amazonaws.com"}, {"DateLessThan": {"aws:CurrentTime": "2020-01-01"}}),
                 permissions=[allow(["s3:GetObject", text]), allow("iam:PutRolePolicy", text)],
                 attached=[f"arn:aws:iam::{ACCOUNT}:policy/{text}"],
                 tags={text: text},

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rolecall_generator.audit.permissions import RolePermissions, Scope
     from rolecall_generator.audit.run import UNUSED_DAYS, audit_accounts
     from rolecall_generator.audit.sources import organization_accounts, read_account_ids, read_accounts
+    from rolecall_generator.audit.validity import InactiveGrant
 
 __all__ = [
     "UNUSED_DAYS",
@@ -20,6 +21,7 @@ __all__ = [
     "Audit",
     "AuditRule",
     "AuditedRole",
+    "InactiveGrant",
     "Outsider",
     "OutsiderKind",
     "OwnAccounts",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
+from rolecall_generator.audit.description import shorten_list
 from rolecall_generator.audit.model import AuditContext, AuditedRole, Remark, audit_rule
 from rolecall_generator.audit.permissions import Escalation, Scope
 from rolecall_generator.audit.tables import sensitive_actions
@@ -15,7 +16,6 @@ from rolecall_generator.findings import Severity
 from rolecall_generator.iam import Arn
 from rolecall_generator.text import duration, pluralize
 
-_SHOWN = 4
 _SESSION_SECONDS = 3_600
 
 
@@ -79,14 +79,14 @@ def _by_effect(paths: Iterable[Escalation]) -> list[tuple[str, list[Escalation]]
 
 def _path_text(group: tuple[str, list[Escalation]]) -> str:
     effect, paths = group
-    return f"{effect} ({_listed(' + '.join(each.path.actions) for each in paths)})"
+    return f"{effect} ({shorten_list(' + '.join(each.path.actions) for each in paths)})"
 
 
 @audit_rule("RA403", "Changes of IAM by outsiders", Severity.WARNING, hint="remove the actions on IAM")
 def iam_changes(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     """Actions that change IAM, other than those of RA402."""
     if audited.permissions is not None and audited.permissions.iam_changes:
-        yield Remark(f"it allows changes of IAM: {_listed(each.action for each in audited.permissions.iam_changes)}")
+        yield Remark(f"it allows changes of IAM: {shorten_list(each.action for each in audited.permissions.iam_changes)}")
 
 
 @audit_rule("RA404", "Data of every resource for outsiders", Severity.WARNING, hint="list the buckets, tables or secrets")
@@ -118,10 +118,10 @@ def further_roles(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
         yield Remark(f"it can escalate privileges with {_roles(audited.reaches_escalations)}", Severity.ERROR)
     elif audited.reaches:
         yield Remark(f"it can assume {_roles(audited.reaches)}")
-    if permissions.assume is Scope.ALL:
+    if permissions.assume_everywhere:
         yield Remark("it can assume every role that trusts this account")
     elif permissions.assume_elsewhere:
-        yield Remark(f"it can assume roles of other accounts that trust it: {_listed(permissions.assume_elsewhere)}")
+        yield Remark(f"it can assume roles of other accounts that trust it: {shorten_list(permissions.assume_elsewhere)}")
 
 
 @audit_rule("RA406", "Permissions that are not known", Severity.WARNING, hint="read the account again with all policies")
@@ -129,7 +129,7 @@ def unknown_permissions(_context: AuditContext, audited: AuditedRole) -> Iterato
     """Policies that are not in the data or cannot be read or decided."""
     reasons = [*audited.record.unreadable, *(audited.permissions.unknown if audited.permissions is not None else ())]
     if reasons and audited.is_exposed:
-        yield Remark(f"what it may do is not completely known: {_listed(reasons)}")
+        yield Remark(f"what it may do is not completely known: {shorten_list(reasons)}")
 
 
 def _if(conditions: tuple[str, ...]) -> str:
@@ -137,13 +137,7 @@ def _if(conditions: tuple[str, ...]) -> str:
 
 
 def _roles(arns: tuple[str, ...]) -> str:
-    return _listed(parsed.resource if (parsed := Arn.parse(arn)) else arn for arn in arns)
-
-
-def _listed(items: Iterable[str]) -> str:
-    found = list(items)
-    more = len(found) - _SHOWN
-    return ", ".join(found[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return shorten_list(parsed.resource if (parsed := Arn.parse(arn)) else arn for arn in arns)
 
 
 def _joined(items: Iterable[str]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from rolecall_generator.errors import InputError
 from rolecall_generator.iam import ACCOUNT_ID_PATTERN, Access, Arn, Group, ManagedPolicy, PolicyDocument, Role, User
-from rolecall_generator.iam_replies import UnreadableDocumentError, document_of, partition_of
+from rolecall_generator.iam_replies import UNREADABLE_DOCUMENT, UnreadableDocumentError, document_of, partition_of
 from rolecall_generator.text import clip
 
 LISTS = ("RoleDetailList", "UserDetailList", "GroupDetailList", "Policies")
@@ -27,6 +27,7 @@ _ROLE_SECONDS = 3600
 _TRUST_CHARACTERS = 3 * 8_192
 _POLICY_CHARACTERS = 500_000
 _SHOWN = 120
+_NO_DEFAULT = "no version is the default version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class RoleRecord:
     """Facts about a role that are not part of the access model; None if the data does not have them.
 
     `last_used` is meaningful only if `usage_known`: without a date, the role was not used in AWS's tracking period of 400
-    days (IAM API Reference, "RoleLastUsed", November 2026). `unreadable`: why a policy of the role cannot be read.
+    days (IAM API Reference, "RoleLastUsed", November 2026). `unreadable`: why a policy of its permissions cannot be read;
+    `unreadable_trust`: why its trust policy cannot be read, otherwise empty.
     """
 
     created: datetime | None = None
@@ -42,6 +44,7 @@ class RoleRecord:
     usage_known: bool = False
     max_session_seconds: int | None = None
     unreadable: tuple[str, ...] = ()
+    unreadable_trust: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class AccountData:
     """One account. `source`: file, folder or profile that it was read from. `organization_id`: None if it is not known.
 
     `access` contains the AWS managed policies that the data has. `places` are files and lines of roles, by ARN.
+    `unreadable_policies`: why managed policies cannot be read, by ARN.
     """
 
     account_id: str
@@ -58,6 +62,7 @@ class AccountData:
     records: Mapping[str, RoleRecord] = field(default_factory=dict)
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     organization_id: str | None = None
+    unreadable_policies: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -82,6 +87,7 @@ class AccountBuilder:
         self._source = source
         self._accounts: dict[str, _Items] = {}
         self._aws_policies: dict[str, ManagedPolicy] = {}
+        self._unreadable_policies: dict[str, str] = {}
         self._sessions: dict[str, int] = {}
         self._documents: dict[tuple[str, str], PolicyDocument] = {}
         self._group_names: dict[str, dict[str, str]] = {}
@@ -167,9 +173,7 @@ class AccountBuilder:
         organizations: Mapping[str, str],
     ) -> AccountData:
         records = {
-            arn: record
-            if arn not in self._sessions
-            else RoleRecord(record.created, record.last_used, record.usage_known, self._sessions[arn], record.unreadable)
+            arn: record if arn not in self._sessions else replace(record, max_session_seconds=self._sessions[arn])
             for arn, record in items.records.items()
         }
         access = Access(items.roles, {**self._aws_policies, **items.policies}, items.groups, items.users)
@@ -181,6 +185,7 @@ class AccountBuilder:
             records,
             {arn: place for arn, place in places.items() if arn in items.roles},
             organizations.get(account),
+            self._unreadable_policies,
         )
 
     def _account(self, arn: str, kind: str) -> _Items:
@@ -194,7 +199,8 @@ class AccountBuilder:
         arn = _text(item, "Arn")
         items = self._account(arn, "role")
         problems: list[str] = []
-        trust = self._document(item.get("AssumeRolePolicyDocument"), f"{arn}, trust policy", problems, _TRUST_CHARACTERS)
+        document = item.get("AssumeRolePolicyDocument")
+        trust, problem = self._document(document, partition_of(arn), _TRUST_CHARACTERS)
         boundary = _object(item.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
         role = Role(
             arn,
@@ -211,6 +217,7 @@ class AccountBuilder:
             _moment(_object(usage).get("LastUsedDate")) if usage else None,
             usage is not None,
             unreadable=tuple(problems),
+            unreadable_trust="it is missing" if document is None else problem,
         )
 
     def _add_user(self, item: Mapping[str, Any], where: str) -> None:
@@ -233,10 +240,9 @@ class AccountBuilder:
         if parsed is None or parsed.service != "iam" or parsed.kind != "policy":
             raise ValueError(f"{clip(arn, _SHOWN)!r} is not the ARN of a policy")
         version = next((each for each in item["PolicyVersionList"] if _object(each).get("IsDefaultVersion")), None)
-        if version is None:
-            return
-        document = self._document(version.get("Document"), arn, [])
+        document, problem = self._document(version.get("Document"), partition_of(arn)) if version else (None, _NO_DEFAULT)
         if document is None:
+            self._unreadable_policies[arn] = problem
             return
         policies = self._aws_policies if parsed.account_id == _AWS else self._account(arn, "policy").policies
         _store(policies, arn, ManagedPolicy(arn, document), where)
@@ -251,28 +257,28 @@ class AccountBuilder:
         found = {}
         for policy in _objects(item, key):
             name = str(policy["PolicyName"])
-            document = self._document(policy["PolicyDocument"], f"inline policy {name}", problems)
+            document, problem = self._document(policy["PolicyDocument"])
             if document is not None:
                 found[name] = document
+            else:
+                problems.append(f"the inline policy {name} cannot be read: {problem}")
         return found
 
     def _document(
-        self, value: object, where: str, problems: list[str], longest: int = _POLICY_CHARACTERS
-    ) -> PolicyDocument | None:
-        """The document, shared with equal ones; None, with the reason in `problems`, if it cannot be read."""
-        partition = partition_of(where) if where.startswith("arn:") else _AWS
+        self, value: object, partition: str = _AWS, longest: int = _POLICY_CHARACTERS
+    ) -> tuple[PolicyDocument | None, str]:
+        """The document, shared with equal ones, and an empty string; None and the reason if it cannot be read."""
         key = (partition, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
         if len(key[1]) > longest:
-            problems.append(f"{where.rpartition(', ')[2]}: it is longer than AWS allows")
-            return None
-        found = self._documents.get(key)
-        if found is None:
+            return None, "it is longer than AWS allows"
+        if key not in self._documents:
             try:
-                found = self._documents[key] = document_of(value, where=where, partition=partition)
-            except (UnreadableDocumentError, RecursionError, AttributeError, TypeError) as error:
-                reason = error.what if isinstance(error, UnreadableDocumentError) else "it is not a policy document"
-                problems.append(f"{where.rpartition(', ')[2]}: {reason}")
-        return found
+                self._documents[key] = document_of(value, where=partition, partition=partition)
+            except UnreadableDocumentError as error:
+                return None, error.what.removeprefix(f"{UNREADABLE_DOCUMENT}: ")
+            except (RecursionError, AttributeError, TypeError):
+                return None, "it is not a policy document"
+        return self._documents[key], ""
 
 
 def malformed(where: str, reason: str) -> InputError:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rolecall_generator.audit.model import AuditedRole, vendor_of
-from rolecall_generator.audit.outsiders import PRINCIPAL_KINDS, Outsider, OutsiderKind, Requirement
+from rolecall_generator.audit.outsiders import ANY, PRINCIPAL_KINDS, Outsider, OutsiderKind, Requirement
 from rolecall_generator.audit.permissions import RolePermissions, Scope
 from rolecall_generator.audit.tables import shared_issuers
 from rolecall_generator.iam import Arn
 from rolecall_generator.text import pluralize
 
-_SERVICES = 4
+_SERVICES = _LISTED = 4
 _MARKS = {
     Requirement.MISSING: "no external ID",
     Requirement.IGNORED: "external ID can be omitted",
     Requirement.UNKNOWN: "external ID: unknown",
 }
+
+
+def shorten_list(items: Iterable[str]) -> str:
+    """The first items, separated by commas, with the number of the others: `a, b, c, d and 3 more`."""
+    found = list(items)
+    more = len(found) - _LISTED
+    return ", ".join(found[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def describe(outsider: Outsider) -> str:
@@ -28,7 +37,7 @@ def describe(outsider: Outsider) -> str:
             return "any outsider"
         case OutsiderKind.PRINCIPALS:
             return f"principals like {outsider.name}{owner}"
-        case OutsiderKind.SERVICE | OutsiderKind.SAML | OutsiderKind.OIDC if outsider.name.startswith("any "):
+        case OutsiderKind.SERVICE | OutsiderKind.SAML | OutsiderKind.OIDC if outsider.name.startswith(ANY):
             return outsider.name
         case _:
             return f"{outsider.kind.value} {outsider.name}{owner}"

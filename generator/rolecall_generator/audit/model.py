@@ -17,6 +17,7 @@ from rolecall_generator.audit.account import RoleRecord
 from rolecall_generator.audit.outsiders import PRINCIPAL_KINDS, Outsider, OutsiderKind
 from rolecall_generator.audit.permissions import RolePermissions
 from rolecall_generator.audit.tables import Vendor, vendors
+from rolecall_generator.audit.validity import InactiveGrant
 from rolecall_generator.findings import Finding, FindingKind, Severity, kinds_in
 from rolecall_generator.iam import Role
 from rolecall_generator.rules import Report
@@ -24,10 +25,10 @@ from rolecall_generator.rules import Report
 
 @dataclass(frozen=True, slots=True)
 class AuditedRole:
-    """A role that outsiders can assume.
+    """A role that outsiders can assume, or could assume at another time.
 
     Attributes:
-        role: The role.
+        role: The role, with its policies as they are evaluated at the time of the audit.
         account_id: The role's account.
         outsiders: Those that can assume it, or for which this is not known.
         record: Facts that are not part of the access model.
@@ -36,6 +37,7 @@ class AuditedRole:
         reaches_administrators: Those of `reaches` that are administrators.
         reaches_escalations: Those of `reaches` that allow privilege escalation on every resource.
         place: File and line of the role; an empty string and None for a live account.
+        inactive: Grants to outsiders that have expired or are not yet valid.
     """
 
     role: Role
@@ -47,6 +49,7 @@ class AuditedRole:
     reaches_administrators: tuple[str, ...] = ()
     reaches_escalations: tuple[str, ...] = ()
     place: tuple[str, int | None] = ("", None)
+    inactive: tuple[InactiveGrant, ...] = ()
 
     @property
     def third_parties(self) -> tuple[Outsider, ...]:
@@ -136,7 +139,7 @@ class Audit:
     Attributes:
         account_ids: The audited accounts, sorted.
         examined: Number of roles that were examined, without service-linked roles.
-        roles: The roles that outsiders can assume, sorted by ARN.
+        roles: The roles that outsiders can assume or could assume at another time, sorted by ARN.
         report: The findings.
         not_checked: What the data does not allow to check, as sentences.
     """

@@ -1,8 +1,9 @@
 """What a role may do: administrator access, privilege escalation, changes of IAM, access to data, further roles, services.
 
 The evaluator decides each request, with identity policies, Deny statements and permissions boundary. The resource of a
-request has a name that no policy contains, so that an allowed request represents every resource of its type. Conditions
-are assumed in favor of the role; `Capability.conditions` lists their keys.
+request has a name that no policy contains, so that an allowed request represents every resource of its type. Where patterns
+of several statements must overlap, as those of a policy and a boundary, the overlap is decided over all resources.
+Conditions are assumed in favor of the role; `Capability.conditions` lists their keys.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cache, lru_cache
 
+from rolecall_generator.audit.overlaps import EVERY_RESOURCE, OverlapQuestion, PatternOverlaps, account_of, without_variables
 from rolecall_generator.audit.strangers import Stranger
 from rolecall_generator.audit.tables import EscalationPath, escalation_paths, sensitive_actions
 from rolecall_generator.iam import Access, Arn, PolicyDocument, Principal, Role, Statement, role_arn, root_arn
 from rolecall_generator.iam.catalog import expand, find_action, services
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, AWS_MANAGED_DOCUMENTS, Caller, Effect, Evaluator, Request
-from rolecall_generator.iam.matching import may_match, name_matcher
+from rolecall_generator.iam.matching import may_match, name_matcher, wildcard
 
 _REGION = "us-east-1"
 _ACCOUNT_PART = 4
+_IAM = "iam:"
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -54,7 +57,10 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class ServiceActions:
-    """The actions of one service that are allowed on any resource. `total`: number of the service's actions."""
+    """The actions of one service that policies and boundary allow, whatever their resources and conditions.
+
+    `total`: number of the service's actions.
+    """
 
     service: str
     actions: frozenset[str]
@@ -77,6 +83,7 @@ class RolePermissions:
         iam_changes: Allowed actions that change IAM and that are not part of `escalations`.
         data: Allowed actions that read data, on every resource.
         assume: Whether sts:AssumeRole is allowed, on every role or on some.
+        assume_everywhere: Whether sts:AssumeRole is allowed on every role of every account.
         assume_elsewhere: Resources of other accounts for which sts:AssumeRole is allowed, as in the policies.
         services: Allowed actions by service, sorted by service; empty if all services are allowed.
         unknown: ARNs of policies whose documents are not in the data, and other reasons why permissions are not known.
@@ -89,6 +96,7 @@ class RolePermissions:
     iam_changes: tuple[Capability, ...] = ()
     data: tuple[Capability, ...] = ()
     assume: Scope = Scope.NONE
+    assume_everywhere: bool = False
     assume_elsewhere: tuple[str, ...] = ()
     services: tuple[ServiceActions, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -98,15 +106,18 @@ class RolePermissions:
 class PermissionReader:
     """Reads the permissions of the roles of one account. Roles with equal policies share the result.
 
-    Service control policies and resource-based policies are not part of the data.
+    Service control policies and resource-based policies are not part of the data. `unreadable`: why managed policies cannot
+    be read, by ARN.
     """
 
     access: Access
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     evaluator: Evaluator = field(init=False)
     _known: dict[tuple[object, ...], RolePermissions] = field(init=False, default_factory=dict)
     _tagged: dict[int, bool] = field(init=False, default_factory=dict)
     _texts: dict[int, str] = field(init=False, default_factory=dict)
     _strangers: dict[str, Stranger] = field(init=False, default_factory=dict)
+    _overlaps: PatternOverlaps = field(init=False, default_factory=PatternOverlaps)
 
     def __post_init__(self) -> None:
         self.evaluator = Evaluator(self.access)
@@ -122,7 +133,12 @@ class PermissionReader:
         return found if found.administrator else _with_own_role(self, role, found)
 
     def _read(self, role: Role) -> RolePermissions:
-        unknown = [f"the document of {arn} is missing" for arn in self._missing(role)]
+        unknown = [
+            f"{arn} cannot be read: {self.unreadable[arn]}"
+            if arn in self.unreadable
+            else f"the document of {arn} is missing"
+            for arn in self._missing(role)
+        ]
         watched = _watched()
         found: dict[str, Capability] = {}
         for action in sorted(action for action in self._possible(role) if action in watched):
@@ -146,6 +162,7 @@ class PermissionReader:
             () if administrator else tuple(changes),
             () if administrator else tuple(reads),
             found[ASSUME_ROLE].scope if ASSUME_ROLE in found else Scope.NONE,
+            ASSUME_ROLE in found and self.allows(role, ASSUME_ROLE, self._foreign_role(role)),
             () if administrator or ASSUME_ROLE not in found else tuple(self._elsewhere(role)),
             () if every is not None else tuple(self._services(role)),
             tuple(unknown),
@@ -168,11 +185,52 @@ class PermissionReader:
                 if outcome is Scope.ALL:
                     return Capability(action, scope, conditions)
                 unknown = unknown or outcome is Scope.UNKNOWN
-        return Capability(action, Scope.UNKNOWN if unknown else Scope.NONE)
+        if unknown:
+            return Capability(action, Scope.UNKNOWN)
+        # Of actions that only read data, those on listed resources are not reported.
+        return self._overlap(role, action, stated) if action in _on_listed() else Capability(action, Scope.NONE)
 
-    def may_assume(self, role: Role, target: str) -> bool:
-        """Whether the role may assume another role of the account, if its conditions hold. UNKNOWN counts as no."""
-        return self.evaluator.may_assume(Request(Caller(role.arn), target, free=True)).allowed
+    def _overlap(
+        self,
+        role: Role,
+        action: str,
+        context: Mapping[str, str | tuple[str, ...]],
+        pattern: str = EVERY_RESOURCE,
+        *,
+        outside: bool = False,
+    ) -> Capability:
+        """Whether the policies and the boundary together allow the action on some resource that matches a pattern, where
+        patterns of several statements must overlap. `outside`: only in other accounts.
+        """
+        boundary = self._document(role.boundary) if role.boundary is not None else None
+        identity, limit = (
+            tuple(each for document in documents for each in document.statements if _covers(each, action))
+            for documents in (self._documents(role), () if boundary is None else (boundary,))
+        )
+        if boundary is not None and not limit:
+            return Capability(action, Scope.NONE)
+        question = OverlapQuestion(
+            role,
+            action,
+            identity,
+            limit,
+            {key.lower(): (value,) if isinstance(value, str) else value for key, value in context.items()},
+            pattern,
+            outside,
+        )
+        name = self._stranger(role).name
+        found = self._overlaps.exists(question, name, lambda each: self._decide(role, action, each, context)[0] is Scope.ALL)
+        if not found:
+            return Capability(action, Scope.UNKNOWN if found is None else Scope.NONE)
+        keys = (c.key.lower() for each in (*identity, *limit) if each.effect == "Allow" for c in each.conditions)
+        return Capability(action, Scope.SOME, tuple(dict.fromkeys(key for key in keys if key not in question.context)))
+
+    def may_assume(self, caller: str, target: str, context: Mapping[str, str] | None = None) -> bool:
+        """Whether a role or a session may assume a role of the account, if its conditions hold. UNKNOWN counts as no.
+
+        `context`: known keys of the request.
+        """
+        return self.evaluator.may_assume(Request(Caller(caller), target, context=context or {}, free=True)).allowed
 
     def _decide(
         self, role: Role, action: str, resource: str, context: Mapping[str, str | tuple[str, ...]]
@@ -181,7 +239,8 @@ class PermissionReader:
         request = Request(Caller(role.arn), resource, action, context, free=True)
         if action == ASSUME_ROLE:
             # A role with any name, which leaves the decision to its callers' accounts.
-            target = Role(resource, PolicyDocument((_trust_of_account(role.arn),)))
+            trust = PolicyDocument((_trust_of_account(role.arn),))
+            target = replace(role, trust=trust) if resource == role.arn else Role(resource, trust)
             decision = Evaluator(Access({role.arn: role, resource: target}, self.access.policies)).may_assume(request)
         else:
             decision = self.evaluator.may(request)
@@ -262,10 +321,17 @@ class PermissionReader:
                         found |= _watched() - frozenset().union(*map(_watched_actions, statement.not_actions))
         return found
 
+    def _foreign_role(self, role: Role) -> str:
+        """The ARN of a role of another account that no policy contains."""
+        return _role_of(role, self._stranger(role), self._stranger(role).account_id)
+
     def _elsewhere(self, role: Role) -> Iterator[str]:
         """Listed roles of other accounts that the role's policies allow to assume."""
         for pattern, resource in dict.fromkeys(self._listed(role, ASSUME_ROLE)):
-            if resource.split(":", 5)[4:5] != [_account(role)] and self.allows(role, ASSUME_ROLE, resource):
+            if resource.split(":", 5)[4:5] != [_account(role)] and (
+                self.allows(role, ASSUME_ROLE, resource)
+                or self._overlap(role, ASSUME_ROLE, {}, without_variables(pattern, role), outside=True).scope is Scope.SOME
+            ):
                 yield pattern
 
     def _listed(self, role: Role, action: str) -> Iterator[tuple[str, str]]:
@@ -282,9 +348,14 @@ class PermissionReader:
                 listed = statement.resources if statement.effect == "Allow" else statement.not_resources
                 if listed and _covers(statement, action):
                     for resource in listed:
-                        filled = _without_variables(resource, role)
-                        if resource != "*" and "${" not in filled and any(may_match(filled, form) for form in forms):
-                            yield resource, _without_wildcards(filled, stranger)
+                        filled = without_variables(resource, role)
+                        if resource == "*" or "${" in filled or not any(may_match(filled, form) for form in forms):
+                            continue
+                        # No action on IAM works on another account.
+                        if not action.startswith(_IAM):
+                            yield resource, _without_wildcards(filled, stranger, stranger.account_id)
+                        elif wildcard(account_of(filled))(_account(role)):
+                            yield resource, _without_wildcards(filled, stranger, _account(role))
 
     def _services(self, role: Role) -> Iterator[ServiceActions]:
         """Allowed actions by service. A Deny counts if it is unconditional and for every resource."""
@@ -327,6 +398,12 @@ def _watched() -> frozenset[str]:
     return frozenset((*paths, *sensitive_actions(), *iam_changes(), ASSUME_ROLE))
 
 
+@cache
+def _on_listed() -> frozenset[str]:
+    """Watched actions that are reported if they are allowed on listed resources only."""
+    return frozenset((*(action for path in escalation_paths() for action in path.actions), *iam_changes(), ASSUME_ROLE))
+
+
 @lru_cache(maxsize=16_384)
 def _watched_actions(pattern: str) -> frozenset[str]:
     """The watched actions that an action pattern of a policy covers."""
@@ -337,7 +414,7 @@ def _watched_actions(pattern: str) -> frozenset[str]:
 def _every_resource(role: Role, action: str, stranger: Stranger) -> list[str]:
     """ARNs of resources that no policy contains: one for each type that the action supports, or `*` without a type."""
     if action == ASSUME_ROLE:
-        return [role_arn(_partition(role), account, "/", stranger.name) for account in (_account(role), stranger.account_id)]
+        return [_role_of(role, stranger, account) for account in (_account(role), stranger.account_id)]
     known = find_action(action)
     forms = known.resource_forms if known is not None else ()
     fixed = {"Partition": _partition(role), "Account": _account(role), "Region": _REGION}
@@ -350,17 +427,15 @@ def _covers(statement: Statement, action: str) -> bool:
     return listed is bool(statement.actions)
 
 
-def _without_variables(resource: str, role: Role) -> str:
-    """The resource with the tags of the role, which its sessions have, in place of their variables."""
-    values = {f"aws:principaltag/{key.lower()}": value for key, value in role.tags.items()}
-    return _PLACEHOLDER.sub(lambda found: values.get(found[1].lower(), found[0]), resource)
+def _role_of(role: Role, stranger: Stranger, account: str) -> str:
+    return role_arn(_partition(role), account, "/", stranger.name)
 
 
-def _without_wildcards(resource: str, stranger: Stranger) -> str:
-    """An ARN that the pattern matches; a wildcard for the account becomes an account that no policy contains."""
+def _without_wildcards(resource: str, stranger: Stranger, account: str) -> str:
+    """An ARN that the pattern matches; a pattern for the account becomes this account if it matches."""
     parts = resource.split(":", 5)
-    if len(parts) > _ACCOUNT_PART and parts[_ACCOUNT_PART] == "*":
-        parts[_ACCOUNT_PART] = stranger.account_id
+    if len(parts) > _ACCOUNT_PART and wildcard(parts[_ACCOUNT_PART])(account):
+        parts[_ACCOUNT_PART] = account
     return stranger.fill(":".join(parts))
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rolecall_generator.audit.account import AccountData, RoleRecord
 from rolecall_generator.audit.model import Audit, AuditContext, AuditedRole, audit_rules, is_exposed
-from rolecall_generator.audit.outsiders import Outsider, OutsiderKind, OutsiderReader, OwnAccounts, Requirement
+from rolecall_generator.audit.outsider_reader import OutsiderReader
+from rolecall_generator.audit.outsiders import Outsider, OwnAccounts
 from rolecall_generator.audit.permissions import PermissionReader, RolePermissions, Scope
+from rolecall_generator.audit.role_chains import RoleChains
+from rolecall_generator.audit.validity import account_at, inactive_grants
 from rolecall_generator.findings import Finding
-from rolecall_generator.iam import Arn, Role
+from rolecall_generator.iam import Role
 from rolecall_generator.iam_replies import SERVICE_LINKED_PATH
 from rolecall_generator.rules import Report
 
@@ -33,7 +36,7 @@ def audit_accounts(
 
     Args:
         accounts: The accounts' data. They are not outsiders of each other.
-        now: Time of the data, with a time zone.
+        now: Time of the data, with a time zone. Conditions on the time of a request are evaluated for it.
         own: Further accounts and organizations that are not outsiders.
         unused_days: Days after which a role counts as unused.
         started: Called with the number of roles.
@@ -47,15 +50,18 @@ def audit_accounts(
     audited: list[AuditedRole] = []
     examined = done = 0
     for account in accounts:
-        reader = _AccountReader(account, OutsiderReader(inside))
-        for arn, role in sorted(account.access.roles.items()):
+        reader = _AccountReader(account_at(account, now), OutsiderReader(inside))
+        for arn, role in sorted(reader.account.access.roles.items()):
             done += 1
             progress(done)
             if _is_service_linked(arn):
                 continue
             examined += 1
-            if (found := reader.read(role)) is not None:
-                audited.append(found)
+            found = reader.read(role)
+            active = found.outsiders if found is not None else ()
+            inactive = inactive_grants(account.access.roles[arn], now, active, reader.outsiders.read)
+            if found is not None or inactive:
+                audited.append(replace(found or reader.without_outsiders(role), inactive=inactive))
     context = AuditContext(now, unused_days, _external_ids(audited))
     findings = {finding for role in audited for rule in audit_rules() for finding in rule.findings(context, role)}
     ids = tuple(sorted(account.account_id for account in accounts))
@@ -97,78 +103,38 @@ class _AccountReader:
     account: AccountData
     outsiders: OutsiderReader
     permissions: PermissionReader = field(init=False)
-    _named: dict[str, list[str]] = field(init=False, default_factory=lambda: defaultdict(list))
-    _by_account: list[str] = field(init=False, default_factory=list)
-    _by_anyone: list[str] = field(init=False, default_factory=list)
-    _edges: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
+    chains: RoleChains = field(init=False)
 
     def __post_init__(self) -> None:
-        self.permissions = PermissionReader(self.account.access)
-        for arn, role in self.account.access.roles.items():
-            for statement in role.trust.statements if role.trust is not None else ():
-                for principal in statement.principals if statement.effect == "Allow" else ():
-                    self._index(arn, principal.identifier)
-
-    def _index(self, arn: str, principal: str) -> None:
-        """Record that the role's trust policy names the principal, if it can be a role of the account."""
-        parsed = Arn.parse(principal)
-        if principal == "*":
-            self._by_anyone.append(arn)
-        elif self.account.account_id in {principal, parsed.account_id if parsed else ""}:
-            if parsed is not None and parsed.kind == "role":
-                self._named[principal].append(arn)
-            else:
-                self._by_account.append(arn)
+        self.permissions = PermissionReader(self.account.access, self.account.unreadable_policies)
+        self.chains = RoleChains(self.account, self.outsiders, self.permissions)
 
     def read(self, role: Role) -> AuditedRole | None:
         """The audited role; None if no outsider can assume it."""
-        outsiders = self.outsiders.read(role)
+        record = self.account.records.get(role.arn, RoleRecord())
+        outsiders = self.outsiders.read(role, problem=record.unreadable_trust)
         if not outsiders:
             return None
-        record = self.account.records.get(role.arn, RoleRecord())
-        place = self.account.places.get(role.arn, ("", None))
+        audited = replace(self.without_outsiders(role), outsiders=outsiders)
         if not is_exposed(outsiders):
-            return AuditedRole(role, self.account.account_id, outsiders, record, None, place=place)
+            return audited
         permissions = self.permissions.read(role)
-        reaches = () if permissions.administrator else self._reachable(role.arn)
+        reaches = () if permissions.administrator else self.chains.reachable(role.arn)
         administrators = tuple(arn for arn in reaches if self._read(arn).administrator)
         escalating = tuple(arn for arn in reaches if any(each.scope is Scope.ALL for each in self._read(arn).escalations))
-        return AuditedRole(
-            role, self.account.account_id, outsiders, record, permissions, reaches, administrators, escalating, place
+        return replace(
+            audited,
+            permissions=permissions,
+            reaches=reaches,
+            reaches_administrators=administrators,
+            reaches_escalations=escalating,
         )
+
+    def without_outsiders(self, role: Role) -> AuditedRole:
+        """The role as one that no outsider can assume."""
+        record = self.account.records.get(role.arn, RoleRecord())
+        place = self.account.places.get(role.arn, ("", None))
+        return AuditedRole(role, self.account.account_id, (), record, None, place=place)
 
     def _read(self, arn: str) -> RolePermissions:
         return self.permissions.read(self.account.access.roles[arn])
-
-    def _reachable(self, start: str) -> tuple[str, ...]:
-        """Roles that the role can assume, directly or through others; without itself, sorted."""
-        seen = {start}
-        pending = [start]
-        while pending:
-            for arn in self._targets(pending.pop()):
-                if arn not in seen:
-                    seen.add(arn)
-                    pending.append(arn)
-        return tuple(sorted(seen - {start}))
-
-    def _targets(self, arn: str) -> tuple[str, ...]:
-        """Roles of the account that the role can assume directly."""
-        if arn not in self._edges:
-            self._edges[arn] = tuple(self._find_targets(self.account.access.roles[arn]))
-        return self._edges[arn]
-
-    def _find_targets(self, role: Role) -> Iterator[str]:
-        # Within one account, a role that the trust policy names, or everyone, needs no permission of its own.
-        candidates = [*self._named.get(role.arn, ()), *self._by_anyone]
-        if self._read(role.arn).assume is not Scope.NONE:
-            candidates += self._by_account
-        for target in dict.fromkeys(candidates):
-            if target != role.arn and self.permissions.may_assume(role, target) and not self._is_open(target):
-                yield target
-
-    def _is_open(self, arn: str) -> bool:
-        """Whether anyone can assume the role, so that it gives an outsider nothing further."""
-        outsiders = self.outsiders.read(self.account.access.roles[arn])
-        return any(
-            each.kind is OutsiderKind.ANYONE and each.decided and each.guarded is Requirement.MISSING for each in outsiders
-        )

@@ -42,7 +42,9 @@ def read_accounts(paths: Sequence[Path], *, progress: Progress = lambda _read: N
     if not accounts:
         names = ", ".join(str(path) for path in paths)
         raise SelectionError(
-            "there is no account in the data", where=names, hint="give the output of get-account-authorization-details"
+            "there is no account in the data",
+            where=names,
+            hint="give the output of get-account-authorization-details; that of list-roles only adds session durations",
         )
     return tuple(accounts)
 
@@ -109,6 +111,8 @@ def pages_of_text(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]
             if not isinstance(page, dict) or not any(key in page for key in (*LISTS, ROLES)):
                 raise malformed(place, f"it has none of {', '.join((*LISTS, ROLES))}")
             yield place, page
+    if not count and text.strip():
+        raise malformed(name, "the list is empty; a page with RoleDetailList is expected")
     if not count:
         raise InputError("the file is empty", where=name, hint="write it again with --output json")
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from rolecall_generator.audit.tables import SharedIssuer, shared_issuers
 from rolecall_generator.iam import Condition
 
 PatternsByKey = Mapping[str, Sequence[str]]
@@ -127,6 +128,30 @@ class Stranger:
             }
             yield _conditions({key: values[key] for key in keys})
 
+    def tokens(self, issuer: str, patterns: PatternsByKey) -> Iterator[tuple[Condition, ...]]:
+        """Yield conditions on claims that hold for tokens of the stranger: as another tenant of a shared issuer, or with
+        another subject of any other issuer. Claims other than the tenant or subject may be absent.
+        """
+        shared = shared_issuers().get(issuer)
+        prefix = f"{issuer}:".lower()
+        name = self.name[:_TENANT_CHARACTERS]
+        if shared is not None:
+            claim = f"{prefix}{shared.claim}"
+            subjects = _subjects(shared, patterns.get(claim, ()), name)
+            others = [f"{prefix}{each}" for each in shared.other_claims if f"{prefix}{each}" in patterns]
+        else:
+            claim = f"{prefix}sub"
+            subjects = [name, f"system:serviceaccount:{name}:{name}"]
+            # All identities of an issuer have the same audience.
+            others = [key for key in patterns if key.startswith(prefix) and key not in {claim, f"{prefix}aud"}]
+        tenant = (Condition("StringEquals", claim, tuple(subjects)),) if claim in patterns else ()
+        of_others = [(key, _claim_values(patterns[key], self)) for key in others]
+        # A claim can have several values, all of which are the stranger's.
+        present = (Condition("Null", key, ("false",)) for key in others)
+        yield (*tenant, *(Condition("ForAllValues:StringEquals", *each) for each in of_others), *present)
+        if others:
+            yield (*tenant, *(Condition("Null", key, ("true",)) for key in others))
+
     @property
     def _organization_path(self) -> str:
         return f"{self.organization}/r-{self.name[:4]}/"
@@ -233,3 +258,31 @@ def _first_address(text: str) -> str | None:
     except ValueError:
         return None
     return str(network[0]) if network.is_private else None
+
+
+def _claim_values(patterns: Iterable[str], stranger: Stranger) -> tuple[str, ...]:
+    """Values of a claim of a stranger: its name, and patterns that leave the beginning open."""
+    return tuple(dict.fromkeys((stranger.name, *(stranger.fill(each) for each in patterns if each[:1] in {"*", "?"}))))
+
+
+_TENANT_CHARACTERS = 8
+"""Length of a stranger's name as a tenant. Measured: long values take a third of the time of a search."""
+_MOST_SUBJECTS = 100
+"""Maximum number of subjects of a stranger that are examined; if there are more of them, an open pattern is among them."""
+
+
+def _subjects(shared: SharedIssuer, values: Iterable[str], name: str) -> list[str]:
+    """Values of the tenant's claim that a stranger with this name can have: typical ones, and instances of the values."""
+    typical = [form.replace("{name}", name) for form in shared.subjects]
+    found = dict.fromkeys(typical)
+    for value in values:
+        for filling in (name, *typical):
+            instance = value.replace("*", filling, 1).replace("*", name)
+            tenant = shared.tenant.search(instance)
+            # The stranger chooses the name of the tenant only if the pattern leaves it open.
+            is_open = name in tenant[1] or "?" in tenant[1] if tenant is not None else shared.is_open(value)
+            if is_open:
+                found.setdefault(instance.replace("?", "x"))
+                if len(found) == _MOST_SUBJECTS:
+                    return list(found)
+    return list(found)

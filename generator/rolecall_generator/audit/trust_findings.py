@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rolecall_generator.audit.description import describe
+from rolecall_generator.audit.description import describe, requirements, shorten_list
 from rolecall_generator.audit.model import AuditContext, AuditedRole, Remark, audit_rule, vendor_of
-from rolecall_generator.audit.outsiders import OutsiderKind, Requirement
+from rolecall_generator.audit.outsiders import ANY_SERVICE, OutsiderKind, Requirement
 from rolecall_generator.audit.tables import deputy_service, shared_issuers
+from rolecall_generator.audit.validity import Validity
 from rolecall_generator.findings import Severity
+
+_LATER = "check that the outsider will need the role, and what the trust policy will require"
 
 
 @audit_rule("RA101", "Role that anyone can assume", Severity.ERROR, hint="name the role that may assume it as principal")
@@ -78,6 +81,9 @@ def open_provider(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
             )
 
 
+_ANY_SERVICE_HINT = "name the service as principal, with a condition StringEquals on aws:SourceAccount"
+
+
 @audit_rule(
     "RA105",
     "Service without confused deputy protection",
@@ -87,8 +93,12 @@ def open_provider(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
 def unprotected_service(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     """Services that can act for other accounts, without a condition on the source."""
     for outsider in audited.outsiders:
-        name = deputy_service(outsider.name) if outsider.kind is OutsiderKind.SERVICE else None
-        if name is not None and outsider.decided and outsider.guarded is Requirement.MISSING:
+        if outsider.kind is not OutsiderKind.SERVICE or not outsider.decided or outsider.guarded is not Requirement.MISSING:
+            continue
+        name = deputy_service(outsider.name)
+        if outsider.name == ANY_SERVICE:
+            yield Remark(f"{ANY_SERVICE} can assume it for resources of other accounts", hint=_ANY_SERVICE_HINT)
+        elif name is not None:
             yield Remark(f"{name} ({outsider.name}) can assume it for resources of other accounts")
 
 
@@ -100,11 +110,37 @@ def unprotected_service(_context: AuditContext, audited: AuditedRole) -> Iterato
 )
 def undecided(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     """Outsiders for which the evaluator cannot decide whether they can assume the role, or with which external ID."""
+    by_reason: dict[str, list[str]] = {}
     for outsider in audited.outsiders:
         if not outsider.decided:
-            yield Remark(f"whether {describe(outsider)} can assume it is not known: {outsider.reason}")
-        elif outsider.guarded is Requirement.UNKNOWN:
+            by_reason.setdefault(outsider.reason, []).append(describe(outsider))
+    for reason, names in by_reason.items():
+        yield Remark(f"whether {shorten_list(names)} can assume it is not known: {reason}")
+    for outsider in audited.outsiders:
+        if not outsider.decided:
+            continue
+        if outsider.guarded is Requirement.UNKNOWN:
             yield Remark(f"whether a condition restricts {describe(outsider)} is not known")
         elif outsider.external_id is not None and outsider.external_id.state is Requirement.UNKNOWN:
             reason = outsider.external_id.reason
             yield Remark(f"whether {describe(outsider)} needs an external ID is not known: {reason}")
+
+
+@audit_rule(
+    "RA107",
+    "Grant that is not valid now",
+    Severity.NOTE,
+    hint="remove the statement if the outsider no longer needs the role",
+)
+def inactive_grant(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
+    """Outsiders whose statements have expired or are not valid yet."""
+    active = {(each.kind, each.name) for each in audited.outsiders}
+    for grant in audited.inactive:
+        who, day = describe(grant.outsider), f"{grant.moment:%Y-%m-%d}"
+        if grant.validity is Validity.EXPIRED:
+            yield Remark(f"its trust in {who} expired on {day}")
+        elif (grant.outsider.kind, grant.outsider.name) in active:
+            needs = ", ".join(requirements(grant.outsider)) or "none"
+            yield Remark(f"its conditions for {who} change on {day}: {needs}", hint=_LATER)
+        else:
+            yield Remark(f"its trust in {who} begins on {day}", hint=_LATER)

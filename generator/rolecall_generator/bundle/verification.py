@@ -12,8 +12,9 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +32,11 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, RuntimeError)
 """zipfile raises ValueError and RuntimeError for invalid offsets, undecodable names, and encrypted files."""
+
+_DEPTH = 3
+"""Levels below the folder that is searched for bundles: bundles/switch-roles/NAME/trusted."""
+_MOST_ENTRIES = 20_000
+_BUNDLES_LISTED = 4
 
 _PATH_HINT = "give the path of a bundle's folder or zip"
 _ODD_FILE = "is a symbolic link or not a regular file"
@@ -64,10 +70,13 @@ class BundleVerification:
 def verify_bundle(path: Path, trusted: RequiredSigner) -> BundleVerification:
     """Verify a folder or a zip.
 
-    Raises OutputError if the bundle does not exist or cannot be read, ToolError if the signing program is not installed.
+    Raises OutputError if the bundle does not exist, cannot be read or is a folder of bundles, ToolError if the signing
+    program is not installed.
     """
     try:
         if path.is_dir():
+            if below := _bundles_below(path):
+                raise OutputError(f"is not a bundle: it has no {SUMS_NAME}", where=str(path), hint=_hint_below(below))
             return _verify(*_of_folder(path), trusted)
         if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
             raise OutputError("is neither a folder nor a file", where=str(path), hint=_PATH_HINT)
@@ -77,6 +86,34 @@ def verify_bundle(path: Path, trusted: RequiredSigner) -> BundleVerification:
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}"
         raise OutputError(what, where=str(error.filename or path), hint="make it readable for this user") from error
+
+
+def _bundles_below(folder: Path) -> list[Path]:
+    """Folders with SHA256SUMS, and zips, below a folder that has none; at most one more than a message lists."""
+    found: list[Path] = []
+    if os.path.lexists(folder / SUMS_NAME):
+        return found
+    pending = [(folder, 0)]
+    entries = 0
+    while pending and len(found) <= _BUNDLES_LISTED:
+        at, depth = pending.pop()
+        with os.scandir(at) as scanned:
+            children = sorted(islice(scanned, _MOST_ENTRIES), key=lambda entry: entry.name, reverse=True)
+        entries += len(children)
+        folders = [Path(entry.path) for entry in children if entry.is_dir(follow_symlinks=False)]
+        if any(entry.name == SUMS_NAME for entry in children):
+            found.append(at)
+        elif depth < _DEPTH and entries < _MOST_ENTRIES:
+            pending += ((each, depth + 1) for each in folders)
+    if not found:
+        found = sorted(each for each in folder.iterdir() if each.suffix == ".zip")
+    return found[: _BUNDLES_LISTED + 1]
+
+
+def _hint_below(bundles: Sequence[Path]) -> str:
+    names = ", ".join(map(str, bundles[:_BUNDLES_LISTED]))
+    more = " and others" if len(bundles) > _BUNDLES_LISTED else ""
+    return f"give the paths of bundles; below it, these look like bundles: {names}{more}"
 
 
 def verify_zip(source: Path | BinaryIO, trusted: RequiredSigner) -> BundleVerification:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -24,7 +25,7 @@ from rolecall_generator.check.module_check import (
     read_written,
     unplanned_findings,
 )
-from rolecall_generator.errors import Problem, SelectionError
+from rolecall_generator.errors import ModuleError, Problem, SelectionError
 from rolecall_generator.findings import PROOF_FAILED, PROOF_UNDECIDED, UNKNOWN_REGION, UNPLANNED, Finding
 from rolecall_generator.iam import Access, Statement
 from rolecall_generator.iam.catalog import is_known_region, nearest_region, partition_of_region
@@ -75,6 +76,12 @@ def _find_planned(plan: Plan, argument: str) -> tuple[Path, PlannedModule | None
         if more:
             raise SelectionError(
                 f"{name} has several modules: {', '.join((path, *more))}", where="--path", hint=f"write {path}={folder_name}"
+            )
+        if not Path(folder_name).is_dir():
+            raise ModuleError(
+                "the folder does not exist" if not os.path.lexists(folder_name) else "it is not a folder",
+                where=f"--path {argument}",
+                hint=f"write {name}=FOLDER with the folder that was sent back",
             )
         return Path(folder_name), next(module for module in plan.modules if module.path == path)
     folder = Path(argument)

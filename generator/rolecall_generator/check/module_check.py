@@ -15,13 +15,13 @@ from typing import Any
 from rolecall_generator.errors import ModuleError, OutputError
 from rolecall_generator.findings import ACCESS_DIFFERENCE, NOT_WRITTEN, Finding
 from rolecall_generator.iam import Access, Module, ModuleKind, PolicyDocument, quotas
-from rolecall_generator.iam.difference import Label, differences, labeller
+from rolecall_generator.iam.difference import Label, labeller
 from rolecall_generator.iam.evaluation import PrincipalKind, identity_of
 from rolecall_generator.manifest import LoadedManifest, Read, load_manifest
 from rolecall_generator.manifest.yaml_source import read_text
 from rolecall_generator.output import FolderStamp, Lock, OutputState, find_unplanned, load_state, read_lock, stamp_folder
 from rolecall_generator.planning import Plan, make_plan, previous_slots
-from rolecall_generator.proof import Proof, Trust, prove
+from rolecall_generator.proof import Proof, Trust, access_changes, prove
 from rolecall_generator.proof.symbolic import make_certificate
 from rolecall_generator.terraform.parser import GUARD, UNREADABLE, find_declarations, parse_module
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
@@ -152,9 +152,12 @@ def _differences(
     planned: Module, written: Access, folder: Path, root: str, label: Label, hint: str | None
 ) -> Iterator[Finding]:
     places = find_declarations(folder, account_id=planned.account.account_id, partition=planned.partition)
-    for change in differences(planned.access, written, label=label):
+    found = access_changes(planned.access.canonical(), written, label)
+    for change in found.changes:
         file, line = places.get(change.subject, ("main.tf", 1))
         text = f"{change.text} (wider than the manifest)" if change.widens else change.text
+        if found.is_equivalent(change):
+            text = f"{change.text} (allows the same requests as the manifest)"
         yield ACCESS_DIFFERENCE.finding(planned.subject, text, path_in_findings(root, file), line, hint=hint)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -109,7 +110,7 @@ def guardrails(
         raise SelectionError("standard input can be read only once", where="-", hint="save one of the policies to a file")
     rails = _read(files, profile, organization, found.customer.account_id)
     backend = _read_backend(tuple(backend_scp or ()), backend_profile, backend_organization, found.backend_account_id)
-    settings = ReviewSettings(backend, backend_organization or backend.organization_id, administrator)
+    settings = ReviewSettings(backend, backend_organization or backend.organization_id, administrator, datetime.now(UTC))
     review = review_guardrails(found, rails, settings)
     if output_format == "json":
         emit_json(review_to_json(review))

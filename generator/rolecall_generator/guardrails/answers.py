@@ -70,7 +70,7 @@ class GuardrailAnswer:
     """The answer to one question: how much of `subject` is stopped, and by what.
 
     `regions`: for a permission that depends on the Region, the state in each Region of the customer in the manifest.
-    `reasons` explain what is not known.
+    `reasons` explain what is not known, `facts` why nothing is stopped although a statement names such requests.
     """
 
     question: GuardrailQuestion
@@ -79,6 +79,7 @@ class GuardrailAnswer:
     stops: tuple[GuardrailStop, ...] = ()
     reasons: tuple[str, ...] = ()
     regions: Mapping[str, LimitState] = field(default_factory=dict)
+    facts: tuple[str, ...] = ()
 
     @property
     def works(self) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 
 from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
-from rolecall_generator.guardrails.permissions import ORGANIZATION_KEYS, ORGANIZATION_UNKNOWN, depends_on
+from rolecall_generator.guardrails.permissions import ORGANIZATION_KEYS, ORGANIZATION_UNKNOWN, depends_on, moment_of
 from rolecall_generator.guardrails.policies import FULL_ACCESS, GuardrailKind, GuardrailLevel, Guardrails, review_budget
 from rolecall_generator.iam import PolicyDocument, Role
 from rolecall_generator.proof.symbolic import (
@@ -35,6 +36,7 @@ class AssumeSetting:
     """The role with its trust policy, the backend account, and both sides' guard rails.
 
     `backend` are those of the vendor's organization. `backend_organization`: its ID, "none", or None if not known.
+    `now`: see `ReviewSettings`.
     """
 
     role: Role
@@ -42,6 +44,7 @@ class AssumeSetting:
     customer: Guardrails
     backend: Guardrails
     backend_organization: str | None = None
+    now: datetime | None = None
 
 
 def answer_assume(setting: AssumeSetting) -> GuardrailAnswer:
@@ -59,7 +62,7 @@ def answer_assume(setting: AssumeSetting) -> GuardrailAnswer:
     limited = _world(setting, {side: _documents(levels) for side, levels in sides.items()})
     whole = compare(role, trust, trust, world=free, other_world=limited, budget=review_budget()).forward
     if whole.state is InclusionState.PROVEN:
-        return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.NONE)
+        return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.NONE, facts=whole.explanations)
     stops = tuple(stop for side, levels in sides.items() for stop in _stops(setting, side, levels))
     nothing = compare(role, trust, _NO_ONE, world=limited, budget=review_budget()).forward
     if nothing.state is InclusionState.PROVEN:
@@ -100,6 +103,8 @@ def _world(setting: AssumeSetting, levels: Mapping[_Side, tuple[_PolicyLevel, ..
         service_control={setting.backend_account_id: scps} if scps else {},
         resource_control=levels.get(("customer", GuardrailKind.RCP), ()),
         organizations=organizations,
+        excludes_failing=True,
+        now=moment_of(setting.now),
     )
 
 

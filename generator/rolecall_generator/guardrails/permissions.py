@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
 from rolecall_generator.guardrails.coverage import has_owner_keys, is_global, is_restricted_by_rcps
@@ -59,7 +60,7 @@ def answer_permission(asked: PermissionQuestion, guardrails: Guardrails, regions
     if guardrails.organization_id is None and found.state is LimitState.PART and depends_on(stops, ORGANIZATION_KEYS):
         reasons = (*found.reasons, ORGANIZATION_UNKNOWN)
         return GuardrailAnswer(asked.question, asked.subject, LimitState.UNKNOWN, stops, reasons)
-    return GuardrailAnswer(asked.question, asked.subject, found.state, stops, found.reasons, by_region)
+    return GuardrailAnswer(asked.question, asked.subject, found.state, stops, found.reasons, by_region, found.facts)
 
 
 def _stops(found: LimitAnswer, scps: Sequence[GuardrailLevel], rcps: Sequence[GuardrailLevel]) -> Iterator[GuardrailStop]:
@@ -113,8 +114,8 @@ def resources_elsewhere(statement: Statement, account_id: str) -> Iterator[str]:
             yield text
 
 
-def session_scope(module: Module, guardrails: Guardrails, *, session_tags: bool) -> ActionScope:
-    """All requests of the role's sessions, for resources of the account."""
+def session_scope(module: Module, guardrails: Guardrails, *, session_tags: bool, now: datetime | None = None) -> ActionScope:
+    """All requests of the role's sessions from `now` on, for resources of the account."""
     role = _role(module)
     return ActionScope(
         module.partition,
@@ -123,7 +124,13 @@ def session_scope(module: Module, guardrails: Guardrails, *, session_tags: bool)
         context=_session_context(role, session_tags=session_tags) | _member_context(guardrails),
         absent=() if session_tags else ("aws:principaltag/",),
         owner=_owner(module, guardrails),
+        now=moment_of(now),
     )
+
+
+def moment_of(now: datetime | None) -> float | None:
+    """A moment in seconds since 1970."""
+    return None if now is None else now.timestamp()
 
 
 def _owner(module: Module, guardrails: Guardrails) -> ResourceOwner:
@@ -217,7 +224,9 @@ def _all_actions() -> Iterator[str]:
         yield from expand(f"{service}:*")
 
 
-def apply_questions(module: Module, guardrails: Guardrails, administrator: str | None) -> Iterator[PermissionQuestion]:
+def apply_questions(
+    module: Module, guardrails: Guardrails, administrator: str | None, now: datetime | None = None
+) -> Iterator[PermissionQuestion]:
     """What applying the module needs: one question for each kind of resource.
 
     `administrator` is the ARN of the user or role that applies it; None for any principal of the account. RCPs do not
@@ -231,6 +240,7 @@ def apply_questions(module: Module, guardrails: Guardrails, administrator: str |
         administrator or "",
         context={_REGION: (region,), **_member_context(guardrails)},
         owner=_owner(module, guardrails),
+        now=moment_of(now),
     )
     boundary = {"iam:permissionsboundary": (role.boundary,) if role.boundary else ()}
     untagged, existing = _request_tags({}), {**_request_tags({}), **_resource_tags(role.tags)}

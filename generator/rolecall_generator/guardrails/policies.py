@@ -138,14 +138,21 @@ def with_full_access(levels: Iterable[GuardrailLevel]) -> tuple[tuple[GuardrailL
     for kind in GuardrailKind:
         if not any(level.of_kind(kind) for level in found):
             continue
-        assumed = []
+        assumed, listed = [], []
         for index, level in enumerate(found):
             if not any(s.effect == "Allow" for policy in level.of_kind(kind) for s in policy.document.statements):
                 found[index] = GuardrailLevel(level.name, (*level.policies, full_access_policy(kind)))
                 assumed.append(level.name)
+            else:
+                listed.append(level.name)
         if assumed:
             notes.append(
                 f"{kind.full_access} is assumed to be attached to {', '.join(assumed)}: no {kind} there allows anything"
+            )
+        if assumed and listed:
+            notes.append(
+                f"the input has a policy that allows requests at {', '.join(listed)}, but none at {', '.join(assumed)}; AWS "
+                "denies every request if none is attached there"
             )
     return tuple(found), tuple(notes)
 
@@ -216,9 +223,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _policy(entry: Any, where: str, kind: GuardrailKind | None) -> GuardrailPolicy:
     name, aws_managed = where, False
+    if isinstance(entry, dict) and "VpcEndpoints" in entry:
+        raise PolicyProblemsError.at(where, "policies of VPC endpoints are not examined", _ONLY_GUARDRAILS)
     if isinstance(entry, dict) and isinstance(entry.get("Policy"), dict):
         entry, summary = entry["Policy"].get("Content"), entry["Policy"].get("PolicySummary")
         if isinstance(summary, dict):
+            policy_type = summary.get("Type")
+            if isinstance(policy_type, str) and policy_type not in {each.aws_type for each in GuardrailKind}:
+                raise PolicyProblemsError.at(
+                    where, f"policies of type {clip(policy_type)} are not examined", _ONLY_GUARDRAILS
+                )
             name, aws_managed = str(summary.get("Name", where)), summary.get("AwsManaged") is True
             kind = kind or next((each for each in GuardrailKind if each.aws_type == summary.get("Type")), None)
     if isinstance(entry, str):
@@ -241,6 +255,7 @@ def _policy(entry: Any, where: str, kind: GuardrailKind | None) -> GuardrailPoli
     return GuardrailPolicy(found, name, where, document, entry, aws_managed)
 
 
+_ONLY_GUARDRAILS = "give only SCPs and RCPs of the customer's organization"
 _LISTS = ("Action", "NotAction", "Resource", "NotResource")
 _SCALARS = (str, int, float, bool)
 

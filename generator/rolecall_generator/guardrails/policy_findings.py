@@ -14,6 +14,10 @@ from rolecall_generator.guardrails.policies import QUOTAS, GuardrailKind, Guardr
 from rolecall_generator.iam import PolicyDocument, Statement
 from rolecall_generator.text import clip, pluralize
 
+_OTHER_KINDS = "policies of VPC endpoints, buckets and other resources are not examined"
+_ARN_PARTS = 6
+_WITH_SERVICE = 3  # arn, partition, service
+
 
 def findings_of(guardrails: Guardrails) -> Iterator[GuardrailFinding]:
     """Everything that AWS would refuse."""
@@ -40,7 +44,7 @@ def _syntax(policy: GuardrailPolicy) -> Iterator[GuardrailFinding]:
         yield GuardrailFinding(Severity.ERROR, policy.where, f"several statements have the Sid {sid}", "give each its own")
     for number, statement in enumerate(policy.document.statements, start=1):
         own = _scp_faults(statement) if policy.kind is GuardrailKind.SCP else _rcp_faults(statement, policy)
-        for message, hint in (*_action_faults(statement), *own):
+        for message, hint in (*_action_faults(statement), *_resource_faults(statement), *own):
             name = f"statement {statement.sid or number}: {message}"
             yield GuardrailFinding(Severity.ERROR, policy.where, name, hint)
 
@@ -52,9 +56,22 @@ def _action_faults(statement: Statement) -> Iterator[tuple[str, str]]:
             yield f"the action {clip(action)!r} has no service prefix", "write SERVICE:ACTION, or * for all actions"
 
 
+def _resource_faults(statement: Statement) -> Iterator[tuple[str, str]]:
+    """A resource is `*` or an ARN; parts that are missing after a final `*` are `*` (IAM JSON policy elements: Resource)."""
+    for text in (*statement.resources, *statement.not_resources):
+        parts = text.split(":", _ARN_PARTS - 1)
+        short = len(parts) < _ARN_PARTS and not text.endswith("*")
+        if text != "*" and (parts[0] != "arn" or len(parts) < _WITH_SERVICE or short):
+            what = f"the resource {clip(text)!r} is neither an ARN nor *, which AWS refuses (MalformedPolicyDocument)"
+            yield what, "write arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE, or * for all resources"
+
+
 def _scp_faults(statement: Statement) -> Iterator[tuple[str, str]]:
     if statement.principals or statement.not_principals:
-        yield "an SCP has no Principal", "use a condition on aws:PrincipalArn, or pass the policy with --rcp"
+        yield (
+            "an SCP has no Principal",
+            f"use a condition on aws:PrincipalArn, or pass the policy with --rcp; {_OTHER_KINDS}",
+        )
 
 
 def _rcp_faults(statement: Statement, policy: GuardrailPolicy) -> Iterator[tuple[str, str]]:
@@ -62,9 +79,9 @@ def _rcp_faults(statement: Statement, policy: GuardrailPolicy) -> Iterator[tuple
     if policy.aws_managed or (policy.name == GuardrailKind.RCP.full_access and statement.effect == "Allow"):
         return
     if statement.effect == "Allow":
-        yield "only RCPFullAWSAccess can allow in an RCP", "write a Deny statement"
+        yield "only RCPFullAWSAccess can allow in an RCP", f"write a Deny statement; {_OTHER_KINDS}"
     if [principal.identifier for principal in statement.principals] != ["*"] or statement.not_principals:
-        yield 'the Principal of an RCP is "*"', 'write "Principal": "*" and a condition'
+        yield 'the Principal of an RCP is "*"', f'write "Principal": "*" and a condition; {_OTHER_KINDS}'
     if statement.not_actions:
         yield "an RCP has no NotAction", "list the actions"
     for action in statement.actions:

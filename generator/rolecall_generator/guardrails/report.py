@@ -87,6 +87,8 @@ def _answer(answer: GuardrailAnswer) -> Iterator[str]:
         yield from _stop(stop)
     for reason in answer.reasons:
         yield from _wrap(f"not known: {reason}", 6, hanging=2)
+    for fact in answer.facts:
+        yield from _wrap(f"because {fact}", 6, hanging=2)
 
 
 def _stop(stop: GuardrailStop) -> Iterator[str]:
@@ -243,6 +245,7 @@ def _answer_json(answer: GuardrailAnswer) -> dict[str, Any]:
         "regions": {region: state.value for region, state in answer.regions.items()},
         "stops": [_stop_json(stop) for stop in answer.stops],
         "reasons": list(answer.reasons),
+        "facts": list(answer.facts),
     }
 
 

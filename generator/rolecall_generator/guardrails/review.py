@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from rolecall_generator.errors import SelectionError
@@ -37,12 +38,14 @@ class ReviewSettings:
     """What is known besides the customer's guard rails.
 
     `backend`: SCPs of the vendor's organization. `backend_organization`: its ID, "none", or None if not known.
-    `administrator`: ARN of the user or role that applies the module; None for any principal of the account.
+    `administrator`: ARN of the user or role that applies the module; None for any principal of the account. `now`: the
+    requests of the hand-over are sent from then on; at any time if None.
     """
 
     backend: Guardrails = field(default_factory=Guardrails)
     backend_organization: str | None = None
     administrator: str | None = None
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,12 @@ def review_guardrails(found: CustomerModule, guardrails: Guardrails, settings: R
     after = []
     if exemptions:
         setting = AssumeSetting(
-            assume.role, assume.backend_account_id, new["customer"], new["backend"], assume.backend_organization
+            assume.role,
+            assume.backend_account_id,
+            new["customer"],
+            new["backend"],
+            assume.backend_organization,
+            settings.now,
         )
         again = [answer_assume(setting), *(answer_permission(each, new["customer"], regions) for each in questions)]
         after = [answer for answer, old in zip(again, answers, strict=True) if _has_exemption(old, settings)]
@@ -100,7 +108,7 @@ def review_guardrails(found: CustomerModule, guardrails: Guardrails, settings: R
         levels=tuple(level.name for level in guardrails.levels),
         notes=tuple(_notes(guardrails, settings, questions, answers)),
         findings=(*findings_of(guardrails), *findings_of(settings.backend)),
-        answers=(*answers, *unknown_permissions(found.module, guardrails, _session(found, guardrails))),
+        answers=(*answers, *unknown_permissions(found.module, guardrails, _session(found, guardrails, settings))),
         exemptions=tuple(exemptions),
         after=tuple(after),
     )
@@ -111,20 +119,20 @@ def _has_exemption(answer: GuardrailAnswer, settings: ReviewSettings) -> bool:
     return bool(answer.stops) and not answer.works and answer.state is not LimitState.UNKNOWN and named
 
 
-def _session(found: CustomerModule, guardrails: Guardrails) -> ActionScope:
-    return session_scope(found.module, guardrails, session_tags=found.customer.session_tags)
+def _session(found: CustomerModule, guardrails: Guardrails, settings: ReviewSettings) -> ActionScope:
+    return session_scope(found.module, guardrails, session_tags=found.customer.session_tags, now=settings.now)
 
 
 def _questions(found: CustomerModule, guardrails: Guardrails, settings: ReviewSettings) -> Iterator[PermissionQuestion]:
-    yield from permission_questions(found.module, _session(found, guardrails))
-    yield from apply_questions(found.module, guardrails, settings.administrator)
+    yield from permission_questions(found.module, _session(found, guardrails, settings))
+    yield from apply_questions(found.module, guardrails, settings.administrator, settings.now)
 
 
 def _assume_setting(
     found: CustomerModule, details: CustomerDetails, guardrails: Guardrails, settings: ReviewSettings
 ) -> AssumeSetting:
     account = found.backend_account_id
-    return AssumeSetting(details.role, account, guardrails, settings.backend, settings.backend_organization)
+    return AssumeSetting(details.role, account, guardrails, settings.backend, settings.backend_organization, settings.now)
 
 
 def _targets(

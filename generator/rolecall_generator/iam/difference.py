@@ -35,24 +35,35 @@ _MAXIMUM_PAIRS = 10_000  # beyond it, statements are reported as removed or adde
 _CONTEXT = 3  # number of unchanged items named next to a change; the rest are counted
 
 
+TRUST_DOCUMENT, MANAGED_DOCUMENT, INLINE_DOCUMENT = "trust", "policy", "inline/"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change of access. `kind` is added, removed or changed; `subject` is the ARN of the principal or policy.
 
-    `widens` is True if more is allowed than before, False if less, None if it is undetermined.
+    `widens` is True if more is allowed than before, False if less, None if it is undetermined or nothing changes.
+    `document` is the policy of the subject whose content changes: TRUST_DOCUMENT, MANAGED_DOCUMENT, or the name of an inline
+    policy after INLINE_DOCUMENT; empty for any other change.
     """
 
     kind: str
     subject: str
     text: str
     widens: bool | None
+    document: str = ""
+
+    @property
+    def in_trust(self) -> bool:
+        """Whether it is a change of the trust policy."""
+        return self.document == TRUST_DOCUMENT
 
 
 @dataclass(frozen=True, slots=True)
 class _Wording:
     """Wording of the changes of one document. `verbs` is TRUST, HOLDER or POLICY; `suffix` ends each sentence.
 
-    `fresh`: the holder is new; its statements are reported without "also".
+    `fresh`: the holder is new; its statements are reported without "also". `document`: see `Change`.
     """
 
     subject: str
@@ -61,10 +72,11 @@ class _Wording:
     label: Label
     fresh: bool = False
     suffix: str = ""
+    document: str = ""
 
     def change(self, kind: str, text: str, widens: bool | None) -> Change:
         """A change of the holder; its name precedes the text."""
-        return Change(kind, self.subject, f"{self.name} {text}{self.suffix}", widens)
+        return Change(kind, self.subject, f"{self.name} {text}{self.suffix}", widens, self.document)
 
 
 TRUST, HOLDER, POLICY = "trust", "holder", "policy"
@@ -169,7 +181,8 @@ def _parts(statement: Statement) -> list[frozenset[object]]:
 def _statement_changes(old: Statement, new: Statement, wording: _Wording) -> Iterator[Change]:
     wider = _widening(new)
     if old.sid != new.sid:
-        yield wording.change("changed", f"renames statement {old.sid or '(no Sid)'} to {new.sid or '(no Sid)'}", None)
+        renamed = wording.change("changed", f"renames statement {old.sid or '(no Sid)'} to {new.sid or '(no Sid)'}", None)
+        yield replace(renamed, document="")  # a Sid has no effect on requests
     for part in ("principals", "actions", "resources"):
         yield from _part_changes(old, new, part, wording)
     for change in _condition_changes(old, new, wording):
@@ -362,7 +375,8 @@ def _changes(old: Part, new: Part, label: Label, *, fresh: bool) -> Iterator[Cha
     if isinstance(old, Role) and isinstance(new, Role):
         yield from _role_changes(old, new, wording)
     elif isinstance(old, ManagedPolicy) and isinstance(new, ManagedPolicy):
-        yield from _document_changes(old.document, new.document, replace(wording, verbs=POLICY))
+        own = replace(wording, verbs=POLICY, document=MANAGED_DOCUMENT)
+        yield from _document_changes(old.document, new.document, own)
     elif isinstance(old, User) and isinstance(new, User):
         yield from _user_changes(old, new, wording)
     elif isinstance(old, InstanceProfile) and isinstance(new, InstanceProfile) and old.role != new.role:
@@ -392,19 +406,22 @@ def _permissions(old: Role | Group | User, new: Role | Group | User, wording: _W
                 yield wording.change(kind, f"{verb} the empty inline policy {name}", None)
         version = (now or was or _EMPTY).version
         empty = PolicyDocument((), version)
-        yield from _document_changes(was or empty, now or empty, replace(wording, suffix=f" (inline policy {name})"))
+        own = replace(wording, suffix=f" (inline policy {name})", document=f"{INLINE_DOCUMENT}{name}")
+        yield from _document_changes(was or empty, now or empty, own)
 
 
 def _role_changes(old: Role, new: Role, wording: _Wording) -> Iterator[Change]:
     if old.trust is not None and new.trust is not None:
-        yield from _document_changes(old.trust, new.trust, replace(wording, verbs=TRUST))
+        own = replace(wording, verbs=TRUST, document=TRUST_DOCUMENT)
+        yield from _document_changes(old.trust, new.trust, own)
     elif old.trust is not new.trust:
         yield wording.change(
             "changed", f"has a trust policy that is {'no longer' if new.trust is None else 'now'} known", None
         )
         if new.trust is not None:
             known = PolicyDocument((), new.trust.version)
-            yield from _document_changes(known, new.trust, replace(wording, verbs=TRUST, fresh=True))
+            own = replace(wording, verbs=TRUST, document=TRUST_DOCUMENT, fresh=True)
+            yield from _document_changes(known, new.trust, own)
     yield from _boundary_change(old.boundary, new.boundary, wording)
     if old.max_session_seconds != new.max_session_seconds:
         text = f"allows sessions of {new.max_session_seconds} s instead of {old.max_session_seconds} s"

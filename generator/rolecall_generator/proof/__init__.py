@@ -1,6 +1,6 @@
 """Proof of who can assume which role, shown as a matrix and as sentences."""
 
-from rolecall_generator.proof.changes import TrustChange, trust_changes, trust_deviations
+from rolecall_generator.proof.changes import TrustChange, access_changes, trust_deviations
 from rolecall_generator.proof.matrix import (
     CellMark,
     Matrix,
@@ -32,6 +32,7 @@ __all__ = [
     "RoleState",
     "Trust",
     "TrustChange",
+    "access_changes",
     "case_description",
     "condition_names",
     "counterexample_sentences",
@@ -42,7 +43,6 @@ __all__ = [
     "role_state",
     "show_command",
     "summarize",
-    "trust_changes",
     "trust_deviations",
     "witness_json",
 ]

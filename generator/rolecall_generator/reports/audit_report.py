@@ -17,6 +17,7 @@ from rich.text import Text
 from rolecall_generator.audit import (
     Audit,
     AuditedRole,
+    InactiveGrant,
     Outsider,
     OutsiderKind,
     RolePermissions,
@@ -40,9 +41,10 @@ from rolecall_generator.text import pluralize
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """A role that outsiders can assume.
+    """A role that outsiders can assume, or could assume at another time.
 
-    `who` and `needs` have one string per outsider; `access` describes what the role may do. `findings`: most severe first.
+    `who` and `needs` have one string per outsider, and per grant that is not valid now; `access` describes what the role may
+    do. `findings`: most severe first.
     """
 
     audited: AuditedRole
@@ -77,8 +79,11 @@ def audit_rows(audit: Audit) -> tuple[AuditRow, ...]:
         AuditRow(
             each,
             tuple(findings.get(each.role.arn, ())),
-            tuple(map(short_name, each.outsiders)),
-            tuple(", ".join(requirements(outsider)) for outsider in each.outsiders),
+            (*map(short_name, each.outsiders), *(short_name(grant.outsider) for grant in each.inactive)),
+            (
+                *(", ".join(requirements(outsider)) for outsider in each.outsiders),
+                *(grant.validity.value for grant in each.inactive),
+            ),
             summarize_access(each),
         )
         for each in audit.roles
@@ -129,7 +134,7 @@ def print_audit(console: Console, audit: Audit) -> None:
 def audit_summary(audit: Audit) -> str:
     """What was examined and found, in one line."""
     counts = ", ".join(count_findings(audit.report.active)) or "no findings"
-    outside = pluralize(len(audit.roles), "role")
+    outside = pluralize(sum(bool(each.outsiders) for each in audit.roles), "role")
     return f"{pluralize(audit.examined, 'role')} examined, {outside} for outsiders: {counts}"
 
 
@@ -156,6 +161,7 @@ def _role_json(audited: AuditedRole) -> dict[str, Any]:
         "last_used": record.last_used.isoformat() if record.last_used is not None else None,
         "max_session_seconds": record.max_session_seconds,
         "outsiders": [_outsider_json(each) for each in audited.outsiders],
+        "inactive": [_inactive_json(each) for each in audited.inactive],
         "permissions": None if permissions is None else _permissions_json(permissions),
         "reaches": list(audited.reaches),
         "reaches_administrators": list(audited.reaches_administrators),
@@ -179,6 +185,14 @@ def _outsider_json(outsider: Outsider) -> dict[str, Any]:
         "mfa": outsider.mfa,
         "guarded": outsider.guarded.value,
         "guards": list(outsider.guards),
+    }
+
+
+def _inactive_json(grant: InactiveGrant) -> dict[str, Any]:
+    return {
+        "validity": grant.validity.value,
+        "moment": grant.moment.isoformat(),
+        "outsider": _outsider_json(grant.outsider),
     }
 
 
@@ -269,6 +283,8 @@ def _details(audited: AuditedRole) -> Iterator[tuple[str, list[str]]]:
     """All facts about a role, each with its label."""
     for outsider in audited.outsiders:
         yield "outsider", list(_outsider_lines(outsider))
+    for grant in audited.inactive:
+        yield grant.validity.value, [f"{grant.moment:%Y-%m-%d}", *_outsider_lines(grant.outsider)]
     if audited.permissions is not None:
         yield from _permission_details(audited.permissions)
     if audited.role.boundary:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from rolecall_generator.iam import Access, ManagedPolicy, Role
 from rolecall_generator.iam.difference import Change, differences, plain_label
+from rolecall_generator.proof import access_changes
 from rolecall_runner.aws import DeadlineExceededError, SigningCredentials, Status, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import GONE, NotCheckable, RoleReading, RoleSettings, read_role
@@ -96,7 +97,8 @@ def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
         roles={arn: _labelled(role, wanted.roles.get(arn)) for arn, role in found.roles.items()},
         policies={arn: _labelled(policy, wanted.policies.get(arn)) for arn, policy in found.policies.items()},
     )
-    every, access = differences(wanted, found), differences(wanted, plain)
+    every, access = differences(wanted, found), access_changes(wanted.canonical(), plain.canonical()).changes
+    of_access = {(each.kind, each.text) for each in access}
     # Of an unreadable inline policy at least the name is known.
     unread = tuple(
         Change(
@@ -105,7 +107,8 @@ def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
         for name in _unread_inline(reading, wanted.roles[role_arn])
     )
     changes = (*_broken_trust(role_arn, stale), *access, *unread)
-    return Drift(changes, tuple(each for each in every if each not in access), reading.not_checkable, stale)
+    notes = tuple(each for each in every if (each.kind, each.text) not in of_access)
+    return Drift(changes, notes, reading.not_checkable, stale)
 
 
 def _part(intended: Access, role_arn: str) -> Access:

@@ -29,7 +29,7 @@ def test_findings_cause_exit_code_one(folder: Path) -> None:
 
     assert (1, "") == (done.code, done.err)
     assert "RA101" in done.out
-    assert "12 errors, 19 warnings, 3 notes" in done.out.splitlines()[-1]
+    assert "12 errors, 20 warnings, 4 notes" in done.out.splitlines()[-1]
 
 
 def test_an_account_without_findings_causes_exit_code_zero(folder: Path) -> None:

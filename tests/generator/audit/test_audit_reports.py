@@ -89,14 +89,32 @@ def test_json_describes_roles_and_findings() -> None:
     body = json.loads(rendered("json"))
     roles = {each["arn"].rpartition("/")[2]: each for each in body["roles"]}
 
-    assert {"error": 12, "warning": 19, "note": 3, "suppressed": 0} == body["summary"]
-    assert ([ACCOUNT], 45, 44) == (body["accounts"], body["examined"], len(body["roles"]))
+    assert {"error": 12, "warning": 20, "note": 4, "suppressed": 0} == body["summary"]
+    assert ([ACCOUNT], 48, 46) == (body["accounts"], body["examined"], len(body["roles"]))
     assert "Datadog" == roles["datadog"]["outsiders"][0]["vendor"]["name"]
     assert {"state": "required", "by_pattern": False, "number": 1} == roles["datadog"]["outsiders"][0]["external_id"]
     assert roles["administrator"]["permissions"]["administrator"]
     assert "lambda-001" == roles["passes-roles"]["permissions"]["escalations"][0]["path"]
     assert roles["lambda"]["permissions"] is None
     assert [f"arn:aws:iam::{ACCOUNT}:role/own-account"] == roles["assumes-administrator"]["reaches_administrators"]
+
+
+def test_expired_grant_is_in_every_report() -> None:
+    """The role is not one of those that outsiders can assume."""
+    item = role("old", trust(caller(DATADOG), {"DateLessThan": {"aws:CurrentTime": "2026-06-30"}}))
+    audit = audited(page(item))
+    (body,) = json.loads(rendered("json", audit))["roles"]
+    reader = Reader()
+    reader.feed(rendered("html", audit))
+    text = printed(audit)
+
+    assert [] == body["outsiders"]
+    assert [("expired", "2026-06-30T00:00:00+00:00", DATADOG)] == [
+        (each["validity"], each["moment"], each["outsider"]["account_id"]) for each in body["inactive"]
+    ]
+    assert "expired" in reader.text
+    assert "expired" in text
+    assert "0 roles for outsiders" in text
 
 
 def test_sarif_has_a_place_in_the_file_for_every_finding() -> None:
@@ -122,7 +140,7 @@ def test_junit_has_a_suite_for_every_rule() -> None:
     root_element = Xml.fromstring(rendered("junit"))  # noqa: S314 - our own text
 
     assert len(audit_rules()) == len(root_element.findall("testsuite"))
-    assert "31" == root_element.get("failures")
+    assert "32" == root_element.get("failures")
 
 
 class Reader(HTMLParser):

@@ -200,6 +200,15 @@ def test_malformed_input_is_an_error_with_place_and_hint(
     assert error.value.hint
 
 
+@pytest.mark.parametrize(("text", "expected"), [("", False), (" \n", False), ("[]", True), ("[]\n[ ]", True)])
+def test_an_empty_list_is_not_an_empty_file(tmp_path: Path, text: str, expected: bool) -> None:
+    """The message has what is expected in the list."""
+    with pytest.raises(InputError) as error:
+        read_accounts([write(tmp_path, text)])
+
+    assert expected is ("RoleDetailList" in error.value.what)
+
+
 def test_a_file_without_accounts_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SelectionError):
         read_accounts([write(tmp_path, '{"RoleDetailList": []}')])
@@ -251,7 +260,7 @@ def test_role_without_a_trust_policy_is_kept(tmp_path: Path) -> None:
     account = read(tmp_path, json.dumps(page(item)))
 
     assert account.access.roles[VENDOR["Arn"]].trust is None
-    assert account.records[VENDOR["Arn"]].unreadable
+    assert account.records[VENDOR["Arn"]].unreadable_trust
 
 
 def test_contradicting_files_are_an_error(tmp_path: Path) -> None:
@@ -280,7 +289,8 @@ def test_a_policy_longer_than_aws_allows_is_not_evaluated(tmp_path: Path) -> Non
     account = read(tmp_path, json.dumps(page(role("long", *many))))
 
     (record,) = account.records.values()
-    assert 1 == len(record.unreadable)
+    assert record.unreadable_trust
+    assert () == record.unreadable
     assert [None] == [each.trust for each in account.access.roles.values()]
 
 

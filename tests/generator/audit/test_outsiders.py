@@ -26,14 +26,13 @@ from audit_accounts import (
     root,
     trust,
 )
+from rolecall_generator.audit.outsider_reader import OutsiderReader, outsiders_of
 from rolecall_generator.audit.outsiders import (
     PRINCIPAL_KINDS,
     Outsider,
     OutsiderKind,
-    OutsiderReader,
     OwnAccounts,
     Requirement,
-    outsiders_of,
 )
 from rolecall_generator.iam import Access, PolicyDocument, Role
 from rolecall_generator.iam.evaluation import Caller, Evaluator, IdentitySide, Request
@@ -342,6 +341,70 @@ def test_what_cannot_be_decided_is_unknown(statement: dict[str, Any]) -> None:
 
     assert found
     assert not any(each.decided for each in found)
+
+
+SESSION = f"arn:aws:sts::{UNKNOWN}:assumed-role/deploy/ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ([trust({"AWS": SESSION})], [SESSION]),
+        ([trust({"AWS": [SESSION, f"{SESSION}.de"]})], [SESSION, f"{SESSION}.de"]),
+        ([trust({"AWS": [SESSION, f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/x"]})], [SESSION]),
+        ([trust({"AWS": SESSION}), trust(caller(UNKNOWN, "role/ci"))], [f"arn:aws:iam::{UNKNOWN}:role/ci", SESSION]),
+        ([trust({"AWS": SESSION}, {"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{UNKNOWN}:role/deploy"}})], [SESSION]),
+        ([trust({"AWS": SESSION}, like("aws:userid", "*:ann@example.com"))], [SESSION]),
+        ([trust({"AWS": SESSION}, {"StringEquals": {"aws:PrincipalType": "AssumedRole"}})], [SESSION]),
+        # aws:PrincipalArn has the ARN of the session's role.
+        ([trust({"AWS": SESSION}, {"ArnEquals": {"aws:PrincipalArn": SESSION}})], []),
+        ([trust({"AWS": SESSION}, like("aws:userid", "*:bob@example.com"))], []),
+        ([trust({"AWS": SESSION}, {"StringEquals": {"aws:PrincipalType": "User"}})], []),
+        ([trust({"AWS": SESSION}), {**trust(caller(UNKNOWN, "role/deploy")), "Effect": "Deny"}], []),
+        ([trust({"AWS": SESSION}), {**trust({"AWS": SESSION}), "Effect": "Deny"}], []),
+        ([trust({"AWS": f"arn:aws-cn:sts::{UNKNOWN}:assumed-role/deploy/ann"})], []),
+        # A federated user can call no other action than GetCallerIdentity.
+        ([trust({"AWS": f"arn:aws:sts::{UNKNOWN}:federated-user/ann"})], []),
+    ],
+)
+def test_session_as_principal_is_decided(statements: list[dict[str, Any]], expected: list[str]) -> None:
+    found = outsiders(*statements)
+
+    assert [each.name for each in found] == expected
+    assert all(each.decided and each.account_id == UNKNOWN for each in found)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"Bool": {"aws:PrincipalIsAWSService": "true"}}, "any service"),
+        ({"StringLike": {"aws:PrincipalServiceName": "*.amazonaws.com"}}, "any service"),
+        ({"StringEquals": {"aws:PrincipalServiceName": "transfer.amazonaws.com"}}, "transfer.amazonaws.com"),
+        ({"StringLike": {"aws:PrincipalServiceName": "transfer.amazonaws.com"}}, "transfer.amazonaws.com"),
+    ],
+)
+def test_everyone_includes_the_services_of_the_conditions(condition: Any, expected: str) -> None:
+    assert [(OutsiderKind.SERVICE, expected)] == kinds(trust("*", condition))
+
+
+@pytest.mark.parametrize(
+    ("principal", "action", "expected"),
+    [
+        ({"Service": "*"}, "sts:AssumeRole", [(OutsiderKind.SERVICE, "any service")]),
+        ({"Service": "*.amazonaws.com"}, "sts:AssumeRole", [(OutsiderKind.SERVICE, "any service")]),
+        ({"Federated": "*"}, WEB, [(OutsiderKind.OIDC, "any OIDC provider")]),
+        ({"Federated": "*"}, BY_SAML, [(OutsiderKind.SAML, "any SAML provider")]),
+    ],
+)
+def test_wildcard_for_services_or_providers_is_one_outsider(principal: Any, action: str, expected: Any) -> None:
+    assert expected == kinds(trust(principal, action=action))
+    assert not any(each.decided for each in outsiders(trust(principal, action=action)))
+
+
+def test_wildcard_of_each_type_is_kept() -> None:
+    found = kinds(trust({"Service": "*", "AWS": f"arn:aws:iam::{UNKNOWN}:root"}), trust({"AWS": "*"}))
+
+    assert (OutsiderKind.ANYONE, "*") in found
 
 
 def test_an_unknown_trust_is_unknown() -> None:

@@ -20,6 +20,7 @@ from audit_accounts import (
     DATADOG,
     EXAMPLE,
     GOOD_ID,
+    LIMIT,
     NOW,
     ORGANIZATION,
     PLANTED,
@@ -81,12 +82,14 @@ def test_example_file_is_current() -> None:
     assert example_text() == (ROOT / "examples" / "authorization-details.json").read_text("utf-8")
 
 
+FURTHER = {"assumes-administrator": "own-account", "reaches-by-session": "for-a-session"}
+"""Roles with the further role that they can assume."""
+
+
 @pytest.mark.parametrize("item", [item for item, _ in ROLES], ids=lambda item: str(item["RoleName"]))
 def test_a_role_alone_has_the_findings_that_do_not_depend_on_others(item: dict[str, Any]) -> None:
     """Only shared external IDs and further roles depend on other roles."""
-    expected = Counter(
-        rule for rule in PLANTED[item["Arn"]] if rule != "RA206" and "assumes-administrator" not in item["Arn"]
-    )
+    expected = Counter(rule for rule in PLANTED[item["Arn"]] if rule != "RA206" and item["RoleName"] not in FURTHER)
 
     alone = audited({**EXAMPLE, "RoleDetailList": [item]})
 
@@ -102,7 +105,7 @@ def test_any_selection_of_the_roles_has_the_findings_of_each(numbers: set[int]) 
     for number in numbers:
         item, findings = ROLES[number]
         shared = {"shared-one": "shared-two", "shared-two": "shared-one", "twice-one": "twice-two"}.get(item["RoleName"])
-        alone = item["RoleName"] == "assumes-administrator" and "own-account" not in names
+        alone = item["RoleName"] in FURTHER and FURTHER[item["RoleName"]] not in names
         kept = [rule for rule in findings if not alone and (rule != "RA206" or shared in names)]
         if kept:
             expected[item["Arn"]] = Counter(kept)
@@ -260,8 +263,37 @@ def test_an_unreadable_trust_policy_is_a_finding() -> None:
 
     audit = only(broken, role("vendor", trust(caller(DATADOG), by_id(GOOD_ID))))
 
-    assert ["RA106", "RA406"] == ids(audit)
+    assert ["RA106"] == ids(audit)
     assert 2 == audit.examined
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("%7Bnot json", "it is not JSON"),
+        (None, "it is missing"),
+        ({"Statement": [{"Bad": 1}]}, "unknown policy element Bad"),
+        ([], "it is not an object"),
+        (document(*(trust(caller(f"{number:012d}")) for number in range(2_000))), "it is longer than AWS allows"),
+    ],
+)
+def test_an_unreadable_trust_policy_has_its_reason(value: Any, reason: str) -> None:
+    audit = only({**role("broken", trust(root(UNKNOWN))), "AssumeRolePolicyDocument": value})
+
+    (outsider,) = audit.roles[0].outsiders
+    assert outsider.reason.endswith(f": {reason}")
+    assert ["RA106"] == ids(audit)
+
+
+def test_an_unreadable_managed_policy_has_its_reason() -> None:
+    vendor = role("vendor", trust(caller(DATADOG), by_id(GOOD_ID)), attached=[LIMIT])
+
+    audit = audited(page(vendor, policies=[managed_policy(LIMIT, {"Statement": [{"Bad": 1}]})]))
+
+    assert ["RA406"] == ids(audit)
+    permissions = audit.roles[0].permissions
+    assert permissions is not None
+    assert [f"{LIMIT} cannot be read: unknown policy element Bad"] == list(permissions.unknown)
 
 
 def test_result_does_not_depend_on_the_order_of_roles() -> None:

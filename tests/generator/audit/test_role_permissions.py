@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audit_accounts import ACCOUNT, NOW, allow, by_id, caller, document, managed_policy, page, role, root, trust
 from rolecall_generator.audit import Audit, AuditedRole, RolePermissions, Scope, audit_accounts
@@ -294,10 +298,107 @@ def test_roles_of_other_accounts(resource: str, elsewhere: list[str], scope: Sco
     assert (elsewhere, scope) == (list(found.assume_elsewhere), found.assume)
 
 
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [("*", True), ("arn:aws:iam::*:role/*", True), (f"{ROLE}/*", False), ("arn:aws:iam::*:role/hub-*", False)],
+)
+def test_roles_of_every_account(resource: str, expected: bool) -> None:
+    assert expected is permissions(allow("sts:AssumeRole", resource)).assume_everywhere
+
+
+def test_every_role_of_the_own_account_is_not_every_role() -> None:
+    """What the role reaches within its account is known: nothing."""
+    assert "RA405" not in {
+        f.rule for f in audit_of(role("v", TRUST, permissions=[allow("sts:AssumeRole", f"{ROLE}/*")])).report.active
+    }
+
+
 def test_denied_roles_of_other_accounts_are_left_out() -> None:
     hub = "arn:aws:iam::333333333333:role/hub"
 
     assert () == permissions(allow("sts:AssumeRole", hub), deny("sts:AssumeRole")).assume_elsewhere
+
+
+NAMES = tuple("".join(letters) for length in range(1, 6) for letters in product("abx", repeat=length))
+NAME_PATTERNS = st.text("ab*?", min_size=1, max_size=4)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    st.lists(NAME_PATTERNS, min_size=1, max_size=2),
+    st.none() | st.lists(NAME_PATTERNS, min_size=1, max_size=2),
+    st.lists(NAME_PATTERNS, max_size=2),
+    st.booleans(),
+)
+def test_overlap_of_patterns_is_decided_over_all_resources(
+    allowed: list[str], limit: list[str] | None, denied: list[str], inverse: bool
+) -> None:
+    """Compared with every name of three letters, one of which is in no pattern."""
+    key = "NotResource" if inverse else "Resource"
+    statements = [allow("iam:PutRolePolicy", [f"{ROLE}/{each}" for each in allowed])]
+    if denied:
+        statements.append({"Effect": "Deny", "Action": "iam:*", key: [f"{ROLE}/{each}" for each in denied]})
+    bounds = None if limit is None else [allow("iam:*", [f"{ROLE}/{each}" for each in limit])]
+
+    def matches(name: str, patterns: list[str]) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+    expected = any(
+        matches(name, allowed)
+        and (limit is None or matches(name, limit))
+        and not (denied and matches(name, denied) is not inverse)
+        for name in NAMES
+    )
+
+    found = permissions(*statements, limit=bounds)
+
+    assert expected is bool(paths(found))
+    assert not found.unknown
+
+
+@pytest.mark.parametrize(
+    ("statements", "limit", "expected"),
+    [
+        # The actions overlap too.
+        ([allow("iam:Put*Policy", f"{ROLE}/a*")], [allow("iam:*RolePolicy", f"{ROLE}/*b")], True),
+        ([allow("iam:Put*Policy", f"{ROLE}/a*")], [allow("iam:*UserPolicy", f"{ROLE}/*b")], False),
+        # Roles of another account are not changed.
+        ([allow("iam:PutRolePolicy", "arn:aws:iam::*:role/a*"), deny("*", f"{ROLE}/*")], None, False),
+        ([allow("iam:PutRolePolicy", "arn:aws:iam::*:role/a*")], [allow("iam:*", "arn:aws:iam::2*:role/*b")], True),
+        (
+            [{"Effect": "Allow", "Action": "iam:PutRolePolicy", "NotResource": f"{ROLE}/*a"}],
+            [allow("iam:*", f"{ROLE}/*ba")],
+            False,
+        ),
+        # A pattern with the tag of the role in it.
+        ([allow("iam:PutRolePolicy", f"{ROLE}/${{aws:PrincipalTag/team}}*")], [allow("iam:*", f"{ROLE}/*b")], True),
+        ([allow("iam:PutRolePolicy", f"{ROLE}/${{aws:PrincipalTag/team}}*")], [allow("iam:*", f"{ROLE}/b*")], False),
+        # A condition that excludes the other one.
+        (
+            [allow("iam:PutRolePolicy", f"{ROLE}/a*", {"StringEquals": {"aws:PrincipalTag/x": "1"}})],
+            [allow("iam:*", f"{ROLE}/*b", {"StringEquals": {"aws:PrincipalTag/x": "2"}})],
+            False,
+        ),
+    ],
+)
+def test_overlap_of_policy_and_boundary(
+    statements: list[dict[str, Any]], limit: list[dict[str, Any]] | None, expected: bool
+) -> None:
+    boundary = LIMIT if limit is not None else None
+    vendor = role("vendor", TRUST, permissions=statements, boundary=boundary, tags={"team": "a"})
+    (found,) = audit_of(vendor, limit=limit).roles
+
+    assert found.permissions is not None
+    assert expected is bool(found.permissions.escalations)
+
+
+def test_overlap_of_patterns_for_other_accounts() -> None:
+    found = permissions(
+        allow("sts:AssumeRole", "arn:aws:iam::333333333333:role/a*"), limit=[allow("sts:*", "arn:aws:iam::*:role/*b")]
+    )
+
+    assert found.assume is Scope.SOME
+    assert "arn:aws:iam::333333333333:role/a*" in found.assume_elsewhere
 
 
 def test_changes_of_iam_are_existing_actions() -> None:

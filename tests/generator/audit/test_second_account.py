@@ -113,7 +113,18 @@ FAULTS: dict[str, tuple[list[Json], set[str]]] = {
         [allow({"Service": "transfer.amazonaws.com"}, StringEqualsIfExists={"aws:SourceAccount": ACCOUNT})],
         {"RA105"},
     ),
+    "any-service": ([allow("*", Bool={"aws:PrincipalIsAWSService": "true"})], {"RA105"}),
+    "any-service-if-exists": (
+        [allow("*", Bool={"aws:PrincipalIsAWSService": "true"}, StringEqualsIfExists={"aws:SourceAccount": ACCOUNT})],
+        {"RA105"},
+    ),
+    "service-of-a-condition": (
+        [allow("*", StringEquals={"aws:PrincipalServiceName": "transfer.amazonaws.com"})],
+        {"RA105"},
+    ),
     # Not decided.
+    "wildcard-for-services": ([allow({"Service": "*"})], {"RA106"}),
+    "wildcard-for-providers": ([allow({"Federated": "*"}, WEB)], {"RA106"}),
     "not-principal": ([{"Effect": "Allow", "NotPrincipal": of(ACCOUNT), "Action": ASSUME}], {"RA106"}),
     "no-principal": ([{"Effect": "Allow", "Action": ASSUME}], {"RA106"}),
     "wildcard-in-a-principal": ([allow(of("*"))], {"RA106"}),
@@ -162,6 +173,13 @@ CLEAN: dict[str, list[Json]] = {
     "source-organization": [
         allow({"Service": "transfer.amazonaws.com"}, StringEquals={"aws:SourceOrgID": "${aws:ResourceOrgID}"})
     ],
+    "any-service-for-this-account": [
+        allow("*", Bool={"aws:PrincipalIsAWSService": "true"}, StringEquals={"aws:SourceAccount": ACCOUNT})
+    ],
+    "service-of-a-condition-that-needs-no-source": [
+        allow("*", StringEquals={"aws:PrincipalServiceName": "lambda.amazonaws.com"})
+    ],
+    "no-service": [allow("*", Bool={"aws:PrincipalIsAWSService": "true"}, StringEquals={"aws:PrincipalAccount": ACCOUNT})],
     "claim-of-another-provider": [allow(provider(GITHUB), WEB, StringEquals={"gitlab.com:sub": "project_path:a/b:x"})],
     "denied-to-all": [allow("*"), {"Effect": "Deny", "Principal": "*", "Action": "*"}],
 }

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit_accounts import ACCOUNT, GITHUB, allow, document, trust
-from rolecall_generator.audit.outsiders import OutsiderKind, OwnAccounts, Requirement, outsiders_of
+from rolecall_generator.audit.outsider_reader import outsiders_of
+from rolecall_generator.audit.outsiders import OutsiderKind, OwnAccounts, Requirement
 from rolecall_generator.audit.permissions import PermissionReader
 from rolecall_generator.audit.strangers import GUARD_KEYS, Stranger
 from rolecall_generator.iam import Access, PolicyDocument, Role

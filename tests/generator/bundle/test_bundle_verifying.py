@@ -201,3 +201,50 @@ def test_zip_bomb_has_only_the_size_finding(tmp_path: Path) -> None:
     (problem,) = check(packed(tmp_path / "bomb.zip", {"customer0/zeros": bytes(65 * 1024 * 1024)})).problems
 
     assert "exceeds the size limit of a bundle (1 file, 65.0 MiB); not opened" == problem.what
+
+
+def test_folder_of_bundles_is_an_error_with_their_names(made: Path, tmp_path: Path) -> None:
+    folder_of(made, tmp_path)
+    shutil.copytree(made / "customer0", tmp_path / "switch-roles/name/trusted")
+
+    with pytest.raises(OutputError) as error:
+        check(tmp_path)
+
+    hint = error.value.hint or ""
+    assert str(tmp_path / "customer0") in hint
+    assert str(tmp_path / "switch-roles/name/trusted") in hint
+
+
+def test_folder_of_zips_is_an_error_with_their_names(made: Path, tmp_path: Path) -> None:
+    shutil.copy(made / "customer0.zip", tmp_path)
+
+    with pytest.raises(OutputError) as error:
+        check(tmp_path)
+
+    assert str(tmp_path / "customer0.zip") in (error.value.hint or "")
+
+
+def test_many_bundles_are_not_all_named(tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / f"c{number}").mkdir()
+        (tmp_path / f"c{number}/SHA256SUMS").write_text("")
+
+    with pytest.raises(OutputError) as error:
+        check(tmp_path)
+
+    assert [str(tmp_path / f"c{number}") in (error.value.hint or "") for number in range(9)] == [True] * 4 + [False] * 5
+
+
+def test_bundle_with_an_added_bundle_is_verified(made: Path, tmp_path: Path) -> None:
+    """Bundles below a folder only matter if the folder is none."""
+    folder = folder_of(made, tmp_path)
+    shutil.copytree(made / "customer0", folder / "inner")
+
+    assert not check(folder).ok
+
+
+def test_bundle_without_checksums_never_passes(made: Path, tmp_path: Path) -> None:
+    folder = folder_of(made, tmp_path)
+    (folder / "SHA256SUMS").unlink()
+
+    assert told(check(folder)) == [("SHA256SUMS", "is missing")]

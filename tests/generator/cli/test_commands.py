@@ -291,6 +291,14 @@ def test_check_of_returned_folder(generated: Path) -> None:
     refused(gen("check", "--path", "nowhere", cwd=generated), 6)
 
 
+@pytest.mark.parametrize("folder", ["nowhere", "accounts.yaml", "nowhere=x", "broken"])
+def test_returned_folder_of_a_customer_must_exist(generated: Path, folder: str) -> None:
+    """A wrong path is not a finding about the customer's module."""
+    (generated / "broken").symlink_to("nowhere")
+
+    refused(gen("check", "--path", f"account1={folder}", cwd=generated), 6)
+
+
 def test_prove_prints_the_matrix_in_every_format(generated: Path) -> None:
     table = gen("prove", cwd=generated)
     forms = {form: gen("prove", "--format", form, cwd=generated).out for form in ("json", "html", "svg", "mermaid")}

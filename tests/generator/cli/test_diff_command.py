@@ -115,8 +115,30 @@ def test_rewritten_policy_allows_the_same_requests(generated: Path) -> None:
     found = module(generated)
 
     assert ("changed", True) == (found["state"], bool(found["changes"]))
-    assert [{"role": ROLE, "complete": True, "reasons": [], "widens": [], "narrows": []}] == found["trusts"]
+    assert [{"role": ROLE, "verdict": "equivalent", "complete": True, "reasons": [], "widens": [], "narrows": []}] == found[
+        "trusts"
+    ]
     assert "account1/role1 allows the same requests as before" in printed(generated)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [statement(("StringEquals", "STS:externalid", EXTERNAL_ID))],
+        [statement(WITH_ID, ("ArnEquals", "aws:PrincipalArn", BACKEND), principals=["arn:aws:iam::111111111111:root"])],
+    ],
+)
+def test_equivalent_policy_is_marked_neither_wider_nor_narrower(generated: Path, written: list[str]) -> None:
+    """In the changes of the next run and in the findings of the check, in every format that has a mark."""
+    write_trust(generated, *written)
+    found = module(generated)
+    reports = {name: gen("check", "--format", name, cwd=generated) for name in ("table", "json", "junit", "sarif")}
+
+    assert ["equivalent"] == [each["verdict"] for each in found["trusts"]]
+    assert {None} == {change["widens"] for change in found["changes"]}
+    assert "widens" not in printed(generated)
+    assert {1} == {done.code for done in reports.values()}
+    assert [] == [name for name, done in reports.items() if "wider than" in done.out or "same requests" not in done.out]
 
 
 def test_undocumented_decision_is_uncertain_with_a_reason(generated: Path) -> None:

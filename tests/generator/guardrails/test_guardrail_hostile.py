@@ -84,17 +84,45 @@ HOSTILE: list[tuple[dict[str, Any], LimitState]] = [
     (when(StringNotEquals={"aws:PrincipalArn": "arn:aws:iam::111111111111:role/backend_*"}), ALL),
     (when(ArnNotEquals={"aws:PrincipalArn": "arn:aws:iam::111111111111:role/BACKEND_ROLE"}), ALL),
     (when(StringEqualsIgnoreCase={"aws:PrincipalArn": BACKEND.upper()}), ALL),
-    # Policy variables. Two keys that both follow from the caller, or from caller and role, are not compared exactly.
+    # Policy variables for keys that follow from the caller, or from caller and role.
     (when(StringNotEquals={"aws:PrincipalAccount": "${aws:ResourceAccount}"}), ALL),
-    (when(StringEquals={"aws:ResourceAccount": "${aws:PrincipalAccount}"}), UNKNOWN),
+    (when(StringEquals={"aws:ResourceAccount": "${aws:PrincipalAccount}"}), NONE),
+    (when(StringNotEquals={"aws:ResourceAccount": "${aws:PrincipalAccount}"}), ALL),
+    (when(StringEqualsIgnoreCase={"aws:ResourceAccount": "${aws:PrincipalAccount}"}), NONE),
     (when(StringNotEquals={"aws:PrincipalAccount": "${aws:ResourceTag/owner, '111111111111'}"}), NONE),
-    (when(StringLike={"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/*"}), PART),
+    (when(StringLike={"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/*"}), ALL),
+    (when(ArnNotLike={"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/backend_role"}), NONE),
+    (when(ArnNotLike={"aws:PrincipalArn": "arn:aws:iam::${AWS:PRINCIPALACCOUNT}:role/other"}), ALL),
+    (when(StringNotEquals={"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/backend_role"}), NONE),
+    (when(StringEquals={"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/backend_*"}), NONE),
+    (when(ArnLike={"aws:PrincipalArn": "arn:aws:iam::*:role/${aws:PrincipalAccount}*"}), NONE),
+    (when(ArnNotLikeIfExists={"aws:PrincipalArn": "arn:aws:iam::*:role/${aws:PrincipalAccount}*"}), ALL),
+    (when(StringNotLike={"aws:PrincipalArn": "*:${aws:PrincipalAccount}:*/${aws:username, 'backend_role'}"}), NONE),
+    (when(ArnLike={"aws:PrincipalArn": "arn:aws:iam::*:role/${aws:PrincipalTag/team}"}), UNKNOWN),
+    ({**when(), "Resource": "arn:aws:iam::*:role/${aws:PrincipalAccount}"}, NONE),
+    ({**when(), "Resource": "arn:aws:iam::*:role/r*${aws:ResourceAccount}"}, NONE),
+    ({**when(), "Resource": "arn:aws:iam::*:role/${aws:PrincipalTag/team}"}, PART),
+    ({**when(), "Resource": "arn:aws:iam::*:role/${aws:PrincipalTag/team, 'role1'}"}, PART),
+    ({**when(), "Resource": "arn:aws:iam::*:role/${aws:username, 'role'}1"}, ALL),
+    ({**when(), "Resource": "arn:aws:iam::*:role/${aws:PrincipalTag/a}${aws:PrincipalTag/b}"}, UNKNOWN),
+    ({**when(), "Resource": "arn:aws:iam::${aws:ResourceAccount}:role/*"}, UNKNOWN),
     # What the request states.
     (when(StringNotEquals={"sts:ExternalId": "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"}), NONE),
     (when(StringNotLike={"sts:RoleSessionName": "audit-*"}), PART),
     (when(DateGreaterThan={"aws:CurrentTime": "2030-01-01T00:00:00Z"}), PART),
     # The backend role cannot ask for more than an hour, since a role assumes another one.
-    (when(NumericGreaterThan={"sts:DurationSeconds": "3600"}), UNKNOWN),
+    (when(NumericGreaterThan={"sts:DurationSeconds": "3600"}), NONE),
+    (when(NumericGreaterThanEquals={"sts:DurationSeconds": "3600"}), PART),
+    (when(NumericLessThan={"sts:DurationSeconds": "3601"}), PART),
+    (when(NumericEquals={"sts:DurationSeconds": "7200"}), NONE),
+    (when(NumericNotEquals={"sts:DurationSeconds": ["900", "7200"]}), PART),
+    (when(NumericLessThanEqualsIfExists={"sts:DurationSeconds": "43200"}), ALL),
+    (when(StringLike={"sts:DurationSeconds": "43*"}), UNKNOWN),
+    # A key of another service, a key that AWS does not list, and keys that several services have.
+    (when(NumericLessThan={"s3:TlsVersion": "1.3"}), NONE),
+    (when(Null={"s3:TlsVersion": "true"}), ALL),
+    (when(StringLike={"s3:unlisted": "*"}), UNKNOWN),
+    (when(Null={"ec2:SourceInstanceArn": "false"}), PART),
     (when(NotIpAddress={"aws:SourceIp": ["192.0.2.0/24", "2001:db8::/32"]}), PART),
     (when(StringResembles={"aws:PrincipalOrgID": "o-1"}), UNKNOWN),
 ]
@@ -139,6 +167,7 @@ def test_statements_that_are_easy_to_misread(
     (answer,) = [each for each in review.answers if each.question is GuardrailQuestion.ASSUME]
 
     assert state is answer.state
+    assert state is not UNKNOWN or any(answer.reasons)
     if state in {ALL, NONE}:
         assert denied(body) is (state is ALL)
     if state in {ALL, PART}:

@@ -85,6 +85,44 @@ def test_malformed_policies_are_errors_with_place(pasted: str, line: int) -> Non
     assert all(("pasted.json", line) == (problem.file, problem.line) and problem.hint for problem in caught.value.problems)
 
 
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        {"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "PolicyDocument": text(PERIMETER)}]},
+        {"Policy": {"PolicySummary": {"Name": "x", "Type": "DECLARATIVE_POLICY_EC2"}, "Content": "{}"}},
+        {"Policy": {"PolicySummary": {"Name": "x", "Type": "TAG_POLICY"}, "Content": text(LEAVING)}},
+    ],
+    ids=["VPC endpoints", "declarative", "tags"],
+)
+def test_policies_of_other_kinds_are_refused(pasted: object) -> None:
+    """They are recognized, and the message tells that they are not examined."""
+    with pytest.raises(PolicyProblemsError) as caught:
+        parse_policies(text(pasted), "pasted.json", None)
+
+    assert [True] == ["not examined" in problem.what for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("levels", "notes"),
+    [
+        ({"root": LEAVING, "unit": LEAVING}, 1),
+        ({"root": [FULL, LEAVING], "unit": [FULL, LEAVING]}, 0),
+        ({"root": [FULL, LEAVING], "unit": LEAVING, "account": FULL}, 2),
+    ],
+    ids=["no level", "every level", "not one level"],
+)
+def test_level_without_full_access_is_noted(tmp_path: Path, levels: dict[str, object], notes: int) -> None:
+    """It is assumed where files leave it out; if other levels list it, the note tells to check it."""
+    arguments = []
+    for name, body in levels.items():
+        (tmp_path / f"{name}.json").write_text(text(body), "utf-8")
+        arguments.append(f"{name}={tmp_path / name}.json")
+    found = read_files(PolicyFiles(tuple(arguments)), ACCOUNT, str)
+
+    assert notes == len(found.notes)
+    assert all("unit" in note for note in found.notes)
+
+
 def test_all_faults_are_reported_in_one_pass() -> None:
     """A list names the policy by its number."""
     pasted = text([LEAVING, policy(deny("A", []), {**deny("B"), "Effect": "Block"}), {"Version": "2012-10-17"}])
@@ -143,7 +181,7 @@ def test_folder_is_read_from_root_to_account(tmp_path: Path) -> None:
     assert ["org", "org/Prod", f"org/Prod/acme-{ACCOUNT}"] == list(found)
     assert ("SCP", "FullAWSAccess") not in found["org"]
     assert ("SCP", "FullAWSAccess") in found["org/Prod"]
-    assert 2 == len(rails.notes)
+    assert 3 == len(rails.notes)
 
 
 def test_folder_without_account_is_refused_unless_it_is_chain(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -35,7 +37,9 @@ from rolecall_generator.guardrails import (
     ReviewSettings,
     review_guardrails,
 )
+from rolecall_generator.iam.catalog import find_action
 from rolecall_generator.proof.symbolic import LimitState
+from rolecall_generator.proof.symbolic.examples import is_of_form
 
 Rails = Callable[..., Guardrails]
 ADMIN = "arn:aws:iam::222222222222:role/Admin"
@@ -122,6 +126,158 @@ def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerMod
     assert LimitState.PART is found.state
     assert ["aws:SourceIp"] == [each.name for each in found.stops[0].sets[0].constraints]
     assert LimitState.NONE is assume(review_guardrails(account1, rails(rcps={"root": ONLY_TLS}), OUTSIDE)).state
+
+
+@pytest.mark.parametrize("name", ["Resource", "NotResource"])
+@pytest.mark.parametrize(
+    ("resource", "refused"),
+    [
+        ("foo", True),
+        ("", True),
+        ("**", True),
+        ("data/*", True),
+        ("ARN:aws:s3:::data", True),
+        ("arn:aws", True),
+        ("arn:aws:s3:data", True),
+        ("*", False),
+        ("arn:aws:s3:::data", False),
+        ("arn:aws:s3:*", False),
+        ("arn:*:iam::*:role/${aws:PrincipalAccount}", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["scps", "rcps"])
+def test_resource_that_is_no_arn_is_malformed(
+    account1: CustomerModule, rails: Rails, name: str, resource: str, refused: bool, kind: str
+) -> None:
+    """As AWS answers MalformedPolicyDocument; the finding names the policy and the statement, and the review fails."""
+    bad = {**deny("Bad", "s3:PutObject"), name: ["arn:aws:s3:::fine/*", resource]}
+    if name == "NotResource":
+        del bad["Resource"]
+    body = policy(deny("Good", "s3:PutObject", Principal="*"), {**bad, "Principal": "*"})
+    if kind == "scps":
+        body = policy(*({key: each[key] for key in each if key != "Principal"} for each in body["Statement"]))
+    found = review_guardrails(account1, rails(**{kind: {"root": body}}), ReviewSettings())
+    malformed = [each for each in found.findings if "MalformedPolicyDocument" in each.message]
+
+    assert refused is bool(malformed)
+    assert refused is not found.works
+    assert all("Bad" in each.message and each.where.endswith(".json") and each.hint for each in malformed)
+
+
+ROLES = "arn:aws:iam::*:role/"
+OUTSIDER = {"StringNotEquals": {"aws:PrincipalOrgID": "o-another001"}}
+WIDE: dict[str, tuple[str, dict[str, Any]]] = {
+    "two services": ("rcps", deny("D", ["sts:*", "s3:*"], [f"{ROLES}*", "arn:aws:s3:::x"], Condition=OUTSIDER)),
+    "part of a name": ("rcps", deny("D", "sts:*", [f"{ROLES}role*"], Condition=OUTSIDER)),
+    "two patterns": ("scps", deny("D", "iam:*", [f"{ROLES}ro*", f"{ROLES}*e1"])),
+    "every action": ("scps", deny("D", "*", [f"{ROLES}r*"])),
+    "owner": ("scps", deny("D", "iam:*", [f"{ROLES}r*"], Condition={"StringNotEquals": {"aws:ResourceAccount": "3" * 12}})),
+    "MFA": ("scps", deny("D", "iam:*", [f"{ROLES}r*"], Condition={"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}})),
+    "time as a string": ("scps", deny("D", "iam:*", [f"{ROLES}r*"], Condition={"StringLike": {"aws:CurrentTime": "20*"}})),
+    "all operators used": (
+        "scps",
+        deny("D", "iam:*", [f"{ROLES}r*"], Condition={
+            name: {"aws:PrincipalArn": ADMIN} for name in ("ArnEquals", "ArnLike", "StringEquals", "StringLike")
+        }),
+    ),
+}  # fmt: skip
+EXAMPLE = re.compile(r"(?P<action>\S+) on (?P<resource>\S+) by (?P<caller>\S+)(?: with (?P<keys>.*))?")
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_examples_are_requests_that_a_caller_can_send(account1: CustomerModule, rails: Rails, name: str) -> None:
+    """Of what an exemption opens in addition, and of what is stopped: an action that AWS has on a resource of its form, with
+    values of the types of the keys.
+    """
+    kind, body = WIDE[name]
+    body = {**body, "Principal": "*"} if kind == "rcps" else body
+    settings = ReviewSettings(backend_organization="none", administrator=ADMIN, now=NOW)
+    review = review_guardrails(account1, rails(**{kind: {"root": policy(body)}}), settings)
+    sets = [each for exemption in review.exemptions for each in exemption.surplus]
+    sets += [each for answer in review.answers for stop in answer.stops for each in stop.sets]
+    examples = [each.example for each in sets if each.example and not each.example.startswith("aws ")]
+
+    assert review.exemptions or any(answer.state is LimitState.UNKNOWN for answer in review.answers)
+    assert all(exemption.is_exact is not False or exemption.surplus[0].example for exemption in review.exemptions)
+    for found in filter(None, map(EXAMPLE.fullmatch, examples)):
+        action = find_action(found["action"])
+        assert action is not None, found
+        forms = [form for form in action.resource_forms if is_of_form(found["resource"], form, "aws")]
+        assert forms or (found["resource"] == "*" and not action.requires_resource), found
+        assert "MultiFactorAuthPresent = true" not in found[0]
+        assert not re.search(r"CurrentTime = (?!\d{4}-)", found[0])
+    assert len(examples) == len([each for each in examples if EXAMPLE.fullmatch(each)])
+
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+BUCKET, INSTANCES = "Bucket", "Instances"
+
+
+@pytest.mark.parametrize(
+    ("condition", "bucket", "instances", "reasoned"),
+    [
+        ({"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, LimitState.NONE, LimitState.NONE, True),
+        ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, LimitState.ALL, LimitState.ALL, False),
+        ({"DateLessThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"}}, LimitState.PART, LimitState.PART, False),
+        ({"DateLessThan": {"aws:EpochTime": "1577836800"}}, LimitState.NONE, LimitState.NONE, True),
+        ({"NumericGreaterThan": {"aws:EpochTime": "1577836800"}}, LimitState.ALL, LimitState.ALL, False),
+        ({"Null": {"aws:CurrentTime": "false"}}, LimitState.ALL, LimitState.ALL, False),
+        ({"NumericLessThan": {"s3:TlsVersion": "1.2"}}, LimitState.NONE, LimitState.NONE, True),
+        ({"NumericLessThan": {"s3:TlsVersion": "1.3"}}, LimitState.PART, LimitState.NONE, False),
+        ({"StringNotLike": {"s3:TlsVersion": "1.?"}}, LimitState.PART, LimitState.ALL, False),
+        (
+            {"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-customer01/*"}},
+            LimitState.NONE,
+            LimitState.NONE,
+            False,
+        ),
+        ({"ForAnyValue:StringLike": {"aws:ResourceOrgPaths": "o-customer01/*"}}, LimitState.ALL, LimitState.ALL, False),
+    ],
+)
+def test_facts_about_time_tls_and_organization_decide(
+    account1: CustomerModule,
+    rails: Rails,
+    condition: dict[str, Any],
+    bucket: LimitState,
+    instances: LimitState,
+    reasoned: bool,
+) -> None:
+    """A date in the past is over, AWS accepts no old TLS, only S3 has its keys, and a path begins with the organization."""
+    known = replace(rails({"root": policy(deny("Facts", Condition=condition))}), organization_id="o-customer01")
+    found = answers(review_guardrails(account1, known, ReviewSettings(now=NOW)), GuardrailQuestion.PERMISSION)
+
+    assert (bucket, instances) == (found[BUCKET].state, found[INSTANCES].state)
+    assert reasoned is bool(found[BUCKET].facts)
+    examples = [each.example for stop in found[BUCKET].stops for each in stop.sets]
+    assert not [text for text in examples if "2019" in text or "TlsVersion = 1.1" in text]
+
+
+def test_reason_is_named_where_a_role_cannot_ask_for_longer(account1: CustomerModule, rails: Rails) -> None:
+    longer = deny(
+        "Longer", "sts:AssumeRole", Principal="*", Condition={"NumericGreaterThan": {"sts:DurationSeconds": "3600"}}
+    )
+    found = assume(review_guardrails(account1, rails(rcps={"root": policy(longer)}), OUTSIDE))
+
+    assert (LimitState.NONE, (), 1) == (found.state, found.reasons, len(found.facts))
+    assert "role chaining" in found.facts[0]
+
+
+def test_path_begins_with_the_known_organization_of_the_backend(account1: CustomerModule, rails: Rails) -> None:
+    """Its path is not known, but the ID of its organization is."""
+    body = policy(
+        deny("Outside", "sts:AssumeRole", Principal="*",
+             Condition={"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-vendor0001/*"}})
+    )  # fmt: skip
+    states = {
+        organization: assume(
+            review_guardrails(account1, rails(rcps={"root": body}), ReviewSettings(backend_organization=organization))
+        ).state
+        for organization in ("o-vendor0001", "o-another001", "none", None)
+    }
+
+    assert {
+        "o-vendor0001": LimitState.NONE, "o-another001": LimitState.ALL, "none": LimitState.ALL, None: LimitState.UNKNOWN
+    } == states  # fmt: skip
 
 
 def test_region_denial_stops_other_regions_only(account1: CustomerModule, rails: Rails) -> None:

@@ -135,12 +135,18 @@ class Judge:
 
 
 def requests(rng: Random, callers: Sequence[str], count: int) -> list[tuple[str, str, dict[str, tuple[str, ...]]]]:
-    """Random requests: action, resource, context. Requests of IAM are always made to us-east-1."""
+    """Random requests: action, resource, context. Requests of IAM are always made to us-east-1, and only those of Amazon S3
+    have its keys.
+    """
     found = []
     for _ in range(count):
         action, context = rng.choice(ACTIONS), context_of(rng, rng.choice(callers))
-        found.append((action, rng.choice(RESOURCES), {**context, **_region_of(action)}))
+        found.append((action, rng.choice(RESOURCES), {**context, **_region_of(action), **_keys_of(action)}))
     return found
+
+
+def _keys_of(action: str) -> dict[str, tuple[str, ...]]:
+    return {} if action.startswith("s3:") else {"s3:max-keys": ()}
 
 
 def _region_of(action: str) -> dict[str, tuple[str, ...]]:

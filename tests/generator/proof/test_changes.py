@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from rolecall_generator.iam import Access
-from rolecall_generator.proof import Proof, TrustChange, prove, trust_changes, trust_deviations
-from trust_worlds import CALLER, EXTERNAL_ID, ORDINARY, ROLE, TRUSTS, WITH_ID, prove_role, statement, world
+from rolecall_generator.iam import Access, PolicyDocument, Role
+from rolecall_generator.proof import Proof, TrustChange, access_changes, prove, trust_deviations
+from rolecall_generator.proof.changes import AccessChanges, trust_changes
+from trust_worlds import BACKEND, CALLER, EXTERNAL_ID, ORDINARY, ROLE, TRUSTS, WITH_ID, prove_role, statement, world
 
 STRANGER = "arn:aws:iam::444444444444:role/eve"
 FROM_OFFICE = {**WITH_ID, "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
@@ -37,7 +38,14 @@ def test_policy_written_differently_allows_the_same_requests() -> None:
     change = changed(ORDINARY, statement({"AWS": CALLER}, FROM_OFFICE))
 
     assert change.is_equivalent
-    assert {"role": ROLE, "complete": True, "reasons": [], "widens": [], "narrows": []} == change.to_json()
+    assert {
+        "role": ROLE,
+        "verdict": "equivalent",
+        "complete": True,
+        "reasons": [],
+        "widens": [],
+        "narrows": [],
+    } == change.to_json()
 
 
 def test_another_principal_widens() -> None:
@@ -196,3 +204,156 @@ def test_role_without_intent_deviates_by_everything_that_it_allows() -> None:
     (change,) = trust_deviations(proof)
 
     assert (ROLE, 1, ()) == (change.role_arn, len(change.widens), change.narrows)
+
+
+OTHER_SPELLING = statement({"AWS": CALLER}, {"StringEquals": {"STS:externalid": EXTERNAL_ID}})
+BY_CONDITION = statement({"AWS": f"arn:aws:iam::{BACKEND}:root"}, {**WITH_ID, "ArnEquals": {"aws:PrincipalArn": CALLER}})
+
+
+@pytest.mark.parametrize(
+    "rewritten",
+    [
+        [OTHER_SPELLING],
+        [BY_CONDITION],
+        [ORDINARY, OTHER_SPELLING],
+        [statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": EXTERNAL_ID}})],
+        [statement({"AWS": CALLER}, {"StringEquals": {"sts:ExternalId": [EXTERNAL_ID, EXTERNAL_ID]}})],
+        [statement({"AWS": [CALLER, STRANGER]}, WITH_ID), statement({"AWS": STRANGER}, effect="Deny")],
+        [ORDINARY, statement({"AWS": STRANGER}, {**WITH_ID, "Null": {"sts:ExternalId": "true"}})],
+        [statement({"AWS": CALLER}, {**WITH_ID, "Null": {"sts:ExternalId": "false"}})],
+    ],
+    ids=["key", "account", "both", "like", "twice", "denied", "impossible", "null"],
+)
+@pytest.mark.parametrize("forward", [True, False])
+def test_sentences_about_an_equivalent_policy_neither_widen_nor_narrow(
+    rewritten: list[dict[str, Any]], forward: bool
+) -> None:
+    before, after = (world([ORDINARY]), world(rewritten)) if forward else (world(rewritten), world([ORDINARY]))
+    found = access_changes(before.canonical(), after.canonical())
+
+    assert found.changes or not found.trusts
+    assert ["equivalent"] * len(found.trusts) == [trust.verdict for trust in found.trusts]
+    assert {None} >= {change.widens for change in found.changes}
+    assert all(found.is_equivalent(change) for change in found.changes)
+
+
+@pytest.mark.parametrize(
+    ("rewritten", "verdict", "marks"),
+    [
+        ([ORDINARY, statement({"AWS": STRANGER}, WITH_ID)], "wider", {True}),
+        ([statement({"AWS": CALLER}, FROM_OFFICE)], "narrower", {False}),
+        ([statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": EXTERNAL_ID[:4] + "*"}})], "wider", {True}),
+        ([statement({"AWS": STRANGER}, WITH_ID)], "different", {True, False}),
+        # Names another principal, but a statement denies it: only the address narrows.
+        (
+            [statement({"AWS": [CALLER, STRANGER]}, FROM_OFFICE), statement({"AWS": STRANGER}, effect="Deny")],
+            "narrower",
+            {None, False},
+        ),
+        # Has another condition on one principal, but a second statement has none.
+        ([statement({"AWS": CALLER}, FROM_OFFICE), statement({"AWS": CALLER})], "wider", {None, True}),
+    ],
+)
+def test_sentences_have_the_direction_of_the_sets(
+    rewritten: list[dict[str, Any]], verdict: str, marks: set[bool | None]
+) -> None:
+    found = access_changes(world([ORDINARY]).canonical(), world(rewritten).canonical())
+
+    assert [verdict] == [trust.verdict for trust in found.trusts]
+    assert marks == {change.widens for change in found.changes}
+
+
+READ, QUEUE = "arn:aws:s3:::data/*", "arn:aws:sqs:*:*:jobs"
+IN_REGION = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+
+
+def allow(actions: Any, resources: Any = "*", effect: str = "Allow", **more: Any) -> dict[str, Any]:
+    return {"Effect": effect, "Action": actions, "Resource": resources, **more}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"a": [allow("s3:GetObject", READ)]}, {"a": [allow("s3:getobject", READ)]}),
+        ({"a": [allow("s3:Get*", READ)]}, {"a": [allow(["s3:Get*", "s3:GetObject"], READ)]}),
+        ({"a": [allow("s3:GetObject", READ)]}, {"a": [allow("s3:GetObject", [READ, READ.replace("*", "x/*")])]}),
+        (
+            {"a": [allow(["s3:GetObject", "sqs:SendMessage"])]},
+            {"a": [allow("s3:GetObject"), allow("sqs:SendMessage")]},
+        ),
+        (
+            {"a": [allow("s3:*", Condition=IN_REGION)]},
+            {"a": [allow("s3:*", Condition={"StringLike": {"AWS:requestedregion": ["eu-west-1"]}})]},
+        ),
+        ({"a": [allow("s3:GetObject")]}, {"b": [allow("s3:GetObject")]}),
+        ({"a": [allow("*", effect="Deny")]}, {"a": [allow("*", effect="Deny"), allow("s3:*", effect="Deny")]}),
+        ({"a": [allow("s3:*", READ, effect="Deny"), allow("s3:*", effect="Deny")]}, {"a": [allow("s3:*", effect="Deny")]}),
+    ],
+    ids=["case", "covered action", "covered resource", "split", "condition", "renamed", "denial", "removed denial"],
+)
+@pytest.mark.parametrize("partition", ["aws", "aws-cn"])
+def test_permissions_written_differently_are_equivalent(before: Any, after: Any, partition: str) -> None:
+    found = permission_changes(before, after, partition)
+
+    assert {None} == {change.widens for change in found.changes}
+    assert all(found.is_equivalent(change) for change in found.changes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "marks"),
+    [
+        ({"a": [allow("s3:Get*")]}, {"a": [allow("s3:GetObject")]}, {None, False}),
+        ({"a": [allow("s3:GetObject")]}, {"a": [allow("s3:Get*")]}, {True, False}),
+        ({"a": [allow("s3:GetObject")]}, {"b": [allow("s3:*")]}, {True, False}),
+        ({"a": [allow("s3:*")]}, {"b": [allow("s3:GetObject")]}, {None, False}),
+        ({"a": [allow("s3:*", effect="Deny")]}, {"a": [allow("s3:Get*", effect="Deny")]}, {True, False}),
+        # A denial applies to what other policies allow, even if this policy allows nothing of it.
+        ({"a": [allow("sqs:*"), allow("s3:*", effect="Deny")]}, {"a": [allow("sqs:*")]}, {True}),
+        (
+            {"a": [allow("s3:*", Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws-cn:iam::*:role/a"}})]},
+            {"a": [allow("s3:*", Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws-cn:iam::*:role/*"}})]},
+            {None},
+        ),
+    ],
+)
+def test_other_permissions_are_not_equivalent(before: Any, after: Any, marks: set[bool | None]) -> None:
+    found = permission_changes(before, after, "aws-cn")
+
+    assert marks >= {change.widens for change in found.changes}
+    assert not any(found.is_equivalent(change) for change in found.changes)
+    assert (True in marks) is any(change.widens for change in found.changes)
+
+
+def permission_changes(before: Any, after: Any, partition: str) -> AccessChanges:
+    """The changes of a role's inline policies, each given by its statements."""
+    arn = f"arn:{partition}:iam::222222222222:role/role1"
+    sides = [
+        Access.of(
+            Role(arn, None, {
+                name: PolicyDocument.from_json({"Version": "2012-10-17", "Statement": statements})
+                for name, statements in inline.items()
+            })
+        ).canonical()
+        for inline in (before, after)
+    ]  # fmt: skip
+    first, second = sides
+    return access_changes(first, second)
+
+
+def test_other_changes_of_the_role_keep_their_direction() -> None:
+    before, after = world([ORDINARY]), world([BY_CONDITION])
+    role = replace(after.roles[ROLE], max_session_seconds=7200)
+    found = access_changes(before.canonical(), replace(after, roles={**after.roles, ROLE: role}).canonical())
+
+    assert [True] == [change.widens for change in found.changes if not change.in_trust]
+    assert {None} == {change.widens for change in found.changes if change.in_trust}
+
+
+def test_unknown_policy_has_no_verdict() -> None:
+    principals = [f"arn:aws:iam::444444444444:role/{'x' * 50}{number}" for number in range(500)]
+    found = access_changes(
+        world([ORDINARY]).canonical(), world([ORDINARY, statement({"AWS": principals}, WITH_ID)]).canonical()
+    )
+
+    assert ["unknown"] == [trust.verdict for trust in found.trusts]
+    assert {True} == {change.widens for change in found.changes}

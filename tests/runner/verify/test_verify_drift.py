@@ -97,6 +97,23 @@ def test_each_kind_of_drift_is_classified(
     assert ("allows less than was agreed" in check.what) == (kind == "narrower")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Condition": {"StringEquals": {"STS:externalid": EXTERNAL_ID}}},
+        {
+            "Principal": {"AWS": BACKEND_ROLE.partition(":role/")[0] + ":root"},
+            "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}, "ArnEquals": {"aws:PrincipalArn": BACKEND_ROLE}},
+        },
+    ],
+)
+def test_equivalent_trust_is_drift_but_neither_wider_nor_narrower(changes: dict[str, Any]) -> None:
+    written = document(json.loads(trusted(**changes)["PolicyDocument"]))
+    drift = compare(RoleReading("vendor", settings(written), {}, frozenset()), AGREED, ARN)
+
+    assert {"other"} == drift.evidence.keys()
+
+
 def test_tags_and_descriptions_are_notes_not_drift(stage: Stage) -> None:
     """They grant nothing: the check is ok and mentions them."""
     target = stage.role("tagged", *SELF)

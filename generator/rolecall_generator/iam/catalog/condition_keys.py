@@ -47,6 +47,13 @@ class ConditionKey:
         """Whether the key has a placeholder for a user-defined name, as in aws:ResourceTag/${TagKey}."""
         return _PLACEHOLDER.search(self.name) is not None
 
+    def may_be_in(self, service: str) -> bool:
+        """Whether requests to a service, by its prefix, can have the key.
+
+        False only for a service of the reference for which it lists no such key, unless several services have the key.
+        """
+        return self.is_global or service not in services() or _service_keys(service).find(self.name) is not None
+
 
 class _Keys:
     """Condition keys by lower-case name, and as patterns where they have a placeholder."""

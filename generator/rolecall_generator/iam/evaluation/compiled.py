@@ -80,6 +80,10 @@ class CompiledStatement:
             # "NotAction is an advanced policy element that explicitly matches everything except the specified list of
             # actions." (IAM JSON policy elements: NotAction)
             return False
+        return self.names_resource(resource, context)
+
+    def names_resource(self, resource: str, context: Context) -> bool:
+        """Whether the resource matches the statement."""
         if self._resources.any:
             return self._resources.match(resource, context)
         # "NotResource is an advanced policy element that explicitly matches every resource except those specified." (IAM

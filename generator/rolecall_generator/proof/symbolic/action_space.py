@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import islice
 
 from rolecall_generator.iam import PARTITIONS, Arn, Condition, PolicyDocument, Role
-from rolecall_generator.iam.catalog import regions_of
+from rolecall_generator.iam.catalog import find_key, is_federated, regions_of
 from rolecall_generator.iam.evaluation import CompiledStatement, PolicyType, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import (
     Automaton,
@@ -49,11 +49,29 @@ from rolecall_generator.proof.symbolic.boxes import (
 from rolecall_generator.proof.symbolic.budget import BudgetShare, SearchBudget
 from rolecall_generator.proof.symbolic.callers import caller_cell, caller_dimension
 from rolecall_generator.proof.symbolic.cells import UNKNOWN_REST, Dimension, Distinctions, KeyCell, Values, merge_contexts
-from rolecall_generator.proof.symbolic.facts import SpaceFact, context_facts_of
+from rolecall_generator.proof.symbolic.examples import (
+    NO_RESOURCE,
+    WITHOUT_SLASH,
+    ExampleAction,
+    example_actions,
+    example_resources,
+    is_possible,
+    is_resource_of,
+)
+from rolecall_generator.proof.symbolic.facts import (
+    EXPLANATIONS,
+    FOREIGN_KEYS,
+    TLS,
+    SpaceFact,
+    context_facts_of,
+    has_path_outside,
+)
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
     NOT_KEYS,
+    ORGANIZATION_ID,
+    ORGANIZATION_PATHS,
     RESOURCE,
     RESOURCE_ACCOUNT,
     RESOURCE_ORGANIZATION_ID,
@@ -61,16 +79,16 @@ from rolecall_generator.proof.symbolic.keys import (
     SESSION_NAME,
     CallerKind,
     KeyFacts,
-    key_facts,
+    accepted_values,
+    service_key_facts,
 )
 from rolecall_generator.proof.symbolic.language import Shape, walk
 from rolecall_generator.proof.symbolic.policies import SERVICE_LINKED
 from rolecall_generator.proof.symbolic.relations import HOLDS
-from rolecall_generator.proof.symbolic.space import SERVICE_LINKED_ROLES, RequestSpace
+from rolecall_generator.proof.symbolic.space import SERVICE_LINKED_ROLES, RequestSpace, starting_with
 from rolecall_generator.proof.symbolic.wording import BoxConstraint, constraints_of
+from rolecall_generator.proof.symbolic.world import OrganizationMembership, World
 
-NO_RESOURCE = "*"
-"""The resource of a request whose action supports no resource types (Service Authorization Reference)."""
 _REGION = "aws:requestedregion"
 _ANY_ARN = "arn:*:*:*:*:*"
 _OWNER_KEYS = frozenset({RESOURCE_ACCOUNT, RESOURCE_ORGANIZATION_ID, RESOURCE_ORGANIZATION_PATHS})
@@ -83,6 +101,8 @@ _ACTIONS_NAMED = 6
 _BOXES = 64
 _SETS_SHOWN = 4
 _SAMPLES_TRIED = 8
+_ACTIONS_TRIED = 200
+_RESOURCES_TRIED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +145,11 @@ class ResourceOwner:
         }
         return {key: (value,) for key, value in found.items() if value}
 
+    @property
+    def path_prefix(self) -> str:
+        """How all paths of the account begin, if only the organization is known; else empty."""
+        return OrganizationMembership(self.organization_id, (self.path,) if self.path else ()).path_prefix
+
     def patterns(self, partition: str) -> tuple[Patterns, Patterns]:
         """ARNs of the account and ARNs without an account; all ARNs."""
         own = (f"arn:{partition}:*:*:{self.account_id}:*", f"arn:{partition}:*:*::*")
@@ -141,7 +166,8 @@ class ActionScope:
     `actions`: only these; all, also those that AWS does not have yet, if empty. `context`: keys (lower case) that have these
     values in all requests, an empty tuple if absent; all keys with a prefix in `absent` that it does not state are absent.
     `owner`: the account of all resources whose ARN has no account or no other one, if that is known. `region`: the Region of
-    all requests but those of global services; any if empty.
+    all requests but those of global services; any if empty. `now`: requests are sent from then on, in seconds since 1970; at
+    any time if None.
     """
 
     partition: str = "aws"
@@ -152,6 +178,7 @@ class ActionScope:
     absent: tuple[str, ...] = ()
     owner: ResourceOwner | None = None
     region: str = ""
+    now: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +193,15 @@ class ActionSample:
 
 @dataclass(frozen=True, slots=True)
 class RequestSet:
-    """A set of requests as a product of constraints, with the actions that occur in it and a confirmed example."""
+    """A set of requests as a product of constraints, with the actions that occur in it and an example that AWS can have.
+
+    `is_confirmed`: the evaluator confirms the set on representatives, which need not be actions and resources that exist.
+    """
 
     constraints: tuple[BoxConstraint, ...]
     actions: tuple[str, ...]
     sample: ActionSample | None
+    is_confirmed: bool = False
 
 
 class ActionSpace(RequestSpace):
@@ -199,10 +230,14 @@ class ActionSpace(RequestSpace):
         self._apart = tuple(apart)
         self._action_lists: dict[tuple[str, ...], None] = {}
         self._resource_lists: dict[tuple[str, ...], None] = {}
+        self._assumed: set[str] = set()
+        """The dimensions of what is open."""
+        self._resource_unions: tuple[Patterns, ...] = ()
         self._selective: list[CompiledStatement] = []
         account = scope.account_id or "9" * 12
         role = Role(f"arn:{scope.partition}:iam::{account}:role/rolecall", None, existing=True)
-        super().__init__(role, ((document, PolicyType.IDENTITY) for document in documents), (), budget)
+        worlds = tuple(_known_organizations(scope))
+        super().__init__(role, ((document, PolicyType.IDENTITY) for document in documents), worlds, budget)
         self.facts = self._facts()
         self.possible: Formula = complement(disjunction(fact.impossible for fact in self.facts))
         self._applied: dict[int, AllowedSet] = {}
@@ -215,13 +250,18 @@ class ActionSpace(RequestSpace):
             return {**self.scope.context, "aws:principalaccount": (self.scope.account_id,)}
         return dict(self.scope.context)
 
+    @property
+    def now(self) -> float | None:
+        """No request is sent before this moment, in seconds since 1970; None if it is not known."""
+        return self.scope.now
+
     def _key_dimension(self, key: str, distinctions: Distinctions) -> Dimension:
         found = super()._key_dimension(key, distinctions)
         return _with_real_regions(found, distinctions, self.scope.partition) if key == _REGION else found
 
     def facts_of_key(self, key: str) -> KeyFacts:
         """As documented; only AssumeRole requests have the name of a new session."""
-        facts = key_facts(key)
+        facts = service_key_facts(key)
         return replace(facts, always=frozenset()) if key == SESSION_NAME else facts
 
     def is_known(self, name: str) -> bool:
@@ -241,6 +281,14 @@ class ActionSpace(RequestSpace):
                 self._selective.append(statement)
                 if (filled := self._resources_of(statement)) is not None:
                     self._resource_lists.setdefault(filled)
+
+    @property
+    def is_exact(self) -> bool:
+        """Policy variables for keys of the caller are compared exactly."""
+        return True
+
+    def _read_resources(self, statement: CompiledStatement) -> None:
+        """The resource is not the role, but a dimension of its own."""
 
     def _resources_of(self, statement: CompiledStatement) -> tuple[str, ...] | None:
         """The resources with the variables that the scope states replaced; None if others are left.
@@ -275,6 +323,7 @@ class ActionSpace(RequestSpace):
             return Dimension(CALLER, (_cell_of(self.scope.caller),))
         for arn in self._apart:
             self._callers.add("arns", literal(arn))
+            self.single_arns.add(arn)
         if self.scope.account_id:
             self._callers.add("accounts", literal(self.scope.account_id))
         self._callers.add("arns", outlines_of(Condition("ArnLike", "", (SERVICE_LINKED_ROLES,)))[0])
@@ -315,8 +364,9 @@ class ActionSpace(RequestSpace):
         for action in self.scope.actions:
             lower = action.name.lower()
             answers = tuple([names.match(lower, {}) for names in lists])
+            with_keys = tuple([_may_have_key(lower, key) for key in self._keys])
             about_resources = (forms.get(action.name), _need_of(action), action.has_rcps, action.has_owner, action.is_global)
-            groups.setdefault((answers, about_resources, lower.startswith(_IAM)), []).append(action)
+            groups.setdefault((answers, about_resources, with_keys, lower.startswith(_IAM)), []).append(action)
         self.groups = [tuple(group) for group in groups.values()]
         return Dimension(ACTION, tuple(KeyCell(action=_summary(group)) for group in self.groups))
 
@@ -329,14 +379,34 @@ class ActionSpace(RequestSpace):
             unions += [_globs((pattern,)) for pattern in owner.elsewhere]
         if not unions:
             return Dimension(RESOURCE, (KeyCell(({RESOURCE: (NO_RESOURCE,)},), 1),))
-        found = walk(list(dict.fromkeys(unions)), Shape(shortest=1), BudgetShare(self.budget))
+        self._resource_unions = tuple(dict.fromkeys(unions))
+        found = walk(self._resource_unions, Shape(shortest=1), BudgetShare(self.budget))
         cells = [KeyCell(({RESOURCE: (text,)},), len(text)) for text in found.found.values()]
         if not found.complete:
             cells.append(KeyCell(cost=UNKNOWN_REST, rest=True))
         return Dimension.of(RESOURCE, cells)
 
     def _facts(self) -> list[SpaceFact]:
-        return [*context_facts_of(self), *self._resource_facts(), *self._owner_facts(), *self._region_facts()]
+        return [
+            *context_facts_of(self),
+            *self._resource_facts(),
+            *self._owner_facts(),
+            *self._region_facts(),
+            *self._service_facts(),
+        ]
+
+    def _service_facts(self) -> Iterator[SpaceFact]:
+        """Which services have a key (see `may_have_key`), and the values with which AWS accepts requests."""
+        for key in self._keys:
+            if (index := self.index.get(key)) is None:
+                continue
+            dimension = self.dimensions[index]
+            without = self._actions_where(lambda each, key=key: not _may_have_key(each.name.lower(), key))  # type: ignore[misc]
+            present = dimension.where(lambda cell, key=key: bool(cell.context.get(key)))  # type: ignore[misc]
+            yield SpaceFact(FOREIGN_KEYS, leaf({self.index[ACTION]: without, index: present}))
+            if (accepted := accepted_values(key)) is not None:
+                refused = present & ~dimension.where(lambda cell, key=key: accepted.issuperset(cell.context[key]))  # type: ignore[misc]
+                yield SpaceFact(TLS, leaf({index: refused}))
 
     def _resource_facts(self) -> Iterator[SpaceFact]:
         """The resources of an action have one of its forms (Service Authorization Reference)."""
@@ -377,6 +447,9 @@ class ActionSpace(RequestSpace):
             yield SpaceFact("owner of resources", leaf({action: owned, resource: none | here, self.index[key]: other}))
             if key == RESOURCE_ACCOUNT:
                 yield SpaceFact("owner of resources", leaf({resource: there, self.index[key]: same}))
+        if (prefix := owner.path_prefix) and (paths := self.index.get(RESOURCE_ORGANIZATION_PATHS)) is not None:
+            other = self.dimensions[paths].where(has_path_outside(RESOURCE_ORGANIZATION_PATHS, prefix))
+            yield SpaceFact("owner of resources", leaf({action: owned, resource: none | here, paths: other}))
 
     def _actions_where(self, holds: Callable[[ActionForms], bool]) -> int:
         return sum(1 << position for position, group in enumerate(self.groups) if holds(group[0]))
@@ -416,6 +489,8 @@ class ActionSpace(RequestSpace):
         if self.scope.owner is not None:
             for value in self.scope.owner.context.get(dimension, ()):
                 found.add_patterns(literal(value))
+            if dimension == RESOURCE_ORGANIZATION_PATHS and self.scope.owner.path_prefix:
+                found.add_patterns(starting_with(self.scope.owner.path_prefix))
         return found
 
     # Sets
@@ -431,6 +506,7 @@ class ActionSpace(RequestSpace):
             return found
         if name not in self.index:
             self._add(Dimension(name, (KeyCell(), KeyCell())))
+            self._assumed.add(name)
         holds = leaf({self.index[name]: HOLDS})
         return AllowedSet.exact(disjunction([found.sure, conjunction([found.maybe, holds])]))
 
@@ -463,7 +539,8 @@ class ActionSpace(RequestSpace):
         if (source.resources or source.not_resources) == ("*",):
             return AllowedSet.exact(TRUE if source.resources else FALSE)
         if (filled := self._resources_of(statement)) is None:
-            self.reasons.setdefault("a resource has a policy variable")
+            text = next(text for text in source.resources or source.not_resources if "${" in text)
+            self.reasons.setdefault(f"the resource {text} has a policy variable whose value is not known")
             return self._decided(OPEN, f"{source.resources or source.not_resources}")
         patterns = _names_of(filled)
         dimension = self.dimensions[self.index[RESOURCE]]
@@ -493,6 +570,17 @@ class ActionSpace(RequestSpace):
     def is_empty(self, formula: Formula) -> bool:
         """Whether no request that can exist is in the set. Raises OutOfBudgetError."""
         return next(self.solve(formula), None) is None
+
+    def explanations(self, formula: Formula) -> tuple[str, ...]:
+        """The facts by which an empty set is empty, as sentences, as far as a reader may not expect them."""
+        found = []
+        for name, sentence in EXPLANATIONS.items():
+            others = disjunction(fact.impossible for fact in self.facts if fact.name != name)
+            costs = [dimension.costs for dimension in self.dimensions]
+            is_present = any(fact.name == name and fact.impossible is not FALSE for fact in self.facts)
+            if is_present and next(solutions(conjunction([formula, complement(others)]), costs, self.budget), None):
+                found.append(sentence)
+        return tuple(found)
 
     def sets_of(
         self,
@@ -544,22 +632,76 @@ class ActionSpace(RequestSpace):
         for box in boxes:
             mask |= box[index]
         actions = [action.name for position in members(mask) if self.groups for action in self.groups[position]]
-        constraints = tuple(each for each in constraints_of(self, wide) if each.name != ACTION)
-        samples = (self._sample(box, confirms) for box in boxes[:_SAMPLES_TRIED])
-        return RequestSet(constraints, tuple(actions), next((each for each in samples if each is not None), None))
+        constraints = tuple(each for each in constraints_of(self, wide) if each.name not in {ACTION, *self._assumed})
+        tried = boxes[:_SAMPLES_TRIED]
+        samples = (self._sample(box, confirms) for box in tried)
+        sample = next((each for each in samples if each is not None), None)
+        is_confirmed = sample is not None or any(self._is_confirmed(box, confirms) for box in tried)
+        return RequestSet(constraints, tuple(actions), sample, is_confirmed)
 
-    def _sample(self, masks: Sequence[int], confirms: Callable[[Evaluation], bool]) -> ActionSample | None:
-        """The cheapest request of the box; None if the evaluator does not confirm it."""
+    def _is_confirmed(self, masks: Sequence[int], confirms: Callable[[Evaluation], bool]) -> bool:
+        """Whether the evaluator confirms the cheapest representatives of the box."""
         positions = [(mask & -mask).bit_length() - 1 for mask in masks]
         cells = {d.name: d.cells[position] for d, position in zip(self.dimensions, positions, strict=True)}
-        who = cells[CALLER].caller
-        if who is None or any(cell.rest for cell in cells.values()):
-            return None
+        if cells[CALLER].caller is None or any(cell.rest for cell in cells.values()):
+            return False
         action = self.groups[positions[self.index[ACTION]]][0].name if self.groups else cells[ACTION].action
-        keys = merge_contexts(
+        return confirms(self._outcome(cells, self._keys_of(cells), action, cells[RESOURCE].context[RESOURCE][0]))
+
+    def _sample(self, masks: Sequence[int], confirms: Callable[[Evaluation], bool]) -> ActionSample | None:
+        """A request of the box that AWS can have, and that the evaluator confirms; None if none is found."""
+        cells: dict[str, KeyCell] = {}
+        for dimension, mask in zip(self.dimensions, masks, strict=True):
+            if dimension.name not in (ACTION, RESOURCE):
+                listed = (dimension.cells[position] for position in members(mask))
+                cell = next((each for each in listed if is_possible(each, cells.get(CALLER))), None)
+                if cell is None:
+                    return None
+                cells[dimension.name] = cell
+        who = cells[CALLER].caller
+        if who is None:
+            return None
+        keys = self._keys_of(cells)
+        account = next(iter(keys.get(RESOURCE_ACCOUNT) or self.role_context.get(RESOURCE_ACCOUNT, ())), who.account_id)
+        present = [key for key, values in keys.items() if values]
+        for action, resource in self._pairs(masks, account):
+            if not all(_may_have_key(action.lower(), key) for key in present):
+                continue
+            if confirms(self._outcome(cells, keys, action, resource)):
+                cut = {d.name for d, mask in zip(self.dimensions, masks, strict=True) if mask != d.full}
+                shown = {self.spelling(key): keys[key] for key in present if key in cut}
+                return ActionSample(who.arn, action, resource, shown)
+        return None
+
+    def _pairs(self, masks: Sequence[int], account: str) -> Iterator[tuple[str, str]]:
+        """Actions and resources of a box that AWS has together; first the representatives, where they are such."""
+        dimension = self.dimensions[self.index[RESOURCE]]
+        cells = [dimension.cells[position] for position in members(masks[self.index[RESOURCE]])]
+        resources = [cell.context[RESOURCE][0] for cell in cells if not cell.rest]
+        partition = self.scope.partition
+        for position in members(masks[self.index[ACTION]]):
+            for action in islice(self._examples_of(position), _ACTIONS_TRIED):
+                yield from ((action.name, text) for text in resources if is_resource_of(action, text, partition))
+                if action.forms is not None and self._resource_unions:
+                    found = example_resources(action, self._resource_unions, resources, partition, account)
+                    yield from ((action.name, text) for text in islice(found, _RESOURCES_TRIED))
+
+    def _examples_of(self, position: int) -> Iterator[ExampleAction]:
+        """Actions of a cell that AWS has."""
+        if self.groups:
+            yield from (ExampleAction(action.name, action.resource_forms) for action in self.groups[position])
+        elif not (cell := self.dimensions[self.index[ACTION]].cells[position]).rest:
+            lists = [_names_of(names) for names in self._action_lists]
+            prefixes = [name.partition(":")[0] for names in self._action_lists for name in names]
+            yield from example_actions(cell.action, prefixes, lambda name: [each.match(name, {}) for each in lists])
+
+    def _keys_of(self, cells: Mapping[str, KeyCell]) -> dict[str, Values]:
+        return merge_contexts(
             cell.context for name, cell in cells.items() if name not in NOT_KEYS and name not in self.related
         )
-        resource = cells[RESOURCE].context[RESOURCE][0]
+
+    def _outcome(self, cells: Mapping[str, KeyCell], keys: Mapping[str, Values], action: str, resource: str) -> Evaluation:
+        """The evaluator's answer about one request."""
         context = {**self.role_context, **cells[CALLER].context, **keys}
 
         def outcome(statement: CompiledStatement) -> Truth:
@@ -568,11 +710,20 @@ class ActionSpace(RequestSpace):
             applies = statement.applies_to(action.lower(), resource, context)
             return statement.holds(context, None) if applies else Truth.FALSE
 
-        if not confirms(outcome):
-            return None
-        cut = {d.name for d, mask in zip(self.dimensions, masks, strict=True) if mask != d.full}
-        shown = {self.spelling(key): values for key, values in keys.items() if key in cut and values}
-        return ActionSample(who.arn, action, resource, shown)
+        return outcome
+
+
+def _known_organizations(scope: ActionScope) -> Iterator[World]:
+    """The organization of the account of the callers, if only its ID is known."""
+    for organization in scope.context.get(ORGANIZATION_ID, ()):
+        if scope.account_id and ORGANIZATION_PATHS not in scope.context:
+            yield World(organizations={scope.account_id: OrganizationMembership(organization)})
+
+
+def _may_have_key(action: str, key: str) -> bool:
+    """Whether requests of an action can have a key, both in lower case: they have no keys of other services."""
+    found = None if is_federated(key) else find_key(key)
+    return found is None or found.may_be_in(action.partition(":")[0])
 
 
 def _cell_of(arn: str) -> KeyCell:
@@ -641,12 +792,9 @@ def _form_patterns(form: str) -> tuple[Patterns, ...]:
     plain = _PLACEHOLDER.sub("*", form)
     if Arn.parse(plain) is None:
         return (_globs((plain,)),)
-    without_slash = any(form.endswith(f"${{{name}}}") for name in _WITHOUT_SLASH)
+    without_slash = any(form.endswith(f"${{{name}}}") for name in WITHOUT_SLASH)
     texts = (plain, f"{plain}/*") if without_slash else (plain,)
     return tuple(frozenset(outlines_of(Condition("ArnLike", "", (text,)))) for text in texts)
-
-
-_WITHOUT_SLASH = frozenset({"BucketName", "TableName"})
 
 
 def _has_form(cell: KeyCell, forms: frozenset[str]) -> bool:

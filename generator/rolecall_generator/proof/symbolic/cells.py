@@ -178,6 +178,8 @@ def _with_kept_identity(cells: Iterable[KeyCell]) -> list[KeyCell]:
 
 def _single_values(facts: KeyFacts, distinctions: Distinctions, share: BudgetShare) -> tuple[list[str], bool]:
     """A string for each cell of single values, and whether they are complete."""
+    if facts.values:
+        return list(facts.values), True
     if facts.type is ValueType.BOOL:
         return ["false", "true"], True
     if distinctions.ordered:

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from rolecall_generator.iam import User
+from rolecall_generator.iam import Condition, User, quotas
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, PrincipalKind, identity_of
+from rolecall_generator.iam.matching import Truth, compile_condition
 from rolecall_generator.proof.symbolic.boxes import FALSE, Formula, disjunction, leaf
 from rolecall_generator.proof.symbolic.cells import Dimension, KeyCell
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
+    CALLER_KEYS,
+    DURATION,
     KEPT_SOURCE_IDENTITY,
     MFA_AGE,
     MFA_PRESENT,
@@ -25,12 +28,27 @@ from rolecall_generator.proof.symbolic.keys import (
     SOURCE_IDENTITY,
     TAG_KEYS,
     CallerKind,
+    is_foreign,
 )
-from rolecall_generator.proof.symbolic.relations import impossible_relation
+from rolecall_generator.proof.symbolic.ordered import parse_moment
+from rolecall_generator.proof.symbolic.relations import HOLDS, impossible_relation
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import World
 
 _SECURE_TRANSPORT = "aws:securetransport"
+
+ROLE_CHAINING = "role chaining"
+FOREIGN_KEYS = "keys of other services"
+CLOCK = "clock"
+TLS = "TLS version"
+EXPLANATIONS: Mapping[str, str] = {
+    ROLE_CHAINING: "a role cannot assume another one for more than an hour (role chaining)",
+    FOREIGN_KEYS: "requests do not have the condition keys of other services",
+    CLOCK: "requests are sent from now on, so a date in the past is over",
+    TLS: "AWS accepts no older version of TLS than 1.2",
+    "HTTPS": "requests to AWS STS always use HTTPS",
+}
+"""Facts, by name, that a reader of an answer may not expect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +61,10 @@ class SpaceFact:
 
 def facts_of(space: RequestSpace) -> list[SpaceFact]:
     """The facts about the dimensions of a space of AssumeRole requests; facts without effect are left out."""
-    own = (*_operations(space, _masks_by_kind(space.callers)), *_session_roles(space), *_transport(space))
+    kinds = _masks_by_kind(space.callers)
+    own = (*_operations(space, kinds), *_session_roles(space), *_transport(space))
+    if any(world.excludes_failing for world in space.worlds):
+        own = (*own, *_role_chaining(space, kinds), *_foreign_keys(space))
     return [*(fact for fact in own if fact.impossible is not FALSE), *context_facts_of(space)]
 
 
@@ -55,6 +76,8 @@ def context_facts_of(space: RequestSpace) -> list[SpaceFact]:
         *_session_facts(space, kinds),
         *_request_tags(space),
         *(fact for world in space.worlds for fact in _world_facts(space, world)),
+        *_clock(space),
+        *_caller_relations(space),
         *(
             SpaceFact("policy variables", formula)
             for relation in space.relations.values()
@@ -147,6 +170,63 @@ def _transport(space: RequestSpace) -> Iterator[SpaceFact]:
         yield SpaceFact("HTTPS", leaf({index: insecure}))
 
 
+def _caller_relations(space: RequestSpace) -> Iterator[SpaceFact]:
+    """Whether the keys of one user or role match a value with policy variables, if both follow from the caller."""
+    for relation in space.relations.values():
+        keys = {relation.test.key, *(v.key for each in relation.related for v in each.template.variables)}
+        if not all(key in CALLER_KEYS or space.is_known(key) for key in keys):
+            continue
+        for each in relation.related:
+            positive = relation.use.operator.name.replace("Not", "")
+            test = compile_condition(Condition(positive, relation.condition.key, (each.value,)), variables=True)
+            for position, cell in enumerate(space.callers.cells):
+                if cell.caller is None or (cell.caller.role or cell.caller.arn) not in space.single_arns:
+                    continue
+                truth = test.run({**space.role_context, **cell.context})
+                if truth is not Truth.UNDECIDED and not cell.rest:
+                    wrong = 0b01 if truth is Truth.TRUE else HOLDS
+                    impossible = leaf({space.index[CALLER]: 1 << position, space.index[each.dimension]: wrong})
+                    yield SpaceFact("policy variables", impossible)
+
+
+def _role_chaining(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterator[SpaceFact]:
+    """ "Role chaining limits your AWS CLI or AWS API role session to a maximum of one hour [...] if you assume a role using
+    role chaining and provide a DurationSeconds parameter value greater than one hour, the operation fails." (STS API:
+    AssumeRole)
+
+    The sets of durations that comparisons as numbers distinguish each have the smallest duration as a representative; those
+    of comparisons as strings do not.
+    """
+    if (index := space.index.get(DURATION)) is not None and not space.has_patterns(DURATION):
+        longer = space.dimensions[index].where(_is_longer)
+        yield SpaceFact(ROLE_CHAINING, leaf({space.index[CALLER]: kinds[CallerKind.ROLE], index: longer}))
+
+
+def _is_longer(cell: KeyCell) -> bool:
+    values = cell.context[DURATION]
+    return bool(values) and values[0].isdecimal() and int(values[0]) > quotas.CHAINED_SESSION_SECONDS
+
+
+def _foreign_keys(space: RequestSpace) -> Iterator[SpaceFact]:
+    """Requests to STS do not have keys of other services (see `is_foreign`)."""
+    for name, index in space.index.items():
+        if name not in NOT_KEYS and name not in space.related and is_foreign(name):
+            yield SpaceFact(FOREIGN_KEYS, leaf({index: space.dimensions[index].where(_has(name))}))
+
+
+def _clock(space: RequestSpace) -> Iterator[SpaceFact]:
+    """Requests are sent from `now` on, which is a representative of its own in the dimensions that have it."""
+    for name, now in space.clocks.items():
+        index = space.index[name]
+        yield SpaceFact(CLOCK, leaf({index: space.dimensions[index].where(partial(_is_over, name, now))}))
+
+
+def _is_over(name: str, now: float, cell: KeyCell) -> bool:
+    values = cell.context[name]
+    moment = parse_moment(values[0]) if values else None
+    return moment is not None and moment < now
+
+
 def _request_tags(space: RequestSpace) -> Iterator[SpaceFact]:
     """aws:RequestTag/x is present exactly if aws:TagKeys lists x, ignoring case (AWS global condition context keys)."""
     tags = space.index[TAG_KEYS]
@@ -174,6 +254,10 @@ def _world_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
                 other = space.dimensions[index].where(_has_other(name, wanted))
                 if other.bit_count() < len(space.dimensions[index].cells):
                     yield SpaceFact("known organizations", leaf({space.index[CALLER]: members, index: other}))
+        if membership.path_prefix and ORGANIZATION_PATHS in space.index:
+            index = space.index[ORGANIZATION_PATHS]
+            other = space.dimensions[index].where(has_path_outside(ORGANIZATION_PATHS, membership.path_prefix))
+            yield SpaceFact("known organizations", leaf({space.index[CALLER]: members, index: other}))
 
 
 def _callers_in(space: RequestSpace, account: str) -> int:
@@ -215,6 +299,14 @@ def _lacks(name: str) -> Callable[[KeyCell], bool]:
 
 def _has_other(name: str, values: tuple[str, ...]) -> Callable[[KeyCell], bool]:
     return lambda cell: set(cell.context[name]) != set(values)
+
+
+def has_path_outside(name: str, prefix: str) -> Callable[[KeyCell], bool]:
+    """Whether no path in an organization is known, or one that is outside the organization.
+
+    "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/": a path begins with the ID of the organization (aws:PrincipalOrgPaths).
+    """
+    return lambda cell: not cell.context[name] or any(not each.startswith(prefix) for each in cell.context[name])
 
 
 def _lists_tag(wanted: str) -> Callable[[KeyCell], bool]:

@@ -25,6 +25,9 @@ TRANSITIVE_TAG_KEYS = "sts:transitivetagkeys"
 SOURCE_IDENTITY = "sts:sourceidentity"
 KEPT_SOURCE_IDENTITY = "aws:sourceidentity"
 MFA_PRESENT = "aws:multifactorauthpresent"
+CURRENT_TIME = "aws:currenttime"
+EPOCH_TIME = "aws:epochtime"
+DURATION = "sts:durationseconds"
 MFA_AGE = "aws:multifactorauthage"
 REQUEST_TAG = "aws:requesttag/"
 PRINCIPAL_TAG = "aws:principaltag/"
@@ -85,7 +88,7 @@ class KeyFacts:
     """What AWS documents about a key.
 
     `many`: a request can have several values. `always`: callers whose requests always have the key; `callers`: those whose
-    requests can have it. `smallest`, `largest`: bounds of an integer.
+    requests can have it. `smallest`, `largest`: bounds of an integer. `values`: all values of the key, if they are listed.
     """
 
     many: bool = True
@@ -97,6 +100,7 @@ class KeyFacts:
     documented: bool = True
     smallest: int = 0
     largest: int | None = None
+    values: tuple[str, ...] = ()
 
 
 UNDOCUMENTED = KeyFacts(documented=False)
@@ -105,10 +109,25 @@ UNDOCUMENTED = KeyFacts(documented=False)
 
 def may_exist(name: str) -> bool:
     """Whether a request to STS can have the key (lower case), as far as AWS documents it: keys of other services cannot."""
+    if is_foreign(name):
+        return False
     if key_facts(name).documented or is_federated(name):
         return True
     found = find_key(name)
     return found is not None and (found.is_global or name.startswith("sts:"))
+
+
+def is_foreign(name: str) -> bool:
+    """Whether the key (lower case) is one of another service than STS, and not of those that several services have.
+
+    "Some individual services create their own condition keys that are available in the request context for other services.
+    Cross-service condition keys are a type of global condition key" (AWS global condition context keys).
+    """
+    exact, prefixes, _ = _table()
+    if name in exact or name.startswith(("aws:", "sts:", *prefixes)) or is_federated(name):
+        return False
+    found = find_key(name)
+    return found is not None and not found.is_global
 
 
 @lru_cache(maxsize=1_024)
@@ -135,6 +154,26 @@ def _table() -> tuple[Mapping[str, KeyFacts], Mapping[str, KeyFacts], Mapping[st
         {name: facts for name, facts in found.items() if name[-1] == "/"},
         {name.removeprefix("*:"): facts for name, facts in found.items() if name[0] == "*"},
     )
+
+
+@lru_cache(maxsize=1)
+def _service_table() -> tuple[Mapping[str, KeyFacts], Mapping[str, frozenset[str]]]:
+    """The facts about keys of single services (lower case), and the values that AWS accepts."""
+    table = read_table("service_keys.json")["keys"]
+    return (
+        {name.lower(): KeyFacts(many=False, values=tuple(entry["values"])) for name, entry in table.items()},
+        {name.lower(): frozenset(entry["accepted"]) for name, entry in table.items()},
+    )
+
+
+def service_key_facts(name: str) -> KeyFacts:
+    """The facts about a key, given in lower case, in requests to any service."""
+    return _service_table()[0].get(name) or key_facts(name)
+
+
+def accepted_values(name: str) -> frozenset[str] | None:
+    """The only values of a key (lower case) with which AWS accepts requests; None if that is not documented."""
+    return _service_table()[1].get(name)
 
 
 def _shape(entry: Mapping[str, Any]) -> Shape:

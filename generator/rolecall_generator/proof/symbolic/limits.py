@@ -52,11 +52,14 @@ class LimitState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LimitAnswer:
-    """How much of what a permission allows is stopped, and by which statements. `reasons` explain what is not known."""
+    """How much of what a permission allows is stopped, and by which statements. `reasons` explain what is not known, `facts`
+    why nothing is stopped although a statement names such requests.
+    """
 
     state: LimitState
     limits: tuple[StatementLimit, ...] = ()
     reasons: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +201,9 @@ class _Limiter:
 
     def answer(self) -> LimitAnswer:
         space, own, allowed = self._space, self._own, self._sets.allowed()
-        if space.is_empty(conjunction([own.maybe, complement(allowed.sure)])):
-            return LimitAnswer(LimitState.NONE)
+        stopped = conjunction([own.maybe, complement(allowed.sure)])
+        if space.is_empty(stopped):
+            return LimitAnswer(LimitState.NONE, facts=space.explanations(stopped))
         limits = tuple(self._limits())
         if space.is_empty(conjunction([own.maybe, allowed.maybe])):
             return LimitAnswer(LimitState.ALL, limits)
@@ -232,13 +236,14 @@ class _Limiter:
             return applies and all(outcome(each) is Truth.FALSE for each in others)
 
         sets, more = self._space.sets_of(sure, care=self._own.sure, confirms=confirms)
-        if any(each.sample is not None for each in sets):
+        if any(each.is_confirmed for each in sets):
             yield StatementLimit(place, True, sets, more)
         elif sets or not self._space.is_empty(maybe):
             yield StatementLimit(place, False, sets, more)
 
 
 _UNDOCUMENTED = "AWS does not document the outcome for some values"
+_NO_EXAMPLE = "no action that AWS has was found with which a caller can send such a request"
 _CERTAINTY = (Truth.FALSE, Truth.UNDECIDED, Truth.TRUE)
 
 
@@ -283,4 +288,7 @@ def _compare(
     lost, _ = space.sets_of(closed, confirms=changes(new_sets, old_sets))
     if any(each.sample is not None for each in (*surplus, *lost)):
         return LimitChange(False, surplus, lost)
-    return LimitChange(None, surplus, lost, tuple(space.reasons) or (_UNDOCUMENTED,))
+    found = tuple(space.reasons) or (_UNDOCUMENTED,)
+    if not space.reasons and any(each.is_confirmed for each in (*surplus, *lost)):
+        found = (_NO_EXAMPLE,)
+    return LimitChange(None, surplus, lost, found)

@@ -51,6 +51,17 @@ def _parse(operator: str, value: str) -> object:
     return None if parse is None else parse(value)
 
 
+def parse_moment(value: str) -> float | None:
+    """A date, or a number of seconds since 1970, in these seconds; None for any other value."""
+    found = _parse(_DATE, value)
+    return found if isinstance(found, float) else None
+
+
+def moment_text(moment: float, *, whole: bool) -> str:
+    """A moment in seconds since 1970 as a date, or with `whole` as the number of seconds."""
+    return _date_text(moment, whole=whole)
+
+
 def _numbers(values: Iterable[str], value_type: ValueType) -> list[str]:
     points = sorted({number for value in values if isinstance(number := _parse(_NUMBER, value), Decimal)})
     if value_type is ValueType.INTEGER:

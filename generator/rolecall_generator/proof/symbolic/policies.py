@@ -276,8 +276,7 @@ class PolicySets:
         if statement.source.principals:
             parts.append(self._principals(statement))
         if self._has_variable_resource(statement):
-            self._space.reasons.setdefault("a resource has a policy variable")
-            parts.append(OPEN)
+            parts.append(self._space.resource_set(statement))
         return AllowedSet.intersection(parts)
 
     def _principals(self, statement: CompiledStatement) -> AllowedSet:

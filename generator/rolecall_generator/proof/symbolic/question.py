@@ -21,7 +21,7 @@ from rolecall_generator.proof.symbolic.boxes import (
 )
 from rolecall_generator.proof.symbolic.budget import TOO_LARGE, OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.cells import DOUBTFUL
-from rolecall_generator.proof.symbolic.facts import SpaceFact, facts_of
+from rolecall_generator.proof.symbolic.facts import EXPLANATIONS, SpaceFact, facts_of
 from rolecall_generator.proof.symbolic.intent import Trust, intent_document
 from rolecall_generator.proof.symbolic.policies import PolicySets, TrustSide, WorldPolicies
 from rolecall_generator.proof.symbolic.requests import RequestWitness
@@ -62,6 +62,11 @@ class Inclusion:
     facts: tuple[str, ...] = ()
     witness: RequestWitness | None = None
     reasons: tuple[str, ...] = ()
+
+    @property
+    def explanations(self) -> tuple[str, ...]:
+        """The facts that a reader may not expect, as sentences."""
+        return tuple(sentence for name, sentence in EXPLANATIONS.items() if name in self.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +369,12 @@ class TrustQuestion:
                 break
             if (witness := self.finder.find(box.masks, self.sides[one], self.sides[other])) is not None:
                 return Inclusion(InclusionState.REFUTED, witness=witness)
-        return _unknown([*self.finder.rejections, *self._open_at(open_box)])
+        return _unknown([*self.finder.rejections, *self._compared_keys(), *self._open_at(open_box)])
+
+    def _compared_keys(self) -> Iterator[str]:
+        """The conditions for which an example needs keys whose values fit together."""
+        for condition, _ in self.space.relations if self.space.is_exact else ():
+            yield f"{condition.operator} {condition.key} compares keys of the request by {' or '.join(condition.values)}"
 
     def has_request(self, within: Iterable[int], outside: Iterable[int]) -> bool | None:
         """See `RequestSets.has_request`. Raises OutOfBudgetError."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rolecall_generator.iam import Arn
+from rolecall_generator.iam import Arn, quotas
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Identity, PrincipalKind, Request, identity_of
 from rolecall_generator.iam.matching import OPERATORS
 from rolecall_generator.proof.symbolic.callers import is_certain_caller
@@ -39,7 +39,6 @@ DEFAULT_SESSION_NAME = "rolecall"
 _CONTEXT_PROVIDER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
 _MAX_TAGS = 50
 _DURATION = "sts:durationseconds"
-_LONGEST_CHAINED = 3_600
 _REGION = "aws:requestedregion"
 _SERVICE_NAME = "aws:principalservicename"
 _USER_ID = "aws:userid"
@@ -126,7 +125,7 @@ def _bad_caller(point: RequestPoint) -> str:
         # "The temporary credentials returned by AssumeRole do not include MFA information in the context" (Secure API
         # access with MFA)
         return "whether a role can send a request with MFA is not known"
-    if (duration := point.context.get(_DURATION)) and int(duration[0]) > _LONGEST_CHAINED:
+    if (duration := point.context.get(_DURATION)) and int(duration[0]) > quotas.CHAINED_SESSION_SECONDS:
         # "Role chaining limits your AWS CLI or AWS API role session to a maximum of one hour." (STS API: AssumeRole)
         return "a role cannot assume another one for more than an hour"
     return ""
@@ -134,13 +133,17 @@ def _bad_caller(point: RequestPoint) -> str:
 
 def _bad_values(point: RequestPoint) -> str:
     for key, values in point.context.items():
-        facts = key_facts(key)
-        shape = key_facts(f"{REQUEST_TAG}x").shape if key.startswith(PRINCIPAL_TAG) else facts.shape
-        certain = shape.certain_in(point.caller.partition or "aws")
-        for value in values:
-            if not fits(value, shape) or not _has_type(value, facts) or (certain and not matches(certain, value)):
-                return f"AWS does not accept the value of {key}"
+        if not all(accepts_value(key, value, point.caller.partition or "aws") for value in values):
+            return f"AWS does not accept the value of {key}"
     return ""
+
+
+def accepts_value(key: str, value: str, partition: str = "aws") -> bool:
+    """Whether AWS is certain to accept the value of a key (lower case), as far as its form is documented."""
+    facts = key_facts(key)
+    shape = key_facts(f"{REQUEST_TAG}x").shape if key.startswith(PRINCIPAL_TAG) else facts.shape
+    certain = shape.certain_in(partition)
+    return fits(value, shape) and _has_type(value, facts) and not (certain and not matches(certain, value))
 
 
 def _bad_tags(point: RequestPoint) -> str:

@@ -8,6 +8,7 @@ represented.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
     CALLER_KEYS,
+    CURRENT_TIME,
+    EPOCH_TIME,
     ORGANIZATION_ID,
     ORGANIZATION_PATHS,
     PRINCIPAL_TAG,
@@ -79,7 +82,7 @@ from rolecall_generator.proof.symbolic.keys import (
     key_facts,
     spelling_of,
 )
-from rolecall_generator.proof.symbolic.ordered import NotRepresentedError
+from rolecall_generator.proof.symbolic.ordered import NotRepresentedError, moment_text
 from rolecall_generator.proof.symbolic.relations import Relation, read_relation, relation_set
 from rolecall_generator.proof.symbolic.world import World
 
@@ -135,8 +138,14 @@ class RequestSpace:
         self._trust_statements: list[CompiledStatement] = []
         self._spelling: dict[str, str] = {}
         self._labels: dict[str, list[tuple[str, int]]] = {}
+        self.clocks: dict[str, int] = {}
+        """Keys of the time of a request, with the moment of `now` that is a representative of theirs."""
         self.related_keys: set[str] = set()
         """Keys (lower case) that a relation compares."""
+        self._resource_keys: dict[int, str | None] = {}
+        """The dimension that decides whether a statement with variables in Resource names the role; None for the role."""
+        self.single_arns: set[str] = set()
+        """Users and roles that have a cell of their own, if policy variables are compared exactly."""
         self._callers = CallerDistinctions()
         self._keys: dict[str, Distinctions] = {key: Distinctions() for key in _ALWAYS_NEEDED}
         for document, side in documents:
@@ -164,11 +173,67 @@ class RequestSpace:
             if side is PolicyType.TRUST:
                 self._trust_statements.append(statement)
                 self._read_principals(statement)
+            if variables:
+                self._read_resources(statement)
             for condition, test in zip(statement.source.conditions, statement.tests, strict=True):
                 self._spelling.setdefault(test.key, condition.key)
                 bound = condition, variables
                 if bound not in self._readings:
                     self._readings[bound] = self._read(condition, test, variables=variables)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether policy variables are compared exactly, see `World.excludes_failing`."""
+        return any(world.excludes_failing for world in self.worlds)
+
+    def _read_resources(self, statement: CompiledStatement) -> None:
+        """Distinguish the values of one key for which resources with its variable are the role.
+
+        A value is a part of the role's ARN, so these are finitely many.
+        """
+        texts = [text for text in statement.source.resources if "${" in text]
+        if not texts or not self.is_exact:
+            return
+        variables = {each.key for text in texts for each in PolicyTemplate(text).variables}
+        unknown = [name for name in variables if not self.is_known(name)]
+        resource = self.role.arn.split(":", 5)[5]
+        if len(unknown) > 1 or len(resource) > _LONGEST_RESOURCE:
+            return
+        if not unknown:
+            self._resource_keys[id(statement)] = None
+            return
+        (name,) = unknown
+        if dimension_of(name) == CALLER and name not in _CALLER_PARTS:
+            return
+        parts = {resource[start:end] for start in range(len(resource)) for end in range(start + 1, len(resource) + 1)}
+        self.budget.spend(len(parts))
+        fitting = [part for part in parts if statement.names_resource(self.role.arn, {**self.role_context, name: (part,)})]
+        self._distinguish(name, frozenset(map(literal, fitting)))
+        self._resource_keys[id(statement)] = dimension_of(name)
+
+    def resource_set(self, statement: CompiledStatement) -> AllowedSet:
+        """The requests for which a statement with policy variables in its resources names the role."""
+        if id(statement) not in self._resource_keys:
+            texts = [text for text in (*statement.source.resources, *statement.source.not_resources) if "${" in text]
+            self.reasons.setdefault(f"the resource {texts[0]} has a policy variable whose value is not known")
+            return OPEN
+        name = self._resource_keys[id(statement)]
+        if name is None:
+            return AllowedSet.exact(TRUE if statement.names_resource(self.role.arn, self.role_context) else FALSE)
+        dimension, index = self.dimensions[self.index[name]], self.index[name]
+        keys = {each.key for text in statement.source.resources if "${" in text for each in PolicyTemplate(text).variables}
+
+        def is_named(cell: KeyCell, outcome: bool) -> bool:
+            contexts = [{**self.role_context, **context} for context in cell.contexts]
+            if any(len(context.get(key, ())) > 1 for context in contexts for key in keys):
+                return False  # a variable of a key with several values
+            return all(statement.names_resource(self.role.arn, context) is outcome for context in contexts)
+
+        sure = dimension.where(lambda cell: is_named(cell, True))
+        never = dimension.where(lambda cell: is_named(cell, False))
+        exact = leaf({index: sure})
+        maybe = dimension.full & ~never
+        return AllowedSet(exact, exact if maybe == sure else leaf({index: maybe}))
 
     def _read_principals(self, statement: CompiledStatement) -> None:
         """Distinguish what the Principal element names: one union for its users and roles, one for its accounts."""
@@ -181,6 +246,9 @@ class RequestSpace:
                 self._callers.providers.setdefault(text)
             elif (who := identity_of(text)).kind in {PrincipalKind.USER, PrincipalKind.ROLE}:
                 arns.append(literal(text))
+                if self.is_exact:
+                    self._callers.add("arns", literal(text))
+                    self.single_arns.add(text)
             elif who.kind is PrincipalKind.SESSION and who.role is not None:
                 # A session is of the role with that name, whatever the role's path.
                 pathless = outlines_of(Condition("StringEquals", "", (who.role,)))
@@ -201,6 +269,8 @@ class RequestSpace:
             if not names:
                 return self._read_test(condition, test, use, variables=variables)
             if (reading := self._read_inverse(condition, test, names)) is not None:
+                return reading
+            if self.is_exact and (reading := self._read_account(condition, test, use, names)) is not None:
                 return reading
             return self._read_relation(condition, test, use, names)
         except (NotRepresentedError, UnsupportedError) as error:
@@ -258,7 +328,9 @@ class RequestSpace:
         """A condition on a key of the role, such as its tag, that compares it with exactly one other key: a test of that
         key. None for any other condition.
         """
-        if not self.is_known(test.key) or len(names) > 1 or names[0] in CALLER_KEYS:
+        if not self.is_known(test.key) or len(names) > 1:
+            return None
+        if names[0] in CALLER_KEYS and not (self.is_exact and names[0] in _CALLER_PARTS):
             return None
         if parse_operator(condition.operator).quantifier or key_facts(names[0]).type is not ValueType.STRING:
             return None
@@ -272,9 +344,29 @@ class RequestSpace:
             patterns: Patterns = frozenset(map(ignoring_case, values))
         else:
             patterns = frozenset(map(literal, values))
-        dimension = dimension_of(names[0])
-        self._distinctions(dimension).add_patterns(patterns)
-        return KeyTest(test, dimension)
+        self._distinctions(dimension_of(names[0]))
+        self._distinguish(names[0], patterns)
+        return KeyTest(test, dimension_of(names[0]))
+
+    def _read_account(self, condition: Condition, test: Test, use: OperatorUse, names: list[str]) -> KeyTest | None:
+        """A condition on aws:PrincipalArn with ${aws:PrincipalAccount} as the account of the ARN, which it always is: a test
+        of the caller. None for any other condition.
+        """
+        like = _LIKE.get(use.operator.name)
+        if test.key != _ARN or names != [_ACCOUNT] or use.quantifier is not None or like is None:
+            return None
+        outlines = []
+        for value in condition.values:
+            parts = _ACCOUNT_VARIABLE.sub("\0", value).split(":", 5)
+            if len(parts) > _ACCOUNT_PART and parts[_ACCOUNT_PART] == "\0":
+                parts[_ACCOUNT_PART] = "?" * _ACCOUNT_DIGITS
+            outline = ":".join(parts)
+            is_literal = use.operator.name.startswith("StringEquals") or use.operator.name.startswith("StringNotEquals")
+            if "$" in outline or "\0" in outline or (is_literal and not _WILDCARDS.isdisjoint(value)):
+                return None
+            outlines.append(outline)
+        self._distinguish(_ARN, frozenset(outlines_of(Condition(like, "", tuple(outlines)))))
+        return KeyTest(test, CALLER)
 
     def _read_relation(self, condition: Condition, test: Test, use: OperatorUse, names: list[str]) -> Relation:
         if "IgnoreCase" in use.operator.name and not all(value.isascii() for value in condition.values):
@@ -316,6 +408,8 @@ class RequestSpace:
             for key, values in ((ORGANIZATION_ID, identifiers), (ORGANIZATION_PATHS, membership.paths)):
                 for value in values if key in self._keys else ():
                     self._keys[key].add_patterns(literal(value))
+            if membership.path_prefix and ORGANIZATION_PATHS in self._keys:
+                self._keys[ORGANIZATION_PATHS].add_patterns(starting_with(membership.path_prefix))
 
     # Building
 
@@ -347,7 +441,27 @@ class RequestSpace:
         """What AWS documents about a key (lower case) in these requests."""
         return key_facts(key)
 
+    @property
+    def now(self) -> float | None:
+        """No request is sent before this moment, in seconds since 1970; None if it is not known."""
+        return max((world.now for world in self.worlds if world.now is not None), default=None)
+
+    def has_patterns(self, key: str) -> bool:
+        """Whether a condition compares the values of a key (lower case) as strings."""
+        return bool(self._distinctions(key).patterns)
+
+    def _distinguish_now(self, key: str, distinctions: Distinctions) -> None:
+        """Give the moment from which on requests are sent a cell of its own."""
+        if key not in (CURRENT_TIME, EPOCH_TIME) or self.now is None or distinctions.patterns:
+            return
+        if len(distinctions.ordered) != 1 or not distinctions.ordered.keys() <= _TIME_FAMILIES[key]:
+            return
+        self.clocks[key] = now = math.floor(self.now)
+        (values,) = distinctions.ordered.values()
+        values.setdefault(moment_text(now, whole=key == EPOCH_TIME))
+
     def _key_dimension(self, key: str, distinctions: Distinctions) -> Dimension:
+        self._distinguish_now(key, distinctions)
         try:
             return key_dimension(key, distinctions, self.budget, self.facts_of_key(key))
         except NotRepresentedError as error:
@@ -468,9 +582,24 @@ class RequestSpace:
         return leaf({index: dimension.rest | dimension.where(lambda cell: not _is_clear(cell, key))})
 
 
+_LIKE = {
+    **dict.fromkeys(("ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike"), "ArnLike"),
+    **dict.fromkeys(("StringEquals", "StringNotEquals", "StringLike", "StringNotLike"), "StringLike"),
+}
+"""Operators with wildcards that match the same ARNs, if the values of the others have no wildcards."""
+_WILDCARDS = frozenset("*?")
+_ACCOUNT_VARIABLE = re.compile(r"\$\{aws:principalaccount\}", re.IGNORECASE)
+_ACCOUNT_PART, _ACCOUNT_DIGITS = 4, 12
+_LONGEST_RESOURCE = 100
 _OUTCOMES = {Truth.TRUE: AllowedSet.exact(TRUE), Truth.FALSE: NOTHING, Truth.UNDECIDED: OPEN}
+_TIME_FAMILIES = {CURRENT_TIME: {"Date"}, EPOCH_TIME: {"Date", "Numeric"}}
 _ALWAYS_NEEDED = (TAG_KEYS, TRANSITIVE_TAG_KEYS, SOURCE_IDENTITY)
 SERVICE_LINKED_ROLES = "arn:*:iam::*:role/aws-service-role/*"
+
+
+def starting_with(prefix: str) -> Patterns:
+    """The strings that start with a prefix without wildcards."""
+    return frozenset(outlines_of(Condition("StringLike", "", (f"{prefix}*",))))
 
 
 def _is_clear(cell: KeyCell, key: str) -> bool:

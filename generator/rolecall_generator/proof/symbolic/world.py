@@ -25,6 +25,11 @@ class OrganizationMembership:
     organization_id: str
     paths: tuple[str, ...] = ()
 
+    @property
+    def path_prefix(self) -> str:
+        """How all paths of the account begin, if only the organization is known; else empty."""
+        return f"{self.organization_id}/" if self.organization_id and not self.paths else ""
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -35,6 +40,10 @@ class World:
     the levels of service control policies. `resource_control`: the levels of resource control policies around the role.
     `organizations`: by account ID.
 
+    `excludes_failing`: requests that AWS documents to fail whatever the policies are left out, such as those of a role for
+    more than an hour, and policy variables are compared exactly where that is possible; no certificate covers it. `now`:
+    requests are sent from then on, in seconds since 1970; at any time if None.
+
     Service control policies must not be given for the management account of an organization, which they do not affect.
     """
 
@@ -44,13 +53,13 @@ class World:
     service_control: Mapping[str, tuple[PolicyLevel, ...]] = field(default_factory=dict)
     resource_control: tuple[PolicyLevel, ...] = ()
     organizations: Mapping[str, OrganizationMembership] = field(default_factory=dict)
+    excludes_failing: bool = False
+    now: float | None = None
 
     @property
     def is_worst_case(self) -> bool:
         """Whether nothing is known."""
-        return not (
-            self.known or self.session_policies or self.service_control or self.resource_control or self.organizations
-        )
+        return self == WORST_CASE
 
 
 WORST_CASE = World()

@@ -70,6 +70,7 @@ class Instance:
         return strings(self.get(argument), argument)
 
 
+_VARIABLE = "variable."
 _STEPS_OF_AN_ARGUMENT = 10
 """Evaluation steps that take as long as converting and storing an argument."""
 
@@ -166,7 +167,13 @@ class ModuleScope:
             except Unresolvable as error:
                 raise Unresolvable(error.reason, error.line or block.line, error.file or block.file, error.type) from None
 
-        return self._remember(f"variable.{name}", value)
+        return self._remember(f"{_VARIABLE}{name}", value)
+
+    @property
+    def variables(self) -> list[s.Block]:
+        """The variables whose values were read so far, except those that could not be resolved."""
+        known = (address for address, value in self._known.items() if not isinstance(value, Unresolvable))
+        return [self._blocks[address] for address in known if address.startswith(_VARIABLE)]
 
     def _local(self, name: str) -> Value:
         return self._remember(

@@ -77,6 +77,8 @@ def _parse(source: ModuleFiles, report: r.ParseFindings, account_id: str | None,
         resources.declare(instance)
     for instance in instances:
         resources.attach(instance)
+    for block in resources.module.variables:
+        report.variable(block)
     return ParsedModule(resources.builder.access(), report.findings, guard)
 
 

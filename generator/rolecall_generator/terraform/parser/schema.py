@@ -170,6 +170,13 @@ class ParseFindings:
         """Add a finding for a value that cannot be determined without Terraform."""
         self.add(UNRESOLVABLE, subject, f"{what} cannot be known: {error.reason}", error.file, error.line, severity)
 
+    def variable(self, block: s.Block) -> None:
+        """Add a note for a variable whose value in the folder was used."""
+        message = "what the module grants depends on this variable: -var can give it another value"
+        hint = "write the value literally or as a local, or check that the module is applied without a value for it"
+        note = UNRESOLVABLE.finding(block.address, message, block.file, block.line, severity=Severity.NOTE, hint=hint)
+        self._findings[note] = None
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings by file and line; those without a file first."""
