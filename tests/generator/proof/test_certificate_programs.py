@@ -788,6 +788,18 @@ KEY_ATTACKS: dict[str, tuple[Content, Content]] = {
         statement(Principal="*", Condition={"StringLike": {"aws:SourceArn": "arn:aws:s3:*:x"}}),
         statement(Principal="*", Condition={"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:x"}}),
     ),
+    "wildcard across the components of an ARN": (
+        statement(Condition={"StringEquals": {"aws:SourceArn": "arn:aws:a:b:c:d:e"}}),
+        statement(Condition={"ArnLike": {"aws:SourceArn": "arn:aws:*:c:d:e"}}),
+    ),
+    "start of an account ID": (
+        statement(),
+        statement(Principal="*", Condition={"StringEquals": {"aws:PrincipalAccount": "1111"}}),
+    ),
+    "wildcard across the account of an ARN": (
+        statement(Principal=ACCOUNT, Condition={"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/a:b/c"}}),
+        statement(Principal="*", Condition={"StringLike": {"aws:PrincipalAccount": "*role*"}}),
+    ),
     "wildcard across the path of a user": (
         statement(Principal=ACCOUNT, Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:user/a*b"}}),
         statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:username": "a*b"}}),
