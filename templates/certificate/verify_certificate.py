@@ -4,12 +4,12 @@ Usage: python3 verify_certificate.py CERTIFICATE.json [--trust FILE]
 FILE: main.tf of the module, the trust policy as JSON, or the output of `aws iam get-role`, to compare the policies.
 Exit status: 0 accepted, 1 rejected, 2 wrong usage or not covered. Requires Python 3.11 and no other package.
 
-The certificate claims that every request that one policy allows is allowed by another one. It lists representatives for
-each dimension of a request: the caller, the action, and each context key. This program checks:
+The certificate claims that every request that one policy allows is allowed by another one. This program checks:
 1. The policies are as rolecall writes them: they allow and never deny, and name values without wildcards.
-2. The representatives are complete. Such policies distinguish only the values that they name, so each named value,
-   another one and the absent value represent all. A caller is never allowed if neither it nor its account is named.
-3. No combination of representatives is allowed by one policy and denied by the other. All are tried, without the steps.
+2. No request is allowed by one policy and denied by the other. A request consists of dimensions: the caller, the
+   action, and each context key. Such policies distinguish only the values that they name, so each named value, another
+   one and the absent value represent all. A caller is never allowed if neither it nor its account is named. The program
+   tries all combinations.
 """
 
 import json
@@ -136,26 +136,17 @@ def is_named(caller, names):
     return bool(names & {caller, CALLER.sub(r"\1", caller)})
 
 
-def requests(dimensions, statements):
-    """Every combination of representatives, which must be complete. A request has one for each dimension."""
+def requests(statements):
+    """Every combination of representatives. A request has one for each dimension: a list of one value, or of none."""
     new = "x" * len(str(statements))  # a value that no statement names
-    needed = {"caller": [], "action": [[action] for action in ACTIONS]} | {key: [[], [new]] for key in NEEDS}
-    sets = {"caller": [], "action": [{action} for action in ACTIONS]} | {key: [] for key in NEEDS}
+    values = {"caller": [], "action": [[action] for action in ACTIONS]} | {key: [[], [new]] for key in NEEDS}
     for statement in statements:
-        needed["caller"] += [[f"arn:aws:iam::{name}:role/{new}"] for name in statement.names if name.isdigit()]
-        for key, values in (("caller", statement.names), *statement.conditions):
-            dimension = "caller" if key == ARN else key
-            needed.setdefault(dimension, [[], [new]]).extend([value] for value in values)
-            sets.setdefault(dimension, []).append(values)
-    for dimension, values in needed.items():
-        test = is_named if dimension == "caller" else lambda value, accepted: value in accepted
-        profiles = [
-            {tuple(test(cell[-1], accepted) for accepted in sets[dimension]) if cell else None for cell in cells}
-            for cells in (values, dimensions[dimension])
-        ]
-        ensure(profiles[0] <= profiles[1], f"the representatives of {dimension} are not complete", ValueError)
-    ensure(prod(map(len, map(dimensions.get, needed))) * len(statements) <= MAX_WORK, "it is too large", ValueError)
-    return (dict(zip(needed, cells, strict=True)) for cells in product(*map(dimensions.get, needed)))
+        values["caller"] += [[f"arn:aws:iam::{name}:role/{new}"] for name in statement.names if name.isdigit()]
+        for key, named in (("caller", statement.names), *statement.conditions):
+            dimension = values.setdefault("caller" if key == ARN else key, [[], [new]])
+            dimension += [[value] for value in named if [value] not in dimension]
+    ensure(prod(map(len, values.values())) * len(statements) <= MAX_WORK, "it is too large", ValueError)
+    return (dict(zip(values, cells, strict=True)) for cells in product(*values.values()))
 
 
 def allows(policy, request):
@@ -171,7 +162,7 @@ def check(path, trust_path=None):
     """Check a certificate, and that it is about the trust policy of a file. Return the exit status and the result."""
     try:
         certificate = json.loads(path.read_text("utf-8"), object_pairs_hook=unique, parse_constant=int)
-        ensure(certificate["format"] == "rolecall certificate 1", "unknown format")
+        ensure(certificate["format"] == "rolecall certificate 2", "unknown format")
         role, claims, documents = certificate["role"], certificate["claims"], certificate["policies"]
         policies = {name: read_policy(documents[name]) for name in ("trust", "intent")}
         partitions = set(re.findall("arn:([a-z-]+):", str(documents)))
@@ -180,7 +171,7 @@ def check(path, trust_path=None):
         ensure(same, "it is about another role or trust policy than the file", ValueError)
         ensure(not any(claim["facts"] for claim in claims.values()), "the proof relies on facts about AWS")
         ensure("nothing_else" in claims, "it is not claimed that only intended requests are allowed", ValueError)
-        for request in requests(certificate["dimensions"], policies["trust"] | policies["intent"]):
+        for request in requests(policies["trust"] | policies["intent"]):
             for subset, superset in map(CLAIMS.__getitem__, claims):
                 holds = allows(policies[superset], request) or not allows(policies[subset], request)
                 ensure(holds, f"{superset} denies a request that {subset} allows: {request}", ValueError)

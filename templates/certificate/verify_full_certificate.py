@@ -4,129 +4,75 @@ Usage: python3 verify_full_certificate.py CERTIFICATE.json [--trust FILE]
 FILE: the trust policy as JSON, or the output of `aws iam get-role`; the certificate must be about it.
 Exit status: 0 accepted, 1 rejected, 2 wrong usage or not covered. Requires Python 3.11 and no other package.
 
-The certificate claims that every request that one policy allows is allowed by another one. It lists representatives for
-each dimension of a request (caller, action, each context key), and steps that split all requests into parts. This
-program checks that the representatives are complete, and that no part has a request that only the one policy allows.
+The certificate claims that every request that one policy allows is allowed by another one, and names the facts about
+AWS that this relies on. The program trusts nothing in it: it proves the claim again.
+1. A request has independent dimensions: the caller, the action, and each context key. Policies test the values there.
+   For each dimension, the program finds every combination of answers to these tests, by reading the patterns of all
+   tests in parallel, character by character, until no new state is found.
+2. A box is a set of combinations for each dimension. In the box of all requests, the program evaluates whether the one
+   policy allows a request that the other one denies. Where that is open, it splits the box by a test that is open.
 
-Here conditions have wildcards, sets of values, numbers, dates and addresses. So this program finds every combination of
-outcomes that any value of a dimension can have: it walks through the patterns of the policies, or tests a value in each
-range between their numbers. Each combination must be that of a representative. If AWS does not document an outcome, it
-counts as allowed for the policy that must allow less, and as denied for the other one. A policy variable compares two
-keys: whether the condition holds is a dimension of its own, limited by what the keys permit. A claim can rely on facts.
+If AWS does not document an outcome, it counts as allowed for the policy that must allow less, and as denied for the
+other one. Numbers, dates, addresses, bytes and values with policy variables are not read: a test may match any.
 """
 
 import base64
-import itertools
 import json
 import math
 import re
 import sys
 from collections import namedtuple
-from datetime import UTC, datetime
-from fractions import Fraction
-from functools import partial
-from ipaddress import ip_address, ip_network
+from datetime import datetime
+from ipaddress import ip_interface
+from itertools import count
 from pathlib import Path
 
-ASSUMING = ("sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
+ASSUMING = ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"]
 CLAIMS = {"nothing_else": ("trust", "intent"), "everything_intended": ("intent", "trust")}
 # The permission that a request needs in addition if it has a value there.
 NEEDS = {"aws:tagkeys": "sts:TagSession", "sts:transitivetagkeys": "sts:TagSession"}
-NEEDS |= {"sts:sourceidentity": "sts:SetSourceIdentity", "provided contexts": "sts:SetContext"}
-FALSE, TRUE = 0, 2  # three-valued logic; 1 is open. "And" is min, "or" is max, "not" is TRUE minus the value.
-Unsupported, MAX_BYTES, MAX_POLICY, MAX_STEPS = NotImplementedError, 2_000_000, 20_000, 100_000
+NEEDS |= {"sts:sourceidentity": "sts:SetSourceIdentity", "Contexts": "sts:SetContext"}
+Unsupported, MAX_BYTES, MAX_POLICY, MAX_WORK = NotImplementedError, 2_000_000, 20_000, 3_000_000
 ELEMENTS = {"Sid", "Effect", "Action", "NotAction", "Principal", "NotPrincipal", "Condition"}
 Statement = namedtuple("Statement", "effect actions not_actions principals not_principals conditions variables")
-# What AWS documents about values by shape: characters, shortest, longest, and a pattern.
-SHAPES = {
-    "account-id": {"characters": "0-9", "shortest": 12, "longest": 12},
-    "arn": {"shortest": 0, "pattern": "arn:*:*:*:*:*"},
-    "external-id": {"characters": "\\w+=,.@:/-", "shortest": 2, "longest": 1224},
-    "not-empty": {"shortest": 1},
-    "organization-id": {"shortest": 1, "longest": 34, "pattern": "o-*"},
-    "organization-path": {"shortest": 1, "pattern": "o-*/*"},
-    "region": {"shortest": 1},
-    "session-name": {"characters": "\\w+=,.@-", "shortest": 1, "longest": 64},
-    "source-identity": {"characters": "\\w+=,.@-", "shortest": 2, "longest": 64},
-    "tag-key": {"characters": "\\w.:/=+@ -", "beyond_ascii": True, "shortest": 1, "longest": 128},
-    "tag-value": {"characters": "\\w.:/=+@ -", "beyond_ascii": True, "shortest": 0, "longest": 256},
-    "user-id": {"shortest": 1},
-}
-# What AWS documents about keys: which can have several values, the type or shape of the values, the kinds of callers
-# that can have the key, and those that always have it. A key that is not listed takes every form.
+# Context keys: those with at most one value, those of them whose value is never empty, those with the value true or
+# false, and those with several values, none of them empty. A key that is not listed takes every form. Tags end in "/".
 # Source: IAM User Guide and STS API Reference, November 2026.
-PEOPLE, ALL = ("user", "role"), ("user", "role", "service", "provider")
-FROM_GITHUB = "actor actor_id enterprise_id environment job_workflow_ref ref repository repository_id workflow"
-GITHUB = " ".join(f"token.actions.githubusercontent.com:{claim}" for claim in FROM_GITHUB.split())
-TABLES = {
-    "many": {
-        True: (
-            "aws:calledvia aws:principalorgpaths aws:principalservicenameslist aws:resourceorgpaths "
-            "aws:sourceorgpaths aws:tagkeys sts:transitivetagkeys"
-        ),
-    },
-    "type": {
-        "date": "aws:currenttime aws:tokenissuetime",
-        "ip": "aws:ec2instancesourceprivateipv4 aws:sourceip aws:vpcsourceip",
-        "integer": "aws:epochtime aws:multifactorauthage sts:durationseconds",
-        "bool": "aws:multifactorauthpresent aws:securetransport aws:viaawsservice",
-    },
-    "shape": {
-        "arn": "aws:chatbotsourcearn aws:sourcearn aws:sourcevpcarn ec2:sourceinstancearn lambda:sourcefunctionarn",
-        "organization-id": "aws:principalorgid aws:resourceorgid aws:sourceorgid",
-        "account-id": "aws:principalorgmasteraccountid aws:resourceaccount aws:sourceaccount",
-        "organization-path": "aws:principalorgpaths aws:resourceorgpaths aws:sourceorgpaths",
-        "region": "aws:requestedregion",
-        "user-id": "aws:userid",
-        "tag-value": "aws:requesttag/ aws:resourcetag/ iam:resourcetag/",
-        "source-identity": "aws:sourceidentity sts:sourceidentity",
-        "tag-key": "aws:tagkeys sts:transitivetagkeys",
-        "external-id": "sts:externalid",
-        "session-name": "sts:rolesessionname",
-    },
-    "callers": {
-        ("role", "provider"): "*:aud *:sub aws:federatedprovider saml:aud saml:iss saml:sub saml:sub_type " + GITHUB,
-        ("role",): (
-            "aws:ec2instancesourceprivateipv4 aws:ec2instancesourcevpc aws:sourceidentity ec2:sourceinstancearn "
-            "lambda:sourcefunctionarn"
-        ),
-        PEOPLE: (
-            "aws:multifactorauthage aws:multifactorauthpresent aws:principalorgid aws:principalorgmasteraccountid "
-            "aws:principalorgpaths"
-        ),
-        ("service",): (
-            "aws:principalservicename aws:principalservicenameslist aws:sourceaccount aws:sourcearn aws:sourceorgid "
-            "aws:sourceorgpaths"
-        ),
-        ("user", "role", "service"): "aws:tokenissuetime sts:externalid",
-    },
-    "range": {(900, 43_200): "sts:durationseconds"},
-    "always": {
-        ALL: "aws:currenttime aws:epochtime aws:requestedregion aws:securetransport aws:useragent sts:rolesessionname",
-        PEOPLE: "aws:userid",
-    },
+FORMS = {
+    "single": "aws:currenttime aws:multifactorauthage aws:principaltag/ aws:requesttag/ aws:sourceip aws:sourcevpc "
+    "aws:sourcevpce aws:vpcsourceip saml:aud saml:iss saml:sub saml:sub_type",
+    "filled": "aws:principalorgid aws:requestedregion aws:sourceaccount aws:sourcearn aws:sourceorgid aws:userid "
+    "sts:externalid sts:rolesessionname sts:sourceidentity",
+    "bool": "aws:multifactorauthpresent aws:securetransport",
+    "several": "aws:principalorgpaths aws:tagkeys sts:transitivetagkeys",
 }
-ANY_VALUE = "aws:calledviafirst aws:calledvialast aws:principaltag/ aws:referer aws:sourcevpc aws:sourcevpce"
-KEYS = {name: {} for name in ANY_VALUE.split()}
-for attribute, table in TABLES.items():
-    for value, names in table.items():
-        for name in names.split():
-            KEYS.setdefault(name, {})[attribute] = value
+FORMS = {name: form for form, names in FORMS.items() for name in names.split()}
 RESULT = """ACCEPTED. {} can be assumed {} as this policy allows, and in no other way:
 {}
 This is proven for every possible request, whatever the caller's own policies allow. The trust policy {}.
 Root users and callers of another partition cannot assume roles. Policies of an organization can only deny more."""
 
 
-def ensure(condition, reason, error=ValueError):
+class UndocumentedError(Exception):
+    """AWS does not document what a statement does."""
+
+
+def ensure(condition, reason="", error=ValueError):
     """Reject the certificate unless the condition holds. Unsupported: it is not covered."""
     if not condition:
         raise error(reason)
 
 
-def within(leaf, box):
-    """Whether all requests of the box have representatives of the leaf (TRUE), none has (FALSE), or some have (1)."""
-    return min((box[dimension] & mask != 0) + (box[dimension] & ~mask == 0) for dimension, mask in leaf.items())
+class Work:
+    """Limit of the work for one certificate, so that checking it ends within seconds."""
+
+    left = 0
+
+    @classmethod
+    def spend(cls, steps):
+        """Reject the certificate if the limit is exceeded."""
+        cls.left -= steps
+        ensure(cls.left > 0, "checking it takes too much work")
 
 
 def read_json(path):
@@ -150,11 +96,11 @@ def read_policy(policy):
         values = value if isinstance(value, list) else [value]
         values = [str(item).lower() if isinstance(item, bool) else item for item in values]
         ensure(all(isinstance(item, str) for item in values), "a policy has a value that is not a string")
-        return frozenset(values)
+        return tuple(sorted(set(values)))
 
     def principals(value):
         value = {value: value} if isinstance(value, str) else value
-        return frozenset((kind, name) for kind, names in value.items() for name in strings(names))
+        return tuple(sorted((kind, name) for kind, names in value.items() for name in strings(names)))
 
     found, version = set(), policy.get("Version", "2008-10-17")
     ensure(len(json.dumps(policy)) <= MAX_POLICY, "a policy is too large")
@@ -165,757 +111,479 @@ def read_policy(policy):
         ensure(usual, "a statement has an unknown form", Unsupported)
         parts = [strings(body.get(name, [])) for name in ("Action", "NotAction")]
         parts += [principals(body.get(name, {})) for name in ("Principal", "NotPrincipal")]
-        conditions = frozenset(
-            (operator, key, strings(values))
-            for operator, keys in body.get("Condition", {}).items()
-            for key, values in keys.items()
-        )
+        tests = [(name, *item) for name, keys in body.get("Condition", {}).items() for item in keys.items()]
+        conditions = tuple(sorted((operator, key, strings(values)) for operator, key, values in tests))
         found.add(Statement(body["Effect"], *parts, conditions, version == "2012-10-17"))
-    return frozenset(found)
+    return sorted(found)
 
 
-NO, COLON = frozenset(), frozenset(":")
+# A pattern is a list of symbols: a character in the set (included) or not in it, or any number of them (repeats).
+Symbol = namedtuple("Symbol", "characters included repeats")
+NO, COLON, BAR = frozenset(), frozenset(":"), frozenset("\n")
+ANY = Symbol(NO, False, True)
 ARN_COLONS = 5  # between the six components of an ARN
-ANY = (NO, False, True)  # the symbol for any number of any characters
 
 
-class UndocumentedError(Exception):
-    """AWS does not document what a statement does."""
-
-
-class Work:
-    """Limit of the work for one certificate, so that checking it ends within seconds."""
-
-    left = 0
-
-    @classmethod
-    def spend(cls, steps):
-        """Reject the certificate if the limit is exceeded."""
-        cls.left -= steps
-        ensure(cls.left > 0, "checking it takes too much work")
-
-
-class Automaton:
-    """A union of patterns. A pattern is a list of symbols (characters, included, repeats): one character that is in the
-    set (included) or not in it, or any number of them. A state has a bit for each position that can be reached.
-    """
-
-    def __init__(self, patterns):
-        self.named, self.closed, self.cache = {}, {}, {}
-        self.sets = {symbol[0] for pattern in patterns for symbol in pattern}
-        self.wild = self.repeats = self.final = self.universal = start = 0
-        position = 1
-        for pattern in patterns:
-            start |= position
-            for index, (characters, included, repeats) in enumerate(pattern):
-                for character in characters:
-                    table = self.named if included else self.closed
-                    table[character] = table.get(character, 0) | position
-                self.wild |= 0 if included else position
-                self.repeats |= position if repeats else 0
-                self.universal |= position if pattern[index:] == [ANY] else 0
-                position <<= 1
-            self.final |= position
-            position <<= 1
-        self.start, self.weight = self._close(start), 1 + position.bit_length() // 256
-
-    def _close(self, state):
-        while (more := state | (state & self.repeats) << 1) != state:
-            state = more
-        return -1 if state & self.universal else state  # -1: accepts all strings that follow
-
-    def _moves(self, state, character):
-        return state & (self.named.get(character, 0) | self.wild & ~self.closed.get(character, 0))
-
-    def step(self, state, character):
-        """The state after one more character."""
-        if state > 0 and (state, character) not in self.cache:
-            moves = self._moves(state, character)
-            self.cache[state, character] = self._close(moves & self.repeats | (moves & ~self.repeats) << 1)
-        return self.cache[state, character] if state > 0 else state
-
-    def distinct(self, state, alphabet):
-        """The characters that the state distinguishes from the first one of the alphabet."""
-        if state not in self.cache:
-            usual = self._moves(state, alphabet[0]) if state > 0 else 0
-            self.cache[state] = [c for c in alphabet if state > 0 and self._moves(state, c) != usual]
-        return self.cache[state]
-
-    def accepts(self, state):
-        """Whether the characters read so far match a pattern."""
-        return state & self.final != 0
-
-    def takes(self, text):
-        """Whether the text matches a pattern."""
-        Work.spend(len(text) * self.weight)
-        state = self.start
-        for character in text:
-            state = self.step(state, character)
-        return self.accepts(state)
-
-
-def walk(limits, automata, longest=math.inf):
-    """Every combination of answers of the automata, as bits, to a string that the limits accept."""
-    machines = [*limits, *automata]
-    sets = set().union(*(machine.sets for machine in machines))
-    named = sorted(set().union(*sets))
-    kinds = {NO: next(chr(code) for code in itertools.count(0x2603) if chr(code) not in named)}
-    for character in named:  # one character for each combination of sets: no symbol distinguishes the others from it
-        kinds.setdefault(frozenset(one for one in sets if character in one), character)
-    alphabet, weight = list(kinds.values()), sum(machine.weight for machine in machines)
-    level = {tuple(machine.start for machine in machines)}
-    seen, found, length = set(), set(), 0
-    while level and length <= longest:
-        seen |= level
-        following = set()
-        for states in level:
-            pairs = list(zip(machines, states, strict=True))
-            answers = [machine.accepts(state) for machine, state in pairs]
-            if all(answers[: len(limits)]):
-                found.add(sum(answer << place for place, answer in enumerate(answers[len(limits) :])))
-            for character in {alphabet[0]}.union(*(machine.distinct(state, alphabet) for machine, state in pairs)):
-                Work.spend(weight)
-                following.add(tuple(machine.step(state, character) for machine, state in pairs))
-        level, length = {states for states in following - seen if all(states[: len(limits)])}, length + 1
-    return found
-
-
-def pattern(kind, value, template=False, excluded=NO):
-    """A value of a condition as a pattern. `template`: it can have policy variables, which stand for any string."""
+def pattern(kind, value, excluded=NO, template=False):
+    """A value of a condition as a pattern. `excluded`: not matched by wildcards. `template`: it can have `${*}`."""
     symbols, colons = [], 0
-    parts = re.findall(r"\$\{([^}]*)\}|(.)", value, re.DOTALL) if template else [("", one) for one in value]
+    parts = re.findall(r"\$\{([*?$])\}|(.)", value, re.DOTALL) if template else [("", one) for one in value]
     for inside, character in parts:
-        wild = excluded | (COLON if kind == "Arn" and colons < ARN_COLONS else NO)
-        if not character and inside not in ("*", "?", "$"):
-            symbols.append((wild, False, True))
-        elif character and character in "*?" and kind in ("Like", "Arn"):
-            symbols.append((wild, False, character == "*"))
+        if character in ("*", "?") and kind in ("Like", "Arn"):
+            wild = excluded | (COLON if kind == "Arn" and colons < ARN_COLONS else NO)
+            symbols.append(Symbol(wild, False, character == "*"))
         else:
             letter = character or inside
             colons += letter == ":"
             ensure(kind != "IgnoreCase" or letter.isascii(), "a comparison ignoring case beyond ASCII", Unsupported)
             same = {letter.lower(), letter.upper(), *"\u212a" * (letter in "kK")} if kind == "IgnoreCase" else letter
-            symbols.append((frozenset(same), True, False))
-    if kind == "Arn" and colons < ARN_COLONS:
-        raise UndocumentedError
+            symbols.append(Symbol(frozenset(same), True, False))
     return symbols
 
 
-ORDERS = {"Equals": {0}, "LessThan": {-1}, "LessThanEquals": {-1, 0}, "GreaterThan": {1}, "GreaterThanEquals": {0, 1}}
+def alphabet(symbols):
+    """One character for each combination of sets that the symbols name: no symbol distinguishes the others from it."""
+    sets = {symbol.characters for symbol in symbols if symbol}
+    named = sorted(set().union(*sets))
+    found = {NO: next(chr(code) for code in count(0x2603) if chr(code) not in named)}
+    for character in named:
+        found.setdefault(frozenset(one for one in sets if character in one), character)
+    return list(found.values())
 
 
-def read_date(text):
-    """Seconds since 1970, from ISO 8601 or from seconds; four digits are a year."""
-    if re.fullmatch(r"-?[0-9]{5,20}(\.[0-9]{1,20})?|[0-9]{1,3}", text) and not re.fullmatch("[0-9]{8}", text):
-        return Fraction(text)
-    if re.fullmatch("[0-9]{4}(-[0-9]{2})?", text):
-        text += "-01" if "-" in text else "-01-01"
-    found = datetime.fromisoformat(text)
-    return Fraction((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+def join(unions):
+    """The symbols of all patterns, each ended by None. As bits: where patterns begin, and the places of each union."""
+    symbols, start, owned = [], 0, []
+    for patterns in unions:
+        first = len(symbols)
+        for one in patterns:
+            start |= 1 << len(symbols)
+            symbols += [*one, None]
+        owned.append((1 << len(symbols)) - (1 << first))
+    return symbols, start, owned
 
 
-def read_number(text):
-    """A decimal number. Raises ValueError."""
-    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?", text.strip()):
-        raise ValueError(text)
-    return Fraction(text.strip())
+def combinations(limit, unions):
+    """Every set of unions of patterns, as bits, that match a string which one of the patterns of the limit matches.
+
+    A state has a bit for each symbol that can be next, and for each end of a pattern that is reached.
+    """
+    symbols, start, owned = join([limit, *unions])
+
+    def places(test):
+        return sum(1 << place for place, symbol in enumerate(symbols) if test(place, symbol))
+
+    ends, repeats = places(lambda _, symbol: symbol is None), places(lambda _, symbol: symbol and symbol.repeats)
+    certain = places(lambda place, symbol: symbol == ANY and symbols[place + 1] is None)  # it matches whatever follows
+
+    def close(state):
+        """Add what follows repeated symbols. A union that matches whatever follows has one state."""
+        while (more := state | (state & repeats) << 1) != state:
+            state = more
+        for union in owned:
+            if place := state & union & certain & -(state & union & certain):
+                state = state & ~union | place | place << 1
+        return state
+
+    accepting = [places(lambda _, s, c=one: s and (c in s.characters) == s.included) for one in alphabet(symbols)]
+    seen, found = {close(start)}, set()
+    todo = list(seen)
+    while todo:
+        state = todo.pop()
+        if state & owned[0] & ends:
+            found.add(sum(1 << place for place, union in enumerate(owned[1:]) if state & union & ends))
+        for accepted in {state & mask for mask in accepting}:
+            Work.spend(len(owned) + len(symbols) // 64)
+            after = close(accepted & repeats | (accepted & ~repeats) << 1)
+            if after & owned[0] and after not in seen:
+                seen.add(after)
+                todo.append(after)
+    return found
 
 
-class Ordered:
-    """The values of a condition that compares numbers, dates, addresses or bytes."""
-
-    READ = {"Numeric": read_number, "Date": read_date, "IpAddress": ip_address}  # noqa: RUF012
-    READ["Binary"] = partial(base64.b64decode, validate=True)
-
-    def __init__(self, base, values):
-        self.family = next(name for name in self.READ if base.startswith(name))
-        self.signs = ORDERS.get(base.removeprefix(self.family), ())
-        try:
-            networks = self.family == "IpAddress"
-            self.values = [ip_network(v, strict=False) if networks else self.READ[self.family](v) for v in values]
-        except (ValueError, OverflowError) as error:
-            raise UndocumentedError from error
-        numbers = [value.numerator for value in self.values if isinstance(value, Fraction)]
-        self.weight = 1 + max(map(int.bit_length, numbers), default=0) // 256
-
-    def fits(self, have):
-        """Whether a number, date, address or byte string matches."""
-        Work.spend(len(self.values) * self.weight)
-        if self.family == "IpAddress":
-            return any(have in network for network in self.values)
-        return any((have > want) - (have < want) in self.signs for want in self.values)
-
-    def takes(self, text):
-        """Whether a string matches."""
-        try:
-            return self.fits(self.READ[self.family](text))
-        except (ValueError, OverflowError):
-            return False
-
-
-def samples(wanted, family, integer):
-    """The values that comparisons name, and one value in each range between them."""
-    if family == "Binary":
-        return [*wanted, b"".join(wanted) + b"!"]
-    if family == "IpAddress":
-        after = [(type(net[0]), int(net[-1]) + 1) for net in wanted if int(net[-1]) + 1 < 2**net.max_prefixlen]
-        return [ip_address(0), ip_address("::"), *(net[0] for net in wanted), *(make(number) for make, number in after)]
-    if integer:
-        return [n for want in wanted for n in range(math.floor(want) - 1, math.ceil(want) + 2) if n >= 0]
-    ends = sorted(set(wanted))
-    return [ends[0] - 1, *ends, ends[-1] + 1, *((low + high) / 2 for low, high in itertools.pairwise(ends))]
-
-
-TEXT = {"StringEquals": "Equals", "StringEqualsIgnoreCase": "IgnoreCase", "StringLike": "Like"}
+TEXT = {"StringEquals": "Equals", "StringEqualsIgnoreCase": "IgnoreCase", "StringLike": "Like", "Bool": "IgnoreCase"}
 TEXT |= {"ArnEquals": "Arn", "ArnLike": "Arn"}
+ORDERS = ("Equals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
 COMPARED = {family + order for family in ("Numeric", "Date") for order in ORDERS} | {"IpAddress", "BinaryEquals"}
-OPERATORS = {*TEXT, *COMPARED, "Bool", "Null"}
-OPERATORS |= {"StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "ArnNotEquals", "ArnNotLike"}
-OPERATORS |= {"NumericNotEquals", "DateNotEquals", "NotIpAddress"}
+NEGATED = {"StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "ArnNotEquals", "ArnNotLike"}
+NEGATED |= {"NumericNotEquals", "DateNotEquals", "NotIpAddress"}
+
+
+def is_valid(base, value):
+    """Whether a value has the form that a comparison needs: of a number, bytes, a date, an address or network."""
+    try:
+        if base.startswith("Numeric"):
+            return "_" not in value and math.isfinite(float(value))
+        if base.startswith("Binary"):
+            return base64.b64decode(value, validate=True) is not None
+        return bool(datetime.fromisoformat(value) if base.startswith("Date") else ip_interface(value))
+    except ValueError:
+        return False
 
 
 class Condition:
-    """One operator on one key."""
+    """One operator on one key. `variables`: names of the policy variables that the role does not determine."""
 
-    def __init__(self, operator, key, values, variables, role_keys):
+    def __init__(self, operator, key, values, template=False, role_keys=()):
         found = re.fullmatch(r"(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?", operator)
-        if found is None or found[2] not in OPERATORS or not values or (found[2] == "Null" and operator != "Null"):
-            raise UndocumentedError
+        known = found and (found[2] in {*TEXT, *COMPARED, *NEGATED} or operator == "Null")
+        ensure(known and values, error=UndocumentedError)
         self.quantifier, self.base, self.exists = found[1], found[2].replace("Not", ""), found[3] is not None
-        self.key, self.values, self.negated = key.lower(), sorted(values), "Not" in found[2]
-        if self.base in ("Bool", "Null") and not {value.lower() for value in values} <= {"true", "false"}:
-            raise UndocumentedError
-        self.template = variables and self.base in TEXT and "${" in "".join(values)
-        Work.spend(sum(len(value) * value.count("${") for value in self.values))
-        filled = [self._filled(value, role_keys) if self.template else value for value in self.values]
-        if self.template and not any(map(self._variables, filled)):
-            self.values = filled
-        self.variables = [self._variables(value) if self.template else [] for value in self.values]
-        ensure(not any(self.variables) or not self.quantifier, "a policy variable with a set operator", Unsupported)
-        self.matcher(self.values)
+        self.key, self.negated, self.values, self.variables = key.lower(), found[2] in NEGATED, sorted(values), []
+        self.template, self.role_keys = template and self.base in TEXT, role_keys
+        if self.template:
+            self.values = [re.sub(r"\$\{([^{}]*)(\}?)", self._fill, value) for value in self.values]
+        if self.base in ("Bool", "Null"):
+            ensure({value.lower() for value in values} <= {"true", "false"}, error=UndocumentedError)
+        if self.base in COMPARED:
+            ensure(all(is_valid(self.base, value) for value in values), error=UndocumentedError)
+        if TEXT.get(self.base) == "Arn":
+            ensure(all(value.count(":") >= ARN_COLONS for value in self.values), error=UndocumentedError)
 
-    def _variables(self, value):
-        """The variables of a value: name, and whether it has a default."""
-        names = [inside for inside in re.findall(r"\$\{([^}]*)\}", value) if inside not in ("*", "?", "$")]
-        found = [re.fullmatch(r"\s*([^,'\s]+)\s*(?:,\s*'([^']*)'\s*)?", inside) for inside in names]
-        if not all(found):
-            raise UndocumentedError
-        return [(name[1].lower(), name[2] is not None) for name in found]
+    def _fill(self, found):
+        """What replaces a policy variable: the value that the role determines, or the variable itself."""
+        form = re.fullmatch(r"([*?$])|\s*([^,'\s]+)\s*(?:,\s*'[^']*'\s*)?", found[1])
+        ensure(form and found[2], error=UndocumentedError)
+        if form[1] or form[2].lower() not in self.role_keys:
+            self.variables += [form[2].lower()] if form[2] else []
+            return found[0]
+        return re.sub(r"[*?$]", r"${\g<0>}", self.role_keys[form[2].lower()])
 
-    def _filled(self, value, role_keys):
-        """The value with the variables replaced that the role determines."""
-        for inside in re.findall(r"\$\{([^}]*)\}", value):
-            known = role_keys.get(inside.partition(",")[0].strip().lower())
-            value = value if known is None else value.replace("${" + inside + "}", re.sub(r"[*?$]", r"${\g<0>}", known))
-        return value
+    def patterns(self, prefixes=([],), excluded=NO, suffix=()):
+        """The patterns of the values, or what identifies a test that may match any value."""
+        if self.base in COMPARED or self.variables:
+            return self.base, *self.values
+        values = [pattern(TEXT[self.base], value, excluded, self.template) for value in self.values]
+        return [[*prefix, *value, *suffix] for value in values for prefix in prefixes]
 
-    def matcher(self, values, prefixes=([],), excluded=NO, suffix=()):
-        """What decides whether a value of the key matches any of the condition's values."""
-        if self.base not in TEXT and self.base != "Bool":
-            return Ordered(self.base, values) if self.base != "Null" else Automaton([])
-        kind = TEXT.get(self.base, "IgnoreCase")
-        return Automaton([[*p, *pattern(kind, v, self.template, excluded), *suffix] for v in values for p in prefixes])
-
-    def outcome(self, count, every, some, filled):
-        """Whether it holds for `count` values of which every one and some match; `filled`: some are not empty."""
+    def outcome(self, number, every, some, filled):
+        """Whether it holds for a number of values of which every one and some match; `filled`: some are not empty."""
         if self.base == "Null":
             return ("false" if filled else "true") in {value.lower() for value in self.values}
-        counted = filled or count > 1  # for set operators, a single empty string is no value
+        counted = filled or number > 1  # for set operators, a single empty string is no value
         if self.quantifier == "ForAllValues":
             return not counted or (not some if self.negated else every)
         if self.quantifier == "ForAnyValue":
-            return (counted and (not every if self.negated else some)) if count else self.exists
-        if count == 0:
+            return (counted and (not every if self.negated else some)) if number else self.exists
+        if number == 0:
             return self.negated or self.exists
-        return every != self.negated if count == 1 else None
+        return every != self.negated if number == 1 else None
 
 
-def outcome(condition, test, seen):
-    """The outcome of the condition for what is seen."""
-    return agreed(condition.outcome(*facts) for facts in test(seen))
-
-
-def agreed(outcomes):
-    """The outcome if all are equal, otherwise None: undecided."""
-    found = set(outcomes)
-    return found.pop() if len(found) == 1 else None
-
-
-def all_true(questions):
-    """The question whether all questions are true; None is undecided."""
-
-    def question(seen):
-        answers = [question(seen) for question in questions]
-        return False if False in answers else None if None in answers else True
-
-    return question
-
-
-# Sets of requests are functions of `weak` (whether undecided requests belong to it) and a box. Their value is TRUE if
-# the set has all requests of the box, FALSE if it has none, and 1 if it is open.
-
-
-def either(*parts):
-    """The union of sets."""
-    return lambda weak, box: max((part(weak, box) for part in parts), default=FALSE)
-
-
-def both(*parts):
-    """The intersection of sets."""
-    return lambda weak, box: min((part(weak, box) for part in parts), default=TRUE)
-
-
-def negation(part):
-    """The complement of a set."""
-    return lambda weak, box: TRUE - part(not weak, box)
-
-
-def concerns(statement, action):
-    """Whether the statement is about the action."""
-    names = [pattern("Like", name.lower()) for name in statement.actions or statement.not_actions]
-    same = bool(statement.actions) == bool(statement.not_actions)  # not a documented statement
-    return same or Automaton(names).takes(action.lower()) == bool(statement.actions)
-
-
-DIGITS = frozenset("0123456789")
-WORD = DIGITS | frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_+=,.@-")
-PATH = frozenset(map(chr, range(0x21, 0x80)))
-BAR = frozenset("\n")  # separates the session name, empty for a user, and the ARN of a caller
-SESSION = [(BAR, False, True), (BAR, True, False)]
-TAG_KEYS, IDENTITY, KEPT = "aws:tagkeys", "sts:sourceidentity", "aws:sourceidentity"
-MFA, MFA_AGE = "aws:multifactorauthpresent", "aws:multifactorauthage"
-TRANSPORT = "aws:securetransport"
-SEVERAL, MAX_WORK, MAX_CELLS = 2, 3_000_000, 10_000
-KINDS = {"user", "role", "service", "provider"}
-DOMAINS = ".amazonaws.com .amazonaws.com.cn .amazonaws.eu .c2s.ic.gov .sc2s.sgov.gov .cloud.adc-e.uk .csp.hci.ic.gov"
-SERVICES = tuple(DOMAINS.split())
-TYPES = {"Numeric": "integer", "Date": "date", "IpAddress": "ip", "Binary": "binary"}
-EVERYONE = {("*", "*"), ("AWS", "*")}
-# Values of keys by kind of caller: none, one, or several possible ones, where AWS does not document it.
-ABSENT = {"service": [None], "provider": [None]}
-FIXED = {
-    "aws:principaltype": {**ABSENT, "user": ["User"], "role": ["AssumedRole"], "provider": [None, "Anonymous"]},
-    "aws:principalisawsservice": {kind: ["false"] for kind in KINDS},
-    "aws:principalaccount": {**ABSENT, "provider": [None, "anonymous"]},
-    "aws:principalarn": ABSENT,
-    "aws:username": {**ABSENT, "role": [None]},
-}
-FIXED["aws:principalisawsservice"] |= {"service": ["true"], "provider": ["false", None]}
-RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
-# What is observed of the values of a key: their number (2: several), whether every one and some match each matcher (as
-# bits; bit 0: it is not empty), the kind of caller, and whether a source identity is kept from the caller's session.
-Seen = namedtuple("Seen", "count every some kind kept", defaults=("", False))
+# What is observed of the values of a key: their number (2: several), whether every one and some match each union of
+# patterns (as bits; bit 0: it is not empty), and whether a source identity is kept from the caller's session.
+Seen = namedtuple("Seen", "number every some kept")
+SEVERAL, IDENTITY, KEPT = 2, "sts:sourceidentity", "aws:sourceidentity"
 
 
 class Dimension:
-    """A part of a request: its representatives, and the questions of policies and facts about it."""
+    """A part of a request: a context key, or with `limit`, a part that always has one value, by its patterns."""
 
-    def __init__(self, name, cells):
-        self.name, self.cells, self.matchers, self.questions, self.masks = name, cells, [], [], []
+    def __init__(self, name, limit=()):
+        tag, provider = name[: name.find("/") + 1], name.rpartition(":")[0].partition("/")[0]
+        is_claim = "." in provider and name.endswith((":aud", ":sub"))  # of an identity provider
+        form = FORMS.get(name) or FORMS.get(tag) or ("single" if limit or is_claim else "any")
+        filled = [[Symbol(NO, False, False), ANY]]
+        limits = {"bool": [pattern("Equals", "true"), pattern("Equals", "false")], "filled": filled, "several": filled}
+        self.limit, self.is_key = limit or limits.get(form, [[ANY]]), not limit
+        self.name, self.has_several = name, form in ("several", "any")
+        self.unions, self.tests, self.masks = [filled], [], []
 
-    def add(self, matcher):
-        """Add a matcher of values, and return its bit."""
-        self.matchers.append(matcher)
-        return len(self.matchers) - 1
+    def add(self, patterns):
+        """Add a union of patterns. Return a function of what is observed: whether every value matches, and some."""
+        if patterns not in self.unions:
+            self.unions.append(patterns)
+        place = self.unions.index(patterns)
+        return lambda seen: (bool(seen.every >> place & 1), bool(seen.some >> place & 1))
 
-    def bits(self, value):
-        """The matchers that a value matches."""
-        return sum(matcher.takes(value) << place for place, matcher in enumerate(self.matchers))
-
-    def ask(self, question):
-        """Add a question: a function of what is observed of a value. Return its place in `masks`."""
-        self.questions.append(question)
-        return len(self.questions) - 1
+    def ask(self, test):
+        """The set of the requests for which a test of what is observed is true. None is undocumented."""
+        self.tests.append(test)
+        return "test", self, len(self.tests) - 1
 
     def decide(self):
-        """Answer the questions for each representative, and check that no value can have other answers."""
+        """Find all combinations of answers to the tests. Return their set as bits, one for each combination."""
+        found = set()
+        for seen in self._observations():
+            Work.spend(len(self.tests))
+            found.add(tuple(test(seen) for test in self.tests))
+        for answers in zip(*found, strict=True):
+            sure = sum((answer is True) << place for place, answer in enumerate(answers))
+            self.masks.append((sure, sum((answer is not False) << place for place, answer in enumerate(answers))))
+        return (1 << len(found)) - 1
 
-        def answers(seen):
-            Work.spend(len(self.questions))
-            return tuple(question(seen) for question in self.questions)
-
-        found = [answers(self.observe(cell)) for cell in self.cells]
-        complete = set(map(answers, self.reachable())) <= set(found)
-        ensure(complete, f"the representatives of {self.name} are not complete")
-        for question in zip(*found, strict=True):
-            sure = sum((answer is True) << place for place, answer in enumerate(question))
-            weak = sum((answer is not False) << place for place, answer in enumerate(question))
-            self.masks.append((sure, weak))
-
-
-class Choice(Dimension):
-    """A part with fixed values: the action, or whether a relation between keys holds."""
-
-    def __init__(self, name, cells, values):
-        super().__init__(name, cells)
-        self.values = values
-
-    def observe(self, cell):
-        """The place of the value."""
-        return Seen(1, self.values.index(cell), 0)
-
-    def reachable(self):
-        """All places."""
-        return [Seen(1, place, 0) for place in range(len(self.values))]
-
-
-class Key(Dimension):
-    """The values of a context key."""
-
-    def __init__(self, name, cells):
-        super().__init__(name, cells)
-        provider, _, claim = name.rpartition(":")
-        names = [name, name[: name.find("/") + 1], f"*:{claim}" if "." in provider.partition("/")[0] else ""]
-        self.facts = next((KEYS[one] for one in names if one in KEYS), {"many": True})
-        self.add(Automaton([[(NO, False, False), ANY]]))
-
-    def observe(self, cell):
-        """The values of a representative. For sts:SourceIdentity, the same value twice is kept from the session."""
-        kept = self.name == IDENTITY and len(cell) == SEVERAL and cell[0] == cell[1]
-        bits = [self.bits(value) for value in (cell[:1] if kept else cell)]
-        every = bits[0] if bits else 0
-        some = every
-        for more in bits:
-            every, some = every & more, some | more
-        return Seen(min(len(bits), SEVERAL), every, some, "", kept)
-
-    def reachable(self):
-        """Everything that can be observed of values of the key."""
-        found = {(bits, bits) for bits in self._single()}
-        singles, todo = [bits for bits, _ in found], list(found)
-        yield from [Seen(0, 0, 0)] * (set(self.facts.get("always", [])) < KINDS)
-        yield from (Seen(1, bits, bits, "", kept) for bits in singles for kept in {False, self.name == IDENTITY})
-        while todo and self.facts.get("many"):  # several values: any combination
+    def _observations(self):
+        """Everything that can be observed: no value, one, or any combination of several ones."""
+        singles = combinations(self.limit, [one if isinstance(one, list) else [] for one in self.unions])
+        for place in [place for place, one in enumerate(self.unions) if not isinstance(one, list)]:
+            Work.spend(len(singles))
+            singles |= {bits | 1 << place for bits in singles}
+        yield from [Seen(0, 0, 0, False)] * self.is_key
+        yield from (Seen(1, bits, bits, kept) for bits in singles for kept in {False, self.name == IDENTITY})
+        found = {(bits, bits) for bits in singles if self.has_several}
+        todo = list(found)
+        while todo:
             every, some = todo.pop()
-            for bits in singles:
-                Work.spend(1)
-                if (pair := (every & bits, some | bits)) not in found:
-                    found.add(pair)
-                    todo.append(pair)
-        yield from (Seen(SEVERAL, every, some) for every, some in found if self.facts.get("many"))
-
-    def _single(self):
-        kind, ordered = self.facts.get("type"), [matcher for matcher in self.matchers if isinstance(matcher, Ordered)]
-        if kind == "bool":
-            return {self.bits("true"), self.bits("false")}
-        if ordered:
-            one = {matcher.family for matcher in ordered}
-            alike = len(one) == 1 and len(ordered) == len(self.matchers) - 1
-            ensure(alike, "comparisons of several kinds with a key", Unsupported)
-            family, values = one.pop(), [value for matcher in ordered for value in matcher.values]
-            values = samples(values, family, kind == "integer")
-            if "range" in self.facts:
-                low, high = self.facts["range"]
-                values = [low, high, *(value for value in values if low < value < high)]
-            numbered = list(enumerate(ordered, 1))
-            found = {1 + sum(matcher.fits(value) << place for place, matcher in numbered) for value in values}
-            return found if TYPES.get(family) == kind else found | {self.bits(""), self.bits("!")}
-        shape = {"shortest": 0, "pattern": "*", "longest": math.inf} | SHAPES.get(self.facts.get("shape"), {})
-        letters = re.compile(f"[{shape['characters']}]" if "characters" in shape else ".", re.DOTALL)
-        others = frozenset(character for character in map(chr, range(128)) if not letters.fullmatch(character))
-        symbol = (others, False)
-        if "characters" in shape and "beyond_ascii" not in shape:
-            symbol = (frozenset(map(chr, range(128))) - others, True)
-        limits = [[(*symbol, False)] * shape["shortest"] + [(*symbol, True)], pattern("Like", shape["pattern"])]
-        return walk([Automaton([limit]) for limit in limits], self.matchers, shape["longest"])
-
-    def test(self, condition, values):
-        """A function of what is seen: number of values, whether every one and some match, if some are not empty."""
-        bit = 0 if condition.base == "Null" else self.add(condition.matcher(values))
-
-        def facts(seen):
-            count = int(seen.kept) if condition.key == KEPT else seen.count
-            return [(count, bool(seen.every >> bit & 1), bool(seen.some >> bit & 1), bool(count and seen.some & 1))]
-
-        return facts
+            yield Seen(SEVERAL, every, some, False)
+            Work.spend(len(singles))
+            more = {(every & bits, some | bits) for bits in singles} - found
+            found |= more
+            todo += more
 
 
-class Caller(Dimension):
-    """The callers. They are read as session name, BAR, ARN; a service or identity provider as its name."""
+UNCLEAR = ("unclear",)  # sets of requests are formulas: this one if AWS does not document which requests belong to it
 
-    def __init__(self, cells, partition, statements):
-        super().__init__("caller", cells)
-        self.head, principals = f"arn:{partition}:iam::", {pair for s in statements for pair in s.principals}
-        self.arn = re.compile(rf"arn:{partition}:iam::[0-9]{{12}}:(role|user)/.+", re.DOTALL)
-        self.services = {name for kind, name in principals if kind == "Service"}
-        self.providers = {name for kind, name in principals if kind == "Federated"}
-        usual = all(name.endswith(SERVICES) or "*" in name for name in self.services)
-        ensure(usual and not self.services & self.providers, "an AWS service with an unusual name", Unsupported)
-        self.has_sessions = any(":assumed-role/" in name for _, name in principals)
 
-    def observe(self, cell):
-        """A caller, given as its ARN or name; a role's session as its ARN and that of its role."""
-        found = self.arn.fullmatch(cell[-1])
-        service = (
-            cell[0] not in self.providers and cell[0].endswith(SERVICES) and not cell[0].startswith("cognito-identity.")
-        )
-        kind = found[1] if found else "service" if service else "provider"
-        text = (cell[0].rpartition("/")[2] if len(cell) > 1 else "") + "\n" + cell[-1] if found else cell[0]
-        bits = self.bits(text)
-        return Seen(1, bits, bits, kind)
+def negation(formula):
+    """The complement of a set."""
+    return "not", formula
 
-    def reachable(self):
-        """Everything that can be observed of callers. There is at least one other service and provider of each kind."""
-        kinds, word = {}, [(WORD, True, False), (WORD, True, True)]
-        for kind in ("role", "user"):
-            session = [(WORD, True, False), *word] if kind == "role" and self.has_sessions else []
-            start = [*session, *pattern("Equals", "\n" + self.head), *[(DIGITS, True, False)] * 12]
-            start += pattern("Equals", f":{kind}/")
-            paths = ([], [(PATH, True, False), (PATH, True, True), *pattern("Equals", "/")])
-            kinds[kind] = walk([Automaton([[*start, *path, *word] for path in paths])], self.matchers)
-        yield from (Seen(1, bits, bits, kind) for kind, found in kinds.items() for bits in found)
-        named = self.services | self.providers
-        for form in ("other{}.amazonaws.com", self.head + "000000000000:saml-provider/other{}", "other{}.example.com"):
-            named.add(next(name for name in map(form.format, itertools.count()) if name not in named))
-        yield from (self.observe([name]) for name in named)
 
-    def test(self, condition, values):
-        """As `Key.test`; several results if AWS does not document the value of the key."""
-        ensure(condition.base not in COMPARED, "a comparison of numbers with a key of the caller", Unsupported)
-        head, excluded, suffix = [[*SESSION, *pattern("Equals", self.head)]], NO, ()
-        if condition.key == "aws:principalaccount":
-            excluded, suffix = frozenset(":"), (*pattern("Equals", ":"), ANY)
-        elif condition.key == "aws:username":
-            user = [*head[0], (frozenset(":"), False, True), *pattern("Equals", ":user/")]
-            head, excluded = [user, [*user, ANY, *pattern("Equals", "/")]], frozenset("/")
-        elif condition.key == "aws:principalarn":
-            head = [SESSION]
-        bit = self.add(condition.matcher(values, head, excluded, suffix))
-        plain = condition.matcher(values)
+def all_of(*formulas):
+    """The intersection of sets."""
+    return "all", *formulas
 
-        def facts(seen):
-            fixed = FIXED[condition.key].get(seen.kind)
-            if fixed is None:
-                return [(1, *[bool(seen.every >> bit & 1)] * 2, True)]
-            return [(0, False, False, False) if one is None else (1, *[plain.takes(one)] * 2, True) for one in fixed]
 
-        return facts
+def any_of(*formulas):
+    """The union of sets."""
+    return negation(all_of(*map(negation, formulas)))
+
+
+def evaluate(formula, weak, box):
+    """Whether a set has all requests of a box (True) or none (False), otherwise a test that splits the box.
+
+    A test is a dimension and the combinations for which it is true. `weak`: what is not documented belongs to the set.
+    """
+    Work.spend(1)
+    kind, *parts = formula
+    if kind == "unclear":
+        return weak
+    if kind == "test":
+        dimension, place = parts
+        mask, have = dimension.masks[place][weak], box[dimension.name]
+        return (dimension.name, mask) if have & mask and have & ~mask else have & mask != 0
+    if kind == "not":
+        found = evaluate(parts[0], not weak, box)
+        return not found if isinstance(found, bool) else found
+    result = True
+    for part in parts:
+        if (found := evaluate(part, weak, box)) is False:
+            return False
+        result = found if result is True else result
+    return result
+
+
+DOMAINS = ".amazonaws.com .amazonaws.com.cn .amazonaws.eu .c2s.ic.gov .sc2s.sgov.gov .cloud.adc-e.uk .csp.hci.ic.gov"
+RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
+# Values of keys by kind of caller, where they do not follow from an ARN: None is absent, and several if AWS does not
+# document which it is.
+ABSENT = {"Service": [None], "Federated": [None]}
+CALLER_KEYS = {
+    "aws:principalarn": ABSENT,
+    "aws:principalaccount": {"Service": [None, "000000000000"], "Federated": [None, "anonymous"]},
+    "aws:username": {**ABSENT, "role": [None]},
+    "aws:principaltype": {**ABSENT, "user": ["User"], "role": ["AssumedRole"], "Federated": [None, "Anonymous"]},
+    "aws:principalisawsservice": {kind: [str(kind == "Service").lower()] for kind in ("user", "role", "Service")},
+}
+CALLER_KEYS["aws:principalisawsservice"]["Federated"] = [None, "false"]
+EVERYONE = {("*", "*"), ("AWS", "*")}
+# The patterns of callers by the form of a principal, in which `{0}` is the part of an ARN before the account.
+PRINCIPALS = {
+    r"(?:AWS|\*) \*": ["*"],
+    "AWS ([0-9]{12})": ["*\n{0}{1}:*"],
+    "AWS (arn:[^:]*:iam::[0-9]{12}:)root": ["*\n{1}*"],
+    "AWS (arn:[^:]*:iam::[0-9]{12}:(?:role|user)/.+)": ["*\n{1}"],
+    "AWS (arn:[^:]*:)sts(::[0-9]{12}:)assumed-(role/)([^/]+)/([^/]+)": [
+        "{5}\n{1}iam{2}{3}{4}",
+        "{5}\n{1}iam{2}{3}*/{4}",
+    ],
+    "AWS arn:[^:]*:sts::[0-9]{12}:federated-user/.+": [],
+    "(Service|Federated) (.+)": ["{1} {2}"],
+}
 
 
 class Checker:
-    """The representatives of a certificate, and what the policies decide for them."""
+    """The requests that policies allow on a role, as sets.
 
-    def __init__(self, certificate, policies):
-        """Check that the representatives are complete."""
-        Work.left, self.cells, self.tags = MAX_WORK, certificate["dimensions"], certificate["tags"]
-        ensure(sum(map(len, self.cells.values())) <= MAX_CELLS, "there are too many representatives")
-        partition, account = re.fullmatch("arn:([a-z-]+):iam::([0-9]{12}):role/.+", certificate["role"]).groups()
-        self.role_keys, self.uses_tags = {"aws:resourceaccount": account}, "resourcetag/" in str(policies).lower()
-        for key, value in self.tags.items():
-            self.role_keys |= {prefix + key.lower(): value for prefix in RESOURCE_TAGS}
-        statements = [statement for found in policies.values() for statement in found]
-        self.dimensions = {"caller": Caller(self.cells["caller"], partition, statements)}
-        self.dimensions["action"] = Choice("action", self.cells["action"], [[action] for action in ASSUMING])
-        self.impossible = {"relations": []}
-        self.rules = {name: [(s, self._rule(s)) for s in found] for name, found in policies.items()}
-        self.assumes = [(a, self._leaf({"action": lambda seen, i=i: seen.every == i})) for i, a in enumerate(ASSUMING)]
-        self.passes = [(action, self._leaf({key: lambda seen: seen.count > 0})) for key, action in NEEDS.items()]
-        for name in {fact for claim in certificate["claims"].values() for fact in claim["facts"]}:
-            self.impossible[name] = [self._leaf(questions) for questions in self._fact(name)]
-        for dimension in self.dimensions.values():
-            dimension.decide()
-        self.box = {name: (1 << len(dimension.cells)) - 1 for name, dimension in self.dimensions.items()}
+    A caller is read as session name, line break and ARN, or as `Service NAME` or `Federated NAME`.
+    """
+
+    def __init__(self, role, tags, policies):
+        Work.left = MAX_WORK
+        partition, account = re.fullmatch("arn:([a-z-]+):iam::([0-9]{12}):role/.+", role).groups()
+        self.head, self.role_keys = f"arn:{partition}:iam::", {"aws:resourceaccount": account}
+        self.role_keys |= {prefix + key.lower(): value for key, value in tags.items() for prefix in RESOURCE_TAGS}
+        start = pattern("Like", f"*\n{self.head}{'?' * 12}", BAR | COLON)
+        self.kinds = {kind: [[*start, *pattern("Like", f":{kind}/?*", BAR)]] for kind in ("user", "role")}
+        self.kinds |= {kind: [pattern("Like", f"{kind} *", BAR)] for kind in ("Service", "Federated")}
+        callers = Dimension("Caller", [form for forms in self.kinds.values() for form in forms])
+        actions = Dimension("Action", [pattern("Equals", action) for action in ASSUMING])
+        self.dimensions, self.policies = {"Caller": callers, "Action": actions}, policies
 
     def _dimension(self, key):
         """The dimension of a key. The keys of the caller share one, and so do the two for source identities."""
-        name = "caller" if key in FIXED else IDENTITY if key == KEPT else key
-        ensure(not name.startswith(RESOURCE_TAGS), "a condition on a tag that the role does not have", Unsupported)
+        name = "Caller" if key in CALLER_KEYS else IDENTITY if key == KEPT else key
         if name not in self.dimensions:
-            self.dimensions[name] = Key(name, self.cells[name])
+            limit = [pattern("Equals", self.role_keys[name])] if name in self.role_keys else []
+            ensure(limit or not name.startswith(RESOURCE_TAGS), "a condition on a tag that the role lacks", Unsupported)
+            self.dimensions[name] = Dimension(name, limit)
         return self.dimensions[name]
 
-    def _leaf(self, questions):
-        """The requests for which questions on dimensions are true; `weak`: also those for which they are undecided."""
-        places = {name: self._dimension(name).ask(question) for name, question in questions.items()}
+    def _present(self, key):
+        """The requests that have a key."""
+        return self._dimension(key).ask(lambda seen: seen.number > 0)
 
-        def value(weak, box):
-            Work.spend(len(places))
-            return within({name: self.dimensions[name].masks[place][weak] for name, place in places.items()}, box)
-
-        return value
+    def _value(self, name, patterns):
+        """The requests with a value in a dimension that matches a pattern."""
+        matches = self.dimensions[name].add(patterns)
+        return self.dimensions[name].ask(lambda seen: matches(seen)[0])
 
     def _rule(self, statement):
         """The requests to which a statement applies."""
         try:
-            conditions = [Condition(*one, statement.variables, self.role_keys) for one in statement.conditions]
-            questions = {"caller": [self._principal(statement)]}
             spelled = {(operator, key.lower()) for operator, key, _ in statement.conditions}
-            usual = len(spelled) == len(conditions) and statement.principals and not statement.not_principals
-            if not usual or bool(statement.actions) == bool(statement.not_actions):
-                raise UndocumentedError
+            usual = len(spelled) == len(statement.conditions) and statement.principals and not statement.not_principals
+            ensure(usual and bool(statement.actions) != bool(statement.not_actions), error=UndocumentedError)
+            conditions = [Condition(*one, statement.variables, self.role_keys) for one in statement.conditions]
+            return all_of(self._principals(statement.principals), *map(self._condition, conditions))
         except UndocumentedError:
-            return lambda weak, _box: TRUE if weak else FALSE
-        relations = []
-        for condition in conditions:
-            known = [self.role_keys.get(condition.key)] if condition.key in self.role_keys else []
-            if known or condition.key.startswith(RESOURCE_TAGS):
-                ensure(not any(condition.variables), "a policy variable in a condition on the role", Unsupported)
-                fits = bool(known) and condition.matcher(condition.values).takes(known[0])
-                constant = condition.outcome(len(known), fits, fits, any(known))
-                questions["caller"].append(lambda _seen, constant=constant: constant)
-            elif any(condition.variables):
-                relations.append(self._relation(condition))
-            else:
-                dimension = self._dimension(condition.key)
-                test = dimension.test(condition, condition.values)
-                questions.setdefault(dimension.name, []).append(partial(outcome, condition, test))
-        parts = [self._leaf({name: all_true(asked) for name, asked in questions.items()}), *relations]
-        return both(*parts)
+            return UNCLEAR
 
-    def _principal(self, statement):
-        """Whether Principal names a caller; undecided for others than accounts, users, roles, sessions, services."""
-        caller, patterns, open_ended = self.dimensions["caller"], [], False
-        for kind, name in statement.principals:
-            account = re.fullmatch("([0-9]{12})|(arn:[^:]*:iam::[0-9]{12}:)root", name)
-            session = re.fullmatch("arn:([^:]*):sts::([0-9]{12}):assumed-role/([^/]+)/([^/]+)", name)
-            if (kind, name) not in EVERYONE and (kind not in ("AWS", "Service", "Federated") or set(name) & set("*?")):
-                raise UndocumentedError
-            if kind in ("Service", "Federated"):
-                patterns.append(pattern("Equals", name))
-            elif account:
-                arn = account[2] or f"{caller.head}{account[1]}:"
-                patterns.append([*SESSION, *pattern("Equals", arn), ANY])
-            elif session:
-                role = pattern("Equals", f"\narn:{session[1]}:iam::{session[2]}:role/")
-                head, plain = [*pattern("Equals", session[4]), *role], pattern("Equals", session[3])
-                patterns += [[*head, *plain], [*head, ANY, *pattern("Equals", "/"), *plain]]
-            elif re.fullmatch("arn:[^:]*:iam::[0-9]{12}:(role|user)/.+", name):
-                patterns.append([*SESSION, *pattern("Equals", name)])
-            elif not re.fullmatch("arn:[^:]*:sts::[0-9]{12}:federated-user/.+", name) and (kind, name) not in EVERYONE:
-                open_ended = True
-        bit, everyone = caller.add(Automaton(patterns)), bool(EVERYONE & statement.principals)
+    def _principals(self, principals):
+        """The callers that Principal names; undocumented for others than accounts, users, roles, sessions, services."""
+        patterns, unclear = [], False
+        for kind, name in principals:
+            usual = kind in ("AWS", "Service", "Federated") and not set(name) & set("*?")
+            ensure(usual or (kind, name) in EVERYONE, error=UndocumentedError)
+            usual = kind != "Service" or name.endswith(tuple(DOMAINS.split()))
+            ensure(usual and "\n" not in name, "a principal with an unusual name", Unsupported)
+            found = [(re.fullmatch(form, f"{kind} {name}"), formats) for form, formats in PRINCIPALS.items()]
+            known = [(match.groups(), formats) for match, formats in found if match]
+            patterns += [pattern("Like", one.format(self.head, *parts)) for parts, formats in known for one in formats]
+            unclear = unclear or not known
+        named = self._value("Caller", patterns)
+        return any_of(named, UNCLEAR) if unclear else named
 
-        def question(seen):
-            reached = everyone or bool(seen.every >> bit & 1)
-            return reached or (None if open_ended else False)
+    def _condition(self, condition):
+        """The requests for which a condition holds."""
+        key, dimension = condition.key, self._dimension(condition.key)
+        if condition.variables:
+            several = [name for name in condition.variables if self._dimension(name).has_several]
+            usual = len(condition.values) == 1 and not condition.quantifier and not several
+            ensure(usual, error=UndocumentedError)
+        if dimension.name == "Caller":
+            return self._caller_condition(condition)
+        matches = dimension.add(dimension.unions[0] if condition.base == "Null" else condition.patterns())
 
-        return question
+        def test(seen):
+            number = int(seen.kept) if key == KEPT else seen.number
+            return condition.outcome(number, *matches(seen), bool(number and seen.some & 1))
 
-    def _count(self, key, wanted):
-        """The requests in which a key has this number of values; 2 for several."""
-        if key in self.role_keys:
-            return lambda _weak, _box: TRUE if wanted == 1 else FALSE
-        test = self._dimension(key).test(Condition("Null", key, ["true"], False, {}), [])
-        return self._leaf({self._dimension(key).name: lambda seen: agreed(facts[0] == wanted for facts in test(seen))})
+        return dimension.ask(test)
 
-    def _relation(self, condition):
-        """The requests for which a condition with policy variables holds."""
-        key, dimension, matching = condition.key, self._dimension(condition.key), []
-        names = [one for part in condition.variables for one in part]
-        missing = either(*(self._count(variable, 0) for variable, default in names if not default))
-        several = either(*(self._count(variable, SEVERAL) for variable, _ in names))
-        absent, one = self._count(key, 0), self._count(key, 1)
-        for value, variables in zip(condition.values, condition.variables, strict=True):
-            test = dimension.test(condition, [value])
-            fits = self._leaf(
-                {dimension.name: lambda seen, test=test: agreed(facts[0] == 1 and facts[1] for facts in test(seen))}
-            )
-            if variables:
-                name = f"{TEXT[condition.base]} {json.dumps([key, value])}"
-                if name not in self.dimensions:
-                    self.dimensions[name] = Choice(name, self.cells[name], [["false"], ["true"]])
-                ensure(isinstance(self.dimensions[name], Choice), "a key has the name of a condition")
-                chance = both(fits, *(self._count(variable, 1) for variable, default in variables if not default))
-                fits = self._leaf({name: lambda seen: seen.every == 1})
-                self.impossible["relations"].append(both(fits, negation(chance)))
-            matching.append(fits)
-        matches = both(one, either(*matching))
-        # If one value matches and another has a variable without a value, AWS does not document the outcome.
-        unclear = both(matches, missing) if len(condition.values) > 1 and not condition.negated else either()
-        holds = either(absent, both(one, negation(matches))) if condition.negated else both(matches, negation(unclear))
-        undecided = either(unclear, several, self._count(key, SEVERAL))
-        parts = [both(negation(several), holds), lambda weak, box: undecided(weak, box) if weak else FALSE]
-        return either(*parts, *([absent] if condition.exists else []))
+    def _caller_condition(self, condition):
+        """The requests for which a condition on a key of the caller holds."""
+        start, user = f"*\n{self.head}", f"*\n{self.head}{'?' * 12}:user/"
+        prefixes, excluded, suffix = {
+            "aws:principalaccount": ([start], COLON, ":*"),
+            "aws:username": ([user, f"{user}*/"], frozenset("/"), ""),
+        }.get(condition.key, (["*\n"], NO, ""))
+        prefixes, suffix = [pattern("Like", one) for one in prefixes], pattern("Like", suffix)
+        is_null, caller = condition.base == "Null", self.dimensions["Caller"]
+        matches = caller.add([] if is_null else condition.patterns(prefixes, excluded, suffix))
+        kinds = {kind: caller.add(patterns) for kind, patterns in self.kinds.items()}
 
-    def _fact(self, name):
-        """The requests that do not exist by a fact about AWS: questions, all of which are true for them."""
-        key, caller = name.removeprefix("presence of "), self.dimensions["caller"]
-        if name == "operations":  # providers use the operation of their protocol, all others sts:AssumeRole
-            bit = caller.add(Automaton([pattern("Like", "arn:*:saml-provider/*")]))
+        def constant(values):
+            outcomes = set()
+            for value in values:
+                fits = {False, isinstance(patterns := [[]] if is_null else condition.patterns(), tuple)}
+                if value is not None and isinstance(patterns, list):
+                    fits = set(map(bool, combinations([pattern("Equals", value)], [patterns])))
+                outcomes |= {condition.outcome(int(value is not None), one, one, value is not None) for one in fits}
+            return outcomes.pop() if len(outcomes) == 1 else None
 
-            def others(place, is_saml):
-                def uses(seen):
-                    return seen.kind == "provider" and bool(seen.every >> bit & 1) == is_saml
+        constants = {kind: constant(values) for kind, values in CALLER_KEYS[condition.key].items()}
 
-                return {"caller": uses, "action": lambda seen: seen.every != place}
+        def test(seen):
+            kind = next(kind for kind, is_kind in kinds.items() if is_kind(seen)[0])
+            return constants[kind] if kind in constants else condition.outcome(1, *matches(seen), True)
 
-            yield {"caller": lambda seen: seen.kind != "provider", "action": lambda seen: seen.every != 0}
-            yield {"caller": lambda seen: seen.kind == "provider", "provided contexts": lambda seen: seen.count > 0}
-            yield others(ASSUMING.index("sts:AssumeRoleWithSAML"), is_saml=True)
-            yield others(ASSUMING.index("sts:AssumeRoleWithWebIdentity"), is_saml=False)
-        elif name == "source identity of sessions":  # only a session of a role keeps a source identity
-            yield {"caller": lambda seen: seen.kind != "role", IDENTITY: lambda seen: seen.kept}
-        elif name == "age of MFA":  # only a request with MFA has an age of it
-            bit = self._dimension(MFA).add(Automaton([pattern("Equals", "true")]))
-            yield {MFA_AGE: lambda seen: seen.count > 0, MFA: lambda seen: not seen.every >> bit & 1}
-        elif name == "HTTPS":  # requests to AWS STS are HTTPS requests
-            bit = self._dimension(TRANSPORT).add(Automaton([pattern("Equals", "true")]))
-            yield {TRANSPORT: lambda seen: not seen.every >> bit & 1}
-        elif name == "request tags":  # aws:RequestTag/x is present exactly if aws:TagKeys lists x
-            for tag in [tag for tag in self.dimensions if tag.startswith("aws:requesttag/") and tag.isascii()]:
-                bit = self._dimension(TAG_KEYS).add(Automaton([pattern("IgnoreCase", tag.partition("/")[2])]))
-                for present in (True, False):
-                    yield {
-                        tag: lambda seen, present=present: (seen.count > 0) == present,
-                        TAG_KEYS: lambda seen, present=present, bit=bit: bool(seen.some >> bit & 1) != present,
-                    }
-        else:  # only requests of some callers have the key, or those of some always have it
-            known = name.startswith("presence of ") and isinstance(self._dimension(key), Key)
-            ensure(known, "it relies on an unknown fact")
-            facts = self._dimension(key).facts
-            yield {
-                "caller": lambda seen: seen.kind not in facts.get("callers", [seen.kind]),
-                key: lambda seen: seen.count > 0,
-            }
-            yield {"caller": lambda seen: seen.kind in facts.get("always", []), key: lambda seen: seen.count == 0}
+        return caller.ask(test)
 
-    def _allows(self, policy, weak, box):
-        """Whether the policy allows the requests of the box; `weak`: also those of which AWS does not document it."""
+    def _impossible(self, name):
+        """The requests that do not exist by a fact about AWS."""
+
+        def holds(operator, key, value):
+            return self._condition(Condition(operator, key, [value]))
+
+        def is_half(tag):
+            listed = holds("ForAnyValue:StringEqualsIgnoreCase", "aws:tagkeys", tag.partition("/")[2])
+            return all_of(any_of(self._present(tag), listed), negation(all_of(self._present(tag), listed)))
+
+        provider, role = (self._value("Caller", self.kinds[kind]) for kind in ("Federated", "role"))
+        saml = self._value("Caller", [pattern("Like", "Federated arn:*:saml-provider/*")])
+        uses = [self._value("Action", [pattern("Equals", action)]) for action in ASSUMING]
+        tags = [name for name in self.dimensions if name.startswith("aws:requesttag/") and name.isascii()]
+        age, has_mfa = self._present("aws:multifactorauthage"), holds("Bool", "aws:multifactorauthpresent", "true")
+        facts = {
+            # Providers use the operation of their protocol. All others use sts:AssumeRole, and only that has contexts.
+            "operations": any_of(
+                all_of(negation(provider), negation(uses[0])),
+                all_of(saml, negation(uses[1])),
+                all_of(provider, negation(saml), negation(uses[2])),
+                all_of(provider, self._present("Contexts")),
+            ),
+            # Only a session of a role keeps a source identity, and only a request with MFA has an age of it.
+            "source identity of sessions": all_of(negation(role), holds("Null", KEPT, "false")),
+            "age of MFA": all_of(age, negation(has_mfa)),
+            "HTTPS": negation(holds("Bool", "aws:securetransport", "true")),
+            # aws:RequestTag/x is present exactly if aws:TagKeys lists x.
+            "request tags": any_of(*map(is_half, tags)),
+        }
+        ensure(name in facts, "it relies on an unknown fact")
+        return facts[name]
+
+    def _allowed(self, statements):
+        """The requests that a policy allows."""
+        rules = [(statement, self._rule(statement)) for statement in statements]
 
         def permits(action):
-            effects = {"Allow": [FALSE], "Deny": [FALSE]}
-            for statement, rule in self.rules[policy]:
-                if concerns(statement, action):
-                    effects[statement.effect].append(rule(weak == (statement.effect == "Allow"), box))
-            return min(max(effects["Allow"]), TRUE - max(effects["Deny"]))
+            effects = {"Allow": [], "Deny": []}
+            for statement, rule in rules:
+                names = [pattern("Like", name.lower()) for name in statement.actions or statement.not_actions]
+                named = combinations([pattern("Equals", action.lower())], [names]) == {1}
+                if named == bool(statement.actions) or bool(statement.actions) == bool(statement.not_actions):
+                    effects[statement.effect].append(rule)
+            return all_of(any_of(*effects["Allow"]), negation(any_of(*effects["Deny"])))
 
-        assumes = max(min(leaf(weak, box), permits(action)) for action, leaf in self.assumes)
-        return min(assumes, *(max(TRUE - leaf(weak, box), permits(action)) for action, leaf in self.passes))
+        uses = [(self._value("Action", [pattern("Equals", action)]), action) for action in ASSUMING]
+        needs = [(self._present(key), action) for key, action in NEEDS.items()]
+        assumes = any_of(*(all_of(used, permits(action)) for used, action in uses))
+        return all_of(assumes, *(any_of(negation(present), permits(action)) for present, action in needs))
 
-    def _counterexample(self, facts, subset, superset, box):
-        """Whether a request of the box can be allowed by one policy and not by the other."""
-        exists = [TRUE - leaf(False, box) for name in ("relations", *facts) for leaf in self.impossible[name]]
-        return min(self._allows(subset, True, box), TRUE - self._allows(superset, False, box), *exists)
-
-    def follow(self, steps, facts, subset, superset):
-        """Check that the one policy allows no request that the other one denies. Steps: a split, or null for a part."""
-        ensure(len(steps) * sum(map(len, self.rules.values())) <= MAX_STEPS, "there are too many steps")
-        boxes = [self.box]
-        for step in steps:
-            ensure(boxes, "there are more steps than parts")
-            part = boxes.pop()
-            if step is None:
-                is_proven = not all(part.values()) or self._counterexample(facts, subset, superset, part) == FALSE
-                ensure(is_proven, "the steps leave a request open")
-            else:
-                dimension, places = step
-                mask = sum(1 << place for place in set(places) if place < len(self.cells[dimension]))
-                boxes += [{**part, dimension: part[dimension] & ~mask}, {**part, dimension: part[dimension] & mask}]
-        ensure(not boxes, "the steps do not cover all requests")
-
-    def notes(self, claims):
-        """What else the proof relies on."""
-        facts = ", ".join(sorted({fact for claim in claims.values() for fact in claim["facts"]}))
-        tags = "; ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in self.tags.items())
-        notes = [f"It assumes that the tags of the role are exactly these: {tags}."] * self.uses_tags
-        return notes + [f"It relies on these facts, which AWS documents: {facts}."] * bool(facts)
+    def prove(self, claims):
+        """Check for each claim that the one policy allows no request that the other one denies."""
+        counterexamples = []
+        for name, claim in claims.items():
+            subset, superset = (self._allowed(self.policies[side]) for side in CLAIMS[name])
+            impossible = any_of(*map(self._impossible, claim["facts"]))
+            counterexamples.append(all_of(subset, negation(superset), negation(impossible)))
+        everything = {name: dimension.decide() for name, dimension in self.dimensions.items()}
+        boxes = [(formula, everything) for formula in counterexamples]
+        while boxes:
+            formula, box = boxes.pop()
+            test = evaluate(formula, True, box)
+            ensure(test is not True, "a policy allows a request that the other one denies")
+            if test is not False:
+                name, mask = test
+                boxes += [(formula, {**box, name: box[name] & side}) for side in (mask, ~mask)]
 
 
 def check(path, trust_path=None):
     """Check a certificate, and that it is about the trust policy of a file. Return the exit status and the result."""
     try:
         certificate = read_json(path)
-        ensure(certificate["format"] == "rolecall certificate 1", "unknown format", Unsupported)
+        ensure(certificate["format"] == "rolecall certificate 2", "unknown format", Unsupported)
         role, claims, documents = certificate["role"], certificate["claims"], certificate["policies"]
         policies = {name: read_policy(documents[name]) for name in ("trust", "intent")}
         if trust_path:
@@ -926,13 +594,15 @@ def check(path, trust_path=None):
             same = same and found.get("Arn", role) == role
             ensure(same, "the certificate is about another role or trust policy than the file")
         ensure("nothing_else" in claims, "it is not claimed that only intended requests are allowed")
-        checker = Checker(certificate, policies)
-        for name, claim in claims.items():
-            checker.follow(claim["steps"], claim["facts"], *CLAIMS[name])
+        Checker(role, certificate["tags"], policies).prove(claims)
         kind = "exactly" if "everything_intended" in claims else "only"
         known = "is that of the file" if trust_path else "is in the certificate; use --trust to compare it with yours"
         lines = [RESULT.format(json.dumps(role), kind, json.dumps(documents["intent"], indent=2), known)]
-        return 0, "\n".join([*lines, *checker.notes(claims)])
+        if "resourcetag/" in json.dumps(documents).lower():
+            lines.append(f"It assumes that the tags of the role are exactly these: {json.dumps(certificate['tags'])}.")
+        if facts := {fact for claim in claims.values() for fact in claim["facts"]}:
+            lines.append(f"It relies on these facts, which AWS documents: {', '.join(sorted(facts))}.")
+        return 0, "\n".join(lines)
     except (OSError, Unsupported) as error:
         return 2, f"NOT CHECKED: {ascii(str(error))[1:-1]}"
     except Exception as error:  # whatever is wrong with a certificate, it is not accepted

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from certificate_programs import is_covered
-from policy_pairs import ACCOUNTS, ROLE, ROLES, USERS, document
+from policy_pairs import ACCOUNTS, ROLE, ROLES, SESSIONS, USERS, document
 from rolecall_generator.iam import PolicyDocument, Role
-from rolecall_generator.proof.symbolic import InclusionState, SearchBudget, certificate
-from rolecall_generator.proof.symbolic.boxes import FALSE, TRUE, Formula, complement, conjunction, disjunction, restrict
-from rolecall_generator.proof.symbolic.keys import ACTION
-from rolecall_generator.proof.symbolic.question import TrustQuestion
-from rolecall_generator.proof.symbolic.world import WORST_CASE
+from rolecall_generator.proof.symbolic import InclusionState, certificate, compare
 
 Content = dict[str, Any]
-_TRIES = 200
+FACTS = ("operations", "source identity of sessions", "age of MFA", "HTTPS", "request tags")
+"""The facts that a certificate can name."""
 
 
 def random_source(seed: int) -> Random:
@@ -26,115 +23,44 @@ def random_source(seed: int) -> Random:
 
 
 def forge(trust: PolicyDocument, intent: PolicyDocument, rng: Random) -> Content | None:
-    """A certificate that claims `nothing_else`, which is false: it leaves out the representatives of all counterexamples.
+    """A certificate that claims `nothing_else`, which is false, with all facts in some order, and with tags.
 
-    None if the claim is true or unknown, or if all representatives of a dimension would be left out.
+    None if the claim is true or unknown.
     """
-    question = TrustQuestion(Role(ROLE, trust), (trust, intent), (WORST_CASE, WORST_CASE), SearchBudget())
-    dimensions = question.space.dimensions
-    if any(dimension.rest for dimension in dimensions) or question.inclusion(0, 1).state is not InclusionState.REFUTED:
+    if compare(Role(ROLE, trust), trust, intent).forward.state is not InclusionState.REFUTED:
         return None
-    facts = disjunction(fact.impossible for fact in question.facts)
-    surplus = conjunction([question.sets[0].maybe, complement(question.sets[1].sure), complement(facts)])
-    kept = [dimension.full for dimension in dimensions]
-    for _ in range(_TRIES):
-        box = _counterexamples(surplus, kept)
-        if box is None:
-            return _content(question, surplus, kept)
-        restricted = [
-            place
-            for place, mask in enumerate(box)
-            if kept[place] & ~mask and (dimensions[place].name != ACTION or rng.random() < _RARELY)
-        ]
-        if not restricted:
-            return None
-        chosen = rng.choice(restricted)
-        kept[chosen] &= ~box[chosen]
-    return None
-
-
-_RARELY = 0.1
-
-
-def _counterexamples(formula: Formula, box: Sequence[int]) -> list[int] | None:
-    """A box of requests that satisfy the formula."""
-    todo = [(formula, list(box))]
-    while todo:
-        rest, part = todo.pop()
-        rest = restrict(rest, part) if all(part) else FALSE
-        if rest is TRUE:
-            return part
-        if rest is not FALSE:
-            place, mask = certificate._cut(rest)
-            todo += [(rest, [*part[:place], part[place] & side, *part[place + 1 :]]) for side in (mask, ~mask)]
-    return None
-
-
-def _content(question: TrustQuestion, surplus: Formula, kept: Sequence[int]) -> Content:
-    """The certificate in which only the kept representatives are listed."""
-    names, steps = certificate._names(question), list[Any]()
-    certificate._split(surplus, kept, names, steps)
-    cells, places = certificate._dimensions(question), dict[str, list[int]]()
-    for name, mask in zip(names, kept, strict=True):
-        places[name] = [place for place in range(len(cells[name])) if mask >> place & 1]
-        cells[name] = [cells[name][place] for place in places[name]]
-    for step in steps:
-        if step is not None:
-            step[1] = [places[step[0]].index(place) for place in step[1]]
-    trust, intent = (side.trust.to_json() for side in question.sides)
-    names_of_facts = sorted({fact.name for fact in question.facts} - {certificate._RELATIONS})
     return {
         "format": certificate.FORMAT,
         "role": ROLE,
         "tags": {},
-        "policies": {"trust": trust, "intent": intent},
-        "dimensions": cells,
-        "claims": {"nothing_else": {"facts": names_of_facts, "steps": steps}},
+        "policies": {"trust": trust.to_json(), "intent": intent.to_json()},
+        "claims": {"nothing_else": {"facts": rng.sample(FACTS, len(FACTS))}},
     }
 
 
 def alter(content: Content, rng: Random) -> Content:
-    """The certificate with one random change of its representatives, steps, claims or policies."""
+    """The certificate with one random change of its claims, facts, role, tags or policies."""
     found = copy.deepcopy(content)
-    rng.choice(_ALTERATIONS)(found, rng)
+    rng.choice(ALTERATIONS)(found, rng)
     return found
-
-
-def _cells(found: Content, rng: Random) -> Any:
-    return found["dimensions"][rng.choice(sorted(found["dimensions"]))]
 
 
 def _claim(found: Content, rng: Random) -> Any:
     return found["claims"][rng.choice(sorted(found["claims"]))]
 
 
-def _drop_cell(found: Content, rng: Random) -> None:
-    cells = _cells(found, rng)
-    cells.pop(rng.randrange(len(cells)))
+def _statements(found: Content, rng: Random, *sides: str) -> Any:
+    return found["policies"][rng.choice(sides or ("trust", "intent"))]["Statement"]
 
 
-def _repeat_cell(found: Content, rng: Random) -> None:
-    cells = _cells(found, rng)
-    cells[rng.randrange(len(cells))] = rng.choice(cells)
-
-
-def _replace_cell(found: Content, rng: Random) -> None:
-    cells = _cells(found, rng)
-    cells[rng.randrange(len(cells))] = rng.choice([[], [""], ["x"], ["x", "y"]])
-
-
-def _widen_cell(found: Content, rng: Random) -> None:
-    """A representative with another value before or behind its own: a program must not read it as both."""
-    cells = _cells(found, rng)
-    place, value = rng.randrange(len(cells)), rng.choice(["sts:AssumeRole", "sts:Other", "id-one", "", ROLES[0], None])
-    cells[place] = rng.choice([[value, *cells[place]], [*cells[place], value]])
-
-
-def _retype_cell(found: Content, rng: Random) -> None:
-    """A representative of another type, which could be read as an absent value or as all of its parts."""
-    cells = _cells(found, rng)
-    place = rng.randrange(len(cells))
-    cells[place] = rng.choice([None, "", "".join(cells[place]), [None], [cells[place]], {}, 0])
+def _condition(found: Content, rng: Random) -> tuple[Content, str, str] | None:
+    """The keys of an operator, the operator and a key, of a random condition."""
+    bodies = [body for body in _statements(found, rng) if body.get("Condition")]
+    if not bodies:
+        return None
+    conditions = rng.choice(bodies)["Condition"]
+    operator = rng.choice(sorted(conditions))
+    return conditions, operator, rng.choice(sorted(conditions[operator]))
 
 
 def _replace_role(found: Content, rng: Random) -> None:
@@ -143,72 +69,155 @@ def _replace_role(found: Content, rng: Random) -> None:
     )
 
 
-def _drop_dimension(found: Content, rng: Random) -> None:
-    del found["dimensions"][rng.choice(sorted(found["dimensions"]))]
-
-
-def _empty_dimension(found: Content, rng: Random) -> None:
-    _cells(found, rng).clear()
-
-
-def _drop_step(found: Content, rng: Random) -> None:
-    steps = _claim(found, rng)["steps"]
-    steps.pop(rng.randrange(len(steps)))
-
-
-def _insert_step(found: Content, rng: Random) -> None:
-    steps = _claim(found, rng)["steps"]
-    steps.insert(rng.randrange(len(steps)), None)
-
-
-def _end_step(found: Content, rng: Random) -> None:
-    steps = _claim(found, rng)["steps"]
-    place = rng.randrange(len(steps))
-    steps[place:] = [None] * len(steps[place:]) if rng.random() < _EVEN else [None]
-
-
-def _replace_step(found: Content, rng: Random) -> None:
-    name, steps = rng.choice(sorted(found["dimensions"])), _claim(found, rng)["steps"]
-    steps[rng.randrange(len(steps))] = [name, [rng.randrange(len(found["dimensions"][name]))]]
+def _replace_tags(found: Content, rng: Random) -> None:
+    found["tags"] = rng.choice([{}, {"team": "xx"}, {"TEAM": "ab"}, {"team": None}, {"team": ["ab"]}, [], {"team": "*"}])
 
 
 def _add_fact(found: Content, rng: Random) -> None:
-    name = rng.choice(sorted(found["dimensions"]))
-    _claim(found, rng)["facts"].append(rng.choice(["operations", "age of MFA", f"presence of {name}", "nobody knows"]))
+    _claim(found, rng)["facts"].append(rng.choice([*FACTS, "presence of Caller", "nobody knows", "", "operations "]))
+
+
+def _drop_facts(found: Content, rng: Random) -> None:
+    _claim(found, rng)["facts"] = []
+
+
+def _retype_facts(found: Content, rng: Random) -> None:
+    _claim(found, rng)["facts"] = rng.choice([None, "HTTPS", {"HTTPS": True}, [["HTTPS"]], [None], 0])
+
+
+def _retype_claim(found: Content, rng: Random) -> None:
+    found["claims"][rng.choice(sorted(found["claims"]))] = rng.choice([None, [], {}, True, {"steps": [None]}])
 
 
 def _swap_claims(found: Content, _rng: Random) -> None:
     found["claims"] = dict(zip(found["claims"], reversed(found["claims"].values()), strict=True))
 
 
-def _change_policy(found: Content, rng: Random) -> None:
-    statements = found["policies"][rng.choice(["trust", "intent"])]["Statement"]
-    changed = rng.choice(statements)
-    if len(statements) > 1 and rng.random() < _EVEN:
-        statements.remove(changed)
-    elif changed.get("Condition") and rng.random() < _EVEN:
-        del changed["Condition"]
-    else:
-        changed["Principal"] = {"AWS": rng.choice(ROLES)}
+def _claim_everything(found: Content, _rng: Random) -> None:
+    found["claims"]["everything_intended"] = found["claims"]["nothing_else"]
 
 
-_EVEN = 0.5
-_ALTERATIONS = (
-    _drop_cell,
-    _repeat_cell,
-    _replace_cell,
-    _widen_cell,
-    _retype_cell,
+def _rename_claim(found: Content, rng: Random) -> None:
+    name = rng.choice(sorted(found["claims"]))
+    found["claims"][rng.choice(["everything_intended", "Nothing_else", "nothing", ""])] = found["claims"].pop(name)
+
+
+def _swap_policies(found: Content, _rng: Random) -> None:
+    trust, intent = found["policies"]["trust"], found["policies"]["intent"]
+    found["policies"] = {"trust": intent, "intent": trust}
+
+
+def _drop_statement(found: Content, rng: Random) -> None:
+    statements = _statements(found, rng)
+    if len(statements) > 1:
+        statements.pop(rng.randrange(len(statements)))
+
+
+def _drop_conditions(found: Content, rng: Random) -> None:
+    rng.choice(_statements(found, rng)).pop("Condition", None)
+
+
+def _replace_principal(found: Content, rng: Random) -> None:
+    principal = rng.choice([{"AWS": rng.choice([*ROLES, *USERS, *SESSIONS, *ACCOUNTS])}, "*", {"AWS": "*"}, {}])
+    rng.choice(_statements(found, rng))["Principal"] = principal
+
+
+def _add_principal(found: Content, rng: Random) -> None:
+    _statements(found, rng, "trust").append(
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": rng.choice([*ROLES, *USERS, *SESSIONS])}}
+    )
+
+
+def _negate_principal(found: Content, rng: Random) -> None:
+    body = rng.choice(_statements(found, rng))
+    body["NotPrincipal"] = body.pop("Principal")
+
+
+def _negate_action(found: Content, rng: Random) -> None:
+    body = rng.choice(_statements(found, rng))
+    body["NotAction"] = body.pop("Action", "sts:AssumeRole")
+
+
+def _replace_action(found: Content, rng: Random) -> None:
+    actions = ["sts:*", "*", "STS:assumerole", "sts:Assume?ole", ["sts:AssumeRole", "sts:TagSession"], "sts:TagSession", []]
+    rng.choice(_statements(found, rng))["Action"] = rng.choice(actions)
+
+
+def _flip_effect(found: Content, rng: Random) -> None:
+    body = rng.choice(_statements(found, rng))
+    body["Effect"] = rng.choice(["Deny" if body["Effect"] == "Allow" else "Allow", "allow", ""])
+
+
+def _replace_values(found: Content, rng: Random) -> None:
+    if (place := _condition(found, rng)) is not None:
+        conditions, operator, key = place
+        values = rng.choice(["*", "", [], ["?*"], ["id-one", "id-two"], "${aws:username}", "true", "10", ["${*}"], [None]])
+        conditions[operator][key] = values
+
+
+def _replace_operator(found: Content, rng: Random) -> None:
+    if (place := _condition(found, rng)) is not None:
+        conditions, operator, _ = place
+        opposite = operator.replace("Not", "") if "Not" in operator else operator.replace("String", "StringNot")
+        others = [f"{operator}IfExists", f"ForAllValues:{operator}", f"ForAnyValue:{operator}", opposite, "StringEqual"]
+        conditions[rng.choice(others)] = conditions.pop(operator)
+
+
+def _replace_key(found: Content, rng: Random) -> None:
+    if (place := _condition(found, rng)) is not None:
+        conditions, operator, key = place
+        others = [key.upper(), key + " ", "sts:ExternalId", "aws:PrincipalArn", "Caller", "Action", "aws:ResourceTag/team"]
+        conditions[operator] = {rng.choice(others): conditions[operator][key]}
+
+
+def _repeat_key(found: Content, rng: Random) -> None:
+    """A condition a second time, with the key in upper case and another value."""
+    if (place := _condition(found, rng)) is not None:
+        conditions, operator, key = place
+        conditions[operator][key.upper()] = "id-three"
+
+
+def _replace_version(found: Content, rng: Random) -> None:
+    policy = found["policies"][rng.choice(["trust", "intent"])]
+    policy["Version"] = rng.choice(["2008-10-17", "2012-10-18", None, ""])
+
+
+def _add_element(found: Content, rng: Random) -> None:
+    rng.choice(_statements(found, rng))[rng.choice(["Resource", "Conditions", "principal", "NotResource"])] = "*"
+
+
+def _retype_policy(found: Content, rng: Random) -> None:
+    side = rng.choice(["trust", "intent"])
+    found["policies"][side] = rng.choice([None, [], {}, "", {"Version": "2012-10-17", "Statement": []}])
+
+
+Alteration = Callable[[Content, Random], None]
+ALTERATIONS: tuple[Alteration, ...] = (
     _replace_role,
-    _drop_dimension,
-    _empty_dimension,
-    _drop_step,
-    _insert_step,
-    _end_step,
-    _replace_step,
+    _replace_tags,
     _add_fact,
+    _drop_facts,
+    _retype_facts,
+    _retype_claim,
     _swap_claims,
-    _change_policy,
+    _claim_everything,
+    _rename_claim,
+    _swap_policies,
+    _drop_statement,
+    _drop_conditions,
+    _replace_principal,
+    _add_principal,
+    _negate_principal,
+    _negate_action,
+    _replace_action,
+    _flip_effect,
+    _replace_values,
+    _replace_operator,
+    _replace_key,
+    _repeat_key,
+    _replace_version,
+    _add_element,
+    _retype_policy,
 )
 
 

@@ -24,12 +24,11 @@ from certificate_programs import (
     example,
     is_covered,
     verify_certificate,
-    verify_full_certificate,
 )
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning import make_plan
 
-LINES = {"verify_certificate": 200, "verify_full_certificate": 946}
+LINES = {"verify_certificate": 191, "verify_full_certificate": 616}
 WIDTH = 120
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"
 ROLE = "arn:aws:iam::222222222222:role/role1"
@@ -48,34 +47,12 @@ def policy(*statements: Content) -> Content:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def certificate(trust: Content, intent: Content, **dimensions: list[list[str]]) -> Content:
-    """The example with other policies, and steps down to single representatives where the claim does not hold.
-
-    Without steps if the full program rejects the representatives.
-    """
+def certificate(trust: Content, intent: Content, *facts: str) -> Content:
+    """The example with other policies."""
     found = example()
     found["policies"] = {"trust": trust, "intent": intent}
-    found["dimensions"] |= dimensions
-    claim = found["claims"]["nothing_else"] = {"facts": [], "steps": [None]}
-    try:
-        policies = {name: verify_full_certificate.read_policy(p) for name, p in found["policies"].items()}
-        checker = verify_full_certificate.Checker(found, policies)
-    except (ValueError, NotImplementedError):
-        return found
-    claim["steps"] = list(steps(checker, checker.box))
+    found["claims"] = {"nothing_else": {"facts": list(facts)}}
     return found
-
-
-def steps(checker: Any, box: dict[str, int]) -> Iterator[Any]:
-    """Split the box until the claim is decided."""
-    open_dimension = next((name for name, mask in box.items() if mask.bit_count() > 1), None)
-    if open_dimension is None or checker._counterexample([], "trust", "intent", box) == 0:
-        yield None
-        return
-    first = box[open_dimension] & -box[open_dimension]
-    yield [open_dimension, [first.bit_length() - 1]]
-    for part in (first, box[open_dimension] & ~first):
-        yield from steps(checker, {**box, open_dimension: part})
 
 
 # Readable
@@ -279,23 +256,12 @@ def test_json_trust_policy_is_compared(program: str, tmp_path: Path) -> None:
 # Claims
 
 
-IDS = [[], ["xx"], ["id-one"], ["id-two"]]
-MFA = [[], ["true"], ["false"]]
 EXTERNAL_ID = {"StringEquals": {"sts:ExternalId": "id-one"}}
 WITH_MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
 ACCOUNT = {"AWS": "arn:aws:iam::111111111111:root"}
-ID_KEY, MFA_KEY, FULL = "sts:externalid", "aws:multifactorauthpresent", "verify_full_certificate"
+FULL = "verify_full_certificate"
 SERVICE, USER = {"Bool": {"aws:PrincipalIsAWSService": "true"}}, {"StringEquals": {"aws:PrincipalType": "User"}}
 NAMED = {"ArnEquals": {"aws:PrincipalArn": BACKEND}}
-CALLERS = [
-    [BACKEND],
-    [OTHER],
-    ["arn:aws:iam::999999999999:role/x"],
-    ["ec2.amazonaws.com"],
-    ["other.example.com"],
-    ["arn:aws:iam::111111111111:user/x"],
-]
-CALLERS += [["arn:aws:iam::999999999999:user/x"], ["arn:aws:iam::222222222222:saml-provider/x"], ["x.amazonaws.com"]]
 CLAIMS: dict[str, tuple[Content, Content, bool]] = {
     "the same": (statement(), statement(), True),
     "external ID in the trust only": (statement(Condition=EXTERNAL_ID), statement(), True),
@@ -375,8 +341,7 @@ def covers(program: str, trust: Content, intent: Content) -> bool:
 @both_programs
 @pytest.mark.parametrize(("trust", "intent", "holds"), CLAIMS.values(), ids=CLAIMS)
 def test_claims_are_decided(program: str, trust: Content, intent: Content, holds: bool, tmp_path: Path) -> None:
-    dimensions = {"caller": CALLERS, ID_KEY: IDS, MFA_KEY: MFA}
-    found = certificate(policy(trust), policy(intent), **dimensions)
+    found = certificate(policy(trust), policy(intent))
     expected = ACCEPTED if holds else REJECTED
     assert (expected if covers(program, trust, intent) else UNSUPPORTED) == check(program, found, tmp_path).status
 
@@ -440,8 +405,7 @@ FULL_CLAIMS: dict[str, tuple[Content, Content, bool]] = {
 
 @pytest.mark.parametrize(("trust", "intent", "holds"), FULL_CLAIMS.values(), ids=FULL_CLAIMS)
 def test_claims_of_the_whole_language_are_decided(trust: Content, intent: Content, holds: bool, tmp_path: Path) -> None:
-    ids = [*IDS, ["ID-ONE"], ["id-x"], ["id-xne"]]
-    found = certificate(trust, intent, **{"caller": CALLERS, ID_KEY: ids})
+    found = certificate(trust, intent)
     assert (ACCEPTED if holds else REJECTED) == check("verify_full_certificate", found, tmp_path).status
     assert UNSUPPORTED == check("verify_certificate", found, tmp_path).status
 
@@ -451,172 +415,156 @@ def condition(operator: str, key: str, *values: str) -> Content:
 
 
 ELSEWHERE = statement(Principal={"AWS": OTHER})
-LEFT_OUT: dict[str, tuple[Content, Content, str, list[list[str]]]] = {
-    "no MFA key": (condition("Null", "aws:MultiFactorAuthPresent", "true"), statement(Condition=WITH_MFA), MFA_KEY, [[]]),
-    "MFA": (statement(Condition=WITH_MFA), condition("Bool", "aws:MultiFactorAuthPresent", "false"), MFA_KEY, [["true"]]),
-    "no MFA": (
-        condition("Bool", "aws:MultiFactorAuthPresent", "false"),
-        statement(Condition=WITH_MFA),
-        MFA_KEY,
-        [["false"]],
-    ),
-    "no external ID": (condition("Null", "sts:ExternalId", "true"), statement(Condition=EXTERNAL_ID), ID_KEY, [[]]),
-    "named external ID": (
-        condition("StringEquals", "sts:ExternalId", "id-two"),
-        statement(Condition=EXTERNAL_ID),
-        ID_KEY,
-        [["id-two"]],
-    ),
+FALSE_CLAIMS: dict[str, tuple[Content, Content]] = {
+    "no MFA key": (condition("Null", "aws:MultiFactorAuthPresent", "true"), statement(Condition=WITH_MFA)),
+    "MFA": (statement(Condition=WITH_MFA), condition("Bool", "aws:MultiFactorAuthPresent", "false")),
+    "no external ID": (condition("Null", "sts:ExternalId", "true"), statement(Condition=EXTERNAL_ID)),
     "other external ID": (
         statement(Condition={"StringNotEquals": {"sts:ExternalId": "id-two"}, "Null": {"sts:ExternalId": "false"}}),
         statement(Condition=EXTERNAL_ID),
-        ID_KEY,
-        [["xx"]],
     ),
-    "named role": (statement(Principal={"AWS": OTHER}), statement(), "caller", [[OTHER]]),
     "role named in a condition": (
         statement(Principal=ACCOUNT, Condition={"ArnEquals": {"aws:PrincipalArn": OTHER}}),
         statement(),
-        "caller",
-        [[OTHER]],
     ),
-    "others in an account": (
-        statement(Principal=ACCOUNT, Condition={"ArnNotEquals": {"aws:PrincipalArn": OTHER}}),
-        statement(),
-        "caller",
-        [["arn:aws:iam::111111111111:user/x"]],
-    ),
-    "service": (statement(Principal={"Service": "ec2.amazonaws.com"}), statement(), "caller", [["ec2.amazonaws.com"]]),
-    "first operation": (statement(), ELSEWHERE, "action", [["sts:AssumeRole"]]),
-    "second operation": (
-        statement(Action="sts:AssumeRoleWithSAML"),
-        statement(),
-        "action",
-        [["sts:AssumeRoleWithSAML"]],
-    ),
-    "third operation": (
-        statement(Action="sts:AssumeRoleWithWebIdentity"),
-        statement(),
-        "action",
-        [["sts:AssumeRoleWithWebIdentity"]],
-    ),
-}
-for _key, _action in {
-    "aws:tagkeys": "TagSession",
-    "sts:transitivetagkeys": "TagSession",
-    "sts:sourceidentity": "SetSourceIdentity",
-    "provided contexts": "SetContext",
-}.items():
-    LEFT_OUT[f"no {_key}"] = (statement(), ELSEWHERE, _key, [[]])
-    _needed = [["x"], ["x", "y"], ["xx"], ["xx", "xx"]]
-    LEFT_OUT[_key] = (statement(Action=["sts:AssumeRole", f"sts:{_action}"]), statement(), _key, _needed)
-
-
-@both_programs
-@pytest.mark.parametrize(("trust", "intent", "dimension", "needed"), LEFT_OUT.values(), ids=LEFT_OUT)
-def test_counterexample_cannot_be_left_out(
-    program: str, trust: Content, intent: Content, dimension: str, needed: list[list[str]], tmp_path: Path
-) -> None:
-    """The representatives of the only counterexamples are missing, and the steps prove the claim for all others."""
-    dimensions = {**example()["dimensions"], "caller": CALLERS, ID_KEY: IDS, MFA_KEY: MFA}
-    complete = certificate(policy(trust), policy(intent), **dimensions)
-    assert (REJECTED if covers(program, trust, intent) else UNSUPPORTED) == check(program, complete, tmp_path).status
-    dimensions[dimension] = [cell for cell in dimensions[dimension] if cell not in needed]
-    verdict = check(program, certificate(policy(trust), policy(intent), **dimensions), tmp_path)
-    if covers(program, trust, intent):
-        assert (REJECTED, True) == (verdict.status, dimension in verdict.text)
-    else:
-        assert UNSUPPORTED == verdict.status
-
-
-SOME = ("", "x", "a", "b")
-SEVERAL = [list(found) for count in (2, 3, 4) for found in itertools.combinations(SOME, count)]
-FULL_LEFT_OUT: dict[str, tuple[Content, Content, str, list[list[str]]]] = {
+    "first operation": (statement(), ELSEWHERE),
+    "second operation": (statement(Action="sts:AssumeRoleWithSAML"), statement()),
+    "third operation": (statement(Action="sts:AssumeRoleWithWebIdentity"), statement()),
+    **{
+        action: (statement(Action=["sts:AssumeRole", f"sts:{action}"]), statement())
+        for action in ("TagSession", "SetSourceIdentity", "SetContext")
+    },
     "kept source identity": (
         {**condition("StringEquals", "aws:SourceIdentity", "xx"), "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"]},
         statement(),
-        "sts:sourceidentity",
-        [["xx", "xx"]],
     ),
-    "other service": (
-        statement(Principal="*", Condition=SERVICE),
-        statement(),
-        "caller",
-        [["x.amazonaws.com"], ["ec2.amazonaws.com"]],
-    ),
-    "user": (
-        statement(Principal="*", Condition=USER),
-        statement(),
-        "caller",
-        [["arn:aws:iam::111111111111:user/x"], ["arn:aws:iam::999999999999:user/x"]],
-    ),
+    "service": (statement(Principal="*", Condition=SERVICE), statement()),
+    "user": (statement(Principal="*", Condition=USER), statement()),
     "provider": (
         statement(Principal="*", Action="sts:AssumeRoleWithSAML", Condition={"Null": {"aws:PrincipalArn": "true"}}),
         statement(Principal={"Service": "ec2.amazonaws.com"}, Action="sts:AssumeRoleWithSAML"),
-        "caller",
-        [["other.example.com"], ["arn:aws:iam::222222222222:saml-provider/x"], ["x.amazonaws.com"]],
     ),
     "path of a role": (
         statement(Principal=ACCOUNT, Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/*/*"}}),
         statement(),
-        "caller",
-        [["arn:aws:iam::111111111111:role/p/q"]],
     ),
     "long name": (
         statement(
             Principal=ACCOUNT, Condition={"StringLike": {"aws:PrincipalArn": f"arn:aws:iam::111111111111:role/{'?' * 40}"}}
         ),
         statement(),
-        "caller",
-        [[f"arn:aws:iam::111111111111:role/{'x' * 40}"]],
     ),
-    "user name": (
-        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:username": "x"}}),
-        statement(),
-        "caller",
-        [["arn:aws:iam::111111111111:user/x"]],
-    ),
+    "user name": (statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:username": "x"}}), statement()),
     "several values": (
         statement(
             Condition={"ForAnyValue:StringEquals": {"aws:CalledVia": "a"}, "ForAnyValue:StringLike": {"aws:CalledVia": "b"}}
         ),
         ELSEWHERE,
-        "aws:calledvia",
-        [cell for cell in SEVERAL if {"a", "b"} <= set(cell)],
     ),
     "empty value": (
         statement(Condition={"Null": {"aws:CalledViaFirst": "true"}, "StringEquals": {"aws:CalledViaFirst": ""}}),
         ELSEWHERE,
-        "aws:calledviafirst",
-        [[""]],
     ),
-    "relation": (
+    "policy variable": (
         statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/team": "${aws:username}"}}),
         statement(Principal=ACCOUNT, Condition={"StringNotEquals": {"aws:PrincipalTag/team": "x"}}),
-        'Equals ["aws:principaltag/team", "${aws:username}"]',
-        [["true"]],
+    ),
+    "three sets of values": (
+        statement(
+            Condition={
+                "ForAnyValue:StringEquals": {"custom:key": "a"},
+                "ForAnyValue:StringLike": {"custom:key": "b"},
+                "ForAnyValue:StringEqualsIgnoreCase": {"custom:key": "CC"},
+            }
+        ),
+        ELSEWHERE,
     ),
 }
 
 
-@pytest.mark.parametrize(("trust", "intent", "dimension", "needed"), FULL_LEFT_OUT.values(), ids=FULL_LEFT_OUT)
-def test_counterexample_in_the_whole_language_cannot_be_left_out(
-    trust: Content, intent: Content, dimension: str, needed: list[list[str]], tmp_path: Path
-) -> None:
-    dimensions = {
-        **example()["dimensions"],
-        "caller": [*CALLERS, *(cell for *_, name, cells in FULL_LEFT_OUT.values() if name == "caller" for cell in cells)],
-        "aws:calledvia": [[], *([value] for value in SOME), *([value, value] for value in SOME), *SEVERAL],
-        "aws:calledviafirst": [[], [""], ["x"]],
-        "aws:principaltag/team": [[], [""], ["x"], ["ab"]],
-        'Equals ["aws:principaltag/team", "${aws:username}"]': [["false"], ["true"]],
-    }
-    complete = certificate(policy(trust), policy(intent), **dimensions)
-    verdict = check(FULL, complete, tmp_path)
-    assert (REJECTED, True) == (verdict.status, "request open" in verdict.text)
-    dimensions[dimension] = [cell for cell in dimensions[dimension] if cell not in needed]
-    verdict = check(FULL, certificate(policy(trust), policy(intent), **dimensions), tmp_path)
-    assert (REJECTED, True) == (verdict.status, "not complete" in verdict.text)
+@both_programs
+@pytest.mark.parametrize(("trust", "intent"), FALSE_CLAIMS.values(), ids=FALSE_CLAIMS)
+def test_false_claims_are_rejected(program: str, trust: Content, intent: Content, tmp_path: Path) -> None:
+    expected = REJECTED if covers(program, trust, intent) else UNSUPPORTED
+    assert expected == check(program, certificate(policy(trust), policy(intent)), tmp_path).status
+    assert REJECTED == check(FULL, certificate(policy(trust), policy(intent), *FACTS[1:]), tmp_path).status
+
+
+FACTS = ("operations", "source identity of sessions", "age of MFA", "HTTPS", "request tags")
+MFA_AGE = {"NumericLessThan": {"aws:MultiFactorAuthAge": "3600"}}
+TAGGED = ["sts:AssumeRole", "sts:TagSession"]
+WITH_FACT: dict[str, tuple[Content, Content, str]] = {
+    "operation of a role": (statement(Action="sts:AssumeRole*"), statement(), "operations"),
+    "operation of a SAML provider": (
+        statement(Principal={"Federated": "arn:aws:iam::222222222222:saml-provider/x"}),
+        statement(),
+        "operations",
+    ),
+    "source identity of a service": (
+        {
+            **condition("Null", "aws:SourceIdentity", "false"),
+            "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
+            "Principal": {"Service": "ec2.amazonaws.com"},
+        },
+        statement(),
+        "source identity of sessions",
+    ),
+    "age of MFA": (statement(Condition=MFA_AGE), statement(Condition=WITH_MFA), "age of MFA"),
+    "HTTPS": (condition("Bool", "aws:SecureTransport", "false"), ELSEWHERE, "HTTPS"),
+    "tag without its key": (
+        {**condition("StringEquals", "aws:RequestTag/team", "x"), "Action": TAGGED},
+        {**condition("ForAnyValue:StringEqualsIgnoreCase", "aws:TagKeys", "TEAM"), "Action": TAGGED},
+        "request tags",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_FACT)
+def test_facts_are_used_only_if_they_are_named(name: str, tmp_path: Path) -> None:
+    trust, intent, fact = WITH_FACT[name]
+    others = [other for other in FACTS if other != fact]
+    assert REJECTED == check(FULL, certificate(policy(trust), policy(intent), *others), tmp_path).status
+    verdict = check(FULL, certificate(policy(trust), policy(intent), fact), tmp_path)
+    assert (ACCEPTED, True) == (verdict.status, fact in verdict.text)
+
+
+OPAQUE: dict[str, Content] = {
+    "number": MFA_AGE,
+    "date": {"DateLessThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"}},
+    "address": {"NotIpAddress": {"aws:SourceIp": ["10.0.0.0/8", "2001:db8::/32"]}},
+    "bytes": {"ForAnyValue:BinaryEquals": {"example.com:b": "QUI="}},
+    "numbers of a key with several values": {"ForAnyValue:NumericEquals": {"example.com:n": "10"}},
+    "policy variable": {"StringLike": {"sts:RoleSessionName": "${aws:username}-*"}},
+    "tag of the caller": {"StringNotEquals": {"aws:PrincipalTag/team": "${aws:PrincipalTag/owner, 'x'}"}},
+    "policy variable, if there is a value": {"StringEqualsIfExists": {"aws:PrincipalTag/team": "${aws:username}"}},
+}
+
+
+CHANGED = {
+    "number": "36000",
+    "date": "2027-01-01T00:00:01Z",
+    "address": "10.0.0.0/9",
+    "bytes": "YWI=",
+    "numbers of a key with several values": "11",
+    "policy variable": "${aws:username}-x*",
+    "tag of the caller": "${aws:PrincipalTag/owner, 'y'}",
+    "policy variable, if there is a value": "${aws:userid}",
+}
+
+
+@pytest.mark.parametrize("name", OPAQUE)
+def test_tests_that_are_not_read_prove_only_what_does_not_depend_on_them(name: str, tmp_path: Path) -> None:
+    """Numbers, dates, addresses, bytes and policy variables: equal conditions have equal outcomes, no others are related."""
+    limited = statement(Condition=OPAQUE[name])
+    ((operator, keys),) = OPAQUE[name].items()
+    (key,) = keys
+    changed = statement(Condition={operator: {key: CHANGED[name]}})
+
+    def status(trust: Content, intent: Content) -> int:
+        return check(FULL, certificate(policy(trust), policy(intent)), tmp_path).status
+
+    assert ACCEPTED == status(limited, limited) == status(limited, statement())
+    assert REJECTED == status(statement(), limited) == status(limited, changed)
 
 
 UNUSUAL: dict[str, Content] = {
@@ -655,8 +603,7 @@ UNUSUAL: dict[str, Content] = {
 @pytest.mark.parametrize("side", ["trust", "intent"])
 @pytest.mark.parametrize("unusual", UNUSUAL.values(), ids=UNUSUAL)
 def test_policies_that_rolecall_does_not_write_are_not_covered(unusual: Content, side: str, tmp_path: Path) -> None:
-    dimensions = {"caller": CALLERS, ID_KEY: IDS, MFA_KEY: MFA}
-    found = certificate(policy(statement()), policy(statement()), **dimensions)
+    found = certificate(policy(statement()), policy(statement()))
     found["policies"][side]["Statement"].append(unusual)
     assert UNSUPPORTED == check("verify_certificate", found, tmp_path).status
 
@@ -671,14 +618,6 @@ def test_facts_are_not_covered_by_the_short_program(tmp_path: Path) -> None:
 # Changed and hostile certificates
 
 
-def remove(name: str, place: int) -> Change:
-    return lambda found: found["dimensions"][name].pop(place)
-
-
-def replace(name: str, place: int, cell: list[str]) -> Change:
-    return lambda found: found["dimensions"][name].__setitem__(place, cell)
-
-
 def put(*keys: Any) -> Change:
     """Set the value (last) at the keys."""
 
@@ -691,58 +630,77 @@ def put(*keys: Any) -> Change:
     return change
 
 
-STEPS = ("claims", "nothing_else", "steps")
 CHANGES: dict[str, Change] = {
-    "caller left out": remove("caller", 1),
-    "other callers left out": put("dimensions", "caller", [[BACKEND]]),
-    "caller replaced": replace("caller", 1, [OTHER]),
-    "action left out": remove("action", 1),
-    "action replaced": replace("action", 1, ["sts:AssumeRole"]),
-    "tags left out": put("dimensions", "aws:tagkeys", [[]]),
-    "no tags left out": remove("aws:tagkeys", 0),
-    "transitive tags left out": put("dimensions", "sts:transitivetagkeys", [[]]),
-    "contexts left out": put("dimensions", "provided contexts", [[]]),
-    "source identity left out": put("dimensions", "sts:sourceidentity", [[]]),
-    "dimension left out": lambda found: found["dimensions"].pop("aws:tagkeys"),
-    "dimension without representatives": put("dimensions", "aws:tagkeys", []),
-    "all steps left out": put(*STEPS, []),
-    "one step for all": put(*STEPS, [None]),
-    "last step left out": lambda found: found["claims"]["nothing_else"]["steps"].pop(),
-    "one step more": lambda found: found["claims"]["nothing_else"]["steps"].append(None),
-    "split left out": lambda found: found["claims"]["nothing_else"]["steps"].pop(1),
-    "mask of a split": put(*STEPS, 1, 1, [0, 1]),
-    "empty mask": put(*STEPS, 1, 1, []),
-    "full mask": put(*STEPS, 1, 1, [0, 1, 2, 3, 4]),
-    "unknown dimension": put(*STEPS, 1, 0, "aws:sourceip"),
     "wider trust": lambda found: found["policies"]["trust"]["Statement"].append(statement(Principal={"AWS": OTHER})),
     "trust without restriction": lambda found: found["policies"]["trust"]["Statement"].append(statement(Principal=ACCOUNT)),
     "narrower intent": put("policies", "intent", "Statement", 0, "Condition", EXTERNAL_ID),
+    "intent with a policy that denies": lambda found: found["policies"]["intent"]["Statement"].append(
+        statement(Effect="Deny", Principal=ACCOUNT)
+    ),
+    "intent without effect": put("policies", "intent", "Statement", 0, "Effect", "allow"),
+    "intent of another partition": put(
+        "policies", "intent", "Statement", 0, "Principal", {"AWS": BACKEND.replace("arn:aws:", "arn:aws-cn:")}
+    ),
+    "intent for a role of the same name with a path": put(
+        "policies", "intent", "Statement", 0, "Principal", {"AWS": BACKEND.replace("role/", "role/path/")}
+    ),
+    "intent for a user of the same name": put(
+        "policies", "intent", "Statement", 0, "Principal", {"AWS": BACKEND.replace(":role/", ":user/")}
+    ),
+    "intent for the ARN as a service": put("policies", "intent", "Statement", 0, "Principal", {"Service": BACKEND}),
+    "intent for the ARN as a provider": put("policies", "intent", "Statement", 0, "Principal", {"Federated": BACKEND}),
+    "intent for a pattern of ARNs": put("policies", "intent", "Statement", 0, "Principal", {"AWS": f"{BACKEND[:-4]}*"}),
+    "intent for the ARN in upper case": put("policies", "intent", "Statement", 0, "Principal", {"AWS": BACKEND.upper()}),
+    "intent for the ARN with a line break": put("policies", "intent", "Statement", 0, "Principal", {"AWS": f"{BACKEND}\n"}),
+    "intent for no one but the role": lambda found: found["policies"]["intent"]["Statement"][0].update(
+        Principal={}, NotPrincipal={"AWS": OTHER}
+    ),
+    "intent with a misspelled element": put("policies", "intent", "Statement", 0, "Conditions", {}),
+    "intent with a condition that is never documented": put(
+        "policies", "intent", "Statement", 0, "Condition", {"StringNotEqual": {"sts:ExternalId": "x"}}
+    ),
+    "intent with a condition without values": put(
+        "policies", "intent", "Statement", 0, "Condition", {"StringNotEquals": {"sts:ExternalId": []}}
+    ),
+    "trust with the same condition in two cases": put(
+        "policies",
+        "trust",
+        "Statement",
+        [
+            statement(),
+            statement(
+                Principal={"AWS": OTHER},
+                Condition={"StringEquals": {"sts:ExternalId": "id-one", "sts:externalid": "id-two"}},
+            ),
+        ],
+    ),
+    "trust with an undocumented principal": lambda found: found["policies"]["trust"]["Statement"].append(
+        statement(Principal={"AWS": "AROAEXAMPLEEXAMPLE"})
+    ),
+    "trust with NotAction": lambda found: found["policies"]["trust"]["Statement"].append(
+        {"Effect": "Allow", "NotAction": "sts:TagSession", "Principal": {"AWS": OTHER}}
+    ),
+    "trust with a wildcard in the action": lambda found: found["policies"]["trust"]["Statement"].append(
+        statement(Action="S*:a?sumerole", Principal={"AWS": OTHER})
+    ),
     "other intent": put("policies", "intent", policy(statement(Principal={"AWS": OTHER}))),
     "unknown fact": put("claims", "nothing_else", "facts", ["nobody else knows the ARN"]),
-    "fact about no key": put("claims", "nothing_else", "facts", ["presence of caller"]),
+    "fact about no key": put("claims", "nothing_else", "facts", ["presence of Caller"]),
+    "facts as a string": put("claims", "nothing_else", "facts", "HTTPS"),
+    "facts in a list": put("claims", "nothing_else", "facts", [["HTTPS"]]),
+    "claim without facts": put("claims", "nothing_else", {}),
+    "proof of the first format": put("claims", "nothing_else", {"steps": [None]}),
     "claim left out": put("claims", {}),
     "another claim": lambda found: put("claims", {"everything_intended": found["claims"]["nothing_else"]})(found),
     "unknown claim": lambda found: put("claims", "all_good", found["claims"]["nothing_else"])(found),
     "other role": put("role", "role1"),
     "long policy": put("policies", "trust", "Statement", 0, "Sid", "x" * 21_000),
     "user as role": put("role", "arn:aws:iam::222222222222:user/role1"),
-    "other format": put("format", "rolecall certificate 2"),
+    "role with a line break before it": put("role", f"\n{ROLE}"),
+    "role of a session": put("role", "arn:aws:sts::222222222222:assumed-role/role1/x"),
+    "older format": put("format", "rolecall certificate 1"),
+    "newer format": put("format", "rolecall certificate 3"),
 }
-
-
-STEP_CHANGES = {
-    "all steps left out",
-    "one step for all",
-    "last step left out",
-    "one step more",
-    "split left out",
-    "mask of a split",
-    "empty mask",
-    "full mask",
-    "unknown dimension",
-}
-"""Changes after which the claim is still true. The short program decides it without the steps."""
-HARMLESS = {"other callers left out", *STEP_CHANGES}
 
 
 @both_programs
@@ -750,20 +708,126 @@ HARMLESS = {"other callers left out", *STEP_CHANGES}
 def test_changed_certificate_is_not_accepted(program: str, name: str, tmp_path: Path) -> None:
     found = example()
     CHANGES[name](found)
-    is_accepted = program != FULL and name in HARMLESS
-    assert is_accepted == (check(program, found, tmp_path).status == ACCEPTED)
+    assert check(program, found, tmp_path).status in {REJECTED, UNSUPPORTED}
 
 
-@both_programs
-def test_empty_dimension_does_not_make_the_set_of_requests_empty(program: str, tmp_path: Path) -> None:
-    found = certificate(policy(statement(Principal={"AWS": OTHER})), policy(statement()), **{"caller": CALLERS, "aws:x": []})
-    found["claims"]["nothing_else"]["steps"] = [None]
-    assert REJECTED == check(program, found, tmp_path).status
+KEY_ATTACKS: dict[str, tuple[Content, Content]] = {
+    "key with the name of the caller's part": (
+        statement(Principal={"AWS": OTHER}, Condition={"StringNotEquals": {"Caller": "x"}}),
+        statement(),
+    ),
+    "key with the name of the part for the action": (
+        statement(Principal={"AWS": OTHER}, Condition={"StringEquals": {"Action": "sts:AssumeRoleWithSAML"}}),
+        statement(),
+    ),
+    "key with the name of the part for contexts": (
+        statement(Condition={"Null": {"Contexts": "false"}}, Action=["sts:AssumeRole", "sts:SetContext"]),
+        statement(),
+    ),
+    "session of a role as the role": (
+        statement(),
+        statement(Principal={"AWS": "arn:aws:sts::111111111111:assumed-role/backend_role/x"}),
+    ),
+    "variable that is another key": (
+        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:PrincipalTag/b}"}}),
+        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:PrincipalTag/c}"}}),
+    ),
+    "variable in a version without variables": (
+        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:username}"}}),
+        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": "$ {aws:username}"}}),
+    ),
+    "one of several values with a variable": (
+        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": ["${aws:username}", "x"]}}),
+        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": ["${aws:username}", "x"]}}),
+    ),
+    "variable that is not closed": (
+        statement(Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:username"}}),
+        statement(Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:username"}}),
+    ),
+    "other number": (
+        statement(Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "3601"}}),
+        statement(Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "3600"}}),
+    ),
+    "other comparison of the number": (
+        statement(Condition={"NumericLessThanEquals": {"aws:MultiFactorAuthAge": "3600"}}),
+        statement(Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "3600"}}),
+    ),
+    "comparison negated": (
+        statement(Condition={"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+        statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+    ),
+    "number that is none": (
+        statement(Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "x"}}),
+        statement(Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "x"}}),
+    ),
+    "date that is none": (
+        statement(Condition={"DateLessThan": {"aws:CurrentTime": "2026-13-01"}}),
+        statement(Condition={"DateLessThan": {"aws:CurrentTime": "2026-13-01"}}),
+    ),
+    "address that is none": (
+        statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.256"}}),
+        statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.256"}}),
+    ),
+    "bytes that are none": (
+        statement(Condition={"ForAnyValue:BinaryEquals": {"example.com:b": "no base64"}}),
+        statement(Condition={"ForAnyValue:BinaryEquals": {"example.com:b": "no base64"}}),
+    ),
+    "comparison of an absent key": (
+        statement(Condition={"IpAddressIfExists": {"aws:SourceIp": "10.0.0.0/8"}}),
+        statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+    ),
+    "date as a string": (
+        statement(Condition={"StringEquals": {"aws:CurrentTime": "2026-01-01"}}),
+        statement(Condition={"DateEquals": {"aws:CurrentTime": "2026-01-01"}}),
+    ),
+    "Kelvin sign ignoring case": (
+        statement(Condition={"StringEqualsIgnoreCase": {"sts:ExternalId": "kk"}}),
+        statement(Condition={"StringEquals": {"sts:ExternalId": ["kk", "KK", "kK", "Kk"]}}),
+    ),
+    "wildcard across the colons of an ARN": (
+        statement(Principal="*", Condition={"StringLike": {"aws:SourceArn": "arn:aws:s3:*:x"}}),
+        statement(Principal="*", Condition={"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:x"}}),
+    ),
+    "wildcard across the components of an ARN": (
+        statement(Condition={"StringEquals": {"aws:SourceArn": "arn:aws:a:b:c:d:e"}}),
+        statement(Condition={"ArnLike": {"aws:SourceArn": "arn:aws:*:c:d:e"}}),
+    ),
+    "start of an account ID": (
+        statement(),
+        statement(Principal="*", Condition={"StringEquals": {"aws:PrincipalAccount": "1111"}}),
+    ),
+    "wildcard across the account of an ARN": (
+        statement(Principal=ACCOUNT, Condition={"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/a:b/c"}}),
+        statement(Principal="*", Condition={"StringLike": {"aws:PrincipalAccount": "*role*"}}),
+    ),
+    "wildcard across the path of a user": (
+        statement(Principal=ACCOUNT, Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:user/a*b"}}),
+        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:username": "a*b"}}),
+    ),
+    "account in a path": (
+        statement(
+            Principal={"AWS": "111111111111"},
+            Condition={"StringLike": {"aws:PrincipalArn": "*:role/arn:aws:iam::333333333333:role/x"}},
+        ),
+        statement(Principal={"AWS": "333333333333"}),
+    ),
+    "tag that the role has in another case of the key": (
+        statement(Condition={"StringEquals": {"aws:ResourceTag/TEAM": "a"}}, Principal={"AWS": OTHER}),
+        statement(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("trust", "intent"), KEY_ATTACKS.values(), ids=KEY_ATTACKS)
+def test_keys_and_values_cannot_be_confused(trust: Content, intent: Content, tmp_path: Path) -> None:
+    found = certificate(policy(trust), policy(intent), *FACTS)
+    found["tags"] = {"team": "a"}
+    assert REJECTED == check(FULL, found, tmp_path).status
 
 
 @both_programs
 def test_second_claim_is_checked(program: str, tmp_path: Path) -> None:
-    found = certificate(policy(statement()), policy(statement(Principal=ACCOUNT)), caller=CALLERS)
+    found = certificate(policy(statement()), policy(statement(Principal=ACCOUNT)))
     assert ACCEPTED == check(program, found, tmp_path).status
     found["claims"]["everything_intended"] = found["claims"]["nothing_else"]
     assert REJECTED == check(program, found, tmp_path).status
@@ -792,16 +856,14 @@ def test_wrong_types_are_never_an_error(program: str, value: Any, tmp_path: Path
 
 
 def may_be_proof(program: str, path: tuple[Any, ...], value: Any) -> bool:
-    """Whether the claim can still be proven: the trust policy allows less, or there are more representatives.
+    """Whether the claim can still be proven: the trust policy allows less, or the value is not used.
 
-    The short program reads neither steps nor tags.
+    The short program does not read the tags.
     """
-    if program != FULL and ("steps" in path or "tags" in path):
+    if program != FULL and "tags" in path:
         return True
     changed = path[:2] == ("policies", "trust") or path[-1] in {"Version", "tags"}
-    # True is the index 1, and the last split is a proof with either index.
-    changed = changed or (value is True and path == (*STEPS, 5, 1, 0))
-    return changed or path[0] == "dimensions" or (path[-1] == "facts" and not value)
+    return changed or (path[-1] == "facts" and not value)
 
 
 BROKEN: dict[str, bytes] = {
@@ -839,13 +901,7 @@ def test_a_policy_with_a_key_twice_is_rejected(tmp_path: Path) -> None:
         assert REJECTED == check(program, text.encode(), tmp_path).status
 
 
-MANY = [[f"arn:aws:iam::111111111111:role/{number}"] for number in range(20_000)]
 LARGE: dict[str, Change] = {
-    "representatives": put("dimensions", "caller", MANY),
-    "steps": put(*STEPS, [["caller", [0]]] * 100_000),
-    "parts": put(*STEPS, [["caller", [0]], None] * 50_000),
-    "indices": put(*STEPS, [["caller", list(range(300_000))]]),
-    "large index": put(*STEPS, [["caller", [10**18]], None, None]),
     "statements": put("policies", "trust", policy(*(statement(Principal={"AWS": f"{BACKEND}{n}"}) for n in range(5_000)))),
     "principals": put("policies", "trust", policy(statement(Principal={"AWS": [f"{BACKEND}{n}" for n in range(5_000)]}))),
     "states": put(
@@ -884,72 +940,35 @@ LARGE: dict[str, Change] = {
 def test_large_certificates_are_not_accepted(program: str, name: str, tmp_path: Path) -> None:
     found = example()
     LARGE[name](found)
-    for key in ("aws:userid", "aws:multifactorauthage"):
-        found["dimensions"][key] = [[], ["1"]]
-    is_accepted = program != FULL and name in {"steps", "parts", "indices", "large index"}
-    assert is_accepted == (check(program, found, tmp_path).status == ACCEPTED)
+    assert check(program, found, tmp_path).status in {REJECTED, UNSUPPORTED}
 
 
-def test_sets_of_values_are_combined_without_a_limit_of_their_number(tmp_path: Path) -> None:
-    """Only three values together match all three conditions, none of which two can leave out."""
-    conditions = {f"ForAnyValue:{name}": {"custom:key": value} for name, value in ANY_OF.items()}
-    dimensions = [[], [""], ["x"], ["a"], ["b"], ["cc"]]
-    pairs = [list(pair) for pair in itertools.combinations_with_replacement(["", "x", "a", "b", "cc"], 2)]
-    triples = [list(triple) for triple in itertools.combinations(["", "x", "a", "b", "cc"], 3)]
-    trust = policy(statement(Condition=conditions))
-    more = [["", "x", "a", "b"], ["", "x", "a", "cc"], ["", "x", "b", "cc"], ["", "a", "b", "cc"], ["x", "a", "b", "cc"]]
-    more.append(["", "x", "a", "b", "cc"])
-    complete = certificate(trust, policy(statement()), **{"custom:key": [*dimensions, *pairs, *triples, *more]})
-    assert ACCEPTED == check("verify_full_certificate", complete, tmp_path).status
-    forged = copy.deepcopy(complete)
-    forged["dimensions"]["custom:key"] = [*dimensions, *pairs]
-    verdict = check("verify_full_certificate", forged, tmp_path)
-    assert (REJECTED, True) == (verdict.status, "custom:key" in verdict.text)
-
-
-ANY_OF = {"StringEquals": "a", "StringLike": "b", "StringEqualsIgnoreCase": "CC"}
-
-
-RANGES: dict[str, tuple[Content, list[str], str]] = {
-    "numbers": (
-        {"NumericGreaterThan": {"aws:MultiFactorAuthAge": "10"}, "NumericLessThan": {"aws:MultiFactorAuthAge": "12"}},
-        ["9", "10", "12", "13"],
-        "11",
-    ),
-    "dates": (
-        {"DateGreaterThan": {"aws:CurrentTime": "2026-01-01"}, "DateLessThan": {"aws:CurrentTime": "2026-01-02T00:00:00Z"}},
-        ["2025-12-31", "2026-01-01", "2026-01-02", "2026"],
-        "2026-01-01T00:00:01Z",
-    ),
-    "addresses": (
-        {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, "NotIpAddress": {"aws:SourceIp": ["10.0.0.0/9", "10.128.0.0/10"]}},
-        ["10.0.0.1", "10.128.0.0", "11.0.0.0", "::"],
-        "10.192.0.0",
-    ),
-    "addresses of version 6": (
-        {"IpAddress": {"aws:SourceIp": "2001:db8::/32"}, "NotIpAddress": {"aws:SourceIp": "2001:db8::/33"}},
-        ["10.0.0.1", "2001:db8::", "2001:db9::", "::"],
-        "2001:db8:8000::",
-    ),
+RANGES: dict[str, Content] = {
+    "numbers": {"NumericGreaterThan": {"aws:MultiFactorAuthAge": "10"}, "NumericLessThan": {"aws:MultiFactorAuthAge": "12"}},
+    "dates": {
+        "DateGreaterThan": {"aws:CurrentTime": "2026-01-01"},
+        "DateLessThan": {"aws:CurrentTime": "2026-01-02T00:00:00Z"},
+    },
+    "addresses": {
+        "IpAddress": {"aws:SourceIp": "10.0.0.0/8"},
+        "NotIpAddress": {"aws:SourceIp": ["10.0.0.0/9", "10.128.0.0/10"]},
+    },
+    "addresses of version 6": {
+        "IpAddress": {"aws:SourceIp": "2001:db8::/32"},
+        "NotIpAddress": {"aws:SourceIp": "2001:db8::/33"},
+    },
 }
 
 
-@pytest.mark.parametrize(("condition", "values", "needed"), RANGES.values(), ids=RANGES)
-def test_range_between_values_must_be_represented(
-    condition: Content, values: list[str], needed: str, tmp_path: Path
-) -> None:
-    key = next(iter(condition.values())).copy().popitem()[0].lower()
-    trust, program = policy(statement(Condition=condition)), "verify_full_certificate"
-
-    def status(*cells: str) -> int:
-        found = certificate(trust, policy(statement()), **{key: [[], *([cell] for cell in cells)]})
-        return check(program, found, tmp_path).status
-
-    assert (ACCEPTED, REJECTED) == (status(*values, needed), status(*values))
+@pytest.mark.parametrize("condition", RANGES.values(), ids=RANGES)
+def test_ranges_between_values_are_not_left_out(condition: Content, tmp_path: Path) -> None:
+    trust = policy(statement(Condition=condition))
+    assert ACCEPTED == check(FULL, certificate(trust, policy(statement())), tmp_path).status
+    assert REJECTED == check(FULL, certificate(trust, policy(ELSEWHERE)), tmp_path).status
 
 
 @pytest.mark.parametrize("key", ["aws:CurrentTime", "aws:SourceIp"])
-def test_values_that_are_no_numbers_must_be_represented(key: str, tmp_path: Path) -> None:
+def test_values_that_are_no_numbers_are_not_left_out(key: str, tmp_path: Path) -> None:
     """A key of another type has values that no comparison of numbers matches, so that no Deny statement is about them."""
     trust = policy(
         statement(),
@@ -957,9 +976,5 @@ def test_values_that_are_no_numbers_must_be_represented(key: str, tmp_path: Path
         statement(Effect="Deny", Condition={"NumericGreaterThanEquals": {key: "10"}}),
         statement(Effect="Deny", Condition={"Null": {key: "true"}}),
     )
-    numbers = [[], ["9"], ["10"], ["11"]]
-    found = certificate(trust, policy(ELSEWHERE), **{"caller": CALLERS, key.lower(): numbers})
-    verdict = check(FULL, found, tmp_path)
-    assert (REJECTED, True) == (verdict.status, "not complete" in verdict.text)
-    found = certificate(trust, policy(statement()), **{"caller": CALLERS, key.lower(): [*numbers, ["2026"], [""], ["x"]]})
-    assert ACCEPTED == check(FULL, found, tmp_path).status
+    assert REJECTED == check(FULL, certificate(trust, policy(ELSEWHERE)), tmp_path).status
+    assert ACCEPTED == check(FULL, certificate(trust, policy(statement())), tmp_path).status

@@ -19,7 +19,7 @@ from rolecall_generator.iam import Module, PolicyDocument, Role
 from rolecall_generator.iam.data import read_table
 from rolecall_generator.manifest import Manifest
 from rolecall_generator.planning import make_plan
-from rolecall_generator.proof.symbolic import InclusionState, OutOfBudgetError, Trust, compare, make_certificate
+from rolecall_generator.proof.symbolic import InclusionState, Trust, compare, make_certificate
 from rolecall_generator.proof.symbolic.certificate import NoCertificateError, certify
 from rolecall_generator.proof.symbolic.intent import intent_document
 
@@ -162,13 +162,25 @@ PAIRS = {"random": random_pairs, "usual": usual_pairs, "covered": covered_pairs}
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_certificates_of_random_roles_are_accepted(seed: int, tmp_path: Path) -> None:
-    statuses: Counter[int] = Counter()
     for content in certificates(random_pairs(seed), 60):
-        status = check(FULL, content, tmp_path).status
-        statuses[status] += 1
+        assert ACCEPTED == check(FULL, content, tmp_path).status
         assert check(SHORT, content, tmp_path).status != REJECTED
-    # A policy variable that is compared with a tag of the role, and numbers as strings, are not covered.
-    assert (0, True) == (statuses[REJECTED], statuses[UNSUPPORTED] <= 4)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_most_proofs_have_a_certificate(seed: int) -> None:
+    """The program does not use everything that the engine does: how numbers are ordered, how long values can be."""
+    pairs, counts = random_pairs(seed), Counter[bool]()
+    while counts.total() < 100:
+        trust, intent = next(pairs)
+        role = Role(ROLE, trust, tags={"team": "ab"})
+        if compare(role, trust, intent).forward.state is InclusionState.PROVEN:
+            try:
+                certify(role, intent)
+                counts[True] += 1
+            except NoCertificateError:
+                counts[False] += 1
+    assert counts[False] <= 8
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -189,11 +201,7 @@ def test_certificates_of_false_claims_are_not_accepted(seed: int, tmp_path: Path
     while forged < 60:
         one, other = next(pairs)
         for trust, intent in ((one, other), (other, one)):
-            try:
-                content = forge(trust, intent, rng)
-            except OutOfBudgetError:
-                continue
-            if content is not None:
+            if (content := forge(trust, intent, rng)) is not None:
                 forged += 1
                 assert {check(program, content, tmp_path).status for program in PROGRAMS} <= {REJECTED, UNSUPPORTED}
 
@@ -247,7 +255,9 @@ def test_forged_and_altered_certificates_are_accepted_by_the_short_program_only_
 def holds(content: Content) -> bool:
     """Whether the claims of a certificate are true, as far as the engine knows."""
     trust, intent = (PolicyDocument.from_json(content["policies"][side]) for side in ("trust", "intent"))
-    comparison = compare(Role(ROLE, trust, tags=content["tags"]), trust, intent)
+    tags = content["tags"] if isinstance(content["tags"], dict) else {}
+    tags = {key: value for key, value in tags.items() if isinstance(value, str)}
+    comparison = compare(Role(content["role"], trust, tags=tags), trust, intent)
     states = {"nothing_else": comparison.forward.state, "everything_intended": comparison.backward.state}
     return all(states[claim] is not InclusionState.REFUTED for claim in content["claims"])
 
@@ -302,22 +312,22 @@ def test_intended_trusts_are_certified_and_no_others() -> None:
     assert make_certificate(Role(ROLE, trust), []) is None
 
 
-def test_key_tables_of_engine_and_programs_agree() -> None:
+def test_key_tables_of_engine_and_program_agree() -> None:
     """Both are copies of AWS's documentation. A difference is a fault in one of them."""
-    engine = read_table("assume_role_keys.json")
-    own = {"keys": dict(verify_full_certificate.KEYS), "shapes": dict(verify_full_certificate.SHAPES)}
-    for name, entry in engine["keys"].items():
-        wanted = {key: entry[key] for key in ("many", "type", "shape", "callers", "always") if key in entry}
-        if "smallest" in entry:
-            wanted["range"] = [entry["smallest"], entry["largest"]]
-        found = own["keys"].pop(name.lower())
-        assert wanted == {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
-    assert {} == own["keys"]
-    for name, entry in engine["shapes"].items():
-        found = own["shapes"].pop(name)
-        assert (entry["shortest"], entry["longest"]) == (found["shortest"], found.get("longest"))
-        assert entry.get("pattern") == found.get("pattern")
-    assert {} == own["shapes"]
+    program: Any = verify_full_certificate
+    table = read_table("assume_role_keys.json")
+    entries = {name.lower(): entry for name, entry in table["keys"].items()}
+    shapes = table["shapes"]
+
+    def is_filled(entry: Content) -> bool:
+        shape = shapes[entry["shape"]] if "shape" in entry else {"shortest": 0}
+        return shape["shortest"] > 0 or "pattern" in shape
+
+    for name, form in program.FORMS.items():
+        assert (form == "several") == ("many" in entries[name])
+        assert (form == "bool") == (entries[name].get("type") == "bool")
+        assert form not in {"filled", "several"} or is_filled(entries[name])
+    assert not any("many" in entries[name] for name in ("*:aud", "*:sub"))
 
 
 def test_budget_of_the_programs_is_reset(tmp_path: Path) -> None:
