@@ -15,7 +15,7 @@ from page_contrasts import contrasts_of
 pytestmark = pytest.mark.browser
 
 READABLE = 4.5
-PAGES = ("index", "tutorial", "threat-model", "architecture", "manifest", "reference/gen", "rules/RC101", "how-to/ci")
+PAGES = ("index", "architecture", "reference/gen", "tutorial", "threat-model", "manifest", "rules/RC101", "how-to/ci")
 TEXTS = (
     "article h1",
     "article h2",
@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES[:3], *(pytest.param(name, marks=pytest.mark.slow) for name in PAGES[3:])])
 def test_page_makes_no_requests_and_logs_nothing(site: Path, watched: Watched, name: str) -> None:
     """All resources of a page are local, and the console stays empty."""
     page = watched.open(site / f"{name}.html")
