@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 from playwright.sync_api import TimeoutError as StillWideError
 
 from browser_rig import Watched
-from built_site import build_site
+from built_site import shared_site
 from page_contrasts import contrasts_of
 
 pytestmark = pytest.mark.browser
@@ -31,10 +31,7 @@ TEXTS = (
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site built by `make docs`."""
-    folder = tmp_path_factory.mktemp("site")
-    done = build_site(folder)
-    assert 0 == done.returncode, done.stderr
-    return folder
+    return shared_site(tmp_path_factory)
 
 
 @pytest.mark.parametrize("name", [*PAGES[:3], *(pytest.param(name, marks=pytest.mark.slow) for name in PAGES[3:])])
