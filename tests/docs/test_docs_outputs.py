@@ -11,19 +11,19 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import hcl2
 import pytest
 
 from command_lines import complaint, of_script
 from docs_page import Saved, Typed, read_page
 from docs_runner import ROOT, objections, rewritten, run_page
+from rolecall_generator.terraform.parser.readers import read_native
 
 DOCS = ROOT / "docs"
 PYTHON = Path(sys.executable)
 # The longest pages: two minutes of CPU time in total, and each of their commands has its own tests.
 SLOW = {
     "dask.md", "how-to/mfa.md", "how-to/partitions.md", "how-to/pre-commit.md", "how-to/python.md", "how-to/quota.md",
-    "index.md", "onboarding.md", "plays.md", "query.md", "rotation.md",
+    "index.md", "onboarding.md", "plays.md", "query.md", "rotation.md", "tutorial.md",
 }  # fmt: skip
 PAGES = [
     path
@@ -76,9 +76,7 @@ def test_workflow_on_a_page_passes_zizmor(page: Path, file: Saved, tmp_path: Pat
 @pytest.mark.parametrize(("page", "file"), MODULES, ids=lambda each: getattr(each, "name", None))
 def test_terraform_on_a_page_parses(page: Path, file: Saved) -> None:
     """The code parses and defines what the page mentions."""
-    found = hcl2.loads(file.text)
-
-    assert found.get("resource"), page
+    assert [block for block in read_native(file.text, file.name).blocks if block.type == "resource"], page
 
 
 PAGE = """\

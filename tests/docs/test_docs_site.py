@@ -10,16 +10,13 @@ import pytest
 from tools.app_tree import PROGRAMS, program
 from tools.reference_page import anchor
 
-from built_site import ROOT, Site, build_site
+from built_site import ROOT, Site, build_site, shared_site
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The site built by `make docs`."""
-    folder = tmp_path_factory.mktemp("site")
-    done = build_site(folder)
-    assert 0 == done.returncode, done.stderr
-    return Site(folder)
+    return Site(shared_site(tmp_path_factory))
 
 
 def test_links_and_anchors_resolve(site: Site) -> None:

@@ -23,6 +23,7 @@ from rolecall_generator.manifest.models import resolve_customers
 from rolecall_generator.planning.backend import customer_role_arn
 from rolecall_runner.aws.clients import Transport
 from rolecall_runner.sandbox.provisioning.seed import InProcessSandbox, actor_environment, in_process_sandbox
+from shared_cache import SHARED_CACHE
 
 COMMANDS = (
     "terraform",
@@ -78,7 +79,8 @@ def connections(program: str, *lines: str, cwd: Path, environ: Mapping[str, str]
     record.write_text("")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PYTHON"))}
     paths = os.pathsep.join([str(hook), *(path for path in sys.path if path)])
-    environment = kept | {"HOME": str(cwd), "PYTHONPATH": paths, "CONNECTIONS": str(record)} | dict(environ or {})
+    hooked = {"HOME": str(cwd), "PYTHONPATH": paths, "CONNECTIONS": str(record)}
+    environment = kept | SHARED_CACHE | hooked | dict(environ or {})
     package = "rolecall_generator" if program == "gen" else "rolecall_runner"
     text = RUN.format(package=package, program=program, code=code)
     done = subprocess.run(

@@ -119,14 +119,17 @@ class Import:
         return f"{self.module}.{self.name}" if self.name else self.module
 
 
-def imports_of(path: Path) -> Iterator[Import]:
-    """Every import of a file, at any depth."""
+@cache
+def imports_of(path: Path) -> tuple[Import, ...]:
+    """Every import of a file, at any depth; parsed once for all tests."""
+    found: list[Import] = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (Import(node.lineno, alias.name, "") for alias in node.names)
+            found += [Import(node.lineno, alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: use absolute imports"
-            yield from (Import(node.lineno, node.module or "", alias.name) for alias in node.names)
+            found += [Import(node.lineno, node.module or "", alias.name) for alias in node.names]
+    return tuple(found)
 
 
 @cache

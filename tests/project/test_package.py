@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tools.app_tree import PROGRAMS, program
@@ -214,6 +212,10 @@ def test_installed_wheel_works(built: Built, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_runtime_lock_is_complete_and_has_an_sbom(built: Built, tmp_path: Path) -> None:
     """Locked packages and wheel need nothing else; the sandbox runs from them; the SBOM is valid CycloneDX."""
+    # Imported here: the validator compiles forty grammars when imported, in every process that collects the tests.
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
     python = installed(built.wheel, tmp_path / "venv", everything=True)
     run(python, "gen", "init", where=tmp_path / "work")
     run(python, "gen", "terraform", where=tmp_path / "work")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 _RESOURCES = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
@@ -23,6 +26,19 @@ def build_site(folder: Path, configuration: Path = ROOT / "mkdocs.yml") -> subpr
         [*command, "--config-file", str(configuration), "--site-dir", str(folder)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
+
+
+def shared_site(factory: pytest.TempPathFactory) -> Path:
+    """The folder of the site, built once for all processes of a parallel run; tests only read it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
+    with folder.with_name("site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            done = build_site(partial := folder.with_name("site-partial"))
+            assert 0 == done.returncode, done.stderr
+            partial.rename(folder)
+    return folder
 
 
 @dataclass

@@ -17,6 +17,7 @@ from typer import Typer
 
 from rolecall_generator.cli.main import app as gen_app
 from rolecall_runner.cli.main import app as runner_app
+from shared_cache import SHARED_CACHE
 
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
 GEN = "from rolecall_generator.cli import app; app(prog_name='gen')"
@@ -76,7 +77,8 @@ def start_runner(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] |
 
 def _environment(cwd: Path, environ: Mapping[str, str] | None) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    return {**kept, **PLAIN, "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(cwd), **(environ or {})}
+    own = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(cwd)}
+    return {**kept, **PLAIN, **SHARED_CACHE, **own, **(environ or {})}
 
 
 def _ended(name: str, app: Typer, arguments: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | None) -> Ended:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from docs_page import Page, Saved, Typed
+from shared_cache import SHARED_CACHE
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
@@ -102,8 +103,10 @@ def _environment(folder: Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "GIT_", "ROLECALL_", "PYTEST_"))}
     return {
         **kept,
+        **SHARED_CACHE,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(folder / "home"),
+        "PRE_COMMIT_HOME": str(folder / "home" / "pre-commit"),
         "NO_COLOR": "1",
         "TERM": "dumb",
         "COLUMNS": "120",

@@ -1,6 +1,6 @@
 """Modules of every kind with every option that the generator renders, validated, planned and applied by Terraform tests.
 
-All cases share a few accounts, since each account needs a provider process; therefore names differ between cases.
+All cases share two accounts, since each account needs a provider process; therefore names differ between cases.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from terraform_providers import Provider
 from terraform_rig import Call
 
 PGP_KEY = (Path(__file__).parents[1] / "integration" / "terraform" / "test-key.base64").read_text().strip()
-BACKEND_ACCOUNT, CUSTOMER_ACCOUNT = "300000000001", "300000000002"
-TRUSTING_ACCOUNT, TRUSTED_ACCOUNT = "300000000003", "300000000004"
+TRUSTED_ACCOUNT, TRUSTING_ACCOUNT = "300000000001", "300000000002"
+"""Of all cases: backend modules are in the first, customer modules in the second."""
 BOUNDARY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 HOSTILE = 'It\'s "quoted" ${path.module} %{ if true } \\ é $${x} %%{y} <<EOF # // /* {{ jinja }} {% raw %}'
 _AT_LEAST = re.compile(r'version = ">= (\d+)\.(\d+), < \d+\.\d+"')
@@ -95,7 +95,7 @@ class Case:
 def _customer(name: str, **changes: Any) -> Case:
     entry = {
         "name": name,
-        "account_id": CUSTOMER_ACCOUNT,
+        "account_id": TRUSTING_ACCOUNT,
         "role": f"r-{name}",
         "external_id": f"external-id-of-{name}",
         "permissions": ["read"],
@@ -105,7 +105,7 @@ def _customer(name: str, **changes: Any) -> Case:
 
 
 def _backend(name: str, customers: int = 3, **backend: Any) -> Case:
-    values = {"account_id": BACKEND_ACCOUNT, "policy_prefix": f"p-{name}", "role": {"name": f"b-{name}"}, **backend}
+    values = {"account_id": TRUSTED_ACCOUNT, "policy_prefix": f"p-{name}", "role": {"name": f"b-{name}"}, **backend}
     if "roles" in values:
         del values["role"]
     changes = {"quotas": {"role_managed_policies": 20}} if customers > 10 else {}

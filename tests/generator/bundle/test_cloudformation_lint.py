@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cfnlint.api import lint
-from cfnlint.core import get_rules
 from hypothesis import HealthCheck, Phase, given, settings
 
 from form_handovers import everything, handed_over, module_of
@@ -21,9 +20,13 @@ REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-wes
 
 
 @functools.cache
-def rules() -> Any:
-    """All rules for errors and warnings, loaded once because loading takes longer than linting."""
-    return get_rules([], [], ["E", "W"])
+def linter() -> Callable[..., list[Any]]:
+    """cfn-lint with all rules for errors and warnings, loaded once because loading takes longer than linting."""
+    # Imported here: otherwise every process that collects the tests imports it, with sympy.
+    from cfnlint.api import lint  # noqa: PLC0415
+    from cfnlint.core import get_rules  # noqa: PLC0415
+
+    return functools.partial(lint, rules=get_rules([], [], ["E", "W"]))
 
 
 def findings(module: Module, *, policies: bool = True) -> list[str]:
@@ -31,7 +34,7 @@ def findings(module: Module, *, policies: bool = True) -> list[str]:
     text = template_text(module, "accounts.yaml")
     if text is None:
         return []
-    found = lint(text, rules=rules(), regions=[REGIONS[module.partition]])
+    found = linter()(text, regions=[REGIONS[module.partition]])
     return [
         f"{match.rule.id} {match.message}"
         for match in found
@@ -57,7 +60,7 @@ def test_invalid_template_has_finding() -> None:
     text = template_text(module_of(everything(existing=False)), "accounts.yaml")
     assert text is not None
 
-    assert [] != lint(text.replace("AWS::IAM::Group", "AWS::IAM::Club"), rules=rules(), regions=["us-east-1"])
+    assert [] != linter()(text.replace("AWS::IAM::Group", "AWS::IAM::Club"), regions=["us-east-1"])
 
 
 # No shrinking: one run of the linter takes at least 0.1 s.

@@ -841,8 +841,14 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(item, (*path, key))
 
 
+VALUES: list[Any] = [None, True, -1, "x", [], {"x": "y"}]
+MORE_VALUES: list[Any] = [1.5, 10**30, "", [[]], {}, [None]]
+
+
 @both_programs
-@pytest.mark.parametrize("value", [None, True, -1, 1.5, 10**30, "", "x", [], [[]], {}, {"x": "y"}, [None]], ids=repr)
+@pytest.mark.parametrize(
+    "value", [*VALUES, *(pytest.param(value, marks=pytest.mark.slow) for value in MORE_VALUES)], ids=repr
+)
 def test_wrong_types_are_never_an_error(program: str, value: Any, tmp_path: Path) -> None:
     """Every value of the certificate replaced: accepted at most where the value does not matter."""
     for path in places(example()):

@@ -9,13 +9,13 @@ from playwright.sync_api import Browser
 from playwright.sync_api import TimeoutError as StillWideError
 
 from browser_rig import Watched
-from built_site import build_site
+from built_site import shared_site
 from page_contrasts import contrasts_of
 
 pytestmark = pytest.mark.browser
 
 READABLE = 4.5
-PAGES = ("index", "tutorial", "threat-model", "architecture", "manifest", "reference/gen", "rules/RC101", "how-to/ci")
+PAGES = ("index", "architecture", "reference/gen", "tutorial", "threat-model", "manifest", "rules/RC101", "how-to/ci")
 TEXTS = (
     "article h1",
     "article h2",
@@ -31,13 +31,10 @@ TEXTS = (
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site built by `make docs`."""
-    folder = tmp_path_factory.mktemp("site")
-    done = build_site(folder)
-    assert 0 == done.returncode, done.stderr
-    return folder
+    return shared_site(tmp_path_factory)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES[:3], *(pytest.param(name, marks=pytest.mark.slow) for name in PAGES[3:])])
 def test_page_makes_no_requests_and_logs_nothing(site: Path, watched: Watched, name: str) -> None:
     """All resources of a page are local, and the console stays empty."""
     page = watched.open(site / f"{name}.html")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -25,6 +26,12 @@ TEXTS = (".verdict", "h1", "h2", "header p", "header .soft", ".facts dt", ".fact
          ".documents pre", ".sentences summary")  # fmt: skip
 DELEGATED = ("td.delegated",)
 RED = (".bad .verdict", ".warning", ".failure", "p.comparison", ".comparison li", "td.failed")
+
+
+def marked(path: str) -> Any:
+    """A bundle as a test parameter; further customers run only in CI."""
+    is_further = path.startswith("customers/") and path != "customers/account1"
+    return pytest.param(path, marks=pytest.mark.slow if is_further else ())
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def wrong() -> Handover:
     return with_trust(handover, type(statement)(statement.effect, statement.actions, principals=statement.principals))
 
 
-@pytest.mark.parametrize("path", sorted(notes()))
+@pytest.mark.parametrize("path", [marked(path) for path in sorted(notes())])
 def test_page_is_self_contained(path: str, watched: Watched, opened: Callable[[Handover], Page]) -> None:
     """The page loads nothing, complies with its Content-Security-Policy and throws no error, also when printed."""
     page = opened(notes()[path])
@@ -109,7 +116,7 @@ def test_deviation_shows_sets_with_examples(watched: Watched, opened: Callable[[
     assert ([], []) == (watched.complaints, watched.requests)
 
 
-@pytest.mark.parametrize("path", [path for path in sorted(notes()) if not path.endswith("trusted")])
+@pytest.mark.parametrize("path", [marked(path) for path in sorted(notes()) if not path.endswith("trusted")])
 def test_ordinary_role_prints_on_one_page(path: str, opened: Callable[[Handover], Page]) -> None:
     """A4, including the complete documents."""
     printed = PdfReader(BytesIO(opened(notes()[path]).pdf(prefer_css_page_size=True, print_background=True)))

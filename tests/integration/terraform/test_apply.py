@@ -29,7 +29,7 @@ def accounts_of(cases: Iterable[Case]) -> list[str]:
 def test_terraform_creates_exactly_the_intended_access(endpoint: str, aws_provider: Provider, tmp_path: Path) -> None:
     """init, validate, plan, apply, IAM read back equal to the intended access, an empty second plan, destroy, empty account.
 
-    One root has all module kinds and options, in four accounts. No step may warn. The parser reads each module as
+    One root has all module kinds and options, in two accounts. No step may warn. The parser reads each module as
     Terraform plans it.
     """
     cases = cases_for(aws_provider)

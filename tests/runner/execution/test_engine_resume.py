@@ -82,7 +82,9 @@ def assert_complete(runs: Path) -> None:
     assert {f"c{n}": 2 * n for n in range(COUNT)} == {result.target: result.data for result in results}
 
 
-@pytest.mark.parametrize(("seed", "kills"), [(0, 2), (1, 2), (2, 2), pytest.param(20, 20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("seed", "kills"), [(0, 2), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((1, 2), (2, 2), (20, 20)))]
+)
 def test_killed_run_resumes_without_lost_or_duplicate_results(tmp_path: Path, seed: int, kills: int) -> None:
     """SIGKILL at random moments, repeatedly, then a run to the end."""
     chance = random.Random(seed)  # noqa: S311 - times, not secrets
