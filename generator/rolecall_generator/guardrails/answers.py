@@ -35,7 +35,8 @@ class GuardrailStop:
     """A statement that stops requests; with `policy` None, no policy of the level allows them.
 
     `side`: "customer" or "backend", whose organization it is. `statement` is its position in the policy, from 0.
-    `is_certain`: False if it is not certain that it stops any. `more` sets are not listed.
+    `is_certain`: False if it is not certain that it stops any. `more` sets are not listed. `only_without_https`: it stops no
+    request that is sent over HTTPS.
     """
 
     side: str
@@ -46,6 +47,7 @@ class GuardrailStop:
     is_certain: bool
     sets: tuple[StoppedRequests, ...] = ()
     more: int = 0
+    only_without_https: bool = False
 
     @property
     def keys(self) -> frozenset[str]:
@@ -71,6 +73,7 @@ class GuardrailAnswer:
 
     `regions`: for a permission that depends on the Region, the state in each Region of the customer in the manifest.
     `reasons` explain what is not known, `facts` why nothing is stopped although a statement names such requests.
+    `works_over_https`: some requests without HTTPS are stopped or not known, and no request over HTTPS is stopped.
     """
 
     question: GuardrailQuestion
@@ -80,12 +83,13 @@ class GuardrailAnswer:
     reasons: tuple[str, ...] = ()
     regions: Mapping[str, LimitState] = field(default_factory=dict)
     facts: tuple[str, ...] = ()
+    works_over_https: bool = False
 
     @property
     def works(self) -> bool:
-        """Whether nothing is stopped, or nothing in the customer's Regions."""
+        """Whether nothing is stopped, or nothing that is sent over HTTPS in the customer's Regions."""
         in_regions = bool(self.regions) and set(self.regions.values()) == {LimitState.NONE}
-        return self.state is LimitState.NONE or (self.state is LimitState.PART and in_regions)
+        return self.state is LimitState.NONE or self.works_over_https or (self.state is LimitState.PART and in_regions)
 
 
 @dataclass(frozen=True, slots=True)

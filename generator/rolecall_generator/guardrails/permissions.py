@@ -23,6 +23,7 @@ from rolecall_generator.proof.symbolic import (
 )
 
 _REGION = "aws:requestedregion"
+_HTTPS = "aws:securetransport"
 NO_RESOURCE = "*"
 _REQUEST_TAGS = ("aws:requesttag/",)
 _RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
@@ -43,7 +44,11 @@ class PermissionQuestion:
 
 
 def answer_permission(asked: PermissionQuestion, guardrails: Guardrails, regions: Sequence[str] = ()) -> GuardrailAnswer:
-    """Compare a permission with the SCPs and RCPs of the account, over all requests. `regions`: those of the manifest."""
+    """Compare a permission with the SCPs and RCPs of the account, over all requests. `regions`: those of the manifest.
+
+    Some services also have endpoints without HTTPS, but the AWS SDKs and the AWS CLI do not use them by default. So a denial
+    of unencrypted requests is shown, but does not count as a failure, and needs no exemption.
+    """
     scps = guardrails.levels_of(GuardrailKind.SCP)
     concerned = any(action.has_rcps for action in asked.scope.actions)
     rcps = guardrails.levels_of(GuardrailKind.RCP) if concerned else ()
@@ -51,16 +56,31 @@ def answer_permission(asked: PermissionQuestion, guardrails: Guardrails, regions
     def limit(scope: ActionScope) -> LimitAnswer:
         return limit_permission(scope, asked.permission, _documents_of(scps), _documents_of(rcps), budget=review_budget())
 
-    found = limit(asked.scope)
+    found, scope = limit(asked.scope), asked.scope
     stops = tuple(_stops(found, scps, rcps))
+    if found.state is not LimitState.NONE and depends_on(stops, (_HTTPS,)):
+        scope = over_https(scope)
+        encrypted = limit(scope)
+        remaining = {each.place for each in encrypted.limits}
+        stops = tuple(
+            replace(stop, only_without_https=encrypted.state is not LimitState.UNKNOWN and each.place not in remaining)
+            for stop, each in zip(stops, found.limits, strict=True)
+        )
+        if encrypted.state is LimitState.NONE:
+            return GuardrailAnswer(asked.question, asked.subject, found.state, stops, found.reasons, works_over_https=True)
     by_region: dict[str, LimitState] = {}
     if found.state is LimitState.PART and depends_on(stops, (_REGION,)):
         for region in regions:
-            by_region[region] = limit(replace(asked.scope, region=region)).state
+            by_region[region] = limit(replace(scope, region=region)).state
     if guardrails.organization_id is None and found.state is LimitState.PART and depends_on(stops, ORGANIZATION_KEYS):
         reasons = (*found.reasons, ORGANIZATION_UNKNOWN)
         return GuardrailAnswer(asked.question, asked.subject, LimitState.UNKNOWN, stops, reasons)
     return GuardrailAnswer(asked.question, asked.subject, found.state, stops, found.reasons, by_region, found.facts)
+
+
+def over_https(scope: ActionScope) -> ActionScope:
+    """Only the requests that are sent over HTTPS."""
+    return replace(scope, context={**scope.context, _HTTPS: ("true",)})
 
 
 def _stops(found: LimitAnswer, scps: Sequence[GuardrailLevel], rcps: Sequence[GuardrailLevel]) -> Iterator[GuardrailStop]:
@@ -170,13 +190,20 @@ def unknown_permissions(module: Module, guardrails: Guardrails, scope: ActionSco
     if not unknown:
         return
     scps, rcps = (_documents_of(guardrails.levels_of(kind)) for kind in GuardrailKind)
-    state = limit_permission(scope, Statement("Allow", ("*",), ("*",)), scps, rcps, budget=review_budget()).state
+    everything = Statement("Allow", ("*",), ("*",))
+
+    def stops_nothing(requests: ActionScope) -> bool:
+        return limit_permission(requests, everything, scps, rcps, budget=review_budget()).state is LimitState.NONE
+
+    works = stops_nothing(scope)
+    over = not works and stops_nothing(over_https(scope))
     for arn in unknown:
-        if state is LimitState.NONE:
-            yield GuardrailAnswer(GuardrailQuestion.PERMISSION, arn, state)
+        if works:
+            yield GuardrailAnswer(GuardrailQuestion.PERMISSION, arn, LimitState.NONE)
         else:
             reason = "the document of the policy is not known, and SCPs or RCPs stop some requests of the role"
-            yield GuardrailAnswer(GuardrailQuestion.PERMISSION, arn, LimitState.UNKNOWN, reasons=(reason,))
+            state = LimitState.UNKNOWN
+            yield GuardrailAnswer(GuardrailQuestion.PERMISSION, arn, state, reasons=(reason,), works_over_https=over)
 
 
 def _role(module: Module) -> Role:
@@ -230,7 +257,7 @@ def apply_questions(
     """What applying the module needs: one question for each kind of resource.
 
     `administrator` is the ARN of the user or role that applies it; None for any principal of the account. RCPs do not
-    restrict IAM.
+    restrict IAM. "Query API requests are HTTPS requests" (Calling the IAM API using HTTP query requests).
     """
     role = _role(module)
     arn, region = role.arn, PARTITIONS[module.partition].default_region
@@ -238,7 +265,7 @@ def apply_questions(
         module.partition,
         module.account.account_id,
         administrator or "",
-        context={_REGION: (region,), **_member_context(guardrails)},
+        context={_REGION: (region,), _HTTPS: ("true",), **_member_context(guardrails)},
         owner=_owner(module, guardrails),
         now=moment_of(now),
     )

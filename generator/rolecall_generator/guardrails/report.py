@@ -75,6 +75,8 @@ def answer_lines(review: GuardrailReview) -> Iterator[str]:
 
 def _state(answer: GuardrailAnswer) -> str:
     text = f"{answer.state.value:<15} {answer.subject}"
+    if answer.works_over_https:
+        text += " (over HTTPS: not stopped)"
     if answer.regions:
         inside = ", ".join(f"{region} {state.value}" for region, state in answer.regions.items())
         text += f" (Regions of the manifest: {inside})"
@@ -196,7 +198,14 @@ def customer_text(review: GuardrailReview) -> str:
 
 def _customer_places(answers: Iterable[GuardrailAnswer]) -> list[str]:
     """The customer's statements that stop something, once each."""
-    return list(dict.fromkeys(stop.place for answer in answers for stop in answer.stops if stop.side == "customer"))
+    return list(
+        dict.fromkeys(
+            stop.place
+            for answer in answers
+            for stop in answer.stops
+            if stop.side == "customer" and not stop.only_without_https
+        )
+    )
 
 
 def _customer_exemption(exemption: GuardrailExemption) -> Iterator[str]:
@@ -242,6 +251,7 @@ def _answer_json(answer: GuardrailAnswer) -> dict[str, Any]:
         "subject": answer.subject,
         "state": answer.state.value,
         "works": answer.works,
+        "works_over_https": answer.works_over_https or answer.state is LimitState.NONE,
         "regions": {region: state.value for region, state in answer.regions.items()},
         "stops": [_stop_json(stop) for stop in answer.stops],
         "reasons": list(answer.reasons),
@@ -260,6 +270,7 @@ def _stop_json(stop: GuardrailStop) -> dict[str, Any]:
         "statement": None if stop.statement is None else stop.statement + 1,
         "sid": _sid(stop),
         "certain": stop.is_certain,
+        "only_without_https": stop.only_without_https,
         "requests": _requests_json(stop.sets),
         "more": stop.more,
     }

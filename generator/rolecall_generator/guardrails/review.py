@@ -146,6 +146,8 @@ def _targets(
     assume = Statement("Allow", ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"), (role,))
     for answer, permission in zip(answers, permissions, strict=True):
         for stop in () if answer.works or answer.state is LimitState.UNKNOWN else answer.stops:
+            if stop.only_without_https:
+                continue
             if answer.question is GuardrailQuestion.ASSUME:
                 yield ExemptionTarget(details.backend_role_arn, role, stop, assume)
             elif answer.question is GuardrailQuestion.PERMISSION and permission is not None:

@@ -128,6 +128,36 @@ def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerMod
     assert LimitState.NONE is assume(review_guardrails(account1, rails(rcps={"root": ONLY_TLS}), OUTSIDE)).state
 
 
+@pytest.mark.parametrize("kind", ["scps", "rcps"])
+def test_denial_of_requests_without_https_is_no_failure(account1: CustomerModule, rails: Rails, kind: str) -> None:
+    """A denial of unencrypted requests is shown, but needs no exemption; a denial of encrypted ones does."""
+    principal = {"Principal": "*"} if kind == "rcps" else {}
+
+    def found_for(value: str) -> GuardrailReview:
+        condition = {"BoolIfExists": {"aws:SecureTransport": value}}
+        document = policy(deny("DenyTransport", "s3:*", Condition=condition, **principal))
+        return review_guardrails(account1, rails(**{kind: {"root": document}}), OUTSIDE)
+
+    plain, encrypted = found_for("false"), found_for("true")
+    (found,) = [each for each in plain.answers if each.state is LimitState.PART]
+
+    assert (True, ()) == (plain.works, plain.exemptions)
+    assert (True, [True]) == (found.works_over_https, [stop.only_without_https for stop in found.stops])
+    assert (False, 1) == (encrypted.works, len(encrypted.exemptions))
+    assert not any(each.works_over_https for each in encrypted.answers)
+
+
+def test_exemption_keeps_denial_of_requests_without_https(account1: CustomerModule, rails: Rails) -> None:
+    """Another statement stops the permission: only that one gets an exemption."""
+    https = deny("DenyPlain", "s3:*", Condition={"Bool": {"aws:SecureTransport": "false"}})
+    document = policy(https, deny("DenyBuckets", "s3:*"))
+    review = review_guardrails(account1, rails(scps={"root": document}), OUTSIDE)
+    (exemption,) = review.exemptions
+
+    assert https == exemption.after["Statement"][0]
+    assert [(LimitState.PART, True)] == [(each.state, each.works) for each in review.after]
+
+
 @pytest.mark.parametrize("name", ["Resource", "NotResource"])
 @pytest.mark.parametrize(
     ("resource", "refused"),
