@@ -6,7 +6,14 @@ from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_generator.audit.account import AccountData
-    from rolecall_generator.audit.description import describe, requirements, services_summary, short_name, summarize_access
+    from rolecall_generator.audit.description import (
+        describe,
+        describe_chain,
+        requirements,
+        services_summary,
+        short_name,
+        summarize_access,
+    )
     from rolecall_generator.audit.live import read_live
     from rolecall_generator.audit.model import Audit, AuditedRole, AuditRule, audit_rules, vendor_of
     from rolecall_generator.audit.outsiders import Outsider, OutsiderKind, OwnAccounts, Requirement
@@ -31,6 +38,7 @@ __all__ = [
     "audit_accounts",
     "audit_rules",
     "describe",
+    "describe_chain",
     "organization_accounts",
     "read_account_ids",
     "read_accounts",

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from rolecall_generator.audit.description import shorten_list
+from rolecall_generator.audit.description import describe_chain, short_role, shorten_list
 from rolecall_generator.audit.model import AuditContext, AuditedRole, Remark, audit_rule
 from rolecall_generator.audit.permissions import Escalation, Scope
 from rolecall_generator.audit.tables import sensitive_actions
 from rolecall_generator.findings import Severity
-from rolecall_generator.iam import Arn
 from rolecall_generator.text import duration, pluralize
 
 _SESSION_SECONDS = 3_600
@@ -105,7 +104,7 @@ def data(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     "RA405",
     "Further roles for outsiders",
     Severity.WARNING,
-    hint="remove sts:AssumeRole, or remove the role from the trust policies of the others",
+    hint="remove sts:AssumeRole, or restrict the trust policies of the other roles",
 )
 def further_roles(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     """Roles that an outsider can assume from this one."""
@@ -113,11 +112,13 @@ def further_roles(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
     if permissions is None or permissions.administrator:
         return
     if audited.reaches_administrators:
-        yield Remark(f"it can become an administrator with {_roles(audited.reaches_administrators)}", Severity.ERROR)
+        yield Remark(
+            f"it can become an administrator with {_chains(audited, audited.reaches_administrators)}", Severity.ERROR
+        )
     elif audited.reaches_escalations:
-        yield Remark(f"it can escalate privileges with {_roles(audited.reaches_escalations)}", Severity.ERROR)
+        yield Remark(f"it can escalate privileges with {_chains(audited, audited.reaches_escalations)}", Severity.ERROR)
     elif audited.reaches:
-        yield Remark(f"it can assume {_roles(audited.reaches)}")
+        yield Remark(f"it can assume {_chains(audited, audited.reaches)}")
     if permissions.assume_everywhere:
         yield Remark("it can assume every role that trusts this account")
     elif permissions.assume_elsewhere:
@@ -136,8 +137,9 @@ def _if(conditions: tuple[str, ...]) -> str:
     return f", if {', '.join(conditions)} hold" if conditions else ""
 
 
-def _roles(arns: tuple[str, ...]) -> str:
-    return shorten_list(parsed.resource if (parsed := Arn.parse(arn)) else arn for arn in arns)
+def _chains(audited: AuditedRole, arns: Iterable[str]) -> str:
+    """The roles, each with the roles of the shortest chain to it."""
+    return shorten_list(describe_chain(arn, audited.reached_through.get(arn, ()), short_role) for arn in arns)
 
 
 def _joined(items: Iterable[str]) -> str:

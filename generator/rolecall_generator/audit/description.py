@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from rolecall_generator.audit.model import AuditedRole, vendor_of
 from rolecall_generator.audit.outsiders import ANY, PRINCIPAL_KINDS, Outsider, OutsiderKind, Requirement
@@ -122,3 +122,15 @@ def services_summary(permissions: RolePermissions) -> str:
     shown = [f"{each.service} ({'all' if each.is_complete else len(each.actions)})" for each in ordered[:_SERVICES]]
     more = len(ordered) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "") if shown else "nothing"
+
+
+def short_role(arn: str) -> str:
+    """The ARN of a role without its account: `role/reports`."""
+    parsed = Arn.parse(arn)
+    return parsed.resource if parsed is not None else arn
+
+
+def describe_chain(arn: str, between: Sequence[str], shown: Callable[[str], str] = str) -> str:
+    """A role, and the roles that are assumed before it."""
+    chain = ", then ".join(shown(each) for each in between)
+    return f"{shown(arn)} (through {chain})" if chain else shown(arn)

@@ -34,6 +34,7 @@ class AuditedRole:
         record: Facts that are not part of the access model.
         permissions: What the role may do; None if only services and SAML providers can assume it.
         reaches: ARNs of roles of the account that the role can assume, directly or through others.
+        reached_through: Of `reaches`, the ARNs of the roles between, on a shortest chain; empty if there are none.
         reaches_administrators: Those of `reaches` that are administrators.
         reaches_escalations: Those of `reaches` that allow privilege escalation on every resource.
         place: File and line of the role; an empty string and None for a live account.
@@ -46,6 +47,7 @@ class AuditedRole:
     record: RoleRecord
     permissions: RolePermissions | None
     reaches: tuple[str, ...] = ()
+    reached_through: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reaches_administrators: tuple[str, ...] = ()
     reaches_escalations: tuple[str, ...] = ()
     place: tuple[str, int | None] = ("", None)

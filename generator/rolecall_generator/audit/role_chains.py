@@ -7,7 +7,7 @@ policy of the role accepts it (IAM User Guide, condition key sts:RoleSessionName
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -67,23 +67,24 @@ class RoleChains:
             else:
                 self._by_account.append(arn)
 
-    def reachable(self, start: str) -> tuple[str, ...]:
-        """ARNs of roles that an outsider can assume from the role, directly or through others; without itself, sorted."""
-        pending = [
-            start,
-            *(session for session in self._sessions.get(start, ()) if self._is_outsider_session(start, session)),
-        ]
-        seen = set(pending)
-        reached = set()
+    def reachable(self, start: str) -> dict[str, tuple[str, ...]]:
+        """ARNs of roles that an outsider can assume from the role, directly or through others; without itself, sorted.
+
+        The values are the ARNs of the roles between, on a shortest chain.
+        """
+        sessions = (session for session in self._sessions.get(start, ()) if self._is_outsider_session(start, session))
+        pending: deque[tuple[str, tuple[str, ...]]] = deque((caller, ()) for caller in (start, *sessions))
+        seen = {caller for caller, _ in pending}
+        reached: dict[str, tuple[str, ...]] = {}
         while pending:
-            caller = pending.pop()
+            caller, between = pending.popleft()
             for target in self._targets(caller):
-                reached.add(target)
-                sessions = self._sessions.get(target, ())
-                new = (target, *(each for each in sessions if self._may_start_session(caller, target, each)))
-                pending.extend(each for each in new if each not in seen)
+                reached.setdefault(target, between)
+                named = self._sessions.get(target, ())
+                new = (target, *(each for each in named if self._may_start_session(caller, target, each)))
+                pending.extend((each, (*between, target)) for each in new if each not in seen)
                 seen.update(new)
-        return tuple(sorted(reached - {start}))
+        return {arn: reached[arn] for arn in sorted(reached.keys() - {start})}
 
     def _is_outsider_session(self, arn: str, session: str) -> bool:
         """Whether an outsider can assume the role with the name of the session. Counts as yes if it is not known."""

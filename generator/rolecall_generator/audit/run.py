@@ -119,13 +119,14 @@ class _AccountReader:
         if not is_exposed(outsiders):
             return audited
         permissions = self.permissions.read(role)
-        reaches = () if permissions.administrator else self.chains.reachable(role.arn)
+        reaches = {} if permissions.administrator else self.chains.reachable(role.arn)
         administrators = tuple(arn for arn in reaches if self._read(arn).administrator)
         escalating = tuple(arn for arn in reaches if any(each.scope is Scope.ALL for each in self._read(arn).escalations))
         return replace(
             audited,
             permissions=permissions,
-            reaches=reaches,
+            reaches=tuple(reaches),
+            reached_through=reaches,
             reaches_administrators=administrators,
             reaches_escalations=escalating,
         )

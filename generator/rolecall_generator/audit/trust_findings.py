@@ -22,8 +22,8 @@ def anyone(_context: AuditContext, audited: AuditedRole) -> Iterator[Remark]:
     """Trust in every AWS account, without a condition that a stranger cannot meet."""
     for outsider in audited.outsiders:
         if outsider.kind is OutsiderKind.ANYONE and outsider.decided and outsider.guarded is Requirement.MISSING:
-            conditions = f"; a caller chooses {', '.join(outsider.conditions)} itself" if outsider.conditions else ""
-            yield Remark(f"any principal of any AWS account can assume it{conditions}")
+            met = f"; an outsider can meet its conditions: {', '.join(outsider.conditions)}" if outsider.conditions else ""
+            yield Remark(f"any principal of any AWS account can assume it{met}")
 
 
 @audit_rule(

@@ -24,6 +24,7 @@ from rolecall_generator.audit import (
     Scope,
     audit_rules,
     describe,
+    describe_chain,
     requirements,
     services_summary,
     short_name,
@@ -164,6 +165,7 @@ def _role_json(audited: AuditedRole) -> dict[str, Any]:
         "inactive": [_inactive_json(each) for each in audited.inactive],
         "permissions": None if permissions is None else _permissions_json(permissions),
         "reaches": list(audited.reaches),
+        "reached_through": {arn: list(between) for arn, between in audited.reached_through.items() if between},
         "reaches_administrators": list(audited.reaches_administrators),
     }
 
@@ -290,7 +292,7 @@ def _details(audited: AuditedRole) -> Iterator[tuple[str, list[str]]]:
     if audited.role.boundary:
         yield "boundary", [audited.role.boundary]
     if audited.reaches:
-        yield "can assume", list(audited.reaches)
+        yield "can assume", [describe_chain(arn, audited.reached_through.get(arn, ())) for arn in audited.reaches]
     record = audited.record
     if record.usage_known:
         never = "never, in the period that AWS records"

@@ -119,6 +119,21 @@ def test_administrator_behind_a_session_is_an_error() -> None:
     assert [Severity.ERROR] == severities
 
 
+def test_reached_role_has_the_roles_of_a_shortest_chain() -> None:
+    """A role that is open to the organization is a step for every role of the account, also for one without permissions."""
+    organization = trust("*", {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}})
+    hub = role("hub", organization, permissions=[allow("sts:AssumeRole", f"{ROLE}/admin")])
+    detour = role("detour", trust(caller(ACCOUNT, "role/hub")), permissions=[allow("sts:AssumeRole", f"{ROLE}/admin")])
+    admin = role("admin", trust(root(ACCOUNT)), permissions=[allow("*")])
+    found, _ = audited(vendor(), detour, hub, admin)
+
+    assert {
+        f"{ROLE}/admin": (f"{ROLE}/hub",),
+        f"{ROLE}/detour": (f"{ROLE}/hub",),
+        f"{ROLE}/hub": (),
+    } == found.reached_through
+
+
 NAMES, SESSIONS = ("vendor", "one", "two", "three"), ("x1", "x2")
 PRINCIPALS = st.one_of(
     st.sampled_from(NAMES).map(lambda name: caller(ACCOUNT, f"role/{name}")),
