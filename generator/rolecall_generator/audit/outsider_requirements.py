@@ -17,6 +17,7 @@ from rolecall_generator.audit.outsiders import (
     Requirement,
 )
 from rolecall_generator.audit.strangers import GUARD_KEYS, SOURCE_KEYS
+from rolecall_generator.audit.tables import shared_issuers
 from rolecall_generator.audit.trust_search import (
     EXTERNAL_ID_KEY,
     TRUST,
@@ -113,6 +114,9 @@ class GroupRequirements:
         keys = dict.fromkeys(condition.key for statement in statements for condition in statement.conditions)
         if self._group.kind is OutsiderKind.OIDC:
             claims = tuple(key for key in keys if not key.lower().startswith("aws:"))
+            issuer = shared_issuers().get(issuer_of(self._group.names[0]))
+            if issuer is not None and issuer.claim == "aud":
+                return claims
             return tuple(key for key in claims if not key.lower().endswith(":aud")) or claims
         relevant = SOURCE_KEYS if self._group.kind is OutsiderKind.SERVICE else GUARD_KEYS
         return tuple(key for key in keys if key.lower() in relevant)

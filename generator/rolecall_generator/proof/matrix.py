@@ -166,15 +166,18 @@ def counterexample(cell: Cell, role_arn: str) -> str:
     return " ".join(counterexample_sentences(cell, role_arn))
 
 
+def _undecided(cell: Cell, role_arn: str) -> str:
+    """The sentence about a cell that is not decided."""
+    how = case_description(cell.case)
+    subject = f"{principal_kind_name(cell.caller)} {cell.caller}" if cell.caller else "a caller" if how else cell.case.value
+    request = f"{subject} can assume {role_arn} {how}".rstrip()
+    return f"Whether {request} cannot be decided: {'; '.join(cell.reasons[:_MAX_REASONS])}."
+
+
 def counterexample_sentences(cell: Cell, role_arn: str) -> tuple[str, ...]:
     """The sentences of a failed cell of a role: the request and its decision, then the reason."""
     if cell.witness is None or cell.state is CellState.UNDECIDED:
-        subject = f"{principal_kind_name(cell.caller)} {cell.caller}" if cell.caller else cell.case.value
-        reasons = "; ".join(cell.reasons[:_MAX_REASONS])
-        return (
-            f"Whether {subject} can assume {role_arn} cannot be decided: {reasons}.",
-            "An undecided check counts as failed.",
-        )
+        return (_undecided(cell, role_arn), "An undecided check counts as failed.")
     request = cell.witness.request
     caller = f"{principal_kind_name(request.principal.arn).capitalize()} {request.principal.arn}"
     verb = "assume" if request.action == ASSUME_ROLE else f"use {request.action} on"

@@ -156,7 +156,7 @@ def missing_external_id(context: CheckContext, role: Role, statement: Statement)
         return
     operator = next((c.operator for c in statement.conditions if c.key.lower() == _EXTERNAL_ID), None)
     reason = f"checks it with {operator}, which allows callers without one" if operator else "does not require one"
-    yield Hit(f"can be assumed without an external ID: {named(statement)} {reason}")
+    yield Hit(f"allows sts:AssumeRole without an external ID: {named(statement)} {reason}")
 
 
 @rule(

@@ -289,6 +289,7 @@ def test_cognito_needs_the_identity_pool() -> None:
 
     assert Requirement.REQUIRED is outsiders(trust({"Federated": name}, pool, WEB))[0].guarded
     assert Requirement.MISSING is outsiders(trust({"Federated": name}, authenticated, WEB))[0].guarded
+    assert f"{name}:aud" in outsiders(trust({"Federated": name}, {**pool, **authenticated}, WEB))[0].guards
 
 
 def test_other_claims_of_the_tenant_restrict_too() -> None:

@@ -310,7 +310,7 @@ def _remarks(point: RequestPoint, keys: Mapping[str, Values], expressed: frozens
             yield f"{name} is {shown}."
     if _SOURCE_IP in point.shown and not point.context[_SOURCE_IP]:
         # A request from a command line has an address, so the command does not show the difference from everywhere.
-        yield f"The request is sent without {point.shown[_SOURCE_IP]}."
+        yield f"The request is sent without {point.shown[_SOURCE_IP]}, as through a VPC endpoint."
 
 
 def _has_path(session: Identity) -> bool:
