@@ -185,7 +185,7 @@ def check(path, trust_path=None):
 
 
 if __name__ == "__main__":
-    is_usual = len(sys.argv) in (2, 4) and sys.argv[2:3] in ([], ["--trust"])
+    is_usual = len(sys.argv) in (2, 4) and sys.argv[2:3] in ([], ["--trust"]) and sys.argv[1][:1] != "-"
     status, result = check(*map(Path, sys.argv[1::2])) if is_usual else (2, __doc__.split("\n\n")[1])
     sys.stdout.write(result + "\n")
     sys.exit(status)

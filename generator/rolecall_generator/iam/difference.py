@@ -241,7 +241,7 @@ def _condition_changes(old: Statement, new: Statement, wording: _Wording) -> Ite
     gone = [condition for condition in old.conditions if condition not in new.conditions]
     came = [condition for condition in new.conditions if condition not in old.conditions]
     for was in list(gone):
-        partners = [now for now in came if now.key == was.key]
+        partners = [now for now in came if now.key.lower() == was.key.lower()]
         now = next((now for now in partners if now.operator == was.operator), partners[0] if partners else None)
         if now is not None:
             gone.remove(was)
@@ -254,6 +254,8 @@ def _condition_changes(old: Statement, new: Statement, wording: _Wording) -> Ite
 
 
 def _changed_condition(was: Condition, now: Condition, statement: Statement, wording: _Wording) -> Change:
+    if (was.operator, was.values) == (now.operator, now.values):  # the names of keys are not case-sensitive
+        return wording.change("changed", f"writes condition key {was.key} as {now.key}", None)
     more, fewer = set(now.values) - set(was.values), set(was.values) - set(now.values)
     if was.operator == now.operator and was.values and now.values and bool(more) is not bool(fewer):
         use = find_operator(now.operator)

@@ -62,6 +62,8 @@ def allowing(*statements: Statement) -> Role:
          "account1/role1 also accepts external ID 11aa", True),
         (ROLE, trusting(replace(TRUST, conditions=(replace(EXTERNAL_ID, values=("11aa",)),))),
          "account1/role1 now requires external ID 11aa instead of external ID 0f0c", None),
+        (ROLE, trusting(replace(TRUST, conditions=(replace(EXTERNAL_ID, key="STS:externalid"),))),
+         "account1/role1 writes condition key sts:ExternalId as STS:externalid", None),
         (trusting(replace(TRUST, conditions=(MFA,))),
          trusting(replace(TRUST, conditions=(replace(MFA, operator="BoolIfExists"),))),
          "account1/role1 now requires aws:MultiFactorAuthPresent BoolIfExists true instead of MFA", True),
