@@ -12,6 +12,8 @@ from rolecall_generator.iam import Arn
 from rolecall_generator.text import pluralize
 
 _SERVICES = _LISTED = 4
+_NONE = {False: "nothing", True: "unknown"}
+"""Services of a role without known permissions, by whether some are not known."""
 _MARKS = {
     Requirement.MISSING: "no external ID",
     Requirement.IGNORED: "external ID can be omitted",
@@ -107,7 +109,7 @@ def summarize_access(audited: AuditedRole) -> tuple[str, ...]:
     if permissions.data:
         found.append("reads data")
     found.append(services_summary(permissions))
-    if permissions.unknown:
+    if permissions.unknown and permissions.services:
         found.append("partly unknown")
     return tuple(filter(None, found))
 
@@ -121,7 +123,7 @@ def services_summary(permissions: RolePermissions) -> str:
     ordered = sorted(permissions.services, key=lambda each: (-len(each.actions), each.service))
     shown = [f"{each.service} ({'all' if each.is_complete else len(each.actions)})" for each in ordered[:_SERVICES]]
     more = len(ordered) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "") if shown else "nothing"
+    return ", ".join(shown) + (f" and {more} more" if more else "") if shown else _NONE[bool(permissions.unknown)]
 
 
 def short_role(arn: str) -> str:

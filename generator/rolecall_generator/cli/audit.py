@@ -19,7 +19,7 @@ from rolecall_generator.audit import (
     read_account_ids,
     read_accounts,
 )
-from rolecall_generator.cli.options import QuietOption
+from rolecall_generator.cli.options import QuietOption, validate_organization
 from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_generator.findings import Severity
 from rolecall_generator.reports import AuditReport, audit_formats, print_audit
@@ -89,6 +89,8 @@ def audit(
 
     Exit code 1 if there are findings, otherwise 0. The rules are described in docs/rules/.
     """
+    for each in organization_id or ():
+        validate_organization("--organization-id", each)
     paths = source or []
     own = OwnAccounts(
         read_account_ids(organization_accounts_ or ()).union(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rolecall_generator.cli.options import ManifestOption, OutOption, QuietOption, complete_customers
+from rolecall_generator.cli.options import ManifestOption, OutOption, QuietOption, complete_customers, validate_organization
 from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_generator.guardrails import (
     Guardrails,
@@ -31,7 +30,6 @@ from rolecall_generator.terminal import emit, emit_json, print_lines, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 
 app = typer.Typer()
-_ORGANIZATION_ID = re.compile(r"o-[a-z0-9]{10,32}")  # botocore 1.44.5, organizations service model
 
 
 @app.command(
@@ -99,10 +97,10 @@ def guardrails(
     module can be applied; for each statement that stops something, prints an exemption and the proof of what it opens. Exit
     code 1 if something is stopped or unknown.
     """
-    _validate_organization("--organization", organization, "write o-...")
+    validate_organization("--organization", organization, "write o-...")
     if backend_organization != "none":
         hint = "write o-..., or none if the account is in no organization"
-        _validate_organization("--backend-organization", backend_organization, hint)
+        validate_organization("--backend-organization", backend_organization, hint)
     found = find_customer(manifest, out, customer)
     _validate_administrator(administrator, found.customer.account_id)
     files = PolicyFiles(tuple(scp or ()), tuple(rcp or ()), folder)
@@ -120,11 +118,6 @@ def guardrails(
         print_lines(stdout(), "\n".join(answer_lines(review)))
     if not review.works:
         raise typer.Exit(int(ExitCode.FINDINGS))
-
-
-def _validate_organization(option: str, value: str | None, hint: str) -> None:
-    if value is not None and not _ORGANIZATION_ID.fullmatch(value):
-        raise SelectionError(f"{value} is not the ID of an organization", where=option, hint=hint)
 
 
 def _validate_administrator(administrator: str | None, account_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 from rolecall_generator import manifest
-from rolecall_generator.errors import ExitCode
+from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_generator.terminal import folder_parser
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from rolecall_generator.check import CheckSummary
     from rolecall_generator.findings import Severity
 
+
+_ORGANIZATION_ID = re.compile(r"o-[a-z0-9]{10,32}")  # botocore 1.44.5, organizations service model
 
 Offer = Callable[[Any, str], list[str]]
 """Completion function: takes Typer's context and the incomplete word, returns the candidates."""
@@ -113,3 +116,9 @@ def with_option_groups(command: Callable[..., None], more: Iterable[Parameter] =
 
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return run
+
+
+def validate_organization(option: str, value: str | None, hint: str = "write o-...") -> None:
+    """Raise SelectionError if the value of an option is not the ID of an organization."""
+    if value is not None and not _ORGANIZATION_ID.fullmatch(value):
+        raise SelectionError(f"{value} is not the ID of an organization", where=option, hint=hint)

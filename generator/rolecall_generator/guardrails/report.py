@@ -19,6 +19,8 @@ from rolecall_generator.proof.symbolic import LimitState
 from rolecall_generator.text import json_text, pluralize, sanitize_line, sanitize_lines
 
 _WIDTH = 80
+_PARTS = {"Caller": "caller", "Action": "action", "Resource": "resource", "ProvidedContexts": "provided contexts"}
+"""Parts of a request that are not condition keys, as `gen diff` names them."""
 _ACTIONS_NAMED = 8
 _TITLES = {
     GuardrailQuestion.ASSUME: "Can the backend role assume the role?",
@@ -118,7 +120,7 @@ def _where(requests: StoppedRequests) -> str:
     if requests.actions:
         more = len(requests.actions) - _ACTIONS_NAMED
         parts.append(", ".join(requests.actions[:_ACTIONS_NAMED]) + (f" and {more} more" if more > 0 else ""))
-    conditions = [f"{each.name}: {each.description}" for each in requests.constraints]
+    conditions = [f"{_PARTS.get(each.name, each.name)}: {each.description}" for each in requests.constraints]
     return ("; ".join([*parts, *(f"where {text}" for text in conditions)])) or "all its requests"
 
 

@@ -78,6 +78,7 @@ def test_unused_days(folder: Path) -> None:
         (["missing.json"], 3),
         (["wrong.json"], 3),
         (["account.json", "--organization-accounts", "acme"], 2),
+        (["account.json", "--organization-id", "acme"], 2),
         (["account.json", "--format", "pdf"], 2),
         (["account.json", "--as-of", "yesterday"], 2),
         (["account.json", "--unused-days", "0"], 2),

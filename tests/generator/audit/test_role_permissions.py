@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit_accounts import ACCOUNT, NOW, allow, by_id, caller, document, managed_policy, page, role, root, trust
-from rolecall_generator.audit import Audit, AuditedRole, RolePermissions, Scope, audit_accounts
+from rolecall_generator.audit import Audit, AuditedRole, RolePermissions, Scope, audit_accounts, summarize_access
 from rolecall_generator.audit.account import AccountBuilder
 from rolecall_generator.audit.permissions import iam_changes
 from rolecall_generator.findings import Severity
@@ -405,3 +405,15 @@ def test_changes_of_iam_are_existing_actions() -> None:
     assert {"iam:CreateUser", "iam:DeleteRole", "iam:TagRole"} <= set(iam_changes())
     assert not {"iam:PassRole", "iam:GetRole", "iam:CreateServiceLinkedRole"} & set(iam_changes())
     assert all(find_action(action) for action in iam_changes())
+
+
+def test_role_without_known_permissions_does_not_have_none() -> None:
+    """The document of the boundary is missing: what is left of the permissions is not known."""
+    missing = f"arn:aws:iam::{ACCOUNT}:policy/missing"
+    bounded = role("bounded", TRUST, permissions=[allow("*")], boundary=missing)
+    found = {
+        each.role.arn.rpartition("/")[2]: summarize_access(each)
+        for each in audit_of(bounded, role("none", TRUST, permissions=())).roles
+    }
+
+    assert {"bounded": ("unknown",), "none": ("nothing",)} == found
