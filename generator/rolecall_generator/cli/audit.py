@@ -49,7 +49,7 @@ def audit(
     source: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FILE|FOLDER]...",
+            metavar="FILE|FOLDER",
             readable=False,
             show_default=False,
             help="Output of aws iam get-account-authorization-details and list-roles, - for standard input, or a "

@@ -93,9 +93,10 @@ def guardrails(
 ) -> None:
     """Check whether SCPs and RCPs let a hand-over work, and print the exemptions that it needs.
 
-    Decides over all requests whether the backend role can assume the customer's role, what the role can do, and whether the
-    module can be applied; for each statement that stops something, prints an exemption and the proof of what it opens. Exit
-    code 1 if something is stopped or unknown.
+    Decides over all requests whether the backend role can assume the customer's
+    role, what the role can do, and whether the module can be applied. For each
+    statement that stops something, prints an exemption and the proof of what it
+    opens. Exit code 1 if something is stopped or unknown.
     """
     validate_organization("--organization", organization, "write o-...")
     if backend_organization != "none":
