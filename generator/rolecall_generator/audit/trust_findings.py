@@ -70,8 +70,12 @@ def open_provider(_context: AuditContext, audited: AuditedRole) -> Iterator[Rema
         issuer = outsider.name.partition(":oidc-provider/")[2] or outsider.name
         shared = shared_issuers().get(issuer)
         if shared is not None:
+            tested = any(each.lower().startswith(f"{issuer}:{shared.claim}".lower()) for each in outsider.conditions)
+            accepts = f"its condition on {shared.claim} accepts every customer of {shared.name}"
+            reason = accepts if tested else f"no condition restricts {shared.claim}"
             yield Remark(
-                f"everyone who can get a token of {shared.name} can assume it: no condition restricts {shared.claim}"
+                f"everyone who can get a token of {shared.name} can assume it: {reason}",
+                hint=None if shared.claim == "sub" else f"add a condition StringEquals on {issuer}:{shared.claim}",
             )
         else:
             yield Remark(

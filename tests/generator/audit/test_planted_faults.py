@@ -326,3 +326,14 @@ def test_replacing_a_role_by_itself_keeps_the_result() -> None:
     copies = {arn: replace(each) for arn, each in account.access.roles.items()}
 
     assert EXAMPLE_AUDIT.report == run_audit([replace(account, access=replace(account.access, roles=copies))], NOW).report
+
+
+def test_hint_of_an_open_provider_names_the_claim_of_its_tenants() -> None:
+    """Identity pools are told apart by the audience, repositories by the subject."""
+    pools = "cognito-identity.amazonaws.com"
+    builder = AccountBuilder("test")
+    web = "sts:AssumeRoleWithWebIdentity"
+    builder.add_page(page(role("pool", trust({"Federated": pools}, None, web))), "test")
+    (found,) = [each for each in run_audit(builder.build(), NOW).report.active if each.rule == "RA104"]
+
+    assert f"{pools}:aud" in found.hint
