@@ -84,7 +84,7 @@ def read_statement(body):
         ensure(account or CALLER.fullmatch(name))
         names.add(account[1] or account[2] if account else name)
     for operator, keys in body.get("Condition", {}).items():
-        for key, values in keys.items():
+        for key, values in keys.items() or [("none", [])]:
             form, is_new = CONDITIONS.get((operator, key.lower())), key.lower() not in conditions
             ensure(form and values and is_new and all(re.fullmatch(form, value) for value in as_list(values)))
             conditions[key.lower()] = frozenset(as_list(values))
@@ -96,10 +96,10 @@ def hcl_statement(body):
     """A statement as rolecall writes it in main.tf. Its strings have no characters that HCL interprets."""
 
     def block(head, name, values, margin):
-        lines = [f"{margin}  {json.dumps(value, ensure_ascii=False)},\n" for value in as_list(values)]
+        lines = [f"{margin}  {json.dumps(value)},\n" for value in as_list(values)]
         return f"\n{head}{margin}{name} = [\n{''.join(lines)}{margin}]\n"
 
-    ensure(re.fullmatch("[A-Za-z0-9]+", body["Sid"]))
+    ensure(re.fullmatch("[A-Za-z0-9]+", body["Sid"]) and str(body).isascii())  # Terraform normalizes other characters
     head = f'  statement {{\n    sid    = "{body["Sid"]}"\n    effect = "Allow"\n'
     text = head + block("", "actions", body["Action"], " " * 4)
     for kind, names in sorted(body["Principal"].items()):
