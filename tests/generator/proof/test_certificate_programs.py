@@ -177,6 +177,7 @@ MODULE_CHANGES = {
     "another role of the module": ('resource "aws_iam_role" "this"', 'resource "aws_iam_user" "this"'),
     "second role of the same name": ("# Trust policy", f"{SECOND_ROLE}\n# Trust policy"),
     "second role with an escaped name": ("# Trust policy", SECOND_ROLE.replace("role1", "rol\\u00651")),
+    "second role with an escaped type": ("# Trust policy", SECOND_ROLE.replace("aws_iam_role", "aws_iam_ro\\u006ce")),
     "second role without quotes": ("# Trust policy", SECOND_ROLE.replace('"aws_iam_role"', "aws_iam_role")),
     "second role with a name prefix": ("# Trust policy", SECOND_ROLE.replace("name ", "name_prefix ")),
     "second role on an indented line": ("# Trust policy", f"  {SECOND_ROLE}"),
@@ -187,6 +188,10 @@ MODULE_CHANGES = {
     "provisioner": (
         "# Trust policy",
         'resource "aws_iam_user" "x" {\n  name = "x"\n  provisioner "local-exec" {\n    command = "x"\n  }\n}\n',
+    ),
+    "provisioner with an escaped name": (
+        "# Trust policy",
+        'resource "aws_iam_user" "x" {\n  name = "x"\n  provisioner "\\u006cocal-exec" {\n    command = "x"\n  }\n}\n',
     ),
     "tags closed early": (
         "  depends_on = [data.aws_caller_identity.current]\n}",
@@ -212,6 +217,15 @@ def test_changed_module_is_not_accepted(before: str, after: str, main_tf: Path, 
     assert before in text
     main_tf.write_text(text.replace(before, after))
     assert check("verify_certificate", example(), tmp_path, main_tf).status in {REJECTED, UNSUPPORTED}
+
+
+def test_string_that_terraform_normalizes_is_not_covered(main_tf: Path, tmp_path: Path) -> None:
+    """Terraform turns a letter followed by an accent into one character, so that the role has another trust policy."""
+    content, text = json.dumps(example(), ensure_ascii=False), main_tf.read_text("utf-8")
+    for name in ("backend_rol\u0065\u0301", "backend_rol\u00e9"):
+        main_tf.write_text(text.replace("backend_role", name), "utf-8")
+        found = content.replace("backend_role", name).encode()
+        assert check("verify_certificate", found, tmp_path, main_tf).status == UNSUPPORTED
 
 
 def test_lone_carriage_return_does_not_end_a_comment(main_tf: Path, tmp_path: Path) -> None:
