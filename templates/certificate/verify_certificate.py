@@ -43,7 +43,7 @@ ROLE += rf"{QUOTED}\n  assume_role_policy   = data\.aws_iam_policy_document\.(\w
 ROLE += rf"|  permissions_boundary = {QUOTED}\n|  depends_on = \[data\.aws_caller_identity\.current\]\n"
 ROLE += rf"|  max_session_duration = \d+\n|  tags = \{{\n(?:    {QUOTED} += {QUOTED}\n)*  \}}\n)*\}}$"
 HEAD = r"(?:(?:locals|(?:data|resource) '(?:aws_iam_\w+|aws_caller_identity)' '\w+') \{)?"
-HIDDEN = r"""["<#/\r]|\bprovisioner(\s*'\w|\s+\w)"""  # strings and comments that hide code, and programs to run
+HIDDEN = r"""["<#/\r]|\bprovisioner(\s*'|\s+\w)"""  # strings and comments that hide code, and programs to run
 RESULT = """ACCEPTED. {} can be assumed {} as these statements allow, and in no other way:\n{}
 This is proven for every possible request, whatever the caller's own policies allow. The trust policy {}.
 Root users and callers of another partition cannot assume roles. Policies of an organization can only deny more."""
@@ -84,7 +84,7 @@ def read_statement(body):
         ensure(account or CALLER.fullmatch(name))
         names.add(account[1] or account[2] if account else name)
     for operator, keys in body.get("Condition", {}).items():
-        for key, values in keys.items():
+        for key, values in keys.items() or [("none", [])]:
             form, is_new = CONDITIONS.get((operator, key.lower())), key.lower() not in conditions
             ensure(form and values and is_new and all(re.fullmatch(form, value) for value in as_list(values)))
             conditions[key.lower()] = frozenset(as_list(values))
@@ -96,10 +96,10 @@ def hcl_statement(body):
     """A statement as rolecall writes it in main.tf. Its strings have no characters that HCL interprets."""
 
     def block(head, name, values, margin):
-        lines = [f"{margin}  {json.dumps(value, ensure_ascii=False)},\n" for value in as_list(values)]
+        lines = [f"{margin}  {json.dumps(value)},\n" for value in as_list(values)]
         return f"\n{head}{margin}{name} = [\n{''.join(lines)}{margin}]\n"
 
-    ensure(re.fullmatch("[A-Za-z0-9]+", body["Sid"]))
+    ensure(re.fullmatch("[A-Za-z0-9]+", body["Sid"]) and str(body).isascii())  # Terraform normalizes other characters
     head = f'  statement {{\n    sid    = "{body["Sid"]}"\n    effect = "Allow"\n'
     text = head + block("", "actions", body["Action"], " " * 4)
     for kind, names in sorted(body["Principal"].items()):
@@ -119,7 +119,7 @@ def is_about(path, role, policy):
         found_policy = read_policy(found.get("AssumeRolePolicyDocument", found))
         return found_policy == read_policy(policy) and found.get("Arn", role) == role
     arn, text, depth = ROLE_ARN.fullmatch(role), path.read_bytes().decode().replace("\r\n", "\n"), 0
-    code = re.sub(QUOTED, lambda found: "'" + re.sub(r"\W", "", found[0]) + "'", re.sub(r"(?m)^ *#[^\r\n]*", "", text))
+    code = re.sub(QUOTED, lambda it: "'" + re.sub(r"[^\w\\]", "", it[0]) + "'", re.sub(r"(?m)^ *#[^\r\n]*", "", text))
     for line in code.split("\n"):
         ensure((depth or re.fullmatch(HEAD, line)) and not re.search(HIDDEN, line), "main.tf has unusual code")
         depth += len(re.findall(r"[\[({]", line)) - len(re.findall(r"[\])}]", line))

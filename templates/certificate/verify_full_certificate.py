@@ -16,9 +16,7 @@ If AWS does not document an outcome, it counts as allowed for the policy that mu
 other one. Numbers, dates, addresses, bytes and values with policy variables are not read: a test may match any.
 """
 
-import base64
 import json
-import math
 import re
 import sys
 from collections import namedtuple
@@ -63,6 +61,13 @@ def ensure(condition, reason="", error=ValueError):
         raise error(reason)
 
 
+def lower(key):
+    """A key in lower case. Beyond ASCII, AWS does not document which letters are the same."""
+    usual = all(letter.isascii() or letter == letter.lower() for letter in key)
+    ensure(usual, "a key with a capital letter beyond ASCII", Unsupported)
+    return key.lower()
+
+
 class Work:
     """Limit of the work for one certificate, so that checking it ends within seconds."""
 
@@ -99,7 +104,7 @@ def read_policy(policy):
         return tuple(sorted(set(values)))
 
     def principals(value):
-        value = {value: value} if isinstance(value, str) else value
+        value = {"*": value} if isinstance(value, str) else value
         return tuple(sorted((kind, name) for kind, names in value.items() for name in strings(names)))
 
     found, version = set(), policy.get("Version", "2008-10-17")
@@ -108,12 +113,11 @@ def read_policy(policy):
     ensure(usual, "a policy has an unknown form", Unsupported)
     for body in policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]:
         usual = set(body) <= ELEMENTS and body["Effect"] in ("Allow", "Deny")
-        ensure(usual, "a statement has an unknown form", Unsupported)
+        ensure(usual and all(body.get("Condition", {}).values()), "a statement has an unknown form", Unsupported)
         parts = [strings(body.get(name, [])) for name in ("Action", "NotAction")]
         parts += [principals(body.get(name, {})) for name in ("Principal", "NotPrincipal")]
-        tests = [(name, *item) for name, keys in body.get("Condition", {}).items() for item in keys.items()]
-        conditions = tuple(sorted((operator, key, strings(values)) for operator, key, values in tests))
-        found.add(Statement(body["Effect"], *parts, conditions, version == "2012-10-17"))
+        tests = [(op, key, strings(one)) for op, keys in body.get("Condition", {}).items() for key, one in keys.items()]
+        found.add(Statement(body["Effect"], *parts, tuple(sorted(tests)), version == "2012-10-17"))
     return sorted(found)
 
 
@@ -145,6 +149,7 @@ def alphabet(symbols):
     """One character for each combination of sets that the symbols name: no symbol distinguishes the others from it."""
     sets = {symbol.characters for symbol in symbols if symbol}
     named = sorted(set().union(*sets))
+    Work.spend((len(named) + 1) * len(symbols))
     found = {NO: next(chr(code) for code in count(0x2603) if chr(code) not in named)}
     for character in named:
         found.setdefault(frozenset(one for one in sets if character in one), character)
@@ -192,6 +197,7 @@ def combinations(limit, unions):
         state = todo.pop()
         if state & owned[0] & ends:
             found.add(sum(1 << place for place, union in enumerate(owned[1:]) if state & union & ends))
+        Work.spend(len(accepting))
         for accepted in {state & mask for mask in accepting}:
             Work.spend(len(owned) + len(symbols) // 64)
             after = close(accepted & repeats | (accepted & ~repeats) << 1)
@@ -207,18 +213,13 @@ ORDERS = ("Equals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEqu
 COMPARED = {family + order for family in ("Numeric", "Date") for order in ORDERS} | {"IpAddress", "BinaryEquals"}
 NEGATED = {"StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "ArnNotEquals", "ArnNotLike"}
 NEGATED |= {"NumericNotEquals", "DateNotEquals", "NotIpAddress"}
-
-
-def is_valid(base, value):
-    """Whether a value has the form that a comparison needs: of a number, bytes, a date, an address or network."""
-    try:
-        if base.startswith("Numeric"):
-            return "_" not in value and math.isfinite(float(value))
-        if base.startswith("Binary"):
-            return base64.b64decode(value, validate=True) is not None
-        return bool(datetime.fromisoformat(value) if base.startswith("Date") else ip_interface(value))
-    except ValueError:
-        return False
+# By the first letter of an operator: the form of its values, and how Python reads it, which also reads other forms.
+FORMATS = {
+    "N": (r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?", float),
+    "D": (r"[0-9]{4}-..-..(T..:..(:..(\.[0-9]+)?)?(Z|[+-]..:..)?)?", datetime.fromisoformat),
+    "I": (r"[0-9A-Fa-f:.]+(/[0-9]{1,3})?", ip_interface),
+    "B": (r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", str),
+}
 
 
 class Condition:
@@ -229,31 +230,36 @@ class Condition:
         known = found and (found[2] in {*TEXT, *COMPARED, *NEGATED} or operator == "Null")
         ensure(known and values, error=UndocumentedError)
         self.quantifier, self.base, self.exists = found[1], found[2].replace("Not", ""), found[3] is not None
-        self.key, self.negated, self.values, self.variables = key.lower(), found[2] in NEGATED, sorted(values), []
+        self.key, self.negated, self.values, self.variables = lower(key), found[2] in NEGATED, sorted(values), []
         self.template, self.role_keys = template and self.base in TEXT, role_keys
         if self.template:
             self.values = [re.sub(r"\$\{([^{}]*)(\}?)", self._fill, value) for value in self.values]
         if self.base in ("Bool", "Null"):
             ensure({value.lower() for value in values} <= {"true", "false"}, error=UndocumentedError)
         if self.base in COMPARED:
-            ensure(all(is_valid(self.base, value) for value in values), error=UndocumentedError)
+            form, read = FORMATS[self.base[0]]
+            ensure(all(re.fullmatch(form, value) for value in values), error=UndocumentedError)
+            list(map(read, values))  # raises ValueError for a day or an address that does not exist
         if TEXT.get(self.base) == "Arn":
             ensure(all(value.count(":") >= ARN_COLONS for value in self.values), error=UndocumentedError)
 
     def _fill(self, found):
         """What replaces a policy variable: the value that the role determines, or the variable itself."""
-        form = re.fullmatch(r"([*?$])|\s*([^,'\s]+)\s*(?:,\s*'[^']*'\s*)?", found[1])
+        form = re.fullmatch(r"([*?$])|\s*([^,'\s]+)\s*(?:,\s*'[^'*?]*'\s*)?", found[1])
         ensure(form and found[2], error=UndocumentedError)
-        if form[1] or form[2].lower() not in self.role_keys:
-            self.variables += [form[2].lower()] if form[2] else []
+        key = lower(form[2] or "")
+        if (value := self.role_keys.get(key)) is None:
+            self.variables += [key] if key else []
             return found[0]
-        return re.sub(r"[*?$]", r"${\g<0>}", self.role_keys[form[2].lower()])
+        ensure(TEXT[self.base] != "Arn" or ":" not in value, error=UndocumentedError)
+        return re.sub(r"[*?$]", r"${\g<0>}", value)
 
     def patterns(self, prefixes=([],), excluded=NO, suffix=()):
-        """The patterns of the values, or what identifies a test that may match any value."""
+        """The patterns of values without excluded characters, or what identifies a test that may match any value."""
         if self.base in COMPARED or self.variables:
-            return self.base, *self.values
-        values = [pattern(TEXT[self.base], value, excluded, self.template) for value in self.values]
+            return self.key, self.base, *self.values
+        values = [value for value in self.values if not excluded & set(value)]
+        values = [pattern(TEXT[self.base], value, excluded, self.template) for value in values]
         return [[*prefix, *value, *suffix] for value in values for prefix in prefixes]
 
     def outcome(self, number, every, some, filled):
@@ -273,6 +279,7 @@ class Condition:
 # What is observed of the values of a key: their number (2: several), whether every one and some match each union of
 # patterns (as bits; bit 0: it is not empty), and whether a source identity is kept from the caller's session.
 Seen = namedtuple("Seen", "number every some kept")
+UNCLEAR = ("unclear",)  # sets of requests are formulas: this one if AWS does not document which requests belong to it
 SEVERAL, IDENTITY, KEPT = 2, "sts:sourceidentity", "aws:sourceidentity"
 
 
@@ -331,9 +338,6 @@ class Dimension:
             todo += more
 
 
-UNCLEAR = ("unclear",)  # sets of requests are formulas: this one if AWS does not document which requests belong to it
-
-
 def negation(formula):
     """The complement of a set."""
     return "not", formula
@@ -373,32 +377,28 @@ def evaluate(formula, weak, box):
     return result
 
 
-DOMAINS = ".amazonaws.com .amazonaws.com.cn .amazonaws.eu .c2s.ic.gov .sc2s.sgov.gov .cloud.adc-e.uk .csp.hci.ic.gov"
+DOMAINS = r"amazonaws\.(?:com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov"
 RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
 # Values of keys by kind of caller, where they do not follow from an ARN: None is absent, and several if AWS does not
 # document which it is.
-ABSENT = {"Service": [None], "Federated": [None]}
+ABSENT, FALSE = {"Service": [None], "Federated": [None]}, ["false"]
 CALLER_KEYS = {
     "aws:principalarn": ABSENT,
     "aws:principalaccount": {"Service": [None, "000000000000"], "Federated": [None, "anonymous"]},
     "aws:username": {**ABSENT, "role": [None]},
     "aws:principaltype": {**ABSENT, "user": ["User"], "role": ["AssumedRole"], "Federated": [None, "Anonymous"]},
-    "aws:principalisawsservice": {kind: [str(kind == "Service").lower()] for kind in ("user", "role", "Service")},
+    "aws:principalisawsservice": {"Service": ["true"], "Federated": [None, "false"], "user": FALSE, "role": FALSE},
 }
-CALLER_KEYS["aws:principalisawsservice"]["Federated"] = [None, "false"]
-EVERYONE = {("*", "*"), ("AWS", "*")}
 # The patterns of callers by the form of a principal, in which `{0}` is the part of an ARN before the account.
 PRINCIPALS = {
     r"(?:AWS|\*) \*": ["*"],
     "AWS ([0-9]{12})": ["*\n{0}{1}:*"],
     "AWS (arn:[^:]*:iam::[0-9]{12}:)root": ["*\n{1}*"],
     "AWS (arn:[^:]*:iam::[0-9]{12}:(?:role|user)/.+)": ["*\n{1}"],
-    "AWS (arn:[^:]*:)sts(::[0-9]{12}:)assumed-(role/)([^/]+)/([^/]+)": [
-        "{5}\n{1}iam{2}{3}{4}",
-        "{5}\n{1}iam{2}{3}*/{4}",
-    ],
+    "AWS (arn:[^:]*:)sts(::[0-9]{12}:)assumed-(role/)([^/]+)/(.+)": ["{5}\n{1}iam{2}{3}{4}", "{5}\n{1}iam{2}{3}*/{4}"],
     "AWS arn:[^:]*:sts::[0-9]{12}:federated-user/.+": [],
-    "(Service|Federated) (.+)": ["{1} {2}"],
+    rf"Service (.+\.(?:{DOMAINS}))": ["Service {1}"],
+    "Federated (.+)": ["Federated {1}"],
 }
 
 
@@ -410,9 +410,11 @@ class Checker:
 
     def __init__(self, role, tags, policies):
         Work.left = MAX_WORK
-        partition, account = re.fullmatch("arn:([a-z-]+):iam::([0-9]{12}):role/.+", role).groups()
+        partition, account = re.fullmatch("arn:([a-z-]+):iam::([0-9]{12}):role/[!-~]+", role).groups()
         self.head, self.role_keys = f"arn:{partition}:iam::", {"aws:resourceaccount": account}
-        self.role_keys |= {prefix + key.lower(): value for key, value in tags.items() for prefix in RESOURCE_TAGS}
+        known = {lower(key): value for key, value in tags.items() if isinstance(value, str)}
+        ensure(len(known) == len(tags), "a role cannot have these tags")
+        self.role_keys |= {prefix + key: value for key, value in known.items() for prefix in RESOURCE_TAGS}
         start = pattern("Like", f"*\n{self.head}{'?' * 12}", BAR | COLON)
         self.kinds = {kind: [[*start, *pattern("Like", f":{kind}/?*", BAR)]] for kind in ("user", "role")}
         self.kinds |= {kind: [pattern("Like", f"{kind} *", BAR)] for kind in ("Service", "Federated")}
@@ -454,9 +456,7 @@ class Checker:
         patterns, unclear = [], False
         for kind, name in principals:
             usual = kind in ("AWS", "Service", "Federated") and not set(name) & set("*?")
-            ensure(usual or (kind, name) in EVERYONE, error=UndocumentedError)
-            usual = kind != "Service" or name.endswith(tuple(DOMAINS.split()))
-            ensure(usual and "\n" not in name, "a principal with an unusual name", Unsupported)
+            ensure(usual or (kind, name) in {("*", "*"), ("AWS", "*")}, error=UndocumentedError)
             found = [(re.fullmatch(form, f"{kind} {name}"), formats) for form, formats in PRINCIPALS.items()]
             known = [(match.groups(), formats) for match, formats in found if match]
             patterns += [pattern("Like", one.format(self.head, *parts)) for parts, formats in known for one in formats]
@@ -521,7 +521,7 @@ class Checker:
             return all_of(any_of(self._present(tag), listed), negation(all_of(self._present(tag), listed)))
 
         provider, role = (self._value("Caller", self.kinds[kind]) for kind in ("Federated", "role"))
-        saml = self._value("Caller", [pattern("Like", "Federated arn:*:saml-provider/*")])
+        saml = self._value("Caller", [pattern("Like", "Federated arn:*:iam::*:saml-provider/*", COLON)])
         uses = [self._value("Action", [pattern("Equals", action)]) for action in ASSUMING]
         tags = [name for name in self.dimensions if name.startswith("aws:requesttag/") and name.isascii()]
         age, has_mfa = self._present("aws:multifactorauthage"), holds("Bool", "aws:multifactorauthpresent", "true")

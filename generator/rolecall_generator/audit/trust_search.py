@@ -237,7 +237,8 @@ class TrustSearch:
             named = (self.requests([Condition("StringEquals", _SERVICE_NAME, (name,))]),) if name in listed else ()
             yield CallerGroup(OutsiderKind.SERVICE, (name,), (members, *named))
         for name, members in of_providers.items():
-            kind = OutsiderKind.SAML if ":saml-provider/" in name else OutsiderKind.OIDC
+            arn = Arn.parse(name)
+            kind = OutsiderKind.SAML if arn is not None and arn.kind == "saml-provider" else OutsiderKind.OIDC
             yield CallerGroup(kind, (name,), (members, *self._without_other_claims(name)))
         if is_open or "Service" in open_types:
             members = self.requests((_IS_SERVICE,))

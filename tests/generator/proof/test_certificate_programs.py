@@ -177,6 +177,7 @@ MODULE_CHANGES = {
     "another role of the module": ('resource "aws_iam_role" "this"', 'resource "aws_iam_user" "this"'),
     "second role of the same name": ("# Trust policy", f"{SECOND_ROLE}\n# Trust policy"),
     "second role with an escaped name": ("# Trust policy", SECOND_ROLE.replace("role1", "rol\\u00651")),
+    "second role with an escaped type": ("# Trust policy", SECOND_ROLE.replace("aws_iam_role", "aws_iam_ro\\u006ce")),
     "second role without quotes": ("# Trust policy", SECOND_ROLE.replace('"aws_iam_role"', "aws_iam_role")),
     "second role with a name prefix": ("# Trust policy", SECOND_ROLE.replace("name ", "name_prefix ")),
     "second role on an indented line": ("# Trust policy", f"  {SECOND_ROLE}"),
@@ -187,6 +188,10 @@ MODULE_CHANGES = {
     "provisioner": (
         "# Trust policy",
         'resource "aws_iam_user" "x" {\n  name = "x"\n  provisioner "local-exec" {\n    command = "x"\n  }\n}\n',
+    ),
+    "provisioner with an escaped name": (
+        "# Trust policy",
+        'resource "aws_iam_user" "x" {\n  name = "x"\n  provisioner "\\u006cocal-exec" {\n    command = "x"\n  }\n}\n',
     ),
     "tags closed early": (
         "  depends_on = [data.aws_caller_identity.current]\n}",
@@ -212,6 +217,15 @@ def test_changed_module_is_not_accepted(before: str, after: str, main_tf: Path, 
     assert before in text
     main_tf.write_text(text.replace(before, after))
     assert check("verify_certificate", example(), tmp_path, main_tf).status in {REJECTED, UNSUPPORTED}
+
+
+def test_string_that_terraform_normalizes_is_not_covered(main_tf: Path, tmp_path: Path) -> None:
+    """Terraform turns a letter followed by an accent into one character, so that the role has another trust policy."""
+    content, text = json.dumps(example(), ensure_ascii=False), main_tf.read_text("utf-8")
+    for name in ("backend_rol\u0065\u0301", "backend_rol\u00e9"):
+        main_tf.write_text(text.replace("backend_role", name), "utf-8")
+        found = content.replace("backend_role", name).encode()
+        assert check("verify_certificate", found, tmp_path, main_tf).status == UNSUPPORTED
 
 
 def test_lone_carriage_return_does_not_end_a_comment(main_tf: Path, tmp_path: Path) -> None:
@@ -697,6 +711,7 @@ CHANGES: dict[str, Change] = {
     "long policy": put("policies", "trust", "Statement", 0, "Sid", "x" * 21_000),
     "user as role": put("role", "arn:aws:iam::222222222222:user/role1"),
     "role with a line break before it": put("role", f"\n{ROLE}"),
+    "role with a control character": put("role", f"{ROLE}\x1b"),
     "role of a session": put("role", "arn:aws:sts::222222222222:assumed-role/role1/x"),
     "older format": put("format", "rolecall certificate 1"),
     "newer format": put("format", "rolecall certificate 3"),
@@ -711,6 +726,7 @@ def test_changed_certificate_is_not_accepted(program: str, name: str, tmp_path: 
     assert check(program, found, tmp_path).status in {REJECTED, UNSUPPORTED}
 
 
+OIDC_PROVIDER = "arn:aws:iam::222222222222:oidc-provider/example.com/a:saml-provider/b"
 KEY_ATTACKS: dict[str, tuple[Content, Content]] = {
     "key with the name of the caller's part": (
         statement(Principal={"AWS": OTHER}, Condition={"StringNotEquals": {"Caller": "x"}}),
@@ -811,6 +827,50 @@ KEY_ATTACKS: dict[str, tuple[Content, Content]] = {
         ),
         statement(Principal={"AWS": "333333333333"}),
     ),
+    "role path in an account ID": (
+        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/x:*"}}),
+        statement(Principal="*", Condition={"StringEquals": {"aws:PrincipalAccount": "111111111111:role/x"}}),
+    ),
+    "path in a user name": (
+        statement(Principal={"AWS": "arn:aws:iam::111111111111:user/team/ann"}),
+        statement(Principal="*", Condition={"StringEqualsIgnoreCase": {"aws:username": "team/ann"}}),
+    ),
+    "variable compared with another key of the caller": (
+        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalAccount": "${aws:PrincipalTag/a}"}}),
+        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalArn": "${aws:PrincipalTag/a}"}}),
+    ),
+    "number compared with another key of the caller": (
+        statement(Principal=ACCOUNT, Condition={"NumericEquals": {"aws:PrincipalAccount": "111111111111"}}),
+        statement(Principal=ACCOUNT, Condition={"NumericEquals": {"aws:username": "111111111111"}}),
+    ),
+    "tag of the role that adds a component to an ARN": (
+        statement(Condition={"StringEquals": {"aws:SourceArn": "arn:aws:iam::1:2:role/x"}}),
+        statement(Condition={"ArnEquals": {"aws:SourceArn": "arn:aws:iam::${aws:ResourceTag/colon}:role/x"}}),
+    ),
+    "OIDC provider with the name of a SAML provider in its path": (
+        statement(Principal={"Federated": OIDC_PROVIDER}, Action="sts:AssumeRoleWithWebIdentity"),
+        statement(),
+    ),
+    "type of principals as a principal": (
+        statement(Principal={"Federated": "Federated"}, Action="sts:AssumeRoleWithWebIdentity"),
+        statement(Principal="Federated", Action="sts:AssumeRoleWithWebIdentity"),
+    ),
+    "wildcard in the default of a variable": (
+        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:PrincipalTag/a": "${aws:username, '*'}"}}),
+        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:PrincipalTag/a": "${aws:username, '*'}"}}),
+    ),
+    **{
+        f"{operator} with a form that only Python reads": (
+            statement(Condition={operator: {"example.com:k": value}}),
+            statement(Condition={operator: {"example.com:k": value}}),
+        )
+        for operator, value in {
+            "NumericEquals": "\u0661",
+            "DateEquals": "2026-W01-1",
+            "DateLessThan": "20260101",
+            "IpAddress": "10.0.0.0/255.0.0.0",
+        }.items()
+    },
     "tag that the role has in another case of the key": (
         statement(Condition={"StringEquals": {"aws:ResourceTag/TEAM": "a"}}, Principal={"AWS": OTHER}),
         statement(),
@@ -821,8 +881,37 @@ KEY_ATTACKS: dict[str, tuple[Content, Content]] = {
 @pytest.mark.parametrize(("trust", "intent"), KEY_ATTACKS.values(), ids=KEY_ATTACKS)
 def test_keys_and_values_cannot_be_confused(trust: Content, intent: Content, tmp_path: Path) -> None:
     found = certificate(policy(trust), policy(intent), *FACTS)
-    found["tags"] = {"team": "a"}
+    found["tags"] = {"team": "a", "colon": "1:2"}
     assert REJECTED == check(FULL, found, tmp_path).status
+
+
+@pytest.mark.parametrize("tags", [{"team": "a", "TEAM": "b"}, {"team": "a", "x": ["b"]}, {"team": "a", "x": None}, ["team"]])
+def test_tags_that_no_role_has_are_not_accepted(tags: Any, tmp_path: Path) -> None:
+    content = {**certificate(policy(statement()), policy(statement())), "tags": tags}
+    assert REJECTED == check(FULL, content, tmp_path).status
+
+
+def test_keys_whose_case_is_uncertain_are_not_covered(tmp_path: Path) -> None:
+    """Python regards the Kelvin sign as a capital letter of `k`. AWS does not document it."""
+
+    def status(key: str, other: str) -> int:
+        found = [policy(condition("StringEquals", name, "x")) for name in (key, other)]
+        return check(FULL, certificate(found[0], found[1]), tmp_path).status
+
+    assert UNSUPPORTED == status("aws:PrincipalTag/k", "aws:PrincipalTag/\u212a")
+    assert UNSUPPORTED == status("aws:PrincipalTag/\u00dc", "aws:PrincipalTag/\u00dc")
+    assert ACCEPTED == status("aws:PrincipalTag/\u00fc", "aws:PRINCIPALTAG/\u00fc")
+    tagged = condition("StringEquals", "aws:ResourceTag/k", "x")
+    content = {**certificate(policy(tagged), policy(tagged)), "tags": {"\u212a": "x"}}
+    assert UNSUPPORTED == check(FULL, content, tmp_path).status
+
+
+@both_programs
+@pytest.mark.parametrize("side", ["trust", "intent"])
+def test_an_operator_without_keys_is_not_covered(program: str, side: str, tmp_path: Path) -> None:
+    content = example()
+    content["policies"][side]["Statement"][0]["Condition"] = {"StringEquals": {}}
+    assert UNSUPPORTED == check(program, content, tmp_path).status
 
 
 @both_programs
@@ -931,6 +1020,11 @@ LARGE: dict[str, Change] = {
         "policies",
         "trust",
         policy(statement(Condition={"StringLike": {"aws:PrincipalArn": ["*a?" * 2_000, "*b?" * 2_000]}})),
+    ),
+    "many characters": put(
+        "policies",
+        "trust",
+        policy(condition("StringEquals", "example.com:k", "".join(map(chr, range(0x4E00, 0x4E00 + 3_200))))),
     ),
     "open variables": put("policies", "trust", policy(statement(Condition={"StringLike": {"aws:userid": "${" * 9_000}}))),
     "numbers": put(

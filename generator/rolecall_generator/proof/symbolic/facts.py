@@ -29,6 +29,7 @@ from rolecall_generator.proof.symbolic.keys import (
     TAG_KEYS,
     CallerKind,
     is_foreign,
+    is_saml_provider,
 )
 from rolecall_generator.proof.symbolic.ordered import parse_moment
 from rolecall_generator.proof.symbolic.relations import HOLDS, impossible_relation
@@ -99,7 +100,7 @@ def _operations(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterato
     """Identity providers use the operation of their protocol, all others AssumeRole (STS API Reference)."""
     callers, action = space.index[CALLER], space.index[ACTION]
     dimension = space.dimensions[action]
-    saml = space.callers.where(lambda cell: cell.caller is not None and ":saml-provider/" in cell.caller.arn)
+    saml = space.callers.where(lambda cell: cell.caller is not None and is_saml_provider(cell.caller.arn))
     saml &= kinds[CallerKind.PROVIDER]
     groups = (
         (ASSUME_ROLE, kinds[CallerKind.USER] | kinds[CallerKind.ROLE] | kinds[CallerKind.SERVICE]),

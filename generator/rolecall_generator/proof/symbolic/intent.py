@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from rolecall_generator.iam import Condition, PolicyDocument, Principal, Statement, root_arn
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, PrincipalKind, identity_of
-from rolecall_generator.proof.symbolic.keys import is_service
+from rolecall_generator.proof.symbolic.keys import is_saml_provider, is_service
 from rolecall_generator.proof.symbolic.policies import SET_SOURCE_IDENTITY, TAG_SESSION
 
 
@@ -70,4 +70,4 @@ def _named(caller: str) -> tuple[str, Principal]:
         return ASSUME_ROLE, Principal("AWS", caller)
     if is_service(caller):
         return ASSUME_ROLE, Principal("Service", caller)
-    return FEDERATED_ASSUME[":saml-provider/" not in caller], Principal("Federated", caller)
+    return FEDERATED_ASSUME[not is_saml_provider(caller)], Principal("Federated", caller)

@@ -12,7 +12,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from rolecall_generator.iam import Condition
+from rolecall_generator.iam import Arn, Condition
 from rolecall_generator.iam.catalog import find_key, is_federated
 from rolecall_generator.iam.data import read_table
 from rolecall_generator.iam.matching import Pattern, outlines_of
@@ -268,3 +268,9 @@ _SERVICE_SUFFIXES = tuple(
 def is_service(name: str) -> bool:
     """Whether an external caller is an AWS service, by its name: Amazon Cognito is an identity provider."""
     return name.endswith(_SERVICE_SUFFIXES) and not name.startswith(("arn:", "cognito-identity."))
+
+
+def is_saml_provider(name: str) -> bool:
+    """Whether an external caller is a SAML provider, by its name. The URL of an OIDC provider can have `:saml-provider/`."""
+    parsed = Arn.parse(name)
+    return parsed is not None and parsed.kind == "saml-provider"

@@ -39,7 +39,9 @@ def representatives(
     found = make(values, value_type)
     if value_type is ValueType.INTEGER and (smallest or largest is not None):
         bounds = {number for number in (smallest, largest) if number is not None}
-        found = [str(n) for n in sorted({*map(int, found), *bounds}) if smallest <= n and (largest is None or n <= largest)]
+        # A number of more than `_LONGEST` digits is written with an exponent.
+        numbers = sorted({*map(int, map(Decimal, found)), *bounds})
+        found = [str(n) for n in numbers if smallest <= n and (largest is None or n <= largest)]
     if _TYPES.get(family) is not value_type:
         # "!" is no number, no date, no address, and not base-64.
         found += ["!", ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ _STRINGS = st.one_of(
             "\u212a",
             "true",
             "10",
+            "1e99",
             "2026-01-01",
             "10.0.0.0/8",
             "QQ==",
@@ -68,6 +70,7 @@ _KEYS = st.sampled_from(
         "aws:CurrentTime",
         "aws:SourceIp",
         "aws:MultiFactorAuthPresent",
+        "sts:DurationSeconds",
         "aws:ResourceTag/a",
         "iam:ResourceTag/A",
         "aws:ResourceAccount",
@@ -152,3 +155,16 @@ def test_any_difference_is_described(document: PolicyDocument) -> None:
     for found in difference(ROLE, document, NO_CALLERS, budget=SearchBudget(400_000, None)):
         assert all(each.description for each in found.constraints)
         assert found.witness is None or found.is_certain
+
+
+@pytest.mark.parametrize("number", ["1e99", "1e9999", "-1e99"])
+@pytest.mark.parametrize("operator", ["NumericLessThan", "NumericEquals", "NumericGreaterThan"])
+def test_numbers_beyond_the_bounds_of_a_key(operator: str, number: str) -> None:
+    """The duration of a session is from 900 to 43,200 seconds."""
+    body = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": BACKEND}}
+    limited = {**body, "Condition": {operator: {"sts:DurationSeconds": number}}}
+    trust = PolicyDocument.from_json({"Version": "2012-10-17", "Statement": [limited]})
+    reached = (operator == "NumericLessThan" and number[0] != "-") or (operator == "NumericGreaterThan" and number[0] == "-")
+    found = compare(ROLE, trust, NO_CALLERS).forward
+
+    assert (InclusionState.REFUTED if reached else InclusionState.PROVEN) is found.state

@@ -556,3 +556,11 @@ def test_account_principal_with_an_arn_condition_equals_the_role() -> None:
 
 def test_surplus_next_to_the_intent_is_refuted_in_one_direction() -> None:
     assert InclusionState.REFUTED is surplus_of(statement(ACCOUNT)).state
+
+
+def test_oidc_provider_is_not_a_saml_provider_because_of_its_path() -> None:
+    provider = "arn:aws:iam::222222222222:oidc-provider/example.com/a:saml-provider/b"
+    trust = document([statement({"Federated": provider}, Action="sts:AssumeRoleWithWebIdentity")])
+
+    assert provider == witness_of(inclusion(trust, document([]))).request.principal.arn
+    assert compare(ROLE, trust, intent_document([Trust("customer", ROLE.arn, (provider,))])).is_equal
