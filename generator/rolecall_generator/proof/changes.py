@@ -144,20 +144,18 @@ _Place = tuple[str, str]
 
 
 def _permission_verdicts(changes: Sequence[Change], before: Access, after: Access) -> Mapping[_Place, TrustVerdict]:
-    """Verdicts of the permissions that sentences with a direction are about: of a managed policy, or of the changed inline
-    policies of a principal together.
+    """Verdicts of the permissions that sentences are about: of a managed policy, or of the changed inline policies of a
+    principal together.
     """
     groups: dict[_Place, dict[_Place, None]] = {}
     for each in changes:
         if each.document and not each.in_trust:
             group = each.document if each.document == MANAGED_DOCUMENT else INLINE_DOCUMENT
             groups.setdefault((each.subject, group), {})[each.subject, each.document] = None
-    directed = {(each.subject, each.document) for each in changes if each.widens is not None}
     found: dict[_Place, TrustVerdict] = {}
     for (subject, _), places in groups.items():
-        if not directed.isdisjoint(places):
-            old, new = (tuple([_document(access, *place) for place in places]) for access in (before, after))
-            found.update(dict.fromkeys(places, _permission_verdict(old, new, subject.split(":")[1])))
+        old, new = (tuple([_document(access, *place) for place in places]) for access in (before, after))
+        found.update(dict.fromkeys(places, _permission_verdict(old, new, subject.split(":")[1])))
     return found
 
 
