@@ -36,7 +36,7 @@ def opened(watched: Watched, tmp_path: Path) -> Callable[[tuple[Access, Proof]],
 
 
 def subjects(page: Page) -> list[str]:
-    return page.locator("tbody th b").all_inner_texts()
+    return page.locator("tbody th b").all_text_contents()
 
 
 def test_page_is_self_contained(watched: Watched, opened: Callable[..., Page]) -> None:

@@ -43,7 +43,7 @@ def opened(watched: Watched, tmp_path: Path) -> Callable[[Iterable[Verdict]], Pa
 
 
 def names(page: Page) -> list[str]:
-    return page.locator("tbody th b").all_inner_texts()
+    return page.locator("tbody th b").all_text_contents()
 
 
 def test_page_is_self_contained(watched: Watched, opened: Callable[..., Page]) -> None:
@@ -104,7 +104,7 @@ def test_details_are_collapsed_and_open_for_print(opened: Callable[..., Page]) -
 
     assert (False, True) == (hidden, unfolded)
     assert [True] * 2 == [item.is_visible() for item in page.locator("tbody details pre").all()]
-    assert [9] * 2 == [len(re.findall(r"^\S", text, re.MULTILINE)) for text in page.locator("tbody pre").all_inner_texts()]
+    assert [9] * 2 == [len(re.findall(r"^\S", text, re.MULTILINE)) for text in page.locator("tbody pre").all_text_contents()]
 
 
 def test_customer_message_can_be_copied(watched: Watched, opened: Callable[..., Page]) -> None:
