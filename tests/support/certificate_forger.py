@@ -74,7 +74,7 @@ def _replace_tags(found: Content, rng: Random) -> None:
 
 
 def _add_fact(found: Content, rng: Random) -> None:
-    _claim(found, rng)["facts"].append(rng.choice([*FACTS, "presence of Caller", "nobody knows", "", "operations "]))
+    _claim(found, rng)["facts"].append(rng.choice([*FACTS, "presence of Caller", "unknown", "", "operations "]))
 
 
 def _drop_facts(found: Content, rng: Random) -> None:

@@ -100,4 +100,4 @@ class OwnAccounts:
 ANY = "any "
 """Beginning of the names of outsiders that the trust policy does not name."""
 ANY_SERVICE = f"{ANY}service"
-"""Name of the outsider that stands for these services."""
+"""Name of the outsider for any of these services."""

@@ -23,7 +23,7 @@ EXTERNAL_ID_KEY = "sts:externalid"
 _WILDCARD = re.compile(r"[*?]")
 _ORGANIZATION_VARIABLE = "${aws:ResourceOrgID}"
 _SAME_ORGANIZATION = "o-ofthisaccount"
-"""Stands for the organization of the role's account, which the variable has."""
+"""A placeholder for the organization of the role's account, which is the value of the variable."""
 _REASONS = 2
 _ACCOUNT_PART = 4
 DISTINGUISHING_KEYS = frozenset({

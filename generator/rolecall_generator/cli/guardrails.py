@@ -98,7 +98,7 @@ def guardrails(
     statement that stops something, prints an exemption and the proof of what it
     opens. Exit code 1 if something is stopped or unknown.
     """
-    validate_organization("--organization", organization, "write o-...")
+    validate_organization("--organization", organization)
     if backend_organization != "none":
         hint = "write o-..., or none if the account is in no organization"
         validate_organization("--backend-organization", backend_organization, hint)

@@ -40,8 +40,8 @@ _TAGS_CHANGE = "tags of the role change, and its trust policy depends on them"
 _RESOURCE_TAG = "resourcetag/"
 
 
-class TrustVerdict(StrEnum):
-    """How the requests that a trust policy allows compare with those before."""
+class PolicyVerdict(StrEnum):
+    """How the requests that a policy allows compare with those before."""
 
     EQUIVALENT = "equivalent"
     WIDER = "wider"
@@ -67,17 +67,17 @@ class TrustChange:
     @property
     def is_equivalent(self) -> bool:
         """Whether both policies are known to allow the same requests."""
-        return self.verdict is TrustVerdict.EQUIVALENT
+        return self.verdict is PolicyVerdict.EQUIVALENT
 
     @property
-    def verdict(self) -> TrustVerdict:
+    def verdict(self) -> PolicyVerdict:
         """The direction of the change; UNKNOWN if the sets leave open whether there is a change in some direction."""
         wider, narrower = (any(each.is_certain for each in sets) for sets in (self.widens, self.narrows))
         if wider and narrower:
-            return TrustVerdict.DIFFERENT
+            return PolicyVerdict.DIFFERENT
         if self.reasons or (self.widens and not wider) or (self.narrows and not narrower):
-            return TrustVerdict.UNKNOWN
-        return TrustVerdict.WIDER if wider else TrustVerdict.NARROWER if narrower else TrustVerdict.EQUIVALENT
+            return PolicyVerdict.UNKNOWN
+        return PolicyVerdict.WIDER if wider else PolicyVerdict.NARROWER if narrower else PolicyVerdict.EQUIVALENT
 
     def to_json(self) -> dict[str, object]:
         """`role`, `verdict`, `complete`, `reasons`, and `widens` and `narrows`: sets with `constraints` (descriptions by
@@ -132,10 +132,10 @@ def access_changes(before: Access, after: Access, label: Label = plain_label) ->
 
     def direction(change: Change) -> bool | None:
         verdict = verdicts.get((change.subject, change.document))
-        is_contrary = verdict is TrustVerdict.NARROWER and change.widens
-        return None if verdict is TrustVerdict.EQUIVALENT or is_contrary else change.widens
+        is_contrary = verdict is PolicyVerdict.NARROWER and change.widens
+        return None if verdict is PolicyVerdict.EQUIVALENT or is_contrary else change.widens
 
-    equivalent = frozenset(place for place, verdict in verdicts.items() if verdict is TrustVerdict.EQUIVALENT)
+    equivalent = frozenset(place for place, verdict in verdicts.items() if verdict is PolicyVerdict.EQUIVALENT)
     return AccessChanges(tuple(replace(each, widens=direction(each)) for each in changes), trusts, equivalent)
 
 
@@ -143,7 +143,7 @@ _Place = tuple[str, str]
 """Subject and document of a change."""
 
 
-def _permission_verdicts(changes: Sequence[Change], before: Access, after: Access) -> Mapping[_Place, TrustVerdict]:
+def _permission_verdicts(changes: Sequence[Change], before: Access, after: Access) -> Mapping[_Place, PolicyVerdict]:
     """Verdicts of the permissions that sentences are about: of a managed policy, or of the changed inline policies of a
     principal together.
     """
@@ -152,7 +152,7 @@ def _permission_verdicts(changes: Sequence[Change], before: Access, after: Acces
         if each.document and not each.in_trust:
             group = each.document if each.document == MANAGED_DOCUMENT else INLINE_DOCUMENT
             groups.setdefault((each.subject, group), {})[each.subject, each.document] = None
-    found: dict[_Place, TrustVerdict] = {}
+    found: dict[_Place, PolicyVerdict] = {}
     for (subject, _), places in groups.items():
         old, new = (tuple([_document(access, *place) for place in places]) for access in (before, after))
         found.update(dict.fromkeys(places, _permission_verdict(old, new, subject.split(":")[1])))
@@ -170,13 +170,13 @@ def _document(access: Access, subject: str, document: str) -> PolicyDocument:
 
 # A change of a permission set is the same in all modules: 2.5 ms once instead of in each of 10,000.
 @lru_cache(maxsize=64)
-def _permission_verdict(old: tuple[PolicyDocument, ...], new: tuple[PolicyDocument, ...], partition: str) -> TrustVerdict:
+def _permission_verdict(old: tuple[PolicyDocument, ...], new: tuple[PolicyDocument, ...], partition: str) -> PolicyVerdict:
     """Whether policies allow and deny the same requests as before, or fewer; UNKNOWN for any other change.
 
     Both effects are compared by themselves, since a denial also applies to what other policies allow.
     """
     if {statement.effect for document in (*old, *new) for statement in document.statements} - {"Allow", "Deny"}:
-        return TrustVerdict.UNKNOWN
+        return PolicyVerdict.UNKNOWN
     narrower = False
     for effect in ("Allow", "Deny"):
         sides = (old, new) if effect == "Allow" else (new, old)
@@ -185,9 +185,9 @@ def _permission_verdict(old: tuple[PolicyDocument, ...], new: tuple[PolicyDocume
         if change.is_exact is True:
             continue
         if change.surplus or not change.lost:
-            return TrustVerdict.UNKNOWN
+            return PolicyVerdict.UNKNOWN
         narrower = True
-    return TrustVerdict.NARROWER if narrower else TrustVerdict.EQUIVALENT
+    return PolicyVerdict.NARROWER if narrower else PolicyVerdict.EQUIVALENT
 
 
 def _only(document: PolicyDocument, effect: str) -> PolicyDocument:
@@ -196,10 +196,10 @@ def _only(document: PolicyDocument, effect: str) -> PolicyDocument:
     return replace(document, statements=tuple(statements))
 
 
-_DIRECTIONS: Mapping[TrustVerdict, bool | None] = {
-    TrustVerdict.EQUIVALENT: None,
-    TrustVerdict.WIDER: True,
-    TrustVerdict.NARROWER: False,
+_DIRECTIONS: Mapping[PolicyVerdict, bool | None] = {
+    PolicyVerdict.EQUIVALENT: None,
+    PolicyVerdict.WIDER: True,
+    PolicyVerdict.NARROWER: False,
 }
 
 

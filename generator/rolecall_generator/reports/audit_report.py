@@ -239,12 +239,7 @@ def audit_html(report: AuditReport) -> str:
         "verdict": ", ".join(count_findings(audit.report.active)) or "no findings",
         "summary": f"{audit_summary(audit)}.",
         "facts": [f"source: {report.source}", *(f"not checked: {note}" for note in audit.not_checked)],
-        "choices": [
-            ("", "all roles"),
-            ("error", "errors"),
-            ("error warning", "errors and warnings"),
-            ("none", "no findings"),
-        ],
+        "choices": _CHOICES,
         "rows": [_audit_row(row, titles) for row in audit_rows(audit)],
         "meanings": [
             ("error", "An outsider that should not can assume the role, or gets control of the account."),

@@ -698,7 +698,7 @@ CHANGES: dict[str, Change] = {
         statement(Action="S*:a?sumerole", Principal={"AWS": OTHER})
     ),
     "other intent": put("policies", "intent", policy(statement(Principal={"AWS": OTHER}))),
-    "unknown fact": put("claims", "nothing_else", "facts", ["nobody else knows the ARN"]),
+    "unknown fact": put("claims", "nothing_else", "facts", ["the ARN is secret"]),
     "fact about no key": put("claims", "nothing_else", "facts", ["presence of Caller"]),
     "facts as a string": put("claims", "nothing_else", "facts", "HTTPS"),
     "facts in a list": put("claims", "nothing_else", "facts", [["HTTPS"]]),

@@ -195,7 +195,7 @@ def test_failed_cell_carries_its_counterexample() -> None:
     assert "--external-id" not in cell.witness.command
 
 
-def test_roles_that_no_trust_names_must_admit_nobody() -> None:
+def test_role_without_a_trust_must_allow_no_one() -> None:
     """A second role, smuggled into a module, fails as trusting someone although no one was meant."""
     proof = prove(access(), TRUSTS[:2])
 

@@ -132,7 +132,7 @@ ALTERED = [
     ),
 ]
 ALTERED_OTHERWISE = [
-    ("id-new", "id-of-somebody-else"),
+    ("id-new", "id-of-another-role"),
     (EXTERNAL_ID.format("StringEquals"), EXTERNAL_ID.format("StringLike")),
     ('"sts:TagSession"', '"sts:SetSourceIdentity"'),
     ('"s3:GetObject"', '"s3:*"'),
