@@ -35,7 +35,7 @@ step "5. Verify the live roles, also with requests that must fail" "runner verif
 runner verify --limit 'account*'
 
 step "6. Read from the customers' accounts" "runner query"
-runner query ec2 describe_vpcs --limit account1 --select 'Vpcs[].{vpc: VpcId, cidr: CidrBlock}' 2>&1 |
+(runner query ec2 describe_vpcs --limit account1 --select 'Vpcs[].{vpc: VpcId, cidr: CidrBlock}') 2>&1 |
   sed -n '/^─/d; /^account/,$p'
 
 step "7. Hand over all that account1 needs to review and apply" "gen bundle"
