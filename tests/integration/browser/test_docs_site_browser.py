@@ -31,6 +31,9 @@ TEXTS = (
     ".md-tabs__link",
 )
 
+CODE = (".highlight .gp", ".highlight .go", ".highlight .nb", ".highlight .mi", ".highlight .s2")
+TABLES = ("article th", "article td", "article td a")
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -127,12 +130,14 @@ def test_no_page_is_wider_than_the_screen(site: Path, watched: Watched) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_readable_in_both_schemes(site: Path, browser: Browser, scheme: str) -> None:
-    """Text has sufficient contrast in the light and the dark color scheme."""
+    """Text has sufficient contrast in the light and the dark color scheme, also numbers, strings and names in code."""
     context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
-    page.goto((site / "tutorial.html").as_uri())
+    contrasts: dict[tuple[str, str], float] = {}
+    for name, texts in {"tutorial": TEXTS, "how-to/python": CODE, "for/operator": TABLES, "reference/gen": TABLES}.items():
+        page.goto((site / f"{name}.html").as_uri())
+        contrasts |= {(name, text): contrast for text, contrast in contrasts_of(page, texts).items()}
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    contrasts = contrasts_of(page, TEXTS)
     context.close()
 
     assert ("rgb(255, 255, 255)" == paper) == (scheme == "light")
