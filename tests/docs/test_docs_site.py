@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from tools.app_tree import PROGRAMS, program
 from tools.reference_page import anchor
+from tools.site_hooks import commands_of_block
 
 from built_site import ROOT, Site, build_site
 
@@ -101,12 +103,33 @@ def test_navigation_has_the_sections_and_every_page() -> None:
     assert [] == [page for page in left_out if not re.fullmatch(r"rules/R[AC]\d+\.md", page)]
 
 
-def test_sessions_have_their_commands_to_copy(site: Site) -> None:
-    """Also a block that is not fenced, and one with a command over two lines."""
-    copied = re.findall(r'data-copy="([^"]*)"', (site.folder / "how-to" / "mfa.html").read_text("utf-8"))
+def test_blocks_have_their_commands_to_copy(site: Site) -> None:
+    """Sessions without prompts and output, and lists of commands without their remarks."""
+    session, listed = (
+        [unescape(each) for each in re.findall(r'data-copy="([^"]*)"', (site.folder / page).read_text("utf-8"))]
+        for page in ("how-to/mfa.html", "customers.html")
+    )
 
-    assert [2 + 1, 1, 5] == [len(each.splitlines()) for each in copied]
-    assert not any(line.startswith("$ ") for each in copied for line in each.splitlines())
+    assert [3, 1, 5] == [len(each.splitlines()) for each in session]
+    assert not any(line.startswith("$ ") for each in session for line in each.splitlines())
+    assert ["gen customer add acme --account-id 999999999999", "gen customer rotate-external-id acme"] == [
+        listed[0].splitlines()[place] for place in (0, -1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$ ls\nfile\n$ echo \\\n    done\ndone\n", "ls\necho \\\n    done"),
+        ("gen bundle    # remark\ngen diff\n", "gen bundle\ngen diff"),
+        ("gen bundle    a remark\n", "gen bundle"),
+        ("gen bundle\n", None),
+        ("output/      a folder\n", None),
+        ("generator    not a command\n", None),
+    ],
+)
+def test_commands_of_a_block(text: str, expected: str | None) -> None:
+    assert expected == commands_of_block(text)
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from tools.app_tree import PROGRAMS, program
 from tools.reference_page import reference_page
 
-from docs_page import STARTS, read_page
+from docs_page import STARTS, Typed, read_page
 
 _PICTURE = re.compile(r"(!\[[^\]]*\]\()([^)#\s]+\.(?:svg|png))(\)(?:\{[^}]*\})?)")
 _CODE = re.compile(r'(<div class="[^"]*\bhighlight\b[^"]*")>(<pre.*?</pre></div>)', re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
+_REMARK = re.compile(r"(?<=\S) {3,}\S.*$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -62,21 +63,27 @@ def _in_both_schemes(found: re.Match[str], folder: Path) -> str:
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Give the copy button of a session its commands; by default it copies the whole block."""
+    """Give the copy button of a block with commands only these; by default it copies the whole block."""
     del page, config, files
     return _CODE.sub(_with_commands, html)
 
 
 def _with_commands(block: re.Match[str]) -> str:
     start, rest = block.groups()
-    commands = session_commands(unescape(_TAG.sub("", rest)))
+    commands = commands_of_block(unescape(_TAG.sub("", rest)))
     return f'{start} data-copy="{escape(commands)}">{rest}' if commands else block.group()
 
 
-def session_commands(text: str) -> str:
-    """The commands of a session, one below the other; an empty string if the block is not a session."""
-    if not text.startswith("$ "):
-        return ""
-    return "\n".join(
-        step.command for step in read_page(f"````console\n{text.rstrip()}\n````").steps if hasattr(step, "command")
-    )
+def commands_of_block(text: str) -> str | None:
+    """The commands of a block, one below the other.
+
+    A session has commands behind prompts, and output. A list of commands has remarks, set off by at least three spaces.
+    None if the block is neither, or has nothing but commands.
+    """
+    text = text.rstrip()
+    if text.startswith("$ "):
+        return "\n".join(step.command for step in read_page(f"````console\n{text}\n````").steps if isinstance(step, Typed))
+    if text.startswith(tuple(f"{name} " for name in PROGRAMS)):
+        commands = _REMARK.sub("", text)
+        return commands if commands != text else None
+    return None
