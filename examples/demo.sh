@@ -48,5 +48,5 @@ cat <<END
   proof.html                                  the proof, with a graph
   output/bundles/account1/review/review.html  the page for account1's reviewer
   output/customers/account1/main.tf           the module that account1 applies
-Then continue with docs/tutorial.md (15 minutes), or your accounts: gen init
+Then read docs/tutorial.md (15 minutes). Your accounts: .venv/bin/gen init
 END
