@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.rolecall-installed
 PYTEST_ARGS ?= -m "not slow and not benchmark"
 
-.PHONY: help demo test lint format benchmark golden lock docs docs-serve picture man dist sbom clean
+.PHONY: help demo test lint format benchmark golden lock docs docs-serve pictures man dist sbom clean
 .DEFAULT_GOAL := help
 
 # Tests start hundreds of processes; without cached bytecode, each of them would compile every module it imports.
@@ -89,8 +89,8 @@ docs: $(STAMP) ## Build the documentation site into site/, offline
 docs-serve: $(STAMP) ## Serve the documentation site locally, rebuilt on every change
 	$(MKDOCS) serve
 
-picture: $(STAMP) ## Draw docs/images/packages.svg after the package order changed
-	$(BIN)/python tests/tools/package_picture.py
+pictures: $(STAMP) ## Draw the pictures in docs/images again, from actual output (needs Chromium)
+	@for name in package_picture dark_pictures terminal_pictures review_picture; do $(BIN)/python tests/tools/$$name.py || exit 1; done
 
 man: $(STAMP) ## Write the man pages into man/
 	$(BIN)/python tests/tools/build_reference.py man

@@ -1,50 +1,52 @@
 #!/usr/bin/env bash
-# Runs the main commands on the example accounts. AWS is a sandbox on this machine: no request leaves it.
+# Tells the story of rolecall with the example accounts, in the folder output/demo or the one given as argument.
+# AWS is a sandbox on this machine: no request leaves it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-work=output/demo
-manifest=examples/accounts.yaml
-out=$work/modules
-home=$work/sandbox
+work=${1:-output/demo}
 mkdir -p "$work"
-trap 'runner sandbox down --home "$home" --quiet; [ -z "${changed:-}" ] || rm -rf "$changed"' EXIT
+cp examples/accounts.yaml "$work/"
+cd "$work"
+rm -rf returned
+trap 'runner sandbox down --quiet' EXIT
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+step() { printf "${between:-}"'\033[1m%s:\033[0m \033[36m%s\033[0m\n' "$1" "$2"; between='\n'; }
 
-say "1. Generate both sides of every trust, parse them back and prove them:  gen terraform"
-gen terraform "$manifest" --out "$out"
+step "1. From one manifest, both sides of every trust, checked" "gen terraform"
+gen terraform | grep -E ' written|Nothing to write| checked'
 
-say "   The file that account1's security team reviews: $out/customers/account1/main.tf"
-sed -n '/^# Trust policy/,/^resource/p' "$out/customers/account1/main.tf" | sed '$d'
+step "2. Prove who can assume what, over all requests" "gen prove"
+gen prove
+gen prove --format html > proof.html
 
-say "2. Show who can assume what:  gen prove"
-gen prove "$manifest" --out "$out"
-gen prove "$manifest" --out "$out" --format html > "$work/proof.html"
-echo "the same as an HTML page with a graph: $work/proof.html"
+step "3. A customer returns a module that trusts one more account" "gen check"
+cp -r output/customers/account1 returned
+sed -i.bak 's|"arn:aws:iam::111111111111:role/backend_role",|& "arn:aws:iam::999999999999:root",|' returned/main.tf
+rm returned/main.tf.bak
+{ gen check --path account1=returned || true; } | sed -n 1,2p
 
-say "3. Check an edited module that a customer returned:  gen check --path"
-changed=$(mktemp -d)
-cp -r "$out/customers/account1" "$changed/"
-sed -i.bak 's|"arn:aws:iam::111111111111:role/backend_role",|&\n        "arn:aws:iam::999999999999:root",|' "$changed/account1/main.tf"
-rm "$changed/account1/main.tf.bak"
-gen check "$manifest" --out "$out" --path "$changed/account1" | head -n 3 || true
+step "4. Apply it all, then try a role without its external ID" "runner sandbox up"
+runner sandbox up --quiet
+eval "$(runner sandbox env)"
+{ aws sts assume-role --role-arn arn:aws:iam::222222222222:role/role1 --role-session-name me 2>&1 || true; } |
+  sed -n 's/ operation:.*/ operation/p'
 
-say "4. Apply everything to the sandbox:  runner sandbox up"
-runner sandbox up "$manifest" --out "$out" --home "$home"
-eval "$(runner sandbox env --home "$home")"
+step "5. Verify the live roles, also with requests that must fail" "runner verify"
+runner verify --limit 'account*'
 
-say "5. Verify every account as the backend role:  runner verify"
-runner verify "$manifest" --out "$out" --runs "$work/runs"
+step "6. Read from the customers' accounts" "runner query"
+(runner query ec2 describe_vpcs --limit account1 --select 'Vpcs[].{vpc: VpcId, cidr: CidrBlock}') 2>&1 |
+  sed -n '/^─/d; /^account/,$p'
 
-say "6. Query account1:  runner query"
-runner query ec2 describe_vpcs --manifest "$manifest" --out "$out" --limit account1 --select 'Vpcs[].{vpc: VpcId, cidr: CidrBlock}'
+step "7. Hand over all that account1 needs to review and apply" "gen bundle"
+gen bundle account1 --quiet
+gen bundle-check output/bundles/account1.zip
+runner status | sed -n 1p
 
-say "7. Print the link with which a user switches roles in the console:  runner switch-url"
-runner switch-url reena-in-sumesh --manifest "$manifest"
-
-say "8. Build the bundle for account1, with every form that it can apply:  gen bundle"
-gen bundle account1 --manifest "$manifest" --out "$out"
-gen bundle-check "$out/bundles/account1.zip"
-runner status --manifest "$manifest" --out "$out" --sandbox
-
-say "Next: run gen init, enter your accounts in accounts.yaml, then run gen terraform and verify them in AWS"
+printf '\n\033[1mLook at next\033[0m, in %s:\n' "$work"
+cat <<END
+  proof.html                                  the proof, with a graph
+  output/bundles/account1/review/review.html  the page for account1's reviewer
+  output/customers/account1/main.tf           the module that account1 applies
+Then read docs/tutorial.md (15 minutes). Your accounts: .venv/bin/gen init
+END

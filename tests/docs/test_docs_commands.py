@@ -14,6 +14,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *so
 LINKING = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "output" / "README.md"]
 SCRIPTS = sorted((ROOT / "examples").rglob("*.sh"))
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)")
+IMAGE = re.compile(r'<(?:img|source)\b[^>]*?\b(?:src|srcset)="([^"]+)"')
 
 
 def name(path: Path) -> str:
@@ -46,9 +47,9 @@ def test_help_examples_parse() -> None:
 
 def test_command_lines_are_found_in_all_markdown_forms() -> None:
     """Command lines are found in fenced code, indented code, code spans and `$(...)`."""
-    lines = [" ".join(words) for words in of_markdown((ROOT / "README.md").read_text("utf-8"))]
+    lines = [" ".join(words) for words in of_markdown((ROOT / "docs" / "how-to" / "verify.md").read_text("utf-8"))]
 
-    assert {"gen diff accounts.yaml", "runner sandbox up", "gen init", "runner sandbox env"} <= set(lines)
+    assert {"gen terraform --quiet", "runner history", "runner verify", "runner sandbox env --as NAME"} <= set(lines)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,8 @@ def test_invalid_command_line_is_reported(line: str, said: str) -> None:
 
 @pytest.mark.parametrize("page", LINKING, ids=name)
 def test_relative_links_resolve(page: Path) -> None:
-    """Every relative link of a document resolves to a file or folder of this repository."""
-    links = LINK.findall(page.read_text("utf-8"))
+    """Every relative link and picture of a document resolves to a file or folder of this repository."""
+    text = page.read_text("utf-8")
+    links = [*LINK.findall(text), *IMAGE.findall(text)]
 
     assert [] == [link for link in links if not (page.parent / link).exists()]

@@ -22,8 +22,9 @@ DOCS = ROOT / "docs"
 PYTHON = Path(sys.executable)
 # The longest pages: two minutes of CPU time in total, and each of their commands has its own tests.
 SLOW = {
-    "dask.md", "how-to/mfa.md", "how-to/partitions.md", "how-to/pre-commit.md", "how-to/python.md", "how-to/quota.md",
-    "index.md", "onboarding.md", "plays.md", "query.md", "rotation.md", "tutorial.md",
+    "dask.md", "how-to/act-in-an-account.md", "how-to/mfa.md", "how-to/partitions.md", "how-to/pre-commit.md",
+    "how-to/python.md", "how-to/query.md", "how-to/quota.md", "how-to/rehearse.md", "how-to/verify.md", "index.md",
+    "onboarding.md", "plays.md", "query.md", "rotation.md", "tutorial.md",
 }  # fmt: skip
 PAGES = [
     path

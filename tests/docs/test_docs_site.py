@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from tools.app_tree import PROGRAMS, program
 from tools.reference_page import anchor
+from tools.site_hooks import commands_of_block
 
 from built_site import ROOT, Site, build_site, shared_site
 
@@ -73,6 +76,59 @@ def test_every_image_has_alt_text(site: Site) -> None:
     assert [] == [image for image in images if not image.get("alt")]
 
 
+def test_headings_skip_no_level(site: Site) -> None:
+    """A page has one heading of the first level, and screen readers find no gap below it."""
+    levels = {str(path): page.headings for path, page in site.pages.items() if path.name != "404.html"}
+
+    assert {} == {name: found for name, found in levels.items() if found.count(1) != 1 or found[0] != 1}
+    assert {} == {name: found for name, found in levels.items() if any(low > high + 1 for high, low in pairwise(found))}
+
+
+def test_no_page_is_large(site: Site) -> None:
+    """At most 300 KB of HTML, so that pages open at once on a slow connection."""
+    assert [] == [path.name for path in site.pages if path.stat().st_size > 300_000]
+
+
+def test_navigation_has_the_sections_and_every_page() -> None:
+    """Home, tutorial, how-to, reference and explanation; only the pages of single rules are left out."""
+    lines = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:\n")[2]
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    left_out = pages - set(re.findall(r"([\w/-]+\.md)$", lines, re.MULTILINE))
+
+    assert ["Home", "Tutorial", "How-to", "Reference", "Explanation"] == re.findall(r"^  - ([\w-]+):", lines, re.MULTILINE)
+    assert left_out
+    assert [] == [page for page in left_out if not re.fullmatch(r"rules/R[AC]\d+\.md", page)]
+
+
+def test_blocks_have_their_commands_to_copy(site: Site) -> None:
+    """Sessions without prompts and output, and lists of commands without their remarks."""
+    session, listed = (
+        [unescape(each) for each in re.findall(r'data-copy="([^"]*)"', (site.folder / page).read_text("utf-8"))]
+        for page in ("how-to/mfa.html", "customers.html")
+    )
+
+    assert [3, 1, 5] == [len(each.splitlines()) for each in session]
+    assert not any(line.startswith("$ ") for each in session for line in each.splitlines())
+    assert ["gen customer add acme --account-id 999999999999", "gen customer rotate-external-id acme"] == [
+        listed[0].splitlines()[place] for place in (0, -1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$ ls\nfile\n$ echo \\\n    done\ndone\n", "ls\necho \\\n    done"),
+        ("gen bundle    # remark\ngen diff\n", "gen bundle\ngen diff"),
+        ("gen bundle    a remark\n", "gen bundle"),
+        ("gen bundle\n", None),
+        ("output/      a folder\n", None),
+        ("generator    not a command\n", None),
+    ],
+)
+def test_commands_of_a_block(text: str, expected: str | None) -> None:
+    assert expected == commands_of_block(text)
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [("[gone](gone.md)", "gone.md"), ("[gone](index.md#gone)", "#gone"), ("![gone](gone.svg)", "gone.svg")],
@@ -82,7 +138,8 @@ def test_broken_link_fails_the_build(tmp_path: Path, line: str, said: str) -> No
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text(f"# Start\n\n{line}\n")
     text = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[0]
-    (tmp_path / "mkdocs.yml").write_text(re.sub(r"^hooks:.*$|^not_in_nav:.*\n.*$", "", text, flags=re.MULTILINE))
+    text = re.sub(r"^(?:hooks|extra_css|extra_javascript):.*$|^not_in_nav:.*\n.*$", "", text, flags=re.MULTILINE)
+    (tmp_path / "mkdocs.yml").write_text(text)
     done = build_site(tmp_path / "site", tmp_path / "mkdocs.yml")
 
     assert 0 != done.returncode

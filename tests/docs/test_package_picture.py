@@ -8,7 +8,7 @@ from tools.package_picture import PICTURE, current_picture, package_picture
 
 
 def test_picture_is_current() -> None:
-    """After a change of ORDER, run `make picture`."""
+    """After a change of ORDER, run `make pictures`."""
     assert current_picture() == PICTURE.read_text("utf-8")
 
 

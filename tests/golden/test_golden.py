@@ -8,8 +8,8 @@ from manifests import notes_manifest, render_manifest
 HERE = Path(__file__).parent
 
 
-def test_the_notes_accounts_render_to_their_golden_files() -> None:
-    """Sumesh, Reena, role1 to role3 and the S3 policy of the notes come out byte for byte as kept."""
+def test_example_accounts_render_to_their_golden_files() -> None:
+    """Three customers, a switch role and the S3 policy give exactly the files of the golden folder."""
     assert_golden(HERE / "notes", render_manifest(notes_manifest()))
 
 

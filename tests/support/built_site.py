@@ -47,6 +47,8 @@ class _Reader(HTMLParser):
     links: list[str] = field(default_factory=list)
     resources: list[str] = field(default_factory=list)
     images: list[dict[str, str | None]] = field(default_factory=list)
+    headings: list[int] = field(default_factory=list)
+    """Levels, in order."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -58,6 +60,8 @@ class _Reader(HTMLParser):
             self.links.append(target)
         if tag in _RESOURCES and (target := attributes.get(_RESOURCES[tag])):
             self.resources.append(target)
+        if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit():
+            self.headings.append(int(tag[1]))
         if tag == "img":
             self.images.append(attributes)
 

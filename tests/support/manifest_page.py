@@ -9,11 +9,49 @@ from rolecall_generator.manifest.models import IncludedFile, Manifest, Model
 INTRODUCTION = """\
 # The manifest
 
-This page lists every key of `accounts.yaml`. **Bold** keys are required; unknown keys are errors. `gen init` writes a
-commented manifest to start from, and `gen schema` prints a JSON Schema for editors.
+This page lists every key of `accounts.yaml`. **Bold** keys are required; unknown keys are errors. This is a small
+manifest with one customer:
 
-Write account IDs in quotes: YAML reads `012345678901` as a number. All errors of all files are reported in one pass, each
-with file, line, column and hint.
+<!-- starts with: examples/accounts.yaml as accounts.yaml -->
+
+```yaml
+version: 1
+
+backend:
+  account_id: "111111111111"
+  role: {name: backend_role, existing: true}
+
+permission_sets:
+  ec2-read:
+    description: See instances, networks and volumes
+    managed_policies: [AmazonEC2ReadOnlyAccess]
+
+customers:
+  - name: account1
+    account_id: "222222222222"
+    role: role1
+    external_id: "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"
+    permissions: [ec2-read]
+```
+
+- `gen init` writes a commented manifest with new external IDs to `accounts.yaml`; it overwrites an existing file
+  only with `--force`.
+- `gen schema > rolecall.schema.json` gives editors completion and validation.
+
+Write account IDs in quotes: YAML reads digits as a number and drops leading zeros. All errors of all files are
+reported in one pass, each with file, line, column and hint, and nothing is written:
+
+```console
+$ sed 's/account_id: "222222222222", role:/account_id: 222222222222, rol:/' accounts.yaml > bad.yaml
+$ gen terraform bad.yaml
+error: bad.yaml:25:34: account_id 222222222222 is read by YAML as a number
+  hint: write "222222222222" in quotes
+bad.yaml:25:48: unknown key rol
+  hint: write role
+2 problems in the manifest
+$ echo $?
+3
+```
 
 Included files (`include: [customers/*.yaml, fleet.csv]`) must be in the manifest's folder or below. A CSV file has one
 customer per row, and its columns have the names of a customer's keys. Wildcards do not match hidden files.

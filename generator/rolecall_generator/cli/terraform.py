@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -125,6 +126,14 @@ def diff(
 
 _SHOWN = 20
 """Maximum number of rows of a table."""
+_UNLIMITED = 10_000
+"""Characters per line; more than any table has."""
+_OTHER_COLUMNS = 51
+"""Characters of the other columns and the borders, with grants of 19 characters."""
+_PARTS = 3
+"""Parts of a path from which on it is broken."""
+_MINIMUM = 12
+"""Characters of the column with the paths."""
 
 _STATES = ("created", "changed", "restored", "unchanged", "removed")
 
@@ -147,19 +156,17 @@ def print_generation(console: Console, done: Generation, out: Path) -> None:
     """Print the modules with their state, counts, notes, and links of switch roles."""
     report = done.report
     state_of = {path: state for state in _STATES for path in getattr(report, state)}
-    table = Table(title=f"{out}", title_justify="left", title_style="bold")
-    for heading in ("module", "account", "grants", "state"):
-        table.add_column(heading, overflow="fold")
     touched = [module for module in done.plan.modules if state_of.get(module.path, "unchanged") != "unchanged"]
     shown = (touched or list(done.plan.modules))[:_SHOWN]
+    rows: list[tuple[str, str, str, Text]] = []
     for module in shown:
         built = module.build()
         state = state_of.get(module.path, "not chosen")
         style = {"created": "green", "changed": "yellow", "restored": "yellow"}.get(state, "dim")
-        table.add_row(module.path, built.account.account_id, _grants(built), Text(state, style))
-    for path in report.removed[: max(0, _SHOWN - len(shown))]:
-        table.add_row(path, "", "", Text("removed", "red"))
-    console.print(table)
+        rows.append((module.path, built.account.account_id, _grants(built), Text(state, style)))
+    removed = report.removed[: max(0, _SHOWN - len(shown))]
+    rows += [(path, "", "", Text("removed", "red")) for path in removed]
+    console.print(_modules_table(console, str(out), rows))
     hidden = (len(touched) or len(done.plan.modules)) - len(shown)
     if hidden:
         console.print(f"and {hidden:,} more")
@@ -173,6 +180,40 @@ def print_generation(console: Console, done: Generation, out: Path) -> None:
     for note in done.notes:
         console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
     _print_links(console, done)
+
+
+def _modules_table(console: Console, title: str, rows: Sequence[tuple[str, str, str, Text]]) -> Table:
+    """The rows as a table. If it is wider than the terminal, paths of three parts take three lines."""
+    paths: list[tuple[str, ...]] = [(path,) for path, *_ in rows]
+    table = _table(title, paths, rows)
+    if console.measure(table, options=console.options.update(width=_UNLIMITED)).maximum <= console.width:
+        return table
+    paths = [_indented_parts(path) for path, *_ in rows]
+    longest = max((len(line) for lines in paths for line in lines), default=0)
+    return _table(title, paths, rows, max(_MINIMUM, min(longest, console.width - _OTHER_COLUMNS)))
+
+
+def _indented_parts(path: str) -> tuple[str, ...]:
+    """For example `switch-roles/`, `  NAME/`, `    trusting`; the path as it is if it has fewer than three parts."""
+    *folders, name = path.split("/")
+    if len(folders) < _PARTS - 1:
+        return (path,)
+    return tuple(f"{'  ' * depth}{part}" for depth, part in enumerate([*(f"{folder}/" for folder in folders), name]))
+
+
+def _table(
+    title: str,
+    paths: Sequence[tuple[str, ...]],
+    rows: Sequence[tuple[str, str, str, Text]],
+    width: int | None = None,
+) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("module", overflow="fold", width=width)
+    for heading in ("account", "grants", "state"):
+        table.add_column(heading, overflow="fold")
+    for lines, (_, account_id, grants, state) in zip(paths, rows, strict=True):
+        table.add_row(Group(*lines), account_id, grants, state)
+    return table
 
 
 def next_steps(done: Generation, manifest: Path, out: Path) -> list[str]:

@@ -175,7 +175,9 @@ def query(
         text = TextOutput(partial(emit, end=""), stdout(), on_terminal=sys.stdout.isatty())
         writer = form.make(RowOutput(text, spec, done.record, runs, output))
         resume_by = repeat_command(context, f"runner query --resume {done.record.run_id}")
-        count = _write_rows(done, writer, resume_by, expected, quiet=quiet or output_format == "table")
+        # On a terminal, rows and a progress bar would overwrite each other.
+        rows_on_terminal = output is None and sys.stdout.isatty()
+        count = _write_rows(done, writer, resume_by, expected, quiet=quiet or output_format == "table" or rows_on_terminal)
     _exit_with_code(count, quiet=quiet)
 
 

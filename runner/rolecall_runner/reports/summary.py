@@ -132,7 +132,7 @@ def print_summary(console: Console, info: RunInfo, verdicts: Iterable[Verdict], 
     for line in remarks.lines(command):
         console.print(sanitize_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
     if remarks.missing:
-        _print(console, Text(not_rehearsed_line(remarks.missing), style=STYLES[Mark.SKIPPED]))
+        console.print(not_rehearsed_line(remarks.missing), style=STYLES[Mark.SKIPPED], markup=False, highlight=False)
     style = STYLES[Mark.OK] if counted.passed else STYLES[Mark.FAILED]
     console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)
 

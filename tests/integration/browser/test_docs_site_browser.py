@@ -15,7 +15,10 @@ from page_contrasts import contrasts_of
 pytestmark = pytest.mark.browser
 
 READABLE = 4.5
-PAGES = ("index", "architecture", "reference/gen", "tutorial", "threat-model", "manifest", "rules/RC101", "how-to/ci")
+PAGES = (
+    "index", "tutorial", "threat-model", "architecture", "benchmarks", "manifest", "reference/gen", "rules/RC101",
+    "how-to/ci", "how-to/check", "for/security-reviewer",
+)  # fmt: skip
 TEXTS = (
     "article h1",
     "article h2",
@@ -25,7 +28,11 @@ TEXTS = (
     "article pre code",
     ".md-nav__link",
     ".md-header__title",
+    ".md-tabs__link",
 )
+
+CODE = (".highlight .gp", ".highlight .go", ".highlight .nb", ".highlight .mi", ".highlight .s2")
+TABLES = ("article th", "article td", "article td a")
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +55,59 @@ def test_page_makes_no_requests_and_logs_nothing(site: Path, watched: Watched, n
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("RC801", "rules/RC801.html"), ("rotate-external-id", "rotation.html"), ("confused deputy", "threat-model.html")],
+    [
+        ("RC801", "rules/RC801.html"),
+        ("rotate-external-id", "rotation.html"),
+        ("confused deputy", "threat-model.html"),
+        ("--fail-on", "reference/runner.html"),
+        ("--where", "query.html"),
+        ("--handed-over", "onboarding.html"),
+        ("switch role", "how-to/switch-roles.html"),
+    ],
 )
 def test_search_works_without_a_server(site: Path, watched: Watched, words: str, expected: str) -> None:
     """A query finds its page, and Enter opens a result."""
     page = watched.open(site / "index.html")
     page.locator("[data-md-component=search-query]").press_sequentially(words)  # the search handles key events
-    page.wait_for_selector(".md-search-result__item a")
-    found = page.eval_on_selector_all(".md-search-result__item a", "links => links.map((link) => link.href)")
-
-    assert expected in {link.removeprefix(f"{site.as_uri()}/").partition("?")[0].partition("#")[0] for link in found}
+    # Results of the first letters are shown, too, while the words are typed.
+    page.wait_for_selector(f".md-search-result__item a[href*='/{expected}']", state="attached")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_url("**/*.html?h=*")
+
+
+def test_copy_button_copies_the_commands(site: Path, browser: Browser) -> None:
+    """Without prompts and output, all commands of a session in order; a command over two lines stays complete."""
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto((site / "how-to" / "mfa.html").as_uri())
+    session = page.locator(".highlight", has_text="AssumedRoleUser")
+    session.hover()
+    session.locator(".md-clipboard, [data-md-type=copy]").click()
+    page.wait_for_selector(".md-dialog--active")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    context.close()
+
+    assert ["runner sandbox up --quiet", 'eval "$(runner sandbox env --as alex)"'] == copied.splitlines()[:2]
+    assert copied.splitlines()[2].endswith("--role-session-name alex \\")
+    assert ["    --query AssumedRoleUser.Arn", "runner sandbox down"] == copied.splitlines()[3:]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures_have_the_colors_of_the_page(site: Path, browser: Browser, scheme: str) -> None:
+    """Each picture is shown once: its dark variant on dark pages, the other one on light pages."""
+    context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    shown = []
+    for name in ("index", "architecture", "benchmarks", "threat-model"):
+        page.goto((site / f"{name}.html").as_uri())
+        shown += page.eval_on_selector_all(
+            "article img", "all => all.filter((each) => each.offsetWidth).map((each) => each.getAttribute('src'))"
+        )
+    context.close()
+
+    assert len(shown) == len({source.partition("#")[0] for source in shown}) == 5
+    assert [] == [source for source in shown if ("-dark." in source) != (scheme == "dark")]
 
 
 def test_no_page_is_wider_than_the_screen(site: Path, watched: Watched) -> None:
@@ -80,12 +127,14 @@ def test_no_page_is_wider_than_the_screen(site: Path, watched: Watched) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_readable_in_both_schemes(site: Path, browser: Browser, scheme: str) -> None:
-    """Text has sufficient contrast in the light and the dark color scheme."""
+    """Text has sufficient contrast in the light and the dark color scheme, also numbers, strings and names in code."""
     context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
-    page.goto((site / "tutorial.html").as_uri())
+    contrasts: dict[tuple[str, str], float] = {}
+    for name, texts in {"tutorial": TEXTS, "how-to/python": CODE, "for/operator": TABLES, "reference/gen": TABLES}.items():
+        page.goto((site / f"{name}.html").as_uri())
+        contrasts |= {(name, text): contrast for text, contrast in contrasts_of(page, texts).items()}
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    contrasts = contrasts_of(page, TEXTS)
     context.close()
 
     assert ("rgb(255, 255, 255)" == paper) == (scheme == "light")
