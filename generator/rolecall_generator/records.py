@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,6 +65,15 @@ def is_aws_address(url: str) -> bool:
     except ValueError:
         return False
     return host.endswith(tuple(f".{suffix}" for suffix in _AWS_SUFFIXES))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL is an address of this machine, such as that of a sandbox."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def rehearsing(environ: Mapping[str, str]) -> bool:

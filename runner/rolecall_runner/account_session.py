@@ -23,12 +23,10 @@ from rolecall_generator.errors import CallerError, ToolError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_runner.aws import (
     Assumer,
-    Clients,
-    ClientSettings,
+    AwsConfig,
     Credentials,
     DiskSessionCache,
     Sessions,
-    find_caller,
     utc_now,
 )
 from rolecall_runner.execution import new_run_id
@@ -62,8 +60,9 @@ def open_session(
     reached), and SessionCacheError for a folder that other users can access.
     """
     target = find_target(read_inventory(manifest, out=out), name, TargetKind.CUSTOMER)
-    clients = Clients(ClientSettings(endpoint_url=endpoint_url, connections=2))
-    caller = find_caller(clients, profile=profile, region=region)
+    config = AwsConfig(profile, region, endpoint_url, workers=2).for_partition(target.partition)
+    clients = config.clients()
+    caller = config.find_caller(clients)
     run_id = new_run_id(datetime.now(UTC), secrets.token_hex).rpartition("-")[2]
     try:
         cache = DiskSessionCache(session_cache, utc_now) if session_cache is not None else None

@@ -343,7 +343,8 @@ class Fleet:
         return RunConfig(self.manifest, self.out, run_id, self._aws(), options or VerifySpec())
 
     def _aws(self) -> AwsConfig:
-        return AwsConfig(self._profile, self._region, endpoint_from_environment(), self.execution.settings.workers)
+        config = AwsConfig(self._profile, self._region, endpoint_from_environment(), self.execution.settings.workers)
+        return config.for_partition(self.query_targets.inventory.manifest.partition)
 
     def _open(self) -> None:
         if not self._opened:

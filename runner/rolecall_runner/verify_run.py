@@ -146,6 +146,7 @@ def prepare_verify_run(
     Raises ManifestError, PlanError, OutputError, SelectionError, CallerError, JournalError.
     """
     inventory = read_inventory(start.manifest, out=start.out)
+    start = replace(start, aws=start.aws.for_partition(inventory.manifest.partition))
     if resume is not None:
         resumed = find_run(execution.runs, resume, task=TASK)
         resume = resumed.run_id
@@ -153,7 +154,7 @@ def prepare_verify_run(
         start = replace(start, options=options)
     targets, selection = narrow_targets(select(inventory.targets, selection.limit), selection, execution.runs, task=TASK)
     # Before the journal is created, so that a run without credentials leaves no files.
-    caller = start.find_caller()
+    caller = start.aws.find_caller(start.aws.clients())
     if resume is not None:
         journal = Journal.resume(execution.runs, resume, fingerprint=inventory.fingerprint, rehearsal=caller.rehearsal)
     else:

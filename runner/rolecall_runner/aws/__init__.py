@@ -1,6 +1,6 @@
 """AWS access: clients, caller, sessions, errors, and retries."""
 
-from rolecall_runner.aws.aws_config import AwsConfig, connect, endpoint_from_environment, find_caller
+from rolecall_runner.aws.aws_config import AwsConfig, connect, endpoint_from_environment
 from rolecall_runner.aws.aws_errors import ACCESS_DENIED, Failure, Status, failure_of
 from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account, model_loader
 from rolecall_runner.aws.credentials import (
@@ -37,7 +37,6 @@ __all__ = [
     "deadline",
     "endpoint_from_environment",
     "failure_of",
-    "find_caller",
     "model_loader",
     "utc_now",
     "with_retries",

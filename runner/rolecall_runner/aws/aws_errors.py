@@ -97,7 +97,15 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(Status.INCONCLUSIVE, "", "the time limit for this account was exceeded")
     if isinstance(error, RolecallError):
         return Failure(Status.FAILED, "", _text(str(error)))
-    return Failure(_status_of_exception(error), "", _text(f"{type(error).__name__}: {error}"))
+    return Failure(_status_of_exception(error), "", _text(f"{type(error).__name__}: {error}{_cause(error)}"))
+
+
+def _cause(error: BaseException) -> str:
+    """What the proxy replied, such as 407: botocore's message names only its address."""
+    known: Any = sys.modules.get("botocore.exceptions")
+    if known is not None and isinstance(error, known.ProxyConnectionError):
+        return f": {getattr(error, 'kwargs', {}).get('error', '')}"
+    return ""
 
 
 def _status_of_exception(error: BaseException) -> Status:

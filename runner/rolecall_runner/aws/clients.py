@@ -26,6 +26,7 @@ botocore's stubs and moto do; proxies and streamed bodies are left to botocore's
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -56,10 +57,11 @@ from urllib3 import exceptions as wire
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from rolecall_generator._version import __version__
-from rolecall_generator.errors import ExitCode, RolecallError
-from rolecall_generator.records import is_aws_address
+from rolecall_generator.errors import CallerError, ExitCode, RolecallError
+from rolecall_generator.records import is_aws_address, is_loopback
 from rolecall_generator.workers import collection_paused
 from rolecall_runner.aws.aws_errors import EXPIRED_CODES
+from rolecall_runner.aws.configuration import configuration_errors, new_session
 from rolecall_runner.aws.first_attempt import FirstAttempt, FrozenCredentials
 from rolecall_runner.aws.reply_parser import ReplyParserFactory
 from rolecall_runner.aws.retry import DeadlineExceededError, seconds_left
@@ -115,7 +117,10 @@ class Transport:
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
         self._timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
-        context = ssl.create_default_context(cafile=ca_bundle)
+        # botocore's context, because Python 3.13's default rejects CA certificates that boto3 accepts (VERIFY_X509_STRICT).
+        context = httpsession.create_urllib3_context()
+        context.load_verify_locations(cafile=ca_bundle)
+        context.check_hostname = True
         self._pools = urllib3.PoolManager(num_pools=200, maxsize=connections, ssl_context=context, retries=_NO_RETRIES)
         self._pools.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
         self._by_origin: dict[str, tuple[Any, bool]] = {}
@@ -158,7 +163,7 @@ class Transport:
         self._by_origin.clear()
 
     def _pool(self, origin: str) -> tuple[Any, bool]:
-        proxied = bool(get_environ_proxies(origin))
+        proxied = not is_loopback(origin) and bool(get_environ_proxies(origin))
         found = self._by_origin[origin] = (self._pools.connection_from_url(origin), proxied)
         return found
 
@@ -226,8 +231,10 @@ def account(credentials: SigningCredentials) -> Iterator[None]:
 class ClientSettings:
     """Connection settings of clients.
 
-    `endpoint_url`: of all services, as for the sandbox. `ca_bundle`: a path; None: botocore's default. `connections`: kept
-    open per host, one per worker. `max_attempts` includes the first one.
+    `endpoint_url`: of all services, as for the sandbox. `ca_bundle`: a path; None: as configured for botocore.
+    `connections`: kept open per host, one per worker. `max_attempts` includes the first one; None: as configured, by
+    default 4. `profile`: its settings apply (FIPS, endpoints, CA bundle, retries), not its credentials; None: those of
+    AWS_PROFILE.
     """
 
     endpoint_url: str | None = None
@@ -235,26 +242,28 @@ class ClientSettings:
     connections: int = DEFAULT_CONNECTIONS
     connect_seconds: float = 5.0
     read_seconds: float = 30.0
-    max_attempts: int = 4
+    max_attempts: int | None = None
+    profile: str | None = None
 
 
 class Clients:
-    """Shared clients by service and Region. Made once per process, used by all its threads."""
+    """Shared clients by service and Region. Made once per process, used by all its threads.
+
+    Raises CallerError if the AWS configuration is not valid.
+    """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
-        self._session = _session()
-        self._transport = Transport(
-            self.settings.ca_bundle or _ca_bundle(self._session),
-            connections=self.settings.connections,
-            connect_seconds=self.settings.connect_seconds,
-            read_seconds=self.settings.read_seconds,
-        )
+        with configuration_errors(self.settings.profile):
+            self._session = _session(self.settings.profile)
+            self._retry_mode, self._max_attempts = _retries(self._session, self.settings.max_attempts)
+            self._ca_bundle = self.settings.ca_bundle or _ca_bundle(self._session)
+        self._transport = _transport(self._ca_bundle, self.settings)
         self._first = FirstAttempt(
             self._transport.send,
             lambda: _signing_now().get_frozen_credentials(),
             self._session.get_component("response_parser_factory"),
-            max_attempts=self.settings.max_attempts,
+            max_attempts=self._max_attempts if self._retry_mode == _RETRY_MODE else 1,
         )
         events = self._session.get_component("event_emitter")
         events.register("before-sign", _sign_as_account)
@@ -300,7 +309,8 @@ class Clients:
             connect_timeout=self.settings.connect_seconds,
             read_timeout=self.settings.read_seconds,
             max_pool_connections=self.settings.connections,
-            retries={"mode": "standard", "total_max_attempts": self.settings.max_attempts},
+            retries={"mode": self._retry_mode, "total_max_attempts": self._max_attempts},
+            proxies={} if is_loopback(self.settings.endpoint_url or "") else None,
             account_id_endpoint_mode="disabled",
             # botocore would build its own user agent twice for every request.
             user_agent=self._user_agent,
@@ -308,7 +318,7 @@ class Clients:
             s3=s3,
         )
         client = self._session.create_client(
-            service, region, endpoint_url=self.settings.endpoint_url, verify=self.settings.ca_bundle, config=config
+            service, region, endpoint_url=self.settings.endpoint_url, verify=self._ca_bundle, config=config
         )
         # The endpoint actually used: an environment variable of one service or a profile may have set it.
         if not is_aws_address(client.meta.endpoint_url):
@@ -349,19 +359,55 @@ def model_loader() -> Any:
     return botocore.loaders.create_loader()
 
 
-def _session() -> Any:
-    session = botocore.session.Session()
+_RETRY_MODE = "standard"
+_MAX_ATTEMPTS = 4
+
+
+def _session(profile: str | None) -> Any:
+    session = new_session(profile)
     session.register_component("data_loader", model_loader())
     # Never look up the environment's or a profile's credentials: only those of `account` sign.
     session.register_component("credential_provider", botocore.credentials.CredentialResolver([_RefusingProvider()]))
+    # Sessions of the global endpoint are not valid in Regions that are disabled by default.
+    session.set_config_variable("sts_regional_endpoints", "regional")
     parsers = ReplyParserFactory()
     parsers.set_parser_defaults(timestamp_parser=_timestamp)  # botocore's own uses dateutil, which takes ten times as long
     session.register_component("response_parser_factory", parsers)
     return session
 
 
+def _retries(session: Any, max_attempts: int | None) -> tuple[str, int]:
+    """Retry mode and number of attempts: as configured for botocore, else standard retries."""
+    profile = session.get_scoped_config()
+    is_set = {
+        name: bool(os.environ.get(variable) or profile.get(name))
+        for name, variable in (("retry_mode", "AWS_RETRY_MODE"), ("max_attempts", "AWS_MAX_ATTEMPTS"))
+    }
+    mode = session.get_config_variable("retry_mode") if is_set["retry_mode"] else _RETRY_MODE
+    configured = session.get_config_variable("max_attempts") if is_set["max_attempts"] else _MAX_ATTEMPTS
+    return mode, max_attempts or configured
+
+
 def _ca_bundle(session: Any) -> str:
-    return session.get_config_variable("ca_bundle") or httpsession.get_cert_path(True)  # type: ignore[no-any-return]
+    configured = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+    return configured or httpsession.get_cert_path(True)
+
+
+def _transport(ca_bundle: str, settings: ClientSettings) -> Transport:
+    try:
+        return Transport(
+            ca_bundle,
+            connections=settings.connections,
+            connect_seconds=settings.connect_seconds,
+            read_seconds=settings.read_seconds,
+        )
+    except OSError as error:  # ssl.SSLError is one
+        reason = "it contains no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise CallerError(
+            f"the CA bundle cannot be used: {reason}",
+            where=ca_bundle,
+            hint="check AWS_CA_BUNDLE, ca_bundle in the AWS configuration, and REQUESTS_CA_BUNDLE",
+        ) from error
 
 
 def _timestamp(value: Any) -> datetime:

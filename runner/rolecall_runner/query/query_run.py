@@ -213,6 +213,7 @@ def prepare(
     """
     check_targets(spec.parameters, chosen.targets)
     run_id = chosen.resume or new_run_id(clock(), token)
+    aws = aws.for_partition(chosen.inventory.manifest.partition)
     connections = ProcessLocal(partial(connect, aws, run_id.rpartition("-")[2]))
     clients, _ = connections.get()  # before the journal, so that a run without a caller leaves no record
     fingerprint = chosen.inventory.fingerprint

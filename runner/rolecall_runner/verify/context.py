@@ -20,13 +20,10 @@ from rolecall_generator.output import LOCK_NAME
 from rolecall_runner.aws import (
     Assumer,
     AwsConfig,
-    CallerIdentity,
     Clients,
-    ClientSettings,
     RetryPolicy,
     Sessions,
     SigningCredentials,
-    find_caller,
     utc_now,
 )
 from rolecall_runner.inventory import Target, TargetKind, inventory_of
@@ -186,22 +183,14 @@ class RunConfig:
     sandbox: bool = False
     history: ModuleHistory = field(default_factory=ModuleHistory)
 
-    def make_clients(self) -> Clients:
-        """The clients of this process."""
-        return Clients(ClientSettings(endpoint_url=self.aws.endpoint_url, connections=self.aws.workers))
-
-    def find_caller(self, clients: Clients | None = None) -> CallerIdentity:
-        """The identity that the run starts from. Raises CallerError."""
-        return find_caller(clients or self.make_clients(), profile=self.aws.profile, region=self.aws.region)
-
 
 def make_context(config: RunConfig) -> VerifyContext:
     """Find the caller and read the agreed access of all targets.
 
     Raises CallerError, ManifestError, PlanError or OutputError.
     """
-    clients = config.make_clients()
-    caller = config.find_caller(clients)
+    clients = config.aws.clients()
+    caller = config.aws.find_caller(clients)
     assumer = Assumer(clients, caller, config.run_id)
     found = read_access(config.manifest, config.out, planned=True)
     manifest = found.loaded.manifest
@@ -238,7 +227,7 @@ def _readers(config: RunConfig, clients: Clients, manifest: Manifest) -> dict[st
         sides = {side.account_id for entry in manifest.switch_roles for side in (entry.trusting, entry.trusted)}
         return {account_id: admin.session(account_id) for account_id in sides}
     return {
-        account_id: find_caller(clients, profile=profile, region=config.aws.region).credentials
+        account_id: replace(config.aws, profile=profile).find_caller(clients).credentials
         for account_id, profile in config.readers
     }
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from rolecall_generator.errors import CallerError
-from rolecall_runner.aws.aws_config import find_caller
+from rolecall_runner.aws.caller import find_caller
 from rolecall_runner.aws.clients import Clients, ClientSettings
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "how-to" / "ci.md").read_text("utf-8")
