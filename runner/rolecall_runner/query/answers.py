@@ -15,6 +15,7 @@ from jmespath.functions import Functions
 from rolecall_generator.text import pluralize
 from rolecall_runner.aws import Status, failure_of
 from rolecall_runner.execution import Outcome, Result
+from rolecall_runner.query.operations import is_always_enabled
 from rolecall_runner.query.spec import QueryError
 from rolecall_runner.redact import REHEARSAL
 
@@ -117,9 +118,11 @@ class Reason(StrEnum):
     FAILED = "failed"
 
 
-_DISABLED = frozenset({"RegionDisabledException", "UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"})
+_REGION_DISABLED = "RegionDisabledException"
+_INVALID_SESSION = frozenset({"UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"})
 """Error codes for a valid session in a Region that is not enabled in the account (IAM User Guide, "Managing AWS STS in an
-AWS Region"; EC2 API reference, "Error codes": AuthFailure; November 2026)."""
+AWS Region"; EC2 API reference, "Error codes": AuthFailure; November 2026). In a Region that every account has, such a code
+means that AWS does not accept the session, which is a failure."""
 _NOT_SUBSCRIBED = frozenset(
     {"OptInRequired", "SubscriptionRequiredException", "NotSignedUp", "AWSOrganizationsNotInUseException",
      "DataUnavailableException", "AWSSupportSubscriptionRequired", "NotSubscribedException"}
@@ -260,11 +263,14 @@ class Count:
         return f"{mark}{rows} from {accounts}; accounts and Regions: {places}"
 
 
-def reason_of(error: BaseException, *, listed: bool = True) -> tuple[Reason, str, str]:
-    """Reason, error code, and message of an exception. `listed`: botocore's endpoint data has the service in the Region."""
+def reason_of(error: BaseException, region: str, *, listed: bool = True) -> tuple[Reason, str, str]:
+    """Reason, error code, and message of an exception of a call in `region`.
+
+    `listed`: botocore's endpoint data has the service in the Region.
+    """
     failure = failure_of(error)
     reason = _BY_STATUS[failure.status]
-    if failure.code in _DISABLED:
+    if failure.code == _REGION_DISABLED or (failure.code in _INVALID_SESSION and not is_always_enabled(region)):
         reason = Reason.DISABLED
     elif failure.code in _NOT_SUBSCRIBED:
         reason = Reason.NOT_SUBSCRIBED

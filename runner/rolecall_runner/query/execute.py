@@ -193,7 +193,7 @@ class QueryTask:
                 try:
                     regions = enabled_regions(clients, target)
                 except Exception as error:  # without Regions, no call can be made
-                    reason, code, message = reason_of(error)
+                    reason, code, message = reason_of(error, target.regions[0] if target.regions else "")
                     message = f"the enabled Regions could not be listed: {message}"
                     return outcome_of(
                         target.account_id, [RegionResult("", reason, self.now().isoformat(), code=code, error=message)]
@@ -228,7 +228,7 @@ class QueryTask:
         self, error: BaseException, target: Target, region: str, reported_region: str, moment: datetime
     ) -> RegionResult:
         listed = region in known_regions(self.spec.service, target.partition) or reported_region == GLOBAL
-        reason, code, message = reason_of(error, listed=listed)
+        reason, code, message = reason_of(error, region, listed=listed)
         if reason is Reason.ABSENT:
             self._absent.add((self.spec.service, region))  # applies to all accounts
         return RegionResult(reported_region, reason, moment.isoformat(), code=code, error=message)

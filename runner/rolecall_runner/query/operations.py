@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from botocore.model import OperationModel, ServiceModel
 
 from rolecall_generator.iam import PARTITIONS
+from rolecall_generator.iam.catalog import partition_of_region
 from rolecall_runner.aws import Clients, Status, model_loader
 from rolecall_runner.inventory import Target
 from rolecall_runner.query.spec import QueryError, QuerySpec, RegionChoice
@@ -124,24 +125,37 @@ def find_operation(service: str, text: str) -> Operation:
     return Operation(service, name, xform_name(name), operation, _paging(service, operation))
 
 
-def home_region(service: str, operation: str, partition: str) -> str | None:
-    """The Region in which to call a global operation; None for a regional operation.
+_HOME_REGIONS = {"ecr-public": "us-east-1", "globalaccelerator": "us-west-2"}
+"""Services with one home Region for which the endpoint data lists several (their developer guides, November 2026)."""
 
-    Source: botocore's endpoint data (`isRegionalized`, `partitionEndpoint`). S3 operations work from any Region.
+
+def home_region(service: str, operation: str, partition: str) -> str | None:
+    """The Region in which to call an operation of a service with one home Region; None for a regional operation.
+
+    Source: botocore's endpoint data (`isRegionalized`, `partitionEndpoint`, or a single Region), and `_HOME_REGIONS`. S3
+    operations work from any Region.
     """
     default = PARTITIONS[partition].default_region
     if service == "s3":
         return None if operation in _REGIONAL_S3 else default
+    if partition == "aws" and service in _HOME_REGIONS:
+        return _HOME_REGIONS[service]
     data = _partition_data(partition)
     known = data.get("services", {}).get(service_model(service).endpoint_prefix)
     if known is None:
         return None
     global_endpoint = known.get("partitionEndpoint")
     endpoints: Mapping[str, Any] = known.get("endpoints", {})
-    if known.get("isRegionalized", True) and (global_endpoint is None or set(endpoints) & set(data["regions"])):
+    regions = sorted(set(endpoints) & set(data["regions"]))
+    if known.get("isRegionalized", True) and (global_endpoint is None or regions) and not _has_single_region(regions, data):
         return None
     scope = endpoints.get(global_endpoint, {}).get("credentialScope", {}).get("region")
-    return str(scope or next(iter(sorted(set(endpoints) & set(data["regions"]))), default))
+    return str(scope or next(iter(regions), default))
+
+
+def _has_single_region(regions: Sequence[str], data: Mapping[str, Any]) -> bool:
+    """Whether a service is offered in one Region of a partition that has several."""
+    return len(regions) == 1 and len(data["regions"]) > 1
 
 
 def known_regions(service: str, partition: str) -> frozenset[str]:
@@ -149,6 +163,21 @@ def known_regions(service: str, partition: str) -> frozenset[str]:
     data = _partition_data(partition)
     endpoints = data.get("services", {}).get(service_model(service).endpoint_prefix, {}).get("endpoints", {})
     return frozenset(set(endpoints) & set(data.get("regions", {})))
+
+
+_ENABLED_BY_DEFAULT = frozenset(
+    {
+        "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+        "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1",
+        "us-east-2", "us-west-1", "us-west-2",
+    }
+)  # fmt: skip
+"""Source: AWS Account Management Reference Guide, "Enable or disable AWS Regions", November 2026."""
+
+
+def is_always_enabled(region: str) -> bool:
+    """Whether every account of the partition has the Region; False if it may be disabled, or is not known."""
+    return region in _ENABLED_BY_DEFAULT or partition_of_region(region) not in {None, "aws"}
 
 
 def is_region(name: str, partition: str) -> bool:

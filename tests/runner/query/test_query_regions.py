@@ -149,24 +149,32 @@ def client_error(code: str, status: int = 400) -> ClientError:
 
 
 @pytest.mark.parametrize(
-    ("error", "listed", "reason"),
+    ("error", "region", "listed", "reason"),
     [
-        (client_error("AccessDeniedException"), True, Reason.DENIED),
-        (client_error("UnrecognizedClientException"), True, Reason.DISABLED),
-        (client_error("AuthFailure"), True, Reason.DISABLED),
-        (client_error("OptInRequired"), True, Reason.NOT_SUBSCRIBED),
-        (client_error("SubscriptionRequiredException"), True, Reason.NOT_SUBSCRIBED),
-        (client_error("ThrottlingException"), True, Reason.INCONCLUSIVE),
-        (client_error("Whatever", 503), True, Reason.INCONCLUSIVE),
-        (client_error("ValidationException"), True, Reason.FAILED),
-        (EndpointConnectionError(endpoint_url="https://x"), True, Reason.UNREACHABLE),
-        (EndpointConnectionError(endpoint_url="https://x"), False, Reason.ABSENT),
-        (client_error("ValidationException"), False, Reason.FAILED),
+        (client_error("AccessDeniedException"), "us-east-1", True, Reason.DENIED),
+        (client_error("RegionDisabledException"), "us-east-1", True, Reason.DISABLED),
+        (client_error("UnrecognizedClientException"), "af-south-1", True, Reason.DISABLED),
+        (client_error("AuthFailure"), "ap-east-1", True, Reason.DISABLED),
+        (client_error("InvalidClientTokenId"), "xx-new-1", True, Reason.DISABLED),
+        (client_error("UnrecognizedClientException"), "eu-west-1", True, Reason.FAILED),
+        (client_error("AuthFailure"), "us-east-1", True, Reason.FAILED),
+        (client_error("InvalidClientTokenId"), "us-gov-east-1", True, Reason.FAILED),
+        (client_error("OptInRequired"), "us-east-1", True, Reason.NOT_SUBSCRIBED),
+        (client_error("SubscriptionRequiredException"), "us-east-1", True, Reason.NOT_SUBSCRIBED),
+        (client_error("ThrottlingException"), "us-east-1", True, Reason.INCONCLUSIVE),
+        (client_error("Whatever", 503), "us-east-1", True, Reason.INCONCLUSIVE),
+        (client_error("ValidationException"), "us-east-1", True, Reason.FAILED),
+        (EndpointConnectionError(endpoint_url="https://x"), "us-east-1", True, Reason.UNREACHABLE),
+        (EndpointConnectionError(endpoint_url="https://x"), "us-east-1", False, Reason.ABSENT),
+        (client_error("ValidationException"), "us-east-1", False, Reason.FAILED),
     ],
 )
-def test_every_error_maps_to_a_reason(error: Exception, listed: bool, reason: Reason) -> None:
-    """AWS's error code separates facts about the account from failures; a timeout marks a Region without the service."""
-    assert reason is reason_of(error, listed=listed)[0]
+def test_every_error_maps_to_a_reason(error: Exception, region: str, listed: bool, reason: Reason) -> None:
+    """The error code separates facts about the account from failures; a time-out marks a Region without the service.
+
+    A session that AWS rejects in a Region that every account has is a failure.
+    """
+    assert reason is reason_of(error, region, listed=listed)[0]
 
 
 @pytest.mark.parametrize(
