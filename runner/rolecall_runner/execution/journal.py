@@ -40,7 +40,6 @@ from rolecall_runner.private_files import (
     write_private_file,
 )
 
-RUNS = Path(".rolecall") / "runs"
 _RECORD, _RESULTS = "run.json", "results.jsonl"
 JOURNAL_VERSION = 1
 _RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")

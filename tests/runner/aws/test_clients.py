@@ -15,11 +15,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.discovery import EndpointDiscoveryRequired
 from botocore.exceptions import BotoCoreError, ClientError
 
+from engine_runs import run
 from fast_stub import FastStub, Options, instance_of, key_of, secret_of, token_of
 from rolecall_runner.aws.aws_errors import Status, failure_of
 from rolecall_runner.aws.clients import Clients, ClientSettings, OutsideAccountError, _timestamp, account
 from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline
-from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings
 from stub_fleet import AskStub, MakeSessions, stub_targets
 
