@@ -13,7 +13,7 @@ import pytest
 
 from rolecall_generator.errors import SelectionError
 from rolecall_runner.api import Fleet
-from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.cli.play import play
 from rolecall_runner.cli.query import query
 from rolecall_runner.cli.verify import verify

@@ -1,19 +1,30 @@
 """AWS access: clients, caller, sessions, errors, and retries."""
 
-from rolecall_runner.aws.aws_config import AwsConfig, connect, endpoint_from_environment, find_caller
-from rolecall_runner.aws.aws_errors import ACCESS_DENIED, Failure, Status, failure_of
 from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account, model_loader
 from rolecall_runner.aws.credentials import (
     AccountSession,
     Assumer,
+    AwsConfig,
     CallerIdentity,
     Credentials,
     DiskSessionCache,
     Sessions,
     allowed_name,
+    connect,
+    endpoint_from_environment,
+    find_caller,
     utc_now,
 )
-from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline, with_retries
+from rolecall_runner.aws.failures import (
+    ACCESS_DENIED,
+    DeadlineExceededError,
+    Failure,
+    RetryPolicy,
+    Status,
+    deadline,
+    failure_of,
+    with_retries,
+)
 
 __all__ = [
     "ACCESS_DENIED",

@@ -1,6 +1,7 @@
-"""Credentials of assumed roles, refreshed before they expire, and their cache on disk. Only this module calls AssumeRole.
+"""The caller, the sessions of the roles that it assumes, and their cache on disk. Only this module calls AssumeRole.
 
-Credentials are refreshed five minutes before they expire, with one refresh at a time per account. If the caller is an
+The caller's credentials come from the usual AWS chain: environment variables, profile, container, instance profile. Those of
+assumed roles are refreshed five minutes before they expire, with one refresh at a time per account. If the caller is an
 assumed role, its sessions last at most one hour (role chaining; IAM User Guide, November 2026). No repr, error, or log line
 of this module contains a secret.
 
@@ -18,18 +19,23 @@ import os
 import re
 import stat
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-from rolecall_generator.errors import ExitCode, RolecallError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
+
+from rolecall_generator.errors import CallerError, ExitCode, RolecallError, SelectionError
 from rolecall_generator.iam import quotas
-from rolecall_runner.aws.aws_errors import ACCESS_DENIED, failure_of
-from rolecall_runner.aws.clients import Clients, SigningCredentials, account
+from rolecall_runner.aws.clients import DEFAULT_CONNECTIONS, Clients, ClientSettings, SigningCredentials, account
+from rolecall_runner.aws.failures import ACCESS_DENIED, EXPIRED_CODES, DeadlineExceededError, deadline, failure_of
 from rolecall_runner.inventory import Target
 from rolecall_runner.private_files import make_private_folder, write_private_file
 
@@ -169,7 +175,7 @@ class Assumer:
     def _assume(self, target: Target, sent: str | None, seconds: int, name: str | None) -> Credentials:
         parameters: dict[str, Any] = {
             "RoleArn": target.role_arn,
-            "RoleSessionName": name or session_name(self.run_id),
+            "RoleSessionName": name or allowed_name(f"rolecall-{self.run_id}"),
             "DurationSeconds": self._seconds(target, seconds),
         }
         if sent is not None:
@@ -188,11 +194,6 @@ class Assumer:
     def _seconds(self, target: Target, wanted: int) -> int:
         limit = min(target.max_session_seconds, quotas.CHAINED_SESSION_SECONDS if self.caller.is_assumed_role else wanted)
         return max(PROBE_SECONDS, min(wanted, limit))
-
-
-def session_name(run_id: str, prefix: str = "rolecall") -> str:
-    """The session name `rolecall-RUNID`, or with another prefix, limited to 64 allowed characters."""
-    return allowed_name(f"{prefix}-{run_id}")
 
 
 def allowed_name(text: str) -> str:
@@ -395,3 +396,97 @@ def _unusable(path: Path, error: OSError) -> SessionCacheError:
     return SessionCacheError(
         f"the session cache cannot be used: {reason}", where=str(path), hint="choose another folder, or use no cache"
     )
+
+
+DEFAULT_REGION = "us-east-1"
+IDENTITY_SECONDS = 20.0
+_HINT = (
+    "run on an instance with the backend role, or set AWS_PROFILE or --profile; to try it without AWS: --sandbox, or "
+    'eval "$(runner sandbox env)"'
+)
+
+
+def find_caller(
+    clients: Clients,
+    *,
+    profile: str | None = None,
+    region: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> CallerIdentity:
+    """Find the caller's credentials in the usual chain and identify them with GetCallerIdentity.
+
+    `profile` is a profile of the AWS CLI's files. `region` is the Region of the STS endpoint; defaults to AWS_REGION, the
+    profile's Region, or us-east-1. Raises CallerError.
+    """
+    variables = os.environ if environ is None else environ
+    session = Session(profile=profile or variables.get("AWS_PROFILE") or None)
+    try:
+        credentials = session.get_credentials()
+        sts_region = region or variables.get("AWS_REGION") or session.get_config_variable("region") or DEFAULT_REGION
+    except (BotoCoreError, ClientError) as error:
+        raise CallerError(f"the AWS credentials could not be loaded: {error}", where=_place(profile), hint=_HINT) from error
+    if credentials is None:
+        raise CallerError("no AWS credentials found", where=_place(profile), hint=_HINT)
+    return identify(clients, credentials, sts_region)
+
+
+def identify(
+    clients: Clients, credentials: SigningCredentials, region: str, *, seconds: float = IDENTITY_SECONDS
+) -> CallerIdentity:
+    """Identify credentials with GetCallerIdentity; `seconds` limits the call and its retries. Raises CallerError."""
+    where = f"STS in {region}"
+    try:
+        # An endpoint that accepts connections and never replies must not block the command for minutes.
+        with deadline(time.monotonic() + seconds), account(credentials):
+            who = clients.client("sts", region).get_caller_identity()
+    except (ClientError, BotoCoreError, DeadlineExceededError) as error:
+        failure = failure_of(error)
+        if not failure.code:
+            raise CallerError(
+                f"GetCallerIdentity failed: {failure.message}",
+                where=where,
+                hint="check your network connection, or set --region",
+            ) from error
+        if failure.code in EXPIRED_CODES:
+            raise CallerError("the AWS credentials have expired", where=where, hint="renew them, then try again") from error
+        if failure.status.is_transient:
+            raise CallerError(f"GetCallerIdentity failed: {failure.code}", where=where, hint="try again later") from error
+        raise CallerError(f"AWS rejected the credentials: {failure.code}", where=where, hint=_HINT) from error
+    return CallerIdentity(credentials, who["Arn"], who["Account"], region, clients.rehearsal)
+
+
+def _place(profile: str | None) -> str | None:
+    return f"profile {profile}" if profile else None
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConfig:
+    """How a process connects to AWS. Picklable and without secrets: each process loads the caller's credentials itself.
+
+    `profile`: of the AWS CLI; None: the usual chain. `region`: of the STS endpoint. `endpoint_url`: of all services, such as
+    a sandbox; None: AWS. `workers`: connections kept open per host.
+    """
+
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    workers: int = DEFAULT_CONNECTIONS
+
+
+def connect(config: AwsConfig, short_id: str) -> tuple[Clients, Sessions]:
+    """Clients and sessions for one process; `short_id` is the random part of the run's id. Raises CallerError."""
+    clients = Clients(ClientSettings(endpoint_url=config.endpoint_url, connections=config.workers))
+    caller = find_caller(clients, profile=config.profile, region=config.region)
+    return clients, Sessions(Assumer(clients, caller, short_id))
+
+
+def endpoint_from_environment(environ: Mapping[str, str] | None = None) -> str | None:
+    """AWS_ENDPOINT_URL, the endpoint of all services; None if it is not set. Raises SelectionError if it is not a URL."""
+    address = (os.environ if environ is None else environ).get("AWS_ENDPOINT_URL") or None
+    if address is not None and not (address.startswith(("http://", "https://")) and urlsplit(address).hostname):
+        raise SelectionError(
+            f"{address} is not a valid endpoint URL",
+            where="AWS_ENDPOINT_URL",
+            hint="unset it, or use a URL like http://127.0.0.1:4000",
+        )
+    return address

@@ -13,9 +13,8 @@ import pytest
 from command_rig import runner
 from fast_stub import SOURCE_KEY, FastStub, Options, secret_of
 from rolecall_generator.errors import CallerError
-from rolecall_runner.aws.aws_config import find_caller, identify
 from rolecall_runner.aws.clients import Clients, ClientSettings
-from rolecall_runner.aws.credentials import Credentials
+from rolecall_runner.aws.credentials import Credentials, find_caller, identify
 from rolecall_runner.sandbox.protocol.faults import ExpiredToken, Fault, FaultPlan, Throttle
 from sandbox_rig import REGION, running, service_trust
 

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from rolecall_generator.errors import CallerError
-from rolecall_runner.aws.aws_config import find_caller
 from rolecall_runner.aws.clients import Clients, ClientSettings
+from rolecall_runner.aws.credentials import find_caller
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "how-to" / "ci.md").read_text("utf-8")
 ROLE = "arn:aws:iam::111111111111:role/backend_role"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from rolecall_generator.errors import InterruptedRunError, RolecallError
-from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import (
     Journal,

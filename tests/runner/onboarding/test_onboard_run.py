@@ -19,7 +19,7 @@ from rolecall_generator.bundle.bundles import write_bundles
 from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_generator.generate import generate
 from rolecall_generator.records import status_path
-from rolecall_runner.aws.aws_config import AwsConfig
+from rolecall_runner.aws.credentials import AwsConfig
 from rolecall_runner.execution.interface import EngineSettings, ExecutionOptions, Runtime
 from rolecall_runner.execution.journal import list_runs
 from rolecall_runner.onboarding.onboard_run import OnboardingResult, PollAttempt, PollOptions, onboard

@@ -22,8 +22,8 @@ from dask_wire import ROOTS, deployed
 from engine_runs import run
 from fast_stub import FastStub, Options, instance_of
 from manifests import NOTES
-from rolecall_runner.aws.aws_config import AwsConfig, connect
 from rolecall_runner.aws.clients import Clients, ClientSettings
+from rolecall_runner.aws.credentials import AwsConfig, connect
 from rolecall_runner.execution import RUNS
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
 from rolecall_runner.execution.interface import EngineSettings, ProcessLocal, Result
