@@ -17,9 +17,8 @@ from rolecall_generator.errors import ExitCode
 from rolecall_runner.api import Fleet
 from rolecall_runner.execution.interface import ExecutionOptions, Result
 from rolecall_runner.execution.journal import list_runs, read_results
-from rolecall_runner.plays.action_handlers import HandlerFactory
 from rolecall_runner.plays.play_model import PlayError
-from rolecall_runner.plays.play_runner import Runner
+from rolecall_runner.plays.play_runner import HandlerFactory, Runner
 from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 SCRIPT = """
