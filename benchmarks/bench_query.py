@@ -52,8 +52,8 @@ def fleet(accounts: int) -> Iterator[Target]:
 
 def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First) -> int:
     """With rolecall's task: the number of rows with the right account and Region."""
-    from rolecall_runner.aws.aws_config import AwsConfig, connect  # noqa: PLC0415
-    from rolecall_runner.execution.execution_options import run  # noqa: PLC0415
+    from engine_runs import run  # noqa: PLC0415
+    from rolecall_runner.aws.caller import AwsConfig, connect  # noqa: PLC0415
     from rolecall_runner.execution.interface import EngineSettings, ProcessLocal  # noqa: PLC0415
     from rolecall_runner.query.answers import QueryResult  # noqa: PLC0415
     from rolecall_runner.query.execute import QueryTask  # noqa: PLC0415

@@ -67,7 +67,7 @@ def say(text: str) -> None:
 
 def by_engine(engine: Any, url: str, ca_bundle: str, accounts: int, workers: int) -> int:
     """With rolecall: the number of correct accounts."""
-    from rolecall_runner.execution.execution_options import run  # noqa: PLC0415
+    from engine_runs import run  # noqa: PLC0415
     from rolecall_runner.execution.interface import EngineSettings  # noqa: PLC0415 - each run loads only what it measures
 
     task = AskStub(MakeSessions(url, ca_bundle, workers))

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 from measuring import measured
 from rolecall_generator.check.module_check import read_access
 from rolecall_generator.generate import generate
-from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import Journal, RunRecord, read_results
 from rolecall_runner.inventory.inventory import Inventory, read_inventory

@@ -1,4 +1,4 @@
-"""Remove secrets from messages, log records, and replies, and convert replies to JSON values.
+"""Remove secrets from messages and replies, and convert replies to JSON values.
 
 Secrets are recognized by their format or by the name before them. Formats: access key IDs start with AKIA, ASIA, or ABIA
 (IAM User Guide, "Unique identifiers", November 2026); secret keys have 40 characters of base64; session tokens are base64
@@ -8,14 +8,11 @@ of several hundred characters. Unique ids of roles and users (AROA, AIDA) and ex
 from __future__ import annotations
 
 import base64
-import logging
 import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
-
-from rolecall_generator.text import sanitize_line, sanitize_lines
 
 HIDDEN = "(hidden)"
 
@@ -40,22 +37,6 @@ def redact(text: str) -> str:
     text = _TOKEN.sub(HIDDEN, text)
     text = _SECRET.sub(HIDDEN, text)
     return _KEY_ID.sub(lambda match: f"{match[1][:4]}...{match[1][-4:]}", text)
-
-
-class RedactingFilter(logging.Filter):
-    """Redacts log records. botocore's debug log contains headers, canonical requests, and STS replies.
-
-    Also reduces messages to one line without control characters, since they can contain replies and account names.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Redact the message and the traceback of the record; returns True."""
-        record.msg = sanitize_line(redact(record.getMessage()))
-        record.args = None
-        if record.exc_info and record.exc_info[1] is not None:
-            record.exc_text = sanitize_lines(redact(logging.Formatter().formatException(record.exc_info)))
-            record.exc_info = None
-        return True
 
 
 def redact_json(given: Any, key: str = "") -> Any:

@@ -28,7 +28,7 @@ from manifests import NOTES
 from query_journals import Answering, write_run
 from rolecall_generator.errors import ExitCode
 from rolecall_generator.terraform.hcl import string
-from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import Journal, RunRecord
 from rolecall_runner.query.answers import Reason

@@ -13,15 +13,21 @@ import pytest
 
 from rolecall_generator.errors import SelectionError
 from rolecall_runner.api import Fleet
-from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.cli.play import play
 from rolecall_runner.cli.query import query
 from rolecall_runner.cli.verify import verify
-from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names, register
-from rolecall_runner.execution.interface import EngineSettings, Result, Runtime, Task
+from rolecall_runner.execution.interface import (
+    EngineSettings,
+    ExecutionOptions,
+    Result,
+    Runtime,
+    Task,
+    engine_names,
+    register,
+)
 from rolecall_runner.execution.journal import JournalError, RunRecord
-from rolecall_runner.inventory.selection import Selection
-from rolecall_runner.inventory.targets import Target
+from rolecall_runner.inventory.targets import Selection, Target
 from rolecall_runner.plays.play_file import QUERY_KEYS, VERIFY_KEYS
 from rolecall_runner.query.query_run import from_record, to_record
 from rolecall_runner.query.spec import FILE_KEYS, PER_RUN, FollowUp, QuerySpec

@@ -14,8 +14,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 from urllib3 import HTTPResponse
 
-from rolecall_runner.aws.first_attempt import FirstAttempt
-from rolecall_runner.aws.reply_parser import ReplyParserFactory
+from rolecall_runner.aws.first_attempt import FirstAttempt, ReplyParserFactory
 
 KEYS = Credentials("ASIA222222222222AAAA", "secret-key", "token-" + "t" * 50)
 Says = Callable[[Any], AWSResponse]

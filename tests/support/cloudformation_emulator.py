@@ -25,7 +25,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from rolecall_generator.iam.model import Access, Role, User
-from rolecall_runner.live.account import read_account
+from rolecall_runner.live import read_account
 
 PASSWORD = "First-password-1"  # noqa: S105 - test data
 STACK = "stack"

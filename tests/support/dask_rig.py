@@ -13,8 +13,7 @@ from typing import Any
 import dask
 import distributed
 
-from rolecall_runner.aws.aws_errors import Status
-from rolecall_runner.aws.retry import RetryPolicy
+from rolecall_runner.aws.failures import RetryPolicy, Status
 from rolecall_runner.execution.interface import EngineSettings, Outcome, ProcessLocal
 from rolecall_runner.inventory.targets import Target
 

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 
 from rolecall_generator.iam.model import Access
-from rolecall_runner.live.account import read_account
+from rolecall_runner.live import read_account
 from rolecall_runner.sandbox.server.state_dir import operator_secret
 
 ASSUMED = "OrganizationAccountAccessRole"

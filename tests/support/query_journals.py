@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import Journal, RunRecord
 from rolecall_runner.query.answers import Reason, RegionResult, outcome_of

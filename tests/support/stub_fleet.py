@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import fast_stub
-from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import Outcome, ProcessLocal
 from rolecall_runner.inventory.targets import Target
 

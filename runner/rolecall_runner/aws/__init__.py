@@ -1,7 +1,6 @@
 """AWS access: clients, caller, sessions, errors, and retries."""
 
-from rolecall_runner.aws.aws_config import AwsConfig, connect, endpoint_from_environment
-from rolecall_runner.aws.aws_errors import ACCESS_DENIED, Failure, Status, failure_of
+from rolecall_runner.aws.caller import AwsConfig, connect, endpoint_from_environment
 from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account, model_loader
 from rolecall_runner.aws.credentials import (
     AccountSession,
@@ -13,7 +12,16 @@ from rolecall_runner.aws.credentials import (
     allowed_name,
     utc_now,
 )
-from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline, with_retries
+from rolecall_runner.aws.failures import (
+    ACCESS_DENIED,
+    DeadlineExceededError,
+    Failure,
+    RetryPolicy,
+    Status,
+    deadline,
+    failure_of,
+    with_retries,
+)
 
 __all__ = [
     "ACCESS_DENIED",

@@ -1,4 +1,4 @@
-"""The caller's credentials and identity.
+"""The caller's credentials and identity, and how a process connects to AWS.
 
 botocore decides where credentials come from, so that rolecall acts as the same principal as boto3 and the AWS CLI with the
 same environment: environment variables before AWS_PROFILE, but only `--profile` before environment variables.
@@ -10,18 +10,20 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from rolecall_generator.errors import CallerError
-from rolecall_runner.aws.aws_errors import EXPIRED_CODES, failure_of
-from rolecall_runner.aws.clients import Clients, SigningCredentials, account
+from rolecall_generator.errors import CallerError, SelectionError
+from rolecall_generator.iam import PARTITIONS
+from rolecall_runner.aws.clients import DEFAULT_CONNECTIONS, Clients, ClientSettings, SigningCredentials, account
 from rolecall_runner.aws.configuration import CREDENTIALS_HINT, configuration_errors, new_session, profile_place
-from rolecall_runner.aws.credentials import CallerIdentity
-from rolecall_runner.aws.retry import DeadlineExceededError, deadline
+from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions
+from rolecall_runner.aws.failures import EXPIRED_CODES, DeadlineExceededError, deadline, failure_of
 from rolecall_runner.redact import redact
 
 IDENTITY_SECONDS = 20.0
@@ -39,13 +41,11 @@ def find_caller(
     profile: str | None = None,
     region: str | None = None,
     default_region: str = DEFAULT_REGION,
-    mfa_code: Callable[[str], str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> CallerIdentity:
     """Find the caller's credentials as boto3 does and identify them with GetCallerIdentity.
 
-    `profile` is a profile of the AWS CLI's files. `mfa_code` gets the prompt and returns the code, for profiles that
-    require one; by default the terminal is asked. `region` is the Region of the STS endpoint; defaults to AWS_REGION, the
+    `profile` is a profile of the AWS CLI's files. `region` is the Region of the STS endpoint; defaults to AWS_REGION, the
     profile's Region, or `default_region`. Raises CallerError.
     """
     variables = os.environ if environ is None else environ
@@ -55,7 +55,7 @@ def find_caller(
         session.register("provide-client-params.sts.AssumeRole", lambda params, **_event: hops.append(params["RoleArn"]))
         provider = session.get_component("credential_provider").get_provider("assume-role")
         provider.cache = _assumed
-        provider._prompter = mfa_code or _prompt  # botocore 1.44 has no public way
+        provider._prompter = _prompt  # botocore 1.44 has no public way
         try:
             credentials = session.get_credentials()
             if credentials is None:
@@ -120,3 +120,49 @@ def _prompt(text: str) -> str:
             hint="run it in a terminal, or set AWS_SESSION_TOKEN and keys from aws sts get-session-token",
         )
     return getpass.getpass(text, stream=sys.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConfig:
+    """How a process connects to AWS. Picklable and without secrets: each process loads the caller's credentials itself.
+
+    `profile`: of the AWS CLI, with all its settings; None: as boto3 does. `region`: of the STS endpoint. `endpoint_url`: of
+    all services, such as a sandbox; None: AWS. `workers`: connections kept open per host. `default_region`: of the STS
+    endpoint if neither `region` nor the AWS configuration sets one.
+    """
+
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    workers: int = DEFAULT_CONNECTIONS
+    default_region: str = DEFAULT_REGION
+
+    def for_partition(self, partition: str) -> AwsConfig:
+        """The same with the default Region of the manifest's partition."""
+        return replace(self, default_region=PARTITIONS[partition].default_region)
+
+    def clients(self) -> Clients:
+        """New clients. Raises CallerError if the AWS configuration is not valid."""
+        return Clients(ClientSettings(endpoint_url=self.endpoint_url, profile=self.profile, connections=self.workers))
+
+    def find_caller(self, clients: Clients) -> CallerIdentity:
+        """The identity of the caller's credentials. Raises CallerError."""
+        return find_caller(clients, profile=self.profile, region=self.region, default_region=self.default_region)
+
+
+def connect(config: AwsConfig, short_id: str) -> tuple[Clients, Sessions]:
+    """Clients and sessions for one process; `short_id` is the random part of the run's id. Raises CallerError."""
+    clients = config.clients()
+    return clients, Sessions(Assumer(clients, config.find_caller(clients), short_id))
+
+
+def endpoint_from_environment(environ: Mapping[str, str] | None = None) -> str | None:
+    """AWS_ENDPOINT_URL, the endpoint of all services; None if it is not set. Raises SelectionError if it is not a URL."""
+    address = (os.environ if environ is None else environ).get("AWS_ENDPOINT_URL") or None
+    if address is not None and not (address.startswith(("http://", "https://")) and urlsplit(address).hostname):
+        raise SelectionError(
+            f"{address} is not a valid endpoint URL",
+            where="AWS_ENDPOINT_URL",
+            hint="unset it, or use a URL like http://127.0.0.1:4000",
+        )
+    return address

@@ -60,11 +60,9 @@ from rolecall_generator._version import __version__
 from rolecall_generator.errors import CallerError, ExitCode, RolecallError
 from rolecall_generator.records import is_aws_address, is_loopback
 from rolecall_generator.workers import collection_paused
-from rolecall_runner.aws.aws_errors import EXPIRED_CODES
 from rolecall_runner.aws.configuration import configuration_errors, new_session
-from rolecall_runner.aws.first_attempt import FirstAttempt, FrozenCredentials
-from rolecall_runner.aws.reply_parser import ReplyParserFactory
-from rolecall_runner.aws.retry import DeadlineExceededError, seconds_left
+from rolecall_runner.aws.failures import EXPIRED_CODES, DeadlineExceededError, seconds_left
+from rolecall_runner.aws.first_attempt import FirstAttempt, FrozenCredentials, ReplyParserFactory
 
 _NO_RETRIES = urllib3.Retry(False)  # botocore retries, with a new signature each time
 

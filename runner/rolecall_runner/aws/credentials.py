@@ -28,8 +28,8 @@ from weakref import WeakValueDictionary
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam import quotas
-from rolecall_runner.aws.aws_errors import ACCESS_DENIED, failure_of
 from rolecall_runner.aws.clients import Clients, SigningCredentials, account
+from rolecall_runner.aws.failures import ACCESS_DENIED, failure_of
 from rolecall_runner.inventory import Target
 from rolecall_runner.private_files import make_private_folder, write_private_file
 
@@ -169,7 +169,7 @@ class Assumer:
     def _assume(self, target: Target, sent: str | None, seconds: int, name: str | None) -> Credentials:
         parameters: dict[str, Any] = {
             "RoleArn": target.role_arn,
-            "RoleSessionName": name or session_name(self.run_id),
+            "RoleSessionName": name or allowed_name(f"rolecall-{self.run_id}"),
             "DurationSeconds": self._seconds(target, seconds),
         }
         if sent is not None:
@@ -188,11 +188,6 @@ class Assumer:
     def _seconds(self, target: Target, wanted: int) -> int:
         limit = min(target.max_session_seconds, quotas.CHAINED_SESSION_SECONDS if self.caller.is_assumed_role else wanted)
         return max(PROBE_SECONDS, min(wanted, limit))
-
-
-def session_name(run_id: str, prefix: str = "rolecall") -> str:
-    """The session name `rolecall-RUNID`, or with another prefix, limited to 64 allowed characters."""
-    return allowed_name(f"{prefix}-{run_id}")
 
 
 def allowed_name(text: str) -> str:

@@ -1,17 +1,18 @@
 """Runs a task over many targets: engines, results and the journal."""
 
-from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names
 from rolecall_runner.execution.interface import (
     DEFAULT_WORKERS,
+    RUNS,
     EngineSettings,
+    ExecutionOptions,
     Outcome,
     ProcessLocal,
     Result,
     Runtime,
     Task,
+    engine_names,
 )
 from rolecall_runner.execution.journal import (
-    RUNS,
     Journal,
     JournalError,
     RunRecord,

@@ -33,8 +33,15 @@ from pathlib import Path
 from typing import Any
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, ToolError
-from rolecall_runner.execution.execution_options import ExecutionOptions, register
-from rolecall_runner.execution.interface import EngineSettings, Result, Runtime, Task, inconclusive
+from rolecall_runner.execution.interface import (
+    EngineSettings,
+    ExecutionOptions,
+    Result,
+    Runtime,
+    Task,
+    inconclusive,
+    register,
+)
 from rolecall_runner.execution.threads import AHEAD, run_threads
 from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact

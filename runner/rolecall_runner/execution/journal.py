@@ -40,7 +40,6 @@ from rolecall_runner.private_files import (
     write_private_file,
 )
 
-RUNS = Path(".rolecall") / "runs"
 _RECORD, _RESULTS = "run.json", "results.jsonl"
 JOURNAL_VERSION = 1
 _RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
@@ -124,13 +123,11 @@ class Journal:
         return journal
 
     @classmethod
-    def resume(
-        cls, runs: Path, run_id: str, *, fingerprint: str, options: str | None = None, rehearsal: bool | None = None
-    ) -> Self:
+    def resume(cls, runs: Path, run_id: str, *, fingerprint: str, rehearsal: bool | None = None) -> Self:
         """Open a run to continue it; `done` then has the keys (kind and name) of the targets with a result.
 
-        Raises JournalError if the manifest, `options`, or `rehearsal` differs from the record, and if the run is in progress
-        in another process.
+        Raises JournalError if the manifest or `rehearsal` differs from the record, and if the run is in progress in another
+        process.
         """
         record = read_record(runs, run_id)
         folder = runs / run_id
@@ -146,12 +143,6 @@ class Journal:
                 f"the manifest has changed since run {run_id}",
                 where=record.manifest,
                 hint="start a new run, or restore the manifest of that run",
-            )
-        if options is not None and record.options != options:
-            raise JournalError(
-                f"run {run_id} has different options: {record.options}",
-                where=str(folder),
-                hint="use the same options, or start a new run",
             )
         try:
             descriptor = _open(folder)

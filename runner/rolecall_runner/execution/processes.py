@@ -20,8 +20,15 @@ from multiprocessing.context import SpawnProcess
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
 from rolecall_generator.workers import interrupts_blocked
-from rolecall_runner.execution.execution_options import DEFAULT_PROCESSES, register
-from rolecall_runner.execution.interface import EngineSettings, Result, Runtime, Task, inconclusive
+from rolecall_runner.execution.interface import (
+    DEFAULT_PROCESSES,
+    EngineSettings,
+    Result,
+    Runtime,
+    Task,
+    inconclusive,
+    register,
+)
 from rolecall_runner.execution.threads import AHEAD, run_threads
 from rolecall_runner.inventory import Target
 

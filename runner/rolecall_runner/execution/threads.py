@@ -1,7 +1,8 @@
-"""The thread engine. It consumes targets only as fast as results arrive, so memory use does not grow with their number.
+"""Engines in this process: threads, and `serial` in the calling thread, for debugging or if the order matters.
 
-It uses daemon threads instead of `concurrent.futures`, since a thread that exceeds its timeout cannot be stopped. Such a
-thread is abandoned (`deadline` rejects its next call) and replaced, and the program does not wait for it at exit.
+Threads consume targets only as fast as results arrive, so memory use does not grow with their number. They are daemon
+threads instead of `concurrent.futures`, since a thread that exceeds its timeout cannot be stopped. Such a thread is
+abandoned (`deadline` rejects its next call) and replaced, and the program does not wait for it at exit.
 """
 
 from __future__ import annotations
@@ -10,16 +11,68 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import FrameType
 
 from rolecall_generator.errors import InterruptedRunError
-from rolecall_runner.execution.execution_options import register
-from rolecall_runner.execution.interface import EngineSettings, Result, Runtime, Task, inconclusive
-from rolecall_runner.execution.serial import run_target
+from rolecall_runner.aws import deadline, failure_of, with_retries
+from rolecall_runner.execution.interface import EngineSettings, Outcome, Result, Runtime, Task, inconclusive, register
 from rolecall_runner.inventory import Target
+from rolecall_runner.redact import redact
+
+
+def run_serial(task: Task, targets: Iterable[Target], settings: EngineSettings, runtime: Runtime) -> Iterator[Result]:
+    """An `Engine`. The timeout of a target is checked between its calls; a call in progress is not interrupted."""
+    for target in targets:
+        if runtime.stop.is_set():
+            raise InterruptedRunError("interrupted; completed results are kept")
+        try:
+            result = run_target(task, target, settings, runtime)
+        except KeyboardInterrupt:
+            raise InterruptedRunError("interrupted; completed results are kept") from None
+        yield result
+
+
+register("serial", lambda _options: run_serial)
+
+
+def run_target(task: Task, target: Target, settings: EngineSettings, runtime: Runtime) -> Result:
+    """Run the task for one target, with retries while it is inconclusive. An Exception of the task is in the result."""
+    start, started = runtime.clock(), runtime.now()
+    timeout = settings.timeout_seconds
+    with deadline(start + timeout, runtime.clock) if timeout is not None else nullcontext():
+        outcome, attempts = with_retries(
+            lambda: _once(task, target),
+            settings.retry,
+            inconclusive=lambda outcome: outcome.status.is_transient,
+            random=runtime.random,
+            sleep=runtime.wait,
+            stopped=runtime.stop.is_set,
+        )
+    return Result(
+        target.name,
+        task.name,
+        outcome.status,
+        started,
+        runtime.clock() - start,
+        attempts,
+        outcome.data,
+        outcome.error,
+        outcome.code,
+        target.kind,
+    )
+
+
+def _once(task: Task, target: Target) -> Outcome:
+    try:
+        outcome = task(target)
+    except Exception as error:  # an error in one target must not end the run
+        failure = failure_of(error)
+        return Outcome(failure.status, None, failure.message, failure.code)
+    return replace(outcome, error=redact(outcome.error)) if outcome.error else outcome
+
 
 AHEAD = 2
 """Targets queued per worker: one in progress and one waiting, so that no worker is idle."""

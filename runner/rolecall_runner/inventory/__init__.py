@@ -6,8 +6,7 @@ from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_runner.inventory.inventory import Inventory, find_target, inventory_of, read_inventory
-    from rolecall_runner.inventory.selection import ALL_TARGETS, Selection, sample, select, select_keys
-    from rolecall_runner.inventory.targets import Target, TargetKind
+    from rolecall_runner.inventory.targets import ALL_TARGETS, Selection, Target, TargetKind, sample, select, select_keys
 
 __all__ = [
     "ALL_TARGETS",

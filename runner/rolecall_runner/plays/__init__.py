@@ -1,9 +1,8 @@
 """Plays: files of queries and actions over accounts."""
 
-from rolecall_runner.plays.action_handlers import HandlerFactory
-from rolecall_runner.plays.play_file import load_plays
+from rolecall_runner.plays.play_file import installed_tasks, load_plays
 from rolecall_runner.plays.play_model import Event, Play, PlayStart, PlayStop, Recap, TaskResult, TaskStart, TaskStatus
-from rolecall_runner.plays.play_runner import Runner, accounts_of
+from rolecall_runner.plays.play_runner import HandlerFactory, Runner, accounts_of
 from rolecall_runner.plays.play_session import (
     PlayOptions,
     TaskFilter,
@@ -11,7 +10,6 @@ from rolecall_runner.plays.play_session import (
     select_tasks,
     tags_of,
 )
-from rolecall_runner.plays.scripts import installed_tasks
 
 __all__ = [
     "Event",

@@ -1,24 +1,29 @@
 """Run plays with Ansible's linear strategy: each task in all accounts of a batch, then the next task.
 
-Conditions, loops, and retries of a task are evaluated separately for each account.
+Conditions, loops, and retries of a task are evaluated separately for each account. The action of a task has a handler, which
+renders the arguments for one account, runs the action, and returns an outcome.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import json
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, NoReturn
 
-from rolecall_generator.errors import SelectionError
-from rolecall_runner.api import Fleet
-from rolecall_runner.aws import RetryPolicy, Status, failure_of
-from rolecall_runner.execution import EngineSettings, Outcome, Result, Runtime
+from rolecall_generator.errors import RolecallError, SelectionError
+from rolecall_runner.api import Fleet, FunctionTask
+from rolecall_runner.aws import Clients, RetryPolicy, Sessions, Status, failure_of
+from rolecall_runner.execution import EngineSettings, Outcome, ProcessLocal, Result, Runtime, Task
 from rolecall_runner.inventory import Target, TargetKind, select
-from rolecall_runner.plays.action_handlers import ActionHandler, HandlerFactory
 from rolecall_runner.plays.play_fields import account_variables
-from rolecall_runner.plays.play_file import batches
+from rolecall_runner.plays.play_file import batches, load_factory, load_function, spec_of
 from rolecall_runner.plays.play_model import (
     FAILED_STATUSES,
+    AssertAction,
     Event,
     JsonObject,
     Play,
@@ -26,13 +31,161 @@ from rolecall_runner.plays.play_model import (
     PlayStart,
     PlayStop,
     PlayTask,
+    PluginAction,
+    QueryAction,
+    ScriptAction,
     TaskResult,
     TaskStart,
     TaskStatus,
+    VerifyAction,
 )
 from rolecall_runner.plays.play_session import Key, RunFolder
 from rolecall_runner.plays.templating import TemplateError
+from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, escape_placeholders, validate_query
 from rolecall_runner.redact import redact
+
+_CACHED_QUERIES = 64
+Connections = ProcessLocal[tuple[Clients, Sessions]]
+
+
+ActionHandler = Callable[[Target, Mapping[str, Any]], Outcome]
+"""Runs the action of a task in one account, with its variables. The data of the outcome is a mapping, which can be
+registered. Must be thread-safe; may raise any exception."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Runs a query; registers `rows` (each with its `region`) and `errors`."""
+
+    action: QueryAction
+    connections: Connections
+    _tasks: dict[str, QueryTask] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
+        """Run the query. Raises QueryError, TemplateError, and the errors of assuming the role."""
+        arguments = self.action.arguments
+        rendered = arguments.render(variables)
+        if "parameters" in rendered:
+            part = replace(arguments, body=arguments.body["parameters"])
+            rendered["parameters"] = part.render(variables, escape_placeholders)
+        task = self._task(rendered)
+        task.check_target(target)
+        outcome = task(target)
+        places = (outcome.data or {}).get("places", ())
+        rows = [{"region": place["region"], **row} for place in places for row in place["rows"]]
+        errors = [
+            {key: place[key] for key in ("region", "reason", "code", "error") if key in place}
+            for place in places
+            if place["reason"] != Reason.OK
+        ]
+        return replace(outcome, data={"rows": rows, "errors": errors, "changed": self.action.writes})
+
+    def _task(self, rendered: Mapping[str, Any]) -> QueryTask:
+        key = json.dumps(rendered, sort_keys=True, default=repr)
+        with self._lock:  # a query that is the same in many accounts is validated once
+            if key not in self._tasks:
+                if len(self._tasks) >= _CACHED_QUERIES:  # limits memory if the query differs by account
+                    self._tasks.clear()
+                self._tasks[key] = QueryTask(self._spec(rendered), self.connections)
+            return self._tasks[key]
+
+    def _spec(self, rendered: Mapping[str, Any]) -> QuerySpec:
+        spec = validate_query(spec_of(rendered))
+        check_reads(spec, allow_write=self.action.allow_write)
+        return spec
+
+
+def verify_handler(task: Task) -> ActionHandler:
+    """Verify the account and register `verdict`. The mark of the verdict becomes the status of the outcome."""
+
+    def verify(target: Target, _variables: Mapping[str, Any]) -> Outcome:
+        outcome = task(target)
+        errors = [
+            ": ".join(str(part) for part in (check.get("step"), check.get("what"), check.get("message")) if part)
+            for check in (outcome.data or {}).get("checks", ())
+            if check.get("mark") in {Status.FAILED, Status.INCONCLUSIVE, Status.UNREACHABLE}
+        ]
+        return replace(outcome, data={"verdict": outcome.data}, error=outcome.error or "; ".join(errors))
+
+    return verify
+
+
+def assert_handler(action: AssertAction) -> ActionHandler:
+    """Fail with the first condition that is not true. The handler raises TemplateError, also for undefined variables."""
+
+    def check(_target: Target, variables: Mapping[str, Any]) -> Outcome:
+        for condition in action.that:
+            if not condition.is_true(variables):
+                message = action.fail_msg.render(variables) if action.fail_msg else "Assertion failed"
+                return Outcome(Status.FAILED, {"assertion": condition.text}, f"{message} ({condition.text})")
+        message = action.success_msg.render(variables) if action.success_msg else "All assertions passed"
+        return Outcome(data={"msg": str(message)})
+
+    return check
+
+
+def script_handler(action: ScriptAction, function: Callable[..., Any], connections: Connections) -> ActionHandler:
+    """Call a function and register its result as `data`. A mapping with `changed: true` counts as a change."""
+
+    def run(target: Target, variables: Mapping[str, Any]) -> Outcome:
+        arguments = action.arguments.render(variables)
+        return _with_change(
+            FunctionTask(lambda session, account: function(session, account, **arguments), connections)(target)
+        )
+
+    return run
+
+
+def plugin_handler(action: PluginAction, factory: Callable[[Any], Any], connections: Connections) -> ActionHandler:
+    """Create a third-party task from the arguments, run it, and register its result as `data`."""
+
+    def run(target: Target, variables: Mapping[str, Any]) -> Outcome:
+        task = factory(action.arguments.render(variables))
+        if not isinstance(getattr(task, "name", None), str):
+            task = FunctionTask(task, connections)
+        return _with_change(task(target))
+
+    return run
+
+
+def _with_change(outcome: Outcome) -> Outcome:
+    changed = isinstance(outcome.data, Mapping) and outcome.data.get("changed") is True
+    return replace(outcome, data={"data": outcome.data, "changed": changed})
+
+
+@dataclass(slots=True)
+class HandlerFactory:
+    """Creates action handlers. Functions and third-party tasks are imported then, so that import errors precede any call."""
+
+    fleet: Fleet
+    folder: Path
+    plugins: Mapping[str, EntryPoint]
+    allow_write: bool = False
+
+    def create(self, task: PlayTask) -> ActionHandler:
+        """Create the handler of a task's action. Raises PlayError, SandboxError, CallerError."""
+        action = task.action
+        if isinstance(action, AssertAction):
+            return assert_handler(action)
+        if isinstance(action, VerifyAction):
+            return verify_handler(self.fleet.verify_task(action.spec))
+        connections = self.fleet.connections
+        if isinstance(action, ScriptAction):
+            return script_handler(action, self._load(task, lambda: load_function(action.function, self.folder)), connections)
+        if isinstance(action, PluginAction):
+            return plugin_handler(action, self._load(task, lambda: load_factory(self.plugins[action.name])), connections)
+        if action.writes and not self.allow_write:
+            text = f'the task "{task.name}" writes'
+            raise PlayError(text, where=str(task.place), hint="add --allow-write, or try it with --check")
+        return Query(action, connections)
+
+    def _load(self, task: PlayTask, load: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+        try:
+            return load()
+        except RolecallError as error:
+            raise PlayError(error.what, where=str(task.place), hint=error.hint) from error
+
 
 _FAILURES = (Status.FAILED, Status.REFUSED, Status.UNREACHABLE, Status.INCONCLUSIVE)
 """Most severe first."""

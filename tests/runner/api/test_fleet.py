@@ -13,9 +13,8 @@ from play_rig import write
 from query_rig import manifest_text
 from rolecall_generator.errors import RolecallError
 from rolecall_runner.api import AccountClients, Fleet
-from rolecall_runner.aws.aws_errors import Status
-from rolecall_runner.execution.execution_options import ExecutionOptions
-from rolecall_runner.execution.interface import Outcome
+from rolecall_runner.aws.failures import Status
+from rolecall_runner.execution.interface import ExecutionOptions, Outcome
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.spec import QueryError
 

@@ -34,8 +34,8 @@ from attempt_cases import (
     said,
     said_by_ec2,
 )
+from rolecall_runner.aws.failures import DeadlineExceededError
 from rolecall_runner.aws.first_attempt import FirstAttempt, _Outcome, _Request
-from rolecall_runner.aws.retry import DeadlineExceededError
 
 
 @pytest.fixture(autouse=True)

@@ -17,11 +17,11 @@ from botocore.exceptions import ClientError
 from urllib3 import HTTPResponse
 from urllib3.connection import HTTPSConnection
 
+from engine_runs import run
 from fast_stub import FastStub, Options, key_of, secret_of, token_of
-from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.clients import Clients, ClientSettings, OutsideAccountError, Transport, account
 from rolecall_runner.aws.credentials import Credentials, utc_now
-from rolecall_runner.execution.execution_options import run
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import EngineSettings
 from rolecall_runner.execution.processes import ProcessEngine
 from stub_fleet import REGION, AskStub, MakeSessions, stub_targets

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore.parsers import ResponseParserError, create_parser
 
-from rolecall_runner.aws.reply_parser import ReplyParserFactory
+from rolecall_runner.aws.first_attempt import ReplyParserFactory
 from xml_samples import reply_of
 
 SERVICES = [

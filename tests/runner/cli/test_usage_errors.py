@@ -11,8 +11,9 @@ import pytest
 
 from command_rig import runner
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.execution.journal import RUNS, Journal, RunRecord
-from rolecall_runner.inventory.selection import select
+from rolecall_runner.execution import RUNS
+from rolecall_runner.execution.journal import Journal, RunRecord
+from rolecall_runner.inventory.targets import select
 
 RECORD = RunRecord(
     "20261124-191500-0a1b2c",

@@ -11,12 +11,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from engine_runs import run
 from query_rig import MOMENT, REGIONS, QueryRig, seeded
 from rolecall_runner.data.catalog import read_catalog, recorded_query
 from rolecall_runner.data.changes import compare_runs
 from rolecall_runner.data.data_output import write_dataset
 from rolecall_runner.data.database import open_database
-from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.journal import Journal, RunRecord, read_record, record_results
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec

@@ -16,9 +16,9 @@ import pytest
 
 from dask_rig import QUICK, Every, local_cluster, targets
 from dask_wire import ROOTS
+from engine_runs import run
 from rolecall_generator.errors import RolecallError
 from rolecall_runner.execution.dask import ClusterError, DaskCluster, DaskEngine, check_versions
-from rolecall_runner.execution.execution_options import run
 
 
 def has(python: str = "3.11.2.final.0", rolecall: str | None = "0.1.0", dask: str = "2026.8.0") -> dict[str, Any]:
@@ -133,7 +133,7 @@ from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.execution.dask import DaskEngine
 from rolecall_runner.execution.interface import Runtime
 from rolecall_runner.execution.threads import stops_on_ctrl_c
-from rolecall_runner.execution.execution_options import run
+from engine_runs import run
 
 if __name__ == "__main__":
     runtime = Runtime()
@@ -177,10 +177,9 @@ def test_missing_dask_is_error_with_extra_as_hint() -> None:
     """A ToolError in a process without Dask."""
     script = (
         "import sys; sys.modules['distributed'] = None\n"
-        "from rolecall_runner.execution.dask import DaskEngine\n"
-        "from rolecall_runner.execution.execution_options import run\n"
+        "from rolecall_runner.execution import ExecutionOptions\n"
         "from rolecall_generator.errors import ToolError\n"
-        "try:\n    list(run(print, [], engine=DaskEngine()))\nexcept ToolError as error:\n    print(error.hint)\n"
+        "try:\n    list(ExecutionOptions('dask').run(print, []))\nexcept ToolError as error:\n    print(error.hint)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 

@@ -12,11 +12,10 @@ import dask
 import pytest
 
 from dask_rig import QUICK, Every, local_cluster, targets
+from engine_runs import run
 from rolecall_generator.errors import InterruptedRunError
-from rolecall_runner.aws.aws_errors import Status
-from rolecall_runner.aws.retry import RetryPolicy
+from rolecall_runner.aws.failures import RetryPolicy, Status
 from rolecall_runner.execution.dask import ClusterError, DaskCluster, DaskEngine, connected
-from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, Result, Runtime
 
 

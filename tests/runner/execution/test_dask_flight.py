@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dask_rig import QUICK, Every, targets
-from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.dask import ChunkResult, ClusterError, DaskCluster, Flight
 from rolecall_runner.execution.interface import Result, Runtime
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import fast_stub
 from dask_wire import deployed
+from engine_runs import run
 from fast_stub import FastStub
-from rolecall_runner.aws.aws_config import AwsConfig, connect
-from rolecall_runner.aws.aws_errors import Status
-from rolecall_runner.aws.retry import RetryPolicy
+from rolecall_runner.aws.caller import AwsConfig, connect
+from rolecall_runner.aws.failures import RetryPolicy, Status
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
-from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, ProcessLocal
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from engine_runs import run
 from rolecall_generator.errors import InterruptedRunError, RolecallError
-from rolecall_runner.aws.aws_errors import Status
-from rolecall_runner.aws.retry import RetryPolicy, seconds_left
-from rolecall_runner.execution.execution_options import run
+from rolecall_runner.aws.failures import RetryPolicy, Status, seconds_left
 from rolecall_runner.execution.interface import EngineSettings, Outcome, ProcessLocal, Result, Runtime
 from rolecall_runner.execution.processes import ProcessEngine, WorkerProcessError
 from rolecall_runner.inventory.targets import Target

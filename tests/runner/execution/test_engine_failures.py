@@ -9,8 +9,7 @@ from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.aws.aws_errors import Status, failure_of
-from rolecall_runner.aws.retry import DeadlineExceededError
+from rolecall_runner.aws.failures import DeadlineExceededError, Status, failure_of
 
 URL = {"endpoint_url": "https://sts.us-east-1.amazonaws.com"}
 

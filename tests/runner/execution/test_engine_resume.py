@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from engine_runs import run
 from rolecall_generator.errors import InterruptedRunError
-from rolecall_runner.aws.retry import RetryPolicy
-from rolecall_runner.execution.execution_options import run
+from rolecall_runner.aws.failures import RetryPolicy
 from rolecall_runner.execution.interface import EngineSettings, Outcome, Runtime
 from rolecall_runner.execution.journal import Journal, RunRecord, read_results, record_results
 from rolecall_runner.execution.threads import stops_on_ctrl_c
@@ -55,7 +55,7 @@ def go(runs: Path) -> None:
 
 def start(runs: Path) -> subprocess.Popen[str]:
     root = Path(__file__).resolve().parents[3]
-    paths = [str(root / "generator"), str(root / "runner"), str(Path(__file__).parent)]
+    paths = [str(root / name) for name in ("generator", "runner", "tests/support", "tests/runner/execution")]
     script = (
         f"import sys; sys.path[:0] = {paths!r}\nfrom pathlib import Path\nfrom test_engine_resume import go\n"
         "from rolecall_generator.errors import InterruptedRunError\n"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from rolecall_generator.errors import InterruptedRunError, RolecallError
-from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import (
     Journal,
@@ -65,7 +65,7 @@ def test_resumed_run_skips_finished_targets(tmp_path: Path) -> None:
     lines = tmp_path / RECORD.run_id / "results.jsonl"
     lines.write_bytes(lines.read_bytes() + json.dumps(result("c").to_json()).encode())
 
-    with Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d", options="verify") as journal:
+    with Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d") as journal:
         assert {("customer", "a"), ("customer", "b")} == journal.done
         journal.add(result("c"))
 
@@ -91,12 +91,11 @@ def test_file_truncated_at_any_byte_resumes(tmp_path: Path, cut: int) -> None:
     ("changes", "said"),
     [
         ({"fingerprint": "beef"}, "the manifest has changed since run"),
-        ({"options": "verify --sample 3"}, "has different options"),
         ({"rehearsal": True}, "used AWS and cannot be resumed with a sandbox"),
     ],
 )
-def test_run_of_other_manifest_or_query_does_not_resume(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
-    """Results of two manifests or two queries never share a file."""
+def test_run_of_other_manifest_or_endpoint_does_not_resume(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    """Results of two manifests, or of AWS and a sandbox, never share a file."""
     Journal.start(tmp_path, RECORD).close()
 
     with pytest.raises(JournalError, match=said):

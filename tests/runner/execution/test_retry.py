@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rolecall_runner.aws.retry import RetryPolicy, deadline, with_retries
+from rolecall_runner.aws.failures import RetryPolicy, deadline, with_retries
 
 POLICY = RetryPolicy(attempts=5, base_seconds=1.0, cap_seconds=3.0)
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.inventory.selection import sample, select, select_keys
-from rolecall_runner.inventory.targets import Target, TargetKind
+from rolecall_runner.inventory.targets import Target, TargetKind, sample, select, select_keys
 
 
 def target(name: str, number: int, **changes: object) -> Target:

@@ -19,9 +19,8 @@ from rolecall_generator.bundle.bundles import write_bundles
 from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_generator.generate import generate
 from rolecall_generator.records import status_path
-from rolecall_runner.aws.aws_config import AwsConfig
-from rolecall_runner.execution.execution_options import ExecutionOptions
-from rolecall_runner.execution.interface import EngineSettings, Runtime
+from rolecall_runner.aws.caller import AwsConfig
+from rolecall_runner.execution.interface import EngineSettings, ExecutionOptions, Runtime
 from rolecall_runner.execution.journal import list_runs
 from rolecall_runner.onboarding.onboard_run import OnboardingResult, PollAttempt, PollOptions, onboard
 from rolecall_runner.status.status_file import read_status

@@ -15,12 +15,10 @@ from play_rig import run_play, write
 from query_rig import manifest_text
 from rolecall_generator.errors import ExitCode
 from rolecall_runner.api import Fleet
-from rolecall_runner.execution.execution_options import ExecutionOptions
-from rolecall_runner.execution.interface import Result
+from rolecall_runner.execution.interface import ExecutionOptions, Result
 from rolecall_runner.execution.journal import list_runs, read_results
-from rolecall_runner.plays.action_handlers import HandlerFactory
 from rolecall_runner.plays.play_model import PlayError
-from rolecall_runner.plays.play_runner import Runner
+from rolecall_runner.plays.play_runner import HandlerFactory, Runner
 from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 SCRIPT = """

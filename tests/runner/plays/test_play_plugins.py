@@ -10,8 +10,8 @@ import pytest
 
 from play_rig import run_play, write
 from query_rig import manifest_text
+from rolecall_runner.plays.play_file import installed_tasks, load_factory, load_function
 from rolecall_runner.plays.play_model import PlayError
-from rolecall_runner.plays.scripts import installed_tasks, load_factory, load_function
 from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 CODE = """

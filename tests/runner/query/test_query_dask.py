@@ -19,14 +19,15 @@ import fast_stub
 from command_rig import Ended, runner
 from dask_rig import local_cluster
 from dask_wire import ROOTS, deployed
+from engine_runs import run
 from fast_stub import FastStub, Options, instance_of
 from manifests import NOTES
-from rolecall_runner.aws.aws_config import AwsConfig, connect
+from rolecall_runner.aws.caller import AwsConfig, connect
 from rolecall_runner.aws.clients import Clients, ClientSettings
+from rolecall_runner.execution import RUNS
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
-from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, ProcessLocal, Result
-from rolecall_runner.execution.journal import RUNS, list_runs
+from rolecall_runner.execution.journal import list_runs
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.answers import QueryResult
 from rolecall_runner.query.execute import QueryTask

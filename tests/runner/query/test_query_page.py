@@ -12,8 +12,7 @@ from rolecall_runner.api import Fleet
 from rolecall_runner.cli.play import play
 from rolecall_runner.cli.query import query
 from rolecall_runner.cli.verify import verify
-from rolecall_runner.execution.execution_options import DEFAULT_PROCESSES, ExecutionOptions
-from rolecall_runner.execution.interface import DEFAULT_WORKERS
+from rolecall_runner.execution.interface import DEFAULT_PROCESSES, DEFAULT_WORKERS, ExecutionOptions
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "query.md").read_text("utf-8")
 ROWS = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.clients import Clients
 from rolecall_runner.aws.credentials import Credentials, Sessions
+from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import ProcessLocal
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.execute import QueryTask, query_region

@@ -17,7 +17,7 @@ import command_rig
 from manifests import customer
 from query_rig import manifest_text
 from rolecall_runner.execution.journal import JournalError, RunRecord
-from rolecall_runner.inventory.selection import Selection
+from rolecall_runner.inventory.targets import Selection
 from rolecall_runner.query.query_run import from_record, to_record
 from rolecall_runner.query.spec import QuerySpec, RegionChoice
 from rolecall_runner.query.validate import check_reads, shipped_queries, validate_query

@@ -10,9 +10,9 @@ import pytest
 
 from rolecall_generator.iam.model import Access, ManagedPolicy, Role
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
-from rolecall_runner.aws.retry import deadline
+from rolecall_runner.aws.failures import deadline
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.live.role import NotCheckable, RoleReading, RoleSettings
+from rolecall_runner.live import NotCheckable, RoleReading, RoleSettings
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.drift import compare, drift_of, mark_drift
 from rolecall_runner.verify.verdict import Check, Mark

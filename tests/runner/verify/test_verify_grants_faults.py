@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rolecall_runner.aws.aws_errors import Failure, Status
+from rolecall_runner.aws.failures import Failure, Status
 from rolecall_runner.sandbox.protocol.faults import (
     CutConnection,
     ExpiredToken,

@@ -18,8 +18,7 @@ from rolecall_generator.iam.difference import differences
 from rolecall_generator.iam.model import Access
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.iam_replies import UnreadableDocumentError, document_of
-from rolecall_runner.live.account import read_account
-from rolecall_runner.live.role import NotCheckable, read_role
+from rolecall_runner.live import NotCheckable, read_account, read_role
 
 ARN = "arn:aws:iam::123456789012"
 ROLE = f"{ARN}:role/vendor/VendorAccess"
