@@ -102,6 +102,22 @@ class InterruptedRunError(RolecallError):
     """The user pressed Ctrl-C."""
 
     exit_code = ExitCode.INTERRUPTED
+    cause = "interrupted"
+
+    def with_progress(self, done: int, total: int, resume_by: str) -> InterruptedRunError:
+        """The same error with the number of accounts that are done, and the command that resumes the run."""
+        return type(self)(f"{self.cause}; {done:,} of {total:,} accounts are done", hint=resume_by)
+
+
+class RejectedCallerError(InterruptedRunError):
+    """AWS stopped accepting the caller's own credentials during a run."""
+
+    exit_code = ExitCode.CALLER
+    cause = "AWS no longer accepts the credentials of the caller"
+
+    def with_progress(self, done: int, total: int, resume_by: str) -> InterruptedRunError:
+        """The same, for after the credentials are renewed."""
+        return super().with_progress(done, total, f"renew the credentials, then: {resume_by}")
 
 
 class ModuleError(RolecallError):

@@ -24,6 +24,7 @@ from rolecall_generator.iam import PARTITIONS
 from rolecall_runner.aws import (
     Assumer,
     AwsConfig,
+    CallerRejectedError,
     Credentials,
     DiskSessionCache,
     Sessions,
@@ -67,6 +68,8 @@ def open_session(
     try:
         cache = DiskSessionCache(session_cache, utc_now) if session_cache is not None else None
         credentials = Sessions(Assumer(clients, caller, run_id), cache=cache).session(target).get_frozen_credentials()
+    except CallerRejectedError as error:
+        raise CallerError(f"AWS does not accept the credentials: {error}", where=caller.arn, hint="renew them") from error
     except ClientError as error:
         code = error.response["Error"]["Code"]
         raise CallerError(

@@ -78,7 +78,7 @@ class VerifyRun:
         by_key = {target.key: target for target in self.waiting}
         results = self.execution.run(self.task, self.waiting, self.runtime)
         with stops_on_ctrl_c(self.runtime.stop), self.journal as journal:
-            for result in record_results(results, journal):
+            for result in record_results(results, journal, self.runtime.stop):
                 verdict = verdict_of(result, by_key[result.key], rehearsal=self.record.rehearsal)
                 self._rehearsed = self._rehearsed or verdict.rehearsal
                 yield verdict

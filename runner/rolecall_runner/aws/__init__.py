@@ -14,6 +14,7 @@ from rolecall_runner.aws.credentials import (
 )
 from rolecall_runner.aws.failures import (
     ACCESS_DENIED,
+    CallerRejectedError,
     DeadlineExceededError,
     Failure,
     RetryPolicy,
@@ -29,6 +30,7 @@ __all__ = [
     "Assumer",
     "AwsConfig",
     "CallerIdentity",
+    "CallerRejectedError",
     "ClientSettings",
     "Clients",
     "Credentials",

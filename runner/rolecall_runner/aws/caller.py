@@ -105,7 +105,7 @@ def _identity_error(error: Exception, where: str) -> CallerError:
     if isinstance(error, aws.ProxyConnectionError):
         hint = "check HTTPS_PROXY, and NO_PROXY for hosts to reach directly"
         if _PROXY_AUTHENTICATION in failure.message:
-            hint = "the proxy requires authentication: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
+            hint = "the proxy requires authentication: add user name and password to the URL in HTTPS_PROXY"
     elif isinstance(error, aws.SSLError):
         hint = "if a proxy inspects TLS, set AWS_CA_BUNDLE, or ca_bundle in the profile, to its CA certificates"
     return CallerError(f"GetCallerIdentity failed: {failure.message}", where=where, hint=hint)

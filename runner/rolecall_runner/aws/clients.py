@@ -61,7 +61,7 @@ from rolecall_generator.errors import CallerError, ExitCode, RolecallError
 from rolecall_generator.records import is_aws_address, is_loopback
 from rolecall_generator.workers import collection_paused
 from rolecall_runner.aws.configuration import configuration_errors, new_session
-from rolecall_runner.aws.failures import EXPIRED_CODES, DeadlineExceededError, seconds_left
+from rolecall_runner.aws.failures import EXPIRED_CODES, DeadlineExceededError, makes_single_attempts, seconds_left
 from rolecall_runner.aws.first_attempt import FirstAttempt, FrozenCredentials, ReplyParserFactory
 
 _NO_RETRIES = urllib3.Retry(False)  # botocore retries, with a new signature each time
@@ -270,7 +270,7 @@ class Clients:
         events.register("needs-retry", _renew_when_expired)
         self._user_agent = f"rolecall/{__version__} {self._session.user_agent()}"
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, int], Any] = {}
         self._rehearsal = False
 
     @property
@@ -283,13 +283,15 @@ class Clients:
 
         Raises botocore's UnknownServiceError.
         """
-        found = self._clients.get((service, region))
+        attempts = 1 if makes_single_attempts() else self._max_attempts
+        key = service, region, attempts
+        found = self._clients.get(key)
         if found is None:
             with self._lock:  # load each service model only once
-                found = self._clients.get((service, region))
+                found = self._clients.get(key)
                 if found is None:
                     with collection_paused():  # it frees nothing while a service model loads, and doubles the time
-                        found = self._clients[service, region] = self._make(service, region)
+                        found = self._clients[key] = self._make(service, region, attempts)
         return found
 
     def close(self) -> None:
@@ -299,7 +301,7 @@ class Clients:
         self._clients.clear()
         self._transport.close()
 
-    def _make(self, service: str, region: str) -> Any:
+    def _make(self, service: str, region: str, attempts: int) -> Any:
         s3: dict[str, Any] = {"use_arn_region": True, "disable_s3_express_session_auth": True}
         if self.settings.endpoint_url:
             s3["addressing_style"] = "path"  # bucket names do not resolve on loopback
@@ -307,7 +309,7 @@ class Clients:
             connect_timeout=self.settings.connect_seconds,
             read_timeout=self.settings.read_seconds,
             max_pool_connections=self.settings.connections,
-            retries={"mode": self._retry_mode, "total_max_attempts": self._max_attempts},
+            retries={"mode": self._retry_mode, "total_max_attempts": attempts},
             proxies={} if is_loopback(self.settings.endpoint_url or "") else None,
             account_id_endpoint_mode="disabled",
             # botocore would build its own user agent twice for every request.

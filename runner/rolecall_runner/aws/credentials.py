@@ -29,7 +29,7 @@ from weakref import WeakValueDictionary
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam import quotas
 from rolecall_runner.aws.clients import Clients, SigningCredentials, account
-from rolecall_runner.aws.failures import ACCESS_DENIED, failure_of
+from rolecall_runner.aws.failures import ACCESS_DENIED, EXPIRED_CODES, CallerRejectedError, failure_of
 from rolecall_runner.inventory import Target
 from rolecall_runner.private_files import make_private_folder, write_private_file
 
@@ -37,6 +37,8 @@ PROBE_SECONDS = 900
 SESSION_SECONDS = 3600
 REFRESH_AHEAD = timedelta(minutes=5)
 
+_REJECTED_CALLER = EXPIRED_CODES | {"InvalidClientTokenId"}
+"""What AssumeRole returns for credentials of the caller that have expired or were deleted."""
 _NOT_IN_NAMES = re.compile(r"[^\w+=,.@-]", re.ASCII)
 _NAME_CHARACTERS = 64
 
@@ -145,7 +147,7 @@ class Assumer:
 
         During a rotation, a role that refuses the target's external ID is tried again with the previous one. `seconds`
         defaults to 900 for probes, else to `session_seconds`. `name` replaces the session name. Raises botocore's
-        ClientError (AccessDenied is a refusal) and connection errors.
+        ClientError (AccessDenied is a refusal), connection errors, and CallerRejectedError.
         """
         if not isinstance(external_id, _Own):
             return self._assume(target, external_id, seconds or PROBE_SECONDS, name)
@@ -181,8 +183,13 @@ class Assumer:
             ]
         if target.source_identity:
             parameters["SourceIdentity"] = allowed_name(self.caller.name)
-        with account(self.caller.credentials):
-            reply = self.clients.client("sts", self.caller.region).assume_role(**parameters)
+        try:
+            with account(self.caller.credentials):
+                reply = self.clients.client("sts", self.caller.region).assume_role(**parameters)
+        except Exception as error:
+            if failure_of(error).code in _REJECTED_CALLER:
+                raise CallerRejectedError(str(error)) from error
+            raise
         return Credentials.from_reply(reply)
 
     def _seconds(self, target: Target, wanted: int) -> int:

@@ -72,13 +72,22 @@ T = TypeVar("T")
 class RetryPolicy:
     """Number of attempts, the first one included, and the bounds of the pauses between them, in seconds.
 
+    botocore retries each call within an attempt (AWS_MAX_ATTEMPTS); in the later attempts, it makes each call only once.
     Each pause is drawn evenly from 0 to min(cap_seconds, base_seconds * 2^n). This full jitter spreads out the retries of
     many accounts ("Exponential Backoff And Jitter", AWS Architecture Blog).
     """
 
-    attempts: int = 3
-    base_seconds: float = 0.5
+    attempts: int = 2
+    base_seconds: float = 4.0
     cap_seconds: float = 8.0
+
+
+_single: ContextVar[bool] = ContextVar("rolecall_single_attempt", default=False)
+
+
+def makes_single_attempts() -> bool:
+    """Whether botocore is to make each call only once, because this is a later attempt of `with_retries`."""
+    return _single.get()
 
 
 def with_retries(
@@ -96,7 +105,8 @@ def with_retries(
     from 0 to 1, `sleep` takes seconds. Raises what `call` raises.
     """
     attempt = 1
-    while inconclusive(result := call()) and attempt < policy.attempts and not stopped():
+    result = call()
+    while inconclusive(result) and attempt < policy.attempts and not stopped():
         pause = random() * min(policy.cap_seconds, policy.base_seconds * 2 ** (attempt - 1))
         if not _is_time_for(pause):
             break
@@ -104,6 +114,11 @@ def with_retries(
         if stopped():
             break
         attempt += 1
+        token = _single.set(True)
+        try:
+            result = call()
+        finally:
+            _single.reset(token)
     return result, attempt
 
 
@@ -117,6 +132,17 @@ def _is_time_for(pause: float) -> bool:
 
 ACCESS_DENIED = "AccessDenied"
 """The only code with which STS refuses a call (STS API reference, "Common errors", November 2026)."""
+
+
+class CallerRejectedError(BaseException):
+    """AWS does not accept the caller's own credentials, so that no further role can be assumed.
+
+    Not an Exception, so that it ends a task and is not recorded as a result of its account.
+    """
+
+    code = "CallerRejected"
+    """The code of an outcome that such an error has ended."""
+
 
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 """Codes for expired credentials ("Common errors" of the STS and EC2 API references, November 2026)."""

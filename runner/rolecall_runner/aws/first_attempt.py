@@ -35,7 +35,7 @@ from botocore.auth import AUTH_TYPE_MAPS
 from botocore.awsrequest import AWSResponse
 from botocore.parsers import EC2QueryParser, QueryParser, ResponseParserError, ResponseParserFactory
 
-from rolecall_runner.aws.failures import DeadlineExceededError
+from rolecall_runner.aws.failures import DeadlineExceededError, makes_single_attempts
 
 # Errors without fields of their own that are never retried. All others go to botocore.
 _FINAL_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "DryRunOperation"})
@@ -120,7 +120,7 @@ class FirstAttempt:
         Raises DeadlineExceededError, and what `credentials` raises.
         """
         scope = _signing_scope(params, request_signer, context)
-        if scope is None or self._max_attempts == 1 or not _is_plain_form(model):
+        if scope is None or self._max_attempts == 1 or makes_single_attempts() or not _is_plain_form(model):
             return None
         request = _Request(params["url"], dict(params["headers"]), urlencode(params["body"], doseq=True).encode())
         request.sign(self._credentials(), *scope)

@@ -159,7 +159,7 @@ def _run(runner: Runner, plays: tuple[Play, ...], writer: PlayWriter, resume_by:
     except InterruptedRunError as error:
         recap.rehearsal = fleet.rehearsal
         writer.close(recap)
-        raise InterruptedRunError(error.what, hint=resume_by) from None
+        raise type(error)(error.what, hint=resume_by) from None
     recap.rehearsal = fleet.rehearsal
     writer.close(recap)
     return recap

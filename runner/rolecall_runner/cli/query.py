@@ -187,7 +187,7 @@ def _write_rows(done: QueryRun, writer: RowWriter, resume_by: str, expected: Ite
     `resume_by`: the command line that resumes the run. `expected`: the forecast for each account, from the manifest.
     """
     errors = MissingResults()
-    interrupted = False
+    interrupted = None
     with progress_bar("accounts", quiet=quiet) as (started, progress), stops_on_ctrl_c(done.runtime.stop):
         started(len(done.targets))
         try:
@@ -197,17 +197,14 @@ def _write_rows(done: QueryRun, writer: RowWriter, resume_by: str, expected: Ite
                 progress(errors.count.accounts)
                 if errors.count.accounts == 1:  # after the first answer, since the forecast of 10,000 accounts takes as long
                     _warn_about_forecast(expected, len(done.targets))
-        except InterruptedRunError:
-            interrupted = True
+        except InterruptedRunError as error:
+            interrupted = error
         finally:
             writer.close()
     for line in errors.lines():
         stderr().print(line, style="yellow", markup=False)
-    if interrupted:
-        raise InterruptedRunError(
-            f"interrupted; {errors.count.accounts:,} of {done.record.total:,} accounts are done",
-            hint=resume_by,
-        )
+    if interrupted is not None:
+        raise interrupted.with_progress(errors.count.accounts, done.record.total, resume_by)
     return errors.count
 
 

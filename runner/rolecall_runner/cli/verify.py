@@ -135,10 +135,8 @@ def verify(
     if form.report is not None and not (quiet and output_format == "table"):
         form.report(output, call.info(), call.verdicts())
     if interrupted is not None:
-        raise InterruptedRunError(
-            f"interrupted; {len(list(call.verdicts())):,} of {call.record.total:,} accounts are done",
-            hint=repeat_command(context, f"runner verify --resume {call.record.run_id}"),
-        )
+        resume_by = repeat_command(context, f"runner verify --resume {call.record.run_id}")
+        raise interrupted.with_progress(len(list(call.verdicts())), call.record.total, resume_by)
     _exit_with_code(call)
 
 

@@ -20,12 +20,16 @@ from rolecall_runner.inventory import Target
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The return value of a task. `data`: JSON values. `code`: AWS error code. `error`: a message without secrets."""
+    """The return value of a task. `data`: JSON values. `code`: AWS error code. `error`: a message without secrets.
+
+    `final`: the engine must not retry the target, because the task has retried what was worth it.
+    """
 
     status: Status = Status.OK
     data: Any = None
     error: str = ""
     code: str = ""
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -24,8 +25,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
-from rolecall_runner.aws import Status
+from rolecall_generator.errors import ExitCode, InterruptedRunError, RejectedCallerError, RolecallError
+from rolecall_runner.aws import CallerRejectedError, Status
 from rolecall_runner.execution.interface import Result, result_from_json
 from rolecall_runner.inventory import Selection, Target, sample, select_keys
 from rolecall_runner.private_files import (
@@ -199,11 +200,26 @@ class Journal:
             self.folder.rmdir()
 
 
-def record_results(results: Iterable[Result], journal: Journal) -> Iterator[Result]:
-    """Write each result to the journal, then yield it."""
-    for result in results:
-        journal.add(result)
-        yield result
+def record_results(results: Iterable[Result], journal: Journal, stop: threading.Event) -> Iterator[Result]:
+    """Write each result to the journal, then yield it.
+
+    If AWS rejects the caller's credentials, no further target is started (`stop`), and RejectedCallerError is raised after
+    the results of the others; a resumed run processes the rest.
+    """
+    rejected: Result | None = None
+    try:
+        for result in results:
+            if result.code == CallerRejectedError.code:
+                rejected = result
+                stop.set()
+                continue
+            journal.add(result)
+            yield result
+    except InterruptedRunError:
+        if rejected is None:
+            raise
+    if rejected is not None:
+        raise RejectedCallerError(f"{RejectedCallerError.cause}: {rejected.error}", hint="renew them, then try again")
 
 
 def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:

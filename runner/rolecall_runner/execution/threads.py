@@ -17,7 +17,7 @@ from datetime import datetime
 from types import FrameType
 
 from rolecall_generator.errors import InterruptedRunError
-from rolecall_runner.aws import deadline, failure_of, with_retries
+from rolecall_runner.aws import CallerRejectedError, Status, deadline, failure_of, with_retries
 from rolecall_runner.execution.interface import EngineSettings, Outcome, Result, Runtime, Task, inconclusive, register
 from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
@@ -46,7 +46,7 @@ def run_target(task: Task, target: Target, settings: EngineSettings, runtime: Ru
         outcome, attempts = with_retries(
             lambda: _once(task, target),
             settings.retry,
-            inconclusive=lambda outcome: outcome.status.is_transient,
+            inconclusive=lambda outcome: outcome.status.is_transient and not outcome.final,
             random=runtime.random,
             sleep=runtime.wait,
             stopped=runtime.stop.is_set,
@@ -68,6 +68,8 @@ def run_target(task: Task, target: Target, settings: EngineSettings, runtime: Ru
 def _once(task: Task, target: Target) -> Outcome:
     try:
         outcome = task(target)
+    except CallerRejectedError as error:
+        return Outcome(Status.FAILED, None, redact(str(error)), CallerRejectedError.code)
     except Exception as error:  # an error in one target must not end the run
         failure = failure_of(error)
         return Outcome(failure.status, None, failure.message, failure.code)

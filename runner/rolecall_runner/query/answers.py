@@ -285,4 +285,5 @@ def outcome_of(account_id: str, places: list[RegionResult]) -> Outcome:
     worst = max(statuses, key=_SEVERITY.index, default=Status.OK)
     first = next((place for place, status in zip(places, statuses, strict=True) if status is worst), None)
     code, error = (first.code, f"{first.region}: {first.error}") if first and worst is not Status.OK else ("", "")
-    return Outcome(worst, {"account_id": account_id, "places": [place.to_json() for place in places]}, error, code)
+    data = {"account_id": account_id, "places": [place.to_json() for place in places]}
+    return Outcome(worst, data, error, code, final=True)

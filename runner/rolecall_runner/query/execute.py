@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +13,7 @@ from botocore.exceptions import ClientError
 from botocore.paginate import Paginator
 
 from rolecall_generator.text import pluralize
-from rolecall_runner.aws import AccountSession, Clients, DeadlineExceededError, Sessions, Status, account, utc_now
+from rolecall_runner.aws import AccountSession, Clients, RetryPolicy, Sessions, Status, account, utc_now, with_retries
 from rolecall_runner.execution import Outcome, ProcessLocal
 from rolecall_runner.inventory import Target
 from rolecall_runner.query.answers import (
@@ -158,9 +160,6 @@ def _call_follow_up(follow_up: FollowUp, client: Client, context: FillContext, s
     return value if follow_up.select is None else search(follow_up.select, value)
 
 
-ATTEMPTS = 3
-"""Attempts per Region within one attempt of the account, so that throttling in one Region does not repeat the others."""
-
 _RETRYABLE = frozenset({Reason.INCONCLUSIVE, Reason.UNREACHABLE})
 
 
@@ -169,12 +168,13 @@ class QueryTask:
     """Executes a query in a target; `QueryResult.from_result` reads its result.
 
     `connections`: creates clients and sessions, once per process. `now`: the clock for the time of rows and for relative
-    dates.
+    dates. `retry`: for the Regions of an account that were throttled or not reached, after the others.
     """
 
     spec: QuerySpec
     connections: ProcessLocal[tuple[Clients, Sessions]]
     now: Callable[[], datetime] = utc_now
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(base_seconds=1.0))
     name: str = "query"
     _absent: set[tuple[str, str]] = field(default_factory=set, repr=False, compare=False)
 
@@ -198,31 +198,34 @@ class QueryTask:
                     return outcome_of(
                         target.account_id, [RegionResult("", reason, self.now().isoformat(), code=code, error=message)]
                     )
-            places = [self._query_region(clients, session, target, region) for region in regions]
-        return outcome_of(target.account_id, places)
+            places: dict[str, RegionResult] = {}
+
+            def query_regions() -> bool:
+                """Query the Regions that have no final result; returns whether any is still to be retried."""
+                for region in regions:
+                    if region not in places or places[region].reason in _RETRYABLE:
+                        places[region] = self._query_region(clients, session, target, region)
+                return any(place.reason in _RETRYABLE for place in places.values())
+
+            with_retries(query_regions, self.retry, inconclusive=bool, random=random.random, sleep=time.sleep)
+        return outcome_of(target.account_id, list(places.values()))
 
     def _query_region(self, clients: Clients, session: AccountSession, target: Target, region: str) -> RegionResult:
         reported_region = GLOBAL if is_global(self.spec, target) else region
-        for attempt in range(1, ATTEMPTS + 1):
-            moment = self.now()
-            if (self.spec.service, region) in self._absent:
-                break
-            try:
-                found = query_region(
-                    self.spec,
-                    lambda service: clients.client(service, region),
-                    FillContext(target, moment, region),
-                )
-            except Exception as error:  # a failure in one Region does not affect the others
-                place = self._failure(error, target, region, reported_region, moment)
-                if place.reason not in _RETRYABLE or attempt == ATTEMPTS or isinstance(error, DeadlineExceededError):
-                    return place
-                if place.code.startswith("ExpiredToken"):
-                    session.renew()
-            else:
-                return RegionResult(reported_region, Reason.OK, moment.isoformat(), found.rows, notes=found.notes)
-        message = f"{self.spec.service} is not offered in {region}"
-        return RegionResult(reported_region, Reason.ABSENT, self.now().isoformat(), error=message)
+        moment = self.now()
+        if (self.spec.service, region) in self._absent:
+            message = f"{self.spec.service} is not offered in {region}"
+            return RegionResult(reported_region, Reason.ABSENT, moment.isoformat(), error=message)
+        try:
+            found = query_region(
+                self.spec, lambda service: clients.client(service, region), FillContext(target, moment, region)
+            )
+        except Exception as error:  # a failure in one Region does not affect the others
+            place = self._failure(error, target, region, reported_region, moment)
+            if place.code.startswith("ExpiredToken"):
+                session.renew()
+            return place
+        return RegionResult(reported_region, Reason.OK, moment.isoformat(), found.rows, notes=found.notes)
 
     def _failure(
         self, error: BaseException, target: Target, region: str, reported_region: str, moment: datetime

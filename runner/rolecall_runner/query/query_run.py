@@ -145,7 +145,7 @@ class QueryRun:
             yield replace(QueryResult.from_result(result, accounts.get(result.key, "")), rehearsal=self.record.rehearsal)
         results = self.options.run(self.task, self.waiting, self.runtime)
         with self.journal as journal:
-            for result in record_results(results, journal):
+            for result in record_results(results, journal, self.runtime.stop):
                 yield replace(QueryResult.from_result(result, accounts[result.key]), rehearsal=self.rehearsal)
             journal.end(self.clock())
             self.record = journal.record

@@ -37,7 +37,7 @@ Actions = Literal["none", "sample", "all"]
 class VerifySpec:
     """What a verify run checks. Options of `runner verify`, keys of a play, and run records derive from it.
 
-    `retry` is for one call that came out inconclusive; the engine may process the whole target again after that.
+    `retry` is for one call that came out inconclusive.
     """
 
     actions: Actions = field(default="sample", metadata={"description": "Granted read actions to try."})
@@ -48,7 +48,7 @@ class VerifySpec:
     all_regions: bool = field(default=False, metadata={"description": "Try actions in all Regions of the account."})
     actions_per_service: int = field(default=3, metadata={"description": "Sample size: granted actions per service."})
     outside_actions: int = field(default=5, metadata={"description": "Sample size: actions that were not granted."})
-    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=5, base_seconds=0.2, cap_seconds=5.0))
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(base_seconds=2.0))
 
     @property
     def probe_actions(self) -> bool:

@@ -99,7 +99,7 @@ class VerifyTask:
     def __call__(self, target: Target) -> Outcome:
         """Verify one target."""
         verdict = verify(target, self.context.get())
-        return Outcome(Status(verdict.mark), verdict.to_json())
+        return Outcome(Status(verdict.mark), verdict.to_json(), final=True)
 
 
 def _check_of_other_backend(target: Target, context: VerifyContext) -> Check | None:

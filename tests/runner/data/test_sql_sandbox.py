@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ def ask(rig: QueryRig, runs: Path, run_id: str, question: QuerySpec) -> None:
     record = RunRecord(run_id, "query", "accounts.yaml", "f", "all", len(rig.targets), moment, text, "0", moment)
     task = QueryTask(question, rig.connections, now=lambda: MOMENT)
     with Journal.start(runs, record) as journal:
-        for _ in record_results(run(task, rig.targets, engine="serial"), journal):
+        for _ in record_results(run(task, rig.targets, engine="serial"), journal, threading.Event()):
             pass
 
 

@@ -46,9 +46,8 @@ def go(runs: Path) -> None:
     runtime = Runtime()
     targets = (Target(f"c{n}", f"{n:012}", "aws", "arn") for n in range(COUNT) if ("customer", f"c{n}") not in journal.done)
     with journal, stops_on_ctrl_c(runtime.stop):
-        for _ in record_results(
-            run(Double(), targets, settings=EngineSettings(4, retry=RetryPolicy(1)), runtime=runtime), journal
-        ):
+        results = run(Double(), targets, settings=EngineSettings(4, retry=RetryPolicy(1)), runtime=runtime)
+        for _ in record_results(results, journal, runtime.stop):
             pass
         journal.end(datetime.now(UTC))
 
