@@ -18,9 +18,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from rolecall_runner.sandbox.iam.iam_validation import Limits
+from rolecall_runner.sandbox.iam.iam_writes import Limits
+from rolecall_runner.sandbox.protocol.aws_protocol import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
-from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rolecall_runner.verify.causes import CAUSES, diagnosis_of
-from rolecall_runner.verify.update_message import UPDATES, Form, customer_message
+from rolecall_runner.verify.causes import CAUSES, UPDATES, Form, customer_message, diagnosis_of
 from rolecall_runner.verify.verdict import Verdict
 from status_rig import not_there, target
 

@@ -10,7 +10,7 @@ import pytest
 from onboard_rig import START
 from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument
-from rolecall_runner.onboarding.customer_message import SentBundle, failure_message, success_message
+from rolecall_runner.onboarding import SentBundle, failure_message, success_message
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from sandbox_rig import allow
 from status_rig import not_there, target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from rolecall_runner.onboarding.onboard_run import OnboardingResult, PollAttempt
+from rolecall_runner.onboarding import OnboardingResult, PollAttempt
 from rolecall_runner.reports.onboarding_output import headline, next_step, onboarding_json
 from rolecall_runner.status.overview import StatusPlace
 from rolecall_runner.status.status_file import Pending, StatusEntry

@@ -23,7 +23,7 @@ from rolecall_runner.aws.aws_config import AwsConfig
 from rolecall_runner.execution.execution_options import ExecutionOptions
 from rolecall_runner.execution.interface import EngineSettings, Runtime
 from rolecall_runner.execution.journal import list_runs
-from rolecall_runner.onboarding.onboard_run import OnboardingResult, PollAttempt, PollOptions, onboard
+from rolecall_runner.onboarding import OnboardingResult, PollAttempt, PollOptions, onboard
 from rolecall_runner.status.status_file import read_status
 from rolecall_runner.verify.context import RunConfig
 

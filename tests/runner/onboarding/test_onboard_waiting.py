@@ -11,7 +11,7 @@ import pytest
 
 from consoles import pipe, terminal
 from onboard_rig import Day
-from rolecall_runner.onboarding.onboard_run import PollAttempt, PollOptions, describe, pause_seconds, wait_for_role
+from rolecall_runner.onboarding import PollAttempt, PollOptions, describe, pause_seconds, wait_for_role
 from rolecall_runner.reports.onboarding_output import WaitDisplay, format_duration
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from status_rig import not_there

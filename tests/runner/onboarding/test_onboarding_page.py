@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from rolecall_generator.records import status_path
-from rolecall_runner.onboarding.onboard_run import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, VERIFY_ATTEMPTS, PollOptions
+from rolecall_runner.onboarding import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, VERIFY_ATTEMPTS, PollOptions
 from rolecall_runner.reports.status_output import ALL_SHOWN
 from rolecall_runner.status.overview import STALE_AFTER, CustomerState
 from rolecall_runner.status.status_file import StatusEntry, read_status

@@ -17,18 +17,18 @@ from manifests import NOTES, customer, notes_manifest
 from rolecall_generator.iam.model import Access, Role, User
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.planning.planner import make_plan
-from rolecall_runner.rehearsal.module_selection import RehearsalSelection
-from rolecall_runner.rehearsal.rehearsal import TerraformTool, rehearse
-from rolecall_runner.rehearsal.rehearsal_report import (
+from rolecall_runner.rehearsal.rehearsal import (
     AppliedModules,
     ModuleOutcome,
     Rehearsal,
     RehearsalMethod,
     RehearsalProgress,
     Stage,
+    TerraformTool,
     rehearsal_json,
+    rehearse,
 )
-from rolecall_runner.rehearsal.terraform_cli import Terraform, find_terraform
+from rolecall_runner.rehearsal.terraform_cli import RehearsalSelection, Terraform, find_terraform
 from rolecall_runner.sandbox.provisioning.seed import placeholder_principals
 from rolecall_runner.sandbox.server.server import Sandbox
 

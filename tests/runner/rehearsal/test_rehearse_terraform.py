@@ -13,10 +13,8 @@ import yaml
 from live_iam import read_access
 from manifests import NOTES, customer
 from rolecall_generator.iam.arn import Arn
-from rolecall_runner.rehearsal.module_selection import RehearsalSelection
-from rolecall_runner.rehearsal.rehearsal import TerraformTool, rehearse
-from rolecall_runner.rehearsal.rehearsal_report import AppliedModules, ModuleOutcome, RehearsalMethod
-from rolecall_runner.rehearsal.terraform_cli import Terraform
+from rolecall_runner.rehearsal.rehearsal import AppliedModules, ModuleOutcome, RehearsalMethod, TerraformTool, rehearse
+from rolecall_runner.rehearsal.terraform_cli import RehearsalSelection, Terraform
 from rolecall_runner.sandbox.server.server import Sandbox
 from terraform_providers import Provider
 from terraform_rig import terraform_command

@@ -13,9 +13,8 @@ from rolecall_generator.iam.evaluation.evaluator import Evaluator
 from rolecall_generator.iam.model import Access, Group, InstanceProfile, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.sandbox.authorization.authorizer import Authorization, AuthorizationVerdict, decide
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, SessionInfo
-from rolecall_runner.sandbox.server.api_call import read_call
+from rolecall_runner.sandbox.protocol.aws_protocol import ApiCall, ErrorCategory, SessionInfo
+from rolecall_runner.sandbox.server.server import read_call
 from sandbox_requests import caught
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.sandbox.authorization.request_resources import fill_placeholders
-from rolecall_runner.sandbox.protocol.http_types import ApiCall
-from rolecall_runner.sandbox.server.api_call import read_call
+from rolecall_runner.sandbox.authorization.service_reference import fill_placeholders
+from rolecall_runner.sandbox.protocol.aws_protocol import ApiCall
+from rolecall_runner.sandbox.server.server import read_call
 from sandbox_requests import ACCESS_KEY, caught
 
 ACCOUNT = "222222222222"

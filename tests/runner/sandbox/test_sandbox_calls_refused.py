@@ -10,9 +10,16 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from rolecall_runner.sandbox.protocol.error_catalog import CBOR, ErrorCategory, category_reply, error_reply
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest
-from rolecall_runner.sandbox.server.api_call import read_call
+from rolecall_runner.sandbox.protocol.aws_protocol import (
+    CBOR,
+    ApiCall,
+    ErrorCategory,
+    HttpReply,
+    HttpRequest,
+    category_reply,
+    error_reply,
+)
+from rolecall_runner.sandbox.server.server import read_call
 from sandbox_requests import caught, error_of
 
 CREDENTIAL = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261124/eu-west-1/{}/aws4_request, SignedHeaders=host, Signature=0"

@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 
 from rolecall_generator.errors import ExitCode
-from rolecall_runner.sandbox.protocol.error_catalog import error_reply
+from rolecall_runner.sandbox.protocol.aws_protocol import ApiCall, HttpReply, HttpRequest, error_reply
 from rolecall_runner.sandbox.protocol.faults import (
     FAULTS,
     ClockSkew,
@@ -29,8 +29,7 @@ from rolecall_runner.sandbox.protocol.faults import (
     parse_faults,
     register_fault,
 )
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest
-from rolecall_runner.sandbox.server.api_call import read_call
+from rolecall_runner.sandbox.server.server import read_call
 from sandbox_requests import caught, error_of
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

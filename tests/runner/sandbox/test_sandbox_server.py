@@ -17,10 +17,9 @@ from botocore.exceptions import EndpointConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import RolecallError
-from rolecall_runner.sandbox.authorization.companion_actions import UNSUPPORTED_ACTIONS
-from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.authorization.authorizer import UNSUPPORTED_ACTIONS
+from rolecall_runner.sandbox.protocol.aws_protocol import HttpReply, HttpRequest, SandboxError
 from rolecall_runner.sandbox.protocol.faults import CutConnection, FaultPlan, SlowReply
-from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.sts.sts import new_secret
 from sandbox_rig import OPERATOR, HandClock, Rig, allow, running, service_trust, status_of, trust

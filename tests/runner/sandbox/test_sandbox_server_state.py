@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.protocol.aws_protocol import SandboxError
 from rolecall_runner.sandbox.server.server import Sandbox
 from sandbox_rig import allow, running, service_trust, trust
 

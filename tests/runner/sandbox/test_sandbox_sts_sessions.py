@@ -10,8 +10,8 @@ import pytest
 from botocore.credentials import ContainerMetadataFetcher, ContainerProvider
 from botocore.exceptions import ClientError
 
-from rolecall_runner.sandbox.iam.iam_validation import Limits
-from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.iam.iam_writes import Limits
+from rolecall_runner.sandbox.protocol.aws_protocol import SandboxError
 from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 from sandbox_rig import Rig, allow, refusal_of, running, service_trust, status_of, trust
 

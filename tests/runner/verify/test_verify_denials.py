@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rolecall_runner.verify.causes import CAUSES
+from rolecall_runner.verify.causes import CAUSES, customer_message
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.diagnosis import (
     DENIALS,
@@ -14,7 +14,6 @@ from rolecall_runner.verify.diagnosis import (
     denial_of,
     diagnose,
 )
-from rolecall_runner.verify.update_message import customer_message
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
 from status_rig import target
 

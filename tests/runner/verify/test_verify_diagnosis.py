@@ -11,10 +11,9 @@ import pytest
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.aws.credentials import Credentials
-from rolecall_runner.verify.causes import CAUSES, Cause
+from rolecall_runner.verify.causes import CAUSES, Cause, customer_message
 from rolecall_runner.verify.checks import judge_trust
 from rolecall_runner.verify.diagnosis import diagnose
-from rolecall_runner.verify.update_message import customer_message
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
 from sandbox_rig import allow, service_trust, trust
 from verify_worlds import BACKEND, READ_ITSELF, ROLE, World, causes, check_of, document, marks

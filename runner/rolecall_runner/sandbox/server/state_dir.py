@@ -25,7 +25,7 @@ from rolecall_runner.private_files import (
     read_private_file,
     write_private_file,
 )
-from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.protocol.aws_protocol import SandboxError
 
 OPERATOR_VARIABLE = "ROLECALL_SANDBOX_OPERATOR_SECRET"
 """Environment variable that passes the secret to worker processes of a command with `--sandbox`."""
@@ -235,7 +235,7 @@ def _try_lock(descriptor: int) -> bool:
 def _spawn(home: StateDir, lock: int) -> subprocess.Popen[bytes]:
     with open_log(home) as log:
         child = subprocess.Popen(  # noqa: S603 - this program
-            [sys.executable, "-m", "rolecall_runner.sandbox.process", str(home.folder)],
+            [sys.executable, "-m", "rolecall_runner.sandbox.provisioning.seed", str(home.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
