@@ -145,7 +145,6 @@ class Stage(StrEnum):
     PREPARE = "prepare"
     APPLY = "apply"
     COMPARE = "compare"
-    AFTER_APPLY = "after apply"
     DESTROY = "destroy"
     CHECK = "check for leftovers"
 
@@ -158,15 +157,6 @@ class RehearsalProgress:
     path: str | None = None
     ok: bool | None = None
     seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class AppliedModules:
-    """Applied modules and their account IDs, and the URL of the sandbox."""
-
-    url: str
-    modules: tuple[str, ...]
-    accounts: tuple[str, ...]
 
 
 ProgressListener = Callable[[RehearsalProgress], None]
@@ -408,15 +398,13 @@ def rehearse(
     selection: RehearsalSelection | None = None,
     keep: bool = False,
     progress: ProgressListener = lambda _progress: None,
-    after_apply: Callable[[AppliedModules], None] = lambda _applied: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Rehearsal:
     """Apply the modules of a manifest in the sandbox at `url`, compare the accounts with the intended access, and destroy.
 
-    The sandbox must not be changed by anything else during the rehearsal. `keep` skips the destroy. `after_apply` is called
-    between compare and destroy; its exceptions are raised after the destroy. Errors of one module or account are in the
-    result. Raises ManifestError, PlanError, OutputError or SelectionError before anything is created, and KeyboardInterrupt
-    on Ctrl-C, after the destroy.
+    The sandbox must not be changed by anything else during the rehearsal. `keep` skips the destroy. `progress` is called
+    from several threads, but never concurrently. Errors of one module or account are in the result. Raises ManifestError,
+    PlanError, OutputError or SelectionError before anything is created, and KeyboardInterrupt on Ctrl-C, after the destroy.
     """
     started = clock()
     step = Steps(progress, clock)
@@ -440,7 +428,7 @@ def rehearse(
                 parallel=tool.parallel,
                 step=step,
             )
-        accounts = _apply_and_destroy(_Context(chosen, operator, before, step), backend, after_apply, keep=keep)
+        accounts = _apply_and_destroy(_Context(chosen, operator, before, step), backend, keep=keep)
     return _report(backend.results, provider, chosen, accounts, kept=keep, seconds=clock() - started)
 
 
@@ -462,18 +450,12 @@ class _Context:
     step: Steps
 
 
-def _apply_and_destroy(
-    context: _Context, backend: RehearsalBackend, after_apply: Callable[[AppliedModules], None], *, keep: bool
-) -> tuple[AccountRehearsal, ...]:
-    """Apply, compare, call `after_apply`, destroy and check. Destroys also after an exception."""
+def _apply_and_destroy(context: _Context, backend: RehearsalBackend, *, keep: bool) -> tuple[AccountRehearsal, ...]:
+    """Apply, compare, destroy and check. Destroys also after an exception."""
     try:
         backend.apply()
         with context.step(Stage.COMPARE, None):
             accounts = _compare(context, backend.results)
-        with context.step(Stage.AFTER_APPLY, None):
-            done = [result for result in backend.results.values() if result.outcome is ModuleOutcome.APPLIED]
-            paths = tuple(result.path for result in done)
-            after_apply(AppliedModules(context.operator.url, paths, tuple(sorted({result.account_id for result in done}))))
     finally:
         if not keep:
             backend.destroy()

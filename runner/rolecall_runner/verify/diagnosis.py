@@ -258,9 +258,8 @@ def _granted(check: Check, target: Target, context: VerifyContext) -> Found:
         yield named, _denied(named, action, denial)
     else:
         yield "permission-missing", action
-        intended = context.intended.get(target.role_arn)
-        role = intended.roles.get(target.role_arn) if intended else None
-        if role is not None and role.boundary is not None:
+        intended = context.agreed(target)
+        if intended is not None and intended.roles[target.role_arn].boundary is not None:
             yield "permission-boundary", action
 
 
@@ -392,7 +391,7 @@ def _deployed_policy_allows(target: Target, context: VerifyContext) -> bool | No
     """Whether the deployed policies of the backend role allow it; None if the role may not read itself."""
     name = target.backend_role_arn.rpartition("/")[2]
     with account(context.assumer.caller.credentials):
-        reading = read_role(context.clients.client("iam", context.assumer.caller.region), name)
+        reading = read_role(context.client("iam"), name)
     if reading.not_checkable:
         return None
     arn = target.backend_role_arn

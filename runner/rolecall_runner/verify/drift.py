@@ -29,7 +29,7 @@ from rolecall_runner.live import (
     read_user,
 )
 from rolecall_runner.verify.agreed_access import hash_external_ids
-from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.context import NOT_AGREED, VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
 
 _UNIQUE_ID = re.compile(r"^A(?:ROA|IDA)[A-Z0-9]{12,}$")
@@ -72,12 +72,11 @@ def drift_of(target: Target, credentials: SigningCredentials, context: VerifyCon
 
     SKIPPED if the role may not read itself. Errors of IAM are never raised.
     """
-    intended = context.intended.get(target.role_arn)
-    if intended is None or target.role_arn not in intended.roles:
-        what = "drift is not checkable: the manifest has no agreed access for this role"
-        return Check(Step.DRIFT, Mark.SKIPPED, what), ()
+    intended = context.agreed(target)
+    if intended is None:
+        return Check(Step.DRIFT, Mark.SKIPPED, f"drift is {NOT_AGREED}"), ()
     begin = context.ticks()
-    iam = context.clients.client("iam", context.assumer.caller.region)
+    iam = context.client("iam")
     try:
         with account(credentials):
             reading = read_role(iam, target.role_arn.rpartition("/")[2])
@@ -227,9 +226,9 @@ def check_switch_role(target: Target, context: VerifyContext) -> Iterator[Check]
         Mark.SKIPPED,
         "switching is not checkable: only a user can sign in to the console and switch roles",
     )
-    intended = context.intended.get(target.role_arn)
-    if intended is None or target.role_arn not in intended.roles:
-        yield Check(Step.CONFIGURATION, Mark.SKIPPED, "not checkable: the manifest has no agreed access for this role")
+    intended = context.agreed(target)
+    if intended is None:
+        yield Check(Step.CONFIGURATION, Mark.SKIPPED, NOT_AGREED)
         return
     try:
         live = _read(target, intended, context)
@@ -244,7 +243,7 @@ def check_switch_role(target: Target, context: VerifyContext) -> Iterator[Check]
 
 
 def _read(target: Target, intended: Access, context: VerifyContext) -> _Live:
-    iam = context.clients.client("iam", context.assumer.caller.region)
+    iam = context.client("iam")
     groups: dict[str, Group | NotCheckable] = {}
     policies: dict[str, ManagedPolicy | NotCheckable] = {}
     people: dict[str, UserReading] = {}

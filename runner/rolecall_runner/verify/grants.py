@@ -23,7 +23,7 @@ from rolecall_generator.iam.matching import name_matcher
 from rolecall_generator.iam_replies import UnreadableDocumentError, document_of
 from rolecall_runner.aws import DeadlineExceededError, SigningCredentials, account, allowed_name
 from rolecall_runner.inventory import Target
-from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.context import NOT_AGREED, VerifyContext
 from rolecall_runner.verify.probe_call import (
     ProbeResult,
     ProbeVerdict,
@@ -82,7 +82,7 @@ def _read(
     caller = Caller(target.role_arn)
     if not all(evaluator.may(Request(caller, arn, f"iam:{name}")).allowed for name in ("GetPolicy", "GetPolicyVersion")):
         return None
-    iam = context.clients.client("iam", context.assumer.caller.region)
+    iam = context.client("iam")
     try:
         with account(credentials):
             version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
@@ -162,9 +162,9 @@ def try_grants(target: Target, credentials: SigningCredentials, context: VerifyC
     Calls are made in the target's first Region, or in all of them. A target's sample is the same in every run. Actions that
     another agreed policy denies, or whose conditions the call does not meet, are not tried.
     """
-    intended = context.intended.get(target.role_arn)
-    if intended is None or target.role_arn not in intended.roles:
-        yield Check(Step.GRANTED, Mark.SKIPPED, "not checkable: the manifest has no agreed access for this role")
+    intended = context.agreed(target)
+    if intended is None:
+        yield Check(Step.GRANTED, Mark.SKIPPED, NOT_AGREED)
         return
     bounds = bounds_of(target, intended, credentials, context)
     tried = 0
@@ -173,8 +173,10 @@ def try_grants(target: Target, credentials: SigningCredentials, context: VerifyC
         evaluator = Evaluator(bounds.least)
         for call in _calls(target, bounds.least, evaluator, region, context):
             tried += 1
-            conclusive = not call.absent or _may(evaluator, target, "s3:ListBucket", call.resource.partition("/")[0], region)
-            yield (_granted_check(try_call(call, region, credentials, context)) if conclusive else _ambiguous(call, region))
+            if call.absent and not _may(evaluator, target, "s3:ListBucket", call.resource.partition("/")[0], region):
+                yield _ambiguous(call, region)
+            else:
+                yield check_of_probe(Step.GRANTED, try_call(call, region, credentials, context))
     if not tried:
         yield Check(
             Step.GRANTED, Mark.SKIPPED, _no_granted_action(bounds), evidence={"unknown_policies": list(bounds.unknown)}
@@ -263,18 +265,30 @@ def _ambiguous(call: SafeCall, region: str) -> Check:
     return Check(Step.GRANTED, Mark.SKIPPED, what, evidence=ProbeResult(call, region, ProbeVerdict.UNCLEAR).evidence)
 
 
-def _granted_check(tried: ProbeResult) -> Check:
-    where = f"{tried.call.action} in {tried.region}"
-    match tried.answer:
-        case ProbeVerdict.ALLOWED | ProbeVerdict.PROBABLY_ALLOWED:
-            mark, what = Mark.OK, f"{where} works"
-        case ProbeVerdict.REFUSED:
-            mark, what = Mark.FAILED, f"{where} was granted, but is refused"
-        case ProbeVerdict.NOT_OFFERED:
-            mark, what = Mark.SKIPPED, f"{where}: {tried.not_rehearsed}"
-        case _:
-            mark, what = Mark.INCONCLUSIVE, f"whether {where} works could not be determined"
-    return Check(Step.GRANTED, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)
+_RESULTS: Mapping[Step, Mapping[ProbeVerdict, tuple[Mark, str]]] = {
+    Step.GRANTED: {
+        ProbeVerdict.ALLOWED: (Mark.OK, "{action} in {region} works"),
+        ProbeVerdict.PROBABLY_ALLOWED: (Mark.OK, "{action} in {region} works"),
+        ProbeVerdict.REFUSED: (Mark.FAILED, "{action} in {region} was granted, but is refused"),
+        ProbeVerdict.NOT_OFFERED: (Mark.SKIPPED, "{action} in {region}: {reason}"),
+        ProbeVerdict.UNCLEAR: (Mark.INCONCLUSIVE, "whether {action} in {region} works could not be determined"),
+    },
+    Step.OUTSIDE: {
+        ProbeVerdict.ALLOWED: (
+            Mark.FAILED, "{action} is allowed, but was not granted: the role allows more than was agreed",
+        ),
+        ProbeVerdict.PROBABLY_ALLOWED: (Mark.INCONCLUSIVE, "whether {action} is refused could not be determined"),
+        ProbeVerdict.REFUSED: (Mark.REFUSED, "{action} is refused: it was not granted"),
+        ProbeVerdict.NOT_OFFERED: (Mark.SKIPPED, "{action}: {reason}"),
+        ProbeVerdict.UNCLEAR: (Mark.INCONCLUSIVE, "whether {action} is refused could not be determined"),
+    },
+}  # fmt: skip
+
+
+def check_of_probe(step: Step, tried: ProbeResult) -> Check:
+    """The check of a call that was tried, under Step.GRANTED or Step.OUTSIDE."""
+    mark, what = _RESULTS[step][tried.answer]
+    return tried.check(step, mark, what.format(action=tried.call.action, region=tried.region, reason=tried.not_rehearsed))
 
 
 def _no_granted_action(bounds: Bounds) -> str:
@@ -291,19 +305,19 @@ def try_outside(
     A target's sample is the same in every run; actions in `tried` were already probed. An action qualifies if the agreed
     policies do not allow it on any resource, or deny it; none does if the document of a policy is not known.
     """
-    intended = context.intended.get(target.role_arn)
-    if intended is None or target.role_arn not in intended.roles:
-        yield Check(Step.OUTSIDE, Mark.SKIPPED, "not checkable: the manifest has no agreed access for this role")
+    intended = context.agreed(target)
+    if intended is None:
+        yield Check(Step.OUTSIDE, Mark.SKIPPED, NOT_AGREED)
         return
     bounds = bounds_of(target, intended, credentials, context)
-    region = target.regions[0] if target.regions else context.assumer.caller.region
+    region = context.first_region(target)
     calls = [call for call in _sample(target, bounds, region, context) if call.action not in tried]
     if not calls and not tried:
         yield Check(
             Step.OUTSIDE, Mark.SKIPPED, _no_outside_action(bounds), evidence={"unknown_policies": list(bounds.unknown)}
         )
     for call in calls:
-        yield _outside_check(try_call(call, region, credentials, context))
+        yield check_of_probe(Step.OUTSIDE, try_call(call, region, credentials, context))
 
 
 def outside_of(role_arn: str, access: Access, actions: Sequence[str] = READS) -> tuple[str, ...]:
@@ -339,17 +353,3 @@ def _no_outside_action(bounds: Bounds) -> str:
     if bounds.unknown:
         return f"not checkable: the document of {', '.join(bounds.unknown)} is not known and may grant any action"
     return "nothing to try: the role was granted every action that has a safe call"
-
-
-def _outside_check(tried: ProbeResult) -> Check:
-    action = tried.call.action
-    match tried.answer:
-        case ProbeVerdict.REFUSED:
-            mark, what = Mark.REFUSED, f"{action} is refused: it was not granted"
-        case ProbeVerdict.ALLOWED:
-            mark, what = Mark.FAILED, f"{action} is allowed, but was not granted: the role allows more than was agreed"
-        case ProbeVerdict.NOT_OFFERED:
-            mark, what = Mark.SKIPPED, f"{action}: {tried.not_rehearsed}"
-        case _:
-            mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused could not be determined"
-    return Check(Step.OUTSIDE, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)

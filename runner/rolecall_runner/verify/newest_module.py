@@ -407,7 +407,7 @@ class NewestModule:
         others = self._others
         if not others:
             return
-        region = self.target.regions[0] if self.target.regions else self.context.assumer.caller.region
+        region = self.context.first_region(self.target)
         now = bounds_of(self.target, self.intended, credentials, self.context)
         for each in others:
             if self.target.role_arn in each.access.roles:
@@ -441,7 +441,7 @@ class NewestModule:
             evidence[OLDER_MODULE] = True
             self._older.append(f"{probe.call.action} {'does not work yet' if probe.allowed else 'still works'}")
         step = Step.GRANTED if probe.allowed else Step.OUTSIDE
-        return Check(step, mark, what, tried.code, tried.message, evidence, tried.seconds, tried.attempts)
+        return tried.check(step, mark, what, evidence)
 
     def explain_call(self, check: Check) -> Check:
         """Mark the failed check of a sampled call as `older_module` if an earlier module explains it."""

@@ -230,9 +230,9 @@ ALLOWED = AuthorizationVerdict()
 class Authorizer:
     """Decides calls on one Access, whose policies are compiled once. `evaluator` must be for the same Access."""
 
-    def __init__(self, access: Access, evaluator: Evaluator | None = None) -> None:
+    def __init__(self, access: Access, evaluator: Evaluator) -> None:
         self._access = access
-        self._evaluator = evaluator or Evaluator(access)
+        self._evaluator = evaluator
         self._compiler = Compiler()
         self._callers = CallerProfiles(access, self._compiler)
         self._paths = StoredPaths(access)
@@ -300,13 +300,6 @@ class Authorizer:
             return _SESSION
         effect = scan_documents(policies, action.lower(), resource, context).outcome
         return _BOUNDARY if effect is PolicyOutcome.ALLOW else _IDENTITY
-
-
-def decide(
-    call: ApiCall, session: SessionInfo, access: Access, now: datetime, evaluator: Evaluator | None = None
-) -> AuthorizationVerdict:
-    """Decide one call. Use an Authorizer for several calls on the same Access."""
-    return Authorizer(access, evaluator).decide(call, session, now)
 
 
 class Authorization:

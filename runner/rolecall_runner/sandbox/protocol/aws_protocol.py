@@ -12,11 +12,13 @@ import hashlib
 import hmac
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from http.client import HTTPMessage
+from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode
 from xml.sax.saxutils import escape
@@ -372,95 +374,27 @@ class ErrorCategory(StrEnum):
     UNSUPPORTED = "unsupported"
 
 
-UNSUPPORTED_CODE = "SandboxUnsupported"
-_INVALID = "The security token included in the request is invalid."
-_NO_KEY = "The AWS Access Key Id you provided does not exist in our records."
-_EXPIRED = "The security token included in the request is expired"
-_NOT_VALIDATED = "AWS was not able to validate the provided access credentials"
-_MISMATCH = (
-    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and "
-    "signing method. Consult the service documentation for details."
-)
-_MISSING = "Request is missing Authentication Token"
-_INTERNAL = "The request processing has failed because of an unknown error, exception or failure."
-_UNAVAILABLE = "Service is unable to handle request."
-_UNSUPPORTED = "The sandbox does not support this operation."
-_SKEWED_S3 = "The difference between the request time and the current time is too large."
+_TABLE: Any = tomllib.loads(files(__package__ or "").joinpath("data", "errors.toml").read_text(encoding="utf-8"))
 
-_QUERY_ERRORS: Mapping[ErrorCategory, _Error] = {
-    ErrorCategory.UNKNOWN_KEY: ("InvalidClientTokenId", 403, _INVALID),
-    ErrorCategory.EXPIRED_TOKEN: ("ExpiredToken", 403, _EXPIRED),
-    ErrorCategory.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403, _MISMATCH),
-    ErrorCategory.UNSIGNED: ("MissingAuthenticationToken", 403, _MISSING),
-    ErrorCategory.SKEWED_CLOCK: ("SignatureDoesNotMatch", 403, "Signature expired"),
-    ErrorCategory.DENIED: ("AccessDenied", 403, "Access Denied"),
-    ErrorCategory.THROTTLED: ("Throttling", 400, "Rate exceeded"),
-    ErrorCategory.INTERNAL: ("InternalFailure", 500, _INTERNAL),
-    ErrorCategory.UNAVAILABLE: ("ServiceUnavailable", 503, _UNAVAILABLE),
-    ErrorCategory.REGION_DISABLED: ("InvalidClientTokenId", 403, _INVALID),
-    ErrorCategory.UNSUPPORTED: (UNSUPPORTED_CODE, 501, _UNSUPPORTED),
-}
-_JSON_ERRORS: Mapping[ErrorCategory, _Error] = {
-    **_QUERY_ERRORS,
-    ErrorCategory.UNKNOWN_KEY: ("UnrecognizedClientException", 400, _INVALID),
-    ErrorCategory.EXPIRED_TOKEN: ("ExpiredTokenException", 400, _EXPIRED),
-    ErrorCategory.BAD_SIGNATURE: ("InvalidSignatureException", 400, _MISMATCH),
-    ErrorCategory.UNSIGNED: ("MissingAuthenticationTokenException", 400, _MISSING),
-    ErrorCategory.SKEWED_CLOCK: ("InvalidSignatureException", 400, "Signature expired"),
-    ErrorCategory.DENIED: ("AccessDeniedException", 400, "Access Denied"),
-    ErrorCategory.THROTTLED: ("ThrottlingException", 400, "Rate exceeded"),
-    ErrorCategory.UNAVAILABLE: ("ServiceUnavailableException", 503, _UNAVAILABLE),
-    ErrorCategory.REGION_DISABLED: ("UnrecognizedClientException", 400, _INVALID),
-}
-_REST_JSON_ERRORS: Mapping[ErrorCategory, _Error] = {
-    category: (code, FORBIDDEN if status == BAD_REQUEST else status, text)
-    for category, (code, status, text) in _JSON_ERRORS.items()
-} | {ErrorCategory.THROTTLED: ("ThrottlingException", 429, "Rate exceeded")}
-_EC2_ERRORS: Mapping[ErrorCategory, _Error] = {
-    **_QUERY_ERRORS,
-    ErrorCategory.UNKNOWN_KEY: ("AuthFailure", 401, _NOT_VALIDATED),
-    ErrorCategory.EXPIRED_TOKEN: ("RequestExpired", 400, "Request has expired."),
-    ErrorCategory.BAD_SIGNATURE: ("AuthFailure", 401, _NOT_VALIDATED),
-    ErrorCategory.SKEWED_CLOCK: ("RequestExpired", 400, "Request has expired."),
-    ErrorCategory.DENIED: ("UnauthorizedOperation", 403, "You are not authorized to perform this operation."),
-    ErrorCategory.THROTTLED: ("RequestLimitExceeded", 503, "Request limit exceeded."),
-    ErrorCategory.INTERNAL: ("InternalError", 500, "An internal error has occurred"),
-    ErrorCategory.UNAVAILABLE: ("Unavailable", 503, "The service is unavailable. Please try again shortly."),
-    ErrorCategory.REGION_DISABLED: ("AuthFailure", 401, _NOT_VALIDATED),
-}
-_S3_ERRORS: Mapping[ErrorCategory, _Error] = {
-    **_QUERY_ERRORS,
-    ErrorCategory.UNKNOWN_KEY: (
-        "InvalidAccessKeyId", 403, _NO_KEY,
-    ),
-    ErrorCategory.EXPIRED_TOKEN: ("ExpiredToken", 400, "The provided token has expired."),
-    ErrorCategory.UNSIGNED: ("AccessDenied", 403, "Access Denied"),
-    ErrorCategory.SKEWED_CLOCK: ("RequestTimeTooSkewed", 403, _SKEWED_S3),
-    ErrorCategory.THROTTLED: ("SlowDown", 503, "Please reduce your request rate."),
-    ErrorCategory.INTERNAL: ("InternalError", 500, "We encountered an internal error. Please try again."),
-    ErrorCategory.UNAVAILABLE: ("ServiceUnavailable", 503, "Please reduce your request rate."),
-    ErrorCategory.REGION_DISABLED: ("InvalidAccessKeyId", 403, _NO_KEY),
-}  # fmt: skip
+
+def _errors_of(section: str) -> dict[ErrorCategory, _Error]:
+    errors = _TABLE[QUERY] | _TABLE[section]
+    return {ErrorCategory(name): (code, status, text) for name, (code, status, text) in errors.items()}
+
+
 _ERRORS: Mapping[str, Mapping[ErrorCategory, _Error]] = {
-    QUERY: _QUERY_ERRORS,
-    REST_XML: _QUERY_ERRORS,
-    EC2: _EC2_ERRORS,
-    JSON: _JSON_ERRORS,
-    CBOR: _JSON_ERRORS,
-    REST_JSON: _REST_JSON_ERRORS,
-    S3: _S3_ERRORS,
+    QUERY: _errors_of(QUERY),
+    REST_XML: _errors_of(QUERY),
+    EC2: _errors_of(EC2),
+    JSON: _errors_of(JSON),
+    CBOR: _errors_of(JSON),
+    S3: _errors_of(S3),
+    REST_JSON: {
+        category: (code, FORBIDDEN if status == BAD_REQUEST else status, text)
+        for category, (code, status, text) in _errors_of(JSON).items()
+    }
+    | {ErrorCategory.THROTTLED: ("ThrottlingException", 429, "Rate exceeded")},
 }
-_SERVICE_ERRORS: Mapping[tuple[str, ErrorCategory], tuple[str, int]] = {
-    ("dynamodb", ErrorCategory.INTERNAL): ("InternalServerError", 500),
-    ("kms", ErrorCategory.INTERNAL): ("KMSInternalException", 500),
-    ("lambda", ErrorCategory.THROTTLED): ("TooManyRequestsException", 429),
-    ("lambda", ErrorCategory.INTERNAL): ("ServiceException", 500),
-    ("rds", ErrorCategory.INTERNAL): ("InternalFailure", 500),
-    ("secretsmanager", ErrorCategory.INTERNAL): ("InternalServiceError", 500),
-    ("sns", ErrorCategory.DENIED): ("AuthorizationError", 403),
-    ("sts", ErrorCategory.REGION_DISABLED): ("RegionDisabledException", 403),
-}
-"""Codes and statuses of single services, from their botocore models (1.44.5)."""
 
 
 def default_error(call: ApiCall | str, category: ErrorCategory) -> _Error:
@@ -468,8 +402,8 @@ def default_error(call: ApiCall | str, category: ErrorCategory) -> _Error:
     if isinstance(call, str):
         return _ERRORS[call][category]
     code, status, text = _ERRORS[dialect(call)][category]
-    special = _SERVICE_ERRORS.get((call.service, category))
-    return (*special, text) if special else (code, status, text)
+    code, status = _TABLE["services"].get(call.service, {}).get(category, (code, status))
+    return code, status, text
 
 
 def category_reply(call: ApiCall | str, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
