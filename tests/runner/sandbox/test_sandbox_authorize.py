@@ -12,7 +12,7 @@ import pytest
 from rolecall_generator.iam.evaluation.evaluator import Evaluator
 from rolecall_generator.iam.model import Access, Group, InstanceProfile, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import PolicyDocument
-from rolecall_runner.sandbox.authorization.authorizer import Authorization, AuthorizationVerdict, Authorizer
+from rolecall_runner.sandbox.authorization.authorizer import AuthorizationVerdict, Authorizer
 from rolecall_runner.sandbox.protocol.aws_protocol import ApiCall, ErrorCategory, SessionInfo
 from rolecall_runner.sandbox.server.server import read_call
 from sandbox_requests import caught
@@ -351,34 +351,6 @@ def test_session_of_deleted_role_is_denied() -> None:
     verdict = decide(read(INSTANCES), session_of(case), Access())
 
     assert ErrorCategory.DENIED == verdict.error
-
-
-def test_dry_run_reports_whether_call_is_allowed() -> None:
-    """EC2 answers 412 if the call is allowed, and with the usual refusal if not."""
-    session = SessionInfo("AKIAEXAMPLE", "s", None, ACCOUNT, USER, "AIDA1")
-    call = read(("ec2", "describe_instances", {"DryRun": True}))
-
-    def answer(statement: Statement) -> tuple[int, bool] | None:
-        access = Access.of(User(USER, inline={"u": document(statement)}))
-        reply = Authorization(lambda: (access, Evaluator(access)), lambda: NOW).handle(call, session, "id")
-        return (reply.status, b"DryRunOperation" in reply.body) if reply else None
-
-    assert [(412, True), (403, False)] == [answer(allow("ec2:*")), answer(allow("s3:*"))]
-
-
-def test_removed_policy_applies_to_next_call() -> None:
-    session = SessionInfo("AKIAEXAMPLE", "s", None, ACCOUNT, USER, "AIDA1")
-    states = [Access.of(User(USER, inline={"u": document(allow("*"))})), Access.of(User(USER))]
-    now = iter([states[0], states[0], states[1]])
-
-    def everything() -> tuple[Access, Evaluator]:
-        access = next(now)
-        return access, Evaluator(access)
-
-    authorization = Authorization(everything, lambda: NOW)
-    replies = [authorization.handle(read(INSTANCES), session, "id") for _ in range(3)]
-
-    assert [None, None, 403] == [reply and reply.status for reply in replies]
 
 
 def test_refusal_message_has_format_of_each_service() -> None:

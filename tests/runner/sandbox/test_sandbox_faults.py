@@ -288,7 +288,3 @@ def test_invalid_plan_is_error_with_part_and_hint(text: str, part: str) -> None:
     assert part in str(caught_error.value)
     assert "hint: use comma-separated NAME=VALUE" in str(caught_error.value)
     assert ExitCode.USAGE is caught_error.value.exit_code
-
-
-def test_parsed_plan_equals_plan_from_rules() -> None:
-    assert struck(plan(HALF), 50) == struck(FaultInjector(parse_faults("throttle=0.5,seed=7")), 50)

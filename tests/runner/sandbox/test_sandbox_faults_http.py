@@ -59,9 +59,12 @@ def test_throttled_call_succeeds_at_next_attempt(rig: Rig, user: SandboxCredenti
 
 
 def test_cut_connection_is_connection_error(rig: Rig, user: SandboxCredentials) -> None:
-    """The client sees a broken connection, not a refusal, and the next call succeeds."""
+    """The client sees a broken connection, not a refusal, and the next call succeeds. The log names the fault."""
     client = rig.client("ec2", user)
-    outcomes = [outcome(client, "describe_subnets") for _ in range(4)]
+    outcomes = [outcome(client, "describe_subnets") for _ in range(3)]
+
+    assert rig.lines[-1].endswith("fault=cut")
+    outcomes.append(outcome(client, "describe_subnets"))
 
     assert set(outcomes[:3]) <= {"ConnectionClosedError", "ResponseStreamingError", "IncompleteReadError"}
     assert outcomes[3] == ""

@@ -11,11 +11,7 @@ import pytest
 
 from rolecall_runner.sandbox.protocol.aws_protocol import SandboxError
 from rolecall_runner.sandbox.server.server import Sandbox
-from sandbox_rig import allow, running, service_trust, trust
-
-VENDOR, CUSTOMER = "111111111111", "222222222222"
-BACKEND = f"arn:aws:iam::{VENDOR}:role/backend_role"
-TARGET = f"arn:aws:iam::{CUSTOMER}:role/target"
+from sandbox_rig import BACKEND, CUSTOMER, TARGET, VENDOR, allow, running, service_trust, trust
 
 
 def test_accounts_are_restored_from_state_file(tmp_path: Path) -> None:
