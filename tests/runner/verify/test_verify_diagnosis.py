@@ -17,8 +17,7 @@ from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.diagnosis import (
     DENIALS,
     Denial,
-    cause_of_refused_assume,
-    cause_of_refused_call,
+    cause_of_denial,
     denial_of,
     diagnose,
 )
@@ -81,15 +80,11 @@ def test_message_without_reason_names_no_policy(text: str) -> None:
 
 def test_every_cause_in_the_table_is_registered() -> None:
     """A policy type without a cause has an empty string."""
-    causes = {
-        cause
-        for meaning in DENIALS.values()
-        for cause in (meaning.assume_explicit, meaning.assume_implicit, meaning.call_explicit, meaning.call_implicit)
-    }
+    causes = {cause for entry in DENIALS.values() for cause in (*entry["assume"], *entry["call"])}
 
     assert causes - {""} <= set(CAUSES)
-    assert "own-endpoint-policy" == cause_of_refused_assume(Denial("vpc endpoint policy", explicit=True))
-    assert "permission-missing" == cause_of_refused_call(Denial("identity-based policy", explicit=False))
+    assert "own-endpoint-policy" == cause_of_denial(Denial("vpc endpoint policy", explicit=True), "assume")
+    assert "permission-missing" == cause_of_denial(Denial("identity-based policy", explicit=False), "call")
 
 
 def first_cause(step: Step, message: str) -> Verdict:

@@ -37,6 +37,7 @@ from rolecall_generator.iam.matching import Truth
 from rolecall_runner.sandbox.authorization.service_reference import (
     EVERYTHING,
     RESOURCE_TAGS,
+    SERVICE_FACTS,
     StoredPaths,
     fill_placeholders,
     may_have_unknown_value,
@@ -53,21 +54,6 @@ from rolecall_runner.sandbox.protocol.aws_protocol import (
 
 _ROLE = re.compile(r"^arn:[^:]+:iam::\d{12}:role/.+$")
 _ROLE_PARAMETER = re.compile(r"role(?:arn)?$", re.IGNORECASE)
-_VERSIONED = {
-    "DeleteObject", "DeleteObjectTagging", "GetObject", "GetObjectAcl", "GetObjectAttributes", "GetObjectTagging",
-    "HeadObject", "PutObjectAcl", "PutObjectTagging",
-}  # fmt: skip
-_PASSED_TO: Mapping[str, str] = {
-    "ec2": "ec2.amazonaws.com",
-    "lambda": "lambda.amazonaws.com",
-    "states": "states.amazonaws.com",
-}
-_TAGS_OF_IAM: Mapping[str, str] = {
-    "CreateInstanceProfile": "TagInstanceProfile",
-    "CreatePolicy": "TagPolicy",
-    "CreateRole": "TagRole",
-    "CreateUser": "TagUser",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +76,13 @@ def required_permissions(call: ApiCall, access: Access, account_id: str) -> tupl
         further.append(replace(own, action="kms:ReEncryptTo", resources=_destination_key(call)))
     elif call.service == "ec2":
         further += _ec2_tag_needs(call)
-    elif call.service == "iam" and call.operation in _TAGS_OF_IAM and call.parameters.get("Tags"):
-        further.append(replace(own, action=f"iam:{_TAGS_OF_IAM[call.operation]}"))
+    elif call.service == "iam" and call.operation in SERVICE_FACTS["tags_of_iam"] and call.parameters.get("Tags"):
+        further.append(replace(own, action=f"iam:{SERVICE_FACTS['tags_of_iam'][call.operation]}"))
     return (own, *further, *_pass_role_needs(call, access, account_id))
 
 
 def _for_version(call: ApiCall, own: RequiredPermission) -> RequiredPermission:
-    if call.operation not in _VERSIONED or not call.parameters.get("VersionId"):
+    if call.operation not in SERVICE_FACTS["versioned"] or not call.parameters.get("VersionId"):
         return own
     return replace(own, action=own.action.replace("Object", "ObjectVersion", 1))
 
@@ -148,7 +134,7 @@ def _pass_role_needs(call: ApiCall, access: Access, account_id: str) -> Iterator
         # A missing profile passes no role; the service reports it.
         name = str(profile.get("Arn") or profile.get("Name")).rpartition("/")[2]
         roles += [stored.role for stored in access.instance_profiles.values() if _is_named(stored.arn, account_id, name)]
-    service = _PASSED_TO.get(call.action.partition(":")[0])
+    service = SERVICE_FACTS["passed_to"].get(call.action.partition(":")[0])
     context = {**call.context, **({"iam:passedtoservice": (service,)} if service else {})}
     for role in dict.fromkeys(roles):
         yield RequiredPermission("iam:PassRole", (role,), context)
@@ -170,22 +156,7 @@ def _roles_in(value: object, name: str = "") -> Iterator[str]:
         yield value
 
 
-UNSUPPORTED_ACTIONS: Mapping[str, str] = {
-    "dynamodb:PutResourcePolicy": "policies on tables",
-    "ecr:SetRepositoryPolicy": "policies on repositories",
-    "iam:CreateServiceLinkedRole": "service-linked roles",
-    "kms:CreateGrant": "grants on keys",
-    "kms:PutKeyPolicy": "policies on keys",
-    "lambda:AddPermission": "policies on functions",
-    "organizations:AttachPolicy": "service and resource control policies",
-    "organizations:CreatePolicy": "service and resource control policies",
-    "s3:PutAccessPointPolicy": "policies on access points",
-    "s3:PutAccountPublicAccessBlock": "public access",
-    "s3:PutBucketPolicy": "policies on buckets",
-    "secretsmanager:PutResourcePolicy": "policies on secrets",
-    "sns:AddPermission": "policies on topics",
-    "sqs:AddPermission": "policies on queues",
-}
+UNSUPPORTED_ACTIONS: Mapping[str, str] = SERVICE_FACTS["unsupported"]
 """Actions that store something that the sandbox does not enforce, with a description of it."""
 
 

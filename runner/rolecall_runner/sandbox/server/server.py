@@ -10,7 +10,7 @@ import json
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -31,7 +31,7 @@ from rolecall_generator.iam import Arn, Role, root_arn
 from rolecall_generator.iam.catalog import SERVICE_PREFIXES, action_of, find_action
 from rolecall_runner.redact import redact
 from rolecall_runner.sandbox.authorization.authorizer import Authorization, unsupported_reason
-from rolecall_runner.sandbox.authorization.service_reference import ServiceCall, request_context, resources_of
+from rolecall_runner.sandbox.authorization.service_reference import SERVICE_FACTS, ServiceCall, request_context, resources_of
 from rolecall_runner.sandbox.iam.iam_writes import IamWrites, Limits
 from rolecall_runner.sandbox.iam.moto_backends import (
     MotoBackends,
@@ -79,22 +79,6 @@ from rolecall_runner.sandbox.sts.sts import (
     operator_session,
 )
 
-_SHARED: Mapping[str, tuple[str, ...]] = {
-    "apigateway": ("apigateway", "apigatewayv2"),
-    "dynamodb": ("dynamodb", "dynamodbstreams"),
-    "elasticfilesystem": ("efs",),
-    "elasticloadbalancing": ("elbv2", "elb"),
-    "elasticmapreduce": ("emr",),
-    "es": ("opensearch", "es"),
-    "iotdata": ("iot-data",),
-    "monitoring": ("cloudwatch",),
-    "rds": ("rds", "neptune", "docdb"),
-    "ses": ("sesv2", "ses"),
-    "states": ("stepfunctions",),
-    "tagging": ("resourcegroupstaggingapi",),
-}
-"""botocore services by signing name, where the name and the IAM prefix do not lead to them, or in a better order."""
-
 
 def _unreadable(operation: str, why: str) -> AwsRefusalError:
     """SerializationException, HTTP 400: the parameters cannot be parsed."""
@@ -118,7 +102,7 @@ def _candidates(signing_name: str, request: Request) -> Iterator[str]:
         control = request.raw_path.startswith("/v20180820/") or "s3-control" in request.host
         yield "s3control" if control else "s3"
         return
-    own = _SHARED.get(signing_name, (signing_name,))
+    own: Sequence[str] = SERVICE_FACTS["signing_names"].get(signing_name, (signing_name,))
     yield from own
     yield from (service for service, prefix in SERVICE_PREFIXES.items() if prefix == signing_name and service not in own)
 
