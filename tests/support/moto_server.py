@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
+from rolecall_runner.sandbox.protocol.aws_protocol import HttpReply, HttpRequest
 
 
 @contextmanager
@@ -23,8 +23,8 @@ def moto_server() -> Iterator[str]:
     )
     from werkzeug.test import run_wsgi_app  # noqa: PLC0415
 
-    from rolecall_runner.sandbox.server.api_call import to_moto  # noqa: PLC0415
     from rolecall_runner.sandbox.server.listener import Listener, SentReply  # noqa: PLC0415
+    from rolecall_runner.sandbox.server.server import to_moto  # noqa: PLC0415
 
     app = DomainDispatcherApplication(create_backend_app)
 

@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
+from rolecall_runner.sandbox.protocol.aws_protocol import HttpReply, HttpRequest
 
 ACCESS_KEY = "AKIAROLECALLTESTCASE"
 

@@ -18,13 +18,16 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from rolecall_runner.sandbox.iam.iam_validation import Limits
+from rolecall_runner.sandbox.iam.iam_writes import Limits
+from rolecall_runner.sandbox.protocol.aws_protocol import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
-from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 
 REGION = "us-east-1"
+VENDOR, CUSTOMER = "111111111111", "222222222222"
+BACKEND = f"arn:aws:iam::{VENDOR}:role/backend_role"
+TARGET = f"arn:aws:iam::{CUSTOMER}:role/target"
 OPERATOR = SandboxCredentials(OPERATOR_KEY, "")
 """Placeholder for the operator credentials of the rig that creates a client: each sandbox has a random secret."""
 _SESSION = botocore.session.Session()
@@ -143,6 +146,15 @@ def taken(answer: Any) -> SandboxCredentials:
 def refusal_of(error: ClientError) -> tuple[str, int]:
     """Code and HTTP status of an error."""
     return error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def outcome(call: Callable[..., Any], **parameters: Any) -> tuple[str, int]:
+    """Code and HTTP status of a refused call; `("", 200)` if it succeeds."""
+    try:
+        call(**parameters)
+    except ClientError as error:
+        return refusal_of(error)
+    return "", 200
 
 
 @dataclass(frozen=True)

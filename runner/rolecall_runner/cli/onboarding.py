@@ -17,15 +17,8 @@ from rolecall_generator.terminal import emit, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import execution_context
 from rolecall_runner.aws import AwsConfig, endpoint_from_environment
-from rolecall_runner.cli.options import (
-    FormOption,
-    ProfileOption,
-    RegionOption,
-    RoleOption,
-    RunsOption,
-    SandboxOption,
-    duration_of,
-)
+from rolecall_runner.cli import options as shared
+from rolecall_runner.cli.options import duration_of
 from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, Runtime, stops_on_ctrl_c
 from rolecall_runner.onboarding import PollOptions
 from rolecall_runner.onboarding import onboard as run_onboard
@@ -77,12 +70,12 @@ def onboard(
         ),
     ] = timedelta(hours=2),
     once: Annotated[bool, typer.Option("--once", help="Try once, without waiting.")] = False,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    sandbox: SandboxOption = False,
-    role: RoleOption = None,
-    runs: RunsOption = RUNS,
-    form: FormOption = None,
+    profile: shared.ProfileOption = None,
+    region: shared.RegionOption = None,
+    sandbox: shared.SandboxOption = False,
+    role: shared.RoleOption = None,
+    runs: shared.RunsOption = RUNS,
+    form: shared.FormOption = None,
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
@@ -178,7 +171,7 @@ def status(
         bool,
         typer.Option("--applied", help="Record that the newest module is applied, for changes that no AWS call can detect."),
     ] = False,
-    form: FormOption = None,
+    form: shared.FormOption = None,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Show results from sandboxes, which are stored separately.")
     ] = False,

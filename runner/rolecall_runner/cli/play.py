@@ -14,17 +14,8 @@ from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import Fleet, execution_context
-from rolecall_runner.cli.options import (
-    FaultsOption,
-    ForksOption,
-    ProfileOption,
-    RegionOption,
-    RunsOption,
-    SandboxOption,
-    TimeoutOption,
-    format_option,
-    repeat_command,
-)
+from rolecall_runner.cli import options as shared
+from rolecall_runner.cli.options import format_option, repeat_command
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, keys_to_retry, stops_on_ctrl_c
 from rolecall_runner.plays import (
     HandlerFactory,
@@ -100,13 +91,13 @@ def play(
     allow_write: Annotated[
         bool, typer.Option("--allow-write", help="Allow queries to write if their task has allow_write: true.")
     ] = False,
-    forks: ForksOption = DEFAULT_WORKERS,
-    timeout: TimeoutOption = 300.0,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    sandbox: SandboxOption = False,
-    faults: FaultsOption = "",
-    runs: RunsOption = RUNS,
+    forks: shared.ForksOption = DEFAULT_WORKERS,
+    timeout: shared.TimeoutOption = 300.0,
+    profile: shared.ProfileOption = None,
+    region: shared.RegionOption = None,
+    sandbox: shared.SandboxOption = False,
+    faults: shared.FaultsOption = "",
+    runs: shared.RunsOption = RUNS,
     output_format: Annotated[str, format_option(PLAY_FORMATS)] = "table",
     quiet: QuietOption = False,
 ) -> None:

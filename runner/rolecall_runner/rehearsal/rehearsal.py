@@ -8,11 +8,13 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.findings import Severity
@@ -20,25 +22,17 @@ from rolecall_generator.iam import Access, ConsolePassword
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_generator.terraform.parser import parse_module
 from rolecall_runner.live import read_account
-from rolecall_runner.rehearsal.module_selection import RehearsalSelection, RehearsedModules, reason_to_skip, select_modules
-from rolecall_runner.rehearsal.rehearsal_report import (
-    AccountRehearsal,
-    AppliedModules,
-    ModuleOutcome,
-    ModuleRehearsal,
-    ProgressListener,
-    Rehearsal,
-    RehearsalMethod,
-    Stage,
-    Steps,
-)
 from rolecall_runner.rehearsal.terraform_cli import (
     CompletedCommand,
     Provider,
+    RehearsalSelection,
+    RehearsedModules,
     Terraform,
     Workspace,
     find_provider,
     make_workspace,
+    reason_to_skip,
+    select_modules,
 )
 from rolecall_runner.sandbox import (
     OPERATOR_ROLE,
@@ -51,6 +45,159 @@ from rolecall_runner.sandbox import (
     remove_added,
     split_by_account,
 )
+
+
+class RehearsalMethod(StrEnum):
+    """How the modules were applied."""
+
+    TERRAFORM = "terraform"
+    PARSED = "parsed modules"
+
+
+class ModuleOutcome(StrEnum):
+    """The result of applying a module."""
+
+    APPLIED = "applied"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRehearsal:
+    """The result of one module. `error`: Terraform's error, or why it was skipped; `destroy_error`: error of the destroy."""
+
+    path: str
+    account_id: str
+    outcome: ModuleOutcome
+    seconds: float = 0.0
+    error: str | None = None
+    destroyed: bool = False
+    destroy_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRehearsal:
+    """The result of one account.
+
+    `differences`: from the intended access to the access found after the apply. `leftovers`: from the access before the
+    apply to the access found after the destroy. `problem`: why the account could not be prepared or read.
+    """
+
+    account_id: str
+    differences: tuple[Change, ...] = ()
+    leftovers: tuple[Change, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The result of a rehearsal, with modules in the order of the plan. `reason` explains the `method` in a sentence."""
+
+    method: RehearsalMethod
+    reason: str
+    modules: tuple[ModuleRehearsal, ...]
+    accounts: tuple[AccountRehearsal, ...]
+    kept: bool
+    tool_version: str | None = None
+    provider_version: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether at least one module was applied, none failed, and no account has differences, leftovers or problems."""
+        modules = all(
+            module.outcome is ModuleOutcome.SKIPPED
+            or (module.outcome is ModuleOutcome.APPLIED and module.destroy_error is None)
+            for module in self.modules
+        )
+        accounts = all(not (account.differences or account.leftovers or account.problem) for account in self.accounts)
+        return modules and accounts and any(module.outcome is ModuleOutcome.APPLIED for module in self.modules)
+
+
+def rehearsal_json(rehearsal: Rehearsal) -> dict[str, Any]:
+    """The rehearsal as JSON values."""
+    return {
+        "passed": rehearsal.passed,
+        "method": str(rehearsal.method),
+        "reason": rehearsal.reason,
+        "tool_version": rehearsal.tool_version,
+        "provider_version": rehearsal.provider_version,
+        "kept": rehearsal.kept,
+        "seconds": round(rehearsal.seconds, 3),
+        "modules": [asdict(module) | {"seconds": round(module.seconds, 3)} for module in rehearsal.modules],
+        "accounts": [
+            {
+                "account_id": account.account_id,
+                "differences": [asdict(change) for change in account.differences],
+                "leftovers": [asdict(change) for change in account.leftovers],
+                "problem": account.problem,
+            }
+            for account in rehearsal.accounts
+        ],
+    }
+
+
+class Stage(StrEnum):
+    """Stages of a rehearsal, in order."""
+
+    PROVIDER = "provider"
+    PREPARE = "prepare"
+    APPLY = "apply"
+    COMPARE = "compare"
+    DESTROY = "destroy"
+    CHECK = "check for leftovers"
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalProgress:
+    """Start (`ok` is None) or end of a stage, of one module or (`path` is None) of all; `seconds` is its duration."""
+
+    stage: Stage
+    path: str | None = None
+    ok: bool | None = None
+    seconds: float = 0.0
+
+
+ProgressListener = Callable[[RehearsalProgress], None]
+"""Called from several threads, but never concurrently."""
+
+
+@dataclass(slots=True)
+class StageResult:
+    """The result of a step. The block sets `ok` to False if the step failed; `seconds` is set after the block."""
+
+    ok: bool = True
+    seconds: float = 0.0
+
+
+class Steps:
+    """Reports the start and end of steps to a listener. Thread-safe."""
+
+    def __init__(self, listener: ProgressListener, clock: Callable[[], float]) -> None:
+        self._listener = listener
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def __call__(self, stage: Stage, path: str | None = None) -> Iterator[StageResult]:
+        """Report the start and end of the block as a step. The step has failed if the block raises an exception."""
+        result = StageResult()
+        self._report(RehearsalProgress(stage, path))
+        started = self._clock()
+        try:
+            yield result
+        except BaseException:
+            result.ok = False
+            raise
+        finally:
+            result.seconds = self._clock() - started
+            self._report(RehearsalProgress(stage, path, result.ok, result.seconds))
+
+    def _report(self, progress: RehearsalProgress) -> None:
+        with self._lock:
+            self._listener(progress)
+
 
 _INTERRUPTED = "interrupted"
 
@@ -251,15 +398,13 @@ def rehearse(
     selection: RehearsalSelection | None = None,
     keep: bool = False,
     progress: ProgressListener = lambda _progress: None,
-    after_apply: Callable[[AppliedModules], None] = lambda _applied: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Rehearsal:
     """Apply the modules of a manifest in the sandbox at `url`, compare the accounts with the intended access, and destroy.
 
-    The sandbox must not be changed by anything else during the rehearsal. `keep` skips the destroy. `after_apply` is called
-    between compare and destroy; its exceptions are raised after the destroy. Errors of one module or account are in the
-    result. Raises ManifestError, PlanError, OutputError or SelectionError before anything is created, and KeyboardInterrupt
-    on Ctrl-C, after the destroy.
+    The sandbox must not be changed by anything else during the rehearsal. `keep` skips the destroy. `progress` is called
+    from several threads, but never concurrently. Errors of one module or account are in the result. Raises ManifestError,
+    PlanError, OutputError or SelectionError before anything is created, and KeyboardInterrupt on Ctrl-C, after the destroy.
     """
     started = clock()
     step = Steps(progress, clock)
@@ -283,7 +428,7 @@ def rehearse(
                 parallel=tool.parallel,
                 step=step,
             )
-        accounts = _apply_and_destroy(_Context(chosen, operator, before, step), backend, after_apply, keep=keep)
+        accounts = _apply_and_destroy(_Context(chosen, operator, before, step), backend, keep=keep)
     return _report(backend.results, provider, chosen, accounts, kept=keep, seconds=clock() - started)
 
 
@@ -305,18 +450,12 @@ class _Context:
     step: Steps
 
 
-def _apply_and_destroy(
-    context: _Context, backend: RehearsalBackend, after_apply: Callable[[AppliedModules], None], *, keep: bool
-) -> tuple[AccountRehearsal, ...]:
-    """Apply, compare, call `after_apply`, destroy and check. Destroys also after an exception."""
+def _apply_and_destroy(context: _Context, backend: RehearsalBackend, *, keep: bool) -> tuple[AccountRehearsal, ...]:
+    """Apply, compare, destroy and check. Destroys also after an exception."""
     try:
         backend.apply()
         with context.step(Stage.COMPARE, None):
             accounts = _compare(context, backend.results)
-        with context.step(Stage.AFTER_APPLY, None):
-            done = [result for result in backend.results.values() if result.outcome is ModuleOutcome.APPLIED]
-            paths = tuple(result.path for result in done)
-            after_apply(AppliedModules(context.operator.url, paths, tuple(sorted({result.account_id for result in done}))))
     finally:
         if not keep:
             backend.destroy()

@@ -151,7 +151,7 @@ def _assumed(answer: CallResult[Credentials], target: Target) -> Check:
 def _identity(credentials: Credentials, target: Target, context: VerifyContext) -> Check:
     def session_arn() -> str:
         with account(credentials):
-            reply = context.clients.client("sts", context.assumer.caller.region).get_caller_identity()
+            reply = context.client("sts").get_caller_identity()
         return str(reply["Arn"])
 
     answer = execute_call(session_arn, context)
@@ -314,7 +314,7 @@ def _decide(target: Target, trust: PolicyDocument, stranger: str) -> Decision:
 def _read_trust(target: Target, credentials: SigningCredentials, context: VerifyContext) -> PolicyDocument:
     name = target.role_arn.rpartition("/")[2]
     with account(credentials):
-        role: Any = context.clients.client("iam", context.assumer.caller.region).get_role(RoleName=name)["Role"]
+        role: Any = context.client("iam").get_role(RoleName=name)["Role"]
     where = f"{target.role_arn}, trust policy"
     return document_of(role["AssumeRolePolicyDocument"], where=where, partition=target.partition)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rolecall_generator.check import read_access
 from rolecall_generator.iam import Access, ModuleKind
@@ -31,6 +31,8 @@ from rolecall_runner.sandbox import AdminClient
 from rolecall_runner.verify.agreed_access import EarlierModule, ModuleHistory, access_by_role, same_access
 
 Actions = Literal["none", "sample", "all"]
+
+NOT_AGREED = "not checkable: the manifest has no agreed access for this role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,19 @@ class VerifyContext:
         """This context for another run: sessions are assumed again, under names with the ID, and no call is remembered."""
         assumer = replace(self.assumer, run_id=run_id)
         return replace(self, assumer=assumer, sessions=Sessions(assumer), memory=CallMemo())
+
+    def client(self, service: str) -> Any:
+        """The shared client of a service in the caller's Region, for use inside `account`."""
+        return self.clients.client(service, self.assumer.caller.region)
+
+    def first_region(self, target: Target) -> str:
+        """The first Region to make calls in."""
+        return target.regions[0] if target.regions else self.assumer.caller.region
+
+    def agreed(self, target: Target) -> Access | None:
+        """The agreed access with the target's role; None if the manifest has none for it."""
+        intended = self.intended.get(target.role_arn)
+        return intended if intended is not None and target.role_arn in intended.roles else None
 
     def earlier(self, target: Target) -> tuple[EarlierModule, ...]:
         """The target's earlier modules."""

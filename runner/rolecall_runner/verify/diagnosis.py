@@ -5,9 +5,7 @@ ID ("the bare form", IAM User Guide, November 2026). So what the vendor's side c
 calls where they distinguish causes; the causes that remain are all named. Of AWS's messages only documented phrases are
 used, and only as hints: the error code decides that a request was refused.
 
-One table, DENIALS, holds every documented kind of policy. Sources: "Troubleshoot access denied error messages" (IAM User
-Guide), "Troubleshoot access denied (403 Forbidden) errors in Amazon S3" (S3 User Guide) and "Enhanced access denied error
-messages with policy ARNs" (AWS Security Blog, January 2026), read November 2026. A refusal has one of two forms:
+One table, `data/denials.toml`, holds every documented kind of policy. A refusal has one of two forms:
 
     User: WHO is not authorized to perform: ACTION on resource: WHAT with an explicit deny in a KIND: ARN
     User: WHO is not authorized to perform: ACTION on resource: WHAT because no KIND allows the ACTION action
@@ -19,9 +17,11 @@ accounts the message often ends after the resource.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from importlib.resources import files
+from typing import Any, Literal
 
 from rolecall_generator.iam import Access, PolicyDocument, Principal, Role, Statement
 from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, IdentitySide, PrincipalKind, Request, identity_of
@@ -48,51 +48,12 @@ class Denial:
     arn: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """Causes (IDs of docs/diagnosis.md) of a refusal by one kind of policy; empty if several causes remain.
+DENIALS: Mapping[str, Mapping[str, Sequence[str]]] = tomllib.loads(
+    files(__package__ or "").joinpath("data", "denials.toml").read_text(encoding="utf-8")
+)
+"""Causes by the kind of policy in lower case, see `data/denials.toml`."""
 
-    `assume_*`: AssumeRole was refused; policies of the caller are the vendor's and those of the role are the customer's.
-    `call_*`: a later call of the role's session was refused, so policies of the caller are the customer's.
-    """
-
-    assume_explicit: str
-    assume_implicit: str
-    call_explicit: str
-    call_implicit: str
-
-
-DENIALS: Mapping[str, Meaning] = {
-    "identity-based policy": Meaning(
-        "own-policy-denies", "backend-policy-lacks-role", "role-policy-denies", "permission-missing"
-    ),
-    "session policy": Meaning("own-session-policy", "own-session-policy", "own-session-policy", "own-session-policy"),
-    "permissions boundary": Meaning(
-        "own-permission-boundary", "own-permission-boundary", "permission-boundary", "permission-boundary"
-    ),
-    "service control policy": Meaning(
-        "own-organization-policy", "own-organization-policy", "organization-policy", "organization-policy"
-    ),
-    "resource control policy": Meaning(
-        "resource-control-policy", "resource-control-policy", "resource-control-policy", "resource-control-policy"
-    ),
-    "vpc endpoint policy": Meaning(
-        "own-endpoint-policy", "own-endpoint-policy", "own-endpoint-policy", "own-endpoint-policy"
-    ),
-    "role trust policy": Meaning("trust-policy-denies", "", "trust-policy-denies", ""),
-    "resource-based policy": Meaning("trust-policy-denies", "", "resource-policy-denies", "resource-policy-denies"),
-}
-"""By the kind of policy in lower case. A trust policy that does not allow a request has several causes."""
-
-_OTHER_NAMES = {
-    "sessions policy": "session policy",
-    "permission boundary": "permissions boundary",
-    "permissions boundary policy": "permissions boundary",
-    "identity based policy": "identity-based policy",
-    "resource based policy": "resource-based policy",
-    "trust policy": "role trust policy",
-    "vpce policy": "vpc endpoint policy",
-}
+_OTHER_NAMES = {name: kind for kind, entry in DENIALS.items() for name in entry.get("also", ())}
 _NAMES = "|".join(sorted((re.escape(name) for name in (*DENIALS, *_OTHER_NAMES)), key=len, reverse=True))
 _ARN = r"(?:\s*:\s*[\"']?(?P<arn>arn:[^\s\"',;]+))?"
 # "with an explicit deny in a VPC endpoint policy transitively through a service control policy": the second one denies.
@@ -114,16 +75,10 @@ def denial_of(message: str) -> Denial | None:
     return None
 
 
-def cause_of_refused_assume(denial: Denial) -> str:
-    """The cause when AssumeRole was refused; empty if several remain."""
-    meaning = DENIALS[denial.kind]
-    return meaning.assume_explicit if denial.explicit else meaning.assume_implicit
-
-
-def cause_of_refused_call(denial: Denial) -> str:
-    """The cause when a call of the role's session was refused; empty if several remain."""
-    meaning = DENIALS[denial.kind]
-    return meaning.call_explicit if denial.explicit else meaning.call_implicit
+def cause_of_denial(denial: Denial, refused: Literal["assume", "call"]) -> str:
+    """The cause when AssumeRole, or a call of the role's session, was refused; empty if several remain."""
+    explicit, implicit = DENIALS[denial.kind][refused]
+    return explicit if denial.explicit else implicit
 
 
 def _kind(name: str) -> str:
@@ -210,7 +165,7 @@ def _assume(check: Check, target: Target, context: VerifyContext) -> Found:
         yield ("session-too-long", "") if "DurationSeconds" in check.message else ("unknown", _answer(check))
         return
     denial = denial_of(check.message)
-    if denial is not None and (named := cause_of_refused_assume(denial)):
+    if denial is not None and (named := cause_of_denial(denial, "assume")):
         yield named, _denied(named, _denied_action(check.message, "sts:AssumeRole"), denial)
         return
     if check.older_module:
@@ -254,13 +209,12 @@ def _granted(check: Check, target: Target, context: VerifyContext) -> Found:
         yield "unknown", check.message
     elif check.older_module:
         yield "newer-module-not-applied", f"{action} does not work yet"
-    elif denial is not None and (named := cause_of_refused_call(denial)):
+    elif denial is not None and (named := cause_of_denial(denial, "call")):
         yield named, _denied(named, action, denial)
     else:
         yield "permission-missing", action
-        intended = context.intended.get(target.role_arn)
-        role = intended.roles.get(target.role_arn) if intended else None
-        if role is not None and role.boundary is not None:
+        intended = context.agreed(target)
+        if intended is not None and intended.roles[target.role_arn].boundary is not None:
             yield "permission-boundary", action
 
 
@@ -392,7 +346,7 @@ def _deployed_policy_allows(target: Target, context: VerifyContext) -> bool | No
     """Whether the deployed policies of the backend role allow it; None if the role may not read itself."""
     name = target.backend_role_arn.rpartition("/")[2]
     with account(context.assumer.caller.credentials):
-        reading = read_role(context.clients.client("iam", context.assumer.caller.region), name)
+        reading = read_role(context.client("iam"), name)
     if reading.not_checkable:
         return None
     arn = target.backend_role_arn

@@ -1,16 +1,29 @@
-"""Checks of permissions: samples of granted read actions, which must work, and of others, which AWS must refuse."""
+"""Checks of permissions: samples of granted read actions, which must work, and of others, which AWS must refuse.
+
+A manifest names AWS managed policies without their documents. If the role may read them, the deployed document is used. Else
+`data/well_known_policies.json` has bounds for some: `allows` has a few actions that the policy certainly allows, `services`
+all services that it covers; `reads_except` adds all `reads` except the listed ones. There are no documents, since AWS
+changes them, mostly by adding to them. A test checks the table against moto's policy documents.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any
 
-from rolecall_generator.iam import Access, Statement
-from rolecall_generator.iam.catalog import expand
-from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, Request
-from rolecall_runner.aws import SigningCredentials, allowed_name
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Statement
+from rolecall_generator.iam.catalog import expand, managed_policy_name
+from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS, Caller, Effect, Evaluator, Request
+from rolecall_generator.iam.matching import name_matcher
+from rolecall_generator.iam_replies import UnreadableDocumentError, document_of
+from rolecall_runner.aws import DeadlineExceededError, SigningCredentials, account, allowed_name
 from rolecall_runner.inventory import Target
-from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.expected_access import READS, Bounds, bounds_of, covers, model_of, statements_of
+from rolecall_runner.verify.context import NOT_AGREED, VerifyContext
 from rolecall_runner.verify.probe_call import (
     ProbeResult,
     ProbeVerdict,
@@ -22,6 +35,119 @@ from rolecall_runner.verify.probe_call import (
     try_call,
 )
 from rolecall_runner.verify.verdict import Check, Mark, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Lower and upper bound of the agreed access.
+
+    `unknown`: policies without any bounds; neither `least` nor `most` has what they allow.
+    """
+
+    least: Access
+    most: Access
+    unknown: tuple[str, ...] = ()
+
+
+def bounds_of(target: Target, intended: Access, credentials: SigningCredentials, context: VerifyContext) -> Bounds:
+    """The bounds of the target's role. Reads documents of managed policies if the agreed access allows the role to."""
+    role = intended.roles[target.role_arn]
+    named = [arn for arn in sorted(role.attached | {role.boundary or ""}) if arn and arn not in intended.policies]
+    by_name = {arn: managed_policy_name(arn) or "" for arn in named}
+    wanted = {arn: name for arn, name in by_name.items() if name and name not in AWS_MANAGED_DOCUMENTS}
+    known = _with(intended, {arn: WELL_KNOWN[each].least for arn, each in wanted.items() if each in WELL_KNOWN})
+    documents = {arn: _read(arn, known, target, credentials, context) for arn in wanted}
+    read = {arn: document for arn, document in documents.items() if document is not None}
+    bounded = {arn: WELL_KNOWN[each] for arn, each in wanted.items() if arn not in read and each in WELL_KNOWN}
+    not_known = [
+        arn for arn in named if arn not in read and arn not in bounded and by_name[arn] not in AWS_MANAGED_DOCUMENTS
+    ]
+    return Bounds(
+        _with(intended, read | {arn: policy.least for arn, policy in bounded.items()}),
+        _with(intended, read | {arn: policy.most for arn, policy in bounded.items()}),
+        tuple(not_known),
+    )
+
+
+def _with(access: Access, documents: Mapping[str, PolicyDocument]) -> Access:
+    added = {arn: ManagedPolicy(arn, document) for arn, document in documents.items()}
+    return replace(access, policies={**access.policies, **added})
+
+
+def _read(
+    arn: str, known: Access, target: Target, credentials: SigningCredentials, context: VerifyContext
+) -> PolicyDocument | None:
+    """The policy's document in the account; None if the role may not read it or the call fails."""
+    evaluator = Evaluator(known)
+    caller = Caller(target.role_arn)
+    if not all(evaluator.may(Request(caller, arn, f"iam:{name}")).allowed for name in ("GetPolicy", "GetPolicyVersion")):
+        return None
+    iam = context.client("iam")
+    try:
+        with account(credentials):
+            version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            answer = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+        return document_of(answer["Document"], where=arn, partition=target.partition)
+    except (ClientError, BotoCoreError, UnreadableDocumentError, DeadlineExceededError):
+        return None  # not a failure: iam:GetPolicy is itself among the granted actions that are tried
+
+
+def statements_of(role_arn: str, access: Access) -> Iterator[Statement]:
+    """All statements of the role's policies whose document is in `access` or built in."""
+    role = access.roles[role_arn]
+    for document in role.inline.values():
+        yield from document.statements
+    for arn in sorted(role.attached):
+        policy = access.policies.get(arn)
+        found = policy.document if policy is not None else AWS_MANAGED_DOCUMENTS.get(managed_policy_name(arn) or "")
+        yield from found.statements if found is not None else ()
+
+
+def covers(statement: Statement, action: str) -> bool:
+    """Whether the action is among the statement's actions, whatever its resources and conditions."""
+    lower = action.lower()
+    if statement.not_actions:
+        return not any(name_matcher(pattern.lower())(lower) for pattern in statement.not_actions)
+    return any(name_matcher(pattern.lower())(lower) for pattern in statement.actions)
+
+
+def model_of(context: VerifyContext, region: str) -> Callable[[str], Any]:
+    """Botocore's service models by service name, from the shared clients, so that none is loaded twice."""
+    return lambda service: context.clients.client(service, region).meta.service_model
+
+
+@dataclass(frozen=True, slots=True)
+class WellKnown:
+    """Bounds of an AWS managed policy: action patterns allowed on every resource, and services (empty: all)."""
+
+    allows: tuple[str, ...]
+    services: tuple[str, ...] = ()
+
+    @property
+    def least(self) -> PolicyDocument:
+        """The lower bound."""
+        return PolicyDocument((Statement("Allow", self.allows, ("*",)),))
+
+    @property
+    def most(self) -> PolicyDocument:
+        """The upper bound."""
+        wide = tuple(f"{service}:*" for service in self.services) or ("*",)
+        return PolicyDocument((Statement("Allow", wide, ("*",)),))
+
+
+def _well_known(entry: Mapping[str, Any]) -> WellKnown:
+    reads = [action for action in READS if action not in entry["reads_except"]] if "reads_except" in entry else []
+    return WellKnown((*reads, *entry["allows"]), tuple(entry.get("services", ())))
+
+
+_TABLE: Any = json.loads(files(__package__ or "").joinpath("data", "well_known_policies.json").read_text(encoding="utf-8"))
+
+READS: Sequence[str] = tuple(_TABLE["reads"])
+"""Read actions of many services whose safe call needs no parameter, which a test checks."""
+
+WELL_KNOWN: Mapping[str, WellKnown] = {name: _well_known(entry) for name, entry in _TABLE["policies"].items()}
+"""Bounds by path and name of the policy, for example `job-function/ViewOnlyAccess`."""
+
 
 SERVICES_SAMPLED = 8
 """Sample size: services per target. Each needs a service model and a connection."""
@@ -36,9 +162,9 @@ def try_grants(target: Target, credentials: SigningCredentials, context: VerifyC
     Calls are made in the target's first Region, or in all of them. A target's sample is the same in every run. Actions that
     another agreed policy denies, or whose conditions the call does not meet, are not tried.
     """
-    intended = context.intended.get(target.role_arn)
-    if intended is None or target.role_arn not in intended.roles:
-        yield Check(Step.GRANTED, Mark.SKIPPED, "not checkable: the manifest has no agreed access for this role")
+    intended = context.agreed(target)
+    if intended is None:
+        yield Check(Step.GRANTED, Mark.SKIPPED, NOT_AGREED)
         return
     bounds = bounds_of(target, intended, credentials, context)
     tried = 0
@@ -47,8 +173,10 @@ def try_grants(target: Target, credentials: SigningCredentials, context: VerifyC
         evaluator = Evaluator(bounds.least)
         for call in _calls(target, bounds.least, evaluator, region, context):
             tried += 1
-            conclusive = not call.absent or _may(evaluator, target, "s3:ListBucket", call.resource.partition("/")[0], region)
-            yield (_granted_check(try_call(call, region, credentials, context)) if conclusive else _ambiguous(call, region))
+            if call.absent and not _may(evaluator, target, "s3:ListBucket", call.resource.partition("/")[0], region):
+                yield _ambiguous(call, region)
+            else:
+                yield check_of_probe(Step.GRANTED, try_call(call, region, credentials, context))
     if not tried:
         yield Check(
             Step.GRANTED, Mark.SKIPPED, _no_granted_action(bounds), evidence={"unknown_policies": list(bounds.unknown)}
@@ -137,18 +265,30 @@ def _ambiguous(call: SafeCall, region: str) -> Check:
     return Check(Step.GRANTED, Mark.SKIPPED, what, evidence=ProbeResult(call, region, ProbeVerdict.UNCLEAR).evidence)
 
 
-def _granted_check(tried: ProbeResult) -> Check:
-    where = f"{tried.call.action} in {tried.region}"
-    match tried.answer:
-        case ProbeVerdict.ALLOWED | ProbeVerdict.PROBABLY_ALLOWED:
-            mark, what = Mark.OK, f"{where} works"
-        case ProbeVerdict.REFUSED:
-            mark, what = Mark.FAILED, f"{where} was granted, but is refused"
-        case ProbeVerdict.NOT_OFFERED:
-            mark, what = Mark.SKIPPED, f"{where}: {tried.not_rehearsed}"
-        case _:
-            mark, what = Mark.INCONCLUSIVE, f"whether {where} works could not be determined"
-    return Check(Step.GRANTED, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)
+_RESULTS: Mapping[Step, Mapping[ProbeVerdict, tuple[Mark, str]]] = {
+    Step.GRANTED: {
+        ProbeVerdict.ALLOWED: (Mark.OK, "{action} in {region} works"),
+        ProbeVerdict.PROBABLY_ALLOWED: (Mark.OK, "{action} in {region} works"),
+        ProbeVerdict.REFUSED: (Mark.FAILED, "{action} in {region} was granted, but is refused"),
+        ProbeVerdict.NOT_OFFERED: (Mark.SKIPPED, "{action} in {region}: {reason}"),
+        ProbeVerdict.UNCLEAR: (Mark.INCONCLUSIVE, "whether {action} in {region} works could not be determined"),
+    },
+    Step.OUTSIDE: {
+        ProbeVerdict.ALLOWED: (
+            Mark.FAILED, "{action} is allowed, but was not granted: the role allows more than was agreed",
+        ),
+        ProbeVerdict.PROBABLY_ALLOWED: (Mark.INCONCLUSIVE, "whether {action} is refused could not be determined"),
+        ProbeVerdict.REFUSED: (Mark.REFUSED, "{action} is refused: it was not granted"),
+        ProbeVerdict.NOT_OFFERED: (Mark.SKIPPED, "{action}: {reason}"),
+        ProbeVerdict.UNCLEAR: (Mark.INCONCLUSIVE, "whether {action} is refused could not be determined"),
+    },
+}  # fmt: skip
+
+
+def check_of_probe(step: Step, tried: ProbeResult) -> Check:
+    """The check of a call that was tried, under Step.GRANTED or Step.OUTSIDE."""
+    mark, what = _RESULTS[step][tried.answer]
+    return tried.check(step, mark, what.format(action=tried.call.action, region=tried.region, reason=tried.not_rehearsed))
 
 
 def _no_granted_action(bounds: Bounds) -> str:
@@ -165,19 +305,19 @@ def try_outside(
     A target's sample is the same in every run; actions in `tried` were already probed. An action qualifies if the agreed
     policies do not allow it on any resource, or deny it; none does if the document of a policy is not known.
     """
-    intended = context.intended.get(target.role_arn)
-    if intended is None or target.role_arn not in intended.roles:
-        yield Check(Step.OUTSIDE, Mark.SKIPPED, "not checkable: the manifest has no agreed access for this role")
+    intended = context.agreed(target)
+    if intended is None:
+        yield Check(Step.OUTSIDE, Mark.SKIPPED, NOT_AGREED)
         return
     bounds = bounds_of(target, intended, credentials, context)
-    region = target.regions[0] if target.regions else context.assumer.caller.region
+    region = context.first_region(target)
     calls = [call for call in _sample(target, bounds, region, context) if call.action not in tried]
     if not calls and not tried:
         yield Check(
             Step.OUTSIDE, Mark.SKIPPED, _no_outside_action(bounds), evidence={"unknown_policies": list(bounds.unknown)}
         )
     for call in calls:
-        yield _outside_check(try_call(call, region, credentials, context))
+        yield check_of_probe(Step.OUTSIDE, try_call(call, region, credentials, context))
 
 
 def outside_of(role_arn: str, access: Access, actions: Sequence[str] = READS) -> tuple[str, ...]:
@@ -213,17 +353,3 @@ def _no_outside_action(bounds: Bounds) -> str:
     if bounds.unknown:
         return f"not checkable: the document of {', '.join(bounds.unknown)} is not known and may grant any action"
     return "nothing to try: the role was granted every action that has a safe call"
-
-
-def _outside_check(tried: ProbeResult) -> Check:
-    action = tried.call.action
-    match tried.answer:
-        case ProbeVerdict.REFUSED:
-            mark, what = Mark.REFUSED, f"{action} is refused: it was not granted"
-        case ProbeVerdict.ALLOWED:
-            mark, what = Mark.FAILED, f"{action} is allowed, but was not granted: the role allows more than was agreed"
-        case ProbeVerdict.NOT_OFFERED:
-            mark, what = Mark.SKIPPED, f"{action}: {tried.not_rehearsed}"
-        case _:
-            mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused could not be determined"
-    return Check(Step.OUTSIDE, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)

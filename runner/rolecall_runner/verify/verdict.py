@@ -149,7 +149,7 @@ class Verdict:
     """The checks and diagnoses of one customer (`kind` customer) or switch role (`kind` switch-role).
 
     `rehearsal`: a sandbox was used instead of AWS, so nothing is known about the live account. `form`: how the customer
-    applies modules, a value of `update_message.Form`; empty if not known.
+    applies modules, a value of `causes.Form`; empty if not known.
     """
 
     name: str

@@ -15,10 +15,9 @@ from rolecall_runner.verify.agreed_access import access_before
 from rolecall_runner.verify.checks import AssumeChecks, check_assume, check_trust_scope
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.diagnosis import diagnose
-from rolecall_runner.verify.drift import drift_of
+from rolecall_runner.verify.drift import check_switch_role, drift_of
 from rolecall_runner.verify.grants import try_grants, try_outside
 from rolecall_runner.verify.newest_module import NewestModule
-from rolecall_runner.verify.switch_role_users import check_switch_role
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict, configuration_agrees
 
 

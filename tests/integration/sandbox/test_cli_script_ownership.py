@@ -18,7 +18,7 @@ from rolecall_generator.bundle.forms.aws_cli import cli_script_form, owner_of
 from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Module, ModuleKind, User
 from rolecall_generator.records import OWNER_TAG
 from rolecall_runner.rehearsal.rehearsal import account_differences
-from rolecall_runner.sandbox.protocol.http_types import OPERATOR_ROLE
+from rolecall_runner.sandbox.protocol.aws_protocol import OPERATOR_ROLE
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("awscli") is None, reason="the AWS CLI is not installed")
 

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from command_rig import runner, start_runner
 from manifests import NOTES
-from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.protocol.aws_protocol import SandboxError
 from rolecall_runner.sandbox.server.state_dir import (
     SandboxRequest,
     StateDir,

@@ -65,46 +65,41 @@ def test_query_rows_are_table_with_columns_of_model(folder: Path) -> None:
     assert expected == [{key: row[key] for key in expected[0]} for row in found]
 
 
-def test_table_has_last_run_and_previous_has_the_one_before(folder: Path) -> None:
-    """Without --run; `_previous` is the run before it with the same query."""
-    found = rows(
-        folder,
-        "select 'now' as side, InstanceId from ec2_instances"
-        " union all select 'before', InstanceId from ec2_instances_previous order by all",
-    )
-
-    assert [("before", "i-0"), ("now", "i-1"), ("now", "i-2")] == [(row["side"], row["InstanceId"]) for row in found]
-
-
-def test_several_runs_are_combined_with_run_id(folder: Path) -> None:
-    """With --run all, the table has the rows of every run."""
-    found = rows(folder, "select run_id, count(*) as n from ec2_instances group by all order by all", "--run", "all")
-
-    assert [("20261124-100000-000001", 1), ("20261124-110000-000002", 2)] == [(row["run_id"], row["n"]) for row in found]
-
-
-def test_run_is_found_by_prefix(folder: Path) -> None:
-    """--run accepts the ID that `runner history` prints, or a prefix."""
-    found = rows(folder, "select InstanceId from ec2_instances", "--run", "20261124-10")
-
-    assert ["i-0"] == [row["InstanceId"] for row in found]
-
-
-def test_errors_are_a_table(folder: Path) -> None:
-    """`errors` has denied Regions and unreachable accounts with their messages."""
-    found = rows(folder, "select table_name, account, region, outcome, code, message from errors order by account")
-
-    assert [
-        ("s3_buckets", "beta", "global", "denied", "AccessDenied", "not allowed"),
-        ("s3_buckets", "gamma", None, "unreachable", "EndpointError", "no route to STS"),
-    ] == [tuple(row.values()) for row in found]
-
-
-def test_runs_are_a_table(folder: Path) -> None:
-    """`runs` has the query of each run, and joins by run_id."""
-    found = rows(folder, "select r.operation, r.accounts from s3_buckets join runs r using (run_id)")
-
-    assert [{"operation": "list_buckets", "accounts": 2}] == found
+@pytest.mark.parametrize(
+    ("sql", "options", "expected"),
+    [
+        (
+            (
+                "select 'now' as side, InstanceId from ec2_instances"
+                " union all select 'before', InstanceId from ec2_instances_previous order by all"
+            ),
+            (),
+            [("before", "i-0"), ("now", "i-1"), ("now", "i-2")],
+        ),
+        (
+            "select run_id, count(*) as n from ec2_instances group by all order by all",
+            ("--run", "all"),
+            [("20261124-100000-000001", 1), ("20261124-110000-000002", 2)],
+        ),
+        ("select InstanceId from ec2_instances", ("--run", "20261124-10"), [("i-0",)]),
+        (
+            "select table_name, account, region, outcome, code, message from errors order by account",
+            (),
+            [
+                ("s3_buckets", "beta", "global", "denied", "AccessDenied", "not allowed"),
+                ("s3_buckets", "gamma", None, "unreachable", "EndpointError", "no route to STS"),
+            ],
+        ),
+        ("select r.operation, r.accounts from s3_buckets join runs r using (run_id)", (), [("list_buckets", 2)]),
+        ("select count(*) as n from ec2_describe_instances", (), [(2,)]),
+    ],
+    ids=["previous run", "all runs", "run by prefix", "errors", "runs", "full operation name"],
+)
+def test_statement_returns_rows(
+    folder: Path, sql: str, options: tuple[str, ...], expected: list[tuple[object, ...]]
+) -> None:
+    """A table has the rows of the last run of its query, of the run before it, or of the runs given with --run."""
+    assert expected == [tuple(row.values()) for row in rows(folder, sql, *options)]
 
 
 def test_tables_are_listed_with_columns_and_rows(folder: Path) -> None:
@@ -118,10 +113,6 @@ def test_tables_are_listed_with_columns_and_rows(folder: Path) -> None:
     assert {"name": "CreationDate", "type": "timestamptz"} in listed["s3_buckets"]["columns"]
 
 
-def test_table_is_available_by_full_operation_name(folder: Path) -> None:
-    assert [{"n": 2}] == rows(folder, "select count(*) as n from ec2_describe_instances")
-
-
 def test_sql_error_has_place(folder: Path) -> None:
     """DuckDB's message and marker are shown, without a traceback."""
     ended = runner("sql", "select wrong from s3_buckets", cwd=folder)
@@ -132,23 +123,6 @@ def test_sql_error_has_place(folder: Path) -> None:
     (number,) = [index for index, line in enumerate(lines) if "LINE 1: " in line]
     assert lines[number].index("wrong") == lines[number + 1].index("^")
     assert "Traceback" not in ended.err
-
-
-def test_misspelt_table_has_suggestion(folder: Path) -> None:
-    """Only tables of rolecall are suggested."""
-    ended = runner("sql", "select * from ec2_instance", cwd=folder)
-
-    assert int(ExitCode.USAGE) == ended.code
-    assert "did you mean ec2_instances" in ended.err
-
-
-def test_error_while_fetching_rows_is_sql_error(tmp_path: Path) -> None:
-    every = [{"Name": str(number)} for number in range(5000)] + [{"Name": "x"}]
-    write_run(tmp_path / ".rolecall" / "runs", 1, [Answering("acme", every)], service="s3", operation="ListBuckets")
-    ended = runner("sql", "select Name::int from s3_buckets", "--format", "jsonl", cwd=tmp_path)
-
-    assert int(ExitCode.USAGE) == ended.code
-    assert "Could not convert string 'x'" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -204,11 +178,6 @@ def test_parquet_output_is_owner_only_and_typed(folder: Path) -> None:
         assert 2 == len(table.fetchall())
         assert "TIMESTAMP WITH TIME ZONE" == dict(zip(table.columns, map(str, table.types), strict=True))["LaunchTime"]
     assert 0o600 == (folder / "out.parquet").stat().st_mode & 0o777
-
-
-def test_duplicate_column_names_are_kept(folder: Path) -> None:
-    """Both columns are in the JSON output."""
-    assert [{"a": 1, "a_2": 2}] == rows(folder, "select 1 as a, 2 as a")
 
 
 @pytest.mark.parametrize(
@@ -281,14 +250,6 @@ def test_values_of_every_sql_type_are_json(folder: Path) -> None:
     assert said == {key: value for key, value in found[0].items() if key != "i"}
 
 
-def test_table_without_runs_is_error_with_hint(tmp_path: Path) -> None:
-    """Before the first query the hint is how to run one."""
-    ended = runner("sql", "select * from ec2_instances", cwd=tmp_path)
-
-    assert int(ExitCode.USAGE) == ended.code
-    assert "runner query ec2 describe_instances" in ended.err
-
-
 def test_control_characters_are_replaced_in_table(tmp_path: Path) -> None:
     """Those in a customer's values."""
     rows = [{"Name": "a\x1b[2Jb"}]
@@ -308,3 +269,33 @@ def test_data_libraries_are_imported_lazily() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
 
     assert ["set()", "set()"] == done.stdout.split()
+
+
+def test_error_while_fetching_rows_is_sql_error(tmp_path: Path) -> None:
+    every = [{"Name": str(number)} for number in range(5000)] + [{"Name": "x"}]
+    write_run(tmp_path / ".rolecall" / "runs", 1, [Answering("acme", every)], service="s3", operation="ListBuckets")
+    ended = runner("sql", "select Name::int from s3_buckets", "--format", "jsonl", cwd=tmp_path)
+
+    assert int(ExitCode.USAGE) == ended.code
+    assert "Could not convert string 'x'" in ended.err
+
+
+def test_table_without_runs_is_error_with_hint(tmp_path: Path) -> None:
+    """Before the first query the hint is how to run one."""
+    ended = runner("sql", "select * from ec2_instances", cwd=tmp_path)
+
+    assert int(ExitCode.USAGE) == ended.code
+    assert "runner query ec2 describe_instances" in ended.err
+
+
+def test_duplicate_column_names_are_kept(folder: Path) -> None:
+    """Both columns are in the JSON output."""
+    assert [{"a": 1, "a_2": 2}] == rows(folder, "select 1 as a, 2 as a")
+
+
+def test_misspelt_table_has_suggestion(folder: Path) -> None:
+    """Only tables of rolecall are suggested."""
+    ended = runner("sql", "select * from ec2_instance", cwd=folder)
+
+    assert int(ExitCode.USAGE) == ended.code
+    assert "did you mean ec2_instances" in ended.err

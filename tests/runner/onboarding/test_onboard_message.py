@@ -1,4 +1,4 @@
-"""The message to the customer: what was checked, what the role can do, how to remove it, or what to fix."""
+"""The message to the customer: what was checked and granted, or what to fix and how the customer applies it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,78 @@ import pytest
 from onboard_rig import START
 from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument
-from rolecall_runner.onboarding.customer_message import SentBundle, failure_message, success_message
+from rolecall_runner.onboarding import SentBundle, failure_message, success_message
+from rolecall_runner.verify.causes import CAUSES, UPDATES, Form, customer_message, diagnosis_of
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from sandbox_rig import allow
 from status_rig import not_there, target
 from verdict_worlds import verdict
 
 WHO = target(backend_role_arn="arn:aws:iam::111111111111:role/backend_role")
+
+
+def finding(*causes: str, form: str = "", rehearsal: bool = False) -> Verdict:
+    diagnoses = tuple(diagnosis_of(cause, WHO, "the detail") for cause in causes)
+    return replace(not_there(), diagnoses=diagnoses, form=form, rehearsal=rehearsal)
+
+
+def plain(message: str) -> str:
+    return " ".join(message.split())
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_known_apply_method_is_the_only_one_named(form: Form) -> None:
+    """Another method would end in EntityAlreadyExists."""
+    text = plain(customer_message(finding("external-id-differs", form=form)))
+    named = [each for each in Form if UPDATES[each].format(account=WHO.account_id).partition(": ")[2] in text]
+
+    assert [form] == named
+    assert "terraform apply" in text or form is not Form.TERRAFORM
+    assert "EntityAlreadyExists" not in text
+
+
+@pytest.mark.parametrize("form", ["", "something-newer"])
+def test_unknown_apply_method_lists_all(form: str) -> None:
+    """A short entry per method, how to tell them apart, and why to keep the one in use."""
+    text = plain(customer_message(finding("external-id-differs", form=form)))
+
+    assert all(UPDATES[each].format(account=WHO.account_id) in text for each in Form)
+    assert "EntityAlreadyExists" in text
+
+
+@pytest.mark.parametrize("cause", sorted(CAUSES))
+def test_causes_do_not_assume_terraform(cause: str) -> None:
+    """The message itself gives the apply method, once."""
+    text = customer_message(finding(cause, form="console"))
+
+    assert "terraform" not in text.lower()
+    assert (text == "") == (CAUSES[cause].customer == "")
+
+
+def test_several_findings_are_one_message() -> None:
+    """Numbered findings, one greeting, one update instruction, one thanks; lines fit the terminal."""
+    text = customer_message(
+        finding("role-missing", "permission-missing", "throttled", "trust-policy-denies", form="aws-cli")
+    )
+
+    assert (1, 1, 1) == (text.count("Hello,"), text.count("To update"), text.count("Thank you."))
+    assert ["1.", "2.", "3."] == [line[:2] for line in text.splitlines() if line[:1].isdigit() and line[1:2] == "."]
+    assert 78 >= max(map(len, text.splitlines()))
+
+
+def test_finding_without_update_names_no_apply_method() -> None:
+    """A change to a policy of the organization does not require applying a module."""
+    assert "To update" not in customer_message(finding("organization-policy"))
+
+
+def test_rehearsal_message_is_marked_as_not_to_be_sent() -> None:
+    """In its first line."""
+    marked, live = (customer_message(finding("role-missing", rehearsal=each)) for each in (True, False))
+
+    assert "[rehearsal (sandbox): do not send this]" == marked.splitlines()[0]
+    assert "rehearsal" not in live
+
+
 READS = PolicyDocument.from_json(json.loads(json.dumps(allow("s3:GetObject", resource="arn:aws:s3:::example-bucket/*"))))
 ROLE = Role(WHO.role_arn, None, {"read": READS}, frozenset({"arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"}))
 RUN = "20261124-120000-0a1b2c"
@@ -101,24 +166,6 @@ def test_single_cause_has_its_own_message() -> None:
         "Hello,\n\nthe role differs.\n\nThe newest files are in acme.zip, sent on 2026-11-16; its README.md has the\n"
         "details.\n\nThank you.\n"
     ) == failure_message(found, SentBundle(frozenset(), "acme.zip", "2026-11-16T12:00:00+00:00"))
-
-
-def test_several_causes_are_numbered() -> None:
-    """The most likely first, one sentence each; the vendor's own causes are left out."""
-    found = replace(
-        not_there(), diagnoses=(*not_there().diagnoses[:2], Diagnosis("backend-policy-not-applied", "Ours.", ""))
-    )
-    text = failure_message(found, SentBundle())
-
-    assert ["1. Please apply it.", "2. Please apply it."] == [line for line in text.splitlines() if line[:1].isdigit()]
-    assert text.startswith("Hello,\n\nthe access to your AWS account 222222222222 is not as agreed yet.")
-    assert 1 == text.count("Hello,") == text.count("Thank you.")
-    assert "Ours" not in text
-
-
-def test_vendor_causes_need_no_message() -> None:
-    """The customer has nothing to do."""
-    assert "" == failure_message(replace(not_there(), diagnoses=(Diagnosis("throttled", "Wait.", ""),)), SentBundle())
 
 
 @pytest.mark.parametrize("secret", ["AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"])

@@ -22,7 +22,7 @@ from rolecall_generator.records import status_path
 from rolecall_runner.aws.caller import AwsConfig
 from rolecall_runner.execution.interface import EngineSettings, ExecutionOptions, Runtime
 from rolecall_runner.execution.journal import list_runs
-from rolecall_runner.onboarding.onboard_run import OnboardingResult, PollAttempt, PollOptions, onboard
+from rolecall_runner.onboarding import OnboardingResult, PollAttempt, PollOptions, onboard
 from rolecall_runner.status.status_file import read_status
 from rolecall_runner.verify.context import RunConfig
 

@@ -1,20 +1,37 @@
-"""The wait for the customer's apply: intervals, end, and progress output."""
+"""The wait for the customer's apply, its result, and the documentation of both."""
 
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from consoles import pipe, terminal
 from onboard_rig import Day
-from rolecall_runner.onboarding.onboard_run import PollAttempt, PollOptions, describe, pause_seconds, wait_for_role
-from rolecall_runner.reports.onboarding_output import WaitDisplay, format_duration
+from rolecall_generator.records import status_path
+from rolecall_runner.onboarding import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    VERIFY_ATTEMPTS,
+    OnboardingResult,
+    PollAttempt,
+    PollOptions,
+    describe,
+    pause_seconds,
+    wait_for_role,
+)
+from rolecall_runner.reports.onboarding_output import WaitDisplay, format_duration, headline, next_step, onboarding_json
+from rolecall_runner.reports.status_output import ALL_SHOWN
+from rolecall_runner.status.overview import STALE_AFTER, CustomerState, StatusPlace
+from rolecall_runner.status.status_file import Pending, StatusEntry, read_status
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
-from status_rig import not_there
+from status_rig import MONDAY, NEW, not_there, target
 from verdict_worlds import verdict
 
 NEVER = [not_there()] * 10_000
@@ -190,3 +207,71 @@ def test_warning_stays_above_progress_and_wraps_at_words() -> None:
 
     assert f"warning: account1: {sentence}\n" == piped.getvalue()
     assert f"warning: account1: {sentence}".split() == words[: len(sentence.split()) + 2]
+
+
+def ended(*unseen: str, rehearsal: bool = False) -> OnboardingResult:
+    pending = Pending(MONDAY, MONDAY, "r", "cannot be seen", NEW, unseen) if unseen else None
+    found = replace(verdict(), rehearsal=rehearsal)
+    entry = StatusEntry(target().role_arn, pending=pending)
+    return OnboardingResult(target(), PollAttempt(found, 1, 0.0), found, "20261124-120000-0a1b2c", "", entry)
+
+
+def test_undetectable_change_does_not_end_as_verified() -> None:
+    """The change is named, and the next step is to confirm that the customer has applied it."""
+    unseen = ended("s3:PutObject (withdrawn)")
+
+    assert (True, False) == (ended().verified, unseen.verified)
+    assert headline(unseen).startswith("? ")
+    assert "s3:PutObject (withdrawn)" in headline(unseen)
+    assert next_step(unseen, StatusPlace()).startswith("runner status account1 --applied")
+    assert (False, ["s3:PutObject (withdrawn)"]) == (
+        (body := json.loads(onboarding_json(unseen)))["verified"],
+        body["unseen"],
+    )
+
+
+def test_changes_are_unseen_only_after_a_full_run() -> None:
+    """During a rotation the previous ID can pass without a full run; an earlier run's record then says nothing about it."""
+    found = ended("s3:PutObject (withdrawn)")
+
+    assert (("s3:PutObject (withdrawn)",), ()) == (found.unseen, replace(found, run="").unseen)
+
+
+def test_rehearsal_is_marked_in_headline_and_json() -> None:
+    """A live onboarding is not."""
+    assert [True, False] == [headline(ended(rehearsal=each)).startswith("rehearsal (sandbox): ") for each in (True, False)]
+    assert [True, False] == [json.loads(onboarding_json(ended(rehearsal=each)))["rehearsal"] for each in (True, False)]
+
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "onboarding.md").read_text("utf-8")
+KEYS = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
+
+
+def test_documented_states_match_code_by_urgency() -> None:
+    """The table has each state once, in the order of the code."""
+    assert [str(state) for state in CustomerState] == re.findall(
+        r"^\| `([a-z-]+)` \| [A-Z][^|]+\.[^|]*\|[^|]*\|$", PAGE, re.MULTILINE
+    )
+
+
+def test_example_is_valid_status_file_with_every_key(tmp_path: Path) -> None:
+    """Each of its keys has a row in the table."""
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    status_path(tmp_path, rehearsal=False).write_text(example)
+    (entry,) = read_status(status_path(tmp_path, rehearsal=False)).entries.values()
+    explained = re.findall(r"`(\w+)`", " ".join(KEYS.findall(PAGE.partition("| Key | Meaning |")[2])))
+
+    assert json.loads(example)["customers"]["acme"] == json.loads(json.dumps(entry.to_json()))
+    assert {field.name for field in fields(StatusEntry)} == set(entry.to_json()) == set(explained)
+
+
+def test_documented_numbers_match_code() -> None:
+    """Pauses, times and row counts."""
+    assert (5, 300, 30, 7200) == (
+        FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PollOptions().every_seconds, PollOptions().timeout_seconds,
+    )  # fmt: skip
+    for words in ("after five seconds", "pauses grow to five minutes", "`--every` (30 s)", "`--timeout` (2 h)"):
+        assert words in PAGE
+    assert (3, True) == (VERIFY_ATTEMPTS, "three times in all" in PAGE)
+    assert (timedelta(days=7), True) == (STALE_AFTER, "`--stale-after` (7 days)" in PAGE)
+    assert (20, True) == (ALL_SHOWN, "With more than 20 accounts" in PAGE)

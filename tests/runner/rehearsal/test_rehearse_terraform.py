@@ -13,10 +13,15 @@ import yaml
 from live_iam import read_access
 from manifests import NOTES, customer
 from rolecall_generator.iam.arn import Arn
-from rolecall_runner.rehearsal.module_selection import RehearsalSelection
-from rolecall_runner.rehearsal.rehearsal import TerraformTool, rehearse
-from rolecall_runner.rehearsal.rehearsal_report import AppliedModules, ModuleOutcome, RehearsalMethod
-from rolecall_runner.rehearsal.terraform_cli import Terraform
+from rolecall_runner.rehearsal.rehearsal import (
+    ModuleOutcome,
+    RehearsalMethod,
+    RehearsalProgress,
+    Stage,
+    TerraformTool,
+    rehearse,
+)
+from rolecall_runner.rehearsal.terraform_cli import RehearsalSelection, Terraform
 from rolecall_runner.sandbox.server.server import Sandbox
 from terraform_providers import Provider
 from terraform_rig import terraform_command
@@ -50,30 +55,37 @@ def example_manifest(folder: Path, provider: Provider) -> Path:
     return path
 
 
+EXPECTED = {
+    "111111111111": ["backend_role"],
+    "222222222222": ["role1"],
+    "333333333333": ["role2"],
+    "444444444444": ["role3"],
+    "507074252730": ["reena-assumedRole"],
+    "078352025563": ["reena"],
+}
+"""Roles and users of the example accounts."""
+
+
 def test_example_accounts_from_apply_to_destroy(
     sandbox: Sandbox, tool: TerraformTool, aws_provider: Provider, tmp_path: Path
 ) -> None:
     """All six modules are applied, backend first, are exactly as intended, and no resource exists after the destroy."""
-    standing: dict[str, list[str]] = {}
+    applied: dict[str, list[str]] = {}
 
-    def look(applied: AppliedModules) -> None:
-        for account_id in applied.accounts:
-            access = read_access(applied.url, account_id)
-            standing[account_id] = [parsed.name for arn in (*access.roles, *access.users) if (parsed := Arn.parse(arn))]
+    def look(progress: RehearsalProgress) -> None:
+        if (progress.stage, progress.ok) == (Stage.COMPARE, True):
+            for account_id in EXPECTED:
+                access = read_access(sandbox.url, account_id)
+                arns = (*access.roles, *access.users)
+                applied[account_id] = [parsed.name for arn in arns if (parsed := Arn.parse(arn))]
 
-    done = rehearse(example_manifest(tmp_path, aws_provider), tool=tool, url=sandbox.url, after_apply=look)
+    done = rehearse(example_manifest(tmp_path, aws_provider), tool=tool, url=sandbox.url, progress=look)
 
     assert [] == [module for module in done.modules if module.outcome is not ModuleOutcome.APPLIED or not module.destroyed]
     assert [] == [account for account in done.accounts if account.differences or account.leftovers or account.problem]
     assert (True, RehearsalMethod.TERRAFORM, aws_provider.text) == (done.passed, done.method, done.provider_version)
-    assert {
-        "111111111111": ["backend_role"],
-        "222222222222": ["role1"],
-        "333333333333": ["role2"],
-        "444444444444": ["role3"],
-        "507074252730": ["reena-assumedRole"],
-        "078352025563": ["reena"],
-    } == standing
+    assert {account.account_id for account in done.accounts} == set(EXPECTED)
+    assert EXPECTED == applied
 
 
 def test_module_refused_by_iam_does_not_affect_others(sandbox: Sandbox, tool: TerraformTool, tmp_path: Path) -> None:

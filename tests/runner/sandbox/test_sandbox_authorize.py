@@ -12,10 +12,9 @@ import pytest
 from rolecall_generator.iam.evaluation.evaluator import Evaluator
 from rolecall_generator.iam.model import Access, Group, InstanceProfile, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import PolicyDocument
-from rolecall_runner.sandbox.authorization.authorizer import Authorization, AuthorizationVerdict, decide
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, SessionInfo
-from rolecall_runner.sandbox.server.api_call import read_call
+from rolecall_runner.sandbox.authorization.authorizer import AuthorizationVerdict, Authorizer
+from rolecall_runner.sandbox.protocol.aws_protocol import ApiCall, ErrorCategory, SessionInfo
+from rolecall_runner.sandbox.server.server import read_call
 from sandbox_requests import caught
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -243,6 +242,10 @@ def read(call: Call, headers: Mapping[str, str] | None = None) -> ApiCall:
     return found
 
 
+def decide(call: ApiCall, session: SessionInfo, access: Access) -> AuthorizationVerdict:
+    return Authorizer(access, Evaluator(access)).decide(call, session, NOW)
+
+
 def session_of(case: Case) -> SessionInfo:
     policies = (document(*case.session),) if case.session is not None else ()
     return SessionInfo("ASIAEXAMPLE", "s", "t", ACCOUNT, SESSION, "AROA1:roll", ROLE, session_policies=policies, **case.info)
@@ -258,7 +261,7 @@ def access_for(case: Case) -> Access:
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_decision_matches_the_table(case: Case) -> None:
     """Each request is decided as by AWS, and refused with AWS's message."""
-    verdict = decide(read(case.call, case.headers), session_of(case), access_for(case), NOW)
+    verdict = decide(read(case.call, case.headers), session_of(case), access_for(case))
 
     assert (None if not case.expected else case.error) == verdict.error, verdict.message
     assert case.expected in verdict.message
@@ -273,7 +276,7 @@ def test_boundary_and_session_policy_only_restrict(case: Case) -> None:
     call, wide, closed = read(case.call, case.headers), (allow("*"),), (allow("*"), deny("*"))
 
     def error(row: Case) -> ErrorCategory | None:
-        return decide(call, session_of(row), access_for(row), NOW).error
+        return decide(call, session_of(row), access_for(row)).error
 
     assert {error(case)} == {error(replace(case, boundary=wide)), error(replace(case, session=wide))}
     assert None not in {error(replace(case, boundary=closed)), error(replace(case, session=closed))}
@@ -281,7 +284,7 @@ def test_boundary_and_session_policy_only_restrict(case: Case) -> None:
 
 def decide_for_user(access: Access, call: Call = INSTANCES, **info: Any) -> AuthorizationVerdict:
     session = SessionInfo("AKIAEXAMPLE", "s", None, ACCOUNT, USER, "AIDA1", **info)
-    return decide(read(call), session, access, NOW)
+    return decide(read(call), session, access)
 
 
 def test_user_has_permissions_of_its_groups() -> None:
@@ -339,49 +342,21 @@ def test_operator_and_root_user_are_allowed_everything() -> None:
     root = SessionInfo("AKIAROOT", "s", None, ACCOUNT, f"{IAM}root")
     policy: Call = ("sqs", "create_queue", {"QueueName": "q", "Attributes": {"Policy": "{}"}})
 
-    assert [True, True] == [decide(read(START), who, Access(), NOW).allowed for who in (operator, root)]
-    assert ErrorCategory.UNSUPPORTED == decide(read(policy), operator, Access(), NOW).error
+    assert [True, True] == [decide(read(START), who, Access()).allowed for who in (operator, root)]
+    assert ErrorCategory.UNSUPPORTED == decide(read(policy), operator, Access()).error
 
 
 def test_session_of_deleted_role_is_denied() -> None:
     case = Case("gone", INSTANCES, (), "")
-    verdict = decide(read(INSTANCES), session_of(case), Access(), NOW)
+    verdict = decide(read(INSTANCES), session_of(case), Access())
 
     assert ErrorCategory.DENIED == verdict.error
-
-
-def test_dry_run_reports_whether_call_is_allowed() -> None:
-    """EC2 answers 412 if the call is allowed, and with the usual refusal if not."""
-    session = SessionInfo("AKIAEXAMPLE", "s", None, ACCOUNT, USER, "AIDA1")
-    call = read(("ec2", "describe_instances", {"DryRun": True}))
-
-    def answer(statement: Statement) -> tuple[int, bool] | None:
-        access = Access.of(User(USER, inline={"u": document(statement)}))
-        reply = Authorization(lambda: (access, Evaluator(access)), lambda: NOW).handle(call, session, "id")
-        return (reply.status, b"DryRunOperation" in reply.body) if reply else None
-
-    assert [(412, True), (403, False)] == [answer(allow("ec2:*")), answer(allow("s3:*"))]
-
-
-def test_removed_policy_applies_to_next_call() -> None:
-    session = SessionInfo("AKIAEXAMPLE", "s", None, ACCOUNT, USER, "AIDA1")
-    states = [Access.of(User(USER, inline={"u": document(allow("*"))})), Access.of(User(USER))]
-    now = iter([states[0], states[0], states[1]])
-
-    def everything() -> tuple[Access, Evaluator]:
-        access = next(now)
-        return access, Evaluator(access)
-
-    authorization = Authorization(everything, lambda: NOW)
-    replies = [authorization.handle(read(INSTANCES), session, "id") for _ in range(3)]
-
-    assert [None, None, 403] == [reply and reply.status for reply in replies]
 
 
 def test_refusal_message_has_format_of_each_service() -> None:
     """EC2 prefixes a sentence, S3 quotes the resource, others use the plain form."""
     case = Case("none", INSTANCES, (), "")
-    texts = [decide(read(call), session_of(case), access_for(case), NOW).message for call in (INSTANCES, GET, TABLE)]
+    texts = [decide(read(call), session_of(case), access_for(case)).message for call in (INSTANCES, GET, TABLE)]
 
     who = f"User: {SESSION} is not authorized to perform:"
     silent = "because no identity-based policy allows the"

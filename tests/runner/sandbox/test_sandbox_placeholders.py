@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from rolecall_generator.check.module_check import read_access
 from rolecall_generator.iam.model import Access
-from rolecall_runner.rehearsal.module_selection import RehearsalSelection
 from rolecall_runner.rehearsal.rehearsal import TerraformTool, rehearse
+from rolecall_runner.rehearsal.terraform_cli import RehearsalSelection
 from rolecall_runner.sandbox.provisioning.provision import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import (
     PLACEHOLDER_TAG,

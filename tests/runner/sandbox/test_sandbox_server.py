@@ -1,33 +1,43 @@
-"""The sandbox server: address, shutdown, HTTP behavior, documentation."""
+"""The sandbox server: address, shutdown, HTTP behavior, state file, documentation."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import json
+import pickle
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
-from botocore.exceptions import EndpointConnectionError, HTTPClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import EndpointConnectionError
 
 from rolecall_generator.errors import RolecallError
-from rolecall_runner.sandbox.authorization.companion_actions import UNSUPPORTED_ACTIONS
-from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.protocol.faults import CutConnection, FaultPlan, SlowReply
-from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
+from rolecall_runner.sandbox.authorization.authorizer import UNSUPPORTED_ACTIONS
+from rolecall_runner.sandbox.protocol.aws_protocol import HttpReply, HttpRequest, SandboxError
+from rolecall_runner.sandbox.protocol.faults import FaultPlan, SlowReply
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.sts.sts import new_secret
-from sandbox_rig import OPERATOR, HandClock, Rig, allow, running, service_trust, status_of, trust
-
-VENDOR, CUSTOMER = "111111111111", "222222222222"
-BACKEND = f"arn:aws:iam::{VENDOR}:role/backend_role"
-TARGET = f"arn:aws:iam::{CUSTOMER}:role/target"
+from sandbox_rig import (
+    BACKEND,
+    CUSTOMER,
+    OPERATOR,
+    TARGET,
+    VENDOR,
+    HandClock,
+    Rig,
+    allow,
+    running,
+    service_trust,
+    status_of,
+    trust,
+)
 
 
 def accepts(address: str, port: int) -> bool:
@@ -207,32 +217,6 @@ def test_connection_is_closed_after_a_malformed_body(rig: Rig) -> None:
     assert 1 == received.count(b"HTTP/1.1 ")
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_cut_fault_closes_the_connection(seed: int) -> None:
-    """Before the reply or within it; the operator is exempt."""
-    with running(FaultPlan(seed, (CutConnection(),))) as rig:
-        rig.role(VENDOR, "backend_role", service_trust())
-        client = rig.client("sts", rig.sandbox.instance_credentials(BACKEND))
-
-        with pytest.raises((HTTPClientError, ResponseParserError)):
-            client.get_caller_identity()
-
-        assert rig.lines[-1].endswith("fault=cut")
-
-
-def test_slow_fault_delays_the_reply() -> None:
-    """By the delay of the plan."""
-    waited: list[float] = []
-    plan = FaultPlan(1, (SlowReply(seconds=2.5),))
-    with Sandbox(faults=plan, sleep=waited.append) as sandbox:
-        client = Rig(sandbox, HandClock()).client("sts", sandbox.root_credentials(VENDOR))
-        arn = client.get_caller_identity()["Arn"]
-        client.close()
-
-    assert f"arn:aws:iam::{VENDOR}:root" == arn
-    assert [2.5] == waited
-
-
 def test_log_and_repr_contain_no_secret(rig: Rig) -> None:
     """Neither secret keys nor tokens."""
     _, key = rig.user(VENDOR, "reena", "sts:*")
@@ -300,3 +284,76 @@ def test_internal_exception_is_service_error_without_secrets(rig: Rig, monkeypat
     assert (500, True) == (reply.status, b"<Code>InternalError</Code>" in reply.body)
     assert "RuntimeError" in rig.lines[-1]
     assert secret not in rig.lines[-1]
+
+
+def test_slow_fault_delays_the_reply() -> None:
+    """By the delay of the plan."""
+    waited: list[float] = []
+    plan = FaultPlan(1, (SlowReply(seconds=2.5),))
+    with Sandbox(faults=plan, sleep=waited.append) as sandbox:
+        client = Rig(sandbox, HandClock()).client("sts", sandbox.root_credentials(VENDOR))
+        arn = client.get_caller_identity()["Arn"]
+        client.close()
+
+    assert f"arn:aws:iam::{VENDOR}:root" == arn
+    assert [2.5] == waited
+
+
+def test_accounts_are_restored_from_state_file(tmp_path: Path) -> None:
+    """IAM, buckets with objects, and trust between accounts are restored, and can be used."""
+    file = tmp_path / "state" / "accounts.bin"
+    with running() as rig:
+        rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
+        rig.role(CUSTOMER, "target", trust(BACKEND), main=allow("s3:*"))
+        rig.administrator(CUSTOMER).attach_role_policy(
+            RoleName="target", PolicyArn="arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"
+        )
+        s3 = rig.administrator(CUSTOMER, "s3")
+        s3.create_bucket(Bucket="kept")
+        s3.put_object(Bucket="kept", Key="greeting", Body=b"hello")
+        vpcs = rig.administrator(CUSTOMER, "ec2").describe_vpcs()["Vpcs"]
+        rig.sandbox.save(file)
+
+    with running() as again:
+        again.sandbox.restore(file)
+        session = again.assume(again.sandbox.instance_credentials(BACKEND), TARGET)
+        body = again.client("s3", session).get_object(Bucket="kept", Key="greeting")["Body"].read()
+
+        assert b"hello" == body
+        assert vpcs == again.client("ec2", session).describe_vpcs()["Vpcs"]
+        assert {VENDOR, CUSTOMER} == again.sandbox.accounts
+        assert 0o600 == file.stat().st_mode & 0o777
+
+
+class Trap:
+    """A pickle that runs code when it is loaded."""
+
+    def __reduce__(self) -> Any:
+        return exec, ("raise SystemExit('the file ran code')",)
+
+
+def foreign_files() -> dict[str, bytes]:
+    """Files that are not a sandbox state."""
+    from importlib.metadata import version  # noqa: PLC0415 - only used here
+
+    def head(**changes: Any) -> bytes:
+        usual = {"mark": "rolecall sandbox state", "form": 1, "moto": version("moto"), "accounts": []}
+        return json.dumps(usual | changes).encode() + b"\n"
+
+    return {
+        "empty": b"",
+        "something else": b"\x7fELF",
+        "another moto": head(moto="1.0") + pickle.dumps({}),
+        "cut off": head() + pickle.dumps({"iam": {}})[:-3],
+        "hostile": head() + pickle.dumps({"iam": Trap()}),
+    }
+
+
+@pytest.mark.parametrize("content", foreign_files().values(), ids=foreign_files())
+def test_other_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    """No code in it is run."""
+    file = tmp_path / "state"
+    file.write_bytes(content)
+
+    with Sandbox() as sandbox, pytest.raises(SandboxError, match="cannot restore the sandbox state"):
+        sandbox.restore(file)

@@ -127,47 +127,50 @@ def world() -> Iterator[World]:
 
 Attempt = Callable[[World], Any]
 
+
+def attempt(who: str, role: str, **parameters: Any) -> Attempt:
+    """Try a role as one of the callers of the world."""
+    return lambda world: world.try_role(getattr(world, who), role, **parameters)
+
+
 ALLOWED: dict[str, Attempt] = {
-    "the right external id": lambda w: w.try_role(w.backend, "ext", ExternalId="Customer-1"),
-    "the old external id while it rotates": lambda w: w.try_role(w.backend, "rotating", ExternalId="old-one"),
-    "the new external id while it rotates": lambda w: w.try_role(w.backend, "rotating", ExternalId="new-one"),
-    "an external id that no one asks for": lambda w: w.try_role(w.backend, "open", ExternalId="any"),
-    "a principal named by its role": lambda w: w.try_role(w.backend, "open"),
-    "account root with an identity policy": lambda w: w.try_role(w.narrow, "by_root"),
-    "account id as principal": lambda w: w.try_role(w.backend, "by_id"),
-    "account root with aws:PrincipalArn": lambda w: w.try_role(w.backend, "by_arn"),
-    "a wildcard with aws:PrincipalAccount": lambda w: w.try_role(w.backend, "by_account"),
-    "one session named": lambda w: w.try_role(w.backend, "by_session"),
-    "same account, named, no identity policy": lambda w: w.try_role(w.plain, f"arn:aws:iam::{BACKEND}:role/same_direct"),
-    "same account, root, identity policy": lambda w: w.try_role(w.dev, f"arn:aws:iam::{BACKEND}:role/same_root"),
-    "MFA with the request": lambda w: w.try_role(w.dev, "mfa", SerialNumber=DEVICE, TokenCode="123456"),
-    "MFA of the sign-in": lambda w: w.try_role(w.dev_mfa, "mfa"),
-    "BoolIfExists lets long-term keys in": lambda w: w.try_role(w.dev, "mfa_if_exists"),
-    "a second factor that is fresh": lambda w: w.try_role(w.dev, "mfa_fresh", SerialNumber=DEVICE, TokenCode="123456"),
-    "anybody who may": lambda w: w.try_role(w.dev, "anybody"),
-    "tags with sts:TagSession": lambda w: w.try_role(w.backend, "tagged", Tags=[{"Key": "team", "Value": "red"}]),
-    "the tag that is asked for": lambda w: w.try_role(w.backend, "tag_condition", Tags=[{"Key": "team", "Value": "blue"}]),
-    "a session tag as aws:PrincipalTag": lambda w: w.try_role(w.hop, "by_principal_tag"),
-    "fifty tags": lambda w: w.try_role(
-        w.backend, "tagged", Tags=[{"Key": f"k{number}", "Value": "v"} for number in range(50)]
-    ),
-    "a source identity": lambda w: w.try_role(w.backend, "source", SourceIdentity="ravi"),
-    "a source identity that is handed on": lambda w: w.try_role(w.hop, "by_source"),
-    "the session name asked for": lambda w: w.try_role(w.backend, "session_name", RoleSessionName="night-run"),
-    "the Region asked for": lambda w: w.try_role(w.backend, "region", region="eu-west-1"),
-    "a session that is young": lambda w: w.try_role(w.backend, "token_age"),
-    "the address asked for": lambda w: w.try_role(w.backend, "address"),
-    "before the end of a trust": lambda w: w.try_role(w.backend, "until"),
-    "900 seconds": lambda w: w.try_role(w.dev, "long", DurationSeconds=900),
-    "the role's own maximum": lambda w: w.try_role(w.dev, "long", DurationSeconds=7_200),
-    "one hour when chained": lambda w: w.try_role(w.backend, "long", DurationSeconds=3_600),
-    "a session policy": lambda w: w.try_role(w.backend, "open", Policy=json.dumps(allow("s3:GetObject"))),
-    "ten managed session policies": lambda w: w.try_role(
-        w.backend, "open", PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}] * 10
-    ),
-    "an external id of 1,224 characters": lambda w: w.try_role(w.backend, "open", ExternalId="x" * 1_224),
-    "a session name of 64 characters": lambda w: w.try_role(w.backend, "open", RoleSessionName="x" * 64),
-}
+    "the right external id": attempt("backend", "ext", ExternalId="Customer-1"),
+    "the old external id while it rotates": attempt("backend", "rotating", ExternalId="old-one"),
+    "the new external id while it rotates": attempt("backend", "rotating", ExternalId="new-one"),
+    "an external id that no one asks for": attempt("backend", "open", ExternalId="any"),
+    "a principal named by its role": attempt("backend", "open"),
+    "account root with an identity policy": attempt("narrow", "by_root"),
+    "account id as principal": attempt("backend", "by_id"),
+    "account root with aws:PrincipalArn": attempt("backend", "by_arn"),
+    "a wildcard with aws:PrincipalAccount": attempt("backend", "by_account"),
+    "one session named": attempt("backend", "by_session"),
+    "same account, named, no identity policy": attempt("plain", f"arn:aws:iam::{BACKEND}:role/same_direct"),
+    "same account, root, identity policy": attempt("dev", f"arn:aws:iam::{BACKEND}:role/same_root"),
+    "MFA with the request": attempt("dev", "mfa", SerialNumber=DEVICE, TokenCode="123456"),
+    "MFA of the sign-in": attempt("dev_mfa", "mfa"),
+    "BoolIfExists lets long-term keys in": attempt("dev", "mfa_if_exists"),
+    "a second factor that is fresh": attempt("dev", "mfa_fresh", SerialNumber=DEVICE, TokenCode="123456"),
+    "anybody who may": attempt("dev", "anybody"),
+    "tags with sts:TagSession": attempt("backend", "tagged", Tags=[{"Key": "team", "Value": "red"}]),
+    "the tag that is asked for": attempt("backend", "tag_condition", Tags=[{"Key": "team", "Value": "blue"}]),
+    "a session tag as aws:PrincipalTag": attempt("hop", "by_principal_tag"),
+    "fifty tags": attempt("backend", "tagged", Tags=[{"Key": f"k{number}", "Value": "v"} for number in range(50)]),
+    "a source identity": attempt("backend", "source", SourceIdentity="ravi"),
+    "a source identity that is handed on": attempt("hop", "by_source"),
+    "the session name asked for": attempt("backend", "session_name", RoleSessionName="night-run"),
+    "the Region asked for": attempt("backend", "region", region="eu-west-1"),
+    "a session that is young": attempt("backend", "token_age"),
+    "the address asked for": attempt("backend", "address"),
+    "before the end of a trust": attempt("backend", "until"),
+    "900 seconds": attempt("dev", "long", DurationSeconds=900),
+    "the role's own maximum": attempt("dev", "long", DurationSeconds=7_200),
+    "one hour when chained": attempt("backend", "long", DurationSeconds=3_600),
+    "a session policy": attempt("backend", "open", Policy=json.dumps(allow("s3:GetObject"))),
+    "ten managed session policies": attempt("backend", "open",
+        PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}] * 10),
+    "an external id of 1,224 characters": attempt("backend", "open", ExternalId="x" * 1_224),
+    "a session name of 64 characters": attempt("backend", "open", RoleSessionName="x" * 64),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("attempt", ALLOWED.values(), ids=ALLOWED)
@@ -183,163 +186,113 @@ def test_trusted_caller_gets_session(world: World, attempt: Attempt) -> None:
 BARE = r"^User: arn:aws:\S+ is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::222222222222:role/\S+$"
 
 
-def bad(attempt: Attempt, text: str, code: str = "ValidationError") -> Refused:
-    return Refused(attempt, text, code, 400)
+def refused(who: str, role: str, text: str = BARE, **parameters: Any) -> Refused:
+    return Refused(attempt(who, role, **parameters), text)
+
+
+def invalid(who: str, role: str, text: str, code: str = "ValidationError", **parameters: Any) -> Refused:
+    return Refused(attempt(who, role, **parameters), text, code, 400)
 
 
 REFUSED: dict[str, Refused] = {
-    "no external id": Refused(lambda w: w.try_role(w.backend, "ext"), BARE),
-    "another external id": Refused(lambda w: w.try_role(w.backend, "ext", ExternalId="Customer-2"), BARE),
-    "an external id in other letters": Refused(lambda w: w.try_role(w.backend, "ext", ExternalId="customer-1"), BARE),
-    "an external id that is out of use": Refused(lambda w: w.try_role(w.backend, "rotating", ExternalId="gone"), BARE),
-    "a role that does not exist": Refused(lambda w: w.try_role(w.backend, "nobody"), BARE),
-    "a role in an account that does not exist": Refused(
-        lambda w: w.try_role(w.backend, "arn:aws:iam::999999999999:role/any"),
-        "not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::999999999999:role/any",
-    ),
-    "a role by another path": Refused(lambda w: w.try_role(w.backend, f"arn:aws:iam::{CUSTOMER}:role/x/open"), "x/open"),
-    "another user": Refused(lambda w: w.try_role(w.narrow, "open"), BARE),
-    "across accounts without an identity policy": Refused(lambda w: w.try_role(w.plain, "open"), BARE),
-    "account root without an identity policy": Refused(lambda w: w.try_role(w.plain, "by_root"), BARE),
-    "same account, root, no identity policy": Refused(
-        lambda w: w.try_role(w.plain, f"arn:aws:iam::{BACKEND}:role/same_root"), "sts:AssumeRole on resource"
-    ),
-    "an identity policy for another role": Refused(lambda w: w.try_role(w.narrow, "by_id"), BARE),
-    "an explicit deny of the identity": Refused(lambda w: w.try_role(w.forbidden, "by_root"), BARE),
-    "an explicit deny of the trust": Refused(lambda w: w.try_role(w.backend, "denied"), BARE),
-    "aws:PrincipalArn of another": Refused(lambda w: w.try_role(w.dev, "by_arn"), BARE),
-    "another session than the named": Refused(lambda w: w.try_role(w.hop, "by_session", SourceIdentity="reena"), BARE),
-    "Bool refuses long-term keys": Refused(lambda w: w.try_role(w.dev, "mfa"), BARE),
-    "a session without MFA": Refused(lambda w: w.try_role(w.dev_session, "mfa"), BARE),
-    "BoolIfExists refuses a session without MFA": Refused(lambda w: w.try_role(w.dev_session, "mfa_if_exists"), BARE),
-    "no second factor has no age": Refused(lambda w: w.try_role(w.dev, "mfa_fresh"), BARE),
-    "someone else's device": Refused(
-        lambda w: w.try_role(w.plain, "open", SerialNumber=DEVICE, TokenCode="123456"), "unable to validate MFA code"
-    ),
-    "a device that does not exist": Refused(
-        lambda w: w.try_role(w.dev, "mfa", SerialNumber=DEVICE + "2", TokenCode="123456"), "unable to validate MFA code"
-    ),
-    "a device without its code": Refused(lambda w: w.try_role(w.dev, "mfa", SerialNumber=DEVICE), "must provide both MFA"),
-    "a code without its device": Refused(lambda w: w.try_role(w.dev, "mfa", TokenCode="123456"), "must provide both MFA"),
-    "a role's session has no device": Refused(
-        lambda w: w.try_role(w.backend, "open", SerialNumber=DEVICE, TokenCode="123456"), "unable to validate MFA code"
-    ),
-    "tags without sts:TagSession": Refused(
-        lambda w: w.try_role(w.backend, "open", Tags=[{"Key": "team", "Value": "red"}]),
-        "perform: sts:TagSession on resource",
-    ),
-    "another tag than asked for": Refused(
-        lambda w: w.try_role(w.backend, "tag_condition", Tags=[{"Key": "team", "Value": "red"}]), BARE
-    ),
-    "a principal without the tag": Refused(lambda w: w.try_role(w.backend, "by_principal_tag"), BARE),
-    "a source identity without permission": Refused(
-        lambda w: w.try_role(w.backend, "open", SourceIdentity="ravi"), "perform: sts:SetSourceIdentity on resource"
-    ),
-    "no source identity where one is asked for": Refused(lambda w: w.try_role(w.backend, "by_source"), BARE),
-    "a source identity that changes in a chain": Refused(
-        lambda w: w.try_role(w.hop, "source", SourceIdentity="ravi"), "cannot be changed"
-    ),
-    "a chain whose next role takes no source identity": Refused(
-        lambda w: w.try_role(w.hop, "by_root"), "perform: sts:SetSourceIdentity on resource"
-    ),
-    "another session name": Refused(lambda w: w.try_role(w.backend, "session_name", RoleSessionName="day-run"), BARE),
-    "a trust for SAML alone": Refused(lambda w: w.try_role(w.backend, "saml_only"), BARE),
-    "a trust for a service alone": Refused(lambda w: w.try_role(w.backend, "service"), BARE),
-    "a long-term key has no time of issue": Refused(lambda w: w.try_role(w.dev, "token_age"), BARE),
-    "another address": Refused(lambda w: w.try_role(w.backend, "office"), BARE),
-    "another Region": Refused(lambda w: w.try_role(w.backend, "region"), BARE),
-    "the root user": Refused(
-        lambda w: w.try_role(w.rig.sandbox.root_credentials(BACKEND), "by_root"),
-        "^Roles may not be assumed by root accounts",
-    ),
-    "899 seconds": bad(
-        lambda w: w.try_role(w.dev, "long", DurationSeconds=899),
+    "no external id": refused("backend", "ext"),
+    "another external id": refused("backend", "ext", ExternalId="Customer-2"),
+    "an external id in other letters": refused("backend", "ext", ExternalId="customer-1"),
+    "an external id that is out of use": refused("backend", "rotating", ExternalId="gone"),
+    "a role that does not exist": refused("backend", "nobody"),
+    "a role in an account that does not exist": refused("backend", "arn:aws:iam::999999999999:role/any",
+        "not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::999999999999:role/any"),
+    "a role by another path": refused("backend", f"arn:aws:iam::{CUSTOMER}:role/x/open", "x/open"),
+    "another user": refused("narrow", "open"),
+    "across accounts without an identity policy": refused("plain", "open"),
+    "account root without an identity policy": refused("plain", "by_root"),
+    "same account, root, no identity policy": refused("plain", f"arn:aws:iam::{BACKEND}:role/same_root",
+        "sts:AssumeRole on resource"),
+    "an identity policy for another role": refused("narrow", "by_id"),
+    "an explicit deny of the identity": refused("forbidden", "by_root"),
+    "an explicit deny of the trust": refused("backend", "denied"),
+    "aws:PrincipalArn of another": refused("dev", "by_arn"),
+    "another session than the named": refused("hop", "by_session", SourceIdentity="reena"),
+    "Bool refuses long-term keys": refused("dev", "mfa"),
+    "a session without MFA": refused("dev_session", "mfa"),
+    "BoolIfExists refuses a session without MFA": refused("dev_session", "mfa_if_exists"),
+    "no second factor has no age": refused("dev", "mfa_fresh"),
+    "someone else's device": refused("plain", "open", "unable to validate MFA code", SerialNumber=DEVICE,
+        TokenCode="123456"),
+    "a device that does not exist": refused("dev", "mfa", "unable to validate MFA code", SerialNumber=DEVICE + "2",
+        TokenCode="123456"),
+    "a device without its code": refused("dev", "mfa", "must provide both MFA", SerialNumber=DEVICE),
+    "a code without its device": refused("dev", "mfa", "must provide both MFA", TokenCode="123456"),
+    "a role's session has no device": refused("backend", "open", "unable to validate MFA code", SerialNumber=DEVICE,
+        TokenCode="123456"),
+    "tags without sts:TagSession": refused("backend", "open", "perform: sts:TagSession on resource",
+        Tags=[{"Key": "team", "Value": "red"}]),
+    "another tag than asked for": refused("backend", "tag_condition", Tags=[{"Key": "team", "Value": "red"}]),
+    "a principal without the tag": refused("backend", "by_principal_tag"),
+    "a source identity without permission": refused("backend", "open", "perform: sts:SetSourceIdentity on resource",
+        SourceIdentity="ravi"),
+    "no source identity where one is asked for": refused("backend", "by_source"),
+    "a source identity that changes in a chain": refused("hop", "source", "cannot be changed", SourceIdentity="ravi"),
+    "a chain whose next role takes no source identity": refused("hop", "by_root",
+        "perform: sts:SetSourceIdentity on resource"),
+    "another session name": refused("backend", "session_name", RoleSessionName="day-run"),
+    "a trust for SAML alone": refused("backend", "saml_only"),
+    "a trust for a service alone": refused("backend", "service"),
+    "a long-term key has no time of issue": refused("dev", "token_age"),
+    "another address": refused("backend", "office"),
+    "another Region": refused("backend", "region"),
+    "the root user": Refused(lambda w: w.try_role(w.rig.sandbox.root_credentials(BACKEND), "by_root"),
+        "^Roles may not be assumed by root accounts"),
+    "899 seconds": invalid("dev", "long",
         "'899' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900$",
-    ),
-    "more than 12 hours": bad(
-        lambda w: w.try_role(w.dev, "long", DurationSeconds=43_201), "Member must have value less than or equal to 43200"
-    ),
-    "more than the role's maximum": bad(
-        lambda w: w.try_role(w.dev, "long", DurationSeconds=7_201),
-        "^The requested DurationSeconds exceeds the MaxSessionDuration set for this role.$",
-    ),
-    "more than one hour when chained": bad(
-        lambda w: w.try_role(w.backend, "long", DurationSeconds=3_601),
+        DurationSeconds=899),
+    "more than 12 hours": invalid("dev", "long", "Member must have value less than or equal to 43200",
+        DurationSeconds=43_201),
+    "more than the role's maximum": invalid("dev", "long",
+        "^The requested DurationSeconds exceeds the MaxSessionDuration set for this role.$", DurationSeconds=7_201),
+    "more than one hour when chained": invalid("backend", "long",
         "^The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining$",
-    ),
-    "a session name of one character": bad(
-        lambda w: w.try_role(w.backend, "open", RoleSessionName="x"),
-        "'roleSessionName' .* length greater than or equal to 2",
-    ),
-    "a session name of 65 characters": bad(
-        lambda w: w.try_role(w.backend, "open", RoleSessionName="x" * 65), "'roleSessionName' .* less than or equal to 64"
-    ),
-    "a session name with a space": bad(
-        lambda w: w.try_role(w.backend, "open", RoleSessionName="a b"), r"regular expression pattern: \[\\w\+=,\.@-\]\*"
-    ),
-    "a session name beyond ASCII": bad(
-        lambda w: w.try_role(w.backend, "open", RoleSessionName="rénée"), "'roleSessionName' .* regular expression"
-    ),
-    "no session name": bad(
-        lambda w: w.rig.client("sts", w.backend).assume_role(RoleArn=f"arn:aws:iam::{CUSTOMER}:role/open"),
-        "must not be null",
-    ),
-    "an external id of one character": bad(
-        lambda w: w.try_role(w.backend, "open", ExternalId="x"), "'externalId' .* greater than or equal to 2"
-    ),
-    "an external id of 1,225 characters": bad(
-        lambda w: w.try_role(w.backend, "open", ExternalId="x" * 1_225), "'externalId' .* less than or equal to 1224"
-    ),
-    "an external id with a blank": bad(
-        lambda w: w.try_role(w.backend, "open", ExternalId="a b"), "'externalId' .* regular expression pattern"
-    ),
-    "what is no ARN": bad(lambda w: w.try_role(w.backend, "arn:nothing-of-the-kind"), "^Request ARN is invalid$"),
-    "an account id of 11 digits": bad(lambda w: w.try_role(w.backend, "arn:aws:iam::12345678901:role/open"), "is invalid$"),
-    "a user's ARN": bad(lambda w: w.try_role(w.backend, DEV), "is invalid$"),
-    "51 tags": bad(
-        lambda w: w.try_role(w.backend, "tagged", Tags=[{"Key": f"k{n}", "Value": "v"} for n in range(51)]),
-        "'tags' .* length less than or equal to 50",
-    ),
-    "one tag twice": bad(
-        lambda w: w.try_role(w.backend, "tagged", Tags=[{"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}]),
-        "Duplicate tag keys found",
-        "InvalidParameterValue",
-    ),
-    "a transitive key without its tag": bad(
-        lambda w: w.try_role(w.backend, "tagged", Tags=[{"Key": "a", "Value": "1"}], TransitiveTagKeys=["b"]),
-        "transitive tag key must be included",
-        "InvalidParameterValue",
-    ),
-    "a tag that the chain hands on": bad(
-        lambda w: w.try_role(w.hop, "tagged", Tags=[{"Key": "Team", "Value": "red"}], SourceIdentity="reena"),
-        "conflicts with a transitive tag key from the calling session",
-        "InvalidParameterValue",
-    ),
-    "a session policy that is no JSON": bad(
-        lambda w: w.try_role(w.backend, "open", Policy="{"), "invalid Json", "MalformedPolicyDocument"
-    ),
-    "a session policy with an effect that is none": bad(
-        lambda w: w.try_role(w.backend, "open", Policy=json.dumps(allow("s3:*")).replace("Allow", "Permit")),
-        "Invalid effect: Permit",
-        "MalformedPolicyDocument",
-    ),
-    "a session policy with a principal": bad(
-        lambda w: w.try_role(w.backend, "open", Policy=json.dumps(trust(ROOT))), "principal", "MalformedPolicyDocument"
-    ),
-    "a session policy of 2,049 characters": bad(
-        lambda w: w.try_role(w.backend, "open", Policy=json.dumps(allow("s3:GetObject")).ljust(2_049)),
-        "'policy' .* length less than or equal to 2048",
-    ),
-    "eleven managed session policies": bad(
-        lambda w: w.try_role(w.backend, "open", PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}] * 11),
-        "'policyArns' .* length less than or equal to 10",
-    ),
-    "a managed session policy that does not exist": bad(
-        lambda w: w.try_role(w.backend, "open", PolicyArns=[{"arn": f"arn:aws:iam::{CUSTOMER}:policy/none"}]),
-        "does not exist or is not attachable",
-        "MalformedPolicyDocument",
-    ),
-}
+        DurationSeconds=3_601),
+    "a session name of one character": invalid("backend", "open", "'roleSessionName' .* length greater than or equal to 2",
+        RoleSessionName="x"),
+    "a session name of 65 characters": invalid("backend", "open", "'roleSessionName' .* less than or equal to 64",
+        RoleSessionName="x" * 65),
+    "a session name with a space": invalid("backend", "open", r"regular expression pattern: \[\\w\+=,\.@-\]\*",
+        RoleSessionName="a b"),
+    "a session name beyond ASCII": invalid("backend", "open", "'roleSessionName' .* regular expression",
+        RoleSessionName="rénée"),
+    "no session name": Refused(lambda w: w.rig.client("sts", w.backend).assume_role(RoleArn=f"{ROOT}/x"),
+        "must not be null", "ValidationError", 400),
+    "an external id of one character": invalid("backend", "open", "'externalId' .* greater than or equal to 2",
+        ExternalId="x"),
+    "an external id of 1,225 characters": invalid("backend", "open", "'externalId' .* less than or equal to 1224",
+        ExternalId="x" * 1_225),
+    "an external id with a blank": invalid("backend", "open", "'externalId' .* regular expression pattern",
+        ExternalId="a b"),
+    "what is no ARN": invalid("backend", "arn:nothing-of-the-kind", "^Request ARN is invalid$"),
+    "an account id of 11 digits": invalid("backend", "arn:aws:iam::12345678901:role/open", "is invalid$"),
+    "a user's ARN": invalid("backend", DEV, "is invalid$"),
+    "51 tags": invalid("backend", "tagged", "'tags' .* length less than or equal to 50",
+        Tags=[{"Key": f"k{n}", "Value": "v"} for n in range(51)]),
+    "one tag twice": invalid("backend", "tagged", "Duplicate tag keys found", "InvalidParameterValue",
+        Tags=[{"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}]),
+    "a transitive key without its tag": invalid("backend", "tagged", "transitive tag key must be included",
+        "InvalidParameterValue", Tags=[{"Key": "a", "Value": "1"}], TransitiveTagKeys=["b"]),
+    "a tag that the chain hands on": invalid("hop", "tagged",
+        "conflicts with a transitive tag key from the calling session", "InvalidParameterValue",
+        Tags=[{"Key": "Team", "Value": "red"}], SourceIdentity="reena"),
+    "a session policy that is no JSON": invalid("backend", "open", "invalid Json", "MalformedPolicyDocument", Policy="{"),
+    "a session policy with an effect that is none": invalid("backend", "open", "Invalid effect: Permit",
+        "MalformedPolicyDocument", Policy=json.dumps(allow("s3:*")).replace("Allow", "Permit")),
+    "a session policy with a principal": invalid("backend", "open", "principal", "MalformedPolicyDocument",
+        Policy=json.dumps(trust(ROOT))),
+    "a session policy of 2,049 characters": invalid("backend", "open", "'policy' .* length less than or equal to 2048",
+        Policy=json.dumps(allow("s3:GetObject")).ljust(2_049)),
+    "eleven managed session policies": invalid("backend", "open", "'policyArns' .* length less than or equal to 10",
+        PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}] * 11),
+    "a managed session policy that does not exist": invalid("backend", "open", "does not exist or is not attachable",
+        "MalformedPolicyDocument", PolicyArns=[{"arn": f"arn:aws:iam::{CUSTOMER}:policy/none"}]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("no", REFUSED.values(), ids=REFUSED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.verify.verdict import Mark, RotationState, Step, Verdict
@@ -96,23 +95,6 @@ def test_role_accepting_retired_id_fails(world: World) -> None:
 
     assert (Mark.FAILED, ["retired-external-id"]) == (verdict.mark, causes(verdict))
     assert "former external ID" in verdict.diagnoses[0].customer
-
-
-@pytest.mark.parametrize("ids", [(OLD,), (NEW, OLD), (NEW,)])
-def test_session_opens_in_every_rotation_state(world: World, ids: tuple[str, ...]) -> None:
-    """Queries, shells and plays assume with the new external ID and fall back to the previous one."""
-    world.make(world.good_trust(*ids))
-
-    assert world.target.account_id in world.context.sessions.session(world.target).get_frozen_credentials().arn
-
-
-def test_refusal_of_both_ids_is_reported_once(world: World) -> None:
-    """A role that accepts neither external ID is refused as it is outside a rotation."""
-    world.make(world.good_trust("of-somebody-else"))
-    with pytest.raises(ClientError) as caught:
-        world.context.assumer.assume(world.target)
-
-    assert "AccessDenied" == caught.value.response["Error"]["Code"]
 
 
 def test_verdict_contains_no_external_id_during_rotation(world: World) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from rolecall_runner.verify.verdict import Mark, Step, Verdict
 from sandbox_rig import trust
 from verify_worlds import World, causes, check_of, marks
@@ -63,17 +61,6 @@ def test_refusals_are_inconclusive_if_last_assume_is_refused(world: World) -> No
     assert ["unsteady"] == causes(verdict)
 
 
-def test_role_without_external_id_in_manifest_fails(world: World) -> None:
-    """The verdict quotes AWS's advice to vendors."""
-    world.aim(external_id=None)
-    world.make(trust(world.backend))
-    verdict = world.verdict()
-
-    assert Mark.FAILED is check_of(verdict, Step.NO_EXTERNAL_ID).mark
-    assert "AWS asks vendors not to use" in check_of(verdict, Step.NO_EXTERNAL_ID).what
-    assert ["no-external-id-agreed"] == causes(verdict)
-
-
 def test_suppressed_rc103_skips_missing_external_id(world: World) -> None:
     """The check is skipped with the reason given in the manifest."""
     world.aim(external_id=None)
@@ -85,24 +72,6 @@ def test_suppressed_rc103_skips_missing_external_id(world: World) -> None:
         check_of(verdict, Step.NO_EXTERNAL_ID).mark,
         "an account of our own" in check_of(verdict, Step.NO_EXTERNAL_ID).what,
     )
-    assert Mark.OK is verdict.mark
-
-
-@pytest.mark.parametrize(
-    ("ids", "expected", "words"),
-    [
-        (("new", "old"), Mark.OK, "can be finished"),
-        (("new",), Mark.REFUSED, "already refused"),
-    ],
-)
-def test_rotation_tries_the_previous_id(world: World, ids: tuple[str, ...], expected: Mark, words: str) -> None:
-    """The role may or may not accept it: both are ok and reported."""
-    world.aim(external_id="new", previous_external_id="old")
-    world.make(world.good_trust(*ids))
-    verdict = world.verdict()
-    check = next(check for check in verdict.checks if check.evidence.get("external_id") == "previous")
-
-    assert (expected, True) == (check.mark, words in check.what)
     assert Mark.OK is verdict.mark
 
 

@@ -7,9 +7,9 @@ import pytest
 from rolecall_runner.aws.failures import Failure, Status
 from rolecall_runner.query.answers import Count, QueryResult, Reason, RegionResult, outcome_of
 from rolecall_runner.reports.summary import not_rehearsed_line
-from rolecall_runner.verify.grants import _granted_check, _outside_check
+from rolecall_runner.verify.grants import check_of_probe
 from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, SafeCall, verdict_of_failure
-from rolecall_runner.verify.verdict import Mark, Verdict
+from rolecall_runner.verify.verdict import Mark, Step, Verdict
 
 SAID = "An error occurred (SandboxUnsupported) when calling the DescribeReportDefinitions operation: The sandbox has no cur."
 CALL = SafeCall("cur:DescribeReportDefinitions", "cur", "DescribeReportDefinitions")
@@ -19,8 +19,8 @@ def test_granted_action_is_skipped_with_reason() -> None:
     """The reason is what the sandbox lacks, and the verdict counts the action separately."""
     failure = Failure(Status.SKIPPED, "SandboxUnsupported", SAID)
     assert ProbeVerdict.NOT_OFFERED is verdict_of_failure(failure)
-    for make in (_granted_check, _outside_check):
-        check = make(ProbeResult(CALL, "us-east-1", ProbeVerdict.NOT_OFFERED, failure.code, failure.message))
+    for step in (Step.GRANTED, Step.OUTSIDE):
+        check = check_of_probe(step, ProbeResult(CALL, "us-east-1", ProbeVerdict.NOT_OFFERED, failure.code, failure.message))
         assert Mark.SKIPPED is check.mark
         assert "not rehearsed: the sandbox has no cur" in check.what
         verdict = Verdict("acme", "customer", "222222222222", "arn", (check,))

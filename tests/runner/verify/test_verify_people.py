@@ -14,9 +14,9 @@ from rolecall_generator.iam.model import Access
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.inventory.targets import Target, TargetKind
-from rolecall_runner.sandbox.protocol.http_types import OPERATOR_ROLE
+from rolecall_runner.sandbox.protocol.aws_protocol import OPERATOR_ROLE
 from rolecall_runner.sandbox.provisioning.provision import AdminClient, provision, split_by_account
-from rolecall_runner.verify.switch_role_users import check_switch_role
+from rolecall_runner.verify.drift import check_switch_role
 from rolecall_runner.verify.verdict import Check, Mark
 from sandbox_rig import OPERATOR, REGION, Rig, allow, running, trust
 from verify_rig import Stage, staged

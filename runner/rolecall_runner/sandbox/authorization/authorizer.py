@@ -1,15 +1,22 @@
 """Decides calls of sessions with the evaluator over the stored policies, with AWS's refusal messages.
 
-A call that cannot be decided, because the value of a condition key or the resource is not known, is refused with a code of
-its own and never allowed.
+A call may need permissions besides its own action; one whose effect the sandbox cannot enforce is refused. A call that
+cannot be decided, because the value of a condition key or the resource is not known, is refused with a code of its own and
+never allowed.
+
+Sources: "Required permissions for Amazon S3 API operations" (S3 User Guide), "Grant a user permissions to pass a role to an
+AWS service" (IAM User Guide), "Grant permission to tag Amazon EC2 resources during creation" (EC2 User Guide), "ReEncrypt"
+(KMS API reference); November 2026.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from urllib.parse import unquote
 
 from rolecall_generator.iam import Access, Statement
 from rolecall_generator.iam.evaluation import (
@@ -27,15 +34,148 @@ from rolecall_generator.iam.evaluation import (
     scan_documents,
 )
 from rolecall_generator.iam.matching import Truth
-from rolecall_runner.sandbox.authorization.companion_actions import (
-    RequiredPermission,
-    required_permissions,
-    unsupported_reason,
+from rolecall_runner.sandbox.authorization.service_reference import (
+    EVERYTHING,
+    RESOURCE_TAGS,
+    SERVICE_FACTS,
+    StoredPaths,
+    fill_placeholders,
+    may_have_unknown_value,
 )
-from rolecall_runner.sandbox.authorization.context_keys import RESOURCE_TAGS, may_have_unknown_value
-from rolecall_runner.sandbox.authorization.request_resources import EVERYTHING, StoredPaths, fill_placeholders
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory, category_reply, error_reply
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, ContextValues, HttpReply, SessionInfo
+from rolecall_runner.sandbox.protocol.aws_protocol import (
+    ApiCall,
+    ContextValues,
+    ErrorCategory,
+    HttpReply,
+    SessionInfo,
+    category_reply,
+    error_reply,
+)
+
+_ROLE = re.compile(r"^arn:[^:]+:iam::\d{12}:role/.+$")
+_ROLE_PARAMETER = re.compile(r"role(?:arn)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredPermission:
+    """A permission that a call needs: the action on each of the resources; none when they are not known."""
+
+    action: str
+    resources: tuple[str, ...]
+    context: ContextValues = field(default_factory=dict)
+
+
+def required_permissions(call: ApiCall, access: Access, account_id: str) -> tuple[RequiredPermission, ...]:
+    """The permissions that a call needs, starting with its own action. `access` contains the roles of instance profiles."""
+    own = RequiredPermission(call.action, call.resources, call.context)
+    further: list[RequiredPermission] = []
+    if call.service == "s3":
+        own = _for_version(call, own)
+        further += _s3_needs(call)
+    elif call.action == "kms:ReEncryptFrom":
+        further.append(replace(own, action="kms:ReEncryptTo", resources=_destination_key(call)))
+    elif call.service == "ec2":
+        further += _ec2_tag_needs(call)
+    elif call.service == "iam" and call.operation in SERVICE_FACTS["tags_of_iam"] and call.parameters.get("Tags"):
+        further.append(replace(own, action=f"iam:{SERVICE_FACTS['tags_of_iam'][call.operation]}"))
+    return (own, *further, *_pass_role_needs(call, access, account_id))
+
+
+def _for_version(call: ApiCall, own: RequiredPermission) -> RequiredPermission:
+    if call.operation not in SERVICE_FACTS["versioned"] or not call.parameters.get("VersionId"):
+        return own
+    return replace(own, action=own.action.replace("Object", "ObjectVersion", 1))
+
+
+def _s3_needs(call: ApiCall) -> Iterator[RequiredPermission]:
+    source = call.parameters.get("CopySource")
+    if call.operation in {"CopyObject", "UploadPartCopy"}:
+        path, _, version = str(source).partition("?versionId=")
+        plain = unquote(path).lstrip("/")
+        known = () if plain.startswith("arn:") else (f"arn:${{Partition}}:s3:::{plain}",)
+        yield RequiredPermission("s3:GetObjectVersion" if version else "s3:GetObject", known, call.context)
+    if call.action == "s3:PutObject":
+        if call.parameters.get("ACL"):
+            yield RequiredPermission("s3:PutObjectAcl", call.resources, call.context)
+        if call.parameters.get("Tagging"):
+            yield RequiredPermission("s3:PutObjectTagging", call.resources, call.context)
+
+
+def _destination_key(call: ApiCall) -> tuple[str, ...]:
+    key = str(call.parameters.get("DestinationKeyId", ""))
+    if "alias/" in key:
+        return ()
+    return (key if key.startswith("arn:") else f"arn:${{Partition}}:kms:{call.region}:${{Account}}:key/{key}",)
+
+
+def _ec2_tag_needs(call: ApiCall) -> Iterator[RequiredPermission]:
+    specifications = call.parameters.get("TagSpecifications")
+    for specification in specifications if isinstance(specifications, list) else ():
+        if isinstance(specification, Mapping) and specification.get("Tags"):
+            kind = specification.get("ResourceType", "*")
+            account = "" if kind in {"image", "snapshot"} else "${Account}"
+            arn = f"arn:${{Partition}}:ec2:{call.region}:{account}:{kind}/*"
+            yield RequiredPermission("ec2:CreateTags", (arn,), {**call.context, "ec2:createaction": (call.operation,)})
+
+
+def _pass_role_needs(call: ApiCall, access: Access, account_id: str) -> Iterator[RequiredPermission]:
+    """`iam:PassRole` for each role that the call passes to a service.
+
+    The Service Authorization Reference does not list it, so it follows from the parameters: a role ARN in a parameter whose
+    name ends in "role" or "role ARN", in an operation that changes something.
+    """
+    if call.operation.startswith(("Describe", "Get", "List")) or call.service == "sts":
+        return
+    roles = [] if call.service == "iam" else list(_roles_in(call.parameters))
+    if call.operation == "AddRoleToInstanceProfile":
+        roles.append(f"arn:${{Partition}}:iam::${{Account}}:role/{call.parameters.get('RoleName')}")
+    profile = call.parameters.get("IamInstanceProfile")
+    if isinstance(profile, Mapping):
+        # A missing profile passes no role; the service reports it.
+        name = str(profile.get("Arn") or profile.get("Name")).rpartition("/")[2]
+        roles += [stored.role for stored in access.instance_profiles.values() if _is_named(stored.arn, account_id, name)]
+    service = SERVICE_FACTS["passed_to"].get(call.action.partition(":")[0])
+    context = {**call.context, **({"iam:passedtoservice": (service,)} if service else {})}
+    for role in dict.fromkeys(roles):
+        yield RequiredPermission("iam:PassRole", (role,), context)
+
+
+def _is_named(arn: str, account_id: str, name: str) -> bool:
+    return arn.split(":")[4] == account_id and arn.rpartition("/")[2] == name
+
+
+def _roles_in(value: object, name: str = "") -> Iterator[str]:
+    """Role ARNs in parameters with the name of a role, nested ones included."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _roles_in(inner, str(key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _roles_in(inner, name)
+    elif isinstance(value, str) and _ROLE_PARAMETER.search(name) and _ROLE.match(value):
+        yield value
+
+
+UNSUPPORTED_ACTIONS: Mapping[str, str] = SERVICE_FACTS["unsupported"]
+"""Actions that store something that the sandbox does not enforce, with a description of it."""
+
+
+def unsupported_reason(call: ApiCall) -> str | None:
+    """Why the sandbox refuses a call that stores something that it does not enforce; None for other calls."""
+    what = UNSUPPORTED_ACTIONS.get(call.action)
+    if what is None and "Policy" in _attribute_names(call):
+        what = "policies on queues and topics"
+    return None if what is None else f"The sandbox does not enforce {what} and refuses {call.action}."
+
+
+def _attribute_names(call: ApiCall) -> tuple[str, ...]:
+    """Names of the attributes that a call to SQS or SNS sets, with an empty name among them."""
+    if call.service not in {"sqs", "sns"} or not call.operation.startswith(("Create", "Set")):
+        return ()
+    attributes = call.parameters.get("Attributes")
+    names = tuple(attributes) if isinstance(attributes, Mapping) else ()
+    return (*names, str(call.parameters.get("AttributeName", "")))
+
 
 _DRY_RUN = "Request would have succeeded, but DryRun flag is set."
 _PRECONDITION_FAILED = 412
@@ -61,9 +201,9 @@ ALLOWED = AuthorizationVerdict()
 class Authorizer:
     """Decides calls on one Access, whose policies are compiled once. `evaluator` must be for the same Access."""
 
-    def __init__(self, access: Access, evaluator: Evaluator | None = None) -> None:
+    def __init__(self, access: Access, evaluator: Evaluator) -> None:
         self._access = access
-        self._evaluator = evaluator or Evaluator(access)
+        self._evaluator = evaluator
         self._compiler = Compiler()
         self._callers = CallerProfiles(access, self._compiler)
         self._paths = StoredPaths(access)
@@ -131,13 +271,6 @@ class Authorizer:
             return _SESSION
         effect = scan_documents(policies, action.lower(), resource, context).outcome
         return _BOUNDARY if effect is PolicyOutcome.ALLOW else _IDENTITY
-
-
-def decide(
-    call: ApiCall, session: SessionInfo, access: Access, now: datetime, evaluator: Evaluator | None = None
-) -> AuthorizationVerdict:
-    """Decide one call. Use an Authorizer for several calls on the same Access."""
-    return Authorizer(access, evaluator).decide(call, session, now)
 
 
 class Authorization:

@@ -26,8 +26,7 @@ from moto.utilities.utils import get_partition
 from rolecall_generator.iam import PARTITIONS, Access, Arn, Group, InstanceProfile, ManagedPolicy, PolicyDocument, Role, User
 from rolecall_generator.iam.evaluation import Evaluator
 from rolecall_runner.private_files import make_private_folder, read_private_file, write_private_file
-from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.protocol.http_types import HttpReply
+from rolecall_runner.sandbox.protocol.aws_protocol import HttpReply, SandboxError
 
 # Read by moto from the environment for every new account and Region, to each of which it would copy its AMIs.
 _NO_AMIS = "MOTO_EC2_LOAD_DEFAULT_AMIS"

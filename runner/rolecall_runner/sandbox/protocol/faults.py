@@ -19,8 +19,15 @@ from typing import ClassVar, Self, TypeVar
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam.matching import wildcard
-from rolecall_runner.sandbox.protocol.error_catalog import S3, ErrorCategory, category_reply, default_error, dialect
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply
+from rolecall_runner.sandbox.protocol.aws_protocol import (
+    S3,
+    ApiCall,
+    ErrorCategory,
+    HttpReply,
+    category_reply,
+    default_error,
+    dialect,
+)
 
 _HASH_BYTES = 7
 _HASH_RANGE = float(1 << (8 * _HASH_BYTES))

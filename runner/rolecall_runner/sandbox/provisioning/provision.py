@@ -35,7 +35,7 @@ from rolecall_generator.iam import (
 )
 from rolecall_runner.aws import AccountSession, Clients, ClientSettings, Credentials, account
 from rolecall_runner.live import read_account
-from rolecall_runner.sandbox.protocol.http_types import OPERATOR_KEY, OPERATOR_ROLE
+from rolecall_runner.sandbox.protocol.aws_protocol import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.sandbox.server.state_dir import operator_secret
 
 

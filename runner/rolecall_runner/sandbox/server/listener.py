@@ -18,13 +18,9 @@ from urllib.parse import urlsplit
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.exceptions import NotFound
 from werkzeug.serving import ThreadedWSGIServer
-from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_input_stream
 
-from rolecall_runner.sandbox.iam.moto_backends import WsgiApp
-from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
-from rolecall_runner.sandbox.server.api_call import to_moto
+from rolecall_runner.sandbox.protocol.aws_protocol import HttpReply, HttpRequest, SandboxError
 from rolecall_runner.sandbox.sts.sts import SandboxCredentials
 
 
@@ -72,7 +68,6 @@ def refusal_reason(target: str, headers: Message, port: int) -> str | None:
 
 LOOPBACK = "127.0.0.1"
 _REJECTION = b"This server accepts only requests to 127.0.0.1 that do not come from a web page.\n"
-_ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 
 
 class _Handler(MotoRequestHandler):
@@ -237,14 +232,6 @@ def read_environ(environ: dict[str, Any]) -> HttpRequest:
     return HttpRequest(
         environ["REQUEST_METHOD"], target.path or "/", target.query, headers, body, headers.get("host", LOOPBACK)
     )
-
-
-def dispatch(app: WsgiApp, request: HttpRequest, account_id: str) -> HttpReply:
-    """Send a request to moto's WSGI application, in one account."""
-    environ = to_moto(request).environ
-    environ[_ACCOUNT_HEADER] = account_id  # replaces that of the request
-    body, status, reply_headers = run_wsgi_app(app, environ, buffered=True)
-    return HttpReply(int(status.split()[0]), tuple(reply_headers.items()), b"".join(body))
 
 
 # Not the name of a bucket, which cannot start with an underscore.

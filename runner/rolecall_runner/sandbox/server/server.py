@@ -1,50 +1,71 @@
 """The sandbox: AWS accounts in this process, the path of a request to them, and credentials for them.
 
-A request is parsed into an AWS call (`read_call`), its caller is looked up and its signature checked, a fault may be drawn,
-the call is authorized, and STS, IAM or moto answers it.
+A request is parsed into an AWS call (`read_call`): service, operation, IAM action, resources, condition keys. Its caller is
+looked up and its signature checked, a fault may be drawn, the call is authorized, and STS, IAM or moto answers it.
 """
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import unquote
 
+from botocore.exceptions import DataNotFoundError
+from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
+from moto.core.request import Request, determine_request_protocol
+from moto.core.routing import get_service_router
+from moto.core.utils import get_service_model
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import run_wsgi_app
+
 from rolecall_generator.iam import Arn, Role, root_arn
+from rolecall_generator.iam.catalog import SERVICE_PREFIXES, action_of, find_action
 from rolecall_runner.redact import redact
-from rolecall_runner.sandbox.authorization.authorizer import Authorization
-from rolecall_runner.sandbox.authorization.companion_actions import unsupported_reason
-from rolecall_runner.sandbox.iam.iam_validation import Limits
-from rolecall_runner.sandbox.iam.iam_writes import IamWrites
+from rolecall_runner.sandbox.authorization.authorizer import Authorization, unsupported_reason
+from rolecall_runner.sandbox.authorization.service_reference import SERVICE_FACTS, ServiceCall, request_context, resources_of
+from rolecall_runner.sandbox.iam.iam_writes import IamWrites, Limits
 from rolecall_runner.sandbox.iam.moto_backends import (
     MotoBackends,
     ServiceMissingError,
     StoredAccess,
+    WsgiApp,
     partition_of,
     raised_in_moto,
     restore,
     save,
 )
-from rolecall_runner.sandbox.protocol.error_catalog import (
+from rolecall_runner.sandbox.protocol.aws_protocol import (
+    CBOR,
+    EC2,
+    JSON,
     QUERY,
+    REST_JSON,
+    REST_XML,
+    S3,
+    ApiCall,
     AwsRefusalError,
+    CredentialScope,
     ErrorCategory,
+    HttpReply,
+    HttpRequest,
     SandboxError,
+    SessionInfo,
     category_reply,
+    credential_scope,
     error_reply,
+    query_parameters,
 )
 from rolecall_runner.sandbox.protocol.faults import FaultCall, FaultEffect, FaultInjector, FaultPlan
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest, SessionInfo, query_parameters
-from rolecall_runner.sandbox.server.api_call import read_call
-from rolecall_runner.sandbox.server.listener import LOOPBACK, PREFIX, CredentialsEndpoint, Listener, SentReply, dispatch
+from rolecall_runner.sandbox.server.listener import LOOPBACK, PREFIX, CredentialsEndpoint, Listener, SentReply
 from rolecall_runner.sandbox.server.state_dir import forget_secret, keep_secret
 from rolecall_runner.sandbox.sts.assume_role import USER_SESSION_SECONDS, Assumption
 from rolecall_runner.sandbox.sts.sts import (
@@ -57,6 +78,194 @@ from rolecall_runner.sandbox.sts.sts import (
     new_secret,
     operator_session,
 )
+
+
+def _unreadable(operation: str, why: str) -> AwsRefusalError:
+    """SerializationException, HTTP 400: the parameters cannot be parsed."""
+    return AwsRefusalError("SerializationException", f"{operation}: {why}")
+
+
+def find_operation(scope: CredentialScope, request: Request) -> ServiceCall | None:
+    """The call of a request, by the service that it is signed for; None when no service model has the operation.
+
+    moto's own routing and parsing are used, so that the authorized call is the one that moto runs. Raises AwsRefusalError
+    when the parameters do not match the model.
+    """
+    matches = (_match(service, scope.region, request) for service in _candidates(scope.service, request))
+    return next((found for found in matches if found is not None), None)
+
+
+def _candidates(signing_name: str, request: Request) -> Iterator[str]:
+    """Services with this signing name. botocore has no index of signing names, and loading all models takes seconds."""
+    if signing_name == "s3":
+        # Same distinction as in moto: paths of S3 Control are also valid bucket names and keys.
+        control = request.raw_path.startswith("/v20180820/") or "s3-control" in request.host
+        yield "s3control" if control else "s3"
+        return
+    own: Sequence[str] = SERVICE_FACTS["signing_names"].get(signing_name, (signing_name,))
+    yield from own
+    yield from (service for service, prefix in SERVICE_PREFIXES.items() if prefix == signing_name and service not in own)
+
+
+def _match(service: str, region: str, request: Request) -> ServiceCall | None:
+    try:
+        model = get_service_model(service)
+        version = request.values.get("Version")
+        protocol = determine_request_protocol(model, request.content_type)
+        if protocol in {"query", "ec2"} and version is not None and version != model.api_version:
+            return None
+        operation, uri_parameters = get_service_router(service).match(request)
+    except (DataNotFoundError, HTTPException, NotImplementedError):
+        return None
+    _check_ambiguity(operation.name, protocol, request)
+    shape = operation.input_shape
+    if protocol in {"json", "rest-json"} and (shape is None or "payload" not in shape.serialization):
+        _check_json(operation.name, request.data)
+    members = frozenset(name.lower() for name in shape.members) if shape is not None else frozenset()
+    parameters = _parameters(operation, protocol, request, uri_parameters)
+    return ServiceCall(service, operation.name, protocol, parameters, members, region)
+
+
+def _check_ambiguity(name: str, protocol: str, request: Request) -> None:
+    """Reject requests that moto would read differently: it routes by `Action` and `X-Amz-Target` in every protocol.
+
+    Raises AwsRefusalError.
+    """
+    if protocol in {"query", "ec2"}:
+        if any(len(texts) > 1 for _, texts in request.values.lists()):
+            raise _unreadable(name, "duplicate parameter")
+    elif "Action" in request.values:
+        raise _unreadable(name, "Action is not allowed in this protocol")
+    if protocol.startswith("rest-") and "X-Amz-Target" in request.headers:
+        raise _unreadable(name, "X-Amz-Target is not allowed in this protocol")
+
+
+def _check_json(name: str, body: bytes) -> None:
+    """Reject a body that is not a JSON object, which moto treats as empty. Raises AwsRefusalError."""
+    try:
+        is_object = not body or isinstance(json.loads(body.decode("utf-8")), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        raise _unreadable(name, "the body is not a JSON object")
+
+
+def _parameters(operation: Any, protocol: str, request: Request, uri_parameters: dict[str, Any]) -> Mapping[str, object]:
+    try:
+        parsed: Mapping[str, object] = PROTOCOL_PARSERS[protocol](operation).parse(
+            {
+                "method": request.method,
+                "values": request.values,
+                "headers": request.headers,
+                "body": request.data,
+                "url_path": request.path,
+                "url_params": uri_parameters,
+            }
+        )
+    except (RequestParserError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        # moto's parsers raise any of these for a body that does not match the model.
+        raise _unreadable(operation.name, f"the parameters cannot be parsed ({type(error).__name__})") from error
+    return {name: value for name, value in parsed.items() if value is not None}
+
+
+NO_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
+_PRESIGNED = {"s3", "sts"}
+_STS_VERSION = "2011-06-15"
+
+
+def read_call(request: HttpRequest, request_id: str = NO_REQUEST_ID) -> ApiCall | HttpReply:
+    """The AWS call of a request, or the error reply, in the probable protocol of the request.
+
+    Operations that no service model has, or without an IAM action, are rejected. `resources` of the call contain the
+    placeholders `${Partition}` and `${Account}` (see `fill_placeholders`); an empty tuple means that they are unknown.
+    """
+    moto_request = to_moto(request)
+    scope = credential_scope(request) or _unsigned_sts(moto_request)
+    form = _probable_dialect(request, scope)
+    if scope is None:
+        return category_reply(form, ErrorCategory.UNSIGNED, request_id)
+    if text := _request_problem(request, scope, form):
+        return category_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
+    try:
+        found = find_operation(scope, moto_request)
+    except AwsRefusalError as error:
+        return error_reply(form, error.code, error.message, error.status, request_id)
+    if found is None:
+        named = moto_request.headers.get("X-Amz-Target") or moto_request.values.get("Action")
+        target = named or f"{request.method} {request.path}"
+        text = f"The sandbox does not recognize an operation of {scope.service} for {target}."
+        return category_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
+    action = action_of(found.service, found.operation)
+    if find_action(action) is None:
+        text = f"The sandbox has no IAM action for {found.service} {found.operation}."
+        return category_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
+    return ApiCall(
+        service=scope.service,
+        operation=found.operation,
+        action=action,
+        resources=resources_of(action, found),
+        protocol=found.protocol,
+        region=scope.region,
+        access_key=scope.access_key or None,
+        session_token=scope.session_token,
+        parameters=found.parameters,
+        context=request_context(action, request, scope, found.parameters),
+    )
+
+
+def _request_problem(request: HttpRequest, scope: CredentialScope, form: str) -> str:
+    """Why the sandbox does not support the request, or an empty string."""
+    if form == CBOR:
+        return f"The sandbox does not support RPC v2 CBOR, the protocol of the {scope.service} request to {request.path}."
+    if scope.presigned and scope.service not in _PRESIGNED:
+        return f"The sandbox supports presigned requests only for S3 and STS, not for {scope.service}."
+    if scope.presigned and scope.service == "s3" and ("x-amz-target" in request.headers or b"Action=" in request.body):
+        # Without an Authorization header moto selects the service by these, whatever the path.
+        return "The sandbox does not support presigned uploads that contain a call to another service."
+    return ""
+
+
+def _unsigned_sts(request: Request) -> CredentialScope | None:
+    """A scope for the unsigned operations of STS: AssumeRoleWithSAML, AssumeRoleWithWebIdentity."""
+    if "Authorization" in request.headers or request.values.get("Version") != _STS_VERSION:
+        return None
+    unsigned = request.values.get("Action", "").startswith("AssumeRoleWith")
+    return CredentialScope("", "us-east-1", "sts") if unsigned else None
+
+
+def to_moto(request: HttpRequest) -> Request:
+    """The request as moto's type."""
+    query = f"?{request.query}" if request.query else ""
+    headers: Mapping[str, str] = {**request.headers, "host": request.host}
+    return Request.from_primitives(request.method, f"http://{request.host}{request.path}{query}", headers, request.body)
+
+
+def _probable_dialect(request: HttpRequest, scope: CredentialScope | None) -> str:
+    """The dialect for an error reply to a request that is not yet parsed."""
+    service = scope.service if scope else ""
+    if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
+        return CBOR
+    if service == "s3":
+        return S3
+    if "x-amz-target" in request.headers:
+        return JSON
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded") or "Action=" in request.query:
+        return EC2 if service == "ec2" else QUERY
+    if not service and "json" not in request.headers.get("content-type", ""):
+        return S3
+    return REST_XML if service in {"route53", "cloudfront"} else REST_JSON
+
+
+_ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
+
+
+def dispatch(app: WsgiApp, request: HttpRequest, account_id: str) -> HttpReply:
+    """Send a request to moto's WSGI application, in one account."""
+    environ = to_moto(request).environ
+    environ[_ACCOUNT_HEADER] = account_id  # replaces that of the request
+    body, status, reply_headers = run_wsgi_app(app, environ, buffered=True)
+    return HttpReply(int(status.split()[0]), tuple(reply_headers.items()), b"".join(body))
+
 
 # Lifetime of an instance profile's credentials, about six hours ("Retrieve security credentials from instance metadata",
 # Amazon EC2 User Guide, November 2026).

@@ -25,7 +25,7 @@ from rolecall_runner.private_files import (
     read_private_file,
     write_private_file,
 )
-from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.protocol.aws_protocol import SandboxError
 
 OPERATOR_VARIABLE = "ROLECALL_SANDBOX_OPERATOR_SECRET"
 """Environment variable that passes the secret to worker processes of a command with `--sandbox`."""
@@ -107,51 +107,26 @@ class StoppedSandbox:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
 class StateDir:
-    """The state directory of one sandbox process. All files have mode 0600, in a directory with mode 0700."""
+    """The state directory of one sandbox process. All files have mode 0600, in a directory with mode 0700.
 
-    folder: Path
+    `record` has the address and actors of the running sandbox (see `RunningSandbox`), `environments` the environment
+    variables, with credentials, of each actor and the operator, `request` the settings (see `SandboxRequest`), `log` a line
+    for each call, `failure` the error that prevented the start, `progress` the numbers of provisioned accounts and of all
+    accounts, `state` the accounts of the last run with `keep_state`. `lock` is locked (flock) by the sandbox process for
+    its lifetime and contains its process id.
+    """
 
-    @property
-    def record(self) -> Path:
-        """Address and actors of the running sandbox (see `RunningSandbox`)."""
-        return self.folder / "sandbox.json"
-
-    @property
-    def environments(self) -> Path:
-        """Environment variables, with credentials, of each actor and the operator."""
-        return self.folder / "environments.json"
-
-    @property
-    def request(self) -> Path:
-        """The settings (see `SandboxRequest`)."""
-        return self.folder / "wanted.json"
-
-    @property
-    def log(self) -> Path:
-        """The log: one line per call."""
-        return self.folder / "sandbox.log"
-
-    @property
-    def failure(self) -> Path:
-        """The error that prevented the start."""
-        return self.folder / "failure.json"
-
-    @property
-    def progress(self) -> Path:
-        """Numbers of provisioned accounts and of all accounts."""
-        return self.folder / "progress.json"
-
-    @property
-    def lock(self) -> Path:
-        """Locked (flock) by the sandbox process for its lifetime; contains its process id."""
-        return self.folder / "sandbox.lock"
-
-    @property
-    def state(self) -> Path:
-        """The accounts of the last run with `keep_state`."""
-        return self.folder / "state"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.record = folder / "sandbox.json"
+        self.environments = folder / "environments.json"
+        self.request = folder / "wanted.json"
+        self.log = folder / "sandbox.log"
+        self.failure = folder / "failure.json"
+        self.progress = folder / "progress.json"
+        self.lock = folder / "sandbox.lock"
+        self.state = folder / "state"
 
 
 def find_sandbox(home: StateDir) -> RunningSandbox | None:
@@ -235,7 +210,7 @@ def _try_lock(descriptor: int) -> bool:
 def _spawn(home: StateDir, lock: int) -> subprocess.Popen[bytes]:
     with open_log(home) as log:
         child = subprocess.Popen(  # noqa: S603 - this program
-            [sys.executable, "-m", "rolecall_runner.sandbox.process", str(home.folder)],
+            [sys.executable, "-m", "rolecall_runner.sandbox.provisioning.seed", str(home.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

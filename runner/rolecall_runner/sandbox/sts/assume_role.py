@@ -14,10 +14,18 @@ from datetime import datetime
 from rolecall_generator.iam import PARTITIONS, Arn, PolicyDocument, Role, quotas
 from rolecall_generator.iam.evaluation import Caller, Decision, Evaluator, IdentitySide, Request
 from rolecall_runner.sandbox.authorization.authorizer import session_context
-from rolecall_runner.sandbox.iam.iam_validation import check_identity_document
+from rolecall_runner.sandbox.iam.iam_writes import check_identity_document
 from rolecall_runner.sandbox.iam.moto_backends import StoredAccess
-from rolecall_runner.sandbox.protocol.error_catalog import AwsRefusalError, access_denied, constraint_error, validation_error
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, ContextValues, QueryParameters, SessionInfo
+from rolecall_runner.sandbox.protocol.aws_protocol import (
+    ApiCall,
+    AwsRefusalError,
+    ContextValues,
+    QueryParameters,
+    SessionInfo,
+    access_denied,
+    constraint_error,
+    validation_error,
+)
 
 MINIMUM_SECONDS = 900
 USER_SESSION_SECONDS = 43_200

