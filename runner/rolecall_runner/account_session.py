@@ -27,6 +27,7 @@ from rolecall_runner.aws import (
     CallerRejectedError,
     Credentials,
     DiskSessionCache,
+    SessionOptions,
     Sessions,
     utc_now,
 )
@@ -52,10 +53,11 @@ def open_session(
     region: str | None = None,
     endpoint_url: str | None = None,
     session_cache: Path | None = None,
+    options: SessionOptions | None = None,
 ) -> OpenSession:
     """Assume a customer's role with credentials from the AWS credential chain. The session lasts at most one hour.
 
-    `session_cache`: a private folder in which the session is cached for later commands.
+    `session_cache`: a private folder in which the session is cached for later commands. `options`: name and limits of it.
 
     Raises ManifestError, PlanError, OutputError, SelectionError, CallerError (also if AssumeRole is denied or STS cannot be
     reached), and SessionCacheError for a folder that other users can access.
@@ -67,7 +69,8 @@ def open_session(
     run_id = new_run_id(datetime.now(UTC), secrets.token_hex).rpartition("-")[2]
     try:
         cache = DiskSessionCache(session_cache, utc_now) if session_cache is not None else None
-        credentials = Sessions(Assumer(clients, caller, run_id), cache=cache).session(target).get_frozen_credentials()
+        assumer = Assumer(clients, caller, run_id, options=options or SessionOptions())
+        credentials = Sessions(assumer, cache=cache).session(target).get_frozen_credentials()
     except CallerRejectedError as error:
         raise CallerError(f"AWS does not accept the credentials: {error}", where=caller.arn, hint="renew them") from error
     except ClientError as error:

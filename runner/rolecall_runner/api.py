@@ -33,7 +33,16 @@ from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.records import rehearsing, status_path
 from rolecall_runner import sandbox as aws_sandbox  # imports moto lazily
-from rolecall_runner.aws import AwsConfig, Clients, Sessions, SigningCredentials, account, connect, endpoint_from_environment
+from rolecall_runner.aws import (
+    AwsConfig,
+    Clients,
+    SessionOptions,
+    Sessions,
+    SigningCredentials,
+    account,
+    connect,
+    endpoint_from_environment,
+)
 from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, ProcessLocal, Result, Runtime, Task
 from rolecall_runner.inventory import Selection, Target, select_keys
 from rolecall_runner.query import (
@@ -192,7 +201,8 @@ class Fleet:
     `gen terraform`. `region`: Region of the STS endpoint. `sandbox`: use a sandbox instead of AWS until `close` (or the end
     of `with`), with `faults` as in `--faults`; this process's environment then contains its endpoint and credentials.
     `execution`: engine and folder for run records. `session_name`: suffix of session names, `rolecall-NAME`, which identify
-    the run in the customer's CloudTrail; random by default. Methods raise the errors of the command of the same name
+    the run in the customer's CloudTrail; random by default. `session`: other names, session policies and a source identity;
+    `verify` uses the role without the session policies. Methods raise the errors of the command of the same name
     (ManifestError, SelectionError, CallerError, QueryError, ...); the failure of one account is in its result.
     """
 
@@ -208,6 +218,7 @@ class Fleet:
         faults: str = "",
         execution: ExecutionOptions | None = None,
         session_name: str = "",
+        session: SessionOptions | None = None,
     ) -> None:
         self.manifest = Path(manifest)
         self.limit = limit
@@ -220,6 +231,7 @@ class Fleet:
         self._stack = ExitStack()
         self._opened = False
         self._query_targets: QueryTargets | None = None
+        self._session = session or SessionOptions()
         self._short_id = session_name or secrets.token_hex(_RUN_ID_BYTES)
         self._connections: ProcessLocal[tuple[Clients, Sessions]] | None = None
         self._clients: Clients | None = None
@@ -343,7 +355,13 @@ class Fleet:
         return RunConfig(self.manifest, self.out, run_id, self._aws(), options or VerifySpec())
 
     def _aws(self) -> AwsConfig:
-        config = AwsConfig(self._profile, self._region, endpoint_from_environment(), self.execution.settings.workers)
+        config = AwsConfig(
+            self._profile,
+            self._region,
+            endpoint_from_environment(),
+            self.execution.settings.workers,
+            session=self._session,
+        )
         return config.for_partition(self.query_targets.inventory.manifest.partition)
 
     def _open(self) -> None:

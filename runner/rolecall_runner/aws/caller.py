@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +22,7 @@ from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_runner.aws.clients import DEFAULT_CONNECTIONS, Clients, ClientSettings, SigningCredentials, account
 from rolecall_runner.aws.configuration import CREDENTIALS_HINT, configuration_errors, new_session, profile_place
-from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions
+from rolecall_runner.aws.credentials import Assumer, CallerIdentity, SessionOptions, Sessions
 from rolecall_runner.aws.failures import EXPIRED_CODES, DeadlineExceededError, deadline, failure_of
 from rolecall_runner.redact import redact
 
@@ -128,7 +128,7 @@ class AwsConfig:
 
     `profile`: of the AWS CLI, with all its settings; None: as boto3 does. `region`: of the STS endpoint. `endpoint_url`: of
     all services, such as a sandbox; None: AWS. `workers`: connections kept open per host. `default_region`: of the STS
-    endpoint if neither `region` nor the AWS configuration sets one.
+    endpoint if neither `region` nor the AWS configuration sets one. `session`: names and limits of the roles' sessions.
     """
 
     profile: str | None = None
@@ -136,6 +136,7 @@ class AwsConfig:
     endpoint_url: str | None = None
     workers: int = DEFAULT_CONNECTIONS
     default_region: str = DEFAULT_REGION
+    session: SessionOptions = field(default_factory=SessionOptions)
 
     def for_partition(self, partition: str) -> AwsConfig:
         """The same with the default Region of the manifest's partition."""
@@ -153,7 +154,7 @@ class AwsConfig:
 def connect(config: AwsConfig, short_id: str) -> tuple[Clients, Sessions]:
     """Clients and sessions for one process; `short_id` is the random part of the run's id. Raises CallerError."""
     clients = config.clients()
-    return clients, Sessions(Assumer(clients, config.find_caller(clients), short_id))
+    return clients, Sessions(Assumer(clients, config.find_caller(clients), short_id, options=config.session))
 
 
 def endpoint_from_environment(environ: Mapping[str, str] | None = None) -> str | None:

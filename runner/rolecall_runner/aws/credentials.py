@@ -18,7 +18,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.errors import ExitCode, RolecallError, SelectionError
 from rolecall_generator.iam import quotas
 from rolecall_runner.aws.clients import Clients, SigningCredentials, account
 from rolecall_runner.aws.failures import ACCESS_DENIED, EXPIRED_CODES, CallerRejectedError, failure_of
@@ -127,18 +127,96 @@ class SessionCache(Protocol):
         """Delete the credentials stored under the key, if any."""
 
 
+_SESSION_NAME = "rolecall-{run_id}"
+_POLICY_CHARACTERS = 2048
+_POLICY_ARN = re.compile(r"arn:[\w{}-]+:iam::[\w{}]*:policy/[\w{}+=,.@/-]+", re.ASCII)
+_POLICY_ARNS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How sessions of roles are named and limited.
+
+    `name` may contain `{run_id}`. `policy` is a session policy as JSON, `policy_arns` are managed policies as session
+    policies; they may contain `{account_id}` and `{partition}`. A session has the permissions that the role and these
+    policies both allow. `source_identity` needs sts:SetSourceIdentity in the trust policy. Limits: STS API reference,
+    AssumeRole, November 2026.
+    """
+
+    name: str = _SESSION_NAME
+    policy: str = field(default="", repr=False)
+    policy_arns: tuple[str, ...] = ()
+    source_identity: str = ""
+
+    @classmethod
+    def read(cls, name: str | None, policies: Sequence[str], source_identity: str | None) -> SessionOptions:
+        """The options of a command line; each of `policies` is a file or an ARN. Raises SelectionError."""
+        names = {"--session-name": (name or "").replace("{run_id}", "000000"), "--source-identity": source_identity}
+        for option, text in names.items():
+            if text and allowed_name(text) != text:
+                raise SelectionError(
+                    f"{text!r} is not a valid name", where=option, hint="use 2 to 64 letters, digits, and _ + = , . @ -"
+                )
+        arns = tuple(each for each in policies if each.startswith("arn:"))
+        files = [each for each in policies if not each.startswith("arn:")]
+        wrong = [arn for arn in arns if _POLICY_ARN.fullmatch(arn) is None]
+        if wrong or len(files) > 1 or len(arns) > _POLICY_ARNS:
+            what = f"{wrong[0]} is not the ARN of a policy" if wrong else "too many session policies"
+            raise SelectionError(what, where="--session-policy", hint="use one file, and up to 10 ARNs of managed policies")
+        return cls(name or _SESSION_NAME, _read_policy(files[0]) if files else "", arns, source_identity or "")
+
+    def parameters(self, target: Target, run_id: str) -> dict[str, Any]:
+        """Parameters of AssumeRole for the target."""
+        parameters: dict[str, Any] = {"RoleSessionName": allowed_name(self.name.replace("{run_id}", run_id))}
+        if self.policy:
+            parameters["Policy"] = self.policy
+        if self.policy_arns:
+            values = {"{account_id}": target.account_id, "{partition}": target.partition}
+            arns = self.policy_arns
+            for placeholder, value in values.items():
+                arns = tuple(arn.replace(placeholder, value) for arn in arns)
+            parameters["PolicyArns"] = [{"arn": arn} for arn in arns]
+        if self.source_identity:
+            parameters["SourceIdentity"] = self.source_identity
+        return parameters
+
+
+_DEFAULT_OPTIONS = SessionOptions()
+
+
+def _read_policy(file: str) -> str:
+    hint = 'use a policy document in JSON, such as {"Version": "2012-10-17", "Statement": [...]}'
+    try:
+        document = json.loads(Path(file).read_text("utf-8"))
+    except OSError as error:
+        raise SelectionError(f"{file}: {error.strerror}", where="--session-policy", hint=hint) from error
+    except ValueError as error:
+        raise SelectionError(f"{file} is not JSON: {error}", where="--session-policy", hint=hint) from error
+    if not isinstance(document, dict) or "Statement" not in document:
+        raise SelectionError(f"{file} is not a policy document", where="--session-policy", hint=hint)
+    text = json.dumps(document, separators=(",", ":"))
+    if len(text) > _POLICY_CHARACTERS:
+        raise SelectionError(
+            f"{file} has {len(text):,} characters without whitespace; STS accepts {_POLICY_CHARACTERS:,}",
+            where="--session-policy",
+            hint="use the ARN of a managed policy in the customer's account",
+        )
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Assumer:
     """Assumes roles for one caller in one run.
 
-    `run_id` is part of the session name, `rolecall-RUNID`, which identifies the run in the customer's CloudTrail.
-    `session_seconds` is the requested session duration; the limits of the role and of role chaining may shorten it.
+    `run_id` is part of the session name, which identifies the run in the customer's CloudTrail. `session_seconds` is the
+    requested session duration; the limits of the role and of role chaining may shorten it.
     """
 
     clients: Clients
     caller: CallerIdentity
     run_id: str
     session_seconds: int = SESSION_SECONDS
+    options: SessionOptions = field(default_factory=SessionOptions)
 
     def assume(
         self, target: Target, *, external_id: str | _Own | None = OWN, seconds: int | None = None, name: str | None = None
@@ -171,9 +249,11 @@ class Assumer:
     def _assume(self, target: Target, sent: str | None, seconds: int, name: str | None) -> Credentials:
         parameters: dict[str, Any] = {
             "RoleArn": target.role_arn,
-            "RoleSessionName": name or allowed_name(f"rolecall-{self.run_id}"),
             "DurationSeconds": self._seconds(target, seconds),
+            **self.options.parameters(target, self.run_id),
         }
+        if name is not None:
+            parameters["RoleSessionName"] = name
         if sent is not None:
             parameters["ExternalId"] = sent
         if target.session_tags:
@@ -181,7 +261,7 @@ class Assumer:
                 {"Key": "rolecall-run", "Value": self.run_id},
                 {"Key": "rolecall-target", "Value": target.name},
             ]
-        if target.source_identity:
+        if target.source_identity and not self.options.source_identity:
             parameters["SourceIdentity"] = allowed_name(self.caller.name)
         try:
             with account(self.caller.credentials):
@@ -266,16 +346,17 @@ class Sessions:
         with self._lock:
             session = self._sessions.get(identity)
             if session is None:
-                session = AccountSession(
-                    lambda: self._assumer.assume(target), self._clock, cache_key(self._assumer.caller, target), self._cache
-                )
+                key = cache_key(self._assumer.caller, target, self._assumer.options)
+                session = AccountSession(lambda: self._assumer.assume(target), self._clock, key, self._cache)
                 self._sessions[identity] = session
         return session
 
 
-def cache_key(caller: CallerIdentity, target: Target) -> str:
-    """The cache key of a session: caller, role, and external ID."""
-    return "\0".join((caller.arn, target.role_arn, target.external_id or ""))
+def cache_key(caller: CallerIdentity, target: Target, options: SessionOptions = _DEFAULT_OPTIONS) -> str:
+    """The cache key of a session: caller, role, external ID, and options other than the default."""
+    key = (caller.arn, target.role_arn, target.external_id or "")
+    different = () if options == _DEFAULT_OPTIONS else (json.dumps(options.parameters(target, "")),)
+    return "\0".join((*key, *different))
 
 
 _SUFFIX = ".session.json"

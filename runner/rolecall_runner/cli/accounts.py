@@ -18,8 +18,17 @@ from rolecall_generator.terminal import emit, emit_json, print_error, progress_b
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.account_session import console_url, environment_for, fetch, login_shell, open_session, run_as
 from rolecall_runner.api import execution_context
-from rolecall_runner.aws import endpoint_from_environment
-from rolecall_runner.cli.options import ProfileOption, RegionOption, RunsOption, SandboxOption, SessionCacheOption
+from rolecall_runner.aws import SessionOptions, endpoint_from_environment
+from rolecall_runner.cli.options import (
+    ProfileOption,
+    RegionOption,
+    RunsOption,
+    SandboxOption,
+    SessionCacheOption,
+    SessionNameOption,
+    SessionPolicyOption,
+    SourceIdentityOption,
+)
 from rolecall_runner.execution import RUNS, counts_of, list_runs
 from rolecall_runner.redact import REHEARSAL
 
@@ -58,6 +67,9 @@ def console(
     out: OutOption = DEFAULT_OUT,
     destination: Annotated[str | None, typer.Option("--destination", help="Console page to open.")] = None,
     session_cache: SessionCacheOption = None,
+    session_name: SessionNameOption = None,
+    session_policy: SessionPolicyOption = None,
+    source_identity: SourceIdentityOption = None,
     profile: ProfileOption = None,
     region: RegionOption = None,
 ) -> None:
@@ -70,6 +82,7 @@ def console(
         region=region,
         endpoint_url=endpoint_from_environment(),
         session_cache=session_cache,
+        options=SessionOptions.read(session_name, session_policy or (), source_identity),
     )
     emit(console_url(session.credentials, partition=session.target.partition, fetch=fetch, destination=destination))
 
@@ -92,6 +105,9 @@ def shell(
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     session_cache: SessionCacheOption = None,
+    session_name: SessionNameOption = None,
+    session_policy: SessionPolicyOption = None,
+    source_identity: SourceIdentityOption = None,
     profile: ProfileOption = None,
     region: RegionOption = None,
     sandbox: SandboxOption = False,
@@ -106,7 +122,14 @@ def shell(
     ):
         endpoint = endpoint_from_environment()
         session = open_session(
-            manifest, out, name, profile=profile, region=region, endpoint_url=endpoint, session_cache=session_cache
+            manifest,
+            out,
+            name,
+            profile=profile,
+            region=region,
+            endpoint_url=endpoint,
+            session_cache=session_cache,
+            options=SessionOptions.read(session_name, session_policy or (), source_identity),
         )
         environment = environment_for(
             session.credentials, session.region, name=name, endpoint_url=endpoint, environ=os.environ

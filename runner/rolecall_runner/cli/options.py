@@ -93,6 +93,20 @@ SessionCacheOption = Annotated[
     Path | None,
     typer.Option("--session-cache", metavar="DIR", help="Cache the session in this folder, readable only by you."),
 ]
+SessionNameOption = Annotated[
+    str | None,
+    typer.Option("--session-name", metavar="NAME", help="Session name in CloudTrail. Default: rolecall-{run_id}."),
+]
+SessionPolicyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--session-policy", metavar="FILE|ARN", help="Limit sessions to this policy too; the ARN may contain {account_id}."
+    ),
+]
+SourceIdentityOption = Annotated[
+    str | None,
+    typer.Option("--source-identity", metavar="NAME", help="Source identity; the trust policy must allow to set it."),
+]
 RoleOption = Annotated[
     str | None,
     typer.Option("--as", metavar="ROLE", help="With --sandbox: the backend role to use, if there are several."),
@@ -126,8 +140,9 @@ def duration_of(option: str) -> Callable[[str | timedelta], timedelta]:
 
 
 HOW_AND_WHERE = frozenset(
-    {"manifest", "out", "runs", "profile", "region", "sandbox", "role", "faults", "engine", "scheduler", "scheduler_tls",
-     "forks", "timeout", "reader", "output_format", "output", "verbose", "quiet", "allow_write"}
+    {"manifest", "out", "runs", "profile", "region", "session_name", "session_policy", "source_identity", "sandbox", "role",
+     "faults", "engine", "scheduler", "scheduler_tls", "forks", "timeout", "reader", "output_format", "output", "verbose",
+     "quiet", "allow_write"}
 )  # fmt: skip
 """Parameters to repeat when a run is resumed; the others are stored in its record."""
 

@@ -14,6 +14,7 @@ from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import Fleet, execution_context
+from rolecall_runner.aws import SessionOptions
 from rolecall_runner.cli import options as shared
 from rolecall_runner.cli.options import format_option, repeat_command
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, keys_to_retry, stops_on_ctrl_c
@@ -95,6 +96,9 @@ def play(
     timeout: shared.TimeoutOption = 300.0,
     profile: shared.ProfileOption = None,
     region: shared.RegionOption = None,
+    session_name: shared.SessionNameOption = None,
+    session_policy: shared.SessionPolicyOption = None,
+    source_identity: shared.SourceIdentityOption = None,
     sandbox: shared.SandboxOption = False,
     faults: shared.FaultsOption = "",
     runs: shared.RunsOption = RUNS,
@@ -119,6 +123,7 @@ def play(
         region=region,
         execution=ExecutionOptions(settings=settings, runs=runs),
         session_name=folder.short_id,
+        session=SessionOptions.read(session_name, session_policy or (), source_identity),
     )
     if spec.retry is not None:
         fleet.narrow(keys_to_retry(runs, spec.retry), spec.retry)

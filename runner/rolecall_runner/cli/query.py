@@ -16,7 +16,7 @@ from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionEr
 from rolecall_generator.terminal import confirm, emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import execution_context
-from rolecall_runner.aws import AwsConfig, endpoint_from_environment
+from rolecall_runner.aws import AwsConfig, SessionOptions, endpoint_from_environment
 from rolecall_runner.cli import options as shared
 from rolecall_runner.cli.options import format_option, option, repeat_command
 from rolecall_runner.data import ParquetRows, check_dataset_folder
@@ -106,6 +106,9 @@ def query(
     timeout: shared.TimeoutOption = 300.0,
     profile: shared.ProfileOption = None,
     region: shared.RegionOption = None,
+    session_name: shared.SessionNameOption = None,
+    session_policy: shared.SessionPolicyOption = None,
+    source_identity: shared.SourceIdentityOption = None,
     sandbox: shared.SandboxOption = False,
     role: shared.RoleOption = None,
     faults: shared.FaultsOption = "",
@@ -149,7 +152,8 @@ def query(
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
-        aws = AwsConfig(profile, region, endpoint_from_environment(), forks)
+        session = SessionOptions.read(session_name, session_policy or (), source_identity)
+        aws = AwsConfig(profile, region, endpoint_from_environment(), forks, session=session)
         form = ROW_FORMATS.find(output_format)
         form.check(output)
         done = prepare(spec, access_levels, targets, aws=aws, options=options)

@@ -19,7 +19,7 @@ from rolecall_generator.reports.graph import access_graph, describe, to_svg
 from rolecall_generator.terminal import emit, print_error, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import execution_context
-from rolecall_runner.aws import AwsConfig, endpoint_from_environment
+from rolecall_runner.aws import AwsConfig, SessionOptions, endpoint_from_environment
 from rolecall_runner.cli import options as shared
 from rolecall_runner.cli.options import format_option, option, repeat_command
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions
@@ -74,6 +74,8 @@ def verify(
     ] = None,
     profile: shared.ProfileOption = None,
     region: shared.RegionOption = None,
+    session_name: shared.SessionNameOption = None,
+    source_identity: shared.SourceIdentityOption = None,
     sandbox: shared.SandboxOption = False,
     role: shared.RoleOption = None,
     faults: shared.FaultsOption = "",
@@ -97,7 +99,8 @@ def verify(
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
-        aws = AwsConfig(profile, region, endpoint_from_environment(), forks)
+        session = SessionOptions.read(session_name, (), source_identity)
+        aws = AwsConfig(profile, region, endpoint_from_environment(), forks, session=session)
         start = RunConfig(manifest, out, aws=aws, options=options, readers=_readers(reader or ()), sandbox=sandbox)
         call = prepare_verify_run(start, Selection(limit, sample, seed, retry), execution, resume=resume)
         display = stack.enter_context(

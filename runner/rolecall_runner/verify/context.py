@@ -206,7 +206,9 @@ def make_context(config: RunConfig) -> VerifyContext:
     """
     clients = config.aws.clients()
     caller = config.aws.find_caller(clients)
-    assumer = Assumer(clients, caller, config.run_id)
+    # Without session policies: the checks are about the role.
+    options = replace(config.aws.session, policy="", policy_arns=())
+    assumer = Assumer(clients, caller, config.run_id, options=options)
     found = read_access(config.manifest, config.out, planned=True)
     manifest = found.loaded.manifest
     targets = inventory_of(manifest, found.plan.assignment.slots).targets
