@@ -88,6 +88,11 @@ class Outsider:
         """Whether the outsider certainly can assume the role."""
         return not self.reason
 
+    @property
+    def is_unguarded(self) -> bool:
+        """Whether the outsider certainly can assume the role, and can meet all its conditions."""
+        return self.decided and self.guarded is Requirement.MISSING
+
 
 @dataclass(frozen=True, slots=True)
 class OwnAccounts:

@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,18 +93,8 @@ def pages_of_text(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]
     position = _end_of_spaces(text, 0)
     count = 0
     while position < len(text):
-        try:
+        with _json_errors(name, "give a reply of IAM", "the file may be truncated; write it again with --output json"):
             value, end = decoder.raw_decode(text, position)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"the file is not JSON: {error.msg}",
-                where=f"{name}:{error.lineno}:{error.colno}",
-                hint="the file may be truncated; write it again with --output json",
-            ) from error
-        except RecursionError as error:
-            raise InputError("the file is nested too deeply", where=name, hint="give a reply of IAM") from error
-        except ValueError as error:  # more digits than Python converts
-            raise InputError("a number is too long", where=name, hint="give a reply of IAM") from error
         position = _end_of_spaces(text, end)
         for page in value if isinstance(value, list) else [value]:
             count += 1
@@ -115,6 +106,20 @@ def pages_of_text(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]
         raise malformed(name, "the list is empty; a page with RoleDetailList is expected")
     if not count:
         raise InputError("the file is empty", where=name, hint="write it again with --output json")
+
+
+@contextmanager
+def _json_errors(name: str, hint: str, syntax_hint: str) -> Iterator[None]:
+    """Raise InputError in place of the errors of the JSON decoder in the block."""
+    try:
+        yield
+    except json.JSONDecodeError as error:
+        place = f"{name}:{error.lineno}:{error.colno}"
+        raise InputError(f"the file is not JSON: {error.msg}", where=place, hint=syntax_hint) from error
+    except RecursionError as error:
+        raise InputError("the file is nested too deeply", where=name, hint=hint) from error
+    except ValueError as error:  # more digits than Python converts
+        raise InputError("a number is too long", where=name, hint=hint) from error
 
 
 def _end_of_spaces(text: str, position: int) -> int:
@@ -236,19 +241,9 @@ def _optional(path: Path, otherwise: Any) -> Any:
 
 
 def _read_json(path: Path) -> Any:
-    text = _read_text(path)
-    try:
+    text, hint = _read_text(path), "run iam-collect download again"
+    with _json_errors(str(path), hint, hint):
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"the file is not JSON: {error.msg}",
-            where=f"{path}:{error.lineno}:{error.colno}",
-            hint="run iam-collect download again",
-        ) from error
-    except RecursionError as error:
-        raise InputError("the file is nested too deeply", where=str(path), hint="run iam-collect download again") from error
-    except ValueError as error:  # more digits than Python converts
-        raise InputError("a number is too long", where=str(path), hint="run iam-collect download again") from error
 
 
 def read_account_ids(values: Sequence[str]) -> frozenset[str]:
