@@ -9,7 +9,14 @@ from itertools import islice
 
 from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
 from rolecall_generator.guardrails.permissions import ORGANIZATION_KEYS, ORGANIZATION_UNKNOWN, depends_on, moment_of
-from rolecall_generator.guardrails.policies import FULL_ACCESS, GuardrailKind, GuardrailLevel, Guardrails, review_budget
+from rolecall_generator.guardrails.policies import (
+    FULL_ACCESS,
+    GuardrailKind,
+    GuardrailLevel,
+    Guardrails,
+    documents_of,
+    review_budget,
+)
 from rolecall_generator.iam import PolicyDocument, Role
 from rolecall_generator.proof.symbolic import (
     BoxConstraint,
@@ -59,7 +66,7 @@ def answer_assume(setting: AssumeSetting) -> GuardrailAnswer:
         ("backend", GuardrailKind.SCP): setting.backend.levels_of(GuardrailKind.SCP),
     }
     free = _world(setting, {})
-    limited = _world(setting, {side: _documents(levels) for side, levels in sides.items()})
+    limited = _world(setting, {side: documents_of(levels) for side, levels in sides.items()})
     whole = compare(role, trust, trust, world=free, other_world=limited, budget=review_budget()).forward
     if whole.state is InclusionState.PROVEN:
         return GuardrailAnswer(GuardrailQuestion.ASSUME, subject, LimitState.NONE, facts=whole.explanations)
@@ -82,10 +89,6 @@ def _unknown_organizations(setting: AssumeSetting, stops: Sequence[GuardrailStop
         yield "the organization of the backend account is not known; pass --backend-organization with its ID, or none"
     if setting.customer.organization_id is None and depends_on(stops, ORGANIZATION_KEYS - _BACKEND_KEYS):
         yield ORGANIZATION_UNKNOWN
-
-
-def _documents(levels: Sequence[GuardrailLevel]) -> tuple[_PolicyLevel, ...]:
-    return tuple(tuple(policy.document for policy in level.policies) for level in levels)
 
 
 def _world(setting: AssumeSetting, levels: Mapping[_Side, tuple[_PolicyLevel, ...]]) -> World:

@@ -7,8 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rolecall_generator.guardrails.answers import GuardrailAnswer, GuardrailQuestion, GuardrailStop, StoppedRequests
-from rolecall_generator.guardrails.coverage import has_owner_keys, is_global, is_restricted_by_rcps
-from rolecall_generator.guardrails.policies import GuardrailKind, GuardrailLevel, Guardrails, review_budget
+from rolecall_generator.guardrails.policies import (
+    GuardrailKind,
+    GuardrailLevel,
+    Guardrails,
+    documents_of,
+    has_owner_keys,
+    is_global,
+    is_restricted_by_rcps,
+    review_budget,
+)
 from rolecall_generator.iam import PARTITIONS, Module, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import expand, find_action, services
 from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS
@@ -54,7 +62,7 @@ def answer_permission(asked: PermissionQuestion, guardrails: Guardrails, regions
     rcps = guardrails.levels_of(GuardrailKind.RCP) if concerned else ()
 
     def limit(scope: ActionScope) -> LimitAnswer:
-        return limit_permission(scope, asked.permission, _documents_of(scps), _documents_of(rcps), budget=review_budget())
+        return limit_permission(scope, asked.permission, documents_of(scps), documents_of(rcps), budget=review_budget())
 
     found, scope = limit(asked.scope), asked.scope
     stops = tuple(_stops(found, scps, rcps))
@@ -102,10 +110,6 @@ def example_of(action: str, resource: str, caller: str, context: _Context) -> st
     """One request in words."""
     keys = ", ".join(f"{key} = {', '.join(values)}" for key, values in context.items())
     return f"{action} on {resource} by {caller}" + (f" with {keys}" if keys else "")
-
-
-def _documents_of(levels: Iterable[GuardrailLevel]) -> list[tuple[PolicyDocument, ...]]:
-    return [tuple(policy.document for policy in level.policies) for level in levels]
 
 
 def depends_on(stops: Iterable[GuardrailStop], keys: Iterable[str]) -> bool:
@@ -189,7 +193,7 @@ def unknown_permissions(module: Module, guardrails: Guardrails, scope: ActionSco
     ]
     if not unknown:
         return
-    scps, rcps = (_documents_of(guardrails.levels_of(kind)) for kind in GuardrailKind)
+    scps, rcps = (documents_of(guardrails.levels_of(kind)) for kind in GuardrailKind)
     everything = Statement("Allow", ("*",), ("*",))
 
     def stops_nothing(requests: ActionScope) -> bool:

@@ -14,8 +14,7 @@ import pytest
 
 from bundle_worlds import bundles, world
 from fake_signers import install
-from rolecall_generator.bundle.archive import zip_bytes
-from rolecall_generator.bundle.bundle_state import read_sums, sums_of
+from rolecall_generator.bundle.archive import read_sums, sums_of, zip_bytes
 from rolecall_generator.bundle.signing import RequiredSigner, Signer
 from rolecall_generator.bundle.verification import BundleVerification, verify_bundle, verify_zip
 from rolecall_generator.errors import OutputError, SelectionError

@@ -7,7 +7,7 @@ from typing import Any
 
 from bundle_worlds import SWITCH_ROLE, bundles, write_manifest
 from manifests import customer
-from rolecall_generator.bundle.build import BundleOrder, CheckSettings, blocking_findings, handover_proof
+from rolecall_generator.bundle.build import BundleOrder, blocking_findings, handover_proof
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam.model import ModuleKind
 from rolecall_generator.manifest.loader import load_manifest
@@ -79,7 +79,7 @@ def test_failed_proof_is_blocking(tmp_path: Path) -> None:
     trusting, trusted = modules[ModuleKind.TRUSTING], modules[ModuleKind.TRUSTED]
     order = BundleOrder(trusting, trusted, "here", "")
 
-    assert {} == blocking_findings([order], [handover_proof(trusting, trusted)], CheckSettings(Quotas()))
-    failed = blocking_findings([order], [handover_proof(trusting)], CheckSettings(Quotas()))
+    assert {} == blocking_findings([order], [handover_proof(trusting, trusted)], Quotas())
+    failed = blocking_findings([order], [handover_proof(trusting)], Quotas())
     assert ["here"] == list(failed)
     assert {("RC701", "ops")} == {(finding.rule, finding.subject) for finding in failed["here"]}

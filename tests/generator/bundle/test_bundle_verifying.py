@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundle_worlds import bundles, world
-from rolecall_generator.bundle.archive import zip_bytes
-from rolecall_generator.bundle.bundle_state import sums_of
+from rolecall_generator.bundle.archive import sums_of, zip_bytes
 from rolecall_generator.bundle.signing import RequiredSigner
 from rolecall_generator.bundle.verification import BundleVerification, verify_bundle, verify_zip
 from rolecall_generator.errors import OutputError

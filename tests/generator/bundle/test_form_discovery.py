@@ -11,8 +11,8 @@ import pytest
 from bundle_worlds import handovers
 from manifests import manifest_of
 from rolecall_generator.bundle import forms
+from rolecall_generator.bundle.archive import read_sums
 from rolecall_generator.bundle.build import bundle_files
-from rolecall_generator.bundle.bundle_state import read_sums
 
 SOURCE = '''
 """A form that is not part of rolecall."""

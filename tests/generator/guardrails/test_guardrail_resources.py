@@ -32,7 +32,7 @@ from rolecall_generator.guardrails import (
     find_customer,
     review_guardrails,
 )
-from rolecall_generator.guardrails.coverage import RCP_SERVICES
+from rolecall_generator.guardrails.policies import RCP_SERVICES
 from rolecall_generator.iam.catalog import services
 from rolecall_generator.proof.symbolic import LimitState
 
