@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rolecall_generator.guardrails.answers import GuardrailExemption, GuardrailStop, StoppedRequests
-from rolecall_generator.guardrails.permissions import example_of
+from rolecall_generator.guardrails.decisions import example_of
 from rolecall_generator.guardrails.policies import (
     FULL_ACCESS,
     QUOTAS,

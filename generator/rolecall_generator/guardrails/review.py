@@ -13,16 +13,17 @@ from rolecall_generator.guardrails.answers import (
     GuardrailQuestion,
     GuardrailReview,
 )
-from rolecall_generator.guardrails.exemptions import ExemptionTarget, apply_exemptions, exemptions_of
-from rolecall_generator.guardrails.handover import AssumeSetting, answer_assume
-from rolecall_generator.guardrails.permissions import (
+from rolecall_generator.guardrails.decisions import (
+    AssumeSetting,
     PermissionQuestion,
+    answer_assume,
     answer_permission,
     apply_questions,
     permission_questions,
     session_scope,
     unknown_permissions,
 )
+from rolecall_generator.guardrails.exemptions import ExemptionTarget, apply_exemptions, exemptions_of
 from rolecall_generator.guardrails.policies import Guardrails, findings_of
 from rolecall_generator.iam import Arn, CustomerDetails, Module, Statement
 from rolecall_generator.manifest import ResolvedCustomer, load_manifest, resolve_customers

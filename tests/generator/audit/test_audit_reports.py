@@ -6,26 +6,17 @@ import io
 import json
 import re
 from html.parser import HTMLParser
-from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
 
-from audit_accounts import ACCOUNT, DATADOG, EXAMPLE, NOW, UNKNOWN, caller, hostile_account, page, role, root, trust
+from audit_accounts import ACCOUNT, DATADOG, EXAMPLE, UNKNOWN, audited, caller, hostile_account, page, role, root, trust
 from hostile_text import HOSTILE, leaks
-from rolecall_generator.audit import Audit, audit_accounts, audit_rules
-from rolecall_generator.audit.account import AccountBuilder
+from rolecall_generator.audit import Audit, audit_rules
 from rolecall_generator.reports import AuditReport, audit_formats, print_audit
 from rolecall_generator.terminal import SafeConsole
 
 WIDTH = 80
-
-
-def audited(*pages: dict[str, Any]) -> Audit:
-    builder = AccountBuilder("account.json")
-    for number, each in enumerate(pages):
-        builder.add_page(each, f"page {number}")
-    return audit_accounts(builder.build(), NOW)
 
 
 AUDIT = audited(EXAMPLE)

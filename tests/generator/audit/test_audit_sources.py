@@ -34,8 +34,8 @@ from audit_accounts import (
     role,
     trust,
 )
-from rolecall_generator.audit import AccountData, organization_accounts, read_account_ids, read_accounts, sources
-from rolecall_generator.audit.live import make_client, read_client, read_live
+from rolecall_generator.audit import AccountData, organization_accounts, read_account_ids, read_accounts, read_live, sources
+from rolecall_generator.audit.sources import read_client
 from rolecall_generator.errors import CallerError, ExitCode, InputError, RolecallError, SelectionError
 
 VENDOR = role("vendor", trust(caller(DATADOG), by_id(GOOD_ID)), path="/app/", tags={"team": "red"})
@@ -492,7 +492,7 @@ def test_an_unknown_profile_is_a_caller_error(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 
     with pytest.raises(CallerError):
-        make_client("rolecall-missing")
+        read_live("rolecall-missing")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -52,7 +52,7 @@ def test_forms_of_example_bundles_grant_the_same_access() -> None:
     assert_all_the_same(notes_manifest())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(manifests())
 def test_forms_of_random_bundles_grant_the_same_access(values: dict[str, Any]) -> None:
     """For any manifest, Terraform, CloudFormation and the walk-through grant the module's access."""

@@ -7,51 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 
 from cloudformation_reader import as_cloudformation_says, read_template
-from form_handovers import already_there, everything, handed_over, module_of
-from manifests import notes_manifest
-from rolecall_generator.bundle.forms.cloudformation import CloudFormationError, template_text
-from rolecall_generator.iam.model import Access, Module
-from rolecall_generator.manifest.models import Manifest
-from strategies_manifest import manifests
+from form_handovers import already_there, everything, module_of, template_of
+from rolecall_generator.bundle.forms.cloudformation import CloudFormationError
 
 Change = Callable[[dict[str, Any]], object]
 
 
-def read_back(module: Module) -> Access:
-    """The access in the module's template; Access() if there is none."""
-    text = template_text(module, "accounts.yaml")
-    if text is None:
-        return Access()
-    return read_template(text, partition=module.partition, existing=already_there(module.access)).canonical()
-
-
-def said(module: Module) -> Access:
-    return as_cloudformation_says(module.access).canonical()
-
-
-def test_templates_of_example_accounts_have_the_modules_access() -> None:
-    """All modules of both flows."""
-    for module in handed_over(notes_manifest()):
-        assert said(module) == read_back(module)
-
-
 @pytest.mark.parametrize("existing", [False, True])
 def test_every_kind_of_resource_is_parsed(existing: bool) -> None:
-    """Boundaries, inline policies, memberships and attachments, on new and on existing principals."""
+    """Boundaries, inline policies, memberships and attachments; test_bundle_access.py reads other modules."""
     module = module_of(everything(existing=existing))
+    found = read_template(template_of(module), partition=module.partition, existing=already_there(module.access))
 
-    assert said(module) == read_back(module)
-
-
-@settings(max_examples=40, deadline=None)
-@given(manifests())
-def test_templates_of_random_manifests_have_the_modules_access(values: dict[str, Any]) -> None:
-    """Names, descriptions, tags, paths and policies with special characters are unchanged, in both flows and sides."""
-    for module in handed_over(Manifest.model_validate(values)):
-        assert said(module) == read_back(module)
+    assert as_cloudformation_says(module.access).canonical() == found.canonical()
 
 
 def role(template: dict[str, Any]) -> Any:
@@ -89,9 +59,7 @@ BAD: dict[str, Change] = {
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD)
 def test_unsupported_template_content_is_rejected(change: Change) -> None:
     """Unknown sections, types, properties and functions are errors with their path and a hint."""
-    text = template_text(module_of(everything(existing=False)), "accounts.yaml")
-    assert text is not None
-    template = json.loads(text)
+    template = json.loads(template_of(module_of(everything(existing=False))))
     change(template)
 
     with pytest.raises(CloudFormationError) as caught:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from review_worlds import changed, handovers_of, notes, with_trust
+from bundle_worlds import changed, handovers_of, notes, with_trust
 from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.bundle.forms.review import review_form, review_html, review_markdown
 from rolecall_generator.bundle.review.content import Review, review_of
@@ -267,11 +267,10 @@ def test_hostile_value_in_a_deviation_is_text_in_every_format() -> None:
     condition = Condition("StringEquals", "aws:UserAgent", (HOSTILE,))
     trust = _trust_of(notes()[ACCOUNT1])
     review = review_of(with_trust(notes()[ACCOUNT1], trust, replace(trust, sid="", conditions=(condition,))))
-    tokens = [child for token in tokens_of(review_markdown(review)) for child in (token, *(token.children or ()))]
 
     assert any(HOSTILE.replace('"', '\\"') in str(phrase) for phrase in review.verdict.roles)
     assert set() == {tag for tag, _ in Page(review_html(review)).elements} - TAGS
-    assert [] == [token.content for token in tokens if token.type in {"html_inline", "html_block", "image", "link_open"}]
+    assert [] == markup_of(review_markdown(review))
 
 
 def test_revocation_lists_every_method() -> None:
@@ -323,29 +322,27 @@ def test_values_are_escaped_in_markdown_and_html() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(manifests())
-def test_values_never_become_html_elements(values: dict[str, Any]) -> None:
-    """For any manifest, the page has only the template's elements, no event handlers, and no external addresses."""
+def test_every_value_is_on_the_page_and_never_markup(values: dict[str, Any]) -> None:
+    """For any manifest, the page has every fact, grant and document, but only the template's elements, no event handlers and
+    no external addresses, and the Markdown has no HTML.
+    """
     for handover in handovers_of(Manifest.model_validate(values)).values():
-        elements = Page(review_html(review_of(replace(handover, source=HOSTILE)))).elements
-        names = [name for _, attributes in elements for name in attributes]
-
-        assert set() == {tag for tag, _ in elements} - TAGS
-        assert 1 == sum(tag == "script" for tag, _ in elements)
-        assert [] == [name for name in names if name.startswith("on") or name in {"src", "href"}]
-
-
-@settings(max_examples=20, deadline=None)
-@given(manifests())
-def test_every_value_is_on_the_page(values: dict[str, Any]) -> None:
-    """The HTML has every fact, grant and document, and the Markdown has none of their markup."""
-    for handover in handovers_of(Manifest.model_validate(values)).values():
-        review = review_of(handover)
-        words = Page(review_html(review)).words
-        flat = [child for token in tokens_of(review_markdown(review)) for child in (token, *(token.children or ()))]
+        review = review_of(replace(handover, source=HOSTILE))
+        page = Page(review_html(review))
+        names = [name for _, attributes in page.elements for name in attributes]
         said = [*(str(fact.value) for fact in review.facts), *(str(grant.sentence) for grant in review.grants)]
 
-        assert [] == [text for text in (*said, *(document.text for document in review.documents)) if text not in words]
-        assert [] == [token.content for token in flat if token.type in {"html_inline", "html_block", "image", "link_open"}]
+        assert set() == {tag for tag, _ in page.elements} - TAGS
+        assert 1 == sum(tag == "script" for tag, _ in page.elements)
+        assert [] == [name for name in names if name.startswith("on") or name in {"src", "href"}]
+        assert [] == [text for text in (*said, *(document.text for document in review.documents)) if text not in page.words]
+        assert [] == markup_of(review_markdown(review))
+
+
+def markup_of(text: str) -> list[str]:
+    """HTML, images and links of a Markdown page."""
+    flat = [child for token in tokens_of(text) for child in (token, *(token.children or ()))]
+    return [token.content for token in flat if token.type in {"html_inline", "html_block", "image", "link_open"}]
 
 
 def markdown_of(handover: Handover) -> str:

@@ -19,7 +19,7 @@ from rolecall_generator.guardrails import (
     GuardrailPolicy,
     Guardrails,
 )
-from rolecall_generator.guardrails.handover import AssumeSetting, answer_assume
+from rolecall_generator.guardrails.decisions import AssumeSetting, answer_assume
 from rolecall_generator.iam import PolicyDocument
 from rolecall_generator.iam.evaluation import Compiler, PolicyOutcome, PolicyType, scan_documents
 from rolecall_generator.proof.symbolic import LimitState
