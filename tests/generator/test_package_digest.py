@@ -29,12 +29,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(written: Path, tmp_path: Path) -> Path:
-    """A copy that the test can edit."""
     return Path(shutil.copytree(written, tmp_path, dirs_exist_ok=True))
 
 
 def run(copy: Path, *arguments: str) -> Ended:
-    """Run the copy's `gen`."""
     done = process(GEN, *arguments, cwd=copy, environ={"PYTHONPATH": str(copy / "generator")})
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -66,7 +64,6 @@ def test_edited_package_writes_modules_again(file: str, old: str, new: str, copy
 
 
 def test_edited_page_template_changes_bundles_but_no_module(copy: Path) -> None:
-    """A bundle contains an HTML page, a module does not."""
     edit(copy / "templates/html/review.html.j2", "What it allows", "What it ALLOWS")
 
     assert "Nothing to write" in run(copy, "terraform").out
@@ -75,7 +72,6 @@ def test_edited_page_template_changes_bundles_but_no_module(copy: Path) -> None:
 
 
 def test_edited_package_checks_modules_again(copy: Path) -> None:
-    """Cached results of the previous code are not used."""
     assert 0 == run(copy, "check").code
     edit(copy / "generator/rolecall_generator/planning/customer.py", "TrustBackendRole", "TrustBackendRale")
     found = run(copy, "check", "--format", "json")

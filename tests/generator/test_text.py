@@ -33,7 +33,6 @@ ANY = st.text(st.characters(), max_size=40) | st.lists(st.sampled_from(HOSTILE),
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_hostile_text_is_sanitized(text: str) -> None:
-    """As one line and as several lines."""
     assert [] == leaks(sanitize_line(text))
     assert "\n" not in sanitize_line(text)
     assert [] == leaks(sanitize_lines(text))
@@ -97,7 +96,6 @@ def test_every_control_and_format_character_is_replaced() -> None:
 
 
 def test_letters_and_symbols_are_not_replaced() -> None:
-    """Only invisible letters, numbers, symbols and punctuation are replaced."""
     every = (chr(code) for code in range(sys.maxunicode + 1))
     replaced = [each for each in every if unicodedata.category(each)[0] in "LNSP" and sanitize_line(each) != each]
 
@@ -135,7 +133,6 @@ def test_indented_json_is_sanitized(text: str) -> None:
     ],
 )  # fmt: skip
 def test_manifest_is_argument_or_option_of_the_command(words: str, expected: str) -> None:
-    """Commands whose first argument is the manifest have it there, others have it as an option."""
     assert expected == command_line(words, Path("my fleet.yaml"), Path("o"))
 
 

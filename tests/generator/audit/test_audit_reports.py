@@ -38,7 +38,6 @@ def test_formats() -> None:
 
 
 def test_table_fits_eighty_columns() -> None:
-    """Every role with findings and every outsider is in it; nothing is cut."""
     text = printed(AUDIT)
     table = text[: text.index("error   RA")]
 
@@ -91,7 +90,6 @@ def test_json_describes_roles_and_findings() -> None:
 
 
 def test_expired_grant_is_in_every_report() -> None:
-    """The role is not one of those that outsiders can assume."""
     item = role("old", trust(caller(DATADOG), {"DateLessThan": {"aws:CurrentTime": "2026-06-30"}}))
     audit = audited(page(item))
     (body,) = json.loads(rendered("json", audit))["roles"]

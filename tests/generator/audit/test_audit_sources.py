@@ -202,7 +202,6 @@ def test_malformed_input_is_an_error_with_place_and_hint(
 
 @pytest.mark.parametrize(("text", "expected"), [("", False), (" \n", False), ("[]", True), ("[]\n[ ]", True)])
 def test_an_empty_list_is_not_an_empty_file(tmp_path: Path, text: str, expected: bool) -> None:
-    """The message has what is expected in the list."""
     with pytest.raises(InputError) as error:
         read_accounts([write(tmp_path, text)])
 
@@ -305,7 +304,6 @@ KEYS = st.sampled_from([*VENDOR, "RoleDetailList", "Policies", "PolicyVersionLis
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(KEYS, JSON, max_size=4), st.sampled_from(["RoleDetailList", "Policies", "UserDetailList", "Roles"]))
 def test_any_json_is_read_or_refused(tmp_path: Path, item: dict[str, Any], name: str) -> None:
-    """Foreign data never ends in another exception."""
     path = write(tmp_path, json.dumps({name: [{**VENDOR, **item}, item]}))
     with suppress(RolecallError):
         read_accounts([path])
@@ -334,7 +332,6 @@ def collect(folder: Path, item: dict[str, Any], kind: str = "role") -> None:
 
 @pytest.fixture
 def collected(tmp_path: Path) -> Path:
-    """A folder with two accounts of an organization."""
     collect(tmp_path, VENDOR)
     collect(tmp_path, PARTNER)
     collect(tmp_path, role("other", trust(caller(ACCOUNT)), account=UNKNOWN))

@@ -124,7 +124,6 @@ def any_role(context, audited):
 
 @pytest.fixture
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One more file in the package."""
     (tmp_path / "other_findings.py").write_text(SOURCE)
     monkeypatch.setattr(audit, "__path__", [*audit.__path__, str(tmp_path)])
     audit_rules.cache_clear()

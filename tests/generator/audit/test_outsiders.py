@@ -337,7 +337,6 @@ def test_a_service_must_act_for_this_account(condition: Any, guarded: Requiremen
     ],
 )
 def test_what_cannot_be_decided_is_unknown(statement: dict[str, Any]) -> None:
-    """It is neither left out nor reported as allowed."""
     found = outsiders(statement)
 
     assert found

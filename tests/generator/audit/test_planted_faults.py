@@ -105,7 +105,6 @@ def test_a_role_alone_has_its_findings(number: int) -> None:
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(st.sets(st.sampled_from(range(len(ROLES))), min_size=1))
 def test_any_selection_of_the_roles_has_the_findings_of_each(numbers: set[int]) -> None:
-    """Roles do not hide each other's faults."""
     assert_findings_of_each(numbers)
 
 
@@ -115,7 +114,6 @@ def test_encoded_documents_give_the_same_result() -> None:
 
 
 def test_split_pages_give_the_same_result() -> None:
-    """Roles and policies can be on different pages, in any order."""
     roles = EXAMPLE["RoleDetailList"]
     pages = [page(*roles[20:]), page(policies=EXAMPLE["Policies"]), page(*roles[:20])]
 
@@ -208,7 +206,6 @@ def test_without_use_and_durations_the_result_names_what_was_not_checked() -> No
 
 
 def test_own_accounts_and_organizations_are_not_outsiders() -> None:
-    """The roles disappear; nothing else of the account is an outsider."""
     roles = [
         role("own", trust(root(UNKNOWN))),
         role("organization", trust("*", {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}})),
@@ -252,7 +249,6 @@ def test_no_message_contains_an_external_id() -> None:
 
 
 def test_an_unreadable_trust_policy_is_a_finding() -> None:
-    """The role may trust anyone, so it is listed; the others are examined."""
     broken = {**role("broken", trust(root(UNKNOWN))), "AssumeRolePolicyDocument": "%7Bnot json"}
 
     audit = only(broken, role("vendor", trust(caller(DATADOG), by_id(GOOD_ID))))

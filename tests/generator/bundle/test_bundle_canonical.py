@@ -193,7 +193,6 @@ def test_noncanonical_zip_is_rejected(data: bytes) -> None:
 
 
 def test_folder_entry_is_rejected() -> None:
-    """A bundle's zip has only entries for files."""
     packed = io.BytesIO(GOOD)
     with zipfile.ZipFile(packed, "a") as archive:
         archive.writestr(zipfile.ZipInfo("acme/empty/"), b"")
@@ -202,7 +201,6 @@ def test_folder_entry_is_rejected() -> None:
 
 
 def test_zip_with_one_changed_byte_fails_or_has_the_same_content() -> None:
-    """Every byte of the container is checked; a changed byte in compressed data passes only if the content is equal."""
     content = {
         entry.filename: zipfile.ZipFile(io.BytesIO(GOOD)).read(entry)
         for entry in zipfile.ZipFile(io.BytesIO(GOOD)).infolist()
@@ -326,14 +324,12 @@ def test_folder_contains_exactly_the_listed_files(folder: Path, change: Callable
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS refuses such a name")
 def test_file_name_that_is_not_utf_8_is_finding(folder: Path) -> None:
-    """It does not raise an exception."""
     (folder / "terraform" / "\udcff.tf").write_bytes(b"x")
 
     assert not verify_bundle(folder, RequiredSigner()).ok
 
 
 def test_oversized_folder_is_rejected_before_reading(folder: Path) -> None:
-    """Files and bytes are counted before any file is read."""
     with (folder / "terraform" / "large.tf").open("wb") as stream:
         stream.truncate(1 << 40)
 
@@ -342,7 +338,6 @@ def test_oversized_folder_is_rejected_before_reading(folder: Path) -> None:
 
 
 def test_required_signature_must_match_the_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signature covers SHA256SUMS: a new list, an older list and a missing signature are rejected."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
     made = bundles(world(tmp_path, 1), signer=Signer("minisign")).folder / "customer0"
     key = RequiredSigner(public_key="RWQ")

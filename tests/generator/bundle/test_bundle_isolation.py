@@ -102,7 +102,6 @@ def all_bytes(files: dict[str, bytes]) -> bytes:
 @settings(max_examples=15, deadline=None)
 @given(st.tuples(OPTIONS, OPTIONS), st.sampled_from(["explicit", "fixed-role-name"]))
 def test_bundle_contains_no_data_of_other_customers(options: tuple[dict[str, Any], ...], grant: str) -> None:
-    """IDs, names, external IDs, tags and permissions of a customer or switch role occur only in its own bundles."""
     customers = [customer(number, chosen) for number, chosen in enumerate(options)]
     if grant == "fixed-role-name":
         customers = [entry | {"role": "shared", "path": "/"} for entry in customers]
@@ -127,7 +126,6 @@ def test_bundle_contains_no_data_of_other_customers(options: tuple[dict[str, Any
 
 
 def test_search_covers_compressed_pdf_streams() -> None:
-    """The account ID is found in the decompressed bytes of the review PDF."""
     manifest = Manifest.model_validate(
         {"version": 1, "backend": {"account_id": "111111111111"}, "customers": [
             {"name": "acme", "account_id": "222222222222", "external_id": "id-of-acme", "permissions": []}

@@ -30,7 +30,6 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("program", "signature"), [("minisign", "SHA256SUMS.minisig"), ("sigstore", "SHA256SUMS.sigstore.json")]
 )
 def test_signature_is_next_to_checksums_in_folder_and_zip(tmp_path: Path, program: str, signature: str) -> None:
-    """With each supported program, the signature is a file of the bundle, and the bundle passes its check."""
     done = bundles(world(tmp_path, 2), signer=Signer(program))
 
     for path in (done.folder / "customer1", done.folder / "customer1.zip"):
@@ -41,7 +40,6 @@ def test_signature_is_next_to_checksums_in_folder_and_zip(tmp_path: Path, progra
 
 
 def test_unchanged_signed_bundle_is_not_signed_again(tmp_path: Path) -> None:
-    """A second run with the same program changes nothing; a run without a program removes the signatures."""
     manifest = world(tmp_path, 1)
     bundles(manifest, signer=Signer("minisign"))
 

@@ -171,7 +171,6 @@ def test_path_that_is_no_bundle_is_error_with_path(tmp_path: Path, make: Callabl
 
 @given(st.binary(min_size=1, max_size=3), st.integers(min_value=0))
 def test_damaged_zip_is_finding_or_error(noise: bytes, place: int) -> None:
-    """Random bytes anywhere in a zip cause a finding, leave the files intact, or raise an error of rolecall."""
     good = zip_bytes(GOOD, "acme")
     start = place % len(good)
     path = io.BytesIO(good[:start] + noise + good[start + len(noise) :])
@@ -183,7 +182,6 @@ def test_damaged_zip_is_finding_or_error(noise: bytes, place: int) -> None:
 
 
 def test_zip_entry_that_cannot_be_extracted_is_reported_as_changed(made: Path, tmp_path: Path) -> None:
-    """One flipped bit in compressed data is a finding with the file's name; the zip is still readable."""
     content = bytearray((made / "customer0.zip").read_bytes())
     with zipfile.ZipFile(made / "customer0.zip") as archive:
         entry = archive.getinfo("customer0/review/review.md")

@@ -36,7 +36,6 @@ def notes(path: str) -> Module:
 
 
 def functions(value: Any) -> list[str]:
-    """All intrinsic functions in a value of the template."""
     if isinstance(value, dict):
         own = [key for key in value if key == "Ref" or key.startswith("Fn::")]
         return own + [name for item in value.values() for name in functions(item)]
@@ -52,7 +51,6 @@ def test_rule_restricts_template_to_its_account() -> None:
 
 
 def test_outputs_equal_those_of_the_terraform_module() -> None:
-    """Role and external ID for a customer; account, link, group and users for the trusted account."""
     customer = template(notes("customers/account1"))["Outputs"]
     people = template(notes("switch-roles/reena-in-sumesh/trusted"))["Outputs"]
 
@@ -62,7 +60,6 @@ def test_outputs_equal_those_of_the_terraform_module() -> None:
 
 
 def test_first_password_is_noecho_parameter() -> None:
-    """It has no default, and no other part of the template contains or outputs it."""
     whole = template(notes("switch-roles/reena-in-sumesh/trusted"))
     parameter = whole["Parameters"]["FirstPasswordReena"]
 
@@ -167,7 +164,6 @@ def test_no_template_is_written_for_empty_module() -> None:
     ],
 )
 def test_quick_create_link_points_to_the_partitions_console(partition: str, host: str) -> None:
-    """Template URL and stack name are filled in and escaped."""
     module = module_of(everything(existing=False), kind=ModuleKind.CUSTOMER, partition=partition)
     link = quick_create_link(module, "https://b.s3.amazonaws.com/a b&c.json")
 
@@ -176,7 +172,6 @@ def test_quick_create_link_points_to_the_partitions_console(partition: str, host
 
 
 def test_partition_without_public_console_has_no_link() -> None:
-    """There is no link for partitions whose console host is not documented."""
     module = module_of(everything(existing=False), partition="aws-iso")
 
     assert None is quick_create_link(module, "https://b.s3.amazonaws.com/t.json")
@@ -184,7 +179,6 @@ def test_partition_without_public_console_has_no_link() -> None:
 
 
 def test_readme_lists_what_cloudformation_cannot_do() -> None:
-    """Tags of managed policies are listed, so that they can be added by hand."""
     text = readme(module_of(everything(existing=False)))
 
     assert "CloudFormation cannot tag managed policies" in text

@@ -58,7 +58,6 @@ BAD: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD)
 def test_unsupported_template_content_is_rejected(change: Change) -> None:
-    """Unknown sections, types, properties and functions are errors with their path and a hint."""
     template = json.loads(template_of(module_of(everything(existing=False))))
     change(template)
 

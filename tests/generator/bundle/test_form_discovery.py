@@ -41,7 +41,6 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("added")
 def test_added_form_is_in_bundle_and_readme() -> None:
-    """Its files have checksums, and the README has its instructions after those of the other forms."""
     files = bundle_files(handovers(manifest_of(1))["customer0"])
     readme = files["README.md"].decode()
 
@@ -52,7 +51,6 @@ def test_added_form_is_in_bundle_and_readme() -> None:
 
 
 def test_forms_without_added_file_are_the_built_in_ones() -> None:
-    """The added form is no longer registered; the order is that of the README."""
     assert ["terraform", "cloudformation", "aws-cli", "console", "review", "certificate"] == [
         form.folder for form in forms.all_forms()
     ]

@@ -29,18 +29,15 @@ SWITCH = {
 
 
 def text_of(handover: Handover) -> str:
-    """The walk-through of a module."""
     return walkthrough_form(handover)[WALKTHROUGH].decode()
 
 
 def customer(**changes: Any) -> str:
-    """The walk-through of one customer."""
     entry = {"name": "a", "account_id": "222222222222", "external_id": "id-1"} | changes
     return text_of(changed(customers=[entry])["customers/a"])
 
 
 def switch(side: str, **changes: Any) -> str:
-    """The walk-through of one side of a switch role."""
     return text_of(changed(switch_roles=[SWITCH | changes])[f"switch-roles/s/{side}"])
 
 
@@ -86,7 +83,6 @@ def test_commands_of_random_manifests_have_the_modules_values(values: dict[str, 
 @settings(max_examples=30, deadline=None)
 @given(manifests())
 def test_values_never_become_markup(values: dict[str, Any]) -> None:
-    """Values add no HTML tag, image or link; the only links are the page's own links to the console."""
     for handover in handovers_of(Manifest.model_validate(values)).values():
         flat = [child for token in tokens_of(text_of(handover)) for child in (token, *(token.children or ()))]
         links = [str(token.attrs["href"]) for token in flat if token.type == "link_open"]
@@ -96,7 +92,6 @@ def test_values_never_become_markup(values: dict[str, Any]) -> None:
 
 
 def test_account_is_checked_before_anything_is_created() -> None:
-    """The first steps name the account, and so does the heading."""
     text = customer()
     before, _, after = text.partition("## 1.")
 
@@ -118,7 +113,6 @@ def test_role_with_path_is_created_by_command() -> None:
 
 
 def test_customer_sends_back_only_the_arn() -> None:
-    """It is on a line of its own and includes the role's path."""
     text = customer(path="/vendor/")
 
     assert "\n    arn:aws:iam::222222222222:role/vendor/VendorAccess\n" in text.partition("## Send back")[2]

@@ -22,14 +22,12 @@ LIMITED = (
 
 
 def edit(folder: Path, old: str, new: str) -> None:
-    """Replace text in the manifest."""
     text = (folder / "accounts.yaml").read_text()
     assert old in text
     (folder / "accounts.yaml").write_text(text.replace(old, new))
 
 
 def trust_everyone(folder: Path) -> None:
-    """Let the generated module of account1 trust every principal."""
     path = folder / "output/customers/account1/main.tf"
     path.write_text(path.read_text().replace('"arn:aws:iam::111111111111:role/backend_role"', '"*"', 1))
 
@@ -91,7 +89,6 @@ def test_removed_customer_is_pruned_and_foreign_files_are_kept(generated: Path) 
 
 
 def test_foreign_file_is_never_overwritten(notes: Path) -> None:
-    """A main.tf that is not in the lock file ends the run before anything is written."""
     foreign = notes / "output" / "customers" / "account1" / "main.tf"
     foreign.parent.mkdir(parents=True)
     foreign.write_text("mine")
@@ -112,7 +109,6 @@ def test_schema_prints_json_schema(tmp_path: Path) -> None:
 
 
 def test_diff_shows_changes_of_access(generated: Path) -> None:
-    """A removed external ID and an added permission are listed; the exit code is 1."""
     edit(generated, ', external_id: "c29d7e4183fa4b60b5d87a6e1f20c3d4"', "")
     other = 'external_id: "6b1e0a9f3c7d4e52a8f4d1c2b3a49586"'
     edit(generated, other, f"{other}, permissions: [ec2-read]")
@@ -182,7 +178,6 @@ def test_invalid_manifest_is_error_with_hint_and_changes_nothing(generated: Path
 
 
 def test_full_disk_keeps_written_files(generated: Path) -> None:
-    """If no file can grow, the exit code is 5, and the files of the previous run are unchanged."""
     before = tree(generated / "output")
     edit(generated, "{managed-by: rolecall}", "{managed-by: another}")
 
@@ -207,7 +202,6 @@ def test_wrong_command_line_is_usage_error(notes: Path, arguments: list[str]) ->
 
 
 def test_terraform_checks_the_written_modules(notes: Path) -> None:
-    """The result of the check is printed before the next steps; --no-check skips it."""
     done = gen("terraform", cwd=notes)
     unchecked = gen("terraform", "--no-check", cwd=notes)
 
@@ -217,7 +211,6 @@ def test_terraform_checks_the_written_modules(notes: Path) -> None:
 
 
 def test_next_steps_name_the_manifest_and_the_folder(notes: Path) -> None:
-    """The last lines are commands; with --quiet they are omitted."""
     (notes / "accounts.yaml").rename(notes / "my accounts.yaml")
     done = gen("terraform", "my accounts.yaml", "--out", "modules", cwd=notes)
     quiet = gen("terraform", "my accounts.yaml", "--out", "modules", "--quiet", cwd=notes)
@@ -268,7 +261,6 @@ def test_fail_on_sets_the_severity_that_fails_check(notes: Path, options: list[s
 
 
 def test_suppressed_finding_is_shown_with_its_reason(notes: Path) -> None:
-    """It does not change the exit code."""
     edit(notes, "s3:ListBucket", "s3:ListBuckets")
     with (notes / "accounts.yaml").open("a") as manifest:
         manifest.write("suppress:\n  - {rule: RC206, subject: '*', reason: to be fixed next week}\n")
@@ -279,7 +271,6 @@ def test_suppressed_finding_is_shown_with_its_reason(notes: Path) -> None:
 
 
 def test_check_of_returned_folder(generated: Path) -> None:
-    """--path checks the folder instead of the generated module; an unknown path is an error of its own."""
     mail = generated / "mail"
     shutil.copytree(generated / "output/customers/account2", mail)
     good = gen("check", "--path", mail, cwd=generated)
@@ -333,7 +324,6 @@ def test_prove_adds_certificates_to_json(generated: Path) -> None:
 
 
 def test_prove_requires_written_modules_unless_planned(notes: Path) -> None:
-    """Each missing module is listed, with the hint."""
     done = gen("prove", cwd=notes)
 
     assert 1 == done.code
@@ -375,7 +365,6 @@ def test_returned_folder_requires_name_and_path(notes: Path, given: str, message
     [("--prefix", "a]"), ("--prefix", "a b"), ("--prefix", "a\n"), ("--source-profile", "me\nrole_arn = x")],
 )
 def test_option_cannot_inject_profile_lines(notes: Path, option: str, text: str) -> None:
-    """Values that would end a profile's name or a line in ~/.aws/config are rejected, and nothing is printed."""
     done = gen("profiles", option, text, cwd=notes)
 
     assert (2, "") == (done.code, done.out)

@@ -59,7 +59,6 @@ ACTIONS = ("sts:*", "*", "sts:AssumeRole", "sts:A*", "s3:*")
 
 
 def condition(rng: Random) -> tuple[str, str, list[str]]:
-    """Operator, key and values."""
     suffix = rng.choice(("", "", "IfExists"))
     if rng.random() < 0.15:
         return "Null", rng.choice([*STRINGS, *ORDERED]), [rng.choice(("true", "false"))]
@@ -74,7 +73,6 @@ def condition(rng: Random) -> tuple[str, str, list[str]]:
 
 
 def statement(rng: Random, effect: str) -> dict[str, Any]:
-    """A random statement of an SCP."""
     conditions: dict[str, dict[str, list[str]]] = {}
     for operator, key, values in (condition(rng) for _ in range(rng.choice((0, 1, 1, 2)))):
         conditions.setdefault(operator, {})[key] = values

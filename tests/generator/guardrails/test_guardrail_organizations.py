@@ -57,7 +57,6 @@ def world() -> Iterator[World]:
 
 
 def test_levels_are_read_from_root_to_account(world: World) -> None:
-    """Every level has its policies; a kind that is not enabled has no effect."""
     rails = read_guardrails(world.client, world.account, profile="p")
     names = [[policy.name for policy in level.of_kind(GuardrailKind.SCP)] for level in rails.levels]
 
@@ -72,7 +71,6 @@ def test_levels_are_read_from_root_to_account(world: World) -> None:
 
 
 def test_management_account_is_recognized(world: World) -> None:
-    """It is in the root, and not restricted."""
     rails = read_guardrails(world.client, world.management, profile="p")
 
     assert rails.is_management

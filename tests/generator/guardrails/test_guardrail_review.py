@@ -71,7 +71,6 @@ def stopping(answer: GuardrailAnswer) -> list[tuple[str, str, str | None]]:
 
 @pytest.mark.parametrize("scp", [None, FULL, ROOT_USER, LEAVING], ids=["none", "full", "root user", "leaving"])
 def test_guard_rails_that_concern_others_stop_nothing(account1: CustomerModule, rails: Rails, scp: Any) -> None:
-    """A denial for the root user or of an action that no one needs is no obstacle."""
     review = review_guardrails(account1, rails({} if scp is None else {"root": scp}), ReviewSettings())
 
     assert review.works
@@ -81,7 +80,6 @@ def test_guard_rails_that_concern_others_stop_nothing(account1: CustomerModule, 
 
 @pytest.mark.parametrize("rcp", [PERIMETER, ASSUME_BY_OUTSIDERS], ids=["perimeter", "assume role"])
 def test_perimeter_stops_backend_outside(account1: CustomerModule, rails: Rails, rcp: Any) -> None:
-    """A backend in no organization, or another one, cannot assume the role; the exemption opens that and nothing else."""
     for organization in ("none", "o-vendor0001"):
         review = review_guardrails(account1, rails(rcps={"root": rcp}), ReviewSettings(backend_organization=organization))
         found = assume(review)
@@ -96,14 +94,12 @@ def test_perimeter_stops_backend_outside(account1: CustomerModule, rails: Rails,
 
 
 def test_perimeter_lets_backend_inside_pass(account1: CustomerModule, rails: Rails) -> None:
-    """The backend's own organization is the one that the policy names."""
     inside = ReviewSettings(backend_organization="o-customer01")
 
     assert LimitState.NONE is assume(review_guardrails(account1, rails(rcps={"root": PERIMETER}), inside)).state
 
 
 def test_unknown_organization_of_backend_is_reason(account1: CustomerModule, rails: Rails) -> None:
-    """Whether the backend is inside or outside is not known: the answer names the option, and there is no exemption."""
     review = review_guardrails(account1, rails(rcps={"root": ASSUME_BY_OUTSIDERS}), ReviewSettings())
     found = assume(review)
 
@@ -123,7 +119,6 @@ def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerMod
 
 @pytest.mark.parametrize("kind", ["scps", "rcps"])
 def test_denial_of_requests_without_https_is_no_failure(account1: CustomerModule, rails: Rails, kind: str) -> None:
-    """A denial of unencrypted requests is shown, but needs no exemption; a denial of encrypted ones does."""
     principal = {"Principal": "*"} if kind == "rcps" else {}
 
     def found_for(value: str) -> GuardrailReview:
@@ -141,7 +136,6 @@ def test_denial_of_requests_without_https_is_no_failure(account1: CustomerModule
 
 
 def test_exemption_keeps_denial_of_requests_without_https(account1: CustomerModule, rails: Rails) -> None:
-    """Another statement stops the permission: only that one gets an exemption."""
     https = deny("DenyPlain", "s3:*", Condition={"Bool": {"aws:SecureTransport": "false"}})
     document = policy(https, deny("DenyBuckets", "s3:*"))
     review = review_guardrails(account1, rails(scps={"root": document}), OUTSIDE)
@@ -369,7 +363,6 @@ def test_pipeline_role_can_apply_and_others_cannot(account1: CustomerModule, rai
 
 
 def test_any_administrator_is_stopped_in_part(account1: CustomerModule, rails: Rails) -> None:
-    """Without a name, the callers that are stopped are described, and there is no exemption."""
     review = review_guardrails(account1, rails({"root": IAM_WRITES}), OUTSIDE)
     states = {answer.state for answer in review.answers if answer.question is GuardrailQuestion.APPLY}
 
@@ -401,7 +394,6 @@ def test_statements_on_certain_roles_get_exemption_that_language_has(account1: C
 
 
 def test_one_policy_with_several_stops_is_changed_once(account1: CustomerModule, rails: Rails) -> None:
-    """Role and administrator are exempt in one new version of the policy."""
     scp = policy(deny("NoBucket", "s3:*"), deny("NoIam", "iam:*"), deny("NoOrganization", "organizations:*"))
     review = review_guardrails(account1, rails({"root": scp}), replace(OUTSIDE, administrator=ADMIN))
     (exemption,) = review.exemptions
@@ -436,7 +428,6 @@ def test_vendors_scps_limit_backend(account1: CustomerModule, rails: Rails) -> N
 
 
 def test_what_aws_does_not_document_is_unknown(account1: CustomerModule, rails: Rails) -> None:
-    """An unknown operator decides nothing: neither stopped nor not stopped, with the reason."""
     scp = policy(deny("Odd", "s3:*", Condition={"StringResembles": {"aws:RequestedRegion": "eu"}}))
     review = review_guardrails(account1, rails({"root": scp}), OUTSIDE)
     found = answers(review, GuardrailQuestion.PERMISSION)["Bucket"]
@@ -459,7 +450,6 @@ def test_policy_variable_in_resource_is_filled_in(account1: CustomerModule, rail
 
 
 def test_too_large_policies_and_too_many_are_findings(account1: CustomerModule, rails: Rails) -> None:
-    """The quotas of AWS: characters of an SCP and an RCP, and policies of a level."""
     large = policy(deny("Large", [f"s3:Get{number:05}{'x' * 100}" for number in range(100)]))
     levels = rails({"root": large, "Prod": [LEAVING] * 11}, {"root": {**large, "Statement": [
         {**large["Statement"][0], "Action": large["Statement"][0]["Action"][:60], "Principal": "*"}]}})  # fmt: skip
@@ -470,7 +460,6 @@ def test_too_large_policies_and_too_many_are_findings(account1: CustomerModule, 
 
 
 def test_exemption_that_does_not_fit_is_marked(account1: CustomerModule, rails: Rails) -> None:
-    """The new version has more characters than AWS accepts."""
     actions = ["sts:AssumeRole", *(f"s3:Get{number:05}{'x' * 100}" for number in range(40))]
     rcp = policy(deny("Outsiders", actions, Principal="*"))
     (exemption,) = review_guardrails(account1, rails(rcps={"root": rcp}), OUTSIDE).exemptions
@@ -534,7 +523,6 @@ def test_pattern_of_resources_keeps_other_accounts_closed(account1: CustomerModu
 
 
 def test_policy_at_two_levels_is_changed_once(account1: CustomerModule, rails: Rails) -> None:
-    """It is the same policy wherever it is attached."""
     found = rails({"root": policy(deny("NoBucket", "s3:*"))})
     twice = replace(found, levels=(found.levels[0], replace(found.levels[0], name="Prod")))
     review = review_guardrails(account1, twice, OUTSIDE)

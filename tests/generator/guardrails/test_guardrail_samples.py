@@ -73,7 +73,6 @@ FULL = PolicyDocument((Statement("Allow", ("*",), ("*",)),))
 
 
 def statement(rng: Random, effect: str, conditions: Sequence[Condition] = CONDITIONS) -> Statement:
-    """A random statement."""
     actions = tuple(rng.sample(ACTION_PATTERNS, rng.choice((1, 1, 2, 3))))
     resources = ("*",) if rng.random() < 0.6 else tuple(rng.sample(RESOURCE_PATTERNS, rng.choice((1, 2))))
     negated, elsewhere = rng.random() < 0.25, rng.random() < 0.2 and resources != ("*",)
@@ -88,7 +87,6 @@ def statement(rng: Random, effect: str, conditions: Sequence[Condition] = CONDIT
 
 
 def levels_of(rng: Random, conditions: Sequence[Condition] = CONDITIONS) -> list[tuple[PolicyDocument, ...]]:
-    """One to three levels, most of them with a policy that allows everything."""
     found: list[tuple[PolicyDocument, ...]] = []
     for _ in range(rng.choice((1, 1, 2, 3))):
         denials = PolicyDocument(tuple(statement(rng, "Deny", conditions) for _ in range(rng.choice((0, 1, 2)))))
@@ -212,7 +210,6 @@ _CALLER_KEYS = {"aws:principalisawsservice": ("false",), "aws:sourceaccount": ()
 
 @pytest.mark.parametrize("seed", range(4))
 def test_sampled_requests_agree_with_resource_policies(seed: int) -> None:
-    """As above, with RCPs, which restrict requests of S3 and KMS for resources of the account, and with their owner."""
     rng = Random(seed)  # noqa: S311 - a reproducible sample
     owner = ResourceOwner("222222222222", "o-customer01", "o-customer01/r-1/ou-a/", ("arn:aws:kms:*:444444444444:key/*",))
     actions = tuple(ActionForms(name, None, has_rcps=name.startswith(("s3:", "kms:"))) for name in ACTIONS)

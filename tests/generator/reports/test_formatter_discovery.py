@@ -25,7 +25,6 @@ def run(folder: Path, *words: str) -> Ended:
 
 
 def test_added_format_is_available(generated: Path) -> None:
-    """The option's choices include it, and the command prints its output."""
     assert "brief" in run(generated, "check", "--help").out
     assert Ended(0, "6 modules of accounts.yaml\n", "") == run(generated, "check", "--format", "brief")
 
