@@ -41,7 +41,7 @@ def outsiders_of(role: Role, own: OwnAccounts, *, problem: str = "") -> tuple[Ou
     if role.trust is None:
         reason = "the trust policy cannot be read" + (f": {problem}" if problem else "")
         return (Outsider(OutsiderKind.UNKNOWN, "?", reason=reason),)
-    if not _names_outsider(role.trust, own):
+    if not any(may_name_outsider(statement, own) for statement in role.trust.statements if statement.effect != "Deny"):
         return ()
     search = TrustSearch(role, role.trust, own)
     return tuple(sorted(_find(search), key=lambda each: (list(OutsiderKind).index(each.kind), each.name)))
@@ -50,7 +50,7 @@ def outsiders_of(role: Role, own: OwnAccounts, *, problem: str = "") -> tuple[Ou
 def _find(search: TrustSearch) -> Iterator[Outsider]:
     """Yield the outsiders, each once."""
     yield from (Outsider(OutsiderKind.DELETED, name) for name in search.deleted)
-    groups = search.groups()
+    groups = tuple(search.groups())
     required = [GroupRequirements(search, group) for group in groups]
     search.start()
     found = [outsider for each in required for outsider in each.outsiders()]
@@ -136,11 +136,8 @@ def _shape_of(role: Role, trust: PolicyDocument, own: OwnAccounts) -> _Shape:
         )
         for statement in trust.statements
     )
-    return _Shape(replace(trust, statements=statements), *(_inverse(names) for names in (ids, principals, accounts)))
-
-
-def _inverse(names: Mapping[str, str]) -> dict[str, str]:
-    return {short: name for name, short in names.items()}
+    inverse = ({short: name for name, short in names.items()} for names in (ids, principals, accounts))
+    return _Shape(replace(trust, statements=statements), *inverse)
 
 
 def _short_ids(conditions: Iterable[Condition]) -> dict[str, str]:
@@ -185,11 +182,6 @@ def _depends_on_tags(trust: PolicyDocument) -> bool:
         for condition in statement.conditions
         for text in (condition.key, *condition.values)
     )
-
-
-def _names_outsider(trust: PolicyDocument, own: OwnAccounts) -> bool:
-    """Whether any statement may allow an outsider; False is certain."""
-    return any(may_name_outsider(statement, own) for statement in trust.statements if statement.effect != "Deny")
 
 
 _EXTERNAL_ID = "sts:ExternalId"

@@ -137,7 +137,8 @@ class PermissionReader:
             f"{arn} cannot be read: {self.unreadable[arn]}"
             if arn in self.unreadable
             else f"the document of {arn} is missing"
-            for arn in self._missing(role)
+            for arn in (*sorted(role.attached), role.boundary)
+            if arn and self._document(arn) is None
         ]
         watched = _watched()
         found: dict[str, Capability] = {}
@@ -162,7 +163,8 @@ class PermissionReader:
             () if administrator else tuple(changes),
             () if administrator else tuple(reads),
             found[ASSUME_ROLE].scope if ASSUME_ROLE in found else Scope.NONE,
-            ASSUME_ROLE in found and self.allows(role, ASSUME_ROLE, self._foreign_role(role)),
+            ASSUME_ROLE in found
+            and self.allows(role, ASSUME_ROLE, _role_of(role, self._stranger(role), self._stranger(role).account_id)),
             () if administrator or ASSUME_ROLE not in found else tuple(self._elsewhere(role)),
             () if every is not None else tuple(self._services(role)),
             tuple(unknown),
@@ -292,9 +294,6 @@ class PermissionReader:
             )
         return self._texts[id(document)]
 
-    def _missing(self, role: Role) -> list[str]:
-        return [arn for arn in (*sorted(role.attached), role.boundary) if arn and self._document(arn) is None]
-
     def _document(self, arn: str) -> PolicyDocument | None:
         policy = self.access.policies.get(arn)
         if policy is not None:
@@ -326,10 +325,6 @@ class PermissionReader:
                     if statement.not_actions:
                         found |= _watched() - frozenset().union(*map(_watched_actions, statement.not_actions))
         return found
-
-    def _foreign_role(self, role: Role) -> str:
-        """The ARN of a role of another account that no policy contains."""
-        return _role_of(role, self._stranger(role), self._stranger(role).account_id)
 
     def _elsewhere(self, role: Role) -> Iterator[str]:
         """Listed roles of other accounts that the role's policies allow to assume."""
@@ -399,8 +394,7 @@ def iam_changes() -> tuple[str, ...]:
 @cache
 def _watched() -> frozenset[str]:
     """Actions that the audit examines."""
-    paths = (action for path in escalation_paths() for action in path.actions)
-    return frozenset((*paths, *sensitive_actions(), *iam_changes(), ASSUME_ROLE))
+    return _on_listed().union(sensitive_actions())
 
 
 @cache

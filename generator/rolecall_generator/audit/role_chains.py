@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from rolecall_generator.audit.account import AccountData
-from rolecall_generator.audit.model import is_exposed
 from rolecall_generator.audit.outsider_reader import OutsiderReader
-from rolecall_generator.audit.outsiders import OutsiderKind
+from rolecall_generator.audit.outsiders import OutsiderKind, is_exposed
 from rolecall_generator.audit.permissions import PermissionReader, Scope
 from rolecall_generator.iam import Arn, Condition, Principal, Role, Statement
 from rolecall_generator.iam.evaluation import PrincipalKind, identity_of

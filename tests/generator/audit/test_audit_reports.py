@@ -75,20 +75,6 @@ def test_many_roles_are_counted() -> None:
     assert "90 more roles" in text
 
 
-def test_json_describes_roles_and_findings() -> None:
-    body = json.loads(rendered("json"))
-    roles = {each["arn"].rpartition("/")[2]: each for each in body["roles"]}
-
-    assert {"error": 12, "warning": 20, "note": 4, "suppressed": 0} == body["summary"]
-    assert ([ACCOUNT], 48, 46) == (body["accounts"], body["examined"], len(body["roles"]))
-    assert "Datadog" == roles["datadog"]["outsiders"][0]["vendor"]["name"]
-    assert {"state": "required", "by_pattern": False, "number": 1} == roles["datadog"]["outsiders"][0]["external_id"]
-    assert roles["administrator"]["permissions"]["administrator"]
-    assert "lambda-001" == roles["passes-roles"]["permissions"]["escalations"][0]["path"]
-    assert roles["lambda"]["permissions"] is None
-    assert [f"arn:aws:iam::{ACCOUNT}:role/own-account"] == roles["assumes-administrator"]["reaches_administrators"]
-
-
 def test_expired_grant_is_in_every_report() -> None:
     item = role("old", trust(caller(DATADOG), {"DateLessThan": {"aws:CurrentTime": "2026-06-30"}}))
     audit = audited(page(item))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -149,16 +147,6 @@ def test_several_accounts_are_told_apart(tmp_path: Path) -> None:
     assert [ACCOUNT, UNKNOWN] == [account.account_id for account in read_accounts([path])]
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Input:
-        buffer = io.BytesIO(json.dumps(WHOLE).encode())
-
-    monkeypatch.setattr(sys, "stdin", Input())
-
-    (account,) = read_accounts([Path("-")])
-    assert 2 == len(account.access.roles)
-
-
 @pytest.mark.parametrize(
     ("text", "place"),
     [
@@ -208,21 +196,24 @@ def test_an_empty_list_is_not_an_empty_file(tmp_path: Path, text: str, expected:
     assert expected is ("RoleDetailList" in error.value.what)
 
 
-def test_a_file_without_accounts_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SelectionError):
-        read_accounts([write(tmp_path, '{"RoleDetailList": []}')])
-
-
-def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError):
-        read_accounts([tmp_path / "missing.json"])
-
-
-def test_a_large_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("text", "name", "error"),
+    [
+        ('{"RoleDetailList": []}', "account.json", SelectionError),
+        ("{}", "missing.json", InputError),
+        ("{}", ".", InputError),
+        (json.dumps(WHOLE), "account.json", InputError),
+    ],
+    ids=["no account", "missing", "folder", "large"],
+)
+def test_path_without_accounts_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, name: str, error: type[RolecallError]
+) -> None:
     monkeypatch.setattr(sources, "MAXIMUM_BYTES", 100)
+    write(tmp_path, text)
 
-    with pytest.raises(InputError):
-        read_accounts([write(tmp_path, json.dumps(WHOLE))])
+    with pytest.raises(error):
+        read_accounts([tmp_path / name])
 
 
 MORE = {"IsTruncated": True, "Marker": "x"}
@@ -392,11 +383,6 @@ def test_files_between_the_folders_of_items_are_ignored(collected: Path) -> None
     assert before == read_accounts([collected])
 
 
-def test_another_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError):
-        read_accounts([tmp_path])
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -479,17 +465,17 @@ def test_an_error_of_iam_is_a_caller_error(error: Exception) -> None:
     assert raised.value.hint
 
 
-def test_an_empty_live_account_is_an_error() -> None:
-    with pytest.raises(SelectionError):
-        read_client(Iam(get_account_authorization_details=[page()]))
-
-
 def test_an_unknown_profile_is_a_caller_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 
     with pytest.raises(CallerError):
         read_live("rolecall-missing")
+
+
+def test_an_empty_live_account_is_an_error() -> None:
+    with pytest.raises(SelectionError):
+        read_client(Iam(get_account_authorization_details=[page()]))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -135,8 +135,9 @@ def test_bundle_written_by_gen_bundle_passes(tmp_path: Path) -> None:
     assert GOOD == rewritten(with_extra(b""))
     for choice in (False, True):
         folder = bundles(world(tmp_path / str(choice), 2), stored=choice).folder
-        for path in (folder / "customer0.zip", folder / "customer1.zip", folder / "customer1"):
-            assert verify_bundle(path, RequiredSigner()).ok
+        zipped, unpacked = (verify_bundle(folder / name, RequiredSigner()) for name in ("customer1.zip", "customer1"))
+        assert ((), (), "not signed") == (zipped.problems, unpacked.problems, unpacked.signature)
+        assert zipped.files == unpacked.files > 10
 
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:

@@ -27,13 +27,6 @@ def test_customer_has_folder_and_zip_with_the_same_files(tmp_path: Path) -> None
     assert sorted(files.keys() - {"SHA256SUMS"}) == named
 
 
-def test_bundle_contains_every_form(tmp_path: Path) -> None:
-    done = bundles(world(tmp_path, 1))
-
-    forms = {"terraform", "cloudformation", "aws-cli", "console", "review", "certificate"}
-    assert {"README.md", "SHA256SUMS", *forms} == {path.name for path in (done.folder / "customer0").iterdir()}
-
-
 def test_both_sides_of_switch_role_have_a_bundle(tmp_path: Path) -> None:
     done = bundles(world(tmp_path, 1, switch_roles=[SWITCH_ROLE]))
 

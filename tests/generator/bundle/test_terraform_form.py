@@ -12,16 +12,6 @@ def stated(manifest: Manifest, path: str) -> str:
     return terraform_module_form(handovers(manifest)[path])[TESTS].decode()
 
 
-def test_files_of_gen_terraform_are_unchanged() -> None:
-    handover = handovers(manifest_of(1))["customer0"]
-    files = terraform_module_form(handover)
-
-    assert {f"terraform/{name}": text.encode() for name, text in handover.terraform.items()} == {
-        name: content for name, content in files.items() if name != TESTS
-    }
-    assert TESTS in files
-
-
 def test_terraform_tests_contain_principal_and_external_id() -> None:
     """Both are literal values in the conditions, so that a reviewer can read them."""
     text = stated(manifest_of(0, customers=[customer(0, external_id="id-of-acme")]), "customer0")

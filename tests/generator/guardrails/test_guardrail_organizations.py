@@ -19,7 +19,6 @@ from rolecall_generator.guardrails import (
     CustomerModule,
     GuardrailKind,
     ReviewSettings,
-    make_organizations_client,
     read_guardrails,
     review_guardrails,
 )
@@ -155,12 +154,6 @@ def test_errors_of_service_have_hint(error: str | Exception, kind: type[Exceptio
         read_guardrails(Failing(raised), "222222222222", profile="p")
 
     assert getattr(caught.value, "hint", None)
-
-
-def test_unknown_profile_is_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_CONFIG_FILE", "none")
-    with pytest.raises(CallerError):
-        make_organizations_client("no-such-profile")
 
 
 def test_units_in_loop_end_with_error(world: World) -> None:

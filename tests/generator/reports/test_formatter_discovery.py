@@ -11,7 +11,7 @@ SOURCE = '''
 
 from rolecall_generator.reports.formatters.interface import Formatter
 
-FORMATTER = Formatter(check=lambda report: f"{report.checked.modules} modules of {report.manifest}\\n")
+FORMATTERS = {"brief": Formatter(check=lambda report: f"{report.checked.modules} modules of {report.manifest}\\n")}
 '''
 
 

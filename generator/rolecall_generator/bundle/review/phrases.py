@@ -80,7 +80,7 @@ def _element(part: str | PhraseValue) -> str:
 
 def format_phrase(pattern: str, *values: str | Phrase) -> Phrase:
     """Make a phrase from a pattern in which each `{}` is replaced by a value or by the parts of another phrase."""
-    strings = _split(pattern)
+    strings = pattern.split("{}")
     if len(strings) != len(values) + 1:
         raise ValueError(f"{pattern!r} has {len(strings) - 1} placeholders for {len(values)} values")
     parts: list[str | PhraseValue] = [strings[0]]
@@ -91,11 +91,6 @@ def format_phrase(pattern: str, *values: str | Phrase) -> Phrase:
             parts.append(PhraseValue(value))
         parts.append(string)
     return Phrase(tuple(part for part in parts if part))
-
-
-@lru_cache(maxsize=1_024)
-def _split(pattern: str) -> tuple[str, ...]:
-    return tuple(pattern.split("{}"))
 
 
 def join_phrases(values: Iterable[str | Phrase], last: str = "and") -> Phrase:

@@ -56,7 +56,7 @@ class AuditReport:
 
 @dataclass(frozen=True, slots=True)
 class Formatter:
-    """An output format. A module of this folder registers it as `FORMATTER`; the module's name is the option's value.
+    """An output format. A module of this folder registers it in `FORMATTERS` by its name, the option's value.
 
     Attributes:
         check: Renders the result of `gen check`; None if the command does not offer the format.

@@ -75,7 +75,9 @@ def suites_text(root: Xml.Element) -> str:
     return Xml.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
 
-FORMATTER = Formatter(
-    check=lambda report: to_junit(report.checked.report, catalogue()),
-    audit=lambda report: to_junit(report.audit.report, audit.audit_rules()),
-)
+FORMATTERS = {
+    "junit": Formatter(
+        check=lambda report: to_junit(report.checked.report, catalogue()),
+        audit=lambda report: to_junit(report.audit.report, audit.audit_rules()),
+    )
+}

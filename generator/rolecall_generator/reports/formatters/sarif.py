@@ -124,7 +124,11 @@ def _audit(report: AuditReport) -> str:
     return to_sarif(report.audit.report, audit.audit_rules(), default_file=report.source)
 
 
-FORMATTER = Formatter(
-    audit=_audit,
-    check=lambda report: to_sarif(report.checked.report, catalogue(), default_file=str(report.manifest), root=report.root),
-)
+FORMATTERS = {
+    "sarif": Formatter(
+        audit=_audit,
+        check=lambda report: to_sarif(
+            report.checked.report, catalogue(), default_file=str(report.manifest), root=report.root
+        ),
+    )
+}
