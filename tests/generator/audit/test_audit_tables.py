@@ -22,8 +22,7 @@ from rolecall_generator.audit.tables import (
     vendors,
 )
 from rolecall_generator.iam.catalog import find_action
-from rolecall_generator.reports.formatters.interface import catalogue
-from rolecall_generator.reports.formatters.sarif import to_sarif
+from rolecall_generator.reports.formatters.ci import catalogue, to_sarif
 from rolecall_generator.rules import Report
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"

@@ -93,21 +93,6 @@ def test_perimeter_stops_backend_outside(account1: CustomerModule, rails: Rails,
         assert [LimitState.NONE] == [answer.state for answer in review.after]
 
 
-def test_perimeter_lets_backend_inside_pass(account1: CustomerModule, rails: Rails) -> None:
-    inside = ReviewSettings(backend_organization="o-customer01")
-
-    assert LimitState.NONE is assume(review_guardrails(account1, rails(rcps={"root": PERIMETER}), inside)).state
-
-
-def test_unknown_organization_of_backend_is_reason(account1: CustomerModule, rails: Rails) -> None:
-    review = review_guardrails(account1, rails(rcps={"root": ASSUME_BY_OUTSIDERS}), ReviewSettings())
-    found = assume(review)
-
-    assert LimitState.UNKNOWN is found.state
-    assert () == review.exemptions
-    assert any("--backend-organization" in reason for reason in found.reasons)
-
-
 def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerModule, rails: Rails) -> None:
     """A denial of other networks stops a part, and names the key; one without TLS stops nothing, as STS requires HTTPS."""
     found = assume(review_guardrails(account1, rails(rcps={"root": ONLY_NETWORK}), OUTSIDE))
@@ -279,22 +264,69 @@ def test_reason_is_named_where_a_role_cannot_ask_for_longer(account1: CustomerMo
     assert "role chaining" in found.facts[0]
 
 
-def test_path_begins_with_the_known_organization_of_the_backend(account1: CustomerModule, rails: Rails) -> None:
-    """Its path is not known, but the ID of its organization is."""
-    body = policy(
-        deny("Outside", "sts:AssumeRole", Principal="*",
-             Condition={"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-vendor0001/*"}})
-    )  # fmt: skip
-    states = {
-        organization: assume(
-            review_guardrails(account1, rails(rcps={"root": body}), ReviewSettings(backend_organization=organization))
-        ).state
-        for organization in ("o-vendor0001", "o-another001", "none", None)
-    }
+PATHS = policy(
+    deny("Outside", "sts:AssumeRole", Principal="*",
+         Condition={"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-vendor0001/*"}})
+)  # fmt: skip
 
-    assert {
-        "o-vendor0001": LimitState.NONE, "o-another001": LimitState.ALL, "none": LimitState.ALL, None: LimitState.UNKNOWN
-    } == states  # fmt: skip
+
+@pytest.mark.parametrize(
+    ("rcp", "organization", "state"),
+    [
+        (PERIMETER, "o-customer01", LimitState.NONE),
+        (ASSUME_BY_OUTSIDERS, None, LimitState.UNKNOWN),
+        # The path of the backend is not known, but the ID of its organization is.
+        (PATHS, "o-vendor0001", LimitState.NONE),
+        (PATHS, "o-another001", LimitState.ALL),
+        (PATHS, "none", LimitState.ALL),
+        (PATHS, None, LimitState.UNKNOWN),
+    ],
+)
+def test_organization_of_backend_decides(
+    account1: CustomerModule, rails: Rails, rcp: Any, organization: str | None, state: LimitState
+) -> None:
+    """Where it is not known, the answer names the option, and there is no exemption."""
+    review = review_guardrails(account1, rails(rcps={"root": rcp}), ReviewSettings(backend_organization=organization))
+    found = assume(review)
+
+    assert state is found.state
+    assert (state is LimitState.UNKNOWN) is any("--backend-organization" in reason for reason in found.reasons)
+    assert (state is LimitState.ALL) is bool(review.exemptions)
+
+
+@pytest.mark.parametrize(
+    ("scp", "bucket", "instances"),
+    [
+        # Sessions of AssumeRole have no MFA.
+        (MFA, LimitState.PART, LimitState.NONE),
+        (
+            policy(deny("Odd", "s3:*", Condition={"StringResembles": {"aws:RequestedRegion": "eu"}})),
+            LimitState.UNKNOWN,
+            LimitState.UNKNOWN,
+        ),
+        # Keys that the caller decides are known in a policy variable; others leave the statement open.
+        (policy(deny("Own", "s3:*", "arn:aws:s3:::${aws:PrincipalAccount}/*")), LimitState.NONE, LimitState.NONE),
+        (policy(deny("Free", "s3:*", "arn:aws:s3:::${aws:SourceVpc}/*")), LimitState.UNKNOWN, LimitState.NONE),
+        # ec2:DescribeInstances has no resource types.
+        (policy(deny("Arns", "ec2:*", "arn:aws:ec2:*:*:instance/*")), LimitState.NONE, LimitState.NONE),
+        (
+            policy({"Sid": "Else", "Effect": "Deny", "Action": "ec2:*", "NotResource": "arn:aws:ec2:*:*:instance/*"}),
+            LimitState.NONE,
+            LimitState.ALL,
+        ),
+    ],
+)
+def test_permissions_of_each_statement_are_decided(
+    account1: CustomerModule, rails: Rails, scp: Any, bucket: LimitState, instances: LimitState
+) -> None:
+    review = review_guardrails(account1, rails({"root": scp}), OUTSIDE)
+    found = answers(review, GuardrailQuestion.PERMISSION)
+
+    assert (bucket, instances) == (found[BUCKET].state, found[INSTANCES].state)
+    assert bool(found[BUCKET].reasons) is (bucket is LimitState.UNKNOWN)
+    assert review.works is ({bucket, instances} == {LimitState.NONE})
+    if bucket is LimitState.PART:
+        assert ("s3:GetObject",) == found[BUCKET].stops[0].sets[0].actions
 
 
 def test_region_denial_stops_other_regions_only(account1: CustomerModule, rails: Rails) -> None:
@@ -323,16 +355,6 @@ def test_region_denial_stops_region_of_manifest(account1: CustomerModule, rails:
     assert ["arn:aws:iam::*:role/OrganizationAccountAccessRole", ROLE] == listed
     assert exemption.is_exact is True
     assert {LimitState.NONE} == {answer.state for answer in review.after}
-
-
-def test_denial_without_mfa_stops_session(account1: CustomerModule, rails: Rails) -> None:
-    """Sessions of AssumeRole have no MFA: the part of the permission that the statement names is stopped."""
-    review = review_guardrails(account1, rails({"root": MFA}), OUTSIDE)
-    found = answers(review, GuardrailQuestion.PERMISSION)
-
-    assert LimitState.PART is found["Bucket"].state
-    assert ("s3:GetObject",) == found["Bucket"].stops[0].sets[0].actions
-    assert LimitState.NONE is found["Instances"].state
 
 
 def test_denial_on_some_resources_names_them(account1: CustomerModule, rails: Rails) -> None:
@@ -427,28 +449,6 @@ def test_vendors_scps_limit_backend(account1: CustomerModule, rails: Rails) -> N
     assert [LimitState.NONE] == [answer.state for answer in review.after]
 
 
-def test_what_aws_does_not_document_is_unknown(account1: CustomerModule, rails: Rails) -> None:
-    scp = policy(deny("Odd", "s3:*", Condition={"StringResembles": {"aws:RequestedRegion": "eu"}}))
-    review = review_guardrails(account1, rails({"root": scp}), OUTSIDE)
-    found = answers(review, GuardrailQuestion.PERMISSION)["Bucket"]
-
-    assert LimitState.UNKNOWN is found.state
-    assert found.reasons
-    assert not review.works
-
-
-def test_policy_variable_in_resource_is_filled_in(account1: CustomerModule, rails: Rails) -> None:
-    """Keys that the caller decides are known; others leave the statement open."""
-    known = policy(deny("Own", "s3:*", "arn:aws:s3:::${aws:PrincipalAccount}/*"))
-    other = policy(deny("Free", "s3:*", "arn:aws:s3:::${aws:SourceVpc}/*"))
-    states = [
-        answers(review_guardrails(account1, rails({"root": scp}), OUTSIDE), GuardrailQuestion.PERMISSION)["Bucket"].state
-        for scp in (known, other)
-    ]
-
-    assert [LimitState.NONE, LimitState.UNKNOWN] == states
-
-
 def test_too_large_policies_and_too_many_are_findings(account1: CustomerModule, rails: Rails) -> None:
     large = policy(deny("Large", [f"s3:Get{number:05}{'x' * 100}" for number in range(100)]))
     levels = rails({"root": large, "Prod": [LEAVING] * 11}, {"root": {**large, "Statement": [
@@ -529,19 +529,6 @@ def test_policy_at_two_levels_is_changed_once(account1: CustomerModule, rails: R
 
     assert 1 == len(review.exemptions)
     assert {LimitState.NONE} == {answer.state for answer in review.after}
-
-
-def test_action_without_resource_is_not_stopped_on_one(account1: CustomerModule, rails: Rails) -> None:
-    """ec2:DescribeInstances has no resource types: a denial on ARNs does not concern it, one on everything else does."""
-    states = [
-        answers(review_guardrails(account1, rails({"root": scp}), OUTSIDE), GuardrailQuestion.PERMISSION)["Instances"].state
-        for scp in (
-            policy(deny("Arns", "ec2:*", "arn:aws:ec2:*:*:instance/*")),
-            policy({"Sid": "Else", "Effect": "Deny", "Action": "ec2:*", "NotResource": "arn:aws:ec2:*:*:instance/*"}),
-        )
-    ]
-
-    assert [LimitState.NONE, LimitState.ALL] == states
 
 
 def test_many_other_statements_do_not_hide_proof(account1: CustomerModule, rails: Rails) -> None:
