@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,9 +91,21 @@ def longer_stream() -> bytes:
     return bytes(data)
 
 
-def with_extra(data: bytes) -> Callable[[zipfile.ZipInfo], None]:
+def written(parent: Path, files: Mapping[str, bytes]) -> Path:
+    """A folder with these files."""
+    folder = parent / "acme"
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def having(**attributes: Any) -> Callable[[zipfile.ZipInfo], None]:
+    """A change that sets attributes of each entry."""
+
     def change(entry: zipfile.ZipInfo) -> None:
-        entry.extra = data
+        for name, value in attributes.items():
+            setattr(entry, name, value)
 
     return change
 
@@ -104,35 +117,11 @@ def unicode_path(entry: zipfile.ZipInfo) -> None:
     entry.extra = struct.pack("<HH", 0x7075, len(body)) + body
 
 
-def commented(entry: zipfile.ZipInfo) -> None:
-    entry.comment = b"x"
-
-
-def dated(entry: zipfile.ZipInfo) -> None:
-    entry.date_time = (2026, 1, 1, 0, 0, 0)
-
-
-def executable(entry: zipfile.ZipInfo) -> None:
-    entry.external_attr = 0o104755 << 16
-
-
-def made_on_dos(entry: zipfile.ZipInfo) -> None:
-    entry.create_system = 0
-
-
-def badly_packed(entry: zipfile.ZipInfo) -> None:
-    entry.compress_type = zipfile.ZIP_BZIP2
-
-
-def stored(entry: zipfile.ZipInfo) -> None:
-    entry.compress_type = zipfile.ZIP_STORED
-
-
 def test_bundle_written_by_gen_bundle_passes(tmp_path: Path) -> None:
     """Deflated at any compression level, and stored."""
     assert not refused(GOOD)
     assert not refused(zip_bytes({**FILES, "SHA256SUMS": SUMS}, "acme", stored=True))
-    assert GOOD == rewritten(with_extra(b""))
+    assert GOOD == rewritten(having())
     for choice in (False, True):
         folder = bundles(world(tmp_path / str(choice), 2), stored=choice).folder
         zipped, unpacked = (verify_bundle(folder / name, RequiredSigner()) for name in ("customer1.zip", "customer1"))
@@ -175,15 +164,15 @@ def test_bundle_written_by_gen_bundle_passes(tmp_path: Path) -> None:
         GOOD[: END + 8] + b"\4\0" + GOOD[END + 10 :],
         GOOD[: END + 4] + b"\1\0" + GOOD[END + 6 :],
         GOOD[:END] + struct.pack("<4sLQL", b"PK\6\7", 0, END, 1) + GOOD[END:],
-        rewritten(commented),
-        rewritten(dated),
-        rewritten(executable),
-        rewritten(made_on_dos),
-        rewritten(badly_packed),
+        rewritten(having(comment=b"x")),
+        rewritten(having(date_time=(2026, 1, 1, 0, 0, 0))),
+        rewritten(having(external_attr=0o104755 << 16)),
+        rewritten(having(create_system=0)),
+        rewritten(having(compress_type=zipfile.ZIP_BZIP2)),
         rewritten(unicode_path),
-        rewritten(with_extra(struct.pack("<HHB", 0x5455, 1, 0))),
-        rewritten(with_extra(struct.pack("<HHQQ", 1, 16, 1, 1))),
-        rewritten(lambda entry: stored(entry) if entry.filename.endswith("main.tf") else None),
+        rewritten(having(extra=struct.pack("<HHB", 0x5455, 1, 0))),
+        rewritten(having(extra=struct.pack("<HHQQ", 1, 16, 1, 1))),
+        rewritten(lambda entry: having(compress_type=zipfile.ZIP_STORED)(entry) if "main.tf" in entry.filename else None),
     ],
     ids=lambda data: f"{len(data)}",
 )
@@ -243,13 +232,9 @@ def test_invalid_file_name_is_rejected_even_if_listed(names: list[str], tmp_path
     assert refused(zip_bytes({**files, "SHA256SUMS": listing}, "acme"))
     assert refused(zip_bytes({**files, "SHA256SUMS": SUMS}, "acme"))
 
-    folder = tmp_path / "acme"
-    for name, content in {**files, "SHA256SUMS": listing}.items():
-        if "/x" in name or name == "Terraform":  # a folder cannot contain a file and a folder of the same name
-            continue
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    assert not verify_bundle(folder, RequiredSigner()).ok
+    # A folder cannot contain a file and a folder of the same name.
+    kept = {name: content for name, content in files.items() if "/x" not in name and name != "Terraform"}
+    assert not verify_bundle(written(tmp_path, {**kept, "SHA256SUMS": listing}), RequiredSigner()).ok
 
 
 @pytest.mark.parametrize(
@@ -282,21 +267,16 @@ def test_noncanonical_checksum_file_is_rejected(content: bytes, tmp_path: Path) 
     """Empty, truncated, reordered, other line endings, BSD format, escapes, comments, and paths outside the bundle."""
     assert refused(zip_bytes({**FILES, "SHA256SUMS": content}, "acme"))
 
-    for name, each in {**FILES, "SHA256SUMS": content}.items():
-        (tmp_path / "acme" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "acme" / name).write_bytes(each)
-    assert not verify_bundle(tmp_path / "acme", RequiredSigner()).ok
+    assert not verify_bundle(written(tmp_path, {**FILES, "SHA256SUMS": content}), RequiredSigner()).ok
     assert set(FILES) == read_sums(SUMS).keys()
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A bundle's folder that passes the check."""
-    for name, content in {**FILES, "SHA256SUMS": SUMS}.items():
-        (tmp_path / "acme" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "acme" / name).write_bytes(content)
-    assert verify_bundle(tmp_path / "acme", RequiredSigner()).ok
-    return tmp_path / "acme"
+    made = written(tmp_path, {**FILES, "SHA256SUMS": SUMS})
+    assert verify_bundle(made, RequiredSigner()).ok
+    return made
 
 
 def linked(folder: Path, name: str) -> None:
