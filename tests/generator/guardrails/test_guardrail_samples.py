@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from guardrail_policies import ROLE, policy
+from guardrail_policies import ROLE, Judge, policy
 from rolecall_generator.guardrails import CustomerModule, Guardrails, ReviewSettings, review_guardrails
 from rolecall_generator.iam import Condition, PolicyDocument, Statement
-from rolecall_generator.iam.evaluation import Compiler, PolicyOutcome, PolicyType, scan_documents
+from rolecall_generator.iam.evaluation import PolicyOutcome
 from rolecall_generator.proof.symbolic import (
     ActionForms,
     ActionScope,
@@ -108,28 +108,6 @@ def context_of(rng: Random, caller: str) -> dict[str, tuple[str, ...]]:
         "s3:max-keys": rng.choice(((), ("5",), ("50",))),
         "aws:tagkeys": rng.choice(((), ("team",), ("costs", "team"), ("other",))),
     }
-
-
-class Judge:
-    """The evaluator on levels of policies."""
-
-    def __init__(self) -> None:
-        self._compiler = Compiler()
-
-    def outcome(
-        self, documents: Sequence[PolicyDocument], action: str, resource: str, context: dict[str, tuple[str, ...]]
-    ) -> PolicyOutcome:
-        named = [("policy", self._compiler.compile(document, PolicyType.IDENTITY)) for document in documents]
-        return scan_documents(named, action.lower(), resource, context).outcome
-
-    def allowed(
-        self, levels: Sequence[Sequence[PolicyDocument]], action: str, resource: str, context: dict[str, tuple[str, ...]]
-    ) -> bool | None:
-        """Whether every level allows the request; None if the evaluator leaves it open."""
-        found = {self.outcome(level, action, resource, context) for level in levels}
-        if found & {PolicyOutcome.DENY, PolicyOutcome.NOTHING}:
-            return False
-        return True if found == {PolicyOutcome.ALLOW} else None
 
 
 def requests(rng: Random, callers: Sequence[str], count: int) -> list[tuple[str, str, dict[str, tuple[str, ...]]]]:
