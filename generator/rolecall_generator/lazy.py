@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 
@@ -50,7 +51,11 @@ def lazy_getattr(package: str) -> Callable[[str], Any]:
 
 
 def registered(package: str, attribute: str) -> dict[str, Any]:
-    """Import all modules of a package. Returns the values of the attribute by module name, for modules that have it."""
+    """The values of an attribute by module name, for the modules of a package that have it. Imports all modules."""
+    return {name: getattr(module, attribute) for name, module in modules_of(package).items() if hasattr(module, attribute)}
+
+
+def modules_of(package: str, suffix: str = "") -> dict[str, ModuleType]:
+    """Import the modules of a package whose names have this ending. Returns them by name, sorted."""
     names = sorted(module.name for module in pkgutil.iter_modules(sys.modules[package].__path__))
-    modules = ((name, import_module(f"{package}.{name}")) for name in names)
-    return {name: getattr(module, attribute) for name, module in modules if hasattr(module, attribute)}
+    return {name: import_module(f"{package}.{name}") for name in names if name.endswith(suffix)}

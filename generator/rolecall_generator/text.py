@@ -194,6 +194,12 @@ def pluralize(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
+def join_words(words: Iterable[str]) -> str:
+    """Format one or more words as a list: `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def markdown_code(text: str) -> str:
     """Format any string as a Markdown code span."""
     sanitized = " ".join(_visible_line(text).split())

@@ -13,7 +13,6 @@ from rolecall_generator.errors import EXTRAS, missing_extra
 
 
 def test_extras_of_table_and_pyproject_are_equal() -> None:
-    """Each extra in the table is declared in pyproject.toml, and each declared extra has a library in the table."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 
     assert set(declared) == set(EXTRAS.values())
@@ -21,7 +20,6 @@ def test_extras_of_table_and_pyproject_are_equal() -> None:
 
 @pytest.mark.parametrize("library", sorted(EXTRAS))
 def test_missing_library_is_reported_with_its_extra(library: str) -> None:
-    """The error has the library and the pip command; a library of no extra is an internal error."""
     missing = missing_extra(ModuleNotFoundError(name=f"{library}.inner"))
 
     assert missing is not None
@@ -30,7 +28,6 @@ def test_missing_library_is_reported_with_its_extra(library: str) -> None:
 
 
 def test_command_with_missing_extra_ends_with_hint(notes: Path) -> None:
-    """Without moto, a sandbox command ends with exit code 7 and no traceback."""
     done = process(RUNNER, "rehearse", "--no-terraform", cwd=notes, before="import sys; sys.modules['moto'] = None")
 
     assert 7 == done.returncode

@@ -19,13 +19,11 @@ def access(name: str, number: int, *, creates: bool) -> dict[str, Any]:
 
 
 def run(folder: Path, *entries: dict[str, Any]) -> tuple[str, ...]:
-    """One run for a manifest with these switch roles; returns its notes."""
     (folder / "accounts.yaml").write_text(json.dumps({"version": 1, "switch_roles": entries}), encoding="utf-8")
     return generate(folder / "accounts.yaml", folder / "output").notes
 
 
 def removed(folder: Path, count: int, **options: Any) -> int:
-    """One run for a manifest with n customers; returns the number of removed modules."""
     body = manifest_of(count).model_dump(mode="json", exclude_unset=True)
     (folder / "accounts.yaml").write_text(json.dumps(body), "utf-8")
     return len(generate(folder / "accounts.yaml", folder / "output", **options).report.removed)
@@ -45,13 +43,11 @@ def test_removed_module_is_reported_if_others_need_its_resources(tmp_path: Path)
 
 @pytest.mark.parametrize("left", [[PROD], [access("dev", 2, creates=True)], []], ids=["other", "creates", "nobody"])
 def test_removed_module_is_not_reported_if_no_others_need_it(tmp_path: Path, left: list[dict[str, Any]]) -> None:
-    """The other switch roles are removed, too, or another one creates the resources."""
     assert () == run(tmp_path, PROD, DEV)
     assert () == run(tmp_path, *left)
 
 
 def test_removal_of_all_customers_requires_prune_all(tmp_path: Path) -> None:
-    """An empty list, or a missing include, removes nothing without `prune_all`."""
     removed(tmp_path, 3)
     before = sorted((tmp_path / "output").rglob("*"))
 
@@ -65,5 +61,4 @@ def test_removal_of_all_customers_requires_prune_all(tmp_path: Path) -> None:
 
 
 def test_removed_customers_need_no_confirmation(tmp_path: Path) -> None:
-    """Modules are removed if some customers remain, or if the only customer is removed."""
     assert [0, 2, 1] == [removed(tmp_path, count) for count in (3, 1, 0)]

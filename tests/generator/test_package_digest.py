@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from importlib.util import cache_from_source
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 import rolecall_generator
 from command_rig import GEN, Ended, process
 from manifests import NOTES
-from rolecall_generator.package_digest import environment_digest, package_digest, template_folder
+from rolecall_generator.package_digest import package_digest, template_folder
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +29,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(written: Path, tmp_path: Path) -> Path:
-    """A copy that the test can edit."""
     return Path(shutil.copytree(written, tmp_path, dirs_exist_ok=True))
 
 
 def run(copy: Path, *arguments: str) -> Ended:
-    """Run the copy's `gen`."""
     done = process(GEN, *arguments, cwd=copy, environ={"PYTHONPATH": str(copy / "generator")})
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -67,7 +64,6 @@ def test_edited_package_writes_modules_again(file: str, old: str, new: str, copy
 
 
 def test_edited_page_template_changes_bundles_but_no_module(copy: Path) -> None:
-    """A bundle contains an HTML page, a module does not."""
     edit(copy / "templates/html/review.html.j2", "What it allows", "What it ALLOWS")
 
     assert "Nothing to write" in run(copy, "terraform").out
@@ -76,7 +72,6 @@ def test_edited_page_template_changes_bundles_but_no_module(copy: Path) -> None:
 
 
 def test_edited_package_checks_modules_again(copy: Path) -> None:
-    """Cached results of the previous code are not used."""
     assert 0 == run(copy, "check").code
     edit(copy / "generator/rolecall_generator/planning/customer.py", "TrustBackendRole", "TrustBackendRale")
     found = run(copy, "check", "--format", "json")
@@ -98,13 +93,3 @@ def test_digest_does_not_depend_on_location(copy: Path) -> None:
     assert package_digest() == shown()
     (copy / "generator/rolecall_generator/iam/data/new.json").write_text("{}")
     assert package_digest() != shown()
-
-
-def test_digest_is_computed_quickly() -> None:
-    """Each process that needs it computes it."""
-    package_digest.cache_clear()
-    environment_digest.cache_clear()
-    started = time.process_time()
-    environment_digest()
-
-    assert time.process_time() - started < 0.2

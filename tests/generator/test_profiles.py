@@ -23,7 +23,6 @@ def read(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
 
 
 def test_customer_profile_uses_instance_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has role, external ID, the instance's credential source, and a duration within the limit for role chaining."""
     found = read(profiles_text(notes_manifest()), tmp_path, monkeypatch)
 
     assert ["account1", "account2", "account3", "reena-in-sumesh"] == list(found)
@@ -46,7 +45,6 @@ def test_previous_external_id_is_used_during_rotation() -> None:
 
 
 def test_switch_role_profile_has_mfa_serial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has the user's own profile as source, the MFA device, and no external ID."""
     found = read(profiles_text(notes_manifest(), ["reena-in-sumesh"]), tmp_path, monkeypatch)
 
     assert ["reena-in-sumesh"] == list(found)

@@ -1,11 +1,14 @@
-"""The sanitizer replaces characters that control a terminal or are invisible, and keeps ordinary names."""
+"""The sanitizer replaces characters that control a terminal or are invisible, and keeps ordinary names; commands to copy."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,12 +16,16 @@ from hypothesis import strategies as st
 
 from hostile_text import FRIENDLY, HOSTILE, leaks
 from rolecall_generator.text import (
+    DEFAULT_MANIFEST,
+    DEFAULT_OUT,
+    command_line,
     escape_markup,
     first_hidden_index,
     json_text,
     markdown_code,
     sanitize_line,
     sanitize_lines,
+    shell_word,
 )
 
 ANY = st.text(st.characters(), max_size=40) | st.lists(st.sampled_from(HOSTILE), max_size=4).map("".join)
@@ -26,7 +33,6 @@ ANY = st.text(st.characters(), max_size=40) | st.lists(st.sampled_from(HOSTILE),
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_hostile_text_is_sanitized(text: str) -> None:
-    """As one line and as several lines."""
     assert [] == leaks(sanitize_line(text))
     assert "\n" not in sanitize_line(text)
     assert [] == leaks(sanitize_lines(text))
@@ -90,7 +96,6 @@ def test_every_control_and_format_character_is_replaced() -> None:
 
 
 def test_letters_and_symbols_are_not_replaced() -> None:
-    """Only invisible letters, numbers, symbols and punctuation are replaced."""
     every = (chr(code) for code in range(sys.maxunicode + 1))
     replaced = [each for each in every if unicodedata.category(each)[0] in "LNSP" and sanitize_line(each) != each]
 
@@ -114,3 +119,32 @@ def test_json_is_sanitized_and_unchanged(value: object) -> None:
 @given(ANY)
 def test_indented_json_is_sanitized(text: str) -> None:
     assert not re.search("[^\n\x20-\x7e]", json_text({text: [text]}, indent=2))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("gen terraform", "gen terraform 'my fleet.yaml' --out o"),
+        ("runner verify --limit acme", "runner verify 'my fleet.yaml' --limit acme --out o"),
+        ("gen bundle acme", "gen bundle acme --manifest 'my fleet.yaml' --out o"),
+        ("gen customer rotate-external-id acme --finish",
+         "gen customer rotate-external-id acme --finish --manifest 'my fleet.yaml' --out o"),
+        ("runner status", "runner status --manifest 'my fleet.yaml' --out o"),
+    ],
+)  # fmt: skip
+def test_manifest_is_argument_or_option_of_the_command(words: str, expected: str) -> None:
+    assert expected == command_line(words, Path("my fleet.yaml"), Path("o"))
+
+
+def test_default_paths_are_omitted() -> None:
+    assert "gen bundle acme" == command_line("gen bundle acme", DEFAULT_MANIFEST, DEFAULT_OUT)
+
+
+@pytest.mark.parametrize(
+    "name", [b"plain.yaml", b"it's.yaml", b"a b$c`d.yaml", b"\xff'\xfe.yaml", b"\xff\\n.yaml", "é.yaml".encode()]
+)
+def test_shell_parses_any_quoted_name(name: bytes) -> None:
+    """Also a name whose bytes are not valid UTF-8."""
+    word = shell_word(os.fsdecode(name))
+
+    assert name == subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout

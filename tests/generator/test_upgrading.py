@@ -18,7 +18,6 @@ CUSTOMER = "customers/account1"
 
 @pytest.fixture
 def written(generated: Path) -> tuple[Path, Path]:
-    """The example accounts' manifest and its modules, as written by a version with different fingerprints."""
     manifest, out = generated / "accounts.yaml", generated / "output"
     lock = json.loads((out / LOCK_NAME).read_text("utf-8"))
     for module in lock["modules"].values():
@@ -34,7 +33,6 @@ def stamps(out: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def reword(out: Path) -> None:
-    """Give a customer's module the wording of the previous version."""
     main = out / CUSTOMER / "main.tf"
     main.write_text(main.read_text("utf-8").replace("# Trust policy", "# Who may assume it"), encoding="utf-8")
     lock = json.loads((out / LOCK_NAME).read_text("utf-8"))
@@ -43,12 +41,10 @@ def reword(out: Path) -> None:
 
 
 def test_version_with_the_same_output_has_no_difference(written: tuple[Path, Path]) -> None:
-    """Different fingerprints are not reported by `gen diff`."""
     assert () == compare(*written).modules
 
 
 def test_upgrade_does_not_write_unchanged_files(written: tuple[Path, Path]) -> None:
-    """All modules are rendered and compared; files keep content and timestamps; only the lock file changes."""
     manifest, out = written
     before = stamps(out)
 
@@ -60,7 +56,6 @@ def test_upgrade_does_not_write_unchanged_files(written: tuple[Path, Path]) -> N
 
 
 def test_changed_wording_is_not_changed_access(written: tuple[Path, Path]) -> None:
-    """`gen diff` lists the module as changed in text only."""
     manifest, out = written
     reword(out)
 
@@ -70,7 +65,6 @@ def test_changed_wording_is_not_changed_access(written: tuple[Path, Path]) -> No
 
 
 def test_module_with_previous_wording_is_updated(written: tuple[Path, Path]) -> None:
-    """It does not count as edited: it is replaced, and then there is no difference."""
     manifest, out = written
     reword(out)
 
@@ -81,7 +75,6 @@ def test_module_with_previous_wording_is_updated(written: tuple[Path, Path]) -> 
 
 
 def test_lock_file_of_newer_version_is_rejected(written: tuple[Path, Path]) -> None:
-    """After a downgrade, the error has a hint and nothing is written."""
     manifest, out = written
     lock = json.loads((out / LOCK_NAME).read_text("utf-8"))
     (out / LOCK_NAME).write_text(json.dumps(lock | {"version": LOCK_VERSION + 1}), encoding="utf-8")

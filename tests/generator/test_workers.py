@@ -36,7 +36,6 @@ def test_error_of_worker_is_raised(work: object, prepare: object) -> None:
 
 
 def test_killed_worker_is_output_error() -> None:
-    """The error has the folder and a hint."""
     with pytest.raises(OutputError) as refused:
         list(pool(pool_jobs.killed).run([[1]], 2))
 
@@ -60,7 +59,6 @@ def test_few_items_are_processed_without_workers(items: int, processes: int | No
 
 
 def test_killed_worker_of_check_is_output_error(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`gen check` and `gen prove` raise the same error, and the next run is complete."""
     monkeypatch.setattr(fleet, "SEQUENTIAL_LIMIT", 2)
     before = check_output(generated / "accounts.yaml", generated / "output", processes=2).report.active
     (generated / "output/.rolecall.cache").unlink(missing_ok=True)

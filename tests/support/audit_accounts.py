@@ -13,6 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from rolecall_generator.audit import Audit, OwnAccounts, audit_accounts
+from rolecall_generator.audit.account import AccountBuilder
+
 ACCOUNT = "222222222222"
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 DATADOG, DATADOG_2, CLOUDHEALTH, UNKNOWN, FRIEND = (
@@ -117,6 +120,18 @@ def page(*roles: Json, policies: Iterable[Json] = (), users: Iterable[Json] = ()
         "Policies": list(policies),
         "IsTruncated": False,
     }
+
+
+def audited(*pages: Json, own: OwnAccounts = OwnAccounts(), now: datetime = NOW) -> Audit:  # noqa: B008 - immutable
+    """The audit of the accounts in some pages."""
+    builder = AccountBuilder("account.json")
+    for number, each in enumerate(pages):
+        builder.add_page(each, f"page {number}")
+    return audit_accounts(builder.build(), now, own=own)
+
+
+def deny(actions: Any, resources: Any = "*", condition: Json | None = None) -> Json:
+    return {**allow(actions, resources, condition), "Effect": "Deny"}
 
 
 def encoded(details: Json) -> Json:

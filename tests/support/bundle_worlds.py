@@ -1,19 +1,20 @@
-"""Manifests on disk and their bundles, for tests."""
+"""Manifests on disk and their bundles, and modules as the input of forms and reviews, for tests."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from manifests import customer, manifest_of
+from manifests import customer, manifest_of, notes_manifest
 from output_trees import tree
 from rolecall_generator.bundle.build import BundleOptions, handover_proof
 from rolecall_generator.bundle.bundles import BundleReport, write_bundles
 from rolecall_generator.bundle.forms.interface import Handover
-from rolecall_generator.iam.model import ModuleKind
+from rolecall_generator.iam import Module, ModuleKind, PolicyDocument, Statement
 from rolecall_generator.manifest.models import Manifest
-from rolecall_generator.planning.planner import PlannedModule, make_plan
+from rolecall_generator.planning.planner import make_plan
 from rolecall_generator.records import bundle_path
 from rolecall_generator.terraform.render import render_module
 
@@ -55,14 +56,39 @@ def bundle_tree(done: BundleReport) -> dict[str, bytes]:
 
 def handovers(manifest: Manifest) -> dict[str, Handover]:
     """The input of each bundle of a manifest, by the bundle's path."""
-    planned = [module for module in make_plan(manifest).modules if module.kind is not ModuleKind.BACKEND]
-    return {bundle_path(module.path): _handover(module, planned) for module in planned}
+    return {bundle_path(path): handover for path, handover in handovers_of(manifest).items()}
 
 
-def _handover(planned: PlannedModule, others: list[PlannedModule]) -> Handover:
-    module = planned.build()
-    sides = [each for each in others if each.subject == planned.subject and each.kind is not ModuleKind.CUSTOMER]
-    counterpart = next((each.build() for each in sides if each is not planned), None)
-    if planned.kind is ModuleKind.CUSTOMER:
-        counterpart = None
+def handovers_of(manifest: Manifest) -> dict[str, Handover]:
+    """The same by the module's path."""
+    modules = [planned.build() for planned in make_plan(manifest).modules]
+    by_path = {module.path: module for module in modules if module.kind is not ModuleKind.BACKEND}
+    return {path: handover_of(module, by_path.get(_other_side(path))) for path, module in by_path.items()}
+
+
+def _other_side(path: str) -> str:
+    parent, _, side = path.rpartition("/")
+    return f"{parent}/{'trusted' if side == 'trusting' else 'trusting'}"
+
+
+def handover_of(module: Module, counterpart: Module | None = None) -> Handover:
+    """One module with only its own proof; `counterpart` is the other side of a switch role."""
     return Handover(module, "accounts.yaml", render_module(module, "accounts.yaml"), handover_proof(module, counterpart))
+
+
+def notes() -> dict[str, Handover]:
+    """The modules of the example accounts."""
+    return handovers_of(notes_manifest())
+
+
+def changed(**changes: Any) -> dict[str, Handover]:
+    """Modules of a manifest of plain values: one customer `a`, with top-level keys replaced."""
+    customers = [{"name": "a", "account_id": "222222222222", "external_id": "id-1"}]
+    return handovers_of(manifest_of(**{"customers": customers} | changes))
+
+
+def with_trust(handover: Handover, *statements: Statement) -> Handover:
+    """The module with another trust policy on its role, and the proof of that."""
+    module = handover.module
+    roles = {arn: replace(role, trust=PolicyDocument(tuple(statements))) for arn, role in module.access.roles.items()}
+    return handover_of(replace(module, access=replace(module.access, roles=roles)))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
+
+from rolecall_generator.iam import PolicyDocument
+from rolecall_generator.iam.evaluation import Compiler, PolicyOutcome, PolicyType, scan_documents
 
 Body = dict[str, Any]
 ROLE = "arn:aws:iam::222222222222:role/role1"
@@ -154,3 +158,25 @@ ALLOW_LIST = policy({"Effect": "Allow", "Action": ["ec2:*", "iam:*", "sts:*"], "
 def text(body: object) -> str:
     """The JSON of a policy."""
     return json.dumps(body, indent=2)
+
+
+class Judge:
+    """The evaluator on levels of policies."""
+
+    def __init__(self) -> None:
+        self._compiler = Compiler()
+
+    def outcome(
+        self, documents: Sequence[PolicyDocument], action: str, resource: str, context: dict[str, tuple[str, ...]]
+    ) -> PolicyOutcome:
+        named = [("policy", self._compiler.compile(document, PolicyType.IDENTITY)) for document in documents]
+        return scan_documents(named, action.lower(), resource, context).outcome
+
+    def allowed(
+        self, levels: Sequence[Sequence[PolicyDocument]], action: str, resource: str, context: dict[str, tuple[str, ...]]
+    ) -> bool | None:
+        """Whether every level allows the request; None if the evaluator leaves it open."""
+        found = {self.outcome(level, action, resource, context) for level in levels}
+        if found & {PolicyOutcome.DENY, PolicyOutcome.NOTHING}:
+            return False
+        return True if found == {PolicyOutcome.ALLOW} else None

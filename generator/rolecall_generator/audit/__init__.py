@@ -14,13 +14,18 @@ if TYPE_CHECKING:
         short_name,
         summarize_access,
     )
-    from rolecall_generator.audit.live import read_live
-    from rolecall_generator.audit.model import Audit, AuditedRole, AuditRule, audit_rules, vendor_of
+    from rolecall_generator.audit.model import (
+        UNUSED_DAYS,
+        Audit,
+        AuditedRole,
+        AuditRule,
+        audit_accounts,
+        audit_rules,
+        vendor_of,
+    )
     from rolecall_generator.audit.outsiders import Outsider, OutsiderKind, OwnAccounts, Requirement
     from rolecall_generator.audit.permissions import RolePermissions, Scope
-    from rolecall_generator.audit.run import UNUSED_DAYS, audit_accounts
-    from rolecall_generator.audit.sources import organization_accounts, read_account_ids, read_accounts
-    from rolecall_generator.audit.validity import InactiveGrant
+    from rolecall_generator.audit.sources import organization_accounts, read_account_ids, read_accounts, read_live
 
 __all__ = [
     "UNUSED_DAYS",
@@ -28,7 +33,6 @@ __all__ = [
     "Audit",
     "AuditRule",
     "AuditedRole",
-    "InactiveGrant",
     "Outsider",
     "OutsiderKind",
     "OwnAccounts",

@@ -160,10 +160,11 @@ class AccountBuilder:
             user = self._accounts[account].users[arn]
             joined = frozenset(groups[name] for name in names if name in groups)
             self._accounts[account].users[arn] = User(arn, joined, user.inline, user.attached, boundary=user.boundary)
-        return tuple(self._build(account, items, places or {}, organizations or {}) for account, items in self._sorted())
-
-    def _sorted(self) -> list[tuple[str, _Items]]:
-        return sorted((account, items) for account, items in self._accounts.items() if items.roles or items.users)
+        return tuple(
+            self._build(account, items, places or {}, organizations or {})
+            for account, items in sorted(self._accounts.items())
+            if items.roles or items.users
+        )
 
     def _build(
         self,

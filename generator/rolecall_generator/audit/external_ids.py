@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from rolecall_generator.audit.tables import example_external_ids, predictable_words
+from rolecall_generator.text import join_words
 
 SHORT_CHARACTERS = 16
 STRONG_BITS = 64.0
@@ -95,7 +96,7 @@ def _guessable_reason(value: str, known: Iterable[str]) -> str:
     bits = estimated_bits(re.sub(r"[^A-Za-z0-9]", "", shortened))
     if bits >= GUESSABLE_BITS:
         return ""
-    return f"consists of {_joined(dict.fromkeys(parts))}" + (f"; the rest has at most {bits:.0f} bits" if bits else "")
+    return f"consists of {join_words(dict.fromkeys(parts))}" + (f"; the rest has at most {bits:.0f} bits" if bits else "")
 
 
 def _words(text: str) -> Iterable[str]:
@@ -153,8 +154,3 @@ def _run_length(text: str, start: int, step: int) -> int:
     while end < len(text) and text[end].isalnum() and ord(text[end]) - ord(text[end - 1]) == step:
         end += 1
     return end - start
-
-
-def _joined(parts: Iterable[str]) -> str:
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last

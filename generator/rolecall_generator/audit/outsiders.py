@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -87,6 +88,16 @@ class Outsider:
     def decided(self) -> bool:
         """Whether the outsider certainly can assume the role."""
         return not self.reason
+
+    @property
+    def is_unguarded(self) -> bool:
+        """Whether the outsider certainly can assume the role, and can meet all its conditions."""
+        return self.decided and self.guarded is Requirement.MISSING
+
+
+def is_exposed(outsiders: Iterable[Outsider]) -> bool:
+    """Whether any outsider is a principal of another account, an OIDC provider, or unknown."""
+    return any(each.kind in PRINCIPAL_KINDS or each.kind in {OutsiderKind.OIDC, OutsiderKind.UNKNOWN} for each in outsiders)
 
 
 @dataclass(frozen=True, slots=True)

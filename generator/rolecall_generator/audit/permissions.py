@@ -137,7 +137,8 @@ class PermissionReader:
             f"{arn} cannot be read: {self.unreadable[arn]}"
             if arn in self.unreadable
             else f"the document of {arn} is missing"
-            for arn in self._missing(role)
+            for arn in (*sorted(role.attached), role.boundary)
+            if arn and self._document(arn) is None
         ]
         watched = _watched()
         found: dict[str, Capability] = {}
@@ -162,7 +163,8 @@ class PermissionReader:
             () if administrator else tuple(changes),
             () if administrator else tuple(reads),
             found[ASSUME_ROLE].scope if ASSUME_ROLE in found else Scope.NONE,
-            ASSUME_ROLE in found and self.allows(role, ASSUME_ROLE, self._foreign_role(role)),
+            ASSUME_ROLE in found
+            and self.allows(role, ASSUME_ROLE, _role_of(role, self._stranger(role), self._stranger(role).account_id)),
             () if administrator or ASSUME_ROLE not in found else tuple(self._elsewhere(role)),
             () if every is not None else tuple(self._services(role)),
             tuple(unknown),
@@ -202,7 +204,7 @@ class PermissionReader:
         """Whether the policies and the boundary together allow the action on some resource that matches a pattern, where
         patterns of several statements must overlap. `outside`: only in other accounts.
         """
-        boundary = self._document(role.boundary) if role.boundary is not None else None
+        boundary = self._boundary(role)
         identity, limit = (
             tuple(each for document in documents for each in document.statements if _covers(each, action))
             for documents in (self._documents(role), () if boundary is None else (boundary,))
@@ -270,8 +272,7 @@ class PermissionReader:
 
     def _depends_on_tags(self, role: Role) -> bool:
         """Whether a policy of the role can depend on tags, which the role hands on to its sessions."""
-        boundary = self._document(role.boundary) if role.boundary is not None else None
-        documents = (*self._documents(role), *((boundary,) if boundary is not None else ()))
+        documents = self._all_documents(role)
         for document in documents:
             if id(document) not in self._tagged:
                 self._tagged[id(document)] = _mentions_tags(document)
@@ -280,9 +281,7 @@ class PermissionReader:
     def _stranger(self, role: Role) -> Stranger:
         """The stranger of all policies of the role, and of its boundary."""
         if role.arn not in self._strangers:
-            boundary = self._document(role.boundary) if role.boundary is not None else None
-            documents = filter(None, (*self._documents(role), boundary))
-            self._strangers[role.arn] = Stranger.of("\n".join(map(self._text, documents)))
+            self._strangers[role.arn] = Stranger.of("\n".join(map(self._text, self._all_documents(role))))
         return self._strangers[role.arn]
 
     def _text(self, document: PolicyDocument) -> str:
@@ -294,9 +293,6 @@ class PermissionReader:
                 for text in (*statement.actions, *statement.not_actions, *statement.resources, *statement.not_resources)
             )
         return self._texts[id(document)]
-
-    def _missing(self, role: Role) -> list[str]:
-        return [arn for arn in (*sorted(role.attached), role.boundary) if arn and self._document(arn) is None]
 
     def _document(self, arn: str) -> PolicyDocument | None:
         policy = self.access.policies.get(arn)
@@ -310,6 +306,15 @@ class PermissionReader:
         yield from role.inline.values()
         yield from filter(None, map(self._document, sorted(role.attached)))
 
+    def _boundary(self, role: Role) -> PolicyDocument | None:
+        """The document of the permissions boundary; None if there is none or it is not known."""
+        return None if role.boundary is None else self._document(role.boundary)
+
+    def _all_documents(self, role: Role) -> tuple[PolicyDocument, ...]:
+        """Known identity policies of a role, and its boundary."""
+        boundary = self._boundary(role)
+        return *self._documents(role), *(() if boundary is None else (boundary,))
+
     def _possible(self, role: Role) -> set[str]:
         """Watched actions that an Allow statement lists, whatever its resources and conditions."""
         found: set[str] = set()
@@ -320,10 +325,6 @@ class PermissionReader:
                     if statement.not_actions:
                         found |= _watched() - frozenset().union(*map(_watched_actions, statement.not_actions))
         return found
-
-    def _foreign_role(self, role: Role) -> str:
-        """The ARN of a role of another account that no policy contains."""
-        return _role_of(role, self._stranger(role), self._stranger(role).account_id)
 
     def _elsewhere(self, role: Role) -> Iterator[str]:
         """Listed roles of other accounts that the role's policies allow to assume."""
@@ -342,8 +343,7 @@ class PermissionReader:
         known = find_action(action)
         forms = known.resource_forms if known is not None else ()
         stranger = self._stranger(role)
-        boundary = self._document(role.boundary) if role.boundary is not None else None
-        for document in (*self._documents(role), *((boundary,) if boundary is not None else ())):
+        for document in self._all_documents(role):
             for statement in document.statements:
                 listed = statement.resources if statement.effect == "Allow" else statement.not_resources
                 if listed and _covers(statement, action):
@@ -361,7 +361,7 @@ class PermissionReader:
         """Allowed actions by service. A Deny counts if it is unconditional and for every resource."""
         allowed = _actions_of(self._documents(role), "Allow")
         denied = _actions_of(self._documents(role), "Deny")
-        if role.boundary is not None and (boundary := self._document(role.boundary)) is not None:
+        if (boundary := self._boundary(role)) is not None:
             limit = _actions_of([boundary], "Allow")
             if _EVERY_SERVICE in allowed:
                 allowed = limit
@@ -394,8 +394,7 @@ def iam_changes() -> tuple[str, ...]:
 @cache
 def _watched() -> frozenset[str]:
     """Actions that the audit examines."""
-    paths = (action for path in escalation_paths() for action in path.actions)
-    return frozenset((*paths, *sensitive_actions(), *iam_changes(), ASSUME_ROLE))
+    return _on_listed().union(sensitive_actions())
 
 
 @cache
@@ -446,15 +445,11 @@ def _actions_of(documents: Iterable[PolicyDocument], effect: str) -> dict[str, f
         for statement in document.statements:
             if statement.effect != effect or (effect == "Deny" and not _is_unconditional(statement)):
                 continue
-            for pattern in _patterns(statement):
+            for pattern in statement.actions or ("*",):
                 for service in _services_of(pattern, statement.resources):
                     names = frozenset(expand(f"{service}:{pattern.partition(':')[2] or '*'}"))
                     found[service] = found.get(service, _NOTHING) | names
     return found
-
-
-def _patterns(statement: Statement) -> tuple[str, ...]:
-    return statement.actions if statement.actions else ("*",)
 
 
 def _is_unconditional(statement: Statement) -> bool:

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from rolecall_generator.audit.account import AccountData
-from rolecall_generator.audit.model import is_exposed
 from rolecall_generator.audit.outsider_reader import OutsiderReader
-from rolecall_generator.audit.outsiders import OutsiderKind, Requirement
+from rolecall_generator.audit.outsiders import OutsiderKind, is_exposed
 from rolecall_generator.audit.permissions import PermissionReader, Scope
 from rolecall_generator.iam import Arn, Condition, Principal, Role, Statement
 from rolecall_generator.iam.evaluation import PrincipalKind, identity_of
@@ -141,7 +140,4 @@ class RoleChains:
 
     def _is_open(self, role: Role) -> bool:
         """Whether anyone can assume the role, so that it gives an outsider nothing further."""
-        return any(
-            each.kind is OutsiderKind.ANYONE and each.decided and each.guarded is Requirement.MISSING
-            for each in self.outsiders.read(role)
-        )
+        return any(each.kind is OutsiderKind.ANYONE and each.is_unguarded for each in self.outsiders.read(role))

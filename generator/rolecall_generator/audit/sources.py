@@ -1,4 +1,4 @@
-"""Reads the data of accounts from files of the AWS CLI and folders of iam-collect.
+"""Reads the data of accounts from files of the AWS CLI, folders of iam-collect, or a live account.
 
 Formats: botocore 1.44.5, service model iam (GetAccountAuthorizationDetails, ListRoles); iam-collect, docs/Storage.md and the
 names of the files that it writes for roles, users, groups and policies (https://github.com/cloud-copilot/iam-collect, July
@@ -11,12 +11,16 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.audit.account import LISTS, ROLES, AccountBuilder, AccountData, malformed
 from rolecall_generator.errors import InputError, SelectionError
 from rolecall_generator.text import clip
+
+if TYPE_CHECKING:
+    from rolecall_generator.aws_client import AwsService
 
 MAXIMUM_BYTES = 100_000_000
 """Size of the largest file that is read. GetAccountAuthorizationDetails returns about 4 KB per role."""
@@ -92,18 +96,8 @@ def pages_of_text(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]
     position = _end_of_spaces(text, 0)
     count = 0
     while position < len(text):
-        try:
+        with _json_errors(name, "give a reply of IAM", "the file may be truncated; write it again with --output json"):
             value, end = decoder.raw_decode(text, position)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"the file is not JSON: {error.msg}",
-                where=f"{name}:{error.lineno}:{error.colno}",
-                hint="the file may be truncated; write it again with --output json",
-            ) from error
-        except RecursionError as error:
-            raise InputError("the file is nested too deeply", where=name, hint="give a reply of IAM") from error
-        except ValueError as error:  # more digits than Python converts
-            raise InputError("a number is too long", where=name, hint="give a reply of IAM") from error
         position = _end_of_spaces(text, end)
         for page in value if isinstance(value, list) else [value]:
             count += 1
@@ -115,6 +109,20 @@ def pages_of_text(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]
         raise malformed(name, "the list is empty; a page with RoleDetailList is expected")
     if not count:
         raise InputError("the file is empty", where=name, hint="write it again with --output json")
+
+
+@contextmanager
+def _json_errors(name: str, hint: str, syntax_hint: str) -> Iterator[None]:
+    """Raise InputError in place of the errors of the JSON decoder in the block."""
+    try:
+        yield
+    except json.JSONDecodeError as error:
+        place = f"{name}:{error.lineno}:{error.colno}"
+        raise InputError(f"the file is not JSON: {error.msg}", where=place, hint=syntax_hint) from error
+    except RecursionError as error:
+        raise InputError("the file is nested too deeply", where=name, hint=hint) from error
+    except ValueError as error:  # more digits than Python converts
+        raise InputError("a number is too long", where=name, hint=hint) from error
 
 
 def _end_of_spaces(text: str, position: int) -> int:
@@ -236,19 +244,9 @@ def _optional(path: Path, otherwise: Any) -> Any:
 
 
 def _read_json(path: Path) -> Any:
-    text = _read_text(path)
-    try:
+    text, hint = _read_text(path), "run iam-collect download again"
+    with _json_errors(str(path), hint, hint):
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"the file is not JSON: {error.msg}",
-            where=f"{path}:{error.lineno}:{error.colno}",
-            hint="run iam-collect download again",
-        ) from error
-    except RecursionError as error:
-        raise InputError("the file is nested too deeply", where=str(path), hint="run iam-collect download again") from error
-    except ValueError as error:  # more digits than Python converts
-        raise InputError("a number is too long", where=str(path), hint="run iam-collect download again") from error
 
 
 def read_account_ids(values: Sequence[str]) -> frozenset[str]:
@@ -293,3 +291,46 @@ def _ids_text(path: Path) -> str:
     if not isinstance(items, list):
         return text
     return "\n".join(str(item.get("Id", "") if isinstance(item, dict) else item) for item in items)
+
+
+_CREDENTIALS_HINT = "set AWS_PROFILE or --profile to a profile of the account"
+_HINTS = {
+    "AccessDenied": (
+        "AWS denies this caller to read the account",
+        "allow iam:GetAccountAuthorizationDetails and iam:ListRoles, for example with the managed policy SecurityAudit",
+    ),
+    "Throttling": ("IAM throttles the calls", "try again later"),
+}
+
+
+def read_live(profile: str | None, *, progress: Progress = lambda _read: None) -> tuple[AccountData, ...]:
+    """Read the account of an AWS CLI profile; None for the default credential chain.
+
+    The calls only read: iam:GetAccountAuthorizationDetails and iam:ListRoles. Raises CallerError.
+    """
+    return read_client(_service().client(profile), profile, progress=progress)
+
+
+def read_client(
+    client: Any, profile: str | None = None, *, progress: Progress = lambda _read: None
+) -> tuple[AccountData, ...]:
+    """Read the account of an IAM client, with all pages. Raises CallerError if a call fails."""
+    source = f"profile {profile}" if profile else "live account"
+    builder = AccountBuilder(source)
+    read = 0
+    with _service().calls(profile):
+        for operation in ("get_account_authorization_details", "list_roles"):
+            for page in client.get_paginator(operation).paginate():
+                read += 1
+                builder.add_page(page, f"{source}, page {read} of {operation}")
+                progress(read)
+    accounts = builder.build()
+    if not accounts:
+        raise SelectionError("the account has neither roles nor users", where=source, hint=_CREDENTIALS_HINT)
+    return accounts
+
+
+def _service() -> AwsService:
+    from rolecall_generator.aws_client import AwsService  # noqa: PLC0415 - botocore takes longer than the audit of a file
+
+    return AwsService("iam", "IAM", _CREDENTIALS_HINT, _HINTS)

@@ -73,6 +73,7 @@ class TrustSearch:
 
     Each question is whether there is a request that several documents allow and others do not. The documents are collected
     first, because they are read together. `deleted` are the unique IDs of deleted principals that the trust policy names.
+    `stranger` is one that the trust policy does not single out.
     """
 
     def __init__(self, role: Role, trust: PolicyDocument, own: OwnAccounts) -> None:
@@ -89,12 +90,8 @@ class TrustSearch:
                 self._conditions.setdefault(condition.key.lower(), []).append(condition)
         texts = [value for each in self._conditions.values() for condition in each for value in condition.values]
         names = sorted(principal.identifier for statement in self._allowing for principal in statement.principals)
-        self._stranger = Stranger.of("\n".join((*names, *texts)))
+        self.stranger = Stranger.of("\n".join((*names, *texts)))
         self._mentions = "\n".join((*self._conditions, *texts)).lower()
-
-    def groups(self) -> tuple[CallerGroup, ...]:
-        """The callers that the trust policy may allow, by group. Only before the first question."""
-        return tuple(self._groups())
 
     def start(self) -> None:
         """Read the documents. After it, no further document can be added."""
@@ -171,7 +168,8 @@ class TrustSearch:
         """Principals of Allow statements with their types, sorted."""
         return sorted({(each.identifier, each.type) for statement in self._allowing for each in statement.principals})
 
-    def _groups(self) -> Iterator[CallerGroup]:
+    def groups(self) -> Iterator[CallerGroup]:
+        """Yield the callers that the trust policy may allow, by group. Only before the first question."""
         inside, is_open = self._inside, self._is_open
         accounts: dict[str, list[int]] = {}
         whole: set[str] = set()
@@ -218,7 +216,7 @@ class TrustSearch:
         """The principals of each account that the trust policy does not name."""
         for account, named in sorted(accounts.items()):
             root = root_arn(self._partition, account)
-            strangers = (f"{kind}/{self._stranger.name}" for kind in ("role", "user"))
+            strangers = (f"{kind}/{self.stranger.name}" for kind in ("role", "user"))
             whole = self.callers(*(Principal("AWS", f"{root.removesuffix('root')}{each}") for each in strangers))
             members = self.callers(Principal("AWS", root))
             yield CallerGroup(OutsiderKind.ACCOUNT, (account,), (members,), (*named, *inside), account, whole)
@@ -269,11 +267,6 @@ class TrustSearch:
         return {each: self._in_organizations(each) for each in found if each and not re.search(r"[*?$]", each)}
 
     # Facts for details
-
-    @property
-    def stranger(self) -> Stranger:
-        """A stranger of the trust policy."""
-        return self._stranger
 
     def patterns(self) -> dict[str, list[str]]:
         """Values of conditions by key, in lower case."""

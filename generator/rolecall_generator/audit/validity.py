@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from rolecall_generator.audit.account import AccountData
 from rolecall_generator.audit.outsiders import Outsider
-from rolecall_generator.iam import Access, Condition, Group, ManagedPolicy, PolicyDocument, Role, Statement, User
+from rolecall_generator.iam import Access, Condition, PolicyDocument, Role, Statement
 from rolecall_generator.iam.matching import OPERATORS, Context, Truth, UnsupportedError, compile_condition, parse_operator
 
 _TIME, _EPOCH = "aws:currenttime", "aws:epochtime"
@@ -104,22 +104,13 @@ def account_at(account: AccountData, moment: datetime) -> AccountData:
         trust = None if role.trust is None else documents.at(role.trust)
         return replace(role, trust=trust, inline=documents.named(role.inline))
 
-    def group_at(group: Group) -> Group:
-        return replace(group, inline=documents.named(group.inline))
-
-    def user_at(user: User) -> User:
-        return replace(user, inline=documents.named(user.inline))
-
-    def policy_at(policy: ManagedPolicy) -> ManagedPolicy:
-        return replace(policy, document=documents.at(policy.document))
-
     return replace(
         account,
         access=Access(
             {arn: role_at(role) for arn, role in access.roles.items()},
-            {arn: policy_at(policy) for arn, policy in access.policies.items()},
-            {arn: group_at(group) for arn, group in access.groups.items()},
-            {arn: user_at(user) for arn, user in access.users.items()},
+            {arn: replace(policy, document=documents.at(policy.document)) for arn, policy in access.policies.items()},
+            {arn: replace(group, inline=documents.named(group.inline)) for arn, group in access.groups.items()},
+            {arn: replace(user, inline=documents.named(user.inline)) for arn, user in access.users.items()},
         ),
     )
 

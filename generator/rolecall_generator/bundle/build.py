@@ -1,5 +1,7 @@
 """Building bundles: render all forms of a module, prove and check it, and move the files into place.
 
+A bundle on disk is absent, as written, altered, or has files that rolecall did not create, which are never replaced.
+
 A bundle whose build fails is a value in the result; an error that concerns the whole folder, such as a full disk, ends the
 run. The proof covers only the bundle's own module and its counterpart. Unlike that of `gen prove`, it contains no other
 customer, and its cost does not grow with the number of customers.
@@ -7,11 +9,12 @@ customer, and its cost does not grow with the number of customers.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rolecall_generator.bundle.archive import is_program, zip_bytes
-from rolecall_generator.bundle.bundle_state import BundleState, Hashes, Owned, read_bundle_state, sums_of, zip_name
+from rolecall_generator.bundle.archive import is_program, read_sums, sums_of, zip_bytes
 from rolecall_generator.bundle.forms import all_forms
 from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.bundle.signing import Signer
@@ -20,7 +23,7 @@ from rolecall_generator.errors import RolecallError
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam import Access, Module, ModuleKind, PolicyDocument, Role, Statement
 from rolecall_generator.manifest import Quotas, Suppression
-from rolecall_generator.output import Disk, LockedModule, Placer, sha256
+from rolecall_generator.output import Disk, LockedModule, Placer, hash_regular, read_regular, sha256
 from rolecall_generator.proof import Proof, prove
 from rolecall_generator.records import SUMS_NAME
 from rolecall_generator.rules import CheckContext, apply_suppressions, run_rules
@@ -28,15 +31,99 @@ from rolecall_generator.terraform import module_view, render_module, render_text
 from rolecall_generator.text import sanitize_line
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
-README = "README.md"
+Hashes = Mapping[str, str]
+"""SHA-256 (hex) by name relative to the bundle's folder; "" for anything but a regular file."""
+Owned = Mapping[str, frozenset[str]]
+"""Hashes that rolecall wrote, by file name: of files directly in the bundle's folder, and of its zip."""
 
 
 @dataclass(frozen=True, slots=True)
-class CheckSettings:
-    """What the check of bundles takes from the manifest: quotas and suppressions."""
+class BundleState:
+    """The state of a bundle on disk.
 
-    quotas: Quotas
-    suppress: tuple[Suppression, ...] = ()
+    Attributes:
+        files: Files in its folder.
+        zip_hash: Hash of its zip; None if there is no zip.
+        checksums: Checksums in SHA256SUMS; empty if rolecall did not write that file.
+        obstacle: What exists in place of the folder or of a parent folder; None if nothing does.
+    """
+
+    files: Hashes
+    zip_hash: str | None
+    checksums: Hashes
+    obstacle: str | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are no files."""
+        return not self.files and self.zip_hash is None and self.obstacle is None
+
+    def is_intact(self, recorded: Hashes, zip_name: str) -> bool:
+        """Whether exactly the files exist that were `recorded` (the lock's hashes)."""
+        own = {**self.checksums, **recorded}
+        return bool(self.checksums) and self.zip_hash == own.pop(zip_name, None) and self.files == own
+
+    def foreign_files(self, contents: Hashes, zip_hash: str, owned: Owned, zip_name: str) -> list[str]:
+        """Files that rolecall did not create.
+
+        In a bundle that rolecall wrote (`owned` is not empty), all listed files are its own, even if altered. Otherwise
+        only files that equal those to be written are: `contents` has their hashes, and `zip_hash` is that of the zip.
+        """
+        if self.obstacle is not None:
+            return [self.obstacle]
+        own = {*self.checksums, *owned, *contents} if owned else set()
+        names = [name for name, sha in self.files.items() if not sha or (name not in own and contents.get(name) != sha)]
+        if self.zip_hash is not None and not (self.zip_hash and (owned or self.zip_hash == zip_hash)):
+            names.append(f"../{zip_name}")
+        return sorted(names)
+
+
+def zip_name(path: str) -> str:
+    """Name of the zip next to a bundle's folder."""
+    return f"{path.rpartition('/')[2]}.zip"
+
+
+def read_bundle_state(root: str, path: str, owned: Owned) -> BundleState:
+    """Read the state of a bundle below `root`. Raises OSError for files that cannot be read."""
+    folder = f"{root}/{path}"
+    obstacle = _obstacle(root, path)
+    if obstacle is not None:
+        return BundleState({}, None, {}, obstacle)
+    files = dict(_walk(folder, ""))
+    checksums: Hashes = {}
+    if files.get(SUMS_NAME) and files[SUMS_NAME] in owned.get(SUMS_NAME, ()):
+        checksums = read_sums(read_regular(f"{folder}/{SUMS_NAME}"))
+    return BundleState(files, hash_regular(f"{folder}.zip"), checksums)
+
+
+def _obstacle(root: str, path: str) -> str | None:
+    """The first existing part of a path that is not a folder. A symbolic link counts: rolecall never writes through one."""
+    parts = path.split("/")
+    for count in range(1, len(parts) + 1):
+        part = "/".join(parts[:count])
+        try:
+            mode = os.lstat(f"{root}/{part}").st_mode
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISDIR(mode):
+            return f"{part} (a symbolic link)" if stat.S_ISLNK(mode) else f"{part} (not a folder)"
+    return None
+
+
+def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
+    try:
+        entries = sorted(os.scandir(f"{folder}/{prefix}"), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        name = f"{prefix}{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(folder, f"{name}/")
+        else:
+            yield name, hash_regular(entry.path) or ""
+
+
+README = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +157,17 @@ class BundleSettings:
         root: Resolved path of the folder of bundles.
         source: File name of the manifest.
         replaced: Folder on the same file system to which replaced files are moved.
-        measure: Quotas and suppressions of the manifest.
         options: The options of the command.
+        quotas: Those of the manifest.
+        suppress: Suppressions of the manifest.
     """
 
     root: str
     source: str
     replaced: str
-    check_settings: CheckSettings
     options: BundleOptions
+    quotas: Quotas
+    suppress: tuple[Suppression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +203,7 @@ class BundleOutcome:
         entry: The lock's new entry; None if it failed.
         files_written: Number of files written.
         reason: Why it failed.
-        objections: Error findings. A bundle with errors is written, but should not be handed over.
+        blocking_findings: Error findings. A bundle with errors is written, but should not be handed over.
     """
 
     path: str
@@ -184,14 +273,14 @@ def _vendor_side(module: Module) -> Access:
 
 
 def blocking_findings(
-    items: Sequence[BundleOrder], proofs: Iterable[Proof], check_settings: CheckSettings
+    items: Sequence[BundleOrder], proofs: Iterable[Proof], quotas: Quotas, suppress: tuple[Suppression, ...] = ()
 ) -> dict[str, tuple[Finding, ...]]:
     """Error findings by path of the bundle, as `gen check` would report them for its module.
 
     `proofs` are in the order of `items`. Bundles are checked together, because equal documents are evaluated once.
     Suppressed findings are left out, and so are warnings: a bundle with warnings may be handed over.
     """
-    context = _context(items, check_settings)
+    context = _context(items, quotas)
     subjects = {item.path: item.module.subject for item in items}
     found = list(run_rules(context))
     for item, proof in zip(items, proofs, strict=True):
@@ -201,15 +290,12 @@ def blocking_findings(
     for finding in found:
         path = finding.subject
         named = replace(finding, subject=subjects.get(path, path))  # suppressions name customers and switch roles
-        if (
-            finding.severity is Severity.ERROR
-            and apply_suppressions((named,), check_settings.suppress, complete=False).active
-        ):
+        if finding.severity is Severity.ERROR and apply_suppressions((named,), suppress, complete=False).active:
             by_path[path] = (*by_path.get(path, ()), named)
     return by_path
 
 
-def _context(items: Sequence[BundleOrder], check_settings: CheckSettings) -> CheckContext:
+def _context(items: Sequence[BundleOrder], quotas: Quotas) -> CheckContext:
     """The input of the rules. Subjects are paths of bundles, because both sides of a switch role have the same name."""
     modules = [item.module for item in items]
     intended = intended_trust(modules)
@@ -220,7 +306,7 @@ def _context(items: Sequence[BundleOrder], check_settings: CheckSettings) -> Che
         customer_roles=intended.customer_roles,
         switch_roles=intended.switch_roles,
         external_ids=intended.external_ids,
-        quotas=check_settings.quotas,
+        quotas=quotas,
     )
 
 
@@ -251,7 +337,7 @@ def build_chunk(orders: Sequence[BundleOrder], settings: BundleSettings, disk: D
     """Build some bundles; results are in the order of `orders`. Raises OSError if the folder cannot be written."""
     placer = Placer(disk, settings.root)
     proofs = [handover_proof(order.module, order.counterpart, order.people) for order in orders]
-    blocking = blocking_findings(orders, proofs, settings.check_settings)
+    blocking = blocking_findings(orders, proofs, settings.quotas, settings.suppress)
     try:
         prepared = [_prepare(order, proof, settings, placer) for order, proof in zip(orders, proofs, strict=True)]
         staged = [(item.order.path, item.entry.files) for item in prepared if isinstance(item, _Staged)]

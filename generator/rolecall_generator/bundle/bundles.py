@@ -19,16 +19,17 @@ from rolecall_generator.bundle.build import (
     BundleOrder,
     BundleOutcome,
     BundleSettings,
-    CheckSettings,
+    Owned,
     build_bundles,
+    read_bundle_state,
+    zip_name,
 )
-from rolecall_generator.bundle.bundle_state import Owned, read_bundle_state, zip_name
 from rolecall_generator.bundle.forms import all_forms
 from rolecall_generator.errors import OutputError, SelectionError, missing_extra
 from rolecall_generator.findings import Finding
 from rolecall_generator.generate import module_source
 from rolecall_generator.iam import Module, ModuleKind
-from rolecall_generator.manifest import load_manifest
+from rolecall_generator.manifest import Manifest, load_manifest
 from rolecall_generator.output import (
     BUNDLES,
     LOCK_NAME,
@@ -59,7 +60,7 @@ class BundleReport:
         folder: The folder of bundles; all paths are relative to it.
         report: Bundles by state.
         failed: Why a bundle could not be written, by path.
-        objections: Error findings by path. Such a bundle is written, but should not be handed over.
+        blocking_findings: Error findings by path. Such a bundle is written, but should not be handed over.
     """
 
     folder: Path
@@ -100,8 +101,7 @@ def write_bundles(
     with open_output(folder, disk=disk) as opened:
         if options.prune and not options.prune_all and chosen is None:
             _refuse_to_remove_all(folder, opened.lock, bundles)
-        check_settings = CheckSettings(loaded.manifest.quotas, tuple(loaded.manifest.suppress))
-        run = _Run(opened, options, manifest.name, check_settings)
+        run = _Run(opened, options, manifest.name, loaded.manifest)
         selected = {path: planned for path, planned in bundles.items() if chosen is None or planned.path in chosen}
         started(len(selected))
         run.make(selected, {planned.path: planned for planned in bundles.values()}, processes, progress)
@@ -149,8 +149,8 @@ def _refuse_to_remove_all(folder: Path, lock: Lock, bundles: Collection[str]) ->
 class _Run:
     """One run over the folder of bundles; `_entries` become the next lock."""
 
-    def __init__(self, folder: OutputFolder, options: BundleOptions, source: str, check_settings: CheckSettings) -> None:
-        self._folder, self._options, self._source, self._check_settings = folder, options, source, check_settings
+    def __init__(self, folder: OutputFolder, options: BundleOptions, source: str, manifest: Manifest) -> None:
+        self._folder, self._options, self._source, self._manifest = folder, options, source, manifest
         self._root, self._disk, self._lock, self._placer = folder.root, folder.disk, folder.lock, folder.placer
         self._entries = dict(folder.lock.modules)
         self._handled: set[str] = set()
@@ -167,8 +167,14 @@ class _Run:
     ) -> None:
         """Build the wanted bundles. The lock is written even if an error is raised."""
         orders = self._orders(selected, modules)
-        replaced = self._placer.staging_folder()
-        settings = BundleSettings(self._root, self._source, replaced, self._check_settings, self._options)
+        settings = BundleSettings(
+            self._root,
+            self._source,
+            self._placer.staging_folder(),
+            self._options,
+            self._manifest.quotas,
+            tuple(self._manifest.suppress),
+        )
         try:
             self._placer.reserve(_LOCK_CHARACTERS * (len(selected) + len(self._entries)))
             outcomes = build_bundles(orders, len(selected), settings, disk=self._disk, processes=processes)

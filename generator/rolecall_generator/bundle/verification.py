@@ -18,8 +18,17 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from rolecall_generator.bundle.archive import DEFLATED, STORED, ArchiveEntry, container, local_length, method_of
-from rolecall_generator.bundle.bundle_state import is_bundle_name, is_sums_name, read_sums
+from rolecall_generator.bundle.archive import (
+    DEFLATED,
+    STORED,
+    ArchiveEntry,
+    container,
+    is_bundle_name,
+    is_sums_name,
+    local_length,
+    method_of,
+    read_sums,
+)
 from rolecall_generator.bundle.signing import SIGNATURES, RequiredSigner
 from rolecall_generator.errors import OutputError
 from rolecall_generator.output import read_regular, sha256

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator import audit as audit_package
 from rolecall_generator.audit import (
     UNUSED_DAYS,
     AccountData,
@@ -18,6 +17,7 @@ from rolecall_generator.audit import (
     organization_accounts,
     read_account_ids,
     read_accounts,
+    read_live,
 )
 from rolecall_generator.cli.options import QuietOption, validate_organization
 from rolecall_generator.errors import ExitCode, SelectionError
@@ -124,5 +124,4 @@ def _read(paths: list[Path], profile: str | None, *, quiet: bool) -> tuple[Accou
             hint="give the output of aws iam get-account-authorization-details, or --profile NAME for a live account",
         )
     with progress_bar("pages" if profile else "files", quiet=quiet) as (_, progress):
-        # Not imported above, because it loads botocore, which takes longer than the audit of a file.
-        return audit_package.read_live(profile, progress=progress) if profile else read_accounts(paths, progress=progress)
+        return read_live(profile, progress=progress) if profile else read_accounts(paths, progress=progress)

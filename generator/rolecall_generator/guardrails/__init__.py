@@ -8,14 +8,13 @@ review = review_guardrails(found, rails, ReviewSettings())
 from rolecall_generator.guardrails.answers import (
     GuardrailAnswer,
     GuardrailExemption,
-    GuardrailFinding,
     GuardrailQuestion,
     GuardrailReview,
     GuardrailStop,
     StoppedRequests,
 )
-from rolecall_generator.guardrails.organizations import make_organizations_client, read_guardrails
 from rolecall_generator.guardrails.policies import (
+    GuardrailFinding,
     GuardrailKind,
     GuardrailLevel,
     GuardrailPolicy,
@@ -24,7 +23,7 @@ from rolecall_generator.guardrails.policies import (
 )
 from rolecall_generator.guardrails.report import answer_lines, customer_text, exemption_diff, review_to_json
 from rolecall_generator.guardrails.review import CustomerModule, ReviewSettings, find_customer, review_guardrails
-from rolecall_generator.guardrails.sources import PolicyFiles, read_files
+from rolecall_generator.guardrails.sources import PolicyFiles, make_organizations_client, read_files, read_guardrails
 
 __all__ = [
     "CustomerModule",

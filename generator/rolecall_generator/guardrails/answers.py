@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from rolecall_generator.findings import Severity
-from rolecall_generator.guardrails.policies import GuardrailKind, GuardrailPolicy
+from rolecall_generator.guardrails.policies import GuardrailFinding, GuardrailKind, GuardrailPolicy
+from rolecall_generator.iam import Statement
 from rolecall_generator.proof.symbolic import BoxConstraint, LimitState
 
 
@@ -53,18 +54,24 @@ class GuardrailStop:
     def keys(self) -> frozenset[str]:
         """The condition keys (lower case) on which it depends."""
         names = {each.name.lower() for requests in self.sets for each in requests.constraints}
-        if self.policy is not None and self.statement is not None:
-            conditions = self.policy.document.statements[self.statement].conditions
-            names.update(condition.key.lower() for condition in conditions)
-        return frozenset(names)
+        conditions = () if self._statement is None else self._statement.conditions
+        return frozenset(names.union(condition.key.lower() for condition in conditions))
+
+    @property
+    def sid(self) -> str | None:
+        """The Sid of the statement; None if it has none."""
+        return None if self._statement is None else self._statement.sid or None
 
     @property
     def place(self) -> str:
         """The statement in words."""
         if self.policy is None or self.statement is None:
             return f"no {self.kind} of {self.level} allows it"
-        sid = self.policy.document.statements[self.statement].sid
-        return f"statement {sid or self.statement + 1} of {self.kind} {self.policy.name} at {self.level}"
+        return f"statement {self.sid or self.statement + 1} of {self.kind} {self.policy.name} at {self.level}"
+
+    @property
+    def _statement(self) -> Statement | None:
+        return None if self.policy is None or self.statement is None else self.policy.document.statements[self.statement]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +97,6 @@ class GuardrailAnswer:
         """Whether nothing is stopped, or nothing that is sent over HTTPS in the customer's Regions."""
         in_regions = bool(self.regions) and set(self.regions.values()) == {LimitState.NONE}
         return self.state is LimitState.NONE or self.works_over_https or (self.state is LimitState.PART and in_regions)
-
-
-@dataclass(frozen=True, slots=True)
-class GuardrailFinding:
-    """A policy that AWS does not accept, or a quota that is exceeded."""
-
-    severity: Severity
-    where: str
-    message: str
-    hint: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rolecall_generator.guardrails.answers import GuardrailExemption, GuardrailStop, StoppedRequests
-from rolecall_generator.guardrails.permissions import example_of
+from rolecall_generator.guardrails.decisions import example_of
 from rolecall_generator.guardrails.policies import (
     FULL_ACCESS,
     QUOTAS,
@@ -114,8 +114,6 @@ def _changed_policy(
     intended = tuple((Statement("Deny", ("*",), (resource or "*",)), principal) for principal, resource in pairs)
     changed = [(statements[number], versions[number]) for number in sorted(wanted)]
     change = _compare(policy, changed, body, intended, partition)
-    exact, reasons = change.is_exact, change.reasons
-    surplus = _other_changes(change)
     characters = len(compact_json(body))
     return GuardrailExemption(
         stop.side,
@@ -126,9 +124,9 @@ def _changed_policy(
         policy.body,
         body,
         tuple(_opened(principal, resource) for principal, resource in pairs),
-        exact,
-        reasons,
-        surplus,
+        change.is_exact,
+        change.reasons,
+        _other_changes(change),
         characters,
         characters <= QUOTAS[stop.kind][0],
     )

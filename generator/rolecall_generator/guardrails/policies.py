@@ -1,8 +1,8 @@
 """Service control policies (SCPs) and resource control policies (RCPs) of a customer's account, level by level.
 
-Sources of the numbers and rules: AWS Organizations User Guide, "Quotas and service limits", "SCP syntax", "RCP syntax", and
-the announcement "AWS Organizations increases service control policy quotas" of 15 May 2026 (10 policies per target and
-10,240 characters for SCPs); November 2026.
+Their quotas and syntax, and which actions RCPs restrict. Sources: AWS Organizations User Guide, "Quotas and service limits",
+"SCP syntax", "RCP syntax", and the announcement "AWS Organizations increases service control policy quotas" of 15 May 2026
+(10 policies per target and 10,240 characters for SCPs); November 2026. Actions: `iam/data/organization_policies.json`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from enum import StrEnum
 from typing import Any
 
 from rolecall_generator.errors import ManifestError, Problem
+from rolecall_generator.findings import Severity
 from rolecall_generator.iam import PolicyDocument, Statement
+from rolecall_generator.iam.data import read_table
+from rolecall_generator.iam.matching import PolicyVariables
 from rolecall_generator.proof.symbolic import SearchBudget
 from rolecall_generator.text import clip, pluralize
 
@@ -117,6 +120,16 @@ class Guardrails:
         return tuple(GuardrailLevel(level.name, level.of_kind(kind)) for level in self.levels)
 
 
+@dataclass(frozen=True, slots=True)
+class GuardrailFinding:
+    """A policy that AWS does not accept, or a quota that is exceeded."""
+
+    severity: Severity
+    where: str
+    message: str
+    hint: str
+
+
 def review_budget() -> SearchBudget:
     """The budget of one comparison: a review has tens of them, not thousands as a proof of all customers."""
     return SearchBudget(_STEPS, _SECONDS)
@@ -125,6 +138,11 @@ def review_budget() -> SearchBudget:
 def compact_json(body: object) -> str:
     """JSON without white space between tokens."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+
+def documents_of(levels: Iterable[GuardrailLevel]) -> tuple[tuple[PolicyDocument, ...], ...]:
+    """The documents of the policies of each level."""
+    return tuple(tuple(policy.document for policy in level.policies) for level in levels)
 
 
 def with_full_access(levels: Iterable[GuardrailLevel]) -> tuple[tuple[GuardrailLevel, ...], tuple[str, ...]]:
@@ -261,7 +279,7 @@ _SCALARS = (str, int, float, bool)
 
 
 def _faults(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What AWS would refuse in any policy, with hints. The rules of SCPs and RCPs are in `limits`."""
+    """What AWS would refuse in any policy, with hints. Those of SCPs and RCPs are in `findings_of`."""
     statements = body["Statement"]
     for number, statement in enumerate(statements if isinstance(statements, list) else [statements], start=1):
         if not isinstance(statement, Mapping):
@@ -295,3 +313,107 @@ def _value_faults(statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _all(values: list[Any], kinds: type | tuple[type, ...]) -> bool:
     return all(isinstance(value, kinds) for value in values)
+
+
+# Actions that RCPs restrict
+
+_TABLE: Mapping[str, Any] = read_table("organization_policies.json")
+RCP_SERVICES: frozenset[str] = frozenset(_TABLE["rcp_services"])
+"""Prefixes of the services whose actions RCPs restrict."""
+_GLOBAL = frozenset(_TABLE["global_services"])
+_UNRESTRICTED = frozenset(name.lower() for name in _TABLE["not_restricted_by_rcps"])
+_WITHOUT_OWNER = PolicyVariables(name.lower() for name in _TABLE["without_resource_account"])
+
+
+def is_restricted_by_rcps(action: str) -> bool:
+    """Whether RCPs restrict requests of an action (SERVICE:NAME) that name a resource."""
+    lower = action.lower()
+    return lower.partition(":")[0] in RCP_SERVICES and lower not in _UNRESTRICTED
+
+
+def has_owner_keys(action: str) -> bool:
+    """Whether aws:ResourceAccount and the keys for the organization are in the requests of an action (SERVICE:NAME)."""
+    return not _WITHOUT_OWNER.match(action.lower(), {})
+
+
+def is_global(action: str) -> bool:
+    """Whether the requests of an action (SERVICE:NAME) go to one Region, whatever the Regions in use."""
+    return action.partition(":")[0].lower() in _GLOBAL
+
+
+# Findings
+
+_OTHER_KINDS = "policies of VPC endpoints, buckets and other resources are not examined"
+_ARN_PARTS = 6
+_WITH_SERVICE = 3  # arn, partition, service
+
+
+def findings_of(guardrails: Guardrails) -> Iterator[GuardrailFinding]:
+    """Everything that AWS would refuse."""
+    for level in guardrails.levels:
+        for kind, (characters, attached) in QUOTAS.items():
+            policies = level.of_kind(kind)
+            if len(policies) > attached:
+                message = f"{pluralize(len(policies), kind)} attached; the quota is {attached}"
+                yield GuardrailFinding(Severity.ERROR, level.name, message, "join policies, or attach some to a level above")
+            for policy in policies:
+                if policy.characters > characters:
+                    message = f"the {kind} has {policy.characters:,} characters; the quota is {characters:,}"
+                    yield GuardrailFinding(Severity.ERROR, policy.where, message, "split it into two policies")
+                yield from _syntax(policy)
+
+
+def _syntax(policy: GuardrailPolicy) -> Iterator[GuardrailFinding]:
+    if policy.document.version != PolicyDocument.VERSION:
+        message = f"the policy version is {policy.document.version}, so policy variables are literal strings"
+        hint = f'write "Version": "{PolicyDocument.VERSION}"'
+        yield GuardrailFinding(Severity.WARNING, policy.where, message, hint)
+    sids = [statement.sid for statement in policy.document.statements if statement.sid]
+    for sid in sorted({sid for sid in sids if sids.count(sid) > 1}):
+        yield GuardrailFinding(Severity.ERROR, policy.where, f"several statements have the Sid {sid}", "give each its own")
+    for number, statement in enumerate(policy.document.statements, start=1):
+        own = _scp_faults(statement) if policy.kind is GuardrailKind.SCP else _rcp_faults(statement, policy)
+        for message, hint in (*_action_faults(statement), *_resource_faults(statement), *own):
+            name = f"statement {statement.sid or number}: {message}"
+            yield GuardrailFinding(Severity.ERROR, policy.where, name, hint)
+
+
+def _action_faults(statement: Statement) -> Iterator[tuple[str, str]]:
+    """An action is `*` or has the prefix of a service (IAM JSON policy elements: Action)."""
+    for action in (*statement.actions, *statement.not_actions):
+        if ":" not in action and action != "*":
+            yield f"the action {clip(action)!r} has no service prefix", "write SERVICE:ACTION, or * for all actions"
+
+
+def _resource_faults(statement: Statement) -> Iterator[tuple[str, str]]:
+    """A resource is `*` or an ARN; parts that are missing after a final `*` are `*` (IAM JSON policy elements: Resource)."""
+    for text in (*statement.resources, *statement.not_resources):
+        parts = text.split(":", _ARN_PARTS - 1)
+        short = len(parts) < _ARN_PARTS and not text.endswith("*")
+        if text != "*" and (parts[0] != "arn" or len(parts) < _WITH_SERVICE or short):
+            what = f"the resource {clip(text)!r} is neither an ARN nor *, which AWS refuses (MalformedPolicyDocument)"
+            yield what, "write arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE, or * for all resources"
+
+
+def _scp_faults(statement: Statement) -> Iterator[tuple[str, str]]:
+    if statement.principals or statement.not_principals:
+        yield (
+            "an SCP has no Principal",
+            f"use a condition on aws:PrincipalArn, or pass the policy with --rcp; {_OTHER_KINDS}",
+        )
+
+
+def _rcp_faults(statement: Statement, policy: GuardrailPolicy) -> Iterator[tuple[str, str]]:
+    """Sources: RCP syntax, and IAM Access Analyzer policy checks (RCP_SYNTAX_ERROR_PRINCIPAL, _NOTACTION, _ACTION)."""
+    if policy.aws_managed or (policy.name == GuardrailKind.RCP.full_access and statement.effect == "Allow"):
+        return
+    if statement.effect == "Allow":
+        yield "only RCPFullAWSAccess can allow in an RCP", f"write a Deny statement; {_OTHER_KINDS}"
+    if [principal.identifier for principal in statement.principals] != ["*"] or statement.not_principals:
+        yield 'the Principal of an RCP is "*"', f'write "Principal": "*" and a condition; {_OTHER_KINDS}'
+    if statement.not_actions:
+        yield "an RCP has no NotAction", "list the actions"
+    for action in statement.actions:
+        service = action.partition(":")[0].lower()
+        if service not in RCP_SERVICES:
+            yield f"RCPs do not support the action {action}", "list actions of services that support RCPs"

@@ -270,18 +270,12 @@ def _stop_json(stop: GuardrailStop) -> dict[str, Any]:
         "policy": None if policy is None else policy.name,
         "where": None if policy is None else policy.where,
         "statement": None if stop.statement is None else stop.statement + 1,
-        "sid": _sid(stop),
+        "sid": stop.sid,
         "certain": stop.is_certain,
         "only_without_https": stop.only_without_https,
         "requests": _requests_json(stop.sets),
         "more": stop.more,
     }
-
-
-def _sid(stop: GuardrailStop) -> str | None:
-    if stop.policy is None or stop.statement is None:
-        return None
-    return stop.policy.document.statements[stop.statement].sid or None
 
 
 def _requests_json(sets: Iterable[StoppedRequests]) -> list[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,23 +13,23 @@ from rolecall_generator.guardrails.answers import (
     GuardrailQuestion,
     GuardrailReview,
 )
-from rolecall_generator.guardrails.exemptions import ExemptionTarget, apply_exemptions, exemptions_of
-from rolecall_generator.guardrails.handover import AssumeSetting, answer_assume
-from rolecall_generator.guardrails.permissions import (
+from rolecall_generator.guardrails.decisions import (
+    AssumeSetting,
     PermissionQuestion,
+    answer_assume,
     answer_permission,
     apply_questions,
     permission_questions,
     session_scope,
     unknown_permissions,
 )
-from rolecall_generator.guardrails.policies import Guardrails
-from rolecall_generator.guardrails.policy_findings import findings_of
+from rolecall_generator.guardrails.exemptions import ExemptionTarget, apply_exemptions, exemptions_of
+from rolecall_generator.guardrails.policies import Guardrails, findings_of
 from rolecall_generator.iam import Arn, CustomerDetails, Module, Statement
 from rolecall_generator.manifest import ResolvedCustomer, load_manifest, resolve_customers
 from rolecall_generator.output import read_lock
 from rolecall_generator.planning import make_plan, previous_slots
-from rolecall_generator.proof.symbolic import ActionScope, LimitState
+from rolecall_generator.proof.symbolic import LimitState
 from rolecall_generator.text import suggest
 
 
@@ -80,8 +80,19 @@ def review_guardrails(found: CustomerModule, guardrails: Guardrails, settings: R
     details = found.module.customer
     if details is None:
         raise ValueError(f"{found.module.path} is not the module of a customer")
-    questions = list(_questions(found, guardrails, settings))
-    assume = _assume_setting(found, details, guardrails, settings)
+    session = session_scope(found.module, guardrails, session_tags=found.customer.session_tags, now=settings.now)
+    questions = [
+        *permission_questions(found.module, session),
+        *apply_questions(found.module, guardrails, settings.administrator, settings.now),
+    ]
+    assume = AssumeSetting(
+        details.role,
+        found.backend_account_id,
+        guardrails,
+        settings.backend,
+        settings.backend_organization,
+        settings.now,
+    )
     regions = found.customer.regions
     answers = [answer_assume(assume), *(answer_permission(each, guardrails, regions) for each in questions)]
     sides = {"customer": guardrails, "backend": settings.backend}
@@ -90,14 +101,7 @@ def review_guardrails(found: CustomerModule, guardrails: Guardrails, settings: R
     new = {side: apply_exemptions(rails, side, exemptions) for side, rails in sides.items()}
     after = []
     if exemptions:
-        setting = AssumeSetting(
-            assume.role,
-            assume.backend_account_id,
-            new["customer"],
-            new["backend"],
-            assume.backend_organization,
-            settings.now,
-        )
+        setting = replace(assume, customer=new["customer"], backend=new["backend"])
         again = [answer_assume(setting), *(answer_permission(each, new["customer"], regions) for each in questions)]
         after = [answer for answer, old in zip(again, answers, strict=True) if _has_exemption(old, settings)]
     return GuardrailReview(
@@ -108,7 +112,7 @@ def review_guardrails(found: CustomerModule, guardrails: Guardrails, settings: R
         levels=tuple(level.name for level in guardrails.levels),
         notes=tuple(_notes(guardrails, settings, questions, answers)),
         findings=(*findings_of(guardrails), *findings_of(settings.backend)),
-        answers=(*answers, *unknown_permissions(found.module, guardrails, _session(found, guardrails, settings))),
+        answers=(*answers, *unknown_permissions(found.module, guardrails, session)),
         exemptions=tuple(exemptions),
         after=tuple(after),
     )
@@ -117,22 +121,6 @@ def review_guardrails(found: CustomerModule, guardrails: Guardrails, settings: R
 def _has_exemption(answer: GuardrailAnswer, settings: ReviewSettings) -> bool:
     named = answer.question is not GuardrailQuestion.APPLY or settings.administrator is not None
     return bool(answer.stops) and not answer.works and answer.state is not LimitState.UNKNOWN and named
-
-
-def _session(found: CustomerModule, guardrails: Guardrails, settings: ReviewSettings) -> ActionScope:
-    return session_scope(found.module, guardrails, session_tags=found.customer.session_tags, now=settings.now)
-
-
-def _questions(found: CustomerModule, guardrails: Guardrails, settings: ReviewSettings) -> Iterator[PermissionQuestion]:
-    yield from permission_questions(found.module, _session(found, guardrails, settings))
-    yield from apply_questions(found.module, guardrails, settings.administrator, settings.now)
-
-
-def _assume_setting(
-    found: CustomerModule, details: CustomerDetails, guardrails: Guardrails, settings: ReviewSettings
-) -> AssumeSetting:
-    account = found.backend_account_id
-    return AssumeSetting(details.role, account, guardrails, settings.backend, settings.backend_organization, settings.now)
 
 
 def _targets(

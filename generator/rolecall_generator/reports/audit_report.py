@@ -17,7 +17,6 @@ from rich.text import Text
 from rolecall_generator.audit import (
     Audit,
     AuditedRole,
-    InactiveGrant,
     Outsider,
     OutsiderKind,
     RolePermissions,
@@ -162,7 +161,10 @@ def _role_json(audited: AuditedRole) -> dict[str, Any]:
         "last_used": record.last_used.isoformat() if record.last_used is not None else None,
         "max_session_seconds": record.max_session_seconds,
         "outsiders": [_outsider_json(each) for each in audited.outsiders],
-        "inactive": [_inactive_json(each) for each in audited.inactive],
+        "inactive": [
+            {"validity": each.validity.value, "moment": each.moment.isoformat(), "outsider": _outsider_json(each.outsider)}
+            for each in audited.inactive
+        ],
         "permissions": None if permissions is None else _permissions_json(permissions),
         "reaches": list(audited.reaches),
         "reached_through": {arn: list(between) for arn, between in audited.reached_through.items() if between},
@@ -187,14 +189,6 @@ def _outsider_json(outsider: Outsider) -> dict[str, Any]:
         "mfa": outsider.mfa,
         "guarded": outsider.guarded.value,
         "guards": list(outsider.guards),
-    }
-
-
-def _inactive_json(grant: InactiveGrant) -> dict[str, Any]:
-    return {
-        "validity": grant.validity.value,
-        "moment": grant.moment.isoformat(),
-        "outsider": _outsider_json(grant.outsider),
     }
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,8 +32,8 @@ from audit_accounts import (
     role,
     trust,
 )
-from rolecall_generator.audit import AccountData, organization_accounts, read_account_ids, read_accounts, sources
-from rolecall_generator.audit.live import make_client, read_client, read_live
+from rolecall_generator.audit import AccountData, organization_accounts, read_account_ids, read_accounts, read_live, sources
+from rolecall_generator.audit.sources import read_client
 from rolecall_generator.errors import CallerError, ExitCode, InputError, RolecallError, SelectionError
 
 VENDOR = role("vendor", trust(caller(DATADOG), by_id(GOOD_ID)), path="/app/", tags={"team": "red"})
@@ -149,16 +147,6 @@ def test_several_accounts_are_told_apart(tmp_path: Path) -> None:
     assert [ACCOUNT, UNKNOWN] == [account.account_id for account in read_accounts([path])]
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Input:
-        buffer = io.BytesIO(json.dumps(WHOLE).encode())
-
-    monkeypatch.setattr(sys, "stdin", Input())
-
-    (account,) = read_accounts([Path("-")])
-    assert 2 == len(account.access.roles)
-
-
 @pytest.mark.parametrize(
     ("text", "place"),
     [
@@ -202,28 +190,30 @@ def test_malformed_input_is_an_error_with_place_and_hint(
 
 @pytest.mark.parametrize(("text", "expected"), [("", False), (" \n", False), ("[]", True), ("[]\n[ ]", True)])
 def test_an_empty_list_is_not_an_empty_file(tmp_path: Path, text: str, expected: bool) -> None:
-    """The message has what is expected in the list."""
     with pytest.raises(InputError) as error:
         read_accounts([write(tmp_path, text)])
 
     assert expected is ("RoleDetailList" in error.value.what)
 
 
-def test_a_file_without_accounts_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SelectionError):
-        read_accounts([write(tmp_path, '{"RoleDetailList": []}')])
-
-
-def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError):
-        read_accounts([tmp_path / "missing.json"])
-
-
-def test_a_large_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("text", "name", "error"),
+    [
+        ('{"RoleDetailList": []}', "account.json", SelectionError),
+        ("{}", "missing.json", InputError),
+        ("{}", ".", InputError),
+        (json.dumps(WHOLE), "account.json", InputError),
+    ],
+    ids=["no account", "missing", "folder", "large"],
+)
+def test_path_without_accounts_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, name: str, error: type[RolecallError]
+) -> None:
     monkeypatch.setattr(sources, "MAXIMUM_BYTES", 100)
+    write(tmp_path, text)
 
-    with pytest.raises(InputError):
-        read_accounts([write(tmp_path, json.dumps(WHOLE))])
+    with pytest.raises(error):
+        read_accounts([tmp_path / name])
 
 
 MORE = {"IsTruncated": True, "Marker": "x"}
@@ -305,7 +295,6 @@ KEYS = st.sampled_from([*VENDOR, "RoleDetailList", "Policies", "PolicyVersionLis
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(KEYS, JSON, max_size=4), st.sampled_from(["RoleDetailList", "Policies", "UserDetailList", "Roles"]))
 def test_any_json_is_read_or_refused(tmp_path: Path, item: dict[str, Any], name: str) -> None:
-    """Foreign data never ends in another exception."""
     path = write(tmp_path, json.dumps({name: [{**VENDOR, **item}, item]}))
     with suppress(RolecallError):
         read_accounts([path])
@@ -334,7 +323,6 @@ def collect(folder: Path, item: dict[str, Any], kind: str = "role") -> None:
 
 @pytest.fixture
 def collected(tmp_path: Path) -> Path:
-    """A folder with two accounts of an organization."""
     collect(tmp_path, VENDOR)
     collect(tmp_path, PARTNER)
     collect(tmp_path, role("other", trust(caller(ACCOUNT)), account=UNKNOWN))
@@ -393,11 +381,6 @@ def test_files_between_the_folders_of_items_are_ignored(collected: Path) -> None
     (collected / "aws" / "aws" / "accounts" / ACCOUNT / "iam" / "role" / ".DS_Store").write_bytes(b"\0")
 
     assert before == read_accounts([collected])
-
-
-def test_another_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError):
-        read_accounts([tmp_path])
 
 
 @pytest.mark.parametrize(
@@ -482,17 +465,17 @@ def test_an_error_of_iam_is_a_caller_error(error: Exception) -> None:
     assert raised.value.hint
 
 
-def test_an_empty_live_account_is_an_error() -> None:
-    with pytest.raises(SelectionError):
-        read_client(Iam(get_account_authorization_details=[page()]))
-
-
 def test_an_unknown_profile_is_a_caller_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 
     with pytest.raises(CallerError):
-        make_client("rolecall-missing")
+        read_live("rolecall-missing")
+
+
+def test_an_empty_live_account_is_an_error() -> None:
+    with pytest.raises(SelectionError):
+        read_client(Iam(get_account_authorization_details=[page()]))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -22,8 +22,7 @@ from rolecall_generator.audit.tables import (
     vendors,
 )
 from rolecall_generator.iam.catalog import find_action
-from rolecall_generator.reports.formatters.interface import catalogue
-from rolecall_generator.reports.formatters.sarif import to_sarif
+from rolecall_generator.reports.formatters.ci import catalogue, to_sarif
 from rolecall_generator.rules import Report
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -124,7 +123,6 @@ def any_role(context, audited):
 
 @pytest.fixture
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One more file in the package."""
     (tmp_path / "other_findings.py").write_text(SOURCE)
     monkeypatch.setattr(audit, "__path__", [*audit.__path__, str(tmp_path)])
     audit_rules.cache_clear()

@@ -39,6 +39,7 @@ from rolecall_generator.iam.evaluation import Caller, Evaluator, IdentitySide, R
 
 ARN = f"arn:aws:iam::{ACCOUNT}:role/app/role1"
 OWN = OwnAccounts(frozenset({ACCOUNT}))
+TRANSFER = "transfer.amazonaws.com"
 WEB, BY_SAML = "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"
 SUB, AUD = "token.actions.githubusercontent.com:sub", "token.actions.githubusercontent.com:aud"
 
@@ -76,6 +77,8 @@ def like(key: str, *values: str) -> dict[str, Any]:
         ({"AWS": "AIDAEXAMPLEEXAMPLE123"}, [(OutsiderKind.DELETED, "AIDAEXAMPLEEXAMPLE123")]),
         (root(ACCOUNT), []),
         (caller(ACCOUNT), []),
+        # Roles delegate access within one partition only.
+        ({"AWS": f"arn:aws-cn:iam::{UNKNOWN}:root"}, []),
         (
             {"AWS": [f"arn:aws:iam::{UNKNOWN}:root", f"arn:aws:iam::{UNKNOWN}:role/a", f"arn:aws:iam::{ACCOUNT}:role/b"]},
             [(OutsiderKind.ACCOUNT, UNKNOWN), (OutsiderKind.ROLE, f"arn:aws:iam::{UNKNOWN}:role/a")],
@@ -125,6 +128,12 @@ def test_a_provider_needs_its_action(principal: Any, action: str, expected: list
             {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": f"{ORGANIZATION}/r-ab12/ou-ab12-1/*"}},
             (OutsiderKind.ORGANIZATION, ORGANIZATION),
         ),
+        ({"Bool": {"aws:PrincipalIsAWSService": "true"}}, (OutsiderKind.SERVICE, "any service")),
+        ({"StringLike": {"aws:PrincipalServiceName": "*.amazonaws.com"}}, (OutsiderKind.SERVICE, "any service")),
+        ({"StringEquals": {"aws:PrincipalServiceName": TRANSFER}}, (OutsiderKind.SERVICE, TRANSFER)),
+        ({"StringLike": {"aws:PrincipalServiceName": TRANSFER}}, (OutsiderKind.SERVICE, TRANSFER)),
+        # Only services send a source account.
+        ({"StringEquals": {"aws:SourceAccount": ACCOUNT}}, (OutsiderKind.SERVICE, "any service")),
     ],
 )
 def test_everyone_is_reduced_to_what_the_conditions_leave(condition: Any, expected: tuple[OutsiderKind, str]) -> None:
@@ -241,68 +250,59 @@ def test_mfa_is_required_if_requests_without_it_are_denied(condition: Any, mfa: 
     assert mfa is outsider.mfa
 
 
-@pytest.mark.parametrize(
-    ("values", "guarded"),
-    [
-        ([], Requirement.MISSING),
-        (["*"], Requirement.MISSING),
-        (["repo:*"], Requirement.MISSING),
-        (["repo:*/app:ref:refs/heads/main"], Requirement.MISSING),
-        (["repo:acme*"], Requirement.MISSING),
-        (["repo:acme*/app:*"], Requirement.MISSING),
-        (["repo:acme/app:*", "repo:*:environment:prod"], Requirement.MISSING),
-        (["repo:acme/*"], Requirement.REQUIRED),
-        (["repo:acme/app-*:*"], Requirement.REQUIRED),
-        (["repo:acme/app:ref:refs/heads/main"], Requirement.REQUIRED),
-        (["repo:acme/app:ref:refs/heads/*", "repo:acme/lib:pull_request"], Requirement.REQUIRED),
-    ],
-)
-def test_a_stranger_of_github_has_another_organization(values: list[str], guarded: Requirement) -> None:
-    """A pattern that leaves the name of the organization open lets everyone register a matching one."""
-    condition = {"StringEquals": {AUD: "sts.amazonaws.com"}, **(like(SUB, *values) if values else {})}
-    (provider,) = outsiders(trust({"Federated": GITHUB}, condition, WEB))
+GITHUB_CLAIM = SUB.removesuffix("sub")
+EKS_CLAIM = f"{EKS.partition('/')[2]}:"
+COGNITO = "cognito-identity.amazonaws.com"
+COGNITO_POOL = {"StringEquals": {f"{COGNITO}:aud": "us-east-1:12345678-dead-beef-cafe-123456790ab"}}
+COGNITO_KNOWN = {"ForAnyValue:StringLike": {f"{COGNITO}:amr": "authenticated"}}
 
-    assert guarded is provider.guarded
+
+def subject(*values: str) -> dict[str, Any]:
+    return {"StringEquals": {AUD: "sts.amazonaws.com"}, **like(SUB, *values)}
 
 
 @pytest.mark.parametrize(
-    ("condition", "guarded"),
+    ("provider", "condition", "guarded"),
     [
-        (None, Requirement.MISSING),
-        (like(f"{EKS.partition('/')[2]}:aud", "sts.amazonaws.com"), Requirement.MISSING),
-        (like(f"{EKS.partition('/')[2]}:sub", "*"), Requirement.MISSING),
-        (like(f"{EKS.partition('/')[2]}:sub", "system:serviceaccount:*:*"), Requirement.MISSING),
-        (like(f"{EKS.partition('/')[2]}:sub", "system:serviceaccount:prod:*"), Requirement.REQUIRED),
+        # A pattern that leaves the name of the organization open lets everyone register a matching one.
+        (GITHUB, {"StringEquals": {AUD: "sts.amazonaws.com"}}, Requirement.MISSING),
+        (GITHUB, subject("*"), Requirement.MISSING),
+        (GITHUB, subject("repo:*"), Requirement.MISSING),
+        (GITHUB, subject("repo:*/app:ref:refs/heads/main"), Requirement.MISSING),
+        (GITHUB, subject("repo:acme*"), Requirement.MISSING),
+        (GITHUB, subject("repo:acme*/app:*"), Requirement.MISSING),
+        (GITHUB, subject("repo:acme/app:*", "repo:*:environment:prod"), Requirement.MISSING),
+        (GITHUB, subject("repo:acme/*"), Requirement.REQUIRED),
+        (GITHUB, subject("repo:acme/app-*:*"), Requirement.REQUIRED),
+        (GITHUB, subject("repo:acme/app:ref:refs/heads/main"), Requirement.REQUIRED),
+        (GITHUB, subject("repo:acme/app:ref:refs/heads/*", "repo:acme/lib:pull_request"), Requirement.REQUIRED),
+        # Other claims of the tenant.
+        (GITHUB, {"StringEquals": {f"{GITHUB_CLAIM}repository_id": "12345678"}}, Requirement.REQUIRED),
+        (GITHUB, {"StringEqualsIfExists": {f"{GITHUB_CLAIM}repository_id": "12345678"}}, Requirement.MISSING),
+        (GITHUB, {"StringEquals": {f"{GITHUB_CLAIM}ref": "refs/heads/main"}}, Requirement.MISSING),
+        (GITHUB, {"StringEquals": {f"{GITHUB_CLAIM}actor": "ann"}}, Requirement.MISSING),
+        # AWS does not document such a key.
+        (GITHUB, {"StringEquals": {f"{GITHUB_CLAIM}repository_owner": "acme"}}, Requirement.UNKNOWN),
+        (EKS, None, Requirement.MISSING),
+        (EKS, like(f"{EKS_CLAIM}aud", "sts.amazonaws.com"), Requirement.MISSING),
+        (EKS, like(f"{EKS_CLAIM}sub", "*"), Requirement.MISSING),
+        (EKS, like(f"{EKS_CLAIM}sub", "system:serviceaccount:*:*"), Requirement.MISSING),
+        (EKS, like(f"{EKS_CLAIM}sub", "system:serviceaccount:prod:*"), Requirement.REQUIRED),
+        # The audience is the tenant there, not the subject.
+        (COGNITO, COGNITO_POOL, Requirement.REQUIRED),
+        (COGNITO, COGNITO_KNOWN, Requirement.MISSING),
     ],
 )
-def test_other_issuers_need_a_subject(condition: Any, guarded: Requirement) -> None:
-    (provider,) = outsiders(trust({"Federated": EKS}, condition, WEB))
+def test_a_provider_needs_the_tenant(provider: str, condition: Any, guarded: Requirement) -> None:
+    (found,) = outsiders(trust({"Federated": provider}, condition, WEB))
 
-    assert guarded is provider.guarded
-
-
-def test_cognito_needs_the_identity_pool() -> None:
-    """The audience is the tenant there, not the subject."""
-    name = "cognito-identity.amazonaws.com"
-    pool = {"StringEquals": {f"{name}:aud": "us-east-1:12345678-dead-beef-cafe-123456790ab"}}
-    authenticated = {"ForAnyValue:StringLike": {f"{name}:amr": "authenticated"}}
-
-    assert Requirement.REQUIRED is outsiders(trust({"Federated": name}, pool, WEB))[0].guarded
-    assert Requirement.MISSING is outsiders(trust({"Federated": name}, authenticated, WEB))[0].guarded
-    assert f"{name}:aud" in outsiders(trust({"Federated": name}, {**pool, **authenticated}, WEB))[0].guards
+    assert guarded is found.guarded
 
 
-def test_other_claims_of_the_tenant_restrict_too() -> None:
-    def guarded(operator: str, claim: str, value: str) -> Requirement:
-        condition = {operator: {f"token.actions.githubusercontent.com:{claim}": value}}
-        return outsiders(trust({"Federated": GITHUB}, condition, WEB))[0].guarded
+def test_the_identity_pool_of_cognito_is_a_guard() -> None:
+    (found,) = outsiders(trust({"Federated": COGNITO}, {**COGNITO_POOL, **COGNITO_KNOWN}, WEB))
 
-    assert Requirement.REQUIRED is guarded("StringEquals", "repository_id", "12345678")
-    assert Requirement.MISSING is guarded("StringEqualsIfExists", "repository_id", "12345678")
-    assert Requirement.MISSING is guarded("StringEquals", "ref", "refs/heads/main")
-    assert Requirement.MISSING is guarded("StringEquals", "actor", "ann")
-    # AWS does not document such a key.
-    assert Requirement.UNKNOWN is guarded("StringEquals", "repository_owner", "acme")
+    assert f"{COGNITO}:aud" in found.guards
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,6 @@ def test_a_service_must_act_for_this_account(condition: Any, guarded: Requiremen
     ],
 )
 def test_what_cannot_be_decided_is_unknown(statement: dict[str, Any]) -> None:
-    """It is neither left out nor reported as allowed."""
     found = outsiders(statement)
 
     assert found
@@ -376,19 +375,6 @@ def test_session_as_principal_is_decided(statements: list[dict[str, Any]], expec
 
 
 @pytest.mark.parametrize(
-    ("condition", "expected"),
-    [
-        ({"Bool": {"aws:PrincipalIsAWSService": "true"}}, "any service"),
-        ({"StringLike": {"aws:PrincipalServiceName": "*.amazonaws.com"}}, "any service"),
-        ({"StringEquals": {"aws:PrincipalServiceName": "transfer.amazonaws.com"}}, "transfer.amazonaws.com"),
-        ({"StringLike": {"aws:PrincipalServiceName": "transfer.amazonaws.com"}}, "transfer.amazonaws.com"),
-    ],
-)
-def test_everyone_includes_the_services_of_the_conditions(condition: Any, expected: str) -> None:
-    assert [(OutsiderKind.SERVICE, expected)] == kinds(trust("*", condition))
-
-
-@pytest.mark.parametrize(
     ("principal", "action", "expected"),
     [
         ({"Service": "*"}, "sts:AssumeRole", [(OutsiderKind.SERVICE, "any service")]),
@@ -414,13 +400,8 @@ def test_an_unknown_trust_is_unknown() -> None:
     assert (OutsiderKind.UNKNOWN, False) == (unknown.kind, unknown.decided)
 
 
-def test_a_key_that_no_caller_has_allows_no_principal() -> None:
-    """Only services send a source account, and roles have no user name."""
-    of_services = trust("*", {"StringEquals": {"aws:SourceAccount": ACCOUNT}})
-    of_users = trust(caller(DATADOG), {"StringEquals": {"sts:ExternalId": "${aws:username}"}})
-
-    assert [(OutsiderKind.SERVICE, "any service")] == kinds(of_services)
-    assert [] == kinds(of_users)
+def test_a_variable_that_no_role_has_allows_none() -> None:
+    assert [] == kinds(trust(caller(DATADOG), {"StringEquals": {"sts:ExternalId": "${aws:username}"}}))
 
 
 def test_a_denied_outsider_is_left_out() -> None:
@@ -428,11 +409,6 @@ def test_a_denied_outsider_is_left_out() -> None:
 
     assert () == outsiders(trust(root(UNKNOWN)), {**deny, "Condition": {"Bool": {"aws:PrincipalIsAWSService": "false"}}})
     assert () == outsiders(trust("*"), {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:*"})
-
-
-def test_another_partition_is_no_outsider() -> None:
-    """Roles delegate access within one partition only."""
-    assert [] == kinds(trust({"AWS": f"arn:aws-cn:iam::{UNKNOWN}:root"}))
 
 
 OUTSIDE = st.sampled_from([DATADOG, CLOUDHEALTH, UNKNOWN])

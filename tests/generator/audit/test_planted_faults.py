@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import audit_accounts
 from audit_accounts import (
-    ACCOUNT,
     CLOUDHEALTH,
     DATADOG,
     EXAMPLE,
@@ -27,6 +26,7 @@ from audit_accounts import (
     ROLES,
     UNKNOWN,
     allow,
+    audited,
     by_id,
     caller,
     document,
@@ -48,13 +48,6 @@ from rolecall_generator.manifest import load_manifest
 from rolecall_generator.planning import make_plan
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def audited(details: dict[str, Any], *more: dict[str, Any], own: OwnAccounts | None = None) -> Audit:
-    builder = AccountBuilder("account.json")
-    for each in (details, *more):
-        builder.add_page(each, "account.json")
-    return run_audit(builder.build(), NOW, own=own or OwnAccounts())
 
 
 def rules_by_role(audit: Audit) -> dict[str, Counter[str]]:
@@ -84,29 +77,18 @@ def test_example_file_is_current() -> None:
 
 FURTHER = {"assumes-administrator": "own-account", "reaches-by-session": "for-a-session"}
 """Roles with the further role that they can assume."""
+SHARED = {"shared-one": "shared-two", "shared-two": "shared-one", "twice-one": "twice-two"}
+"""Roles with another one that has their external ID."""
 
 
-@pytest.mark.parametrize("item", [item for item, _ in ROLES], ids=lambda item: str(item["RoleName"]))
-def test_a_role_alone_has_the_findings_that_do_not_depend_on_others(item: dict[str, Any]) -> None:
+def assert_findings_of_each(numbers: Iterable[int]) -> None:
     """Only shared external IDs and further roles depend on other roles."""
-    expected = Counter(rule for rule in PLANTED[item["Arn"]] if rule != "RA206" and item["RoleName"] not in FURTHER)
-
-    alone = audited({**EXAMPLE, "RoleDetailList": [item]})
-
-    assert expected == rules_by_role(alone).get(item["Arn"], Counter())
-
-
-@settings(max_examples=15, deadline=None, derandomize=True)
-@given(st.sets(st.sampled_from(range(len(ROLES))), min_size=1))
-def test_any_selection_of_the_roles_has_the_findings_of_each(numbers: set[int]) -> None:
-    """Roles do not hide each other's faults."""
     names = {ROLES[number][0]["RoleName"] for number in numbers}
     expected = {}
-    for number in numbers:
-        item, findings = ROLES[number]
-        shared = {"shared-one": "shared-two", "shared-two": "shared-one", "twice-one": "twice-two"}.get(item["RoleName"])
-        alone = item["RoleName"] in FURTHER and FURTHER[item["RoleName"]] not in names
-        kept = [rule for rule in findings if not alone and (rule != "RA206" or shared in names)]
+    for item, findings in (ROLES[number] for number in numbers):
+        name = item["RoleName"]
+        alone = name in FURTHER and FURTHER[name] not in names
+        kept = [rule for rule in findings if not alone and (rule != "RA206" or SHARED.get(name) in names)]
         if kept:
             expected[item["Arn"]] = Counter(kept)
 
@@ -115,17 +97,35 @@ def test_any_selection_of_the_roles_has_the_findings_of_each(numbers: set[int]) 
     assert expected == rules_by_role(audit)
 
 
-def test_encoded_documents_give_the_same_result() -> None:
-    """GetAccountAuthorizationDetails returns URL-encoded documents; the AWS CLI decodes them."""
-    assert EXAMPLE_AUDIT.report == audited(encoded(EXAMPLE)).report
+@pytest.mark.parametrize("number", range(len(ROLES)), ids=lambda number: str(ROLES[number][0]["RoleName"]))
+def test_a_role_alone_has_its_findings(number: int) -> None:
+    assert_findings_of_each({number})
 
 
-def test_split_pages_give_the_same_result() -> None:
-    """Roles and policies can be on different pages, in any order."""
-    roles = EXAMPLE["RoleDetailList"]
-    pages = [page(*roles[20:]), page(policies=EXAMPLE["Policies"]), page(*roles[:20])]
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(st.sets(st.sampled_from(range(len(ROLES))), min_size=1))
+def test_any_selection_of_the_roles_has_the_findings_of_each(numbers: set[int]) -> None:
+    assert_findings_of_each(numbers)
 
-    assert EXAMPLE_AUDIT.report == audited(*pages).report
+
+ITEMS = EXAMPLE["RoleDetailList"]
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        # GetAccountAuthorizationDetails returns URL-encoded documents; the AWS CLI decodes them.
+        [encoded(EXAMPLE)],
+        [page(*ITEMS[20:]), page(policies=EXAMPLE["Policies"]), page(*ITEMS[:20])],
+        [{**EXAMPLE, "RoleDetailList": ITEMS[::-1]}],
+    ],
+    ids=["encoded", "split", "reversed"],
+)
+def test_form_of_the_pages_makes_no_difference(pages: list[dict[str, Any]]) -> None:
+    audit = audited(*pages)
+
+    assert EXAMPLE_AUDIT.report == audit.report
+    assert [each.role.arn for each in EXAMPLE_AUDIT.roles] == [each.role.arn for each in audit.roles]
 
 
 def test_generated_account_has_only_the_findings_of_its_trusts() -> None:
@@ -171,8 +171,8 @@ def test_accounts_of_the_example_manifest_have_no_errors() -> None:
         assert [] == [finding for finding in audit.report.active if finding.rule.startswith(("RA1", "RA2"))]
 
 
-def only(*roles: dict[str, Any], own: OwnAccounts | None = None, lists: dict[str, Any] | None = None) -> Audit:
-    return audited(page(*roles), *([lists] if lists else []), own=own)
+def only(*roles: dict[str, Any]) -> Audit:
+    return audited(page(*roles))
 
 
 def ids(audit: Audit) -> list[str]:
@@ -184,7 +184,7 @@ def test_session_of_a_third_party_is_limited_to_an_hour(seconds: int, expected: 
     """The duration comes from ListRoles."""
     item = role("vendor", trust(caller(DATADOG), by_id(GOOD_ID)))
 
-    audit = only(item, lists={"Roles": [{"Arn": item["Arn"], "MaxSessionDuration": seconds}]})
+    audit = audited(page(item), {"Roles": [{"Arn": item["Arn"], "MaxSessionDuration": seconds}]})
 
     assert expected == ids(audit)
     assert () == audit.not_checked
@@ -214,7 +214,6 @@ def test_without_use_and_durations_the_result_names_what_was_not_checked() -> No
 
 
 def test_own_accounts_and_organizations_are_not_outsiders() -> None:
-    """The roles disappear; nothing else of the account is an outsider."""
     roles = [
         role("own", trust(root(UNKNOWN))),
         role("organization", trust("*", {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}})),
@@ -224,7 +223,7 @@ def test_own_accounts_and_organizations_are_not_outsiders() -> None:
     own = OwnAccounts(frozenset({UNKNOWN}), frozenset({ORGANIZATION}))
 
     assert 4 == len(only(*roles).roles)
-    assert () == only(*roles, own=own).roles
+    assert () == audited(page(*roles), own=own).roles
 
 
 def test_accounts_of_one_run_are_not_outsiders_of_each_other() -> None:
@@ -258,7 +257,6 @@ def test_no_message_contains_an_external_id() -> None:
 
 
 def test_an_unreadable_trust_policy_is_a_finding() -> None:
-    """The role may trust anyone, so it is listed; the others are examined."""
     broken = {**role("broken", trust(root(UNKNOWN))), "AssumeRolePolicyDocument": "%7Bnot json"}
 
     audit = only(broken, role("vendor", trust(caller(DATADOG), by_id(GOOD_ID))))
@@ -296,18 +294,6 @@ def test_an_unreadable_managed_policy_has_its_reason() -> None:
     assert [f"{LIMIT} cannot be read: unknown policy element Bad"] == list(permissions.unknown)
 
 
-def test_result_does_not_depend_on_the_order_of_roles() -> None:
-    reversed_page = {**EXAMPLE, "RoleDetailList": list(reversed(EXAMPLE["RoleDetailList"]))}
-
-    assert EXAMPLE_AUDIT.report == audited(reversed_page).report
-    assert [each.role.arn for each in EXAMPLE_AUDIT.roles] == [each.role.arn for each in audited(reversed_page).roles]
-
-
-def test_own_account_is_the_one_of_the_roles() -> None:
-    assert (ACCOUNT,) == EXAMPLE_AUDIT.account_ids
-    assert audit_accounts.ACCOUNT == EXAMPLE_AUDIT.roles[0].account_id
-
-
 def test_tags_that_the_trust_does_not_test_make_no_difference() -> None:
     """Roles with different tags share the search for outsiders, unless the trust policy depends on them."""
     tested = {"StringEquals": {"aws:ResourceTag/team": "red"}}
@@ -331,9 +317,7 @@ def test_replacing_a_role_by_itself_keeps_the_result() -> None:
 def test_hint_of_an_open_provider_names_the_claim_of_its_tenants() -> None:
     """Identity pools are told apart by the audience, repositories by the subject."""
     pools = "cognito-identity.amazonaws.com"
-    builder = AccountBuilder("test")
-    web = "sts:AssumeRoleWithWebIdentity"
-    builder.add_page(page(role("pool", trust({"Federated": pools}, None, web))), "test")
-    (found,) = [each for each in run_audit(builder.build(), NOW).report.active if each.rule == "RA104"]
+    audit = only(role("pool", trust({"Federated": pools}, None, "sts:AssumeRoleWithWebIdentity")))
+    (found,) = [each for each in audit.report.active if each.rule == "RA104"]
 
     assert f"{pools}:aud" in found.hint

@@ -16,6 +16,7 @@ from audit_accounts import (
     NOW,
     ORGANIZATION,
     allow,
+    audited,
     by_id,
     caller,
     page,
@@ -45,10 +46,8 @@ def vendor(condition: dict[str, Any] | None = None, *more: dict[str, Any]) -> di
     return role("vendor", trust(caller(DATADOG), condition), *more, path="/partners/")
 
 
-def audited(*roles: dict[str, Any]) -> tuple[AuditedRole, list[Severity]]:
-    builder = AccountBuilder("test")
-    builder.add_page(page(*roles), "test")
-    audit = audit_accounts(builder.build(), NOW)
+def reached(*roles: dict[str, Any]) -> tuple[AuditedRole, list[Severity]]:
+    audit = audited(page(*roles))
     found = next(each for each in audit.roles if each.role.arn.endswith("/vendor"))
     return found, [each.severity for each in audit.report.active if each.rule == "RA405"]
 
@@ -106,14 +105,14 @@ GITHUB_TRUST = {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:
     ],
 )
 def test_session_of_an_own_role_is_a_step_of_a_chain(roles: list[dict[str, Any]], reaches: list[str]) -> None:
-    found, severities = audited(*roles)
+    found, severities = reached(*roles)
 
     assert [f"{ROLE}/{name}" for name in reaches] == list(found.reaches)
     assert ([Severity.WARNING] if reaches else []) == severities
 
 
 def test_administrator_behind_a_session_is_an_error() -> None:
-    found, severities = audited(vendor(), role("target", trust(session("vendor")), permissions=[allow("*")]))
+    found, severities = reached(vendor(), role("target", trust(session("vendor")), permissions=[allow("*")]))
 
     assert found.reaches_administrators == (f"{ROLE}/target",)
     assert [Severity.ERROR] == severities
@@ -125,7 +124,7 @@ def test_reached_role_has_the_roles_of_a_shortest_chain() -> None:
     hub = role("hub", organization, permissions=[allow("sts:AssumeRole", f"{ROLE}/admin")])
     detour = role("detour", trust(caller(ACCOUNT, "role/hub")), permissions=[allow("sts:AssumeRole", f"{ROLE}/admin")])
     admin = role("admin", trust(root(ACCOUNT)), permissions=[allow("*")])
-    found, _ = audited(vendor(), detour, hub, admin)
+    found, _ = reached(vendor(), detour, hub, admin)
 
     assert {
         f"{ROLE}/admin": (f"{ROLE}/hub",),

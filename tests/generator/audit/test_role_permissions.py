@@ -10,39 +10,41 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit_accounts import ACCOUNT, NOW, allow, by_id, caller, document, managed_policy, page, role, root, trust
-from rolecall_generator.audit import Audit, AuditedRole, RolePermissions, Scope, audit_accounts, summarize_access
-from rolecall_generator.audit.account import AccountBuilder
+from audit_accounts import (
+    ACCOUNT,
+    LIMIT,
+    allow,
+    audited,
+    by_id,
+    caller,
+    deny,
+    document,
+    managed_policy,
+    page,
+    role,
+    root,
+    trust,
+)
+from rolecall_generator.audit import Audit, RolePermissions, Scope, summarize_access
 from rolecall_generator.audit.permissions import iam_changes
 from rolecall_generator.findings import Severity
 from rolecall_generator.iam.catalog import find_action
 
 VENDOR = caller("464622532012")
 TRUST = trust(VENDOR, by_id("0f0c5a6e8d2b4c7f9a1e3b5d7f9a1c3e"))
-LIMIT = f"arn:aws:iam::{ACCOUNT}:policy/limit"
-
-
-def deny(actions: Any, resources: Any = "*", condition: Any = None) -> dict[str, Any]:
-    return {**allow(actions, resources, condition), "Effect": "Deny"}
 
 
 def audit_of(*roles: dict[str, Any], limit: list[dict[str, Any]] | None = None) -> Audit:
-    builder = AccountBuilder("account.json")
-    policies = [managed_policy(LIMIT, document(*limit))] if limit is not None else []
-    builder.add_page(page(*roles, policies=policies), "account.json")
-    return audit_accounts(builder.build(), NOW)
+    return audited(page(*roles, policies=[managed_policy(LIMIT, document(*limit))] if limit is not None else []))
 
 
-def audited(*statements: dict[str, Any], limit: list[dict[str, Any]] | None = None) -> AuditedRole:
+def permissions(
+    *statements: dict[str, Any], limit: list[dict[str, Any]] | None = None, tags: dict[str, str] | None = None
+) -> RolePermissions:
     boundary = LIMIT if limit is not None else None
-    (found,) = audit_of(role("vendor", TRUST, permissions=statements, boundary=boundary), limit=limit).roles
-    return found
-
-
-def permissions(*statements: dict[str, Any], limit: list[dict[str, Any]] | None = None) -> RolePermissions:
-    found = audited(*statements, limit=limit).permissions
-    assert found is not None
-    return found
+    (found,) = audit_of(role("vendor", TRUST, permissions=statements, boundary=boundary, tags=tags), limit=limit).roles
+    assert found.permissions is not None
+    return found.permissions
 
 
 def paths(found: RolePermissions) -> dict[str, Scope]:
@@ -141,12 +143,8 @@ def test_escalation_on_resources_that_any_policy_lists(statements: list[dict[str
 @pytest.mark.parametrize(("target", "expected"), [("worker", {"iam-005": Scope.SOME}), ("${aws:username}", {})])
 def test_escalation_on_a_resource_named_by_a_tag_of_the_role(target: str, expected: dict[str, Scope]) -> None:
     resource = f"arn:aws:iam::{ACCOUNT}:role/${{aws:PrincipalTag/Target}}-{target}"
-    item = role("vendor", TRUST, permissions=[allow("iam:PutRolePolicy", resource)], tags={"target": "build"})
 
-    (found,) = audit_of(item).roles
-
-    assert found.permissions is not None
-    assert expected == paths(found.permissions)
+    assert expected == paths(permissions(allow("iam:PutRolePolicy", resource), tags={"target": "build"}))
 
 
 @pytest.mark.parametrize(
@@ -384,12 +382,7 @@ def test_overlap_of_patterns_is_decided_over_all_resources(
 def test_overlap_of_policy_and_boundary(
     statements: list[dict[str, Any]], limit: list[dict[str, Any]] | None, expected: bool
 ) -> None:
-    boundary = LIMIT if limit is not None else None
-    vendor = role("vendor", TRUST, permissions=statements, boundary=boundary, tags={"team": "a"})
-    (found,) = audit_of(vendor, limit=limit).roles
-
-    assert found.permissions is not None
-    assert expected is bool(found.permissions.escalations)
+    assert expected is bool(permissions(*statements, limit=limit, tags={"team": "a"}).escalations)
 
 
 def test_overlap_of_patterns_for_other_accounts() -> None:

@@ -17,6 +17,7 @@ from audit_accounts import (
     READ_LOGS,
     UNKNOWN,
     allow,
+    audited,
     by_id,
     caller,
     document,
@@ -25,8 +26,7 @@ from audit_accounts import (
     root,
     trust,
 )
-from rolecall_generator.audit import Audit, AuditedRole, audit_accounts
-from rolecall_generator.audit.account import AccountBuilder
+from rolecall_generator.audit import Audit, AuditedRole
 from rolecall_generator.audit.validity import Validity, at_time
 from rolecall_generator.findings import Severity
 from rolecall_generator.iam import Access, PolicyDocument, Role
@@ -36,12 +36,10 @@ PAST, FUTURE = "2026-06-30T00:00:00Z", "2027-06-30T00:00:00Z"
 
 
 def audit_of(*roles: dict[str, Any], now: datetime = NOW) -> Audit:
-    builder = AccountBuilder("test")
-    builder.add_page(page(*roles), "test")
-    return audit_accounts(builder.build(), now)
+    return audited(page(*roles), now=now)
 
 
-def audited(*statements: dict[str, Any], now: datetime = NOW) -> AuditedRole | None:
+def found_role(*statements: dict[str, Any], now: datetime = NOW) -> AuditedRole | None:
     found = audit_of(role("timed", *statements), now=now).roles
     return found[0] if found else None
 
@@ -80,7 +78,7 @@ def deny(condition: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_valid_grant_has_no_note(statements: list[dict[str, Any]]) -> None:
-    found = audited(*statements)
+    found = found_role(*statements)
 
     assert found is not None
     assert [each.account_id for each in found.outsiders] == [DATADOG]
@@ -121,7 +119,7 @@ def test_inactive_grant_is_only_a_note(statements: list[dict[str, Any]], validit
 @pytest.mark.parametrize("date", ["0001", "0001-01-01", "9999-12-31T23:59:59Z", "9999", "253402300799", "-99999999999999"])
 def test_first_and_last_dates_are_dates(date: str) -> None:
     for condition in (before(date), after(date), before(date, key="aws:EpochTime"), after(date, "DateNotEquals")):
-        assert audited(timed(condition), timed(before(PAST))) is not None
+        assert found_role(timed(condition), timed(before(PAST))) is not None
 
 
 def test_expired_statement_does_not_weaken_a_valid_one() -> None:
@@ -139,7 +137,7 @@ def test_later_weakening_is_a_note() -> None:
 
 
 def test_expired_grant_of_another_outsider_is_reported_with_the_valid_one() -> None:
-    found = audited(timed(), timed(before(PAST), principal=root(UNKNOWN)))
+    found = found_role(timed(), timed(before(PAST), principal=root(UNKNOWN)))
 
     assert found is not None
     assert [each.account_id for each in found.outsiders] == [DATADOG]
@@ -147,14 +145,14 @@ def test_expired_grant_of_another_outsider_is_reported_with_the_valid_one() -> N
 
 
 def test_expired_grant_to_the_own_account_is_not_reported() -> None:
-    assert audited(trust(root(ACCOUNT), before(PAST))) is None
+    assert found_role(trust(root(ACCOUNT), before(PAST))) is None
 
 
 @pytest.mark.parametrize(
     "now", [datetime(2026, 6, 29, 23, 59, tzinfo=UTC), datetime(2026, 6, 30, 1, tzinfo=timezone(timedelta(hours=2)))]
 )
 def test_date_of_the_audit_decides(now: datetime) -> None:
-    found = audited(timed(before(PAST)), now=now)
+    found = found_role(timed(before(PAST)), now=now)
 
     assert found is not None
     assert found.outsiders
@@ -173,7 +171,7 @@ def test_undocumented_comparison_of_the_time_remains(condition: dict[str, Any]) 
     trusted = PolicyDocument.from_json(document(trust(root(UNKNOWN), condition)))
 
     assert at_time(trusted, NOW) == trusted
-    assert audited(trust(root(UNKNOWN), condition)) is not None
+    assert found_role(trust(root(UNKNOWN), condition)) is not None
 
 
 DATES = st.sampled_from(["2026-01-01", PAST, "2026-11-30T12:00:00Z", FUTURE, "2028-01-01"])
@@ -205,7 +203,7 @@ def test_outsider_is_the_one_that_the_evaluator_allows_at_that_time(statements: 
         context = {"aws:CurrentTime": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "aws:EpochTime": str(int(moment.timestamp()))}
         return evaluator.may_assume(Request(principal, arn, context=context)).allowed
 
-    found = audited(*statements)
+    found = found_role(*statements)
     now = found is not None and bool(found.outsiders)
     validities = {each.validity for each in found.inactive} if found is not None else set()
     moments = [datetime(2025 + month // 12, 1 + month % 12, 2, tzinfo=UTC) for month in range(48)]

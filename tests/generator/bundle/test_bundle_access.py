@@ -20,7 +20,6 @@ from walkthrough_reader import access_from
 
 
 def of_terraform(files: Files, handover: Handover) -> Access:
-    """The access that the bundle's Terraform module creates."""
     names = {name.rpartition("/")[2]: text for name, text in files.items() if name.startswith("terraform/")}
     module = {name: text for name, text in names.items() if name.endswith(".tf")}
     parsed = parse_files(module, account_id=handover.module.account.account_id, partition=handover.module.partition)
@@ -29,7 +28,6 @@ def of_terraform(files: Files, handover: Handover) -> Access:
 
 
 def of_cloudformation(files: Files, handover: Handover) -> Access:
-    """The access that the bundle's template creates; empty if the bundle has no template."""
     template = files.get("cloudformation/template.json")
     if template is None:
         return Access()
@@ -48,12 +46,10 @@ def assert_all_the_same(manifest: Manifest) -> None:
 
 
 def test_forms_of_example_bundles_grant_the_same_access() -> None:
-    """Modules of both flows of the example accounts."""
     assert_all_the_same(notes_manifest())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(manifests())
 def test_forms_of_random_bundles_grant_the_same_access(values: dict[str, Any]) -> None:
-    """For any manifest, Terraform, CloudFormation and the walk-through grant the module's access."""
     assert_all_the_same(Manifest.model_validate(values))

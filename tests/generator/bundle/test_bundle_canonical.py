@@ -9,13 +9,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bundle_worlds import bundles, world
 from fake_signers import install
-from rolecall_generator.bundle.archive import zip_bytes
-from rolecall_generator.bundle.bundle_state import read_sums, sums_of
+from rolecall_generator.bundle.archive import read_sums, sums_of, zip_bytes
 from rolecall_generator.bundle.signing import RequiredSigner, Signer
 from rolecall_generator.bundle.verification import BundleVerification, verify_bundle, verify_zip
 from rolecall_generator.errors import OutputError, SelectionError
@@ -91,9 +91,21 @@ def longer_stream() -> bytes:
     return bytes(data)
 
 
-def with_extra(data: bytes) -> Callable[[zipfile.ZipInfo], None]:
+def written(parent: Path, files: Mapping[str, bytes]) -> Path:
+    """A folder with these files."""
+    folder = parent / "acme"
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def having(**attributes: Any) -> Callable[[zipfile.ZipInfo], None]:
+    """A change that sets attributes of each entry."""
+
     def change(entry: zipfile.ZipInfo) -> None:
-        entry.extra = data
+        for name, value in attributes.items():
+            setattr(entry, name, value)
 
     return change
 
@@ -105,39 +117,16 @@ def unicode_path(entry: zipfile.ZipInfo) -> None:
     entry.extra = struct.pack("<HH", 0x7075, len(body)) + body
 
 
-def commented(entry: zipfile.ZipInfo) -> None:
-    entry.comment = b"x"
-
-
-def dated(entry: zipfile.ZipInfo) -> None:
-    entry.date_time = (2026, 1, 1, 0, 0, 0)
-
-
-def executable(entry: zipfile.ZipInfo) -> None:
-    entry.external_attr = 0o104755 << 16
-
-
-def made_on_dos(entry: zipfile.ZipInfo) -> None:
-    entry.create_system = 0
-
-
-def badly_packed(entry: zipfile.ZipInfo) -> None:
-    entry.compress_type = zipfile.ZIP_BZIP2
-
-
-def stored(entry: zipfile.ZipInfo) -> None:
-    entry.compress_type = zipfile.ZIP_STORED
-
-
 def test_bundle_written_by_gen_bundle_passes(tmp_path: Path) -> None:
     """Deflated at any compression level, and stored."""
     assert not refused(GOOD)
     assert not refused(zip_bytes({**FILES, "SHA256SUMS": SUMS}, "acme", stored=True))
-    assert GOOD == rewritten(with_extra(b""))
+    assert GOOD == rewritten(having())
     for choice in (False, True):
         folder = bundles(world(tmp_path / str(choice), 2), stored=choice).folder
-        for path in (folder / "customer0.zip", folder / "customer1.zip", folder / "customer1"):
-            assert verify_bundle(path, RequiredSigner()).ok
+        zipped, unpacked = (verify_bundle(folder / name, RequiredSigner()) for name in ("customer1.zip", "customer1"))
+        assert ((), (), "not signed") == (zipped.problems, unpacked.problems, unpacked.signature)
+        assert zipped.files == unpacked.files > 10
 
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -175,15 +164,15 @@ def test_bundle_written_by_gen_bundle_passes(tmp_path: Path) -> None:
         GOOD[: END + 8] + b"\4\0" + GOOD[END + 10 :],
         GOOD[: END + 4] + b"\1\0" + GOOD[END + 6 :],
         GOOD[:END] + struct.pack("<4sLQL", b"PK\6\7", 0, END, 1) + GOOD[END:],
-        rewritten(commented),
-        rewritten(dated),
-        rewritten(executable),
-        rewritten(made_on_dos),
-        rewritten(badly_packed),
+        rewritten(having(comment=b"x")),
+        rewritten(having(date_time=(2026, 1, 1, 0, 0, 0))),
+        rewritten(having(external_attr=0o104755 << 16)),
+        rewritten(having(create_system=0)),
+        rewritten(having(compress_type=zipfile.ZIP_BZIP2)),
         rewritten(unicode_path),
-        rewritten(with_extra(struct.pack("<HHB", 0x5455, 1, 0))),
-        rewritten(with_extra(struct.pack("<HHQQ", 1, 16, 1, 1))),
-        rewritten(lambda entry: stored(entry) if entry.filename.endswith("main.tf") else None),
+        rewritten(having(extra=struct.pack("<HHB", 0x5455, 1, 0))),
+        rewritten(having(extra=struct.pack("<HHQQ", 1, 16, 1, 1))),
+        rewritten(lambda entry: having(compress_type=zipfile.ZIP_STORED)(entry) if "main.tf" in entry.filename else None),
     ],
     ids=lambda data: f"{len(data)}",
 )
@@ -194,7 +183,6 @@ def test_noncanonical_zip_is_rejected(data: bytes) -> None:
 
 
 def test_folder_entry_is_rejected() -> None:
-    """A bundle's zip has only entries for files."""
     packed = io.BytesIO(GOOD)
     with zipfile.ZipFile(packed, "a") as archive:
         archive.writestr(zipfile.ZipInfo("acme/empty/"), b"")
@@ -203,7 +191,6 @@ def test_folder_entry_is_rejected() -> None:
 
 
 def test_zip_with_one_changed_byte_fails_or_has_the_same_content() -> None:
-    """Every byte of the container is checked; a changed byte in compressed data passes only if the content is equal."""
     content = {
         entry.filename: zipfile.ZipFile(io.BytesIO(GOOD)).read(entry)
         for entry in zipfile.ZipFile(io.BytesIO(GOOD)).infolist()
@@ -245,13 +232,9 @@ def test_invalid_file_name_is_rejected_even_if_listed(names: list[str], tmp_path
     assert refused(zip_bytes({**files, "SHA256SUMS": listing}, "acme"))
     assert refused(zip_bytes({**files, "SHA256SUMS": SUMS}, "acme"))
 
-    folder = tmp_path / "acme"
-    for name, content in {**files, "SHA256SUMS": listing}.items():
-        if "/x" in name or name == "Terraform":  # a folder cannot contain a file and a folder of the same name
-            continue
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    assert not verify_bundle(folder, RequiredSigner()).ok
+    # A folder cannot contain a file and a folder of the same name.
+    kept = {name: content for name, content in files.items() if "/x" not in name and name != "Terraform"}
+    assert not verify_bundle(written(tmp_path, {**kept, "SHA256SUMS": listing}), RequiredSigner()).ok
 
 
 @pytest.mark.parametrize(
@@ -284,21 +267,16 @@ def test_noncanonical_checksum_file_is_rejected(content: bytes, tmp_path: Path) 
     """Empty, truncated, reordered, other line endings, BSD format, escapes, comments, and paths outside the bundle."""
     assert refused(zip_bytes({**FILES, "SHA256SUMS": content}, "acme"))
 
-    for name, each in {**FILES, "SHA256SUMS": content}.items():
-        (tmp_path / "acme" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "acme" / name).write_bytes(each)
-    assert not verify_bundle(tmp_path / "acme", RequiredSigner()).ok
+    assert not verify_bundle(written(tmp_path, {**FILES, "SHA256SUMS": content}), RequiredSigner()).ok
     assert set(FILES) == read_sums(SUMS).keys()
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A bundle's folder that passes the check."""
-    for name, content in {**FILES, "SHA256SUMS": SUMS}.items():
-        (tmp_path / "acme" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "acme" / name).write_bytes(content)
-    assert verify_bundle(tmp_path / "acme", RequiredSigner()).ok
-    return tmp_path / "acme"
+    made = written(tmp_path, {**FILES, "SHA256SUMS": SUMS})
+    assert verify_bundle(made, RequiredSigner()).ok
+    return made
 
 
 def linked(folder: Path, name: str) -> None:
@@ -327,14 +305,12 @@ def test_folder_contains_exactly_the_listed_files(folder: Path, change: Callable
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS refuses such a name")
 def test_file_name_that_is_not_utf_8_is_finding(folder: Path) -> None:
-    """It does not raise an exception."""
     (folder / "terraform" / "\udcff.tf").write_bytes(b"x")
 
     assert not verify_bundle(folder, RequiredSigner()).ok
 
 
 def test_oversized_folder_is_rejected_before_reading(folder: Path) -> None:
-    """Files and bytes are counted before any file is read."""
     with (folder / "terraform" / "large.tf").open("wb") as stream:
         stream.truncate(1 << 40)
 
@@ -343,7 +319,6 @@ def test_oversized_folder_is_rejected_before_reading(folder: Path) -> None:
 
 
 def test_required_signature_must_match_the_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signature covers SHA256SUMS: a new list, an older list and a missing signature are rejected."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
     made = bundles(world(tmp_path, 1), signer=Signer("minisign")).folder / "customer0"
     key = RequiredSigner(public_key="RWQ")

@@ -16,7 +16,6 @@ from rolecall_generator.output.atomic_write import STAGING_PREFIX
 
 @pytest.mark.parametrize("place", ["customer1", "customer1.zip", "customer1/terraform/main.tf", "customer1/notes.txt"])
 def test_foreign_file_blocks_only_its_bundle(tmp_path: Path, place: str) -> None:
-    """A file that rolecall did not write is kept and reported, and the bundles of other customers are written."""
     manifest = world(tmp_path)
     foreign = tmp_path / "output" / "bundles" / place
     foreign.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +30,6 @@ def test_foreign_file_blocks_only_its_bundle(tmp_path: Path, place: str) -> None
 
 @pytest.mark.parametrize("place", ["customer1", "customer1/terraform", "customer1.zip", "customer1/README.md"])
 def test_symbolic_link_is_not_followed(tmp_path: Path, place: str) -> None:
-    """A bundle whose path is a symbolic link fails, and the target of the link is unchanged."""
     manifest = world(tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -46,7 +44,6 @@ def test_symbolic_link_is_not_followed(tmp_path: Path, place: str) -> None:
 
 
 def test_file_added_to_bundle_is_kept(tmp_path: Path) -> None:
-    """A bundle that would change but contains an additional file is left unchanged and reported."""
     done = bundles(world(tmp_path))
     (done.folder / "customer1" / "notes.txt").write_text("mine")
     before = bundle_tree(done)
@@ -63,7 +60,6 @@ def test_file_added_to_bundle_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["customer1/terraform/main.tf", "customer1/SHA256SUMS", "customer1.zip"])
 @pytest.mark.parametrize("change", ["edited", "deleted"])
 def test_edited_bundle_is_restored_and_reported(tmp_path: Path, name: str, change: str) -> None:
-    """Edited and deleted files of rolecall are written again."""
     manifest = world(tmp_path)
     done = bundles(manifest)
     before = bundle_tree(done)
@@ -78,7 +74,6 @@ def test_edited_bundle_is_restored_and_reported(tmp_path: Path, name: str, chang
 
 
 def test_unchanged_bundles_are_adopted_without_lock_file(tmp_path: Path) -> None:
-    """Without a lock file, bundles with the planned content are adopted; a different bundle counts as foreign."""
     manifest = world(tmp_path)
     done = bundles(manifest)
     (done.folder / "rolecall.lock.json").unlink()
@@ -90,7 +85,6 @@ def test_unchanged_bundles_are_adopted_without_lock_file(tmp_path: Path) -> None
 
 
 def test_bundle_of_removed_customer_is_deleted(tmp_path: Path) -> None:
-    """Folder and zip are deleted, including the empty folders of a switch role."""
     bundles(world(tmp_path))
     done = bundles(world(tmp_path, 2))
 
@@ -101,7 +95,6 @@ def test_bundle_of_removed_customer_is_deleted(tmp_path: Path) -> None:
 
 
 def test_added_and_edited_files_of_removed_customer_are_kept(tmp_path: Path) -> None:
-    """Files that differ from what rolecall wrote are kept and reported."""
     done = bundles(world(tmp_path))
     (done.folder / "customer2" / "notes.txt").write_text("mine")
     (done.folder / "customer2" / "README.md").write_text("edited")
@@ -121,7 +114,6 @@ def test_no_prune_keeps_bundle_of_removed_customer(tmp_path: Path) -> None:
 
 
 def test_removal_of_all_bundles_requires_prune_all(tmp_path: Path) -> None:
-    """If no bundle of the last run is planned any more, nothing changes without `prune_all`."""
     before = bundle_tree(bundles(world(tmp_path)))
     others = write_manifest(tmp_path, customer(7))
     with pytest.raises(OutputError, match="none of the 3 bundles"):
@@ -183,7 +175,6 @@ def whole(found: dict[str, bytes], *allowed: dict[str, bytes]) -> bool:
 def test_run_killed_at_any_step_leaves_complete_bundles(
     tmp_path: Path, steps: int, wanted: dict[str, bytes], stride: int
 ) -> None:
-    """No folder or zip is incomplete, and the next run has the same result as an uninterrupted one."""
     assert steps > 20
     for step in range(0, steps, stride):
         folder = tmp_path / str(step)
@@ -202,7 +193,6 @@ def test_run_killed_at_any_step_leaves_complete_bundles(
 def test_disk_failure_at_any_step_leaves_complete_bundles(
     tmp_path: Path, steps: int, wanted: dict[str, bytes], stride: int
 ) -> None:
-    """The failure is ignored or raises an OutputError that does not mention a staging folder; the next run completes."""
     for step in range(0, steps, stride):
         folder = tmp_path / str(step)
         before(folder)
@@ -216,7 +206,6 @@ def test_disk_failure_at_any_step_leaves_complete_bundles(
 
 
 def test_interrupted_run_keeps_completed_bundles(tmp_path: Path) -> None:
-    """Bundles completed before Ctrl-C are in the lock file, and the next run writes only the others."""
     manifest = world(tmp_path, 40)
 
     def interrupt(done: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bundle_worlds import SWITCH_ROLE, bundles, write_manifest
 from manifests import customer
-from rolecall_generator.bundle.build import BundleOrder, CheckSettings, blocking_findings, handover_proof
+from rolecall_generator.bundle.build import BundleOrder, blocking_findings, handover_proof
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam.model import ModuleKind
 from rolecall_generator.manifest.loader import load_manifest
@@ -18,17 +18,14 @@ EVERYTHING = {"statements": [{"actions": ["*"], "resources": ["*"]}]}
 
 
 def rules(found: dict[str, tuple[Finding, ...]] | Any) -> dict[str, list[str]]:
-    """Rule ids by path."""
     return {path: [finding.rule for finding in findings] for path, findings in found.items()}
 
 
 def without_id(number: int) -> dict[str, Any]:
-    """A customer without an external ID."""
     return {name: value for name, value in customer(number).items() if name != "external_id"}
 
 
 def test_customer_without_external_id_has_blocking_finding(tmp_path: Path) -> None:
-    """The bundle is written; the finding is reported by its path, also if the next run writes nothing."""
     manifest = write_manifest(tmp_path, customer(0), without_id(1))
     first, second = bundles(manifest), bundles(manifest)
 
@@ -46,7 +43,6 @@ def test_worker_processes_return_blocking_findings(tmp_path: Path) -> None:
 
 
 def test_suppressed_finding_is_not_blocking(tmp_path: Path) -> None:
-    """A suppression applies only to its subject."""
     entry = {"rule": "RC103", "subject": "customer0", "reason": "a legacy tool cannot send one"}
     manifest = write_manifest(tmp_path, without_id(0), without_id(1), suppress=[entry])
 
@@ -79,7 +75,7 @@ def test_failed_proof_is_blocking(tmp_path: Path) -> None:
     trusting, trusted = modules[ModuleKind.TRUSTING], modules[ModuleKind.TRUSTED]
     order = BundleOrder(trusting, trusted, "here", "")
 
-    assert {} == blocking_findings([order], [handover_proof(trusting, trusted)], CheckSettings(Quotas()))
-    failed = blocking_findings([order], [handover_proof(trusting)], CheckSettings(Quotas()))
+    assert {} == blocking_findings([order], [handover_proof(trusting, trusted)], Quotas())
+    failed = blocking_findings([order], [handover_proof(trusting)], Quotas())
     assert ["here"] == list(failed)
     assert {("RC701", "ops")} == {(finding.rule, finding.subject) for finding in failed["here"]}

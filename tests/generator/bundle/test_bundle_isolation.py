@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import re
+import zlib
+from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pypdf import PdfReader
 
 from bundle_worlds import handovers
-from pdf_streams import pdf_bytes
 from rolecall_generator.bundle.build import bundle_files
 from rolecall_generator.manifest.models import Manifest
 
@@ -68,16 +73,35 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
+_STREAM = re.compile(rb"stream\r?\n(.*?)\r?\n?endstream", re.DOTALL)
+
+
+def _pdf_bytes(content: bytes) -> bytes:
+    """The file itself, each of its streams decompressed, and the text of its pages."""
+    pages = "\n".join(page.extract_text() for page in PdfReader(BytesIO(content)).pages)
+    return b"\n".join((content, *_streams(content), pages.encode()))
+
+
+def _streams(content: bytes) -> Iterator[bytes]:
+    for match in _STREAM.finditer(content):
+        packed = match[1]
+        if packed.rstrip().endswith(b"~>"):
+            packed = base64.a85decode(packed.strip().removesuffix(b"~>"))
+        try:
+            yield zlib.decompress(packed)
+        except zlib.error:
+            yield packed
+
+
 def all_bytes(files: dict[str, bytes]) -> bytes:
     """Names and contents of all files; PDF streams are decompressed."""
-    contents = (pdf_bytes(content) if name.endswith(".pdf") else content for name, content in files.items())
+    contents = (_pdf_bytes(content) if name.endswith(".pdf") else content for name, content in files.items())
     return b"\n".join((*(name.encode() for name in files), *contents))
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.tuples(OPTIONS, OPTIONS), st.sampled_from(["explicit", "fixed-role-name"]))
 def test_bundle_contains_no_data_of_other_customers(options: tuple[dict[str, Any], ...], grant: str) -> None:
-    """IDs, names, external IDs, tags and permissions of a customer or switch role occur only in its own bundles."""
     customers = [customer(number, chosen) for number, chosen in enumerate(options)]
     if grant == "fixed-role-name":
         customers = [entry | {"role": "shared", "path": "/"} for entry in customers]
@@ -102,7 +126,6 @@ def test_bundle_contains_no_data_of_other_customers(options: tuple[dict[str, Any
 
 
 def test_search_covers_compressed_pdf_streams() -> None:
-    """The account ID is found in the decompressed bytes of the review PDF."""
     manifest = Manifest.model_validate(
         {"version": 1, "backend": {"account_id": "111111111111"}, "customers": [
             {"name": "acme", "account_id": "222222222222", "external_id": "id-of-acme", "permissions": []}
@@ -110,4 +133,4 @@ def test_search_covers_compressed_pdf_streams() -> None:
     )  # fmt: skip
     pdf = bundle_files(replace(handovers(manifest)["acme"], pdf=True))["review/review.pdf"]
 
-    assert b"id-of-acme" in pdf_bytes(pdf)
+    assert b"id-of-acme" in _pdf_bytes(pdf)

@@ -22,17 +22,14 @@ def page(manifest: Manifest, path: str) -> str:
 
 
 def switch(path: str, **changes: Any) -> str:
-    """The README of a switch role."""
     return page(manifest_of(0, switch_roles=[SWITCH_ROLE | changes]), path)
 
 
 def sent_back(text: str) -> str:
-    """The content of the section "Send back"."""
     return text.partition("## Send back\n")[2].partition("\n## ")[0].strip()
 
 
 def test_readme_starts_with_principal_and_conditions() -> None:
-    """Backend role, customer role, external ID and session duration are at the top."""
     top = page(manifest_of(0, customers=[customer(0, external_id="id-of-acme")]), "customer0").partition("\n## ")[0]
 
     for fact in ("arn:aws:iam::111111111111:role/backend_role", "role/vendor/VendorAccess", "id-of-acme", "3600 seconds"):
@@ -40,14 +37,12 @@ def test_readme_starts_with_principal_and_conditions() -> None:
 
 
 def test_all_four_methods_are_listed_in_order() -> None:
-    """Terraform, CloudFormation, AWS CLI, console."""
     text = page(manifest_of(1), "customer0")
 
     assert sorted(WAYS, key=text.index) == [way for way in WAYS if way in text]
 
 
 def test_readme_omits_missing_files() -> None:
-    """With only the Terraform files, neither the other methods nor the review are mentioned."""
     files = readme_form(handovers(manifest_of(1))["customer0"], {"terraform/main.tf"})
     text = files["README.md"].decode()
 
@@ -57,21 +52,18 @@ def test_readme_omits_missing_files() -> None:
 
 
 def test_value_to_send_back_is_role_arn_or_switch_role_link() -> None:
-    """A customer sends the ARN, the trusting side sends the switch-role link, and the trusted side sends nothing."""
     assert "arn:aws:iam::200000000000:role/vendor/VendorAccess" in sent_back(page(manifest_of(1), "customer0"))
     assert "https://signin.aws.amazon.com/switchrole?" in sent_back(switch("switch-roles/ops/trusting"))
     assert "Nothing." == sent_back(switch("switch-roles/ops/trusted"))
 
 
 def test_arn_is_sent_back_in_partition_without_public_console() -> None:
-    """There is no switch-role link in such a partition."""
     text = switch("switch-roles/ops/trusting", partition="aws-iso")
 
     assert "arn:aws-iso:iam::900000000001:role/switched" in sent_back(text)
 
 
 def test_account_without_resources_has_no_steps() -> None:
-    """With `group_in: trusting`, the trusted side's README has no deployment method and no removal steps."""
     text = switch("switch-roles/ops/trusted", group_in="trusting")
 
     assert "nothing to do" in text
@@ -81,7 +73,6 @@ def test_account_without_resources_has_no_steps() -> None:
 
 @pytest.mark.parametrize("path", ["switch-roles/ops/trusting", "switch-roles/ops/trusted"])
 def test_created_users_are_listed(path: str) -> None:
-    """In the README for the account in which they are created."""
     text = switch(path, group_in=path.rpartition("/")[2])
 
     assert "`reena`" in text
@@ -90,7 +81,6 @@ def test_created_users_are_listed(path: str) -> None:
 @settings(max_examples=15, deadline=None)
 @given(manifests())
 def test_links_are_valid_and_values_are_escaped(values: dict[str, Any]) -> None:
-    """Each link points to a file of the bundle or to the console; values from the manifest never become markup."""
     for handover in handovers(Manifest.model_validate(values)).values():
         files = bundle_files(handover)
         text = files["README.md"].decode()
@@ -104,7 +94,6 @@ def test_links_are_valid_and_values_are_escaped(values: dict[str, Any]) -> None:
 
 
 def test_two_external_ids_are_explained_during_rotation() -> None:
-    """With a single external ID there is no explanation."""
     said = "both are valid while the ID is rotated"
     both = customer(0, external_id="the-new-id", previous_external_id="the-old-id")
 
@@ -129,7 +118,6 @@ def test_removal_includes_users_created_next_to_the_role() -> None:
 
 
 def test_stack_instructions_list_boundary_and_outputs() -> None:
-    """The boundary is listed before the deployment; outputs to send back are listed only if there are any."""
     boundary = "arn:aws:iam::900000000001:policy/limits"
     manifest = manifest_of(0, switch_roles=[SWITCH_ROLE | {"permissions_boundary": boundary}])
     texts = {

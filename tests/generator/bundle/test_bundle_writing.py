@@ -16,7 +16,6 @@ from rolecall_generator.generate import generate
 
 
 def test_customer_has_folder_and_zip_with_the_same_files(tmp_path: Path) -> None:
-    """The zip contains the folder's files under the bundle's name; SHA256SUMS lists all files except itself."""
     done = bundles(world(tmp_path, 1))
     files = tree(done.folder / "customer0")
 
@@ -28,23 +27,13 @@ def test_customer_has_folder_and_zip_with_the_same_files(tmp_path: Path) -> None
     assert sorted(files.keys() - {"SHA256SUMS"}) == named
 
 
-def test_bundle_contains_every_form(tmp_path: Path) -> None:
-    """The four deployment methods, the README, the review, the certificate and the checksums."""
-    done = bundles(world(tmp_path, 1))
-
-    forms = {"terraform", "cloudformation", "aws-cli", "console", "review", "certificate"}
-    assert {"README.md", "SHA256SUMS", *forms} == {path.name for path in (done.folder / "customer0").iterdir()}
-
-
 def test_both_sides_of_switch_role_have_a_bundle(tmp_path: Path) -> None:
-    """They are below switch-roles/NAME; the backend has no bundle."""
     done = bundles(world(tmp_path, 1, switch_roles=[SWITCH_ROLE]))
 
     assert ("customer0", "switch-roles/ops/trusting", "switch-roles/ops/trusted") == done.report.created
 
 
 def test_terraform_module_equals_output_of_gen_terraform(tmp_path: Path) -> None:
-    """The files are identical, also after several runs of `gen terraform`."""
     manifest = world(tmp_path)
     generate(manifest, tmp_path / "output")
     done = bundles(manifest)
@@ -54,7 +43,6 @@ def test_terraform_module_equals_output_of_gen_terraform(tmp_path: Path) -> None
 
 
 def test_bundles_do_not_depend_on_folder_umask_and_time_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bundles are reproducible byte for byte, including the zips."""
     first = bundle_tree(bundles(world(tmp_path / "a")))
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
     before = os.umask(0o077)
@@ -67,7 +55,6 @@ def test_bundles_do_not_depend_on_folder_umask_and_time_zone(tmp_path: Path, mon
 
 
 def test_worker_processes_write_the_same_bundles(tmp_path: Path) -> None:
-    """The bundles are identical to those of a single process, in the manifest's order."""
     alone = bundles(world(tmp_path / "one", 34), processes=1)
     shared = bundles(world(tmp_path / "two", 34), processes=2)
 
@@ -76,7 +63,6 @@ def test_worker_processes_write_the_same_bundles(tmp_path: Path) -> None:
 
 
 def test_scripts_are_executable_in_folder_and_zip(tmp_path: Path) -> None:
-    """Only apply.sh and remove.sh are executable."""
     done = bundles(world(tmp_path, 1))
     on_disk = {path.name for path in (done.folder / "customer0").rglob("*") if path.is_file() and os.access(path, os.X_OK)}
     with zipfile.ZipFile(done.folder / "customer0.zip") as archive:
@@ -98,7 +84,6 @@ def test_stored_zip_is_uncompressed(tmp_path: Path) -> None:
 
 
 def test_second_run_writes_nothing(tmp_path: Path) -> None:
-    """The files and folders of unchanged bundles are not written again."""
     manifest = world(tmp_path)
     done = bundles(manifest)
     before = times(done.folder / "customer0") | times(done.folder / "customer1.zip")
@@ -110,7 +95,6 @@ def test_second_run_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_only_the_changed_customers_bundle_is_written(tmp_path: Path) -> None:
-    """A changed external ID changes one bundle."""
     bundles(world(tmp_path))
     changed = [customer(0), customer(1, external_id="another-one"), customer(2)]
     done = bundles(write_manifest(tmp_path, *changed))
@@ -121,7 +105,6 @@ def test_only_the_changed_customers_bundle_is_written(tmp_path: Path) -> None:
 
 
 def test_only_named_bundles_are_written(tmp_path: Path) -> None:
-    """All other bundles are kept, also those that are no longer planned."""
     bundles(world(tmp_path, 3))
     done = bundles(write_manifest(tmp_path, customer(0, external_id="another-one"), customer(1)), names=["customer0"])
 
@@ -132,7 +115,6 @@ def test_only_named_bundles_are_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "said"), [("customer9", "did you mean customer"), ("backend", "apply it yourself")])
 def test_name_without_bundle_is_usage_error(tmp_path: Path, name: str, said: str) -> None:
-    """An unknown name and the backend are rejected before anything is written."""
     with pytest.raises(SelectionError, match=said):
         bundles(world(tmp_path), names=[name])
 
@@ -140,7 +122,6 @@ def test_name_without_bundle_is_usage_error(tmp_path: Path, name: str, said: str
 
 
 def test_template_url_includes_the_customers_name(tmp_path: Path) -> None:
-    """With a base URL, the quick-create link points to this customer's template."""
     done = bundles(world(tmp_path, 1), template_url_base="https://templates.example.com/x/")
     page = (done.folder / "customer0" / "cloudformation" / "README.md").read_text()
 
@@ -151,7 +132,6 @@ def test_template_url_includes_the_customers_name(tmp_path: Path) -> None:
     "names", [("switch-roles", "b"), ("a", "A.zip"), ("rolecall.lock.json", "b")], ids=["folder", "zip", "lock"]
 )
 def test_conflicting_bundle_paths_are_rejected(tmp_path: Path, names: tuple[str, str]) -> None:
-    """A customer whose folder or zip conflicts with another bundle or the lock file is reported, and nothing is written."""
     manifest = write_manifest(tmp_path, *(customer(number, name=name) for number, name in enumerate(names)))
 
     with pytest.raises(OutputError, match="another name"):

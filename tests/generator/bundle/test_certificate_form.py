@@ -13,7 +13,7 @@ import pytest
 from bundle_worlds import SWITCH_ROLE, bundles, handovers, world
 from certificate_programs import ACCEPTED, REJECTED
 from manifests import customer, manifest_of
-from rolecall_generator.bundle.bundle_state import read_sums
+from rolecall_generator.bundle.archive import read_sums
 from rolecall_generator.bundle.forms.certificate import CERTIFICATE, PROGRAM, certificate_form
 from rolecall_generator.iam import PolicyDocument
 

@@ -1,15 +1,20 @@
-"""The CloudFormation form: restricted to its account, without unintended intrinsic functions, deployable as documented."""
+"""The CloudFormation form: restricted to its account, without unintended intrinsic functions, deployable as documented.
+
+The template is parsed back into access by a reader that rejects anything else in a template.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from form_handovers import ACCOUNT, ARN, READ, everything, handed_over, handover, module_of
-from manifests import manifest_of, notes_manifest
+from cloudformation_reader import TemplateError, as_cloudformation_says, read_template
+from form_handovers import ACCOUNT, ARN, READ, already_there, everything, handed_over, handover, module_of, template_of
+from manifests import notes_manifest
 from rolecall_generator.bundle.forms.cloudformation import (
     CloudFormationError,
     cloudformation_form,
@@ -36,7 +41,6 @@ def notes(path: str) -> Module:
 
 
 def functions(value: Any) -> list[str]:
-    """All intrinsic functions in a value of the template."""
     if isinstance(value, dict):
         own = [key for key in value if key == "Ref" or key.startswith("Fn::")]
         return own + [name for item in value.values() for name in functions(item)]
@@ -52,7 +56,6 @@ def test_rule_restricts_template_to_its_account() -> None:
 
 
 def test_outputs_equal_those_of_the_terraform_module() -> None:
-    """Role and external ID for a customer; account, link, group and users for the trusted account."""
     customer = template(notes("customers/account1"))["Outputs"]
     people = template(notes("switch-roles/reena-in-sumesh/trusted"))["Outputs"]
 
@@ -62,7 +65,6 @@ def test_outputs_equal_those_of_the_terraform_module() -> None:
 
 
 def test_first_password_is_noecho_parameter() -> None:
-    """It has no default, and no other part of the template contains or outputs it."""
     whole = template(notes("switch-roles/reena-in-sumesh/trusted"))
     parameter = whole["Parameters"]["FirstPasswordReena"]
 
@@ -167,7 +169,6 @@ def test_no_template_is_written_for_empty_module() -> None:
     ],
 )
 def test_quick_create_link_points_to_the_partitions_console(partition: str, host: str) -> None:
-    """Template URL and stack name are filled in and escaped."""
     module = module_of(everything(existing=False), kind=ModuleKind.CUSTOMER, partition=partition)
     link = quick_create_link(module, "https://b.s3.amazonaws.com/a b&c.json")
 
@@ -176,7 +177,6 @@ def test_quick_create_link_points_to_the_partitions_console(partition: str, host
 
 
 def test_partition_without_public_console_has_no_link() -> None:
-    """There is no link for partitions whose console host is not documented."""
     module = module_of(everything(existing=False), partition="aws-iso")
 
     assert None is quick_create_link(module, "https://b.s3.amazonaws.com/t.json")
@@ -184,7 +184,6 @@ def test_partition_without_public_console_has_no_link() -> None:
 
 
 def test_readme_lists_what_cloudformation_cannot_do() -> None:
-    """Tags of managed policies are listed, so that they can be added by hand."""
     text = readme(module_of(everything(existing=False)))
 
     assert "CloudFormation cannot tag managed policies" in text
@@ -209,15 +208,66 @@ def test_output_is_reproducible() -> None:
     assert cloudformation_form(handover(module)) == cloudformation_form(handover(other))
 
 
-def test_files_contain_no_data_of_other_customers() -> None:
-    """Account ID, external ID and name of customer 1 are in none of customer 0's files."""
-    first, second = handed_over(manifest_of(2))
-    text = b"".join(cloudformation_form(handover(first)).values()).decode()
-
-    assert [] == [word for word in (second.subject, second.account.account_id, "external-id-1") if word in text]
-
-
 def test_role_without_trust_policy_is_rejected() -> None:
     """Existing roles cannot be created by a template."""
     with pytest.raises(ValueError, match="has no trust policy"):
         cloudformation_form(handover(module_of(Access.of(Role(f"{ARN}:role/r", None)))))
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_every_kind_of_resource_is_parsed(existing: bool) -> None:
+    """Boundaries, inline policies, memberships and attachments; test_bundle_access.py reads other modules."""
+    module = module_of(everything(existing=existing))
+    found = read_template(template_of(module), partition=module.partition, existing=already_there(module.access))
+
+    assert as_cloudformation_says(module.access).canonical() == found.canonical()
+
+
+def role(template: dict[str, Any]) -> Any:
+    return template["Resources"]["Role"]["Properties"]
+
+
+BAD: dict[str, Change] = {
+    "a section": lambda t: t.update(Transform="AWS::Serverless-2016-10-31"),
+    "conditions": lambda t: t.update(Conditions={}),
+    "no guard": lambda t: t.pop("Rules"),
+    "a weaker guard": lambda t: t["Rules"]["RightAccount"].update(RuleCondition={"Fn::Equals": ["a", "b"]}),
+    "a guard of another account's Region": lambda t: t["Rules"]["RightAccount"]["Assertions"][0].update(
+        Assert={"Fn::Equals": [{"Ref": "AWS::Region"}, "222222222222"]}
+    ),
+    "a type": lambda t: t["Resources"].update(Key={"Type": "AWS::IAM::AccessKey", "Properties": {"UserName": "ann"}}),
+    "a property": lambda t: role(t).update(Extra="x"),
+    "a condition on a resource": lambda t: t["Resources"]["Role"].update(Condition="Never"),
+    "a function for a name": lambda t: role(t).update(RoleName={"Fn::Sub": "r"}),
+    "a function in a policy": lambda t: role(t)["Policies"][0]["PolicyDocument"]["Statement"][0].update(
+        Resource={"Fn::Sub": "*"}
+    ),
+    "a function in a trust policy": lambda t: role(t)["AssumeRolePolicyDocument"]["Statement"][0].update(
+        Principal={"AWS": {"Ref": "AWS::AccountId"}}
+    ),
+    "a reference to another kind": lambda t: role(t).update(ManagedPolicyArns=[{"Ref": "GroupNew"}]),
+    "a reference to nothing": lambda t: role(t).update(ManagedPolicyArns=[{"Ref": "Nobody"}]),
+    "a shown password": lambda t: t["Parameters"]["FirstPasswordAnn"].update(NoEcho=False),
+    "a known password": lambda t: t["Parameters"]["FirstPasswordAnn"].update(Default="Password-1"),
+    "a stored secret": lambda t: role(t).update(Description="{{resolve:ssm:/a}}"),
+    "a session without length": lambda t: role(t).pop("MaxSessionDuration"),
+    "a name for a reference": lambda t: t["Resources"]["PolicyP"]["Properties"].update(Groups=["new"]),
+}
+
+
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD)
+def test_unsupported_template_content_is_rejected(change: Change) -> None:
+    template = json.loads(template_of(module_of(everything(existing=False))))
+    change(template)
+
+    with pytest.raises(TemplateError):
+        read_template(json.dumps(template), partition="aws")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"Resources": {}, "Resources": {}}'])
+def test_file_that_is_not_a_template_is_rejected(text: str) -> None:
+    with pytest.raises(TemplateError):
+        read_template(text, partition="aws")

@@ -36,7 +36,6 @@ def access(number: int, *users: str, **changes: Any) -> dict[str, Any]:
 
 
 def hub(*entries: dict[str, Any]) -> Module:
-    """The module with group and users."""
     modules = [planned.build() for planned in make_plan(manifest_of(switch_roles=list(entries))).modules]
     return next(module for module in modules if module.access.groups)
 
@@ -47,7 +46,6 @@ def resources(template: str) -> dict[str, Any]:
 
 
 def targets(found: Access) -> set[str]:
-    """Accounts of the roles that the group's members may assume."""
     return {
         arn.split(":")[4]
         for policy in found.groups[GROUP].attached
@@ -72,7 +70,6 @@ def test_template_of_shared_group_grants_the_modules_access(count: int) -> None:
 
 
 def test_versions_add_and_remove_accesses_and_members() -> None:
-    """Each version grants exactly its accesses to its members."""
     for entries, people in (
         ([access(0, "ann")], {"ann"}),
         ([access(0, "ann"), access(1, "bob")], {"ann", "bob"}),
@@ -85,7 +82,6 @@ def test_versions_add_and_remove_accesses_and_members() -> None:
 
 
 def test_update_replaces_no_remaining_resource() -> None:
-    """Logical IDs and properties that require replacement are the same in both versions."""
     old = resources(template_of(hub(access(0, "ann"), access(1, "bob"), access(2))))
     new = resources(template_of(hub(access(0, "ann"), access(2))))
     stay = old.keys() & new.keys()

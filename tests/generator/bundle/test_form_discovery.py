@@ -11,8 +11,8 @@ import pytest
 from bundle_worlds import handovers
 from manifests import manifest_of
 from rolecall_generator.bundle import forms
+from rolecall_generator.bundle.archive import read_sums
 from rolecall_generator.bundle.build import bundle_files
-from rolecall_generator.bundle.bundle_state import read_sums
 
 SOURCE = '''
 """A form that is not part of rolecall."""
@@ -41,7 +41,6 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("added")
 def test_added_form_is_in_bundle_and_readme() -> None:
-    """Its files have checksums, and the README has its instructions after those of the other forms."""
     files = bundle_files(handovers(manifest_of(1))["customer0"])
     readme = files["README.md"].decode()
 
@@ -52,7 +51,6 @@ def test_added_form_is_in_bundle_and_readme() -> None:
 
 
 def test_forms_without_added_file_are_the_built_in_ones() -> None:
-    """The added form is no longer registered; the order is that of the README."""
     assert ["terraform", "cloudformation", "aws-cli", "console", "review", "certificate"] == [
         form.folder for form in forms.all_forms()
     ]

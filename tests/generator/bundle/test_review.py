@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from review_worlds import changed, handovers_of, notes, with_trust
+from bundle_worlds import changed, handovers_of, notes, with_trust
 from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.bundle.forms.review import review_form, review_html, review_markdown
 from rolecall_generator.bundle.review.content import Review, review_of
@@ -38,12 +38,10 @@ def customer(permissions: dict[str, Any] | None = None, **changes: Any) -> Revie
 
 
 def statement(**values: Any) -> dict[str, Any]:
-    """A permission set with one statement."""
     return {"statements": [{"resources": ["*"]} | values]}
 
 
 def fact(review: Review, label: str) -> str:
-    """The value of a row in the table of facts."""
     return next(str(fact.value) for fact in review.facts if fact.label == label)
 
 
@@ -65,7 +63,6 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("pdf", [False, True])
 def test_all_formats_are_reproducible(pdf: bool) -> None:
-    """The same bundle has the same files regardless of earlier output; the PDF is written only on request."""
     first, again = (review_form(replace(notes()[ACCOUNT1], pdf=pdf)) for _ in range(2))
 
     assert ["review/review.md", "review/review.html", *(["review/review.pdf"] if pdf else [])] == list(first)
@@ -73,7 +70,6 @@ def test_all_formats_are_reproducible(pdf: bool) -> None:
 
 
 def test_review_lists_principals_and_conditions() -> None:
-    """For an example customer: the backend role's ARN, the external ID and the session duration."""
     review = review_of(notes()[ACCOUNT1])
 
     assert "Access to account 222222222222 (account1)" == str(review.title)
@@ -83,7 +79,6 @@ def test_review_lists_principals_and_conditions() -> None:
 
 
 def test_principal_arn_condition_is_shown_as_principal() -> None:
-    """With `trust: account-root`, the role in the aws:PrincipalArn condition is shown as principal, not as condition."""
     review = customer(trust="account-root")
 
     assert "The role arn:aws:iam::111111111111:role/backend_role, and no one else." == fact(review, "Who may assume it")
@@ -91,12 +86,10 @@ def test_principal_arn_condition_is_shown_as_principal() -> None:
 
 
 def test_missing_external_id_is_stated() -> None:
-    """The absence of conditions is stated explicitly."""
     assert fact(customer(external_id=None), "On which condition").startswith("No condition: neither an external ID")
 
 
 def test_both_external_ids_of_rotation_are_listed() -> None:
-    """During a rotation both IDs are valid, and the review gives the reason."""
     said = fact(customer(previous_external_id="id-0"), "On which condition")
 
     assert "The external ID id-1 or id-0 is presented (both are valid while the ID is rotated)." == said
@@ -111,7 +104,6 @@ def test_session_tags_and_source_identity_are_listed() -> None:
 
 
 def test_intended_users_of_trusted_account_are_listed() -> None:
-    """The trusted account decides which users can assume the role; the review lists those of the manifest."""
     review = review_of(notes()["switch-roles/reena-in-sumesh/trusting"])
 
     assert (
@@ -150,21 +142,18 @@ def test_actions_are_counted_by_access_level(actions: list[str], said: str) -> N
     ],
 )
 def test_broad_permissions_are_highlighted(permissions: dict[str, Any], said: str) -> None:
-    """Each has a warning with the reason."""
     (grant,) = customer(permissions).grants
 
     assert (True, said) == (grant.broad, str(grant.warnings[0]))
 
 
 def test_deny_statement_has_no_warning() -> None:
-    """A denial of all actions is described without a highlight."""
     (grant,) = customer(statement(effect="Deny", actions=["*"])).grants
 
     assert ("Denies every action of every service on every resource.", False) == (str(grant.sentence), grant.broad)
 
 
 def test_long_action_list_is_shortened_only_in_the_sentence() -> None:
-    """The sentence lists a few actions; the policy document lists all of them."""
     actions = [f"ec2:Describe{letter}*" for letter in "ABCDEFGHIJKL"]
     review = customer(statement(actions=actions))
 
@@ -173,7 +162,6 @@ def test_long_action_list_is_shortened_only_in_the_sentence() -> None:
 
 
 def test_managed_policies_are_listed_by_arn() -> None:
-    """AWS managed and customer managed policies are listed with the owner of their content."""
     other = "arn:aws:iam::222222222222:policy/own"
     theirs, aws = customer({"managed_policies": ["ReadOnlyAccess", other]}).grants
 
@@ -183,7 +171,6 @@ def test_managed_policies_are_listed_by_arn() -> None:
 
 @pytest.mark.parametrize("path", sorted(notes()))
 def test_policy_documents_equal_those_of_the_module(path: str) -> None:
-    """The JSON blocks in the Markdown are exactly the module's documents."""
     handover = notes()[path]
     access = handover.module.access
     expected = {policy.document for policy in access.policies.values()}
@@ -194,7 +181,6 @@ def test_policy_documents_equal_those_of_the_module(path: str) -> None:
 
 
 def test_passed_proof_is_listed_by_case() -> None:
-    """The summary has the number of requests, and each kind of request has a row with its result."""
     verdict = review_of(notes()[ACCOUNT1]).verdict
 
     assert ("good", "Proven: 6 of 6 access checks passed.") == (verdict.state, verdict.summary)
@@ -211,7 +197,6 @@ def test_request_decided_by_the_callers_account_is_delegated() -> None:
 
 
 def test_failed_proof_shows_counterexamples() -> None:
-    """For a trust policy without its condition, each format is marked as failed and has the principal and the request."""
     open_door = replace(_trust_of(notes()[ACCOUNT1]), conditions=())
     review = review_of(with_trust(notes()[ACCOUNT1], open_door))
     said = (
@@ -252,7 +237,6 @@ def test_failed_proof_shows_counterexamples() -> None:
 def test_deviation_from_the_intent_is_shown_as_sets_of_requests(
     change: dict[str, Any], claims: list[str], values: list[str]
 ) -> None:
-    """Each format has every set, with an example as a command or the reason why it is not known."""
     review = review_of(with_trust(notes()[ACCOUNT1], replace(_trust_of(notes()[ACCOUNT1]), **change)))
     page, markdown = Page(review_html(review)).words, review_markdown(review)
 
@@ -267,15 +251,13 @@ def test_hostile_value_in_a_deviation_is_text_in_every_format() -> None:
     condition = Condition("StringEquals", "aws:UserAgent", (HOSTILE,))
     trust = _trust_of(notes()[ACCOUNT1])
     review = review_of(with_trust(notes()[ACCOUNT1], trust, replace(trust, sid="", conditions=(condition,))))
-    tokens = [child for token in tokens_of(review_markdown(review)) for child in (token, *(token.children or ()))]
 
     assert any(HOSTILE.replace('"', '\\"') in str(phrase) for phrase in review.verdict.roles)
     assert set() == {tag for tag, _ in Page(review_html(review)).elements} - TAGS
-    assert [] == [token.content for token in tokens if token.type in {"html_inline", "html_block", "image", "link_open"}]
+    assert [] == markup_of(review_markdown(review))
 
 
 def test_revocation_lists_every_method() -> None:
-    """First the running sessions, then the four deployment methods."""
     methods = {each.label: str(each.steps) for each in review_of(notes()[ACCOUNT1]).revocations}
 
     assert ["Immediately", "Running sessions", "Terraform", "CloudFormation", "AWS CLI", "Console"] == list(methods)
@@ -284,7 +266,6 @@ def test_revocation_lists_every_method() -> None:
 
 
 def test_single_users_can_be_revoked() -> None:
-    """Users are removed from the group in their account; their sessions are revoked in the role's account."""
     methods = {
         each.label: str(each.steps) for each in review_of(notes()["switch-roles/reena-in-sumesh/trusted"]).revocations
     }
@@ -294,7 +275,6 @@ def test_single_users_can_be_revoked() -> None:
 
 
 def test_empty_module_is_stated() -> None:
-    """With `group_in: trusting`, the trusted account has nothing to review and nothing to revoke."""
     switch = {
         "name": "s", "trusting": {"name": "one", "account_id": "333333333333"},
         "trusted": {"name": "two", "account_id": "444444444444"}, "role": "r", "group": "g", "group_in": "trusting",
@@ -306,13 +286,11 @@ def test_empty_module_is_stated() -> None:
 
 
 def test_value_equal_to_a_fixed_phrase_is_not_cached_as_one() -> None:
-    """The cached rendering of a fixed phrase is never used for a value with the same text."""
     assert Phrase(("a",)) != format_phrase("{}", "a")
     assert "<code>a</code>" == format_phrase("{}", "a").__html__()
 
 
 def test_values_are_escaped_in_markdown_and_html() -> None:
-    """A hostile value is a single code span in Markdown, and text in HTML."""
     phrase = format_phrase("It is {}.", HOSTILE)
     (inline,) = [token for token in tokens_of(phrase.md) if token.type == "inline"]
 
@@ -323,33 +301,29 @@ def test_values_are_escaped_in_markdown_and_html() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(manifests())
-def test_values_never_become_html_elements(values: dict[str, Any]) -> None:
-    """For any manifest, the page has only the template's elements, no event handlers, and no external addresses."""
+def test_every_value_is_on_the_page_and_never_markup(values: dict[str, Any]) -> None:
+    """For any manifest, the page has every fact, grant and document, but only the template's elements, no event handlers and
+    no external addresses, and the Markdown has no HTML.
+    """
     for handover in handovers_of(Manifest.model_validate(values)).values():
-        elements = Page(review_html(review_of(replace(handover, source=HOSTILE)))).elements
-        names = [name for _, attributes in elements for name in attributes]
-
-        assert set() == {tag for tag, _ in elements} - TAGS
-        assert 1 == sum(tag == "script" for tag, _ in elements)
-        assert [] == [name for name in names if name.startswith("on") or name in {"src", "href"}]
-
-
-@settings(max_examples=20, deadline=None)
-@given(manifests())
-def test_every_value_is_on_the_page(values: dict[str, Any]) -> None:
-    """The HTML has every fact, grant and document, and the Markdown has none of their markup."""
-    for handover in handovers_of(Manifest.model_validate(values)).values():
-        review = review_of(handover)
-        words = Page(review_html(review)).words
-        flat = [child for token in tokens_of(review_markdown(review)) for child in (token, *(token.children or ()))]
+        review = review_of(replace(handover, source=HOSTILE))
+        page = Page(review_html(review))
+        names = [name for _, attributes in page.elements for name in attributes]
         said = [*(str(fact.value) for fact in review.facts), *(str(grant.sentence) for grant in review.grants)]
 
-        assert [] == [text for text in (*said, *(document.text for document in review.documents)) if text not in words]
-        assert [] == [token.content for token in flat if token.type in {"html_inline", "html_block", "image", "link_open"}]
+        assert set() == {tag for tag, _ in page.elements} - TAGS
+        assert 1 == sum(tag == "script" for tag, _ in page.elements)
+        assert [] == [name for name in names if name.startswith("on") or name in {"src", "href"}]
+        assert [] == [text for text in (*said, *(document.text for document in review.documents)) if text not in page.words]
+        assert [] == markup_of(review_markdown(review))
+
+
+def markup_of(text: str) -> list[str]:
+    flat = [child for token in tokens_of(text) for child in (token, *(token.children or ()))]
+    return [token.content for token in flat if token.type in {"html_inline", "html_block", "image", "link_open"}]
 
 
 def markdown_of(handover: Handover) -> str:
-    """The review of a module as Markdown."""
     return review_markdown(review_of(handover))
 
 
@@ -375,7 +349,6 @@ def test_phrase_has_plain_text() -> None:
 
 
 def test_lists_have_no_space_before_separators() -> None:
-    """Commas and semicolons directly follow the preceding word, also in long lists."""
     long = customer(
         statement(actions=["s3:GetObject"], resources=[f"arn:aws:s3:::bucket-{number}/*" for number in range(40)])
     )
@@ -385,7 +358,6 @@ def test_lists_have_no_space_before_separators() -> None:
 
 
 def test_existing_group_is_not_deleted_by_revocation() -> None:
-    """Only the policy that the module attached is removed."""
     group = {"name": "staff", "existing": True}
     entry = {
         "name": "s", "trusting": {"name": "a", "account_id": "333333333333"},

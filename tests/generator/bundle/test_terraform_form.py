@@ -9,19 +9,7 @@ from rolecall_generator.manifest.models import Manifest
 
 
 def stated(manifest: Manifest, path: str) -> str:
-    """The Terraform tests of one bundle."""
     return terraform_module_form(handovers(manifest)[path])[TESTS].decode()
-
-
-def test_files_of_gen_terraform_are_unchanged() -> None:
-    """The bundle adds one file, below tests/."""
-    handover = handovers(manifest_of(1))["customer0"]
-    files = terraform_module_form(handover)
-
-    assert {f"terraform/{name}": text.encode() for name, text in handover.terraform.items()} == {
-        name: content for name, content in files.items() if name != TESTS
-    }
-    assert TESTS in files
 
 
 def test_terraform_tests_contain_principal_and_external_id() -> None:
@@ -33,7 +21,6 @@ def test_terraform_tests_contain_principal_and_external_id() -> None:
 
 
 def test_rejected_account_is_never_the_modules_own() -> None:
-    """For a module of account 000000000000 another account is used."""
     tried = [
         stated(manifest_of(0, customers=[customer(0, account_id=account)]), "customer0").partition("refuses_another")[2]
         for account in ("000000000000", "999999999999", "200000000000")

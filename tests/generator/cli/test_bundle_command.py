@@ -19,7 +19,6 @@ def gen(*arguments: str | Path, cwd: Path) -> Ended:
 
 
 def test_bundles_are_written_and_checked(tmp_path: Path) -> None:
-    """The first run lists the bundles and the next step, the second run writes nothing; folder and zip pass the check."""
     world(tmp_path, 2)
     first, second = gen("bundle", cwd=tmp_path), gen("bundle", cwd=tmp_path)
     checked = gen("bundle-check", "output/bundles/customer0", "output/bundles/customer1.zip", cwd=tmp_path)
@@ -33,7 +32,6 @@ def test_bundles_are_written_and_checked(tmp_path: Path) -> None:
 
 
 def test_pdf_is_written_only_on_request(tmp_path: Path) -> None:
-    """`--pdf` adds the PDF and the next run without it removes it; SHA256SUMS and the zip follow each time."""
     world(tmp_path, 1)
     bundle = tmp_path / "output" / "bundles" / "customer0"
     for options, expected in (((), []), (("--pdf",), ["review/review.pdf"]), ((), [])):
@@ -47,7 +45,6 @@ def test_pdf_is_written_only_on_request(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [[], ["--pdf"]], ids=["plain", "pdf"])
 def test_reportlab_is_needed_only_for_a_pdf(options: list[str], tmp_path: Path) -> None:
-    """Without the extra, bundles are written as usual; `--pdf` ends with exit code 7 before anything is written."""
     world(tmp_path, 1)
     done = process(GEN, "bundle", *options, cwd=tmp_path, before="import sys; sys.modules['reportlab'] = None")
 
@@ -67,7 +64,6 @@ def test_next_step_has_manifest_and_output_folder(tmp_path: Path) -> None:
 
 
 def test_changed_file_is_listed_with_exit_code_1(tmp_path: Path) -> None:
-    """In text and JSON output."""
     world(tmp_path, 1)
     gen("bundle", "--quiet", cwd=tmp_path)
     (tmp_path / "output" / "bundles" / "customer0" / "terraform" / "main.tf").write_text("changed")
@@ -81,7 +77,6 @@ def test_changed_file_is_listed_with_exit_code_1(tmp_path: Path) -> None:
 
 
 def test_foreign_file_ends_with_output_error(tmp_path: Path) -> None:
-    """The other bundles are written and counted; the blocked bundle is reported as an error."""
     world(tmp_path, 2)
     (tmp_path / "output" / "bundles").mkdir(parents=True)
     (tmp_path / "output" / "bundles" / "customer1.zip").write_text("mine")
@@ -108,7 +103,6 @@ def test_foreign_file_ends_with_output_error(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_arguments_are_errors_with_hint(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
-    """Each has its exit code, and nothing is written."""
     world(tmp_path, 1)
     done = gen(*arguments, cwd=tmp_path)
 
@@ -119,7 +113,6 @@ def test_invalid_arguments_are_errors_with_hint(tmp_path: Path, arguments: list[
 
 
 def test_unsafe_bundle_ends_with_findings(tmp_path: Path) -> None:
-    """Exit code 1, with rule and hint on standard error in every format; the next step lists only the safe bundle."""
     world(tmp_path, 2)
     manifest = json.loads((tmp_path / "accounts.yaml").read_text())
     del manifest["customers"][0]["external_id"]
@@ -150,7 +143,6 @@ def test_next_step_without_safe_bundle_is_to_fix_the_errors(tmp_path: Path) -> N
 
 
 def test_unreadable_bundle_does_not_stop_check_of_others(tmp_path: Path) -> None:
-    """Each bundle is reported; the exit code is 5, and the JSON output has the readable bundles."""
     world(tmp_path, 1)
     gen("bundle", "--quiet", cwd=tmp_path)
     (tmp_path / "half.zip").write_bytes((tmp_path / "output" / "bundles" / "customer0.zip").read_bytes()[:999])
@@ -178,7 +170,6 @@ def test_control_characters_in_zip_name_are_escaped(tmp_path: Path) -> None:
 
 
 def test_manifest_without_customers_has_no_bundles(tmp_path: Path) -> None:
-    """The output states that there is nothing to write."""
     world(tmp_path, 0)
     done = gen("bundle", cwd=tmp_path)
 

@@ -1,8 +1,9 @@
-"""`gen init`, `schema`, `terraform`, `check`, `prove` and `diff`: exit codes, output, and what is written."""
+"""`gen init`, `schema`, `terraform`, `check`, `prove`, `diff`: exit codes, output, what is written and what is rejected."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -21,14 +22,12 @@ LIMITED = (
 
 
 def edit(folder: Path, old: str, new: str) -> None:
-    """Replace text in the manifest."""
     text = (folder / "accounts.yaml").read_text()
     assert old in text
     (folder / "accounts.yaml").write_text(text.replace(old, new))
 
 
 def trust_everyone(folder: Path) -> None:
-    """Let the generated module of account1 trust every principal."""
     path = folder / "output/customers/account1/main.tf"
     path.write_text(path.read_text().replace('"arn:aws:iam::111111111111:role/backend_role"', '"*"', 1))
 
@@ -90,7 +89,6 @@ def test_removed_customer_is_pruned_and_foreign_files_are_kept(generated: Path) 
 
 
 def test_foreign_file_is_never_overwritten(notes: Path) -> None:
-    """A main.tf that is not in the lock file ends the run before anything is written."""
     foreign = notes / "output" / "customers" / "account1" / "main.tf"
     foreign.parent.mkdir(parents=True)
     foreign.write_text("mine")
@@ -111,7 +109,6 @@ def test_schema_prints_json_schema(tmp_path: Path) -> None:
 
 
 def test_diff_shows_changes_of_access(generated: Path) -> None:
-    """A removed external ID and an added permission are listed; the exit code is 1."""
     edit(generated, ', external_id: "c29d7e4183fa4b60b5d87a6e1f20c3d4"', "")
     other = 'external_id: "6b1e0a9f3c7d4e52a8f4d1c2b3a49586"'
     edit(generated, other, f"{other}, permissions: [ec2-read]")
@@ -181,7 +178,6 @@ def test_invalid_manifest_is_error_with_hint_and_changes_nothing(generated: Path
 
 
 def test_full_disk_keeps_written_files(generated: Path) -> None:
-    """If no file can grow, the exit code is 5, and the files of the previous run are unchanged."""
     before = tree(generated / "output")
     edit(generated, "{managed-by: rolecall}", "{managed-by: another}")
 
@@ -206,7 +202,6 @@ def test_wrong_command_line_is_usage_error(notes: Path, arguments: list[str]) ->
 
 
 def test_terraform_checks_the_written_modules(notes: Path) -> None:
-    """The result of the check is printed before the next steps; --no-check skips it."""
     done = gen("terraform", cwd=notes)
     unchecked = gen("terraform", "--no-check", cwd=notes)
 
@@ -216,7 +211,6 @@ def test_terraform_checks_the_written_modules(notes: Path) -> None:
 
 
 def test_next_steps_name_the_manifest_and_the_folder(notes: Path) -> None:
-    """The last lines are commands; with --quiet they are omitted."""
     (notes / "accounts.yaml").rename(notes / "my accounts.yaml")
     done = gen("terraform", "my accounts.yaml", "--out", "modules", cwd=notes)
     quiet = gen("terraform", "my accounts.yaml", "--out", "modules", "--quiet", cwd=notes)
@@ -267,7 +261,6 @@ def test_fail_on_sets_the_severity_that_fails_check(notes: Path, options: list[s
 
 
 def test_suppressed_finding_is_shown_with_its_reason(notes: Path) -> None:
-    """It does not change the exit code."""
     edit(notes, "s3:ListBucket", "s3:ListBuckets")
     with (notes / "accounts.yaml").open("a") as manifest:
         manifest.write("suppress:\n  - {rule: RC206, subject: '*', reason: to be fixed next week}\n")
@@ -278,7 +271,6 @@ def test_suppressed_finding_is_shown_with_its_reason(notes: Path) -> None:
 
 
 def test_check_of_returned_folder(generated: Path) -> None:
-    """--path checks the folder instead of the generated module; an unknown path is an error of its own."""
     mail = generated / "mail"
     shutil.copytree(generated / "output/customers/account2", mail)
     good = gen("check", "--path", mail, cwd=generated)
@@ -332,10 +324,57 @@ def test_prove_adds_certificates_to_json(generated: Path) -> None:
 
 
 def test_prove_requires_written_modules_unless_planned(notes: Path) -> None:
-    """Each missing module is listed, with the hint."""
     done = gen("prove", cwd=notes)
 
     assert 1 == done.code
     assert "customers/account1 is not written" in done.out
     assert "hint: run gen terraform" in done.out
     assert 0 == gen("prove", "--planned", cwd=notes).code
+
+
+@pytest.mark.parametrize("command", ["terraform", "check", "prove", "diff"])
+def test_empty_output_folder_is_usage_error(notes: Path, command: str) -> None:
+    """An empty shell variable never means the current folder, neither for writing nor for reading."""
+    done = gen(command, "--out", "", cwd=notes)
+
+    assert 2 == done.code
+    assert "--out: the folder name is empty" in done.err
+    assert ["accounts.yaml"] == list(contents(notes))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("", "names no folder"),
+        ("account1=", "names no folder"),
+        ("=", "names no folder"),
+        ("nobody=.", "there is no customer or switch role named nobody"),
+    ],
+)
+def test_returned_folder_requires_name_and_path(notes: Path, given: str, message: str) -> None:
+    """An empty path never means the current folder; the error names the option."""
+    done = gen("check", "--path", given, cwd=notes)
+
+    assert 2 == done.code
+    assert "error: --path: " in done.err
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("--prefix", "a]"), ("--prefix", "a b"), ("--prefix", "a\n"), ("--source-profile", "me\nrole_arn = x")],
+)
+def test_option_cannot_inject_profile_lines(notes: Path, option: str, text: str) -> None:
+    done = gen("profiles", option, text, cwd=notes)
+
+    assert (2, "") == (done.code, done.out)
+    assert f"error: {option}: " in done.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_manifest_without_read_permission_is_manifest_error(notes: Path) -> None:
+    (notes / "accounts.yaml").chmod(0)
+    done = gen("terraform", cwd=notes)
+
+    assert 3 == done.code
+    assert "permission denied\n  hint: " in done.err

@@ -123,7 +123,6 @@ def test_bash_completes(folder: Path, line: str, expected: list[str]) -> None:
     ids=["none", "torn", "a list", "a mapping", "outside", "binary", "a loop"],
 )
 def test_unreadable_manifest_completes_nothing_silently(folder: Path, text: str | None) -> None:
-    """There are no names, and no message appears in the middle of the line."""
     path = folder / "accounts.yaml"
     path.unlink() if text is None else path.write_text(text)
 
@@ -150,7 +149,6 @@ def test_show_completion_prints_script_of_current_shell(folder: Path, name: str,
 
 
 def test_fish_completes(folder: Path) -> None:
-    """`complete -C` of fish lists the names."""
     line = shlex.quote("gen terraform --only g")
     found = shell("fish", f"env _GEN_COMPLETE=source_fish gen | source; complete -C {line}", folder)
 

@@ -54,7 +54,6 @@ def manifest(folder: Path) -> str:
 
 
 def test_yes_adds_customer_without_confirmation(notes: Path) -> None:
-    """The changed line, the changed access and the next steps are printed."""
     done = gen("add", *ACME, "--label", "tier=gold", "--region", "eu-central-1", "--yes", cwd=notes)
     line = (
         '  - {name: acme, account_id: "999999999999", external_id: "agreed", regions: [eu-central-1], labels: {tier: gold}}'
@@ -79,7 +78,6 @@ def test_new_external_id_is_generated(notes: Path) -> None:
 
 
 def test_dry_run_prints_changes_and_writes_nothing(notes: Path) -> None:
-    """The difference is the same, the exit code is 0, and the file is unchanged."""
     done = gen("remove", "account1", "--dry-run", cwd=notes)
 
     assert 0 == done.code
@@ -101,7 +99,6 @@ def test_confirmation_requires_a_terminal(notes: Path) -> None:
     ("answer", "code", "gone"), [("y\n", 0, True), ("\n", 130, False), ("no\n", 130, False), ("\x04", 130, False)]
 )
 def test_confirmation_on_a_terminal(notes: Path, answer: str, code: int, gone: bool) -> None:
-    """ "y" writes; any other answer and end of input leave the file unchanged."""
     ended, shown = on_a_terminal("remove", "account2", cwd=notes, answer=answer)
 
     assert code == ended
@@ -113,7 +110,6 @@ def test_confirmation_on_a_terminal(notes: Path, answer: str, code: int, gone: b
 
 
 def test_json_output_is_one_object(notes: Path) -> None:
-    """It has files, access and next steps, and `written` shows whether the files were written."""
     done = gen("rename", "account1", "acme", "--yes", "--format", "json", cwd=notes)
     body = json.loads(done.out)
 
@@ -135,7 +131,6 @@ def test_rename_prints_moved_block(notes: Path) -> None:
 
 
 def test_switch_role_is_renamed_with_its_option(notes: Path) -> None:
-    """The folders of both sides move."""
     done = gen("rename", "reena-in-sumesh", "reena", "--switch-role", "--yes", cwd=notes)
 
     assert 0 == done.code
@@ -144,7 +139,6 @@ def test_switch_role_is_renamed_with_its_option(notes: Path) -> None:
 
 
 def test_fields_are_set_and_unset(notes: Path) -> None:
-    """A changed role name is reported as a replacement of the role."""
     done = gen("set", "account1", "--role", "Auditor", "--unset", "permissions", "--tag", "team=a", "--yes", cwd=notes)
 
     assert 0 == done.code
@@ -178,7 +172,6 @@ def test_fields_are_set_and_unset(notes: Path) -> None:
     ],
 )
 def test_invalid_arguments_are_errors_with_hint(notes: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
-    """Each has its exit code; there is no traceback, and the manifest is unchanged."""
     done = gen(*arguments, *(["--yes"] if arguments[0] not in ("show", "list") else []), cwd=notes)
 
     assert code == done.code
@@ -188,7 +181,6 @@ def test_invalid_arguments_are_errors_with_hint(notes: Path, arguments: tuple[st
 
 
 def test_list_and_show_print_customers(notes: Path) -> None:
-    """The table has the module's state; `show` has the role, the policy that grants it, and a profile to copy."""
     listed = gen("list", "account*", cwd=notes).out
     shown = gen("show", "account1", cwd=notes).out
 
@@ -200,7 +192,6 @@ def test_list_and_show_print_customers(notes: Path) -> None:
 
 
 def test_show_as_json_has_resolved_values(notes: Path) -> None:
-    """Defaults are filled in; the keys are those of the manifest."""
     body = json.loads(gen("show", "account2", "--format", "json", cwd=notes).out)
 
     assert (["s3-read"], ["us-east-1"], {"managed-by": "rolecall"}) == (body["permissions"], body["regions"], body["tags"])
@@ -208,7 +199,6 @@ def test_show_as_json_has_resolved_values(notes: Path) -> None:
 
 
 def test_customer_in_included_file_is_edited(notes: Path) -> None:
-    """A new file is created and included, and later edits change it."""
     gen("add", *ACME, "--file", "customers/acme.yaml", "--yes", cwd=notes)
     gen("add", "zeta", "--account-id", "888888888888", "--external-id", "e", "--yes", cwd=notes)
     gen("set", "acme", "--label", "tier=gold", "--yes", cwd=notes)

@@ -40,7 +40,6 @@ def statement(*conditions: Condition, principals: Iterable[str] = (BACKEND,), ac
 
 
 def write_trust(folder: Path, *statements: str) -> None:
-    """Replace the trust policy in the written module of account1."""
     path = folder / "output/customers/account1/main.tf"
     document = 'data "aws_iam_policy_document" "trust" {\n' + "\n".join(statements) + "\n}\n"
     text, count = TRUST.subn(lambda _: document, path.read_text("utf-8"))
@@ -56,7 +55,6 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 
 def module(folder: Path) -> dict[str, Any]:
-    """The only changed module of the folder, from the JSON format."""
     done = gen("diff", "--format", "json", cwd=folder)
     (found,) = json.loads(done.out)["modules"]
 
@@ -65,7 +63,6 @@ def module(folder: Path) -> dict[str, Any]:
 
 
 def trust(folder: Path) -> dict[str, Any]:
-    """The only changed trust policy."""
     (found,) = module(folder)["trusts"]
 
     assert ROLE == found["role"]
@@ -169,7 +166,6 @@ def test_huge_policy_is_incomplete_with_a_reason(generated: Path) -> None:
 
 
 def test_renamed_role_is_removed_and_added(generated: Path) -> None:
-    """What the old role allowed is no longer allowed, and what the new one allows is new."""
     edit(generated, "role: role1", "role: role9")
     modules = json.loads(gen("diff", "--format", "json", cwd=generated).out)["modules"]
     old, new = next(each["trusts"] for each in modules if each["path"] == "customers/account1")
@@ -208,7 +204,6 @@ def test_hostile_value_is_sanitized(generated: Path, hostile: str) -> None:
 
 @pytest.mark.parametrize("value", ["blue team", "-x"])
 def test_command_of_an_example_can_be_copied(generated: Path, value: str) -> None:
-    """A shell reads the printed command as the arguments of the JSON format."""
     tagged = statement(("StringEquals", "aws:RequestTag/team", value), actions='"sts:AssumeRole", "sts:TagSession"')
     write_trust(generated, statement(WITH_ID), tagged)
     (found,) = trust(generated)["narrows"]

@@ -36,7 +36,6 @@ def guardrails(folder: Path, *options: str, customer: str = "account2") -> Ended
 
 
 def test_exit_codes(folder: Path) -> None:
-    """0 if nothing is stopped, 1 if something is."""
     assert 0 == guardrails(folder, "--scp", "leaving.json").code
     assert 1 == guardrails(folder, "--rcp", "perimeter.json").code
 
@@ -51,7 +50,6 @@ def test_table_fits_80_columns(folder: Path) -> None:
 
 
 def test_json_has_exemption(folder: Path) -> None:
-    """Structure of the machine-readable form."""
     done = guardrails(folder, "--rcp", "root=perimeter.json", "--backend-organization", "none", "--format", "json")
     found = json.loads(done.out)
     (exemption,) = found["exemptions"]
@@ -67,7 +65,6 @@ def test_json_has_exemption(folder: Path) -> None:
 
 
 def test_section_for_customer_has_policy_to_paste(folder: Path) -> None:
-    """The JSON between the sentences is the new policy."""
     options = ("--rcp", "perimeter.json", "--backend-organization", "none")
     done = guardrails(folder, *options, "--format", "customer")
     exemption = json.loads(guardrails(folder, *options, "--format", "json").out)["exemptions"][0]
@@ -77,7 +74,6 @@ def test_section_for_customer_has_policy_to_paste(folder: Path) -> None:
 
 
 def test_section_for_customer_names_open_questions(folder: Path) -> None:
-    """What is unknown is neither stopped nor let through, and suggests no change of a policy."""
     done = guardrails(folder, "--rcp", "perimeter.json", "--format", "customer")
 
     assert 1 == done.code
@@ -118,7 +114,6 @@ def test_standard_input(folder: Path) -> None:
     ],
 )
 def test_usage_errors(folder: Path, options: tuple[str, ...]) -> None:
-    """Each has a hint."""
     done = guardrails(folder, *options)
 
     assert 2 == done.code
@@ -127,7 +122,6 @@ def test_usage_errors(folder: Path, options: tuple[str, ...]) -> None:
 
 
 def test_organization_decides_what_perimeter_stops(folder: Path) -> None:
-    """The role's own bucket is inside; without the ID that is unknown, which is a finding."""
     states = []
     for options in ((), ("--organization", "o-customer01"), ("--organization", "o-another0001")):
         done = guardrails(folder, "--rcp", "perimeter.json", "--backend-organization", "none", "--format", "json", *options)
@@ -139,7 +133,6 @@ def test_organization_decides_what_perimeter_stops(folder: Path) -> None:
 
 
 def test_scps_of_backend_are_read_with_profile(folder: Path) -> None:
-    """They are those of the backend account, and its organization is the one that was read."""
     scp = GuardrailPolicy(
         GuardrailKind.SCP, "NoOutside", "p-1", PolicyDocument.from_json(NO_OUTSIDE), NO_OUTSIDE, aws_managed=False
     )
@@ -177,7 +170,6 @@ def test_unknown_profile_has_hint(folder: Path) -> None:
 
 
 def test_unknown_customer_is_usage_error(folder: Path) -> None:
-    """The message suggests the nearest name."""
     done = guardrails(folder, "--scp", "leaving.json", customer="acount2")
 
     assert 2 == done.code
@@ -185,7 +177,6 @@ def test_unknown_customer_is_usage_error(folder: Path) -> None:
 
 
 def test_malformed_policy_is_reported_with_its_place(folder: Path) -> None:
-    """As for a manifest: file, line, column, hint, exit code 3."""
     (folder / "bad.json").write_text('{"Version":\n oops}', "utf-8")
     done = guardrails(folder, "--scp", "bad.json")
 
@@ -194,7 +185,6 @@ def test_malformed_policy_is_reported_with_its_place(folder: Path) -> None:
 
 
 def test_foreign_strings_do_not_control_terminal(folder: Path) -> None:
-    """Sids, names of levels, values and resources with control characters are shown as replacement characters."""
     evil = "\x1b[31m\u202e::error::\u2028x"
     body = policy(
         deny(evil, ["s3:*"], [f"arn:aws:s3:::{evil}", "*"], Condition={"StringNotEquals": {"aws:RequestedRegion": evil}})

@@ -16,7 +16,6 @@ from rolecall_generator.terminal import SafeTyper
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("command", ["schema", "terraform", "profiles"])
 def test_full_disk_for_standard_output_is_output_error(notes: Path, command: str) -> None:
-    """The error names standard output."""
     with Path("/dev/full").open("wb") as full:
         done = process(GEN, command, cwd=notes, stdout=full)
 
@@ -35,7 +34,6 @@ def test_closed_pipe_ends_the_command_silently(notes: Path) -> None:
 
 
 def test_ascii_locale_prints_utf_8(notes: Path) -> None:
-    """The symbols of a proof are printed as UTF-8."""
     done = process(GEN, "prove", "--planned", cwd=notes, environ={"PYTHONIOENCODING": "ascii"})
 
     assert (0, b"") == (done.returncode, done.stderr)
@@ -51,7 +49,6 @@ def test_closed_standard_output_does_not_stop_command(notes: Path) -> None:
 
 
 def test_manifest_name_can_be_undecodable(notes: Path) -> None:
-    """The name is replaced in file headers and quoted in the next steps; the modules are written."""
     strange = os.fsdecode(b"\xff.yaml")
     (notes / "accounts.yaml").rename(notes / strange)
     done = process(GEN, "terraform", strange, cwd=notes)

@@ -29,7 +29,6 @@ customers:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """The manifest in a folder of the test."""
     path = tmp_path / "accounts.yaml"
     path.write_text(MANIFEST, "utf-8")
     return path
@@ -37,7 +36,6 @@ def manifest(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def account1(manifest: Path) -> CustomerModule:
-    """The first customer with its planned module."""
     return find_customer(manifest, manifest.parent / "output", "account1")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from guardrail_policies import BACKEND, FULL, ROLE, deny, policy
+from guardrail_policies import BACKEND, FULL, ROLE, Judge, deny, policy
 from rolecall_generator.findings import Severity
 from rolecall_generator.guardrails import (
     CustomerModule,
@@ -17,7 +17,7 @@ from rolecall_generator.guardrails import (
     review_guardrails,
 )
 from rolecall_generator.iam import PolicyDocument
-from rolecall_generator.iam.evaluation import Compiler, PolicyOutcome, PolicyType, scan_documents
+from rolecall_generator.iam.evaluation import PolicyOutcome
 from rolecall_generator.proof.symbolic import LimitState
 
 Rails = Callable[..., Guardrails]
@@ -126,7 +126,7 @@ HOSTILE: list[tuple[dict[str, Any], LimitState]] = [
     (when(NotIpAddress={"aws:SourceIp": ["192.0.2.0/24", "2001:db8::/32"]}), PART),
     (when(StringResembles={"aws:PrincipalOrgID": "o-1"}), UNKNOWN),
 ]
-CONTEXT = {
+CONTEXT: dict[str, tuple[str, ...]] = {
     "aws:principalarn": (BACKEND,),
     "aws:principalaccount": ("111111111111",),
     "aws:principaltype": ("AssumedRole",),
@@ -143,10 +143,9 @@ CONTEXT = {
 def denied(body: Any, caller: str = BACKEND, resource: str = ROLE) -> bool:
     """Whether the evaluator denies a caller to assume a role."""
     statements = [{key: value for key, value in each.items() if key != "Principal"} for each in body["Statement"]]
-    compiled = Compiler().compile(PolicyDocument.from_json({**body, "Statement": statements}), PolicyType.IDENTITY)
+    document = PolicyDocument.from_json({**body, "Statement": statements})
     context = {**CONTEXT, "aws:principalarn": (caller,)}
-    found = scan_documents([("policy", compiled)], "sts:assumerole", resource, context)
-    return found.outcome is PolicyOutcome.DENY
+    return Judge().outcome([document], "sts:AssumeRole", resource, context) is PolicyOutcome.DENY
 
 
 def ids() -> list[str]:

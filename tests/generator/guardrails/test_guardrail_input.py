@@ -78,7 +78,6 @@ def test_principal_makes_rcp() -> None:
     ],
 )
 def test_malformed_policies_are_errors_with_place(pasted: str, line: int) -> None:
-    """Each has the file, the line and a hint; nothing ends in a traceback."""
     with pytest.raises(PolicyProblemsError) as caught:
         parse_policies(pasted, "pasted.json", GuardrailKind.SCP)
 
@@ -95,7 +94,6 @@ def test_malformed_policies_are_errors_with_place(pasted: str, line: int) -> Non
     ids=["VPC endpoints", "declarative", "tags"],
 )
 def test_policies_of_other_kinds_are_refused(pasted: object) -> None:
-    """They are recognized, and the message tells that they are not examined."""
     with pytest.raises(PolicyProblemsError) as caught:
         parse_policies(text(pasted), "pasted.json", None)
 
@@ -124,7 +122,6 @@ def test_level_without_full_access_is_noted(tmp_path: Path, levels: dict[str, ob
 
 
 def test_all_faults_are_reported_in_one_pass() -> None:
-    """A list names the policy by its number."""
     pasted = text([LEAVING, policy(deny("A", []), {**deny("B"), "Effect": "Block"}), {"Version": "2012-10-17"}])
     with pytest.raises(PolicyProblemsError) as caught:
         parse_policies(pasted, "all.json", GuardrailKind.SCP)
@@ -155,7 +152,6 @@ def test_number_with_too_many_digits_is_not_repeated_name() -> None:
 
 
 def test_control_characters_do_not_reach_message() -> None:
-    """Names from a policy are sanitized."""
     with pytest.raises(PolicyProblemsError) as caught:
         parse_policies(text(policy({**deny("A"), "Effect": "\x1b[31mDeny\u202e"})), "pasted", GuardrailKind.SCP)
 

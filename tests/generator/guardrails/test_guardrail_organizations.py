@@ -19,7 +19,6 @@ from rolecall_generator.guardrails import (
     CustomerModule,
     GuardrailKind,
     ReviewSettings,
-    make_organizations_client,
     read_guardrails,
     review_guardrails,
 )
@@ -57,7 +56,6 @@ def world() -> Iterator[World]:
 
 
 def test_levels_are_read_from_root_to_account(world: World) -> None:
-    """Every level has its policies; a kind that is not enabled has no effect."""
     rails = read_guardrails(world.client, world.account, profile="p")
     names = [[policy.name for policy in level.of_kind(GuardrailKind.SCP)] for level in rails.levels]
 
@@ -72,7 +70,6 @@ def test_levels_are_read_from_root_to_account(world: World) -> None:
 
 
 def test_management_account_is_recognized(world: World) -> None:
-    """It is in the root, and not restricted."""
     rails = read_guardrails(world.client, world.management, profile="p")
 
     assert rails.is_management
@@ -157,12 +154,6 @@ def test_errors_of_service_have_hint(error: str | Exception, kind: type[Exceptio
         read_guardrails(Failing(raised), "222222222222", profile="p")
 
     assert getattr(caught.value, "hint", None)
-
-
-def test_unknown_profile_is_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_CONFIG_FILE", "none")
-    with pytest.raises(CallerError):
-        make_organizations_client("no-such-profile")
 
 
 def test_units_in_loop_end_with_error(world: World) -> None:

@@ -32,7 +32,7 @@ from rolecall_generator.guardrails import (
     find_customer,
     review_guardrails,
 )
-from rolecall_generator.guardrails.coverage import RCP_SERVICES
+from rolecall_generator.guardrails.policies import RCP_SERVICES
 from rolecall_generator.iam.catalog import services
 from rolecall_generator.proof.symbolic import LimitState
 
@@ -57,8 +57,6 @@ customers:
 
 @pytest.fixture
 def customer(tmp_path: Path) -> Callable[..., CustomerModule]:
-    """A customer whose role has one permission."""
-
     def make(
         actions: Sequence[str] = ("s3:GetObject",), resource: str = "arn:aws:s3:::data/*", more: str = ""
     ) -> CustomerModule:
@@ -112,7 +110,6 @@ def test_rcps_restrict_resources_of_account(
 
 
 def test_rcp_on_part_of_actions_names_them(customer: Callable[..., CustomerModule], rails: Rails) -> None:
-    """One permission with actions with and without RCPs is partly stopped, by the statement of the RCP."""
     found = permission(
         review_guardrails(
             customer(["s3:GetObject", "ec2:StartInstances"], "*"),
@@ -148,7 +145,6 @@ def test_perimeter_does_not_concern_role_inside(customer: Callable[..., Customer
 
 
 def test_customer_in_unknown_organization_is_reason(customer: Callable[..., CustomerModule], rails: Rails) -> None:
-    """Whether the role is inside is unknown, not partly stopped, and no exemption is suggested for it."""
     review = review_guardrails(customer(), rails(rcps={"root": PERIMETER}), INSIDE)
 
     assert LimitState.UNKNOWN is permission(review).state
@@ -186,7 +182,6 @@ def test_actions_without_owner_key_are_stopped_by_resource_perimeter(
 
 
 def test_network_perimeter_names_network(customer: Callable[..., CustomerModule], rails: Rails) -> None:
-    """From outside the network both the assume call and the role's requests are stopped."""
     review = review_guardrails(customer(), replace(rails(rcps={"root": NETWORK}), organization_id=ORGANIZATION), INSIDE)
     states = {each.question: each.state for each in review.answers}
     names = {each.name for requests in permission(review).stops[0].sets for each in requests.constraints}

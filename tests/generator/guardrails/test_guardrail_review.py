@@ -69,26 +69,17 @@ def stopping(answer: GuardrailAnswer) -> list[tuple[str, str, str | None]]:
     ]
 
 
-@pytest.mark.parametrize("scp", [FULL, ROOT_USER, LEAVING], ids=["full", "root user", "leaving"])
+@pytest.mark.parametrize("scp", [None, FULL, ROOT_USER, LEAVING], ids=["none", "full", "root user", "leaving"])
 def test_guard_rails_that_concern_others_stop_nothing(account1: CustomerModule, rails: Rails, scp: Any) -> None:
-    """A denial for the root user or of an action that no one needs is no obstacle."""
-    review = review_guardrails(account1, rails({"root": scp}), ReviewSettings())
+    review = review_guardrails(account1, rails({} if scp is None else {"root": scp}), ReviewSettings())
 
     assert review.works
     assert {LimitState.NONE} == {answer.state for answer in review.answers}
     assert () == review.exemptions
 
 
-def test_no_policies_stop_nothing(account1: CustomerModule) -> None:
-    """Without any policy there is nothing to restrict."""
-    review = review_guardrails(account1, Guardrails(), ReviewSettings())
-
-    assert review.works
-
-
 @pytest.mark.parametrize("rcp", [PERIMETER, ASSUME_BY_OUTSIDERS], ids=["perimeter", "assume role"])
 def test_perimeter_stops_backend_outside(account1: CustomerModule, rails: Rails, rcp: Any) -> None:
-    """A backend in no organization, or another one, cannot assume the role; the exemption opens that and nothing else."""
     for organization in ("none", "o-vendor0001"):
         review = review_guardrails(account1, rails(rcps={"root": rcp}), ReviewSettings(backend_organization=organization))
         found = assume(review)
@@ -102,23 +93,6 @@ def test_perimeter_stops_backend_outside(account1: CustomerModule, rails: Rails,
         assert [LimitState.NONE] == [answer.state for answer in review.after]
 
 
-def test_perimeter_lets_backend_inside_pass(account1: CustomerModule, rails: Rails) -> None:
-    """The backend's own organization is the one that the policy names."""
-    inside = ReviewSettings(backend_organization="o-customer01")
-
-    assert LimitState.NONE is assume(review_guardrails(account1, rails(rcps={"root": PERIMETER}), inside)).state
-
-
-def test_unknown_organization_of_backend_is_reason(account1: CustomerModule, rails: Rails) -> None:
-    """Whether the backend is inside or outside is not known: the answer names the option, and there is no exemption."""
-    review = review_guardrails(account1, rails(rcps={"root": ASSUME_BY_OUTSIDERS}), ReviewSettings())
-    found = assume(review)
-
-    assert LimitState.UNKNOWN is found.state
-    assert () == review.exemptions
-    assert any("--backend-organization" in reason for reason in found.reasons)
-
-
 def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerModule, rails: Rails) -> None:
     """A denial of other networks stops a part, and names the key; one without TLS stops nothing, as STS requires HTTPS."""
     found = assume(review_guardrails(account1, rails(rcps={"root": ONLY_NETWORK}), OUTSIDE))
@@ -130,7 +104,6 @@ def test_only_requests_that_statement_concerns_are_stopped(account1: CustomerMod
 
 @pytest.mark.parametrize("kind", ["scps", "rcps"])
 def test_denial_of_requests_without_https_is_no_failure(account1: CustomerModule, rails: Rails, kind: str) -> None:
-    """A denial of unencrypted requests is shown, but needs no exemption; a denial of encrypted ones does."""
     principal = {"Principal": "*"} if kind == "rcps" else {}
 
     def found_for(value: str) -> GuardrailReview:
@@ -148,7 +121,6 @@ def test_denial_of_requests_without_https_is_no_failure(account1: CustomerModule
 
 
 def test_exemption_keeps_denial_of_requests_without_https(account1: CustomerModule, rails: Rails) -> None:
-    """Another statement stops the permission: only that one gets an exemption."""
     https = deny("DenyPlain", "s3:*", Condition={"Bool": {"aws:SecureTransport": "false"}})
     document = policy(https, deny("DenyBuckets", "s3:*"))
     review = review_guardrails(account1, rails(scps={"root": document}), OUTSIDE)
@@ -292,22 +264,69 @@ def test_reason_is_named_where_a_role_cannot_ask_for_longer(account1: CustomerMo
     assert "role chaining" in found.facts[0]
 
 
-def test_path_begins_with_the_known_organization_of_the_backend(account1: CustomerModule, rails: Rails) -> None:
-    """Its path is not known, but the ID of its organization is."""
-    body = policy(
-        deny("Outside", "sts:AssumeRole", Principal="*",
-             Condition={"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-vendor0001/*"}})
-    )  # fmt: skip
-    states = {
-        organization: assume(
-            review_guardrails(account1, rails(rcps={"root": body}), ReviewSettings(backend_organization=organization))
-        ).state
-        for organization in ("o-vendor0001", "o-another001", "none", None)
-    }
+PATHS = policy(
+    deny("Outside", "sts:AssumeRole", Principal="*",
+         Condition={"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-vendor0001/*"}})
+)  # fmt: skip
 
-    assert {
-        "o-vendor0001": LimitState.NONE, "o-another001": LimitState.ALL, "none": LimitState.ALL, None: LimitState.UNKNOWN
-    } == states  # fmt: skip
+
+@pytest.mark.parametrize(
+    ("rcp", "organization", "state"),
+    [
+        (PERIMETER, "o-customer01", LimitState.NONE),
+        (ASSUME_BY_OUTSIDERS, None, LimitState.UNKNOWN),
+        # The path of the backend is not known, but the ID of its organization is.
+        (PATHS, "o-vendor0001", LimitState.NONE),
+        (PATHS, "o-another001", LimitState.ALL),
+        (PATHS, "none", LimitState.ALL),
+        (PATHS, None, LimitState.UNKNOWN),
+    ],
+)
+def test_organization_of_backend_decides(
+    account1: CustomerModule, rails: Rails, rcp: Any, organization: str | None, state: LimitState
+) -> None:
+    """Where it is not known, the answer names the option, and there is no exemption."""
+    review = review_guardrails(account1, rails(rcps={"root": rcp}), ReviewSettings(backend_organization=organization))
+    found = assume(review)
+
+    assert state is found.state
+    assert (state is LimitState.UNKNOWN) is any("--backend-organization" in reason for reason in found.reasons)
+    assert (state is LimitState.ALL) is bool(review.exemptions)
+
+
+@pytest.mark.parametrize(
+    ("scp", "bucket", "instances"),
+    [
+        # Sessions of AssumeRole have no MFA.
+        (MFA, LimitState.PART, LimitState.NONE),
+        (
+            policy(deny("Odd", "s3:*", Condition={"StringResembles": {"aws:RequestedRegion": "eu"}})),
+            LimitState.UNKNOWN,
+            LimitState.UNKNOWN,
+        ),
+        # Keys that the caller decides are known in a policy variable; others leave the statement open.
+        (policy(deny("Own", "s3:*", "arn:aws:s3:::${aws:PrincipalAccount}/*")), LimitState.NONE, LimitState.NONE),
+        (policy(deny("Free", "s3:*", "arn:aws:s3:::${aws:SourceVpc}/*")), LimitState.UNKNOWN, LimitState.NONE),
+        # ec2:DescribeInstances has no resource types.
+        (policy(deny("Arns", "ec2:*", "arn:aws:ec2:*:*:instance/*")), LimitState.NONE, LimitState.NONE),
+        (
+            policy({"Sid": "Else", "Effect": "Deny", "Action": "ec2:*", "NotResource": "arn:aws:ec2:*:*:instance/*"}),
+            LimitState.NONE,
+            LimitState.ALL,
+        ),
+    ],
+)
+def test_permissions_of_each_statement_are_decided(
+    account1: CustomerModule, rails: Rails, scp: Any, bucket: LimitState, instances: LimitState
+) -> None:
+    review = review_guardrails(account1, rails({"root": scp}), OUTSIDE)
+    found = answers(review, GuardrailQuestion.PERMISSION)
+
+    assert (bucket, instances) == (found[BUCKET].state, found[INSTANCES].state)
+    assert bool(found[BUCKET].reasons) is (bucket is LimitState.UNKNOWN)
+    assert review.works is ({bucket, instances} == {LimitState.NONE})
+    if bucket is LimitState.PART:
+        assert ("s3:GetObject",) == found[BUCKET].stops[0].sets[0].actions
 
 
 def test_region_denial_stops_other_regions_only(account1: CustomerModule, rails: Rails) -> None:
@@ -338,16 +357,6 @@ def test_region_denial_stops_region_of_manifest(account1: CustomerModule, rails:
     assert {LimitState.NONE} == {answer.state for answer in review.after}
 
 
-def test_denial_without_mfa_stops_session(account1: CustomerModule, rails: Rails) -> None:
-    """Sessions of AssumeRole have no MFA: the part of the permission that the statement names is stopped."""
-    review = review_guardrails(account1, rails({"root": MFA}), OUTSIDE)
-    found = answers(review, GuardrailQuestion.PERMISSION)
-
-    assert LimitState.PART is found["Bucket"].state
-    assert ("s3:GetObject",) == found["Bucket"].stops[0].sets[0].actions
-    assert LimitState.NONE is found["Instances"].state
-
-
 def test_denial_on_some_resources_names_them(account1: CustomerModule, rails: Rails) -> None:
     """An object below a prefix is stopped, the bucket itself cannot be: its ARN has no slash."""
     scp = policy(deny("DenyPrivate", "s3:*", "arn:aws:s3:::data/private/*"))
@@ -376,7 +385,6 @@ def test_pipeline_role_can_apply_and_others_cannot(account1: CustomerModule, rai
 
 
 def test_any_administrator_is_stopped_in_part(account1: CustomerModule, rails: Rails) -> None:
-    """Without a name, the callers that are stopped are described, and there is no exemption."""
     review = review_guardrails(account1, rails({"root": IAM_WRITES}), OUTSIDE)
     states = {answer.state for answer in review.answers if answer.question is GuardrailQuestion.APPLY}
 
@@ -408,7 +416,6 @@ def test_statements_on_certain_roles_get_exemption_that_language_has(account1: C
 
 
 def test_one_policy_with_several_stops_is_changed_once(account1: CustomerModule, rails: Rails) -> None:
-    """Role and administrator are exempt in one new version of the policy."""
     scp = policy(deny("NoBucket", "s3:*"), deny("NoIam", "iam:*"), deny("NoOrganization", "organizations:*"))
     review = review_guardrails(account1, rails({"root": scp}), replace(OUTSIDE, administrator=ADMIN))
     (exemption,) = review.exemptions
@@ -442,31 +449,7 @@ def test_vendors_scps_limit_backend(account1: CustomerModule, rails: Rails) -> N
     assert [LimitState.NONE] == [answer.state for answer in review.after]
 
 
-def test_what_aws_does_not_document_is_unknown(account1: CustomerModule, rails: Rails) -> None:
-    """An unknown operator decides nothing: neither stopped nor not stopped, with the reason."""
-    scp = policy(deny("Odd", "s3:*", Condition={"StringResembles": {"aws:RequestedRegion": "eu"}}))
-    review = review_guardrails(account1, rails({"root": scp}), OUTSIDE)
-    found = answers(review, GuardrailQuestion.PERMISSION)["Bucket"]
-
-    assert LimitState.UNKNOWN is found.state
-    assert found.reasons
-    assert not review.works
-
-
-def test_policy_variable_in_resource_is_filled_in(account1: CustomerModule, rails: Rails) -> None:
-    """Keys that the caller decides are known; others leave the statement open."""
-    known = policy(deny("Own", "s3:*", "arn:aws:s3:::${aws:PrincipalAccount}/*"))
-    other = policy(deny("Free", "s3:*", "arn:aws:s3:::${aws:SourceVpc}/*"))
-    states = [
-        answers(review_guardrails(account1, rails({"root": scp}), OUTSIDE), GuardrailQuestion.PERMISSION)["Bucket"].state
-        for scp in (known, other)
-    ]
-
-    assert [LimitState.NONE, LimitState.UNKNOWN] == states
-
-
 def test_too_large_policies_and_too_many_are_findings(account1: CustomerModule, rails: Rails) -> None:
-    """The quotas of AWS: characters of an SCP and an RCP, and policies of a level."""
     large = policy(deny("Large", [f"s3:Get{number:05}{'x' * 100}" for number in range(100)]))
     levels = rails({"root": large, "Prod": [LEAVING] * 11}, {"root": {**large, "Statement": [
         {**large["Statement"][0], "Action": large["Statement"][0]["Action"][:60], "Principal": "*"}]}})  # fmt: skip
@@ -477,7 +460,6 @@ def test_too_large_policies_and_too_many_are_findings(account1: CustomerModule, 
 
 
 def test_exemption_that_does_not_fit_is_marked(account1: CustomerModule, rails: Rails) -> None:
-    """The new version has more characters than AWS accepts."""
     actions = ["sts:AssumeRole", *(f"s3:Get{number:05}{'x' * 100}" for number in range(40))]
     rcp = policy(deny("Outsiders", actions, Principal="*"))
     (exemption,) = review_guardrails(account1, rails(rcps={"root": rcp}), OUTSIDE).exemptions
@@ -486,39 +468,32 @@ def test_exemption_that_does_not_fit_is_marked(account1: CustomerModule, rails: 
     assert not exemption.fits
 
 
-def test_rules_of_scps_and_rcps_are_checked(account1: CustomerModule, rails: Rails) -> None:
-    """An SCP has no Principal; an RCP allows nothing, and names everyone."""
-    scp = policy(deny("WithPrincipal", "s3:*", Principal="*"))
-    rcp = policy(
-        {"Sid": "Allows", "Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"},
-        deny("Named", "s3:*", Principal={"AWS": "111111111111"}),
-    )
-    found = review_guardrails(account1, rails({"root": scp}, {"root": rcp}), OUTSIDE).findings
-
-    assert 3 == len(found)
-
-
 @pytest.mark.parametrize(
-    ("change", "count"),
+    ("kind", "change", "count"),
     [
-        ({}, 0),
-        ({"Principal": {"AWS": "*"}}, 0),
-        ({"Action": "STS:assumerole"}, 0),
-        ({"Action": "*"}, 1),
-        ({"Action": ["ec2:*", "iam:*", "s3:*"]}, 2),
-        ({"Action": None, "NotAction": "s3:*"}, 1),
-        ({"Resource": None, "NotResource": ROLE}, 0),
-        ({"Principal": None, "NotPrincipal": {"AWS": "222222222222"}}, 1),
-        ({"Principal": {"AWS": ["*", "222222222222"]}}, 1),
-        ({"Effect": "Allow"}, 1),
+        ("scps", {}, 1),
+        ("scps", {"Principal": None}, 0),
+        ("scps", {"Principal": None, "NotPrincipal": {"AWS": "222222222222"}}, 1),
+        ("rcps", {}, 0),
+        ("rcps", {"Principal": {"AWS": "*"}}, 0),
+        ("rcps", {"Action": "STS:assumerole"}, 0),
+        ("rcps", {"Action": "*"}, 1),
+        ("rcps", {"Action": ["ec2:*", "iam:*", "s3:*"]}, 2),
+        ("rcps", {"Action": None, "NotAction": "s3:*"}, 1),
+        ("rcps", {"Resource": None, "NotResource": ROLE}, 0),
+        ("rcps", {"Principal": None, "NotPrincipal": {"AWS": "222222222222"}}, 1),
+        ("rcps", {"Principal": {"AWS": ["*", "222222222222"]}}, 1),
+        ("rcps", {"Effect": "Allow"}, 1),
     ],
 )
-def test_rcps_that_aws_refuses_are_findings(
-    account1: CustomerModule, rails: Rails, change: dict[str, Any], count: int
+def test_policies_that_aws_refuses_are_findings(
+    account1: CustomerModule, rails: Rails, kind: str, change: dict[str, Any], count: int
 ) -> None:
-    """Principal is "*", actions are of services that support RCPs, and there is neither NotAction nor NotPrincipal."""
+    """The Principal of an RCP is "*", its actions are of services that support RCPs, and there is neither NotAction nor
+    NotPrincipal. An SCP has no principal.
+    """
     body = {key: value for key, value in {**deny("S", "s3:*", Principal="*"), **change}.items() if value is not None}
-    review = review_guardrails(account1, rails(rcps={"root": policy(body)}), OUTSIDE)
+    review = review_guardrails(account1, rails(**{kind: {"root": policy(body)}}), OUTSIDE)
 
     assert count == len(review.findings)
     assert all(finding.hint for finding in review.findings)
@@ -548,26 +523,12 @@ def test_pattern_of_resources_keeps_other_accounts_closed(account1: CustomerModu
 
 
 def test_policy_at_two_levels_is_changed_once(account1: CustomerModule, rails: Rails) -> None:
-    """It is the same policy wherever it is attached."""
     found = rails({"root": policy(deny("NoBucket", "s3:*"))})
     twice = replace(found, levels=(found.levels[0], replace(found.levels[0], name="Prod")))
     review = review_guardrails(account1, twice, OUTSIDE)
 
     assert 1 == len(review.exemptions)
     assert {LimitState.NONE} == {answer.state for answer in review.after}
-
-
-def test_action_without_resource_is_not_stopped_on_one(account1: CustomerModule, rails: Rails) -> None:
-    """ec2:DescribeInstances has no resource types: a denial on ARNs does not concern it, one on everything else does."""
-    states = [
-        answers(review_guardrails(account1, rails({"root": scp}), OUTSIDE), GuardrailQuestion.PERMISSION)["Instances"].state
-        for scp in (
-            policy(deny("Arns", "ec2:*", "arn:aws:ec2:*:*:instance/*")),
-            policy({"Sid": "Else", "Effect": "Deny", "Action": "ec2:*", "NotResource": "arn:aws:ec2:*:*:instance/*"}),
-        )
-    ]
-
-    assert [LimitState.NONE, LimitState.ALL] == states
 
 
 def test_many_other_statements_do_not_hide_proof(account1: CustomerModule, rails: Rails) -> None:

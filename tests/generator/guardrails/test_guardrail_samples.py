@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from guardrail_policies import ROLE, policy
+from guardrail_policies import ROLE, Judge, policy
 from rolecall_generator.guardrails import CustomerModule, Guardrails, ReviewSettings, review_guardrails
 from rolecall_generator.iam import Condition, PolicyDocument, Statement
-from rolecall_generator.iam.evaluation import Compiler, PolicyOutcome, PolicyType, scan_documents
+from rolecall_generator.iam.evaluation import PolicyOutcome
 from rolecall_generator.proof.symbolic import (
     ActionForms,
     ActionScope,
@@ -73,7 +73,6 @@ FULL = PolicyDocument((Statement("Allow", ("*",), ("*",)),))
 
 
 def statement(rng: Random, effect: str, conditions: Sequence[Condition] = CONDITIONS) -> Statement:
-    """A random statement."""
     actions = tuple(rng.sample(ACTION_PATTERNS, rng.choice((1, 1, 2, 3))))
     resources = ("*",) if rng.random() < 0.6 else tuple(rng.sample(RESOURCE_PATTERNS, rng.choice((1, 2))))
     negated, elsewhere = rng.random() < 0.25, rng.random() < 0.2 and resources != ("*",)
@@ -88,7 +87,6 @@ def statement(rng: Random, effect: str, conditions: Sequence[Condition] = CONDIT
 
 
 def levels_of(rng: Random, conditions: Sequence[Condition] = CONDITIONS) -> list[tuple[PolicyDocument, ...]]:
-    """One to three levels, most of them with a policy that allows everything."""
     found: list[tuple[PolicyDocument, ...]] = []
     for _ in range(rng.choice((1, 1, 2, 3))):
         denials = PolicyDocument(tuple(statement(rng, "Deny", conditions) for _ in range(rng.choice((0, 1, 2)))))
@@ -110,28 +108,6 @@ def context_of(rng: Random, caller: str) -> dict[str, tuple[str, ...]]:
         "s3:max-keys": rng.choice(((), ("5",), ("50",))),
         "aws:tagkeys": rng.choice(((), ("team",), ("costs", "team"), ("other",))),
     }
-
-
-class Judge:
-    """The evaluator on levels of policies."""
-
-    def __init__(self) -> None:
-        self._compiler = Compiler()
-
-    def outcome(
-        self, documents: Sequence[PolicyDocument], action: str, resource: str, context: dict[str, tuple[str, ...]]
-    ) -> PolicyOutcome:
-        named = [("policy", self._compiler.compile(document, PolicyType.IDENTITY)) for document in documents]
-        return scan_documents(named, action.lower(), resource, context).outcome
-
-    def allowed(
-        self, levels: Sequence[Sequence[PolicyDocument]], action: str, resource: str, context: dict[str, tuple[str, ...]]
-    ) -> bool | None:
-        """Whether every level allows the request; None if the evaluator leaves it open."""
-        found = {self.outcome(level, action, resource, context) for level in levels}
-        if found & {PolicyOutcome.DENY, PolicyOutcome.NOTHING}:
-            return False
-        return True if found == {PolicyOutcome.ALLOW} else None
 
 
 def requests(rng: Random, callers: Sequence[str], count: int) -> list[tuple[str, str, dict[str, tuple[str, ...]]]]:
@@ -212,7 +188,6 @@ _CALLER_KEYS = {"aws:principalisawsservice": ("false",), "aws:sourceaccount": ()
 
 @pytest.mark.parametrize("seed", range(4))
 def test_sampled_requests_agree_with_resource_policies(seed: int) -> None:
-    """As above, with RCPs, which restrict requests of S3 and KMS for resources of the account, and with their owner."""
     rng = Random(seed)  # noqa: S311 - a reproducible sample
     owner = ResourceOwner("222222222222", "o-customer01", "o-customer01/r-1/ou-a/", ("arn:aws:kms:*:444444444444:key/*",))
     actions = tuple(ActionForms(name, None, has_rcps=name.startswith(("s3:", "kms:"))) for name in ACTIONS)

@@ -32,8 +32,7 @@ from rolecall_generator.proof import (
 from rolecall_generator.proof.matrix import counterexample
 from rolecall_generator.reports.formatters.html import proof_html
 from rolecall_generator.reports.formatters.json import proof_json
-from rolecall_generator.reports.graph.graph_model import EdgeState, access_graph, describe
-from rolecall_generator.reports.graph.mermaid import to_mermaid
+from rolecall_generator.reports.graph.graph_model import EdgeState, access_graph, describe, to_mermaid
 from rolecall_generator.reports.graph.svg import lay_out, to_svg
 from rolecall_generator.text import REPLACEMENT, escape_markup, sanitize_lines
 

@@ -11,7 +11,7 @@ SOURCE = '''
 
 from rolecall_generator.reports.formatters.interface import Formatter
 
-FORMATTER = Formatter(check=lambda report: f"{report.checked.modules} modules of {report.manifest}\\n")
+FORMATTERS = {"brief": Formatter(check=lambda report: f"{report.checked.modules} modules of {report.manifest}\\n")}
 '''
 
 
@@ -25,7 +25,6 @@ def run(folder: Path, *words: str) -> Ended:
 
 
 def test_added_format_is_available(generated: Path) -> None:
-    """The option's choices include it, and the command prints its output."""
     assert "brief" in run(generated, "check", "--help").out
     assert Ended(0, "6 modules of accounts.yaml\n", "") == run(generated, "check", "--format", "brief")
 

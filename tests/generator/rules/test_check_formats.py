@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.manifest.models import Suppression
+from rolecall_generator.reports.formatters.ci import to_junit, to_sarif
 from rolecall_generator.reports.formatters.json import report_body
-from rolecall_generator.reports.formatters.junit import to_junit
-from rolecall_generator.reports.formatters.sarif import to_sarif
 from rolecall_generator.rules.rule import Report, Suppressed, all_rules, apply_suppressions
 from rolecall_generator.text import json_text
 

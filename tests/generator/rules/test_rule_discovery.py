@@ -12,9 +12,7 @@ import pytest
 from rolecall_generator import rules as checks
 from rolecall_generator.findings import FindingKind, Severity
 from rolecall_generator.iam.model import Access, Role
-from rolecall_generator.reports.formatters.interface import catalogue
-from rolecall_generator.reports.formatters.junit import to_junit
-from rolecall_generator.reports.formatters.sarif import to_sarif
+from rolecall_generator.reports.formatters.ci import catalogue, to_junit, to_sarif
 from rolecall_generator.rules.rule import CheckContext, Report, all_rules, run_rules
 
 ROLE = "arn:aws:iam::222222222222:role/role1"

@@ -9,7 +9,7 @@ import pytest
 from rolecall_generator.findings import Finding, FindingKind, Severity
 from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
-from rolecall_generator.reports.formatters.interface import catalogue
+from rolecall_generator.reports.formatters.ci import catalogue
 from rolecall_generator.rules.rule import CheckContext, all_rules, run_rules
 
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
 from browser_rig import Watched
+from bundle_worlds import changed, notes, with_trust
 from page_contrasts import contrasts_of
-from review_worlds import changed, notes, with_trust
 from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.bundle.forms.review import review_html
 from rolecall_generator.bundle.review.content import review_of

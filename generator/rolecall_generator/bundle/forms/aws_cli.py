@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions, arn_of, policy_body
+from rolecall_generator.bundle.forms.interface import (
+    BundleForm,
+    Files,
+    Handover,
+    Instructions,
+    arn_of,
+    policy_body,
+    tags_json,
+)
 from rolecall_generator.iam import (
     PARTITIONS,
     Access,
@@ -166,7 +174,7 @@ def _policy(policy: ManagedPolicy, access: Access, mark: Mapping[str, str]) -> S
     everyone: tuple[Role | Group | User, ...] = (*access.roles.values(), *access.groups.values(), *access.users.values())
     holders = {_named(holder.arn, "")["name"] for holder in everyone if policy.arn in holder.attached}
     tags = {**policy.tags, **mark}
-    settings = ({"Description": policy.description} if policy.description else {}) | _tags(tags)
+    settings = ({"Description": policy.description} if policy.description else {}) | tags_json(tags)
     return ScriptPart(
         **_named(policy.arn, "policy"),
         existing=False,
@@ -182,7 +190,7 @@ def _role(role: Role, mark: Mapping[str, str]) -> ScriptPart:
         return _part(role)
     update = {"Description": role.description, "MaxSessionDuration": role.max_session_seconds}
     tags = {**role.tags, **mark}
-    settings = update | _boundary(role.boundary) | _tags(tags)
+    settings = update | _boundary(role.boundary) | tags_json(tags)
     body = role.trust.to_json()
     return _part(
         role,
@@ -212,7 +220,7 @@ def _group(group: Group, access: Access) -> ScriptPart:
 
 def _user(user: User, mark: Mapping[str, str]) -> ScriptPart:
     tags = {**user.tags, **mark}
-    settings = _boundary(user.boundary) | _tags(tags)
+    settings = _boundary(user.boundary) | tags_json(tags)
     reset = "true" if user.console_password is not None and user.console_password.reset_required else "false"
     return _part(
         user,
@@ -257,12 +265,8 @@ def _boundary(arn: str | None) -> dict[str, Any]:
     return {"PermissionsBoundary": arn} if arn else {}
 
 
-def _tags(tags: Mapping[str, str]) -> dict[str, Any]:
-    return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]} if tags else {}
-
-
 def _tag_literal(tags: Mapping[str, str]) -> str:
-    return json_literal(_tags(tags)["Tags"]) if tags else ""
+    return json_literal(tags_json(tags)["Tags"]) if tags else ""
 
 
 _APPLY = """\

@@ -16,7 +16,15 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions, arn_of, policy_body
+from rolecall_generator.bundle.forms.interface import (
+    BundleForm,
+    Files,
+    Handover,
+    Instructions,
+    arn_of,
+    policy_body,
+    tags_json,
+)
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam import (
     PARTITIONS,
@@ -315,7 +323,7 @@ def _role(role: Role, access: Access) -> dict[str, Json]:
     properties["MaxSessionDuration"] = role.max_session_seconds
     if role.boundary:
         properties["PermissionsBoundary"] = role.boundary
-    properties |= _permissions(role, access) | _tags(role.tags)
+    properties |= _permissions(role, access) | tags_json(role.tags)
     return {role_id(role, access): _resource("Role", properties)}
 
 
@@ -355,7 +363,7 @@ def _user(user: User, access: Access) -> dict[str, Json]:
         properties["PermissionsBoundary"] = user.boundary
     if user.groups:
         properties["Groups"] = [_group_name(group, access) for group in sorted(user.groups)]
-    resource = _resource("User", properties | _permissions(user, access) | _tags(user.tags))
+    resource = _resource("User", properties | _permissions(user, access) | tags_json(user.tags))
     if user.console_password is not None:
         resource["Metadata"] = _PASSWORD_BY_PARAMETER
     return {part_id("User", user.arn): resource}
@@ -405,10 +413,6 @@ def _permissions(holder: Holder, access: Access) -> Json:
 def _group_name(arn: str, access: Access) -> Json | str:
     group = access.groups.get(arn)
     return arn_of(arn).name if group is None or group.existing else {"Ref": part_id("Group", arn)}
-
-
-def _tags(tags: Mapping[str, str]) -> Json:
-    return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]} if tags else {}
 
 
 def _resource(kind: str, properties: Json) -> Json:

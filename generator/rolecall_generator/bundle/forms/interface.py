@@ -52,6 +52,11 @@ def arn_of(text: str) -> Arn:
     return parsed
 
 
+def tags_json(tags: Mapping[str, str]) -> dict[str, Any]:
+    """`Tags` as AWS's JSON, sorted; empty without tags."""
+    return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]} if tags else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Instructions:
     """How to give and remove the access with a form, for the bundle's README.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from rolecall_generator.bundle import review as review_package
 from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover
 from rolecall_generator.bundle.review.content import NOTE, Review, review_of
-from rolecall_generator.bundle.review.permissions_text import GrantDescription
-from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue
+from rolecall_generator.bundle.review.phrases import GrantDescription, Phrase, PhraseValue
 from rolecall_generator.html_page import html_page
 from rolecall_generator.reports.graph import describe, to_mermaid, to_svg
 from rolecall_generator.terraform import render_text

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rolecall_generator.bundle.forms.interface import Handover
-from rolecall_generator.bundle.review.permissions_text import GrantDescription, documents_of, grants_of
 from rolecall_generator.bundle.review.phrases import (
+    GrantDescription,
     Phrase,
     PhraseValue,
     RevocationMethod,
     document_text,
+    documents_of,
     format_phrase,
+    grants_of,
     join_phrases,
     join_sentences,
     revocation_methods,

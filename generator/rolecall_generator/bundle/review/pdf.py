@@ -24,8 +24,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, Paragraph, Preformatted, SimpleDocTemplate, Table
 
 from rolecall_generator.bundle.review.content import NOTE, ProofSummary, Review, ReviewDocument
-from rolecall_generator.bundle.review.permissions_text import GrantDescription
-from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, format_phrase
+from rolecall_generator.bundle.review.phrases import GrantDescription, Phrase, PhraseValue, format_phrase
 from rolecall_generator.reports.graph import (
     BOX_WIDTH,
     HEADER,

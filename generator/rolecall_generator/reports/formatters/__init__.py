@@ -1,4 +1,4 @@
-"""Output formats of `gen check`, `gen prove` and `gen audit`: one module per format."""
+"""Output formats of `gen check`, `gen prove` and `gen audit`: discovered in the modules of this folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from rolecall_generator.reports.formatters.interface import AuditReport, CheckRe
 
 @cache
 def all_formatters() -> dict[str, Formatter]:
-    """The formatters that modules of this folder register as `FORMATTER`, by module name."""
-    return registered(__name__, "FORMATTER")
+    """The formatters that modules of this folder register as `FORMATTERS`, by name, sorted."""
+    groups = registered(__name__, "FORMATTERS").values()
+    return dict(sorted((name, formatter) for group in groups for name, formatter in group.items()))
 
 
 def check_formats() -> Mapping[str, Callable[[CheckReport], str]]:

@@ -151,4 +151,4 @@ def _audit(report: AuditReport) -> str:
     return reports.audit_html(report)  # loaded on first use
 
 
-FORMATTER = Formatter(proof=_proof, audit=_audit)
+FORMATTERS = {"html": Formatter(proof=_proof, audit=_audit)}

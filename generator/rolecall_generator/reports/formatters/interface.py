@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rolecall_generator import findings as check_findings
-from rolecall_generator.findings import FindingKind, kinds_in
 from rolecall_generator.reports.graph import Graph, access_graph
-from rolecall_generator.rules import all_rules
 
 if TYPE_CHECKING:
     # Each command loads only its own package.
@@ -56,7 +53,7 @@ class AuditReport:
 
 @dataclass(frozen=True, slots=True)
 class Formatter:
-    """An output format. A module of this folder registers it as `FORMATTER`; the module's name is the option's value.
+    """An output format. A module of this folder registers it in `FORMATTERS` by its name, the option's value.
 
     Attributes:
         check: Renders the result of `gen check`; None if the command does not offer the format.
@@ -67,12 +64,3 @@ class Formatter:
     check: Callable[[CheckReport], str] | None = None
     proof: Callable[[ProofReport], str] | None = None
     audit: Callable[[AuditReport], str] | None = None
-
-
-def catalogue() -> tuple[FindingKind, ...]:
-    """Every kind of finding that `gen check` can report, by ID."""
-    # Not imported above, because only SARIF and JUnit need it.
-    from rolecall_generator.terraform.parser import schema as parser_findings  # noqa: PLC0415
-
-    kinds = (*all_rules(), *kinds_in(vars(check_findings)), *kinds_in(vars(parser_findings)))
-    return tuple(sorted(kinds, key=lambda kind: kind.id))

@@ -130,8 +130,10 @@ def _value(values: tuple[str, ...]) -> str | list[str]:
     return values[0] if len(values) == 1 else list(values)
 
 
-FORMATTER = Formatter(
-    check=lambda report: json_text(check_body(report.checked), indent=2) + "\n",
-    proof=lambda report: proof_json(report.proven.proof, report.proven.certificates),
-    audit=lambda report: json_text(reports.audit_body(report), indent=2) + "\n",
-)
+FORMATTERS = {
+    "json": Formatter(
+        check=lambda report: json_text(check_body(report.checked), indent=2) + "\n",
+        proof=lambda report: proof_json(report.proven.proof, report.proven.certificates),
+        audit=lambda report: json_text(reports.audit_body(report), indent=2) + "\n",
+    )
+}

@@ -1,7 +1,6 @@
 """The graph of who can assume which role, as SVG and Mermaid."""
 
-from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode, access_graph, describe
-from rolecall_generator.reports.graph.mermaid import to_mermaid
+from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode, access_graph, describe, to_mermaid
 from rolecall_generator.reports.graph.svg import (
     BOX_WIDTH,
     HEADER,

@@ -1,4 +1,7 @@
-"""The graph of who can assume which role, made from an access and its proof; similar roles are drawn as one node."""
+"""The graph of who can assume which role, made from an access and its proof, in sentences and as Mermaid text.
+
+Similar roles are drawn as one node. GitHub, GitLab and wikis render Mermaid.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from rolecall_generator.proof import (
     key_name,
     principal_kind_name,
 )
+from rolecall_generator.text import sanitize_lines
 
 
 class EdgeState(Enum):
@@ -271,3 +275,60 @@ def _accounts(nodes: Iterable[GraphNode], names: Mapping[str, str]) -> tuple[Gra
         boxes.setdefault(identity_of(node.key).account_id, []).append(node)
     titles = {account: f"{names[account]} · {account}" if names.get(account) else account for account in boxes}
     return tuple(GraphAccount(account, titles[account], tuple(members)) for account, members in boxes.items())
+
+
+_ARROWS = {EdgeState.UNINTENDED: "==>", EdgeState.BROKEN: "-.-x", EdgeState.UNDECIDED: "-.->", EdgeState.DELEGATED: "-.->"}
+_EDGE_STYLES = {
+    EdgeState.UNINTENDED: "stroke:#d1242f,stroke-width:3px,color:#d1242f",
+    EdgeState.BROKEN: "stroke:#bf6a00,color:#bf6a00",
+    EdgeState.UNDECIDED: "stroke:#bf6a00,color:#bf6a00",
+}
+_SAFE = frozenset(" .,:/_-@=")
+
+
+def to_mermaid(graph: Graph) -> str:
+    """A flowchart from left to right, with all names escaped. Ends with a newline."""
+    ids: dict[str, str] = {}
+    lines = ["flowchart LR"]
+    for number, (title, nodes) in enumerate(_merged_accounts(graph), 1):
+        for key in nodes:
+            ids[key] = f"n{len(ids) + 1}"
+        inner = [f'{ids[key]}["{_mermaid_text(f"{node.kind} {node.name}".strip())}"]' for key, node in nodes.items()]
+        if title:
+            lines += [f'  subgraph a{number}["{_mermaid_text(title)}"]', *(f"    {line}" for line in inner), "  end"]
+        else:
+            lines += [f"  {line}" for line in inner]
+    lines += (f"  {line}" for line in _mermaid_edges(graph, ids))
+    return "\n".join(lines) + "\n"
+
+
+def _merged_accounts(graph: Graph) -> list[tuple[str, dict[str, GraphNode]]]:
+    """Accounts of both sides merged, because a node occurs only once in Mermaid; groups of roles have their own boxes."""
+    boxes: dict[tuple[str, str], dict[str, GraphNode]] = {}
+    known: set[str] = set()
+    for account in (*graph.roles, *graph.callers):
+        box = boxes.setdefault((account.account_id or account.nodes[0].key, account.title), {})
+        for node in account.nodes:
+            if node.key not in known:
+                known.add(node.key)
+                box[node.key] = node
+    return [(title, nodes) for (_, title), nodes in boxes.items() if nodes]
+
+
+def _mermaid_edges(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
+    styled: dict[EdgeState, list[str]] = {}
+    for number, edge in enumerate(graph.edges):
+        arrow = _ARROWS.get(edge.state, "-->")
+        yield f'{ids[edge.source]} {arrow}|"{_mermaid_text(", ".join(edge.label))}"| {ids[edge.target]}'
+        styled.setdefault(edge.state, []).append(str(number))
+    for state, numbers in styled.items():
+        if state in _EDGE_STYLES:
+            yield f"linkStyle {','.join(numbers)} {_EDGE_STYLES[state]}"
+
+
+def _mermaid_text(text: str) -> str:
+    """Escape a label: all characters except letters, digits and safe ones become Mermaid entity codes (#35; is #).
+
+    Mermaid documentation, "Entity codes to escape characters", November 2026: "numbers given are base 10".
+    """
+    return "".join(char if char.isalnum() or char in _SAFE else f"#{ord(char)};" for char in sanitize_lines(text)) or " "
