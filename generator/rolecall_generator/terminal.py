@@ -25,7 +25,7 @@ from rich.padding import Padding
 from rich.segment import Segment, Segments
 from rich.style import Style
 from rich.text import Text
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from rolecall_generator.errors import (
     ExitCode,
@@ -191,6 +191,7 @@ class LazyGroup(_SafeGroup):
         group = typer.main.get_group(import_module(self.modules[name].module).app)
         loaded = group.commands.get(name, group)
         loaded.name = name
+        _add_manifest_option(loaded)
         self.commands[name] = loaded
         return loaded
 
@@ -199,6 +200,48 @@ class LazyGroup(_SafeGroup):
         if args and args[0] in self.modules:
             self.load(args[0])
         return super().resolve_command(ctx, args)
+
+
+def _add_manifest_option(command: Any) -> None:
+    """Let a command with the argument MANIFEST accept the option of the other commands too."""
+    argument = next(
+        (each for each in command.params if each.name == "manifest" and each.param_type_name == "argument"), None
+    )
+    if argument is None:
+        return
+
+    def keep(context: Any, _option: Any, value: Any) -> None:
+        context.meta[_MANIFEST] = value
+
+    def choose(context: Any, _argument: Any, value: Any) -> Any:
+        return context.meta.get(_MANIFEST) or value
+
+    argument.callback = choose
+    declaration = ["manifest_option", "--manifest", "-m"]
+    command.params.append(
+        TyperOption(
+            param_decls=declaration,
+            type_descriptor=argument.type_descriptor,
+            callback=keep,
+            expose_value=False,
+            is_eager=True,
+            help="Manifest file, instead of the argument.",
+        )
+    )
+
+
+_MANIFEST = "rolecall.manifest"
+
+
+_display_type = TyperOption.display_type_rich
+
+
+def _display_type_of_values(option: TyperOption, *args: Any, **options: Any) -> Any:
+    """The column with the type in help: empty for flags, where Typer would print <bool>."""
+    return None if option.is_flag else _display_type(option, *args, **options)
+
+
+TyperOption.display_type_rich = _display_type_of_values  # type: ignore[assignment]
 
 
 class SafeTyper(typer.Typer):
@@ -211,7 +254,7 @@ class SafeTyper(typer.Typer):
 
     def __init__(self, commands: Mapping[str, CommandModule] | None = None, **options: Any) -> None:
         group = type("Commands", (LazyGroup,), {"modules": commands}) if commands else _SafeGroup
-        super().__init__(**{"cls": group, **options})
+        super().__init__(**{"cls": group, "context_settings": {"help_option_names": ["--help", "-h"]}, **options})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line and convert exceptions to messages and exit codes."""
@@ -249,8 +292,11 @@ def prepare_streams() -> None:
     """Configure standard output and standard error so that no character causes an encoding error.
 
     Output to pipes and in an ASCII locale (cron, small containers) is UTF-8, as in PEP 538. On other terminals, characters
-    that cannot be encoded are escaped. Closed streams are replaced by the null device.
+    that cannot be encoded are escaped. Closed streams are replaced by the null device. A COLUMNS of 0, as some CI systems
+    set it, is removed: rich would print nothing.
     """
+    if (columns := os.environ.get("COLUMNS", "")).isdigit() and int(columns) < _NARROWEST:
+        del os.environ["COLUMNS"]
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -324,8 +370,20 @@ def folder_parser(option: str) -> Callable[[str | Path], Path]:
 
 
 @contextmanager
+def activity(text: str, *, quiet: bool) -> Iterator[None]:
+    """Show a spinner on a terminal while the block runs, for work of unknown length."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    with stderr().status(sanitize_line(text)):
+        yield
+
+
+@contextmanager
 def progress_bar(text: str, *, quiet: bool) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
     """Show a progress bar on a terminal. Yields two functions that set the total number and the number done.
+
+    The bar appears when the total number is set.
 
     Raises InterruptedRunError on Ctrl-C, because Typer would exit with 1, the exit code for findings.
     """
@@ -343,8 +401,16 @@ def progress_bar(text: str, *, quiet: bool) -> Iterator[tuple[Callable[[int], No
         )
 
         columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=stderr(), transient=True) as bar:
-            task = bar.add_task(text, total=None)
-            yield (lambda total: bar.update(task, total=total)), (lambda done: bar.update(task, completed=done))
+        bar = Progress(*columns, console=stderr(), transient=True)
+        task = bar.add_task(text, total=None)
+
+        def started(total: int) -> None:
+            bar.start()
+            bar.update(task, total=total)
+
+        try:
+            yield started, lambda done: bar.update(task, completed=done)
+        finally:
+            bar.stop()
     except KeyboardInterrupt:
         raise InterruptedRunError("interrupted; completed work is kept") from None

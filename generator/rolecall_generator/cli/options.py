@@ -56,7 +56,7 @@ complete_targets = _names(["customers", "switch_roles"])
 ManifestArgument = Annotated[
     Path, typer.Argument(metavar="MANIFEST", readable=False, help="Manifest file; accounts.yaml by default.")
 ]
-ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="Manifest file.")]
+ManifestOption = Annotated[Path, typer.Option("--manifest", "-m", readable=False, help="Manifest file.")]
 OutOption = Annotated[
     Path, typer.Option("--out", parser=folder_parser("--out"), metavar="<path>", help="Output folder of gen terraform.")
 ]
