@@ -53,7 +53,7 @@ def fleet(accounts: int) -> Iterator[Target]:
 def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First) -> int:
     """With rolecall's task: the number of rows with the right account and Region."""
     from engine_runs import run  # noqa: PLC0415
-    from rolecall_runner.aws.caller import AwsConfig, connect  # noqa: PLC0415
+    from rolecall_runner.aws.caller import AwsConfig  # noqa: PLC0415
     from rolecall_runner.execution.interface import EngineSettings, ProcessLocal  # noqa: PLC0415
     from rolecall_runner.query.answers import QueryResult  # noqa: PLC0415
     from rolecall_runner.query.execute import QueryTask  # noqa: PLC0415
@@ -63,7 +63,7 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     # Every process looks up the caller identity, as in a real run.
     os.environ |= {"AWS_ACCESS_KEY_ID": SOURCE_KEY, "AWS_SECRET_ACCESS_KEY": secret_of(SOURCE_KEY)}
     os.environ |= {"AWS_CA_BUNDLE": ca_bundle, "AWS_REGION": REGIONS[0]}
-    connections = ProcessLocal(partial(connect, AwsConfig(endpoint_url=url, workers=WORKERS), "0a1b2c3d"))
+    connections = ProcessLocal(partial(AwsConfig(endpoint_url=url, workers=WORKERS).connect, "0a1b2c3d"))
     task = QueryTask(
         validate_query(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]")), connections
     )

@@ -40,7 +40,6 @@ from rolecall_runner.aws import (
     Sessions,
     SigningCredentials,
     account,
-    connect,
     endpoint_from_environment,
 )
 from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, ProcessLocal, Result, Runtime, Task
@@ -278,7 +277,7 @@ class Fleet:
         """Clients and sessions, created once per process. Raises SandboxError; the first `get` raises CallerError."""
         self._open()
         if self._connections is None:
-            self._connections = ProcessLocal(partial(connect, self._aws(), self._short_id))
+            self._connections = ProcessLocal(partial(self._aws().connect, self._short_id))
         return self._connections
 
     def run(

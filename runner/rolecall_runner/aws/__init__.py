@@ -1,6 +1,6 @@
 """AWS access: clients, caller, sessions, errors, and retries."""
 
-from rolecall_runner.aws.caller import AwsConfig, connect, endpoint_from_environment
+from rolecall_runner.aws.caller import AwsConfig, endpoint_from_environment
 from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account, model_loader
 from rolecall_runner.aws.credentials import (
     AccountSession,
@@ -45,7 +45,6 @@ __all__ = [
     "Status",
     "account",
     "allowed_name",
-    "connect",
     "deadline",
     "endpoint_from_environment",
     "failure_of",

@@ -150,11 +150,10 @@ class AwsConfig:
         """The identity of the caller's credentials. Raises CallerError."""
         return find_caller(clients, profile=self.profile, region=self.region, default_region=self.default_region)
 
-
-def connect(config: AwsConfig, short_id: str) -> tuple[Clients, Sessions]:
-    """Clients and sessions for one process; `short_id` is the random part of the run's id. Raises CallerError."""
-    clients = config.clients()
-    return clients, Sessions(Assumer(clients, config.find_caller(clients), short_id, options=config.session))
+    def connect(self, short_id: str) -> tuple[Clients, Sessions]:
+        """Clients and sessions for one process; `short_id` is the random part of the run's id. Raises CallerError."""
+        clients = self.clients()
+        return clients, Sessions(Assumer(clients, self.find_caller(clients), short_id, options=self.session))
 
 
 def endpoint_from_environment(environ: Mapping[str, str] | None = None) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from rolecall_generator._version import __version__
 from rolecall_generator.output import read_lock
 from rolecall_generator.planning import make_plan, previous_slots
-from rolecall_runner.aws import AwsConfig, connect, utc_now
+from rolecall_runner.aws import AwsConfig, utc_now
 from rolecall_runner.execution import (
     RUNS,
     ExecutionOptions,
@@ -214,7 +214,7 @@ def prepare(
     check_targets(spec.parameters, chosen.targets)
     run_id = chosen.resume or new_run_id(clock(), token)
     aws = aws.for_partition(chosen.inventory.manifest.partition)
-    connections = ProcessLocal(partial(connect, aws, run_id.rpartition("-")[2]))
+    connections = ProcessLocal(partial(aws.connect, run_id.rpartition("-")[2]))
     clients, _ = connections.get()  # before the journal, so that a run without a caller leaves no record
     fingerprint = chosen.inventory.fingerprint
     if chosen.resume is not None:

@@ -10,7 +10,7 @@ import fast_stub
 from dask_wire import deployed
 from engine_runs import run
 from fast_stub import FastStub
-from rolecall_runner.aws.caller import AwsConfig, connect
+from rolecall_runner.aws.caller import AwsConfig
 from rolecall_runner.aws.failures import RetryPolicy, Status
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
 from rolecall_runner.execution.interface import EngineSettings, ProcessLocal
@@ -26,7 +26,7 @@ SETTINGS = EngineSettings(workers=4, retry=RetryPolicy(1))
 def query(url: str) -> QueryTask:
     """Instances of every account, queried with the credentials of the process's environment."""
     return QueryTask(
-        QuerySpec("ec2", "DescribeInstances"), ProcessLocal(partial(connect, AwsConfig(endpoint_url=url), "0a1b"))
+        QuerySpec("ec2", "DescribeInstances"), ProcessLocal(partial(AwsConfig(endpoint_url=url).connect, "0a1b"))
     )
 
 

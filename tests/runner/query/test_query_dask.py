@@ -22,7 +22,7 @@ from dask_wire import ROOTS, deployed
 from engine_runs import run
 from fast_stub import FastStub, Options, instance_of
 from manifests import NOTES
-from rolecall_runner.aws.caller import AwsConfig, connect
+from rolecall_runner.aws.caller import AwsConfig
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.execution import RUNS
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
@@ -77,7 +77,7 @@ def fleet() -> list[Target]:
 
 def query(stub: FastStub) -> QueryTask:
     """All instances, with clients that each process creates itself."""
-    return QueryTask(INSTANCES, ProcessLocal(partial(connect, AwsConfig(endpoint_url=stub.url), "0a1b2c3d")))
+    return QueryTask(INSTANCES, ProcessLocal(partial(AwsConfig(endpoint_url=stub.url).connect, "0a1b2c3d")))
 
 
 def rows(results: list[Result]) -> list[tuple[str, str, str, str]]:
