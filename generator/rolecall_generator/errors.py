@@ -98,6 +98,12 @@ class SelectionError(RolecallError):
     exit_code = ExitCode.USAGE
 
 
+class NothingToDoError(RolecallError):
+    """What the command line selects is done already, which is a success."""
+
+    exit_code = ExitCode.OK
+
+
 class InterruptedRunError(RolecallError):
     """The user pressed Ctrl-C."""
 

@@ -30,6 +30,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from rolecall_generator.errors import (
     ExitCode,
     InterruptedRunError,
+    NothingToDoError,
     OutputError,
     RolecallError,
     SelectionError,
@@ -265,7 +266,7 @@ class SafeTyper(typer.Typer):
             finally:
                 _flush()
         except RolecallError as error:
-            _fail(f"error: {error}", error.exit_code)
+            _fail(str(error) if isinstance(error, NothingToDoError) else f"error: {error}", error.exit_code)
         except SystemExit as ended:
             # If a pipe is closed (`| head -1`), Typer exits with 1, the exit code for findings.
             if isinstance(ended.__context__, BrokenPipeError):
@@ -323,7 +324,7 @@ def _os_error(error: OSError) -> OutputError:
 
 
 def _fail(message: str, code: ExitCode) -> NoReturn:
-    print_error(message, style="red" if code is not ExitCode.INTERRUPTED else None)
+    print_error(message, style=None if code in {ExitCode.OK, ExitCode.INTERRUPTED} else "red")
     sys.exit(int(code))
 
 

@@ -16,18 +16,18 @@ from rolecall_generator.cli import ManifestArgument, OutOption, QuietOption
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, SelectionError
 from rolecall_generator.output import LOCK_NAME
 from rolecall_generator.reports.graph import access_graph, describe, to_svg
-from rolecall_generator.terminal import emit, print_error, progress_bar, stderr, stdout
+from rolecall_generator.terminal import emit, emit_json, print_error, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import execution_context
 from rolecall_runner.aws import AwsConfig, SessionOptions, endpoint_from_environment
 from rolecall_runner.cli import options as shared
 from rolecall_runner.cli.options import format_option, option, repeat_command
-from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions
-from rolecall_runner.inventory import ALL_TARGETS, Selection
+from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, narrow_targets
+from rolecall_runner.inventory import ALL_TARGETS, Selection, read_inventory, select
 from rolecall_runner.reports import VERDICT_FORMATS, TextOutput, VerdictOutput, VerifyProgress
 from rolecall_runner.status import StatusPlace, record_verdicts
 from rolecall_runner.verify import Actions, Mark, RunConfig, VerifySpec
-from rolecall_runner.verify_run import prepare_verify_run
+from rolecall_runner.verify_run import TASK, prepare_verify_run
 
 if TYPE_CHECKING:
     from rolecall_runner.verify_run import VerifyRun
@@ -72,6 +72,9 @@ def verify(
             help="AWS CLI profile that may read IAM in a switch role's account.",
         ),
     ] = None,
+    list_accounts: Annotated[
+        bool, typer.Option("--list-accounts", help="List the selected accounts, without calls to AWS.")
+    ] = False,
     profile: shared.ProfileOption = None,
     region: shared.RegionOption = None,
     session_name: shared.SessionNameOption = None,
@@ -89,6 +92,9 @@ def verify(
     Exit code 0 if all checks passed, 1 if one failed, 9 if some accounts could not be checked and no check failed.
     """
     _check_resume(limit=limit, sample=sample, retry=retry, resume=resume)
+    if list_accounts:
+        _list_accounts(manifest, out, Selection(limit, sample, seed, retry), runs, output_format)
+        return
     options = VerifySpec(actions, drift)
     form = VERDICT_FORMATS.find(output_format)
     text = TextOutput(partial(emit, end=""), stdout())
@@ -122,6 +128,18 @@ def verify(
         resume_by = repeat_command(context, f"runner verify --resume {call.record.run_id}")
         raise interrupted.with_progress(len(list(call.verdicts())), call.record.total, resume_by)
     _exit_with_code(call)
+
+
+def _list_accounts(manifest: Path, out: Path, selection: Selection, runs: Path, output_format: str) -> None:
+    targets = select(read_inventory(manifest, out=out).targets, selection.limit)
+    targets, _ = narrow_targets(targets, selection, runs, task=TASK)
+    if output_format == "json":
+        keys = ("name", "kind", "account_id", "role_arn")
+        emit_json([{key: str(getattr(target, key)) for key in keys} for target in targets])
+        return
+    width = max(len(target.name) for target in targets)
+    for target in targets:
+        stdout().out(f"{target.name:{width}}  {target.account_id}  {target.role_arn}")
 
 
 def _record_status(call: VerifyRun, start: RunConfig) -> None:

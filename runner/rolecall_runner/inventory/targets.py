@@ -21,7 +21,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.errors import NothingToDoError, SelectionError
 
 
 class TargetKind(StrEnum):
@@ -141,11 +141,14 @@ def sample(targets: Sequence[Target], count: int, seed: int) -> tuple[Target, ..
 def select_keys(targets: Iterable[Target], keys: Collection[tuple[str, str]], run: str) -> tuple[Target, ...]:
     """The targets with these keys (kind and name), such as the failed targets of an earlier run.
 
-    Keys without a target are ignored. `run`: ID of that run, for the error. Raises SelectionError if no target remains.
+    Keys without a target are ignored. `run`: ID of that run, for the error. Raises NothingToDoError without keys, and
+    SelectionError if no target remains.
     """
+    if not keys:
+        raise NothingToDoError("all of its accounts succeeded; nothing to retry", where=f"run {run}")
     found = tuple(target for target in targets if target.key in keys)
     if not found:
-        why = "none of its accounts is in the manifest any more" if keys else "all of its accounts succeeded"
+        why = "none of its accounts is in the manifest any more"
         raise SelectionError(why, where=f"run {run}", hint="use another run, or omit --retry")
     return found
 

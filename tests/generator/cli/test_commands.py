@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from command_rig import GEN, Ended, gen, process
+from command_rig import GEN, Ended, gen, process, runner
 from output_trees import contents, tree
 
 LIMITED = (
@@ -378,3 +378,25 @@ def test_manifest_without_read_permission_is_manifest_error(notes: Path) -> None
 
     assert 3 == done.code
     assert "permission denied\n  hint: " in done.err
+
+
+@pytest.mark.parametrize("program", [gen, runner])
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_short_and_long_help_are_the_same(tmp_path: Path, program: Callable[..., Ended], flag: str) -> None:
+    """In groups and commands; flags have no type."""
+    for words in ((), ("customer",) if program is gen else ("sandbox",), ("check",) if program is gen else ("query",)):
+        done = program(*words, flag, cwd=tmp_path)
+
+        assert (0, False) == (done.code, "<bool>" in done.out)
+
+
+@pytest.mark.parametrize("flag", ["-m", "--manifest"])
+@pytest.mark.parametrize("command", [("terraform",), ("diff",), ("check",), ("prove", "--planned"), ("bundle",)])
+def test_every_command_accepts_the_manifest_as_an_option(notes: Path, command: tuple[str, ...], flag: str) -> None:
+    """Also those that take it as an argument."""
+    (notes / "accounts.yaml").rename(notes / "other.yaml")
+    gen("terraform", "other.yaml", cwd=notes)
+    done = gen(*command, flag, "other.yaml", cwd=notes)
+
+    assert 0 == done.code, done.err
+    assert 3 == gen(*command, flag, "missing.yaml", cwd=notes).code

@@ -70,3 +70,11 @@ def test_ctrl_c_is_error_with_exit_code_130(capsys: pytest.CaptureFixture[str]) 
         app([])
 
     assert (130, "error: interrupted; completed work is kept\n") == (ended.value.code, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "x", ""])
+def test_unusable_width_loses_no_row(notes: Path, columns: str) -> None:
+    """Some CI systems set COLUMNS to 0."""
+    done = process(GEN, "prove", "--planned", cwd=notes, environ={"COLUMNS": columns})
+
+    assert (0, True) == (done.returncode, b"account1" in done.stdout)
