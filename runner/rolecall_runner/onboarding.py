@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from rolecall_generator.bundle import grants_of, revocation_methods
-from rolecall_generator.errors import CallerError, InterruptedRunError, SelectionError
+from rolecall_generator.errors import CallerError, InterruptedRunError, RejectedCallerError, SelectionError
 from rolecall_generator.iam import Access, AccountLabel, Module, ModuleKind
 from rolecall_generator.planning import customer_path
 from rolecall_generator.records import status_path
@@ -381,6 +381,8 @@ def _full_runs(
         verify_run.task = VerifyTask(ProcessLocal(partial(_same_context, run_context)))
         try:
             (verdict,) = tuple(verify_run)
+        except RejectedCallerError:
+            raise
         except InterruptedRunError:
             return
         yield verdict, verify_run.record.run_id

@@ -26,12 +26,12 @@ def plain_loop(client: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
-        (RegionDisabled(regions="eu-west-1"), Reason.DISABLED),
+        (RegionDisabled(regions="eu-west-1"), Reason.FAILED),
         (ServiceDenied(actions="ec2:*", regions="eu-west-1"), Reason.DENIED),
     ],
 )
 def test_failed_region_does_not_affect_other_regions(tmp_path: Path, rule: Fault, reason: Reason) -> None:
-    """A Region that is disabled or denied has its own reason; the account is still ok."""
+    """A Region that is denied, or rejects the session although every account has it, has its own reason."""
     with seeded(tmp_path, ["account1"], FaultPlan(1, (rule,))) as rig:
         (answer,) = rig.ask(validate_query(QuerySpec("ec2", "describe_vpcs")))
 

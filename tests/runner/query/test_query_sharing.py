@@ -29,7 +29,7 @@ def test_worker_process_does_not_import_manifest_libraries() -> None:
         "import rolecall_runner.execution.processes\n"
         "from rolecall_runner.execution.interface import ProcessLocal\n"
         "from rolecall_runner.query.spec import QuerySpec\n"
-        "from rolecall_runner.aws.credentials import AwsConfig\n"
+        "from rolecall_runner.aws.caller import AwsConfig\n"
         "from rolecall_runner.query.execute import QueryTask\n"
         "connections = ProcessLocal(partial(AwsConfig().connect, '0a1b'))\n"
         "pickle.loads(pickle.dumps(QueryTask(QuerySpec('ec2', 'DescribeVpcs'), connections)))\n"

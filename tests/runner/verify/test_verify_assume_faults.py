@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rolecall_runner.aws import CallerRejectedError
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Sessions
 from rolecall_runner.sandbox.protocol.faults import (
@@ -30,7 +31,6 @@ TROUBLES = (
     (Throttle(**WHERE), "throttled", ""),
     (ServerError(**WHERE), "service-trouble", ""),
     (CutConnection(**WHERE), "network", ""),
-    (ExpiredToken(**WHERE), "own-credentials-expired", ""),
     (RegionDisabled(**WHERE), "region-disabled", ""),
     (RegionDisabled(**WHERE, regions="us-east-1"), "region-disabled", "us-west-2 does"),
     (ClockSkew(**WHERE), "clock-off", "3600 s behind AWS's"),
@@ -56,6 +56,15 @@ def test_persistent_error_is_inconclusive_and_diagnosed(fault: Fault, cause: str
     assert words in verdict.diagnoses[0].vendor
 
 
+def test_expired_credentials_of_the_vendor_end_the_verification() -> None:
+    """They say nothing about the account, and no further role can be assumed."""
+    with worlds(FaultPlan(0, (ExpiredToken(**WHERE),))) as both:
+        world = world_of(*both)
+        world.make()
+        with pytest.raises(CallerRejectedError):
+            world.verdict()
+
+
 def test_error_instead_of_refusal_is_inconclusive() -> None:
     """A throttle where a refusal is expected is not a refusal; if it persists, the check is inconclusive."""
     plan = FaultPlan(0, (Throttle(0.6, BACKEND, "sts:AssumeRole"),))
@@ -73,12 +82,12 @@ def test_error_instead_of_refusal_is_inconclusive() -> None:
 
 
 def test_transient_errors_do_not_change_verdicts() -> None:
-    """With 30 % throttles, 10 % 5xx, cut connections and expired sessions, a correct role passes and an open one fails."""
+    """With 30 % throttles, 10 % 5xx and cut connections, a correct role passes and an open one fails."""
     calls = {"accounts": "1*|2*|3*", "actions": "sts:*", "at_most": 2}
     rules = tuple(
         kind(chance, **calls)  # type: ignore[arg-type]
         for kind, chance in (
-            (Throttle, 0.3), (ServerError, 0.1), (CutConnection, 0.05), (ExpiredToken, 0.05),
+            (Throttle, 0.3), (ServerError, 0.1), (CutConnection, 0.05),
         )
     )  # fmt: skip
     with worlds(FaultPlan(7, rules)) as (rig, clients):

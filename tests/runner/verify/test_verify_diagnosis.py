@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rolecall_generator.iam.model import Access, Role
+from rolecall_runner.aws import CallerRejectedError
 from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.verify.causes import CAUSES, Cause, customer_message
 from rolecall_runner.verify.checks import judge_trust
@@ -377,12 +378,11 @@ def test_account_root_with_principal_arn_condition_is_ok(world: World) -> None:
     assert Mark.OK is judge_trust(world.target, document(body)).mark
 
 
-def test_invalid_vendor_credentials_are_inconclusive(world: World) -> None:
+def test_invalid_vendor_credentials_end_the_verification(world: World) -> None:
     """An access key that AWS does not recognize is not an error of the customer."""
     invalid_credentials(world)
-    verdict = world.verdict()
-
-    assert (["own-credentials-invalid"], Mark.INCONCLUSIVE) == (causes(verdict), verdict.mark)
+    with pytest.raises(CallerRejectedError):
+        world.verdict()
 
 
 def test_session_longer_than_role_maximum_is_diagnosed(world: World) -> None:
