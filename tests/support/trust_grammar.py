@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
+from rolecall_generator.iam.evaluation.compiled import PrincipalKind, identity_of
 from rolecall_generator.iam.evaluation.evaluator import ASSUME_ROLE, FEDERATED_ASSUME, Request
-from rolecall_generator.iam.evaluation.principals import PrincipalKind, identity_of
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
 from trust_worlds import BACKEND, CALLER, CUSTOMER, EXTERNAL_ID, ORDINARY, OTHERS_ID, ROLE, WITH_ID, statement
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rolecall_generator.iam import data
-from rolecall_generator.iam.catalog import actions, managed_policies
+from rolecall_generator.iam.catalog import actions
 from rolecall_generator.iam.data import read_table
 
 DATA = Path(data.__file__).parent
@@ -90,24 +90,24 @@ def test_api_operation_suggests_its_action(text: str, action: str) -> None:
 
 def test_deprecated_policies_match_the_managed_policies() -> None:
     """Replacements exist, and exactly the policies that AWS still lists are attachable."""
-    known = managed_policies.known_names()
-    entries = managed_policies.DEPRECATED
+    known = actions.known_names()
+    entries = actions.DEPRECATED
     assert set() == {entry.replacement for entry in entries.values() if entry.replacement} - known
     assert {name for name, entry in entries.items() if entry.attachable} == set(entries) & known
 
 
 def test_broad_policies_exist() -> None:
     """The hand-maintained list has only existing policies."""
-    assert set(managed_policies.OVERLY_BROAD) <= managed_policies.known_names()
+    assert set(actions.OVERLY_BROAD) <= actions.known_names()
 
 
 def test_nearest_policy_includes_the_path() -> None:
     """A missing path is corrected first, then a misspelled name."""
-    assert "job-function/ViewOnlyAccess" == managed_policies.nearest_name("ViewOnlyAccess")
-    assert "AmazonEC2ReadOnlyAccess" == managed_policies.nearest_name("AmazonEC2ReadonlyAcces")
+    assert "job-function/ViewOnlyAccess" == actions.nearest_name("ViewOnlyAccess")
+    assert "AmazonEC2ReadOnlyAccess" == actions.nearest_name("AmazonEC2ReadonlyAcces")
 
 
 def test_customer_managed_policies_are_not_aws_policies() -> None:
     """Only ARNs with the account `aws` are AWS managed policies, in any partition."""
-    assert managed_policies.managed_policy_name("arn:aws:iam::222222222222:policy/own") is None
-    assert "service-role/x" == managed_policies.managed_policy_name("arn:aws-cn:iam::aws:policy/service-role/x")
+    assert actions.managed_policy_name("arn:aws:iam::222222222222:policy/own") is None
+    assert "service-role/x" == actions.managed_policy_name("arn:aws-cn:iam::aws:policy/service-role/x")

@@ -30,8 +30,8 @@ from policy_vocabulary import (
     grant,
     trust,
 )
+from rolecall_generator.iam.evaluation.compiled import identity_of
 from rolecall_generator.iam.evaluation.evaluator import Effect, Evaluator, Request
-from rolecall_generator.iam.evaluation.principals import identity_of
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide, principal_context
 from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Role, User
 from session_cases import SESSION_CASES

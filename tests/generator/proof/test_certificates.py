@@ -21,7 +21,7 @@ from rolecall_generator.manifest import Manifest
 from rolecall_generator.planning import make_plan
 from rolecall_generator.proof.symbolic import InclusionState, Trust, compare, make_certificate
 from rolecall_generator.proof.symbolic.certificate import NoCertificateError, certify
-from rolecall_generator.proof.symbolic.intent import intent_document
+from rolecall_generator.proof.symbolic.world import intent_document
 
 SHORT, FULL = PROGRAMS
 TWO_SEEDS = [1, pytest.param(2, marks=pytest.mark.slow)]

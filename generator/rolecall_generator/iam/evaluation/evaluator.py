@@ -18,10 +18,11 @@ from rolecall_generator.iam.evaluation.compiled import (
     NamedDocument,
     PolicyOutcome,
     PolicyType,
+    PrincipalKind,
+    PrincipalReach,
     ScanResult,
     scan_documents,
 )
-from rolecall_generator.iam.evaluation.principals import PrincipalKind, PrincipalReach
 from rolecall_generator.iam.evaluation.request_context import (
     SET_SOURCE_IDENTITY,
     TAG_SESSION,

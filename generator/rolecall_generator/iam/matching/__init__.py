@@ -1,7 +1,16 @@
 """Matching in policies: wildcards, condition operators, compiled conditions, and patterns as automata."""
 
-from rolecall_generator.iam.matching.automata import Automaton, Pattern, Patterns, ignoring_case, literal
-from rolecall_generator.iam.matching.condition_patterns import NoPatterns, outlines_of, patterns_of, variables_of
+from rolecall_generator.iam.matching.automata import (
+    Automaton,
+    NoPatterns,
+    Pattern,
+    Patterns,
+    ignoring_case,
+    literal,
+    outlines_of,
+    patterns_of,
+    variables_of,
+)
 from rolecall_generator.iam.matching.conditions import Test, Truth, compile_condition
 from rolecall_generator.iam.matching.operators import (
     ARN,

@@ -18,7 +18,7 @@ from rolecall_generator.proof.symbolic.budget import BudgetShare, OutOfBudgetErr
 from rolecall_generator.proof.symbolic.cells import KeyCell
 from rolecall_generator.proof.symbolic.keys import MFA_AGE, MFA_PRESENT, ValueType, key_facts
 from rolecall_generator.proof.symbolic.language import Shape, walk
-from rolecall_generator.proof.symbolic.requests import accepts_value
+from rolecall_generator.proof.symbolic.witness import accepts_value
 
 NO_RESOURCE = "*"
 """The resource of a request whose action supports no resource types (Service Authorization Reference)."""

@@ -10,7 +10,7 @@ from rolecall_generator.iam import Condition, User, quotas
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import Truth, compile_condition
 from rolecall_generator.proof.symbolic.boxes import FALSE, Formula, disjunction, leaf
-from rolecall_generator.proof.symbolic.cells import Dimension, KeyCell
+from rolecall_generator.proof.symbolic.cells import Dimension, KeyCell, parse_moment
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
@@ -31,7 +31,6 @@ from rolecall_generator.proof.symbolic.keys import (
     is_foreign,
     is_saml_provider,
 )
-from rolecall_generator.proof.symbolic.ordered import parse_moment
 from rolecall_generator.proof.symbolic.relations import HOLDS, impossible_relation
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import World

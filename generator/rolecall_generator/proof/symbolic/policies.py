@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from rolecall_generator.iam import PolicyDocument, Principal, Statement
 from rolecall_generator.iam.evaluation import (
+    SET_SOURCE_IDENTITY,
+    TAG_SESSION,
     Caller,
     CallerProfiles,
     CompiledStatement,
@@ -42,8 +44,6 @@ from rolecall_generator.proof.symbolic.keys import (
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import PolicyLevel, World
 
-TAG_SESSION = "sts:TagSession"
-SET_SOURCE_IDENTITY = "sts:SetSourceIdentity"
 SET_CONTEXT = "sts:SetContext"
 _UNIQUE_ID = re.compile(r"[A-Z0-9]{16,}")
 _CLEAR_PRINCIPAL = re.compile(

@@ -14,7 +14,7 @@ from typing import Protocol
 from rolecall_generator.iam import Condition
 from rolecall_generator.iam.matching import Automaton, OperatorUse, Pattern, PolicyTemplate, Test, outlines_of
 from rolecall_generator.proof.symbolic.boxes import FALSE, AllowedSet, Formula, Leaf, complement, conjunction, disjunction
-from rolecall_generator.proof.symbolic.ordered import NotRepresentedError
+from rolecall_generator.proof.symbolic.cells import NotRepresentedError
 
 HOLDS = 0b10
 """The mask of the cell "holds" in the dimension of a value with variables."""

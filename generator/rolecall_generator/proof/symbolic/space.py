@@ -54,7 +54,9 @@ from rolecall_generator.proof.symbolic.cells import (
     Dimension,
     Distinctions,
     KeyCell,
+    NotRepresentedError,
     key_dimension,
+    moment_text,
     unsearched_dimension,
 )
 from rolecall_generator.proof.symbolic.keys import (
@@ -82,7 +84,6 @@ from rolecall_generator.proof.symbolic.keys import (
     key_facts,
     spelling_of,
 )
-from rolecall_generator.proof.symbolic.ordered import NotRepresentedError, moment_text
 from rolecall_generator.proof.symbolic.relations import Relation, read_relation, relation_set
 from rolecall_generator.proof.symbolic.world import World
 

@@ -15,7 +15,7 @@ from botocore.validate import validate_parameters
 from policy_pairs import document
 from rolecall_generator.iam import Role
 from rolecall_generator.proof.symbolic import InclusionState, RequestWitness, SearchBudget, Trust, compare
-from rolecall_generator.proof.symbolic.intent import intent_document
+from rolecall_generator.proof.symbolic.world import intent_document
 from trust_worlds import CALLER, EXTERNAL_ID, ROLE
 from unintended_trusts import TAGGING, UNINTENDED, WIDER, Statements, only
 

@@ -17,7 +17,7 @@ from rolecall_generator.proof.symbolic import (
     Trust,
     compare,
 )
-from rolecall_generator.proof.symbolic.intent import intent_document
+from rolecall_generator.proof.symbolic.world import intent_document
 from trust_cases import FAILED, HARMLESS, HOSTILE
 from trust_grammar import is_real, random_requests, random_trust
 from trust_worlds import CALLER, EXTERNAL_ID, ROLE, world

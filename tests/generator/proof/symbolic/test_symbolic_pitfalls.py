@@ -10,7 +10,7 @@ import pytest
 from policy_pairs import document
 from rolecall_generator.iam import PolicyDocument, Role, Statement
 from rolecall_generator.proof.symbolic import InclusionState, Trust, compare
-from rolecall_generator.proof.symbolic.intent import intent_document
+from rolecall_generator.proof.symbolic.world import intent_document
 from symbolic_worlds import (
     BACKEND,
     EXTERNAL_ID,

@@ -19,8 +19,8 @@ from rolecall_generator.proof.symbolic import (
     compare,
     prove_roles,
 )
-from rolecall_generator.proof.symbolic.intent import intent_document
-from rolecall_generator.proof.symbolic.shapes import shape_of
+from rolecall_generator.proof.symbolic.question import shape_of
+from rolecall_generator.proof.symbolic.world import intent_document
 from symbolic_worlds import BACKEND, statement
 
 

@@ -17,7 +17,7 @@ from rolecall_generator.proof.symbolic import (
     Trust,
     compare,
 )
-from rolecall_generator.proof.symbolic.intent import intent_document
+from rolecall_generator.proof.symbolic.world import intent_document
 from trust_worlds import CALLER, EXTERNAL_ID, ROLE
 from unintended_trusts import NO_MORE, OPEN, UNINTENDED, WIDER, Statements
 
