@@ -163,6 +163,10 @@ class Automaton:
         """Whether any of the patterns matches the text read so far."""
         return state == EVERYTHING or state & self.final != 0
 
+    def matches(self, text: str) -> bool:
+        """Whether any of the patterns matches the text."""
+        return self.accepts(self.run(self.start, text))
+
     def relevant(self, state: int) -> frozenset[str]:
         """The characters that this state distinguishes; all others lead to the same state."""
         if state in (0, EVERYTHING):

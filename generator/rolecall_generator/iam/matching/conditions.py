@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from rolecall_generator.iam import Condition
 from rolecall_generator.iam.matching.operators import Compare, OperatorUse, TextMatch, UnsupportedError, parse_operator
-from rolecall_generator.iam.matching.wildcards import ARN_COLONS, Context, PolicyTemplate
+from rolecall_generator.iam.matching.wildcards import ARN_COLONS, Context, PolicyTemplate, components_matcher
 
 
 class Truth(IntEnum):
@@ -146,15 +146,9 @@ def _filled_compare(match: TextMatch | None, template: PolicyTemplate, context: 
 
 def _filled_arn(template: PolicyTemplate, context: Context) -> Compare | None:
     """An ARN pattern with variables. The components are split first, so that a value cannot add one."""
-    matchers = [PolicyTemplate(part).matcher(context) for part in arn_components(template.text)]
-    if any(matcher is None for matcher in matchers):
-        return None
-
-    def match(text: str) -> bool:
-        parts = text.split(":", ARN_COLONS)
-        return len(parts) == len(matchers) and all(m is not None and m(p) for m, p in zip(matchers, parts, strict=True))
-
-    return match
+    found = [PolicyTemplate(part).matcher(context) for part in arn_components(template.text)]
+    matchers = [matcher for matcher in found if matcher is not None]
+    return components_matcher(matchers) if len(matchers) == len(found) else None
 
 
 def arn_components(text: str) -> list[str]:

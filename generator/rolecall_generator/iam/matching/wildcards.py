@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -352,7 +352,11 @@ def arn_like(pattern: str) -> Matcher:
     include multi-character match wildcards (*) or single-character match wildcards (?)." (IAM JSON policy elements:
     Condition operators)
     """
-    matchers = tuple(wildcard(part) for part in pattern.split(":", ARN_COLONS))
+    return components_matcher([wildcard(part) for part in pattern.split(":", ARN_COLONS)])
+
+
+def components_matcher(matchers: Sequence[Matcher]) -> Matcher:
+    """A matcher of ARNs by one matcher for each component."""
 
     def match(text: str) -> bool:
         parts = text.split(":", ARN_COLONS)

@@ -31,7 +31,7 @@ from rolecall_generator.proof.symbolic.keys import (
     ValueType,
     key_facts,
 )
-from rolecall_generator.proof.symbolic.language import Shape, fits, matches, walk
+from rolecall_generator.proof.symbolic.language import Shape, answers_of, fits, matches, walk
 
 _DAY = 86_400.0
 _NUMBER, _DATE = "NumericEquals", "DateEquals"
@@ -76,11 +76,6 @@ def parse_moment(value: str) -> float | None:
     return found if isinstance(found, float) else None
 
 
-def moment_text(moment: float, *, whole: bool) -> str:
-    """A moment in seconds since 1970 as a date, or with `whole` as the number of seconds."""
-    return _date_text(moment, whole=whole)
-
-
 def _numbers(values: Iterable[str], value_type: ValueType) -> list[str]:
     points = sorted({number for value in values if isinstance(number := _parse(_NUMBER, value), Decimal)})
     if value_type is ValueType.INTEGER:
@@ -114,13 +109,14 @@ def _dates(values: Iterable[str], value_type: ValueType) -> list[str]:
     moments = sorted({points[0] - _DAY, *points, *between, points[-1] + _DAY})
     if whole:
         moments = sorted({float(bound(moment)) for moment in moments for bound in (math.floor, math.ceil)})
-    texts = [_date_text(moment, whole=whole) for moment in moments]
+    texts = [moment_text(moment, whole=whole) for moment in moments]
     if [_parse(_DATE, text) for text in texts] != moments:
         raise NotRepresentedError("dates that cannot be written exactly")
     return texts
 
 
-def _date_text(moment: float, *, whole: bool) -> str:
+def moment_text(moment: float, *, whole: bool) -> str:
+    """A moment in seconds since 1970 as a date, or with `whole` as the number of seconds."""
     if whole:
         return str(int(moment))
     try:
@@ -346,9 +342,7 @@ def _several_values(
     automata = [Automaton(patterns) for patterns in distinctions.patterns]
 
     def bits(text: str) -> int:
-        answers = [automaton.accepts(automaton.run(automaton.start, text)) for automaton in automata]
-        answers += [matches(text) for matches in distinctions.tests]
-        answers.append(text != "")
+        answers = (*answers_of(automata, text), *(matches(text) for matches in distinctions.tests), text != "")
         return sum(1 << position for position, answer in enumerate(answers) if answer)
 
     by_bits: dict[int, str] = {}

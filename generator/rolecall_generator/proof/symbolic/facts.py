@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from rolecall_generator.iam import Condition, User, quotas
-from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, PrincipalKind, identity_of
+from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Identity, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import Truth, compile_condition
-from rolecall_generator.proof.symbolic.boxes import FALSE, Formula, disjunction, leaf
+from rolecall_generator.proof.symbolic.boxes import FALSE, Formula, leaf
 from rolecall_generator.proof.symbolic.cells import Dimension, KeyCell, parse_moment
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
@@ -99,8 +99,7 @@ def _operations(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterato
     """Identity providers use the operation of their protocol, all others AssumeRole (STS API Reference)."""
     callers, action = space.index[CALLER], space.index[ACTION]
     dimension = space.dimensions[action]
-    saml = space.callers.where(lambda cell: cell.caller is not None and is_saml_provider(cell.caller.arn))
-    saml &= kinds[CallerKind.PROVIDER]
+    saml = kinds[CallerKind.PROVIDER] & space.callers_where(lambda who: is_saml_provider(who.arn))
     groups = (
         (ASSUME_ROLE, kinds[CallerKind.USER] | kinds[CallerKind.ROLE] | kinds[CallerKind.SERVICE]),
         (FEDERATED_ASSUME[0], saml),
@@ -151,14 +150,13 @@ def _session_roles(space: RequestSpace) -> Iterator[SpaceFact]:
         name = (session.account_id, session.role.rpartition("/")[2])
         arns = {arn for statement in statements for arn in statement.principals.roles.get(name, ())}
         if arns:
-            others = space.callers.where(partial(_is_other_session, name, arns))
+            others = space.callers_where(partial(_is_other_session, name, arns))
             yield SpaceFact("names of roles", leaf({space.index[CALLER]: others}))
 
 
-def _is_other_session(name: tuple[str, str], arns: set[str], cell: KeyCell) -> bool:
+def _is_other_session(name: tuple[str, str], arns: set[str], who: Identity) -> bool:
     """Whether the caller is a session of a role with this account and name, but not of one of the roles."""
-    who = cell.caller
-    if who is None or who.kind is not PrincipalKind.SESSION or who.role is None or who.role in arns:
+    if who.kind is not PrincipalKind.SESSION or who.role is None or who.role in arns:
         return False
     return (who.account_id, who.role.rpartition("/")[2]) == name
 
@@ -246,7 +244,7 @@ def _world_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
     """The tags of known principals and the organizations of known accounts."""
     yield from _known_tags(space, world)
     for account, membership in world.organizations.items():
-        members = _callers_in(space, account)
+        members = space.callers_where(partial(_is_in, account))
         identifiers = (membership.organization_id,) if membership.organization_id else ()
         for name, wanted in ((ORGANIZATION_ID, identifiers), (ORGANIZATION_PATHS, membership.paths)):
             if name in space.index and (wanted or not identifiers):
@@ -260,13 +258,8 @@ def _world_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
             yield SpaceFact("known organizations", leaf({space.index[CALLER]: members, index: other}))
 
 
-def _callers_in(space: RequestSpace, account: str) -> int:
-    return space.callers.where(lambda cell: cell.caller is not None and cell.caller.account_id == account)
-
-
-def callers_with_arn(space: RequestSpace, arn: str) -> int:
-    """The cells of the user or role with this ARN, and of the sessions of the role."""
-    return space.callers.where(lambda cell: cell.caller is not None and arn in {cell.caller.arn, cell.caller.role})
+def _is_in(account: str, who: Identity) -> bool:
+    return who.account_id == account
 
 
 def _known_tags(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
@@ -276,7 +269,7 @@ def _known_tags(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
         if principal is None:
             continue
         tags = {key.lower(): value for key, value in principal.tags.items()}
-        mask = callers_with_arn(space, arn)
+        mask = space.callers_with_arn(arn)
         for name, index in space.index.items():
             if not name.startswith(PRINCIPAL_TAG):
                 continue
@@ -311,8 +304,3 @@ def has_path_outside(name: str, prefix: str) -> Callable[[KeyCell], bool]:
 
 def _lists_tag(wanted: str) -> Callable[[KeyCell], bool]:
     return lambda cell: any(tag.lower() == wanted for tag in cell.context[TAG_KEYS])
-
-
-def union(facts: list[SpaceFact]) -> Formula:
-    """All requests that do not exist by these facts."""
-    return disjunction(fact.impossible for fact in facts)

@@ -32,7 +32,6 @@ from rolecall_generator.proof.symbolic.boxes import (
     leaf,
     members,
 )
-from rolecall_generator.proof.symbolic.facts import callers_with_arn
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
@@ -199,11 +198,9 @@ class PolicySets:
         )
 
     def _absent(self, key: str) -> AllowedSet:
-        sure = self._space.values_where(key, lambda values: not values)
+        absent = AllowedSet.exact(self._space.values_where(key, lambda values: not values))
         rest = self._space.unclear_values(key)
-        return (
-            AllowedSet.exact(sure) if rest is FALSE else AllowedSet.union((AllowedSet.exact(sure), AllowedSet(FALSE, rest)))
-        )
+        return absent if rest is FALSE else AllowedSet.union((absent, AllowedSet(FALSE, rest)))
 
     def _allowed_action(self, action: str) -> AllowedSet:
         concerned = self._concerned([self._side.trust], PolicyType.TRUST, action)
@@ -213,7 +210,7 @@ class PolicySets:
             known = 0
             cases = []
             for policies in self._limits.known:
-                known |= callers_with_arn(self._space, policies.arn)
+                known |= self._space.callers_with_arn(policies.arn)
                 cases.append(self._allowed_known(policies, concerned, action))
             others = AllowedSet.exact(complement(leaf({0: known})))
             parts.append(AllowedSet.union((AllowedSet.intersection((others, effects.allow)), *cases)))
@@ -286,17 +283,14 @@ class PolicySets:
         that of a principal which is not known, and the meaning of other ARNs is not documented.
         """
         callers = self._space.callers
-        reached = callers.where(
-            lambda cell: cell.caller is not None and statement.principals.reach(cell.caller) is not PrincipalReach.NONE
-        )
+        reached = self._space.callers_where(lambda who: statement.principals.reach(who) is not PrincipalReach.NONE)
         maybe = reached | callers.rest
         if any(map(_is_unclear, statement.source.principals)):
             maybe = callers.full
             self._space.reasons.setdefault("a principal is not the ARN of a user, role, session or account")
         names = (principal.identifier for principal in statement.source.principals)
         self._space.add_label(CALLER, ["named by Principal"], names, reached)
-        sure = leaf({0: reached})
-        return AllowedSet(sure, sure if maybe == reached else leaf({0: maybe}))
+        return AllowedSet.of_masks(0, reached, maybe)
 
     # Policies of the caller and of organizations
 
@@ -328,7 +322,7 @@ class PolicySets:
                 needed[PrincipalReach.DIRECT] = AllowedSet(bounded.sure, TRUE)
             else:
                 needed[PrincipalReach.DIRECT] = bounded if known.unknown_boundary else EVERYTHING
-        mask = callers_with_arn(self._space, known.arn)
+        mask = self._space.callers_with_arn(known.arn)
         granted = [
             AllowedSet.intersection((self._requests(statement), AllowedSet.exact(leaf({0: reached})), needed[reach]))
             for statement in concerned
@@ -356,15 +350,10 @@ class PolicySets:
         "SCPs do not affect any service-linked role." "RCPs can't be used to restrict service-linked roles." (AWS
         Organizations User Guide): whether such a role sends the request is not certain, so it is only in `maybe`.
         """
-        callers = self._space.callers
-        affected = callers.where(
-            lambda cell: cell.caller is not None and (account is None or cell.caller.account_id == account)
-        )
-        linked = affected & callers.where(
-            lambda cell: cell.caller is not None and SERVICE_LINKED in (cell.caller.role or "")
-        )
+        affected = self._space.callers_where(lambda who: account is None or who.account_id == account)
+        linked = affected & self._space.callers_where(lambda who: SERVICE_LINKED in (who.role or ""))
         allowed = AllowedSet.intersection(self._document_effects(level, action).allowed for level in levels)
-        unaffected = leaf({0: callers.full & ~affected})
+        unaffected = leaf({0: self._space.callers.full & ~affected})
         return AllowedSet.union((AllowedSet.exact(unaffected), allowed, AllowedSet(FALSE, leaf({0: linked}))))
 
 

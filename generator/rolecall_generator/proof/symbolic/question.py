@@ -26,7 +26,6 @@ from rolecall_generator.proof.symbolic.boxes import (
     conjunction,
     disjunction,
     merge_boxes,
-    solutions,
 )
 from rolecall_generator.proof.symbolic.budget import TOO_LARGE, OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.callers import is_certain_name
@@ -333,14 +332,12 @@ class TrustQuestion:
     def __init__(self, role: Role, trusts: Sequence[PolicyDocument], worlds: Sequence[World], budget: SearchBudget) -> None:
         limits = {id(world): WorldPolicies.of(world) for world in worlds}
         self.sides = [TrustSide(trust, limits[id(world)]) for trust, world in zip(trusts, worlds, strict=True)]
-        self._budget = budget
         documents = (document for side in self.sides for document in side.documents)
         self.space = RequestSpace(role, documents, worlds, budget)
         self.sets = [PolicySets(self.space, side).allowed_set() for side in self.sides]
         self.finder = WitnessFinder(self.space)
         self.facts: list[SpaceFact] = facts_of(self.space)
         self._possible = complement(disjunction(fact.impossible for fact in self.facts))
-        self._costs = [dimension.costs for dimension in self.space.dimensions]
 
     def inclusion(self, one: int, other: int, *, within: AllowedSet = EVERYTHING) -> Inclusion:
         """Whether every request that one policy allows is allowed by the other, among the requests of a set."""
@@ -372,7 +369,7 @@ class TrustQuestion:
             return Inclusion(InclusionState.PROVEN, self._needed_facts(surplus))
         certain = conjunction([allowed.sure, complement(limit.maybe), self._possible])
         self.finder.rejections.clear()
-        for box in islice(self._solve(certain), _BOXES_TRIED):
+        for box in islice(self.space.solve(certain), _BOXES_TRIED):
             if box.cost >= DOUBTFUL:
                 self.finder.rejections.setdefault(_DOUBTFUL_REQUESTS)
                 break
@@ -416,7 +413,7 @@ class TrustQuestion:
 
     def _boxes(self, formula: Formula) -> Iterator[Solution]:
         """Boxes of a set, the first ones merged. Raises OutOfBudgetError after the boxes that were found."""
-        boxes, first = self._solve(formula), list[Solution]()
+        boxes, first = self.space.solve(formula), list[Solution]()
         try:
             for box in islice(boxes, _BOXES_MERGED):
                 first.append(box)
@@ -426,11 +423,8 @@ class TrustQuestion:
         yield from merge_boxes(first)
         yield from boxes
 
-    def _solve(self, formula: Formula) -> Iterator[Solution]:
-        return solutions(formula, self._costs, self._budget)
-
     def _first(self, formula: Formula) -> Solution | None:
-        return next(self._solve(formula), None)
+        return next(self.space.solve(formula), None)
 
     def _needed_facts(self, surplus: Formula) -> tuple[str, ...]:
         """Names of facts that together make the surplus empty; without any of them it is not."""

@@ -19,6 +19,7 @@ from rolecall_generator.iam.evaluation import (
     FEDERATED_ASSUME,
     CompiledStatement,
     Compiler,
+    Identity,
     PolicyType,
     PrincipalKind,
     identity_of,
@@ -44,8 +45,10 @@ from rolecall_generator.proof.symbolic.boxes import (
     TRUE,
     AllowedSet,
     Formula,
+    Solution,
     is_member,
     leaf,
+    solutions,
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.callers import CallerDistinctions, caller_dimension
@@ -232,9 +235,7 @@ class RequestSpace:
 
         sure = dimension.where(lambda cell: is_named(cell, True))
         never = dimension.where(lambda cell: is_named(cell, False))
-        exact = leaf({index: sure})
-        maybe = dimension.full & ~never
-        return AllowedSet(exact, exact if maybe == sure else leaf({index: maybe}))
+        return AllowedSet.of_masks(index, sure, dimension.full & ~never)
 
     def _read_principals(self, statement: CompiledStatement) -> None:
         """Distinguish what the Principal element names: one union for its users and roles, one for its accounts."""
@@ -509,6 +510,18 @@ class RequestSpace:
         """The dimension of callers, which is the first one."""
         return self.dimensions[0]
 
+    def callers_where(self, holds: Callable[[Identity], bool]) -> int:
+        """The cells of callers for which `holds` is true, as a mask."""
+        return self.callers.where(lambda cell: cell.caller is not None and holds(cell.caller))
+
+    def callers_with_arn(self, arn: str) -> int:
+        """The cells of the user or role with this ARN, and of the sessions of the role, as a mask."""
+        return self.callers_where(lambda who: arn in {who.arn, who.role})
+
+    def solve(self, formula: Formula) -> Iterator[Solution]:
+        """The requests of a set as disjoint boxes, the cheapest first. Raises OutOfBudgetError."""
+        return solutions(formula, [dimension.costs for dimension in self.dimensions], self.budget)
+
     # Sets
 
     def set_of(self, condition: Condition, *, variables: bool) -> AllowedSet:
@@ -543,8 +556,7 @@ class RequestSpace:
         sure, maybe = self._masks(reading, self.dimensions[index])
         key = () if reading.dimension == condition.key.lower() else (condition.key,)
         self.add_label(reading.dimension, [*key, condition.operator], condition.values, sure)
-        exact = leaf({index: sure})
-        return AllowedSet(exact, exact if sure == maybe else leaf({index: maybe}))
+        return AllowedSet.of_masks(index, sure, maybe)
 
     def _masks(self, reading: KeyTest, dimension: Dimension) -> tuple[int, int]:
         """The cells for which the test holds, and those for which it may hold."""
