@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
 
+from policy_text import Body, document
 from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Role, User
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Caller, IdentitySide, Request
 from rolecall_generator.proof.symbolic import OrganizationMembership, World
@@ -52,8 +53,6 @@ VALUES = {
     "aws:securetransport": ("true", "false"),
 }
 """Values of keys that are not any string."""
-
-Body = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -420,8 +419,3 @@ class PolicyGenerator:
 def seeded(seed: int) -> Random:
     """A source of random numbers that gives the same ones in every run."""
     return Random(seed)  # noqa: S311 - test data
-
-
-def document(statements: Sequence[Body]) -> PolicyDocument:
-    """A document of the current version."""
-    return PolicyDocument.from_json({"Version": "2012-10-17", "Statement": list(statements)})

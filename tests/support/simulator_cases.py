@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from policy_pairs import document
+from policy_text import document, statement
 from rolecall_generator.iam import Access, PolicyDocument, Role, User
 from rolecall_generator.proof.symbolic import World
 from rolecall_generator.proof.symbolic.world import WORST_CASE
-from symbolic_worlds import inclusion, is_proven, statement
+from symbolic_worlds import inclusion, is_proven
 
 ROLE = Role("arn:aws:iam::123456789012:role/privileged-admin", None)
 USER = "arn:aws:iam::123456789012:user/default"
@@ -82,14 +82,14 @@ CASES = (
     SimulatorCase("4b", statement(CALLER, MFA), "allowed", "allowed", MFA),
     SimulatorCase(
         "5",
-        statement(CALLER, {"IpAddress": {"aws:SourceIp": "10.0.0.1/32"}}),
+        statement(CALLER, "IpAddress aws:SourceIp 10.0.0.1/32"),
         "allowed",
         "refused",
         {"IpAddress": {"aws:SourceIp": "203.0.113.42"}},
     ),
     SimulatorCase(
         "6",
-        statement(CALLER, {"NumericLessThan": {"aws:MultiFactorAuthAge": "300"}}),
+        statement(CALLER, "NumericLessThan aws:MultiFactorAuthAge 300"),
         "allowed",
         "refused",
         {"NumericEquals": {"aws:MultiFactorAuthAge": "99999"}},

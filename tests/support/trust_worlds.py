@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rolecall_generator.iam.model import Access, Role
-from rolecall_generator.iam.policy import PolicyDocument
+from policy_text import document, statement
+from rolecall_generator.iam import Access, Role
 from rolecall_generator.proof import Proof, Trust, prove
 
 BACKEND = "111111111111"
@@ -16,35 +16,21 @@ ROLE = f"arn:aws:iam::{CUSTOMER}:role/role1"
 EXTERNAL_ID = "0f0c5a6e8d2b4c7f9a1e3b5d7f9a1c3e"
 OTHERS_ID = "11111111111111111111111111111111"
 OTHERS_ROLE = "arn:aws:iam::333333333333:role/role2"
-WITH_ID = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
+WITH_ID = f"StringEquals sts:ExternalId {EXTERNAL_ID}"
 TRUSTS = (Trust("account1", ROLE, (CALLER,), EXTERNAL_ID), Trust("account2", OTHERS_ROLE, (CALLER,), OTHERS_ID))
 
 
-def statement(
-    principal: Any, condition: Mapping[str, Mapping[str, Any]] | None = None, effect: str = "Allow", **more: Any
-) -> dict[str, Any]:
-    """A trust statement on sts:AssumeRole."""
-    body = {"Effect": effect, "Action": "sts:AssumeRole", "Principal": principal, **more}
-    return {**body, "Condition": condition} if condition else body
-
-
-ORDINARY = statement({"AWS": CALLER}, WITH_ID)
+ORDINARY = statement(CALLER, WITH_ID)
 """The intended trust."""
 
 
 def world(statements: Iterable[Mapping[str, Any]], tags: Mapping[str, str] | None = None) -> Access:
     """The backend role, the customer's role with these statements as its trust policy, and another customer's role."""
-    trust = PolicyDocument.from_json({"Version": "2012-10-17", "Statement": list(statements)})
-    others = PolicyDocument.from_json(
-        {"Statement": [statement({"AWS": CALLER}, {"StringEquals": {"sts:ExternalId": OTHERS_ID}})], "Version": "2012-10-17"}
-    )
-    grant = PolicyDocument.from_json(
-        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
-    )
+    grant = document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}])
     return Access.of(
         Role(CALLER, None, {"assume": grant}, existing=True),
-        Role(ROLE, trust, tags=tags or {}),
-        Role(OTHERS_ROLE, others),
+        Role(ROLE, document(statements), tags=tags or {}),
+        Role(OTHERS_ROLE, document([statement(CALLER, f"StringEquals sts:ExternalId {OTHERS_ID}")])),
     )
 
 

@@ -13,7 +13,8 @@ import pytest
 from certificate_forger import alter, covered_pair, forge, random_source, usual_pair
 from certificate_programs import ACCEPTED, PROGRAMS, REJECTED, UNSUPPORTED, check, is_covered, verify_full_certificate
 from manifests import customer, manifest_of, notes_manifest, rendered
-from policy_pairs import ROLE, PolicyGenerator, document
+from policy_pairs import ROLE, PolicyGenerator
+from policy_text import document
 from rolecall_generator.check import intended_trust
 from rolecall_generator.iam import Module, PolicyDocument, Role
 from rolecall_generator.iam.data import read_table

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from policy_pairs import document, seeded
+from policy_pairs import seeded
+from policy_text import document
 from rolecall_generator.iam import Role
 from rolecall_generator.iam.evaluation import Evaluator
 from rolecall_generator.proof.symbolic import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policy_pairs import Body, document
+from policy_text import Body, document
 from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Role, User
 from rolecall_generator.proof.symbolic import (
     InclusionState,
@@ -13,16 +13,7 @@ from rolecall_generator.proof.symbolic import (
     compare,
 )
 from rolecall_generator.proof.symbolic.world import WORST_CASE
-from symbolic_worlds import (
-    BACKEND,
-    NO_CALLERS,
-    ORDINARY_TRUST,
-    ROLE,
-    inclusion,
-    is_proven,
-    statement,
-    witness_of,
-)
+from symbolic_worlds import BACKEND, NO_CALLERS, ORDINARY_TRUST, ROLE, inclusion, is_proven, trusting, witness_of
 
 EVERYTHING = document([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
 ACCOUNT = "111111111111"
@@ -51,7 +42,7 @@ def left_of(trust: PolicyDocument, world: World) -> InclusionState:
     return inclusion(trust, trust, world=WORST_CASE, other_world=world).state
 
 
-ROOT_TRUST = document([statement({"AWS": OWN})])
+ROOT_TRUST = trusting(OWN)
 
 
 @pytest.mark.parametrize(
@@ -64,19 +55,11 @@ ROOT_TRUST = document([statement({"AWS": OWN})])
         (ORDINARY_TRUST, backend(grant(), grant(effect="Deny")), InclusionState.REFUTED),
         (ORDINARY_TRUST, backend(grant(), attached=frozenset({"arn:aws:iam::1:policy/unknown"})), InclusionState.UNKNOWN),
         (ORDINARY_TRUST, backend(grant(), boundary="arn:aws:iam::1:policy/unknown"), InclusionState.UNKNOWN),
-        (
-            ORDINARY_TRUST,
-            backend(grant("arn:aws:iam::222222222222:role/${aws:PrincipalTag/team}")),
-            InclusionState.UNKNOWN,
-        ),
+        (ORDINARY_TRUST, backend(grant("arn:aws:iam::222222222222:role/${aws:PrincipalTag/team}")), InclusionState.UNKNOWN),
         (ROOT_TRUST, Role(OWN_ROLE, None), InclusionState.REFUTED),
-        (document([statement({"AWS": OWN_ROLE})]), Role(OWN_ROLE, None), InclusionState.PROVEN),
-        (document([statement({"AWS": OWN_USER})]), User(OWN_USER), InclusionState.PROVEN),
-        (
-            document([statement({"AWS": OWN_USER})]),
-            User(OWN_USER, inline={"d": grant(effect="Deny")}),
-            InclusionState.REFUTED,
-        ),
+        (trusting(OWN_ROLE), Role(OWN_ROLE, None), InclusionState.PROVEN),
+        (trusting(OWN_USER), User(OWN_USER), InclusionState.PROVEN),
+        (trusting(OWN_USER), User(OWN_USER, inline={"d": grant(effect="Deny")}), InclusionState.REFUTED),
     ],
 )
 def test_policies_of_a_known_principal_limit_it(trust: PolicyDocument, principal: Role | User, left: InclusionState) -> None:
@@ -98,7 +81,7 @@ def test_principal_that_is_known_without_policies_is_unknown() -> None:
 def test_boundary_limits_what_the_trust_grants(principal: Role | User, left: InclusionState) -> None:
     """For a user whom the trust policy names, AWS contradicts itself."""
     boundary = ManagedPolicy("arn:aws:iam::111111111111:policy/b", grant("arn:aws:iam::*:role/other"))
-    trust = document([statement({"AWS": principal.arn})])
+    trust = trusting(principal.arn)
 
     assert left is left_of(trust, known(principal, boundary))
 
@@ -108,7 +91,7 @@ def test_denial_of_a_boundary_applies_to_every_grant() -> None:
     boundary = ManagedPolicy("arn:aws:iam::111111111111:policy/b", grant(effect="Deny"))
     user = User(OWN_USER, boundary=boundary.arn)
 
-    assert InclusionState.REFUTED is left_of(document([statement({"AWS": OWN_USER})]), known(user, boundary))
+    assert InclusionState.REFUTED is left_of(trusting(OWN_USER), known(user, boundary))
 
 
 def test_session_policy_limits_sessions_of_a_role_that_is_not_known() -> None:
@@ -121,7 +104,7 @@ def test_session_policy_limits_sessions_of_a_role_that_is_not_known() -> None:
 
 def test_source_identity_of_a_chained_role_needs_its_own_permission() -> None:
     """Also within one account, where the trust policy names the role."""
-    trust = document([statement({"AWS": OWN_ROLE}, Action=["sts:AssumeRole", "sts:SetSourceIdentity"])])
+    trust = trusting(OWN_ROLE, Action=["sts:AssumeRole", "sts:SetSourceIdentity"])
     world = known(Role(OWN_ROLE, None))
 
     assert "sts:SourceIdentity" in {
@@ -133,8 +116,8 @@ def test_source_identity_of_a_chained_role_needs_its_own_permission() -> None:
 def test_condition_of_an_identity_policy_is_part_of_the_comparison() -> None:
     conditions = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
     world = known(backend(grant(Condition=conditions)))
-    narrowed = document([statement({"AWS": BACKEND}, conditions)])
-    trust = document([statement({"AWS": BACKEND})])
+    narrowed = trusting(BACKEND, conditions)
+    trust = trusting(BACKEND)
 
     assert compare(ROLE, trust, narrowed, world=world, other_world=WORST_CASE).is_equal
 
@@ -161,21 +144,21 @@ def denial(conditions: Body | None = None, **more: object) -> PolicyDocument:
 def test_every_level_of_service_control_policies_must_allow(
     levels: tuple[tuple[PolicyDocument, ...], ...], left: InclusionState
 ) -> None:
-    plain = document([statement({"AWS": BACKEND})])
+    plain = trusting(BACKEND)
 
     assert left is left_of(plain, World(service_control={ACCOUNT: levels}))
     assert InclusionState.PROVEN is left_of(plain, World(service_control={OWN: levels}))
 
 
 def test_service_control_policies_do_not_limit_services() -> None:
-    trust = document([statement({"Service": "ec2.amazonaws.com"})])
+    trust = trusting({"Service": "ec2.amazonaws.com"})
 
     assert InclusionState.PROVEN is left_of(trust, World(service_control={OWN: ((EVERYTHING, denial()),)}))
 
 
 def test_service_linked_role_is_not_certainly_limited() -> None:
     linked = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX"
-    trust = document([statement({"AWS": linked})])
+    trust = trusting(linked)
 
     for world in (World(service_control={ACCOUNT: ((denial(),),)}), World(resource_control=((denial(Principal="*"),),))):
         assert InclusionState.UNKNOWN is left_of(trust, world)
@@ -206,8 +189,8 @@ def test_resource_control_policy_stops_the_hand_over() -> None:
 
 def test_exemption_lets_the_vendor_in_and_no_one_else() -> None:
     exempt = outsiders([ACCOUNT])
-    everyone = document([statement("*")])
-    vendor = document([statement({"AWS": ACCOUNT})])
+    everyone = trusting("*")
+    vendor = trusting(ACCOUNT)
 
     assert compare(ROLE, ORDINARY_TRUST, ORDINARY_TRUST, world=exempt, other_world=WORST_CASE).is_equal
     surplus = inclusion(everyone, everyone, world=exempt, other_world=outsiders([]))
@@ -222,7 +205,7 @@ def test_resource_control_statement_with_another_principal_is_unknown() -> None:
 
 
 def test_organization_of_a_known_account_is_a_fact() -> None:
-    trust = document([statement({"AWS": ACCOUNT}, {"StringEquals": {"aws:PrincipalOrgID": "o-other"}})])
+    trust = trusting(ACCOUNT, "StringEquals aws:PrincipalOrgID o-other")
     world = World(organizations={ACCOUNT: OrganizationMembership("o-vendor", ("o-vendor/r-1/",))})
 
     assert is_proven(inclusion(trust, NO_CALLERS, world=world))
@@ -230,8 +213,8 @@ def test_organization_of_a_known_account_is_a_fact() -> None:
 
 
 def test_organization_of_the_role_is_a_constant() -> None:
-    trust = document([statement({"AWS": BACKEND}, {"StringEquals": {"aws:ResourceOrgID": "o-customer"}})])
-    plain = document([statement({"AWS": BACKEND})])
+    trust = trusting(BACKEND, "StringEquals aws:ResourceOrgID o-customer")
+    plain = trusting(BACKEND)
 
     assert compare(ROLE, trust, plain, world=outsiders([ACCOUNT])).is_equal
     assert is_proven(inclusion(trust, NO_CALLERS, world=World(organizations={OWN: OrganizationMembership("o-x")})))
@@ -244,14 +227,14 @@ def test_tags_of_a_known_user_are_facts(tag: str, allowed: bool) -> None:
     user = f"arn:aws:iam::{ACCOUNT}:user/ann"
     world = known(User(user, inline={"g": grant("*")}, tags={"Team": "red"}), backend(grant("*"), tags={"Team": "red"}))
 
-    assert allowed is not is_proven(inclusion(document([statement({"AWS": user}, condition)]), NO_CALLERS, world=world))
-    witness = witness_of(inclusion(document([statement({"AWS": BACKEND}, condition)]), NO_CALLERS, world=world))
+    assert allowed is not is_proven(inclusion(trusting(user, condition), NO_CALLERS, world=world))
+    witness = witness_of(inclusion(trusting(BACKEND, condition), NO_CALLERS, world=world))
     assert {"aws:PrincipalTag/team": (tag,)} == dict(witness.keys)
 
 
 def test_own_tag_of_a_known_role_is_empty_at_most() -> None:
     """A session tag overrides it, but cannot remove it."""
-    absent = document([statement({"AWS": BACKEND}, {"Null": {"aws:PrincipalTag/team": "true"}})])
+    absent = trusting(BACKEND, "Null aws:PrincipalTag/team true")
     tagged, untagged = (known(backend(grant("*"), tags=tags)) for tags in ({"team": "red"}, {}))
 
     assert ("",) == witness_of(inclusion(absent, NO_CALLERS, world=tagged)).request.context["aws:principaltag/team"]

@@ -7,13 +7,14 @@ from collections import Counter
 
 import pytest
 
-from policy_pairs import ROLE, PolicyGenerator, document, seeded
+from policy_pairs import ROLE, PolicyGenerator, seeded
+from policy_text import document
 from rolecall_generator.iam import Condition, PolicyDocument, Principal, Role, Statement
 from rolecall_generator.proof.symbolic import Inclusion, InclusionState, OutOfBudgetError, SearchBudget, compare
 from rolecall_generator.proof.symbolic.question import TrustQuestion
 from rolecall_generator.proof.symbolic.world import WORST_CASE
 from symbolic_checks import request_between, uncovered_values, wrong_points
-from symbolic_worlds import statement
+from symbolic_worlds import trusting
 
 
 def _question(generator: PolicyGenerator, *, worlds: bool = False) -> TrustQuestion:
@@ -108,7 +109,7 @@ def test_small_budget_for_the_decision_gives_no_wrong_answer(steps: int) -> None
 def test_values_beyond_the_budget_are_not_proven(key: str) -> None:
     """A value that was not examined may be allowed."""
     conditions = {"ForAnyValue:StringLike": {key: f"*a{'?' * 20}b"}, "ForAllValues:StringNotLike": {key: f"*a{'?' * 20}c"}}
-    trust = document([statement("*", conditions, Action="sts:*")])
+    trust = trusting("*", conditions, Action="sts:*")
     found = compare(Role(ROLE, None), trust, document([]), budget=SearchBudget(200_000, None, steps_per_key=2_000))
 
     assert InclusionState.PROVEN is not found.forward.state

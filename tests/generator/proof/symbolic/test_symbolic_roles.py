@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from policy_pairs import Body, document, seeded
+from policy_pairs import seeded
+from policy_text import Body, document, statement
 from rolecall_generator.iam import Access, PolicyDocument, Role
 from rolecall_generator.proof import symbolic
 from rolecall_generator.proof.symbolic import (
@@ -21,7 +22,7 @@ from rolecall_generator.proof.symbolic import (
 )
 from rolecall_generator.proof.symbolic.question import shape_of
 from rolecall_generator.proof.symbolic.world import intent_document
-from symbolic_worlds import BACKEND, statement
+from symbolic_worlds import BACKEND, trusting
 
 
 def customer(number: int, external_id: str | None = None) -> tuple[Role, Trust]:
@@ -29,7 +30,7 @@ def customer(number: int, external_id: str | None = None) -> tuple[Role, Trust]:
     arn = f"arn:aws:iam::{200_000_000_000 + number}:role/vendor/Access{number}"
     intended = f"id-of-customer-{number}"
     condition = {"StringEquals": {"sts:ExternalId": external_id or intended}}
-    return Role(arn, document([statement({"AWS": BACKEND}, condition)])), Trust("customer", arn, (BACKEND,), intended)
+    return Role(arn, trusting(BACKEND, condition)), Trust("customer", arn, (BACKEND,), intended)
 
 
 def fleet(count: int, **wrong: str) -> tuple[Access, dict[str, list[Trust]]]:
@@ -76,9 +77,7 @@ def test_principals_of_a_witness_are_exchanged(comparisons: list[str]) -> None:
     roles, intents = [], {}
     for account in ("111111111111", "333333333333", "444444444444"):
         arn = f"arn:aws:iam::{account}:role/x"
-        roles.append(
-            Role(arn, document([statement({"AWS": [f"arn:aws:iam::{account}:root", f"arn:aws:iam::{account}:user/u"]})]))
-        )
+        roles.append(Role(arn, trusting({"AWS": [f"arn:aws:iam::{account}:root", f"arn:aws:iam::{account}:user/u"]})))
         intents[arn] = [Trust("customer", arn, (f"arn:aws:iam::{account}:user/u",))]
     proofs = list(prove_roles(Access.of(*roles), intents))
     witnesses = [proof.comparison.forward.witness for proof in proofs]
@@ -94,7 +93,7 @@ def test_invented_name_that_is_another_roles_own_is_decided_anew(comparisons: li
     roles, intents = [], {}
     for number, external_id in enumerate(("id-a", "xx")):
         arn = f"arn:aws:iam::{200_000_000_000 + number}:role/x"
-        roles.append(Role(arn, document([statement({"AWS": BACKEND}, {"Null": {"sts:ExternalId": "false"}})])))
+        roles.append(Role(arn, trusting(BACKEND, "Null sts:ExternalId false")))
         intents[arn] = [Trust("customer", arn, (BACKEND,), external_id)]
     proofs = list(prove_roles(Access.of(*roles), intents))
 
@@ -180,7 +179,7 @@ def _shape(*bodies: Body, role: Role = ROLE) -> Hashable | None:
     ],
 )
 def test_external_ids_have_one_shape_if_aws_accepts_them(one: str, other: str, same: bool) -> None:
-    shapes = [_shape(statement("*", {"StringEquals": {"sts:ExternalId": value}})) for value in (one, other)]
+    shapes = [_shape(statement("*", f"StringEquals sts:ExternalId {value}")) for value in (one, other)]
 
     assert same is (shapes[0] == shapes[1])
 
@@ -195,9 +194,7 @@ def test_external_ids_have_one_shape_if_aws_accepts_them(one: str, other: str, s
     ],
 )
 def test_what_is_not_only_compared_for_equality_is_part_of_the_shape(conditions: dict[str, dict[str, str]]) -> None:
-    shapes = [
-        _shape(statement({"AWS": BACKEND}, json.loads(json.dumps(conditions).replace("{}", name)))) for name in ("ab", "cd")
-    ]
+    shapes = [_shape(statement(BACKEND, json.loads(json.dumps(conditions).replace("{}", name)))) for name in ("ab", "cd")]
 
     assert None not in shapes
     assert shapes[0] != shapes[1]
@@ -212,7 +209,7 @@ def test_what_is_not_only_compared_for_equality_is_part_of_the_shape(conditions:
     ],
 )
 def test_what_depends_on_the_role_has_no_shape(conditions: dict[str, dict[str, str]]) -> None:
-    assert _shape(statement({"AWS": BACKEND}, conditions)) is None
+    assert _shape(statement(BACKEND, conditions)) is None
 
 
 @pytest.mark.parametrize("operator", ["StringNotEquals", "StringEqualsIfExists", "StringLike", "ForAnyValue:StringEquals"])
@@ -235,7 +232,7 @@ def test_principals_keep_their_accounts_in_a_shape() -> None:
 
 def test_principals_are_part_of_the_shape_next_to_conditions_on_callers() -> None:
     condition = {"StringLike": {"aws:PrincipalArn": "*a*"}}
-    shapes = [_shape(statement({"AWS": f"arn:aws:iam::111111111111:role/{name}"}, condition)) for name in ("a", "b")]
+    shapes = [_shape(statement(f"arn:aws:iam::111111111111:role/{name}", condition)) for name in ("a", "b")]
 
     assert shapes[0] != shapes[1]
 

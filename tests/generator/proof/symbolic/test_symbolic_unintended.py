@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from policy_pairs import document
+from policy_text import document
 from rolecall_generator.iam import Access, Condition, PolicyDocument, Principal, Role, Statement
 from rolecall_generator.iam.evaluation import Evaluator
 from rolecall_generator.proof.symbolic import (
