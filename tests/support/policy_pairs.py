@@ -1,4 +1,4 @@
-"""Random pairs of trust policies, random requests for them, and random policies of callers and organizations."""
+"""Random pairs of trust policies, random requests for them, and random policies of organizations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from policy_text import Body, document
-from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Role, User
+from rolecall_generator.iam import PolicyDocument
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Caller, IdentitySide, Request
 from rolecall_generator.proof.symbolic import OrganizationMembership, World
 
@@ -25,8 +25,6 @@ SESSIONS = (
 )
 PROVIDERS = ("arn:aws:iam::222222222222:saml-provider/idp", "token.actions.githubusercontent.com")
 SERVICES = ("ec2.amazonaws.com", "lambda.amazonaws.com")
-KNOWN = (ROLES[0], ROLES[5], USERS[3], USERS[7])
-"""Principals that a random world knows: in two accounts, with and without a path."""
 STRINGS = ("ab", "abc", "ba", "Ab", "aab", "b-b", "ann", "xx")
 GLOBS = ("*", "a*", "*b", "?b", "a?*", "*a*b", "ab", "A*", "??", "*b*")
 ARN_GLOBS = (
@@ -307,7 +305,7 @@ class PolicyGenerator:
     # Worlds
 
     def identity(self) -> PolicyDocument:
-        """An identity policy or control policy about the role."""
+        """A control policy about the role."""
         statements = []
         for _ in range(self.rng.choice([0, 1, 1, 2])):
             body = self.statement()
@@ -328,24 +326,12 @@ class PolicyGenerator:
         return tuple(document([{**body, "Principal": "*"} for body in each.to_json()["Statement"]]) for each in self.level())
 
     def world(self) -> World:
-        """Some known principals with policies, boundaries, tags and session policies, and control policies."""
+        """Control policies around both accounts, and organizations."""
         rng = self.rng
-        known = self.some(KNOWN, 3)
-        policies = [ManagedPolicy(f"arn:aws:iam::{a}:policy/p", self.identity()) for a in ACCOUNTS]
-        parts: list[Role | User | ManagedPolicy] = list(policies)
-        for arn in known:
-            inline = {str(number): self.identity() for number in range(rng.choice([1, 2]))}
-            boundary = rng.choice([None, None, policies[0].arn])
-            tags = rng.choice([{}, {"team": "ab"}])
-            if ":role/" in arn:
-                parts.append(Role(arn, None, inline=inline, boundary=boundary, tags=tags))
-            else:
-                parts.append(User(arn, inline=inline, boundary=boundary, tags=tags))
-        sessions = {arn: (self.identity(),) for arn in known if ":role/" in arn and rng.random() < 0.3}
-        service = {a: tuple(self.level() for _ in range(rng.choice([1, 2]))) for a in ACCOUNTS if rng.random() < 0.3}
+        service = {a: tuple(self.level() for _ in range(rng.choice([1, 2]))) for a in ACCOUNTS if rng.random() < 0.5}
         resource = tuple(self.resource_level() for _ in range(rng.choice([0, 0, 1, 2])))
         organizations = {"111111111111": OrganizationMembership("o-abc")} if rng.random() < 0.3 else {}
-        return World(Access.of(*parts), frozenset(known), sessions, service, resource, organizations)
+        return World(service, resource, organizations)
 
     # Requests
 

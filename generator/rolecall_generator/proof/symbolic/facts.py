@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from rolecall_generator.iam import Condition, User, quotas
+from rolecall_generator.iam import Condition, quotas
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Identity, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import Truth, compile_condition
 from rolecall_generator.proof.symbolic.boxes import FALSE, Formula, leaf
@@ -22,7 +22,6 @@ from rolecall_generator.proof.symbolic.keys import (
     NOT_KEYS,
     ORGANIZATION_ID,
     ORGANIZATION_PATHS,
-    PRINCIPAL_TAG,
     PROVIDED_CONTEXTS,
     REQUEST_TAG,
     SOURCE_IDENTITY,
@@ -75,7 +74,7 @@ def context_facts_of(space: RequestSpace) -> list[SpaceFact]:
         *_presence(space, kinds),
         *_session_facts(space, kinds),
         *_request_tags(space),
-        *(fact for world in space.worlds for fact in _world_facts(space, world)),
+        *(fact for world in space.worlds for fact in _organization_facts(space, world)),
         *_clock(space),
         *_caller_relations(space),
         *(
@@ -240,9 +239,8 @@ def _request_tags(space: RequestSpace) -> Iterator[SpaceFact]:
         yield SpaceFact("request tags", leaf({index: own.where(_lacks(name)), tags: listed}))
 
 
-def _world_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
-    """The tags of known principals and the organizations of known accounts."""
-    yield from _known_tags(space, world)
+def _organization_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
+    """The organizations of known accounts."""
     for account, membership in world.organizations.items():
         members = space.callers_where(partial(_is_in, account))
         identifiers = (membership.organization_id,) if membership.organization_id else ()
@@ -260,26 +258,6 @@ def _world_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
 
 def _is_in(account: str, who: Identity) -> bool:
     return who.account_id == account
-
-
-def _known_tags(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
-    """A known user has exactly its tags. A known role's session has at least the role's tags: session tags override them."""
-    for arn in sorted(world.known):
-        principal = world.access.users.get(arn) or world.access.roles.get(arn)
-        if principal is None:
-            continue
-        tags = {key.lower(): value for key, value in principal.tags.items()}
-        mask = space.callers_with_arn(arn)
-        for name, index in space.index.items():
-            if not name.startswith(PRINCIPAL_TAG):
-                continue
-            value = tags.get(name.removeprefix(PRINCIPAL_TAG))
-            dimension = space.dimensions[index]
-            if isinstance(principal, User):
-                other = dimension.where(_has_other(name, () if value is None else (value,)))
-            else:
-                other = 0 if value is None else dimension.where(_lacks(name))
-            yield SpaceFact("known tags", leaf({space.index[CALLER]: mask, index: other}))
 
 
 def _has(name: str) -> Callable[[KeyCell], bool]:

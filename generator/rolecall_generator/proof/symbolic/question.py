@@ -33,7 +33,7 @@ from rolecall_generator.proof.symbolic.cells import DOUBTFUL
 from rolecall_generator.proof.symbolic.facts import EXPLANATIONS, SpaceFact, facts_of
 from rolecall_generator.proof.symbolic.keys import CALLER_KEYS, EXTERNAL_ID, is_role_key, key_facts
 from rolecall_generator.proof.symbolic.language import fits
-from rolecall_generator.proof.symbolic.policies import PolicySets, TrustSide, WorldPolicies
+from rolecall_generator.proof.symbolic.policies import PolicySets, TrustSide
 from rolecall_generator.proof.symbolic.space import RequestSpace
 from rolecall_generator.proof.symbolic.witness import RequestPoint, RequestWitness, WitnessFinder, confirm
 from rolecall_generator.proof.symbolic.wording import BoxConstraint, action_of, conditions_of, constraints_of
@@ -159,8 +159,7 @@ def compare(
 ) -> TrustComparison:
     """Compare two trust policies on a role, over all requests. The trust policy of `role` itself is not used.
 
-    `world` has the policies that limit `one`, and `other_world` those that limit `other`; None: the same. So an intent is
-    compared with what is left of a trust policy within an organization by `other_world=WORST_CASE`.
+    `world` has the policies that limit `one`, and `other_world` those that limit `other`; None: the same.
     """
     try:
         question = TrustQuestion(role, (one, other), (world, other_world or world), budget or SearchBudget())
@@ -196,13 +195,12 @@ def prove_roles(
     access: Access,
     intents: Mapping[str, Iterable[Trust]],
     *,
-    world: World = WORST_CASE,
     regions: Regions = lambda _arn: (),
 ) -> Iterator[RoleProof]:
     """Compare the trust policy of each role with its intent. A role of `access` that is not in `intents` is for no one.
 
-    The world does not limit the intents: what it prevents is intended and not allowed. `regions` locates differences: a role
-    that is not as intended is compared within each region too. Roles whose policies differ only in names are decided once.
+    `regions` locates differences: a role that is not as intended is compared within each region too. Roles whose policies
+    differ only in names are decided once.
     """
     shared: dict[object, tuple[RoleShape, RoleProof]] = {}
     for arn in dict.fromkeys((*intents, *access.roles)):
@@ -214,9 +212,9 @@ def prove_roles(
             continue
         intended = intent_document(intents.get(arn, ()))
         pair = role.trust, intended
-        proof = _share(shared, role, pair, None, (), world)
+        proof = _share(shared, role, pair, None, ())
         if not proof.comparison.is_equal and (parts := tuple(regions(arn))):
-            proof = _share(shared, role, pair, proof.comparison, parts, world)
+            proof = _share(shared, role, pair, proof.comparison, parts)
         yield proof if proof.comparison.is_equal else replace(proof, intent=intended)
 
 
@@ -226,17 +224,16 @@ def _share(
     pair: tuple[PolicyDocument, PolicyDocument],
     comparison: TrustComparison | None,
     regions: tuple[PolicyDocument, ...],
-    world: World,
 ) -> RoleProof:
     """The proof of an earlier role with the same shape, its witnesses with the names of this role. If there is none, or if
     the evaluator does not confirm a witness with these names, the role's own proof. `comparison`: of the pair, if known.
     """
-    shape = shape_of(role, (*pair, *regions)) if world.is_worst_case else None
+    shape = shape_of(role, (*pair, *regions))
     if shape is not None and (known := shared.get(shape.key)) is not None:
         first, found = known
         if (proof := _rename_proof(found, first.exchange(shape), role, pair)) is not None:
             return proof
-    proof = _prove(role, pair, comparison, regions, world)
+    proof = _prove(role, pair, comparison, regions)
     if shape is not None:
         shared[shape.key] = shape, proof
     return proof
@@ -247,16 +244,15 @@ def _prove(
     pair: tuple[PolicyDocument, PolicyDocument],
     comparison: TrustComparison | None,
     regions: tuple[PolicyDocument, ...],
-    world: World,
 ) -> RoleProof:
     if pair[0].size > _MAX_CHARACTERS:
         unknown = _unknown([TOO_LARGE])
         comparison = TrustComparison(unknown, unknown)
     elif comparison is None:
-        comparison = compare(role, *pair, world=world, other_world=WORST_CASE)
+        comparison = compare(role, *pair)
     if not regions or pair[0].size > _MAX_CHARACTERS:
         return RoleProof(role.arn, comparison)
-    worlds = (world, *[WORST_CASE] * (1 + len(regions)))
+    worlds = (WORST_CASE,) * (2 + len(regions))
     try:
         question = TrustQuestion(role, (*pair, *regions), worlds, SearchBudget(seconds=_SECONDS_FOR_REGIONS))
     except OutOfBudgetError:
@@ -330,8 +326,7 @@ class TrustQuestion:
     """
 
     def __init__(self, role: Role, trusts: Sequence[PolicyDocument], worlds: Sequence[World], budget: SearchBudget) -> None:
-        limits = {id(world): WorldPolicies.of(world) for world in worlds}
-        self.sides = [TrustSide(trust, limits[id(world)]) for trust, world in zip(trusts, worlds, strict=True)]
+        self.sides = [TrustSide.of(trust, world) for trust, world in zip(trusts, worlds, strict=True)]
         documents = (document for side in self.sides for document in side.documents)
         self.space = RequestSpace(role, documents, worlds, budget)
         self.sets = [PolicySets(self.space, side).allowed_set() for side in self.sides]

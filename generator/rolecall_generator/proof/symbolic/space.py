@@ -70,7 +70,6 @@ from rolecall_generator.proof.symbolic.keys import (
     EPOCH_TIME,
     ORGANIZATION_ID,
     ORGANIZATION_PATHS,
-    PRINCIPAL_TAG,
     PROVIDED_CONTEXTS,
     REQUEST_TAG,
     RESOURCE_ACCOUNT,
@@ -115,7 +114,7 @@ class OpenCondition:
 
 
 class RequestSpace:
-    """The dimensions for a role and all policies that are compared or known.
+    """The dimensions for a role, all policies that are compared, and those of organizations.
 
     `reasons` explain what is open. Raises OutOfBudgetError if even incomplete dimensions take too long.
     """
@@ -393,14 +392,7 @@ class RequestSpace:
         return name.startswith(RESOURCE_TAGS) and not self.role.existing
 
     def _distinguish_world(self, world: World) -> None:
-        """Give known principals, accounts and the values of their keys cells of their own."""
-        for arn in sorted({*world.known, *world.session_policies}):
-            self._callers.add("arns", literal(arn))
-            principal = world.access.users.get(arn) or world.access.roles.get(arn)
-            for key, value in (principal.tags if principal is not None else {}).items():
-                name = PRINCIPAL_TAG + key.lower()
-                if name in self._keys:
-                    self._keys[name].add_patterns(literal(value))
+        """Give known accounts and the values of their keys cells of their own."""
         for account in sorted({*world.service_control, *world.organizations}):
             self._callers.add("accounts", literal(account))
         if world.service_control or world.resource_control:
@@ -513,10 +505,6 @@ class RequestSpace:
     def callers_where(self, holds: Callable[[Identity], bool]) -> int:
         """The cells of callers for which `holds` is true, as a mask."""
         return self.callers.where(lambda cell: cell.caller is not None and holds(cell.caller))
-
-    def callers_with_arn(self, arn: str) -> int:
-        """The cells of the user or role with this ARN, and of the sessions of the role, as a mask."""
-        return self.callers_where(lambda who: arn in {who.arn, who.role})
 
     def solve(self, formula: Formula) -> Iterator[Solution]:
         """The requests of a set as disjoint boxes, the cheapest first. Raises OutOfBudgetError."""

@@ -393,7 +393,7 @@ class WitnessFinder:
                 continue
             denied = self.decide(other, point)
             if denied.outcome is RequestOutcome.DENIED and self.decide(one, point).outcome is RequestOutcome.ALLOWED:
-                return RequestWitness.of(point, self._request(point, one), denied.reason)
+                return RequestWitness.of(point, _request(point, self._space.role), denied.reason)
             self.rejections.setdefault("the evaluator does not confirm the simplest requests")
         return None
 
@@ -472,36 +472,17 @@ class WitnessFinder:
         has_contexts = narrowed[space.index[PROVIDED_CONTEXTS]] == HOLDS
         return RequestPoint(who, cells[ACTION].action, context, has_contexts, shown)
 
-    def _request(self, point: RequestPoint, side: TrustSide) -> Request:
-        who, world = point.caller, side.limits.world
-        arns = {who.arn, who.role or who.arn}
-        known = not arns.isdisjoint(world.known)
-        sessions = next((world.session_policies[arn] for arn in arns if arn in world.session_policies), ())
-        role = who.role if _is_session(who) else None
-        caller = Caller(who.arn, IdentitySide.KNOWN if known else IdentitySide.ALLOWS_ALL, role, tuple(sessions))
-        return Request(caller, self._space.role.arn, point.action, point.context)
-
     # Decisions
 
     def decide(self, side: TrustSide, point: RequestPoint) -> RequestDecision:
         """Decide a request by the evaluator, and by the service and resource control policies around it."""
-        request = self._request(point, side)
-        return _strictest([*decide_by_trust(self._access(side), request, point), *self._by_levels(side, point)])
-
-    def _access(self, side: TrustSide) -> Access:
-        """What the evaluator sees of the side: the role with the trust policy, and the known principals."""
-        world, role = side.limits.world, self._space.role
-        declared = world.access.roles.get(role.arn) if role.arn in world.known else None
-        assumed = replace(declared or role, trust=side.trust, tags=role.tags, existing=role.existing)
-        known = {arn: each for arn, each in world.access.roles.items() if arn in world.known}
-        users = {arn: user for arn, user in world.access.users.items() if arn in world.known}
-        return Access({**known, role.arn: assumed}, world.access.policies, world.access.groups, users)
+        return _strictest([*_decide_by_trust(point, self._space.role, side.trust), *self._by_levels(side, point)])
 
     def _by_levels(self, side: TrustSide, point: RequestPoint) -> Iterator[RequestDecision]:
         who = point.caller
         context = {**self._space.role_context, **principal_context(who, {}, known=False), **point.context}
-        levels = [("resource", level) for level in side.limits.resource_control]
-        for account, found in side.limits.service_control:
+        levels = [("resource", level) for level in side.resource_control]
+        for account, found in side.service_control.items():
             levels += [("service", level) for level in found if account == who.account_id]
         for kind, level in levels:
             for action in _actions(point):
@@ -526,25 +507,27 @@ def _strictest(decisions: Iterable[RequestDecision]) -> RequestDecision:
     return min(decisions, key=lambda decision: _ORDER.index(decision.outcome))
 
 
-def decide_by_trust(access: Access, request: Request, point: RequestPoint) -> Iterator[RequestDecision]:
+def _request(point: RequestPoint, role: Role) -> Request:
+    """The request on a role by a caller whose account allows everything."""
+    who = point.caller
+    caller = Caller(who.arn, IdentitySide.ALLOWS_ALL, who.role if who.kind is PrincipalKind.SESSION else None)
+    return Request(caller, role.arn, point.action, point.context)
+
+
+def _decide_by_trust(point: RequestPoint, role: Role, trust: PolicyDocument) -> Iterator[RequestDecision]:
     """The evaluator's decisions about the operation, and about provided contexts, which it does not look for itself."""
-    evaluator = Evaluator(access)
-    actions = (request.action, SET_CONTEXT) if point.has_contexts else (request.action,)
-    for action in actions:
+    evaluator, request = Evaluator(Access({role.arn: replace(role, trust=trust)})), _request(point, role)
+    for action in (request.action, SET_CONTEXT) if point.has_contexts else (request.action,):
         decision = evaluator.may_assume(replace(request, action=action))
         yield RequestDecision(_OUTCOMES[decision.effect], decision.reason)
 
 
 def confirm(point: RequestPoint, role: Role, one: PolicyDocument, other: PolicyDocument) -> RequestWitness | None:
     """The witness of a request that `one` allows and `other` denies on the role, without known limits; None if not so."""
-    caller = Caller(point.caller.arn, IdentitySide.ALLOWS_ALL, point.caller.role if _is_session(point.caller) else None)
-    request = Request(caller, role.arn, point.action, point.context)
-    decisions = [
-        _strictest(decide_by_trust(Access({role.arn: replace(role, trust=trust)}), request, point)) for trust in (one, other)
-    ]
+    decisions = [_strictest(_decide_by_trust(point, role, trust)) for trust in (one, other)]
     if [each.outcome for each in decisions] != [RequestOutcome.ALLOWED, RequestOutcome.DENIED] or rejection(point):
         return None
-    return RequestWitness.of(point, request, decisions[1].reason)
+    return RequestWitness.of(point, _request(point, role), decisions[1].reason)
 
 
 def _with_companions(point: RequestPoint) -> RequestPoint:
@@ -565,10 +548,6 @@ def _with_companions(point: RequestPoint) -> RequestPoint:
     if context.get(MFA_AGE) and MFA_PRESENT not in context:
         context[MFA_PRESENT] = ("true",)
     return replace(point, context=context)
-
-
-def _is_session(caller: Identity) -> bool:
-    return caller.kind is PrincipalKind.SESSION
 
 
 _OUTCOMES = {

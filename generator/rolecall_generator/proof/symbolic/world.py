@@ -1,8 +1,8 @@
 """What a trust policy is compared with: the intended trusts of its role as a policy document, and what is known besides the
-compared policies, such as policies of callers and of the organizations around both accounts.
+compared policies about the organizations around both accounts.
 
-Everything that is not known is assumed in favor of the caller: a principal without known policies is allowed everything by
-its account, and an account without known service control policies has none.
+Everything that is not known is assumed in favor of the caller: every principal is allowed everything by its account, and an
+account without known service control policies has none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from rolecall_generator.iam import Access, Condition, PolicyDocument, Principal, Statement, root_arn
+from rolecall_generator.iam import Condition, PolicyDocument, Principal, Statement, root_arn
 from rolecall_generator.iam.evaluation import (
     ASSUME_ROLE,
     FEDERATED_ASSUME,
@@ -46,10 +46,8 @@ class OrganizationMembership:
 class World:
     """What is known besides the compared policies.
 
-    `known`: ARNs of users and roles of `access` whose identity policies, boundary and tags there are complete.
-    `session_policies`: policies that every session of the role (by ARN) has. `service_control`: by account ID of the caller
-    the levels of service control policies. `resource_control`: the levels of resource control policies around the role.
-    `organizations`: by account ID.
+    `service_control`: by account ID of the caller the levels of service control policies. `resource_control`: the levels of
+    resource control policies around the role. `organizations`: by account ID.
 
     `excludes_failing`: requests that AWS documents to fail whatever the policies are left out, such as those of a role for
     more than an hour, and policy variables are compared exactly where that is possible; no certificate covers it. `now`:
@@ -58,19 +56,11 @@ class World:
     Service control policies must not be given for the management account of an organization, which they do not affect.
     """
 
-    access: Access = field(default_factory=Access)
-    known: frozenset[str] = frozenset()
-    session_policies: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
     service_control: Mapping[str, tuple[PolicyLevel, ...]] = field(default_factory=dict)
     resource_control: tuple[PolicyLevel, ...] = ()
     organizations: Mapping[str, OrganizationMembership] = field(default_factory=dict)
     excludes_failing: bool = False
     now: float | None = None
-
-    @property
-    def is_worst_case(self) -> bool:
-        """Whether nothing is known."""
-        return self == WORST_CASE
 
 
 WORST_CASE = World()

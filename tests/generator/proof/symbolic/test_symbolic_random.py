@@ -59,7 +59,7 @@ def test_sets_agree_with_the_evaluator_on_many_policies(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [6, 7])
 def test_sets_agree_with_the_evaluator_in_a_known_world(seed: int) -> None:
-    """Identity policies, boundaries, session policies, tags, service and resource control policies."""
+    """Service and resource control policies, and organizations."""
     rng = seeded(seed)
     generator = PolicyGenerator(rng, variables=False)
     for _ in range(25):

@@ -16,7 +16,6 @@ from rolecall_generator.proof.symbolic import (
     InclusionState,
     SearchBudget,
     Trust,
-    World,
     compare,
     prove_roles,
 )
@@ -132,17 +131,6 @@ def test_role_whose_trust_is_not_known_is_unknown() -> None:
 
     assert [arn] == [proof.role_arn for proof in proofs]
     assert InclusionState.UNKNOWN is proofs[0].comparison.forward.state
-
-
-def test_known_world_is_not_shared() -> None:
-    access, intents = fleet(2)
-    blocked = next(iter(access.roles))
-    denial = document([{"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": blocked}])
-    everything = document([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
-    world = World(Access.of(Role(BACKEND, None, inline={"a": everything, "d": denial})), frozenset({BACKEND}))
-
-    proofs = list(prove_roles(access, intents, world=world))
-    assert [False, True] == [proof.comparison.backward.state is InclusionState.PROVEN for proof in proofs]
 
 
 def test_intent_lists_services_providers_and_accounts() -> None:
