@@ -7,7 +7,9 @@ from typing import Any
 
 from policy_text import document, statement
 from rolecall_generator.iam import Access, Role
-from rolecall_generator.proof import Proof, Trust, prove
+from rolecall_generator.proof import Inclusion, Proof, Trust, prove
+from rolecall_generator.proof.symbolic import SearchBudget, compare
+from rolecall_generator.proof.symbolic.world import intent_document
 
 BACKEND = "111111111111"
 CUSTOMER = "222222222222"
@@ -22,6 +24,12 @@ TRUSTS = (Trust("account1", ROLE, (CALLER,), EXTERNAL_ID), Trust("account2", OTH
 
 ORDINARY = statement(CALLER, WITH_ID)
 """The intended trust."""
+INTENT = intent_document(TRUSTS[:1])
+
+
+def surplus(statements: Iterable[Mapping[str, Any]]) -> Inclusion:
+    """Whether a trust policy allows intended requests only, without a limit of time."""
+    return compare(Role(ROLE, None), document(statements), INTENT, budget=SearchBudget(seconds=None)).forward
 
 
 def world(statements: Iterable[Mapping[str, Any]], tags: Mapping[str, str] | None = None) -> Access:

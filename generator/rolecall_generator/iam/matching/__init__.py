@@ -2,14 +2,12 @@
 
 from rolecall_generator.iam.matching.automata import (
     Automaton,
-    NoPatterns,
     Pattern,
     Patterns,
     ignoring_case,
     literal,
     outlines_of,
     patterns_of,
-    variables_of,
 )
 from rolecall_generator.iam.matching.conditions import Test, Truth, compile_condition
 from rolecall_generator.iam.matching.operators import (
@@ -35,7 +33,6 @@ __all__ = [
     "OPERATORS",
     "Automaton",
     "Context",
-    "NoPatterns",
     "Operator",
     "OperatorUse",
     "Pattern",
@@ -54,6 +51,5 @@ __all__ = [
     "outlines_of",
     "parse_operator",
     "patterns_of",
-    "variables_of",
     "wildcard",
 ]

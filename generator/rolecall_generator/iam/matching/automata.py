@@ -6,9 +6,8 @@ so a step takes a few integer operations even for a union of many patterns. Matc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 from typing import Final
 
@@ -182,50 +181,16 @@ class Automaton:
 _NONE: frozenset[str] = frozenset()
 
 
-class NoPatterns(Enum):
-    """Why a condition has no patterns."""
+def patterns_of(condition: Condition, stated: Context, *, variables: bool) -> Patterns | None:
+    """The patterns that the condition compares its key with, whether negated or not; None if it compares no strings.
 
-    NONE_NEEDED = "the condition does not distinguish values of its key"
-    RELATION = "the condition compares two keys of the request with each other"
-    OTHER_OPERATOR = "the operator compares numbers, dates, addresses or bytes"
-
-
-def variables_of(condition: Condition) -> frozenset[str]:
-    """The context keys (lower case) of the policy variables in the values.
-
-    Raises UnsupportedError for an invalid variable.
+    `stated` has the values of all policy variables. `variables`: the document's version supports policy variables.
     """
     use = find_operator(condition.operator)
-    if use is None or not use.operator.takes_variables:
-        return frozenset()
-    try:
-        return frozenset(
-            variable.key for value in condition.values if "${" in value for variable in PolicyTemplate(value).variables
-        )
-    except ValueError as error:
-        raise UnsupportedError(str(error)) from error
-
-
-def patterns_of(condition: Condition, stated: Context, varying: Set[str], *, variables: bool) -> Patterns | NoPatterns:
-    """The patterns that the condition compares its key with, whether negated or not.
-
-    `stated` has the values of policy variables; `varying` are the keys whose values are searched. `variables`: the
-    document's version supports policy variables. Raises UnsupportedError for an undocumented operator or value.
-    """
-    use = find_operator(condition.operator)
-    if use is not None and use.operator.compare is None:
-        return NoPatterns.NONE_NEEDED
-    match = use.operator.text if use is not None else None
-    if match is None:
-        return NoPatterns.OTHER_OPERATOR
-    templates = variables and any("${" in value for value in condition.values)
-    if not templates:
+    if use is None or (match := use.operator.text) is None:
+        return None
+    if not variables or not any("${" in value for value in condition.values):
         return _plain_patterns(match, condition.values)
-    names = variables_of(condition)
-    if names & varying:
-        return NoPatterns.RELATION
-    if not names <= stated.keys():
-        return NoPatterns.NONE_NEEDED
     filled = (_filled(match, value, stated) for value in condition.values)
     return frozenset(pattern for pattern in filled if pattern is not None)
 

@@ -21,7 +21,6 @@ from rolecall_generator.iam.catalog import find_key, is_federated, regions_of
 from rolecall_generator.iam.evaluation import CompiledStatement, PolicyType, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import (
     Automaton,
-    NoPatterns,
     Patterns,
     PolicyTemplate,
     PolicyVariables,
@@ -775,8 +774,7 @@ def _names_of(names: tuple[str, ...]) -> PolicyVariables:
 @lru_cache(maxsize=4_096)
 def _globs(names: tuple[str, ...]) -> Patterns:
     """The names with wildcards as patterns."""
-    found = patterns_of(Condition("StringLike", "", names), {}, frozenset(), variables=False)
-    return frozenset() if isinstance(found, NoPatterns) else found
+    return patterns_of(Condition("StringLike", "", names), {}, variables=False) or frozenset()
 
 
 @lru_cache(maxsize=1_024)

@@ -25,7 +25,6 @@ from rolecall_generator.iam.evaluation import (
     identity_of,
 )
 from rolecall_generator.iam.matching import (
-    NoPatterns,
     OperatorUse,
     Patterns,
     PolicyTemplate,
@@ -296,10 +295,10 @@ class RequestSpace:
             patterns: Patterns = frozenset(map(ignoring_case, condition.values))
         else:
             stated = {name: self.role_context.get(name, ()) for name in test.variables}
-            found = patterns_of(condition, stated, frozenset(), variables=variables)
-            if isinstance(found, NoPatterns):
+            found = patterns_of(condition, stated, variables=variables)
+            if found is None:
                 if dimension == CALLER:
-                    raise NotRepresentedError(f"{found.value}, and the key follows from the caller")
+                    raise NotRepresentedError(_ORDERED_CALLER)
                 self._distinctions(dimension).add_comparison(
                     family, condition.values, use.operator.compare(condition.values)
                 )
@@ -588,6 +587,7 @@ _LIKE = {
     **dict.fromkeys(("StringEquals", "StringNotEquals", "StringLike", "StringNotLike"), "StringLike"),
 }
 """Operators with wildcards that match the same ARNs, if the values of the others have no wildcards."""
+_ORDERED_CALLER = "the operator compares numbers, dates, addresses or bytes, and the key follows from the caller"
 _WILDCARDS = frozenset("*?")
 _ACCOUNT_VARIABLE = re.compile(r"\$\{aws:principalaccount\}", re.IGNORECASE)
 _ACCOUNT_PART, _ACCOUNT_DIGITS = 4, 12

@@ -449,8 +449,8 @@ class WitnessFinder:
             return {}
         names = {variable.key: stated.get(variable.key, ()) for variable in each.template.variables}
         single = Condition(condition.operator, condition.key, (each.value,))
-        filled = patterns_of(single, names, frozenset(), variables=True)
-        return {key: (instance(next(iter(filled))),)} if isinstance(filled, frozenset) and filled else {}
+        filled = patterns_of(single, names, variables=True)
+        return {key: (instance(next(iter(filled))),)} if filled else {}
 
     def _point(self, narrowed: Sequence[int], masks: Sequence[int]) -> RequestPoint | None:
         """The cheapest request of the narrowed box; None if it is not known. What is shown depends on the whole box."""

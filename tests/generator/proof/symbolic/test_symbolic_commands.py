@@ -12,14 +12,10 @@ import pytest
 from awscli.clidriver import CLIDriver, create_clidriver
 from botocore.validate import validate_parameters
 
-from policy_text import document
-from rolecall_generator.iam import Role
-from rolecall_generator.proof.symbolic import InclusionState, RequestWitness, SearchBudget, Trust, compare
-from rolecall_generator.proof.symbolic.world import intent_document
-from trust_worlds import CALLER, EXTERNAL_ID, ROLE
+from rolecall_generator.proof.symbolic import InclusionState, RequestWitness
+from trust_worlds import CALLER, ROLE, surplus
 from unintended_trusts import TAGGING, UNINTENDED, WIDER, Statements, only
 
-INTENT = intent_document([Trust("account1", ROLE, (CALLER,), EXTERNAL_ID)])
 VALUES = (
     "file:///etc/passwd",
     "fileb://x",
@@ -38,7 +34,7 @@ TAG_VALUES = (*VALUES, "a b", " a ", "équipe", "\u65e5\u672c", "a\u2028b")
 
 
 def witness(statements: Statements) -> RequestWitness:
-    found = compare(Role(ROLE, None), document(statements), INTENT, budget=SearchBudget(seconds=None)).forward
+    found = surplus(statements)
     assert found.state is InclusionState.REFUTED
     assert found.witness is not None
     return found.witness

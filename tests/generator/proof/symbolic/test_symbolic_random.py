@@ -40,14 +40,9 @@ def _check(seed: int, count: int, *, variables: bool) -> None:
     assert states[InclusionState.PROVEN] > states[InclusionState.REFUTED] > 0
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_sets_agree_with_the_evaluator(seed: int) -> None:
-    _check(seed, 40, variables=False)
-
-
-@pytest.mark.parametrize("seed", [4, 5])
-def test_sets_agree_with_the_evaluator_for_policy_variables(seed: int) -> None:
-    _check(seed, 40, variables=True)
+@pytest.mark.parametrize(("seed", "variables"), [(1, False), (2, False), (3, False), (4, True), (5, True)])
+def test_sets_agree_with_the_evaluator(seed: int, variables: bool) -> None:
+    _check(seed, 40, variables=variables)
 
 
 @pytest.mark.slow
