@@ -9,13 +9,15 @@ from rolecall_generator.iam.matching.automata import (
     outlines_of,
     patterns_of,
 )
-from rolecall_generator.iam.matching.conditions import Test, Truth, compile_condition
-from rolecall_generator.iam.matching.operators import (
+from rolecall_generator.iam.matching.conditions import (
     ARN,
     OPERATORS,
     Operator,
     OperatorUse,
+    Test,
+    Truth,
     UnsupportedError,
+    compile_condition,
     find_operator,
     parse_operator,
 )

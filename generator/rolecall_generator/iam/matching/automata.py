@@ -12,8 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from rolecall_generator.iam import Condition
-from rolecall_generator.iam.matching.conditions import arn_components
-from rolecall_generator.iam.matching.operators import TextMatch, UnsupportedError, find_operator
+from rolecall_generator.iam.matching.conditions import TextMatch, UnsupportedError, arn_components, find_operator
 from rolecall_generator.iam.matching.wildcards import ARN_COLONS, Context, PolicyTemplate
 
 ANY: Final = "any"
