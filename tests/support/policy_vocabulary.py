@@ -79,7 +79,7 @@ def grant(effect: str = "Allow", action: Any = "sts:AssumeRole", resource: Any =
     return statement(effect, action, Resource=resource, **more)
 
 
-def trust(principal: Any, effect: str = "Allow", action: Any = "sts:AssumeRole", **more: Any) -> Json:
+def trust(principal: Any = CALLER, effect: str = "Allow", action: Any = "sts:AssumeRole", **more: Any) -> Json:
     return statement(effect, action, Principal=named(principal), **more)
 
 
@@ -114,11 +114,17 @@ def case(
     identity: Statements | None = _GRANT,
     boundary: Statements | None = None,
     caller: str = CALLER,
+    context: Mapping[str, Any] | str = "",
     **more: Any,
 ) -> AssumeCase:
-    """A case; one statement needs no tuple."""
+    """A case. One statement needs no tuple; the context can be text, `KEY VALUE, VALUE & KEY`, where a key without a value
+    is absent.
+    """
+    if isinstance(context, str):
+        parts = (part.partition(" ") for part in context.split(" & ") if part)
+        context = {key: tuple(values.split(", ")) if values else () for key, _, values in parts}
     first, second, third = ((each,) if isinstance(each, Mapping) else each for each in (trust, identity, boundary))
-    return AssumeCase(name, first or (), expected, page, second, third, caller, **more)
+    return AssumeCase(name, first or (), expected, page, second, third, caller, context, **more)
 
 
 YES, NO, DENY, REFUSED = Effect.ALLOW, Effect.IMPLICIT_DENY, Effect.EXPLICIT_DENY, Effect.REFUSED
