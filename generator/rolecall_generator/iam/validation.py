@@ -98,6 +98,22 @@ class Placeholder:
     certain: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyFault:
+    """A fault of a resource or a condition, and a hint; that of a resource is a clause to follow it in a sentence.
+
+    `value` is the value of a condition that has the fault. `refused`: IAM rejects the policy, or the resource never
+    matches, or the condition has the same result for every request. Otherwise rolecall's data may be outdated, or it is
+    probably a mistake. `suspicious`: only the name of a resource suggests it.
+    """
+
+    what: str
+    hint: str
+    value: str | None = None
+    refused: bool = True
+    suspicious: bool = False
+
+
 def find_placeholder(text: str) -> Placeholder | None:
     """The first unsubstituted placeholder in a string of a policy; None if there is none."""
     if "$${" in text:
@@ -180,21 +196,7 @@ _S3_TYPED = re.compile(
 _BUCKET = re.compile(r"[a-z0-9.-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceFault:
-    """A fault of a resource, as a clause to follow it in a sentence, and a hint.
-
-    `refused`: IAM rejects the policy, or the resource can never match. Otherwise rolecall's data may be outdated, or the
-    resource is only suspicious (`suspicious`).
-    """
-
-    what: str
-    hint: str
-    refused: bool = True
-    suspicious: bool = False
-
-
-def resource_fault(text: str, partition: str) -> ResourceFault | None:
+def resource_fault(text: str, partition: str) -> PolicyFault | None:
     """The first fault of a resource in a policy of this partition; None if it has none."""
     return next(_faults(text, partition), None)
 
@@ -205,21 +207,21 @@ def account_of(text: str) -> str | None:
     return parts[4] if len(parts) == _PARTS and parts[0] == "arn" and _ACCOUNT.fullmatch(parts[4]) else None
 
 
-def _faults(text: str, partition: str) -> Iterator[ResourceFault]:
+def _faults(text: str, partition: str) -> Iterator[PolicyFault]:
     if text == _ANY:
         return
     found = find_placeholder(text)
     if found is not None and found.certain:
-        yield ResourceFault(f"has a placeholder: {found.what}", found.hint)
+        yield PolicyFault(f"has a placeholder: {found.what}", found.hint)
         return
     parts = without_variables(text, _ANY).split(":", _PARTS - 1)
     if parts[0] != "arn":
-        yield ResourceFault("is neither an ARN nor *", _as_arn(text, partition))
+        yield PolicyFault("is neither an ARN nor *", _as_arn(text, partition))
         return
     if len(parts) < _PARTS:
         # IAM treats parts missing after a final * as *: arn:aws:sqs:* matches all queues.
         if len(parts) < 3 or not text.endswith(_ANY) or "" in parts:  # noqa: PLR2004 - arn, partition and service
-            yield ResourceFault(
+            yield PolicyFault(
                 f"has {len(parts)} of the {_PARTS} parts of an ARN",
                 "write arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE, with nothing between colons where a service has none",
             )
@@ -232,7 +234,7 @@ def _faults(text: str, partition: str) -> Iterator[ResourceFault]:
     yield from _account(account, text)
     yield from _resource(service, region, account, resource, text)
     if found is not None:
-        yield ResourceFault(found.what, found.hint, refused=False, suspicious=True)
+        yield PolicyFault(found.what, found.hint, refused=False, suspicious=True)
 
 
 def _as_arn(text: str, partition: str) -> str:
@@ -243,25 +245,25 @@ def _as_arn(text: str, partition: str) -> str:
     return "write an ARN, or * for all"
 
 
-def _partition(actual: str, expected: str, text: str) -> Iterator[ResourceFault]:
+def _partition(actual: str, expected: str, text: str) -> Iterator[PolicyFault]:
     if actual == expected or (_WILD.search(actual) and name_matcher(actual)(expected)):
         return
     rest = text.split(":", 2)[2] if text.count(":") > 1 else ""
     what = f"is in partition {actual}" if actual in PARTITIONS else f'names "{actual}", which is not a partition of AWS'
-    yield ResourceFault(f"{what}, and the role is in {expected}", f"write arn:{expected}:{rest}")
+    yield PolicyFault(f"{what}, and the role is in {expected}", f"write arn:{expected}:{rest}")
 
 
-def _service(service: str) -> Iterator[ResourceFault]:
+def _service(service: str) -> Iterator[PolicyFault]:
     if not service or _WILD.search(service):
-        yield ResourceFault(
+        yield PolicyFault(
             "does not name a service", "write the service, as in arn:aws:s3:::BUCKET: IAM does not accept a wildcard there"
         )
     elif service != service.lower():
-        yield ResourceFault(f"names the service {service} in capital letters", f"write {service.lower()}")
+        yield PolicyFault(f"names the service {service} in capital letters", f"write {service.lower()}")
     elif service not in services() and service not in _resource_services():
         close = difflib.get_close_matches(service, services() | _resource_services(), n=1, cutoff=0.6)
         hint = f"write {close[0]}" if close else "write a service of the Service Authorization Reference"
-        yield ResourceFault(f"names the service {service}, which AWS does not have", hint, refused=False)
+        yield PolicyFault(f"names the service {service}, which AWS does not have", hint, refused=False)
 
 
 @lru_cache(maxsize=1)
@@ -276,60 +278,56 @@ def _resource_services() -> frozenset[str]:
     return frozenset(form.split(":")[2] for form in forms if form.count(":") >= _PARTS - 1)
 
 
-def _region(service: str, region: str, partition: str, text: str) -> Iterator[ResourceFault]:
+def _region(service: str, region: str, partition: str, text: str) -> Iterator[PolicyFault]:
     if service == "iam":
         if region:
-            yield ResourceFault("names a Region, and IAM has none", f"write nothing there: {_without(text, 3)}")
+            yield PolicyFault("names a Region, and IAM has none", f"write nothing there: {_without(text, 3)}")
         return
     if not region or _WILD.search(region):
         return
     if not is_region_name(region):
         close = nearest_region(region, partition)
-        yield ResourceFault(
-            f'names "{region}", which is not a Region', f"write {close}" if close else "write a Region, or *"
-        )
+        yield PolicyFault(f'names "{region}", which is not a Region', f"write {close}" if close else "write a Region, or *")
     elif not is_known_region(region):
         close = nearest_region(region, partition)
         hint = f"write {close}" if close else "write a Region of AWS"
-        yield ResourceFault(f"names the Region {region}, which AWS does not have", hint, refused=False)
+        yield PolicyFault(f"names the Region {region}, which AWS does not have", hint, refused=False)
     elif (home := partition_of_region(region)) is not None and home != partition:
-        yield ResourceFault(
-            f"names {region}, a Region of partition {home}", f"write a Region of partition {partition}, or *"
-        )
+        yield PolicyFault(f"names {region}, a Region of partition {home}", f"write a Region of partition {partition}, or *")
 
 
-def _account(account: str, text: str) -> Iterator[ResourceFault]:
+def _account(account: str, text: str) -> Iterator[PolicyFault]:
     if account and not _ACCOUNT.fullmatch(account) and account not in _NAMED_OWNERS and not _WILD.search(account):
         digits = account.isascii() and account.isdigit()
         what = f"names an account of {len(account)} digits" if digits else f'names "{account}", which is not an account ID'
-        yield ResourceFault(what, f"write the account's 12 digits, or *: {_without(text, 4, _ANY)}")
+        yield PolicyFault(what, f"write the account's 12 digits, or *: {_without(text, 4, _ANY)}")
 
 
-def _resource(service: str, region: str, account: str, resource: str, text: str) -> Iterator[ResourceFault]:
+def _resource(service: str, region: str, account: str, resource: str, text: str) -> Iterator[PolicyFault]:
     if not resource:
-        yield ResourceFault("names no resource", f"write {text}* or the name of the resource", refused=False)
+        yield PolicyFault("names no resource", f"write {text}* or the name of the resource", refused=False)
     elif service == "iam":
         kinds = ", ".join(kind.rstrip("/") for kind in _IAM_KINDS[:8])
         head = resource.partition("/")[0]
         if resource != _ANY and not _WILD.search(head) and not resource.startswith(_IAM_KINDS):
-            yield ResourceFault(
+            yield PolicyFault(
                 f"does not name the type of {clip(resource)}", f"start it with one of {kinds}, as in role/NAME"
             )
         elif not account:
-            yield ResourceFault("names no account, which IAM resources require", f"write {_without(text, 4, _ANY)}")
+            yield PolicyFault("names no account, which IAM resources require", f"write {_without(text, 4, _ANY)}")
     elif service == "s3" and not _S3_TYPED.match(resource) and not _WILD.match(resource):
         yield from _bucket(region, account, resource, text)
 
 
-def _bucket(region: str, account: str, resource: str, text: str) -> Iterator[ResourceFault]:
+def _bucket(region: str, account: str, resource: str, text: str) -> Iterator[PolicyFault]:
     if (region and not _WILD.search(region)) or (account and not _WILD.search(account)):
         fixed = ":".join((*text.split(":", 5)[:3], "", "", text.split(":", 5)[5]))
-        yield ResourceFault("names a Region or an account, which ARNs of buckets do not have", f"write {fixed}")
+        yield PolicyFault("names a Region or an account, which ARNs of buckets do not have", f"write {fixed}")
         return
     name = resource.partition("/")[0]
     if not _WILD.search(name) and not _BUCKET.fullmatch(name):
         what = f'names the bucket "{name}"' if name else "names no bucket"
-        yield ResourceFault(
+        yield PolicyFault(
             f"{what}: buckets are named with lower-case letters, digits, dots and hyphens",
             "write the bucket's name",
             refused=not name,
@@ -353,36 +351,19 @@ _ACCOUNT_KEYS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ConditionFault:
-    """A fault of a condition: description, hint, and `value`, the value with the fault if it is one of the values.
-
-    `refused`: IAM rejects the policy, or the condition has the same result for every request. Otherwise IAM accepts the
-    condition but it is probably a mistake. `doubtful`: rolecall's data may be incomplete.
-    """
-
-    what: str
-    hint: str
-    value: str | None = None
-    refused: bool = True
-    doubtful: bool = False
-
-
-def unknown_key_fault(key: str) -> ConditionFault | None:
+def unknown_key_fault(key: str) -> PolicyFault | None:
     """The fault of a condition key unknown to AWS; None for known keys and keys of identity providers."""
     if find_key(key) is not None or is_federated(key) or not _KEY.match(key):
         return None
     if (form := key_with_placeholder(key)) is not None:
         start = re.split(r"[$<]|tag-key$", form.name)[0]
-        return ConditionFault(
-            f"{key} is incomplete: the name of a tag or part is missing", f"write {start}KEY", refused=False
-        )
+        return PolicyFault(f"{key} is incomplete: the name of a tag or part is missing", f"write {start}KEY", refused=False)
     close = nearest_key(key)
     hint = f"write {close}" if close else "write a condition key of the Service Authorization Reference"
-    return ConditionFault(f"AWS has no condition key {key}", hint, refused=False)
+    return PolicyFault(f"AWS has no condition key {key}", hint, refused=False)
 
 
-def unknown_operator_fault(text: str) -> ConditionFault | None:
+def unknown_operator_fault(text: str) -> PolicyFault | None:
     """The fault of an operator unknown to IAM, with the closest one as hint; None for a known operator."""
     if find_operator(text) is not None:
         return None
@@ -393,14 +374,12 @@ def unknown_operator_fault(text: str) -> ConditionFault | None:
     bare = bare.removesuffix("IfExists")
     what = f"IAM has no condition operator {text}"
     if (known := OPERATORS.get(bare)) is not None and known.compare is None:
-        return ConditionFault(what, f"write {bare}: it supports neither a set prefix nor IfExists")
+        return PolicyFault(what, f"write {bare}: it supports neither a set prefix nor IfExists")
     close = nearest(bare, OPERATORS)
-    return ConditionFault(
-        what, f"write {prefix}{close}{suffix}" if close else "write an operator of IAM, as in StringEquals"
-    )
+    return PolicyFault(what, f"write {prefix}{close}{suffix}" if close else "write an operator of IAM, as in StringEquals")
 
 
-def condition_faults(condition: Condition, partition: str) -> Iterator[ConditionFault]:
+def condition_faults(condition: Condition, partition: str) -> Iterator[PolicyFault]:
     """All faults of a condition except an unknown key (see `unknown_key`)."""
     if (unknown := unknown_operator_fault(condition.operator)) is not None:
         yield unknown
@@ -409,14 +388,14 @@ def condition_faults(condition: Condition, partition: str) -> Iterator[Condition
     if not _KEY.match(condition.key):
         close = nearest_key(condition.key)
         hint = f"write {close}" if close else "write PREFIX:NAME, as in aws:SourceIp"
-        yield ConditionFault(f"{condition.key} is not a condition key: it has no prefix", hint)
+        yield PolicyFault(f"{condition.key} is not a condition key: it has no prefix", hint)
         return
     if (found := find_placeholder(condition.key)) is not None and found.certain:
-        yield ConditionFault(f"{condition.key} has a placeholder: {found.what}", found.hint)
+        yield PolicyFault(f"{condition.key} has a placeholder: {found.what}", found.hint)
     elif "${" in condition.key:
-        yield ConditionFault(f"{condition.key} has a variable, which AWS supports only in values", "write the key")
+        yield PolicyFault(f"{condition.key} has a variable, which AWS supports only in values", "write the key")
     if not condition.values:
-        yield ConditionFault(f"{condition.operator} on {condition.key} has no value", "add a value")
+        yield PolicyFault(f"{condition.operator} on {condition.key} has no value", "add a value")
     key = find_key(condition.key)
     broken = False
     for value in condition.values:
@@ -429,24 +408,24 @@ def condition_faults(condition: Condition, partition: str) -> Iterator[Condition
         yield from _fit(condition, operator, key)
 
 
-def _value_fault(condition: Condition, operator: Operator, value: str) -> ConditionFault | None:
+def _value_fault(condition: Condition, operator: Operator, value: str) -> PolicyFault | None:
     found = find_placeholder(value)
     if found is not None and found.certain:
-        return ConditionFault(f'{condition.key} "{value}" has a placeholder: {found.what}', found.hint, value)
+        return PolicyFault(f'{condition.key} "{value}" has a placeholder: {found.what}', found.hint, value)
     if has_variable(value) and not operator.takes_variables:
         what = f'{condition.key} "{value}": {condition.operator} does not support variables'
-        return ConditionFault(what, "write the value, or use an operator for strings or ARNs", value)
+        return PolicyFault(what, "write the value, or use an operator for strings or ARNs", value)
     try:
         compile_condition(Condition(condition.operator, condition.key, (value,)), variables=True)
     except ValueError:
         what = f'{condition.key} "{value}" is not a valid value for {condition.operator}'
-        return ConditionFault(what, operator.family.hint, value)
+        return PolicyFault(what, operator.family.hint, value)
     if found is not None:
-        return ConditionFault(f'{condition.key} "{value}": {found.what}', found.hint, value, refused=False, doubtful=True)
+        return PolicyFault(f'{condition.key} "{value}": {found.what}', found.hint, value, refused=False)
     return None
 
 
-def _meaning(name: str, operator: Operator, value: str, key: ConditionKey | None, partition: str) -> ConditionFault | None:
+def _meaning(name: str, operator: Operator, value: str, key: ConditionKey | None, partition: str) -> PolicyFault | None:
     """The fault of a value that the key never has in a request."""
     if not value or _WILD.search(value) or "${" in value or not operator.takes_variables:
         return None
@@ -454,36 +433,36 @@ def _meaning(name: str, operator: Operator, value: str, key: ConditionKey | None
     if lower == "aws:requestedregion":
         return _region_value(value, partition)
     if lower in _ACCOUNT_KEYS and not _ACCOUNT.fullmatch(value):
-        return ConditionFault(f'{name} "{value}" is not an account ID', "write its 12 digits", value, refused=False)
+        return PolicyFault(f'{name} "{value}" is not an account ID', "write its 12 digits", value, refused=False)
     return _arn_value(value, key.name, partition) if key is not None and key.value_type == "ARN" else None
 
 
-def _region_value(value: str, partition: str) -> ConditionFault | None:
+def _region_value(value: str, partition: str) -> PolicyFault | None:
     if not is_known_region(value):
         close = nearest_region(value, partition)
         hint = f"write {close}" if close else "write a Region of AWS"
-        return ConditionFault(f'aws:RequestedRegion "{value}" is not a Region', hint, value, refused=False)
+        return PolicyFault(f'aws:RequestedRegion "{value}" is not a Region', hint, value, refused=False)
     if partition_of_region(value) not in {None, partition}:
-        return ConditionFault(
+        return PolicyFault(
             f'aws:RequestedRegion "{value}" is in another partition', f"write one of {partition}", value, refused=False
         )
     return None
 
 
-def _arn_value(value: str, key: str, partition: str) -> ConditionFault | None:
+def _arn_value(value: str, key: str, partition: str) -> PolicyFault | None:
     parsed = Arn.parse(value)
     if parsed is None:
-        return ConditionFault(f'{key} "{value}" is not an ARN', ARN.hint, value, refused=False)
+        return PolicyFault(f'{key} "{value}" is not an ARN', ARN.hint, value, refused=False)
     if parsed.partition in PARTITIONS and parsed.partition != partition:
         what = f'{key} "{value}" is in partition {parsed.partition}, the role in {partition}'
-        return ConditionFault(what, f"write arn:{partition}:{value.split(':', 2)[2]}", value, refused=False)
+        return PolicyFault(what, f"write arn:{partition}:{value.split(':', 2)[2]}", value, refused=False)
     return None
 
 
-def _fit(condition: Condition, operator: Operator, key: ConditionKey) -> Iterator[ConditionFault]:
+def _fit(condition: Condition, operator: Operator, key: ConditionKey) -> Iterator[PolicyFault]:
     fitting = operator.family.key_types
     if fitting is not None and key.value_type not in fitting:
-        yield ConditionFault(
+        yield PolicyFault(
             f"{condition.operator} does not fit {key.name}, whose values are of type {key.value_type}",
             f"use an operator for {_operators_for(key.value_type)}",
             refused=False,
