@@ -37,8 +37,8 @@ from rolecall_generator.iam.matching import (
     Operator,
     compile_condition,
     find_operator,
-    name_matcher,
     parse_operator,
+    wildcard,
 )
 from rolecall_generator.text import clip, nearest
 
@@ -246,7 +246,7 @@ def _as_arn(text: str, partition: str) -> str:
 
 
 def _partition(actual: str, expected: str, text: str) -> Iterator[PolicyFault]:
-    if actual == expected or (_WILD.search(actual) and name_matcher(actual)(expected)):
+    if actual == expected or (_WILD.search(actual) and wildcard(actual)(expected)):
         return
     rest = text.split(":", 2)[2] if text.count(":") > 1 else ""
     what = f"is in partition {actual}" if actual in PARTITIONS else f'names "{actual}", which is not a partition of AWS'

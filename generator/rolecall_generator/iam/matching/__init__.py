@@ -26,7 +26,6 @@ from rolecall_generator.iam.matching.wildcards import (
     PolicyTemplate,
     PolicyVariables,
     may_match,
-    name_matcher,
     wildcard,
 )
 
@@ -49,7 +48,6 @@ __all__ = [
     "ignoring_case",
     "literal",
     "may_match",
-    "name_matcher",
     "outlines_of",
     "parse_operator",
     "patterns_of",
