@@ -406,17 +406,6 @@ def test_escaped_text_reads_as_it_was(text: str) -> None:
     assert re.sub("\r\n|[\r\n\t]", " ", kept_on_pages(text)) == read.get("b")
 
 
-@given(st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs"), exclude_characters=":#")))
-def test_what_can_be_shown_is_shown(text: str) -> None:
-    """Letters, digits, signs and spaces of every script stay as they are, apart from workflow commands."""
-    assert text == sanitize_lines(text)
-
-
-def test_marks_that_turn_text_are_shown_as_such() -> None:
-    """No name can make an ARN read as another one."""
-    assert "arn:\ufffd111" == sanitize_lines("arn:\u202e111")
-
-
 @settings(deadline=None)
 @given(ANY_TEXT, ANY_TEXT)
 def test_mermaid_keeps_its_shape_for_any_name(account: str, name: str) -> None:
