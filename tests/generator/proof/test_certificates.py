@@ -165,20 +165,21 @@ def test_certificates_of_random_roles_are_accepted(seed: int, tmp_path: Path) ->
         assert check(SHORT, content, tmp_path).status != REJECTED
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_most_proofs_have_a_certificate(seed: int) -> None:
+def test_most_proofs_have_a_certificate() -> None:
     """The program does not use everything that the engine does: how numbers are ordered, how long values can be."""
-    pairs, counts = pairs_of("random", seed), Counter[bool]()
-    while counts.total() < 100:
-        trust, intent = next(pairs)
-        role = Role(ROLE, trust, tags={"team": "ab"})
-        if compare(role, trust, intent).forward.state is InclusionState.PROVEN:
-            try:
-                certify(role, intent)
-                counts[True] += 1
-            except NoCertificateError:
-                counts[False] += 1
-    assert counts[False] <= 8
+    counts = Counter[bool]()
+    for seed in (1, 2, 3):
+        pairs = pairs_of("random", seed)
+        while counts.total() < 100 * seed:
+            trust, intent = next(pairs)
+            role = Role(ROLE, trust, tags={"team": "ab"})
+            if compare(role, trust, intent).forward.state is InclusionState.PROVEN:
+                try:
+                    certify(role, intent)
+                    counts[True] += 1
+                except NoCertificateError:
+                    counts[False] += 1
+    assert counts[False] <= 24
 
 
 @pytest.mark.parametrize("seed", TWO_SEEDS)

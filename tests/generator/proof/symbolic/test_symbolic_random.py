@@ -37,7 +37,7 @@ def _check(seed: int, count: int, *, variables: bool) -> None:
         assert [] == list(uncovered_values(question, rng, 20))
         if found.state is InclusionState.PROVEN:
             assert request_between(question, generator, 40) is None
-    assert states[InclusionState.PROVEN] > states[InclusionState.REFUTED] > 0
+    assert min(states[InclusionState.PROVEN], states[InclusionState.REFUTED]) > count / 10
 
 
 @pytest.mark.parametrize(("seed", "variables"), [(1, False), (2, False), (3, False), (4, True), (5, True)])
