@@ -36,8 +36,9 @@ BACKEND = "arn:aws:iam::111111111111:role/backend_role"
 ROLE = "arn:aws:iam::222222222222:role/role1"
 OTHER = "arn:aws:iam::111111111111:role/other"
 Content = dict[str, Any]
-Pairs = dict[str, tuple[Content, Content]]
-"""Trust policies or statements with the policy or statement of the intent."""
+Side = Content | str
+Pairs = dict[str, tuple[Side, Side]]
+"""Trust policies with the policy of the intent: each a policy, one statement, or the conditions of one."""
 Change = Callable[[Content], object]
 
 both_programs = pytest.mark.parametrize("program", PROGRAMS)
@@ -51,11 +52,23 @@ def policy(*statements: Content) -> Content:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def certificate(trust: Content, intent: Content, *facts: str) -> Content:
-    """The example with other policies, each a policy or one statement."""
+PLAIN = statement()
+
+
+def by(principal: Any) -> Content:
+    """A statement about other principals."""
+    return statement(principal=principal)
+
+
+def as_policy(side: Side) -> Content:
+    body = statement(side) if isinstance(side, str) else side
+    return body if "Statement" in body else policy(body)
+
+
+def certificate(trust: Side, intent: Side, *facts: str) -> Content:
+    """The example with other policies."""
     found = example()
-    sides = {"trust": trust, "intent": intent}
-    found["policies"] = {side: each if "Statement" in each else policy(each) for side, each in sides.items()}
+    found["policies"] = {"trust": as_policy(trust), "intent": as_policy(intent)}
     found["claims"] = {"nothing_else": {"facts": list(facts)}}
     return found
 
@@ -280,42 +293,42 @@ EC2 = {"Service": "ec2.amazonaws.com"}
 NAMED = f"ArnEquals aws:PrincipalArn {BACKEND}"
 CLAIMS: dict[bool, Pairs] = {
     True: {
-        "the same": (statement(), statement()),
-        "external ID in the trust only": (statement(EXTERNAL_ID), statement()),
-        "present external ID": (statement(EXTERNAL_ID), statement("Null sts:ExternalId false")),
-        "MFA in the trust only": (statement(WITH_MFA), statement()),
-        "the account, by ARN and by ID": (statement(principal=ACCOUNT), statement(principal="111111111111")),
-        "one role of the account": (statement(), statement(principal=ACCOUNT)),
-        "the account, restricted to the role": (statement(NAMED, ACCOUNT), statement()),
-        "a service, restricted to a role": (statement(NAMED, EC2), statement()),
-        "a service with an ARN": (statement("Null aws:PrincipalArn false", EC2), statement()),
-        "no session tags": (statement(), statement(Action=["sts:AssumeRole", "sts:TagSession"])),
-        "tags without the operation": (statement(Action=["sts:TagSession", "sts:SetSourceIdentity"]), statement()),
+        "the same": (PLAIN, PLAIN),
+        "external ID in the trust only": (EXTERNAL_ID, PLAIN),
+        "present external ID": (EXTERNAL_ID, "Null sts:ExternalId false"),
+        "MFA in the trust only": (WITH_MFA, PLAIN),
+        "the account, by ARN and by ID": (by(ACCOUNT), by("111111111111")),
+        "one role of the account": (PLAIN, by(ACCOUNT)),
+        "the account, restricted to the role": (statement(NAMED, ACCOUNT), PLAIN),
+        "a service, restricted to a role": (statement(NAMED, EC2), PLAIN),
+        "a service with an ARN": (statement("Null aws:PrincipalArn false", EC2), PLAIN),
+        "no session tags": (PLAIN, statement(Action=["sts:AssumeRole", "sts:TagSession"])),
+        "tags without the operation": (statement(Action=["sts:TagSession", "sts:SetSourceIdentity"]), PLAIN),
     },
     False: {
-        "external ID in the intent only": (statement(), statement(EXTERNAL_ID)),
-        "another external ID": (statement("StringEquals sts:ExternalId id-two"), statement(EXTERNAL_ID)),
-        "two external IDs": (statement("StringEquals sts:ExternalId id-one, id-two"), statement(EXTERNAL_ID)),
-        "all but one external ID": (statement("StringNotEquals sts:ExternalId id-two"), statement(EXTERNAL_ID)),
-        "absent external ID": (statement("Null sts:ExternalId true"), statement(EXTERNAL_ID)),
-        "MFA in the intent only": (statement(), statement(WITH_MFA)),
-        "no MFA": (statement("Bool aws:MultiFactorAuthPresent false"), statement(WITH_MFA)),
-        "the account": (statement(principal=ACCOUNT), statement()),
-        "the account without the role": (statement(f"ArnNotEquals aws:PrincipalArn {BACKEND}", ACCOUNT), statement()),
-        "another role": (statement(principal={"AWS": [BACKEND, OTHER]}), statement()),
-        "a service": (statement(principal=EC2), statement()),
-        "a service, unless it is a role": (statement(f"ArnNotEquals aws:PrincipalArn {BACKEND}", EC2), statement()),
-        "a service without an ARN": (statement("Null aws:PrincipalArn true", EC2), statement()),
-        "session tags": (statement(Action=["sts:AssumeRole", "sts:TagSession"]), statement()),
-        "source identity": (statement(Action=["sts:AssumeRole", "sts:SetSourceIdentity"]), statement()),
-        "another operation": (statement(Action="sts:AssumeRoleWithSAML"), statement()),
+        "external ID in the intent only": (PLAIN, EXTERNAL_ID),
+        "another external ID": ("StringEquals sts:ExternalId id-two", EXTERNAL_ID),
+        "two external IDs": ("StringEquals sts:ExternalId id-one, id-two", EXTERNAL_ID),
+        "all but one external ID": ("StringNotEquals sts:ExternalId id-two", EXTERNAL_ID),
+        "absent external ID": ("Null sts:ExternalId true", EXTERNAL_ID),
+        "MFA in the intent only": (PLAIN, WITH_MFA),
+        "no MFA": ("Bool aws:MultiFactorAuthPresent false", WITH_MFA),
+        "the account": (by(ACCOUNT), PLAIN),
+        "the account without the role": (statement(f"ArnNotEquals aws:PrincipalArn {BACKEND}", ACCOUNT), PLAIN),
+        "another role": (by({"AWS": [BACKEND, OTHER]}), PLAIN),
+        "a service": (by(EC2), PLAIN),
+        "a service, unless it is a role": (statement(f"ArnNotEquals aws:PrincipalArn {BACKEND}", EC2), PLAIN),
+        "a service without an ARN": (statement("Null aws:PrincipalArn true", EC2), PLAIN),
+        "session tags": (statement(Action=["sts:AssumeRole", "sts:TagSession"]), PLAIN),
+        "source identity": (statement(Action=["sts:AssumeRole", "sts:SetSourceIdentity"]), PLAIN),
+        "another operation": (statement(Action="sts:AssumeRoleWithSAML"), PLAIN),
     },
 }
 
 
-def covers(program: str, trust: Content, intent: Content) -> bool:
-    """Whether a program covers two statements."""
-    return program == FULL or is_covered(policy(trust, intent))
+def covers(program: str, trust: Side, intent: Side) -> bool:
+    """Whether a program covers two policies."""
+    return program == FULL or all(is_covered(as_policy(side)) for side in (trust, intent))
 
 
 def claims(table: dict[bool, Pairs]) -> pytest.MarkDecorator:
@@ -326,7 +339,7 @@ def claims(table: dict[bool, Pairs]) -> pytest.MarkDecorator:
 
 @both_programs
 @claims(CLAIMS)
-def test_claims_are_decided(program: str, trust: Content, intent: Content, holds: bool, tmp_path: Path) -> None:
+def test_claims_are_decided(program: str, trust: Side, intent: Side, holds: bool, tmp_path: Path) -> None:
     found = certificate(trust, intent)
     expected = ACCEPTED if holds else REJECTED
     assert (expected if covers(program, trust, intent) else UNSUPPORTED) == check(program, found, tmp_path).status
@@ -336,44 +349,32 @@ ALL_BUT_ASSUME_ROLE = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "TagSe
 DENY = policy(statement(principal=ACCOUNT), statement(principal=OTHER, Effect="Deny"))
 FULL_CLAIMS: dict[bool, Pairs] = {
     True: {
-        "Deny in the trust": (DENY, statement(principal=ACCOUNT)),
-        "undocumented Deny in the trust": (
-            policy(statement(), statement("StringEqual sts:ExternalId id", Effect="Deny")),
-            statement(),
-        ),
+        "Deny in the trust": (DENY, by(ACCOUNT)),
+        "undocumented Deny in the trust": (policy(PLAIN, statement("StringEqual sts:ExternalId id", Effect="Deny")), PLAIN),
         "all actions but one": (
-            {**statement(), "NotAction": "sts:AssumeRole", "Action": []},
+            {**PLAIN, "NotAction": "sts:AssumeRole", "Action": []},
             statement(Action=[f"sts:{name}" for name in ALL_BUT_ASSUME_ROLE]),
         ),
-        "external ID with a wildcard": (
-            statement("StringLike sts:ExternalId id-?ne"),
-            statement("StringLike sts:ExternalId id-*"),
-        ),
-        "principal of another partition": (statement(principal="arn:aws-cn:iam::111111111111:root"), statement()),
+        "external ID with a wildcard": ("StringLike sts:ExternalId id-?ne", "StringLike sts:ExternalId id-*"),
+        "principal of another partition": (by("arn:aws-cn:iam::111111111111:root"), PLAIN),
     },
     False: {
-        "Deny in the intent": (statement(principal=ACCOUNT), DENY),
-        "everyone": (statement(principal="*"), statement(principal=ACCOUNT)),
-        "NotPrincipal in the trust": (
-            {**statement(), "Principal": {}, "NotPrincipal": {"AWS": BACKEND}},
-            statement(principal=ACCOUNT),
-        ),
-        "NotPrincipal in the intent": (statement(), {**statement(), "Principal": {}, "NotPrincipal": {"AWS": OTHER}}),
-        "undocumented Deny in the intent": (
-            statement(),
-            policy(statement(), statement("StringEqual sts:ExternalId id", Effect="Deny")),
-        ),
-        "unique ID of a principal": (statement(principal="AROAEXAMPLE"), statement()),
-        "wildcard in a principal": (statement(principal=f"{BACKEND[:-1]}*"), statement()),
-        "action with a wildcard": (statement(Action="sts:*"), statement()),
-        "external ID, if any": (statement("StringEqualsIfExists sts:ExternalId id-one"), statement(EXTERNAL_ID)),
-        "external ID ignoring case": (statement("StringEqualsIgnoreCase sts:ExternalId ID-ONE"), statement(EXTERNAL_ID)),
+        "Deny in the intent": (by(ACCOUNT), DENY),
+        "everyone": (by("*"), by(ACCOUNT)),
+        "NotPrincipal in the trust": ({**PLAIN, "Principal": {}, "NotPrincipal": {"AWS": BACKEND}}, by(ACCOUNT)),
+        "NotPrincipal in the intent": (PLAIN, {**PLAIN, "Principal": {}, "NotPrincipal": {"AWS": OTHER}}),
+        "undocumented Deny in the intent": (PLAIN, policy(PLAIN, statement("StringEqual sts:ExternalId id", Effect="Deny"))),
+        "unique ID of a principal": (by("AROAEXAMPLE"), PLAIN),
+        "wildcard in a principal": (by(f"{BACKEND[:-1]}*"), PLAIN),
+        "action with a wildcard": (statement(Action="sts:*"), PLAIN),
+        "external ID, if any": ("StringEqualsIfExists sts:ExternalId id-one", EXTERNAL_ID),
+        "external ID ignoring case": ("StringEqualsIgnoreCase sts:ExternalId ID-ONE", EXTERNAL_ID),
     },
 }
 
 
 @claims(FULL_CLAIMS)
-def test_claims_of_the_whole_language_are_decided(trust: Content, intent: Content, holds: bool, tmp_path: Path) -> None:
+def test_claims_of_the_whole_language_are_decided(trust: Side, intent: Side, holds: bool, tmp_path: Path) -> None:
     found = certificate(trust, intent)
     assert (ACCEPTED if holds else REJECTED) == check("verify_full_certificate", found, tmp_path).status
     assert UNSUPPORTED == check("verify_certificate", found, tmp_path).status
@@ -381,45 +382,39 @@ def test_claims_of_the_whole_language_are_decided(trust: Content, intent: Conten
 
 ELSEWHERE = statement(principal=OTHER)
 FALSE_CLAIMS: Pairs = {
-    "no MFA key": (statement("Null aws:MultiFactorAuthPresent true"), statement(WITH_MFA)),
-    "MFA": (statement(WITH_MFA), statement("Bool aws:MultiFactorAuthPresent false")),
-    "no external ID": (statement("Null sts:ExternalId true"), statement(EXTERNAL_ID)),
-    "other external ID": (
-        statement("StringNotEquals sts:ExternalId id-two & Null sts:ExternalId false"),
-        statement(EXTERNAL_ID),
-    ),
-    "role named in a condition": (statement(f"ArnEquals aws:PrincipalArn {OTHER}", ACCOUNT), statement()),
-    "first operation": (statement(), ELSEWHERE),
-    "second operation": (statement(Action="sts:AssumeRoleWithSAML"), statement()),
-    "third operation": (statement(Action="sts:AssumeRoleWithWebIdentity"), statement()),
+    "no MFA key": ("Null aws:MultiFactorAuthPresent true", WITH_MFA),
+    "MFA": (WITH_MFA, "Bool aws:MultiFactorAuthPresent false"),
+    "no external ID": ("Null sts:ExternalId true", EXTERNAL_ID),
+    "other external ID": ("StringNotEquals sts:ExternalId id-two & Null sts:ExternalId false", EXTERNAL_ID),
+    "role named in a condition": (statement(f"ArnEquals aws:PrincipalArn {OTHER}", ACCOUNT), PLAIN),
+    "first operation": (PLAIN, ELSEWHERE),
+    "second operation": (statement(Action="sts:AssumeRoleWithSAML"), PLAIN),
+    "third operation": (statement(Action="sts:AssumeRoleWithWebIdentity"), PLAIN),
     **{
         action: (statement(Action=["sts:AssumeRole", f"sts:{action}"]), statement())
         for action in ("TagSession", "SetSourceIdentity", "SetContext")
     },
     "kept source identity": (
         {**statement("StringEquals aws:SourceIdentity xx"), "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"]},
-        statement(),
+        PLAIN,
     ),
-    "service": (statement(SERVICE, "*"), statement()),
-    "user": (statement(USER, "*"), statement()),
+    "service": (statement(SERVICE, "*"), PLAIN),
+    "user": (statement(USER, "*"), PLAIN),
     "provider": (
         statement("Null aws:PrincipalArn true", "*", Action="sts:AssumeRoleWithSAML"),
         statement(principal=EC2, Action="sts:AssumeRoleWithSAML"),
     ),
-    "path of a role": (statement("ArnLike aws:PrincipalArn arn:aws:iam::111111111111:role/*/*", ACCOUNT), statement()),
-    "long name": (statement(f"StringLike aws:PrincipalArn arn:aws:iam::111111111111:role/{'?' * 40}", ACCOUNT), statement()),
-    "user name": (statement("StringLike aws:username x", ACCOUNT), statement()),
-    "several values": (
-        statement("ForAnyValue:StringEquals aws:CalledVia a & ForAnyValue:StringLike aws:CalledVia b"),
-        ELSEWHERE,
-    ),
-    "empty value": (statement("Null aws:CalledViaFirst true & StringEquals aws:CalledViaFirst "), ELSEWHERE),
+    "path of a role": (statement("ArnLike aws:PrincipalArn arn:aws:iam::111111111111:role/*/*", ACCOUNT), PLAIN),
+    "long name": (statement(f"StringLike aws:PrincipalArn arn:aws:iam::111111111111:role/{'?' * 40}", ACCOUNT), PLAIN),
+    "user name": (statement("StringLike aws:username x", ACCOUNT), PLAIN),
+    "several values": ("ForAnyValue:StringEquals aws:CalledVia a & ForAnyValue:StringLike aws:CalledVia b", ELSEWHERE),
+    "empty value": ("Null aws:CalledViaFirst true & StringEquals aws:CalledViaFirst ", ELSEWHERE),
     "policy variable": (
         statement("StringEquals aws:PrincipalTag/team ${aws:username}", ACCOUNT),
         statement("StringNotEquals aws:PrincipalTag/team x", ACCOUNT),
     ),
     "three sets of values": (
-        statement(f"{SOME} a & ForAnyValue:StringLike custom:key b & ForAnyValue:StringEqualsIgnoreCase custom:key CC"),
+        f"{SOME} a & ForAnyValue:StringLike custom:key b & ForAnyValue:StringEqualsIgnoreCase custom:key CC",
         ELSEWHERE,
     ),
 }
@@ -427,7 +422,7 @@ FALSE_CLAIMS: Pairs = {
 
 @both_programs
 @pytest.mark.parametrize(("trust", "intent"), FALSE_CLAIMS.values(), ids=FALSE_CLAIMS)
-def test_false_claims_are_rejected(program: str, trust: Content, intent: Content, tmp_path: Path) -> None:
+def test_false_claims_are_rejected(program: str, trust: Side, intent: Side, tmp_path: Path) -> None:
     expected = REJECTED if covers(program, trust, intent) else UNSUPPORTED
     assert expected == check(program, certificate(trust, intent), tmp_path).status
     assert REJECTED == check(FULL, certificate(trust, intent, *FACTS[1:]), tmp_path).status
@@ -436,24 +431,20 @@ def test_false_claims_are_rejected(program: str, trust: Content, intent: Content
 FACTS = ("operations", "source identity of sessions", "age of MFA", "HTTPS", "request tags")
 MFA_AGE = "NumericLessThan aws:MultiFactorAuthAge 3600"
 TAGGED = ["sts:AssumeRole", "sts:TagSession"]
-WITH_FACT: dict[str, tuple[Content, Content, str]] = {
-    "operation of a role": (statement(Action="sts:AssumeRole*"), statement(), "operations"),
-    "operation of a SAML provider": (
-        statement(principal={"Federated": "arn:aws:iam::222222222222:saml-provider/x"}),
-        statement(),
-        "operations",
-    ),
+WITH_FACT: dict[str, tuple[Side, Side, str]] = {
+    "operation of a role": (statement(Action="sts:AssumeRole*"), PLAIN, "operations"),
+    "operation of a SAML provider": (by({"Federated": "arn:aws:iam::222222222222:saml-provider/x"}), PLAIN, "operations"),
     "source identity of a service": (
         {
             **statement("Null aws:SourceIdentity false"),
             "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
             "Principal": EC2,
         },
-        statement(),
+        PLAIN,
         "source identity of sessions",
     ),
-    "age of MFA": (statement(MFA_AGE), statement(WITH_MFA), "age of MFA"),
-    "HTTPS": (statement("Bool aws:SecureTransport false"), ELSEWHERE, "HTTPS"),
+    "age of MFA": (MFA_AGE, WITH_MFA, "age of MFA"),
+    "HTTPS": ("Bool aws:SecureTransport false", ELSEWHERE, "HTTPS"),
     "tag without its key": (
         {**statement("StringEquals aws:RequestTag/team x"), "Action": TAGGED},
         {**statement("ForAnyValue:StringEqualsIgnoreCase aws:TagKeys TEAM"), "Action": TAGGED},
@@ -500,7 +491,7 @@ def test_tests_that_are_not_read_prove_only_what_does_not_depend_on_them(
     """Numbers, dates, addresses, bytes and policy variables: equal conditions have equal outcomes, no others are related."""
     limited, changed = (statement({operator: {key: each}}) for each in (value, other))
 
-    def status(trust: Content, intent: Content) -> int:
+    def status(trust: Side, intent: Side) -> int:
         return check(FULL, certificate(trust, intent), tmp_path).status
 
     assert ACCEPTED == status(limited, limited) == status(limited, statement())
@@ -645,19 +636,13 @@ def test_changed_certificate_is_not_accepted(program: str, name: str, tmp_path: 
 
 OIDC_PROVIDER = "arn:aws:iam::222222222222:oidc-provider/example.com/a:saml-provider/b"
 KEY_ATTACKS: Pairs = {
-    "key with the name of the caller's part": (statement("StringNotEquals Caller x", OTHER), statement()),
-    "key with the name of the part for the action": (
-        statement("StringEquals Action sts:AssumeRoleWithSAML", OTHER),
-        statement(),
-    ),
+    "key with the name of the caller's part": (statement("StringNotEquals Caller x", OTHER), PLAIN),
+    "key with the name of the part for the action": (statement("StringEquals Action sts:AssumeRoleWithSAML", OTHER), PLAIN),
     "key with the name of the part for contexts": (
         statement("Null Contexts false", Action=["sts:AssumeRole", "sts:SetContext"]),
-        statement(),
+        PLAIN,
     ),
-    "session of a role as the role": (
-        statement(),
-        statement(principal="arn:aws:sts::111111111111:assumed-role/backend_role/x"),
-    ),
+    "session of a role as the role": (PLAIN, by("arn:aws:sts::111111111111:assumed-role/backend_role/x")),
     "variable that is another key": (
         statement("StringEquals aws:PrincipalTag/a ${aws:PrincipalTag/b}", ACCOUNT),
         statement("StringEquals aws:PrincipalTag/a ${aws:PrincipalTag/c}", ACCOUNT),
@@ -666,39 +651,24 @@ KEY_ATTACKS: Pairs = {
         statement("StringEquals aws:PrincipalTag/a ${aws:username}", ACCOUNT),
         statement("StringEquals aws:PrincipalTag/a $ {aws:username}", ACCOUNT),
     ),
-    "other number": (
-        statement("NumericLessThan aws:MultiFactorAuthAge 3601"),
-        statement("NumericLessThan aws:MultiFactorAuthAge 3600"),
-    ),
+    "other number": ("NumericLessThan aws:MultiFactorAuthAge 3601", "NumericLessThan aws:MultiFactorAuthAge 3600"),
     "other comparison of the number": (
-        statement("NumericLessThanEquals aws:MultiFactorAuthAge 3600"),
-        statement("NumericLessThan aws:MultiFactorAuthAge 3600"),
+        "NumericLessThanEquals aws:MultiFactorAuthAge 3600",
+        "NumericLessThan aws:MultiFactorAuthAge 3600",
     ),
-    "comparison negated": (
-        statement("NotIpAddress aws:SourceIp 10.0.0.0/8"),
-        statement("IpAddress aws:SourceIp 10.0.0.0/8"),
-    ),
-    "comparison of an absent key": (
-        statement("IpAddressIfExists aws:SourceIp 10.0.0.0/8"),
-        statement("IpAddress aws:SourceIp 10.0.0.0/8"),
-    ),
-    "date as a string": (
-        statement("StringEquals aws:CurrentTime 2026-01-01"),
-        statement("DateEquals aws:CurrentTime 2026-01-01"),
-    ),
-    "Kelvin sign ignoring case": (
-        statement("StringEqualsIgnoreCase sts:ExternalId kk"),
-        statement("StringEquals sts:ExternalId kk, KK, kK, Kk"),
-    ),
+    "comparison negated": ("NotIpAddress aws:SourceIp 10.0.0.0/8", "IpAddress aws:SourceIp 10.0.0.0/8"),
+    "comparison of an absent key": ("IpAddressIfExists aws:SourceIp 10.0.0.0/8", "IpAddress aws:SourceIp 10.0.0.0/8"),
+    "date as a string": ("StringEquals aws:CurrentTime 2026-01-01", "DateEquals aws:CurrentTime 2026-01-01"),
+    "Kelvin sign ignoring case": ("StringEqualsIgnoreCase sts:ExternalId kk", "StringEquals sts:ExternalId kk, KK, kK, Kk"),
     "wildcard across the colons of an ARN": (
         statement("StringLike aws:SourceArn arn:aws:s3:*:x", "*"),
         statement("ArnLike aws:SourceArn arn:aws:s3:*:*:x", "*"),
     ),
     "wildcard across the components of an ARN": (
-        statement("StringEquals aws:SourceArn arn:aws:a:b:c:d:e"),
-        statement("ArnLike aws:SourceArn arn:aws:*:c:d:e"),
+        "StringEquals aws:SourceArn arn:aws:a:b:c:d:e",
+        "ArnLike aws:SourceArn arn:aws:*:c:d:e",
     ),
-    "start of an account ID": (statement(), statement("StringEquals aws:PrincipalAccount 1111", "*")),
+    "start of an account ID": (PLAIN, statement("StringEquals aws:PrincipalAccount 1111", "*")),
     "wildcard across the account of an ARN": (
         statement("ArnEquals aws:PrincipalArn arn:aws:iam::111111111111:role/a:b/c", ACCOUNT),
         statement("StringLike aws:PrincipalAccount *role*", "*"),
@@ -709,14 +679,14 @@ KEY_ATTACKS: Pairs = {
     ),
     "account in a path": (
         statement("StringLike aws:PrincipalArn *:role/arn:aws:iam::333333333333:role/x", "111111111111"),
-        statement(principal="333333333333"),
+        by("333333333333"),
     ),
     "role path in an account ID": (
         statement("StringLike aws:PrincipalArn arn:aws:iam::111111111111:role/x:*", ACCOUNT),
         statement("StringEquals aws:PrincipalAccount 111111111111:role/x", "*"),
     ),
     "path in a user name": (
-        statement(principal="arn:aws:iam::111111111111:user/team/ann"),
+        by("arn:aws:iam::111111111111:user/team/ann"),
         statement("StringEqualsIgnoreCase aws:username team/ann", "*"),
     ),
     "variable compared with another key of the caller": (
@@ -728,29 +698,26 @@ KEY_ATTACKS: Pairs = {
         statement("NumericEquals aws:username 111111111111", ACCOUNT),
     ),
     "tag of the role that adds a component to an ARN": (
-        statement("StringEquals aws:SourceArn arn:aws:iam::1:2:role/x"),
-        statement("ArnEquals aws:SourceArn arn:aws:iam::${aws:ResourceTag/colon}:role/x"),
+        "StringEquals aws:SourceArn arn:aws:iam::1:2:role/x",
+        "ArnEquals aws:SourceArn arn:aws:iam::${aws:ResourceTag/colon}:role/x",
     ),
     "OIDC provider with the name of a SAML provider in its path": (
         statement(principal={"Federated": OIDC_PROVIDER}, Action="sts:AssumeRoleWithWebIdentity"),
-        statement(),
+        PLAIN,
     ),
     "type of principals as a principal": (
         statement(principal={"Federated": "Federated"}, Action="sts:AssumeRoleWithWebIdentity"),
         {**statement(Action="sts:AssumeRoleWithWebIdentity"), "Principal": "Federated"},
     ),
-    "tag that the role has in another case of the key": (
-        statement("StringEquals aws:ResourceTag/TEAM a", OTHER),
-        statement(),
-    ),
+    "tag that the role has in another case of the key": (statement("StringEquals aws:ResourceTag/TEAM a", OTHER), PLAIN),
 }
-UNREADABLE: dict[str, Content] = {
+UNREADABLE: dict[str, Side] = {
     "one of several values with a variable": statement("StringEquals aws:PrincipalTag/a ${aws:username}, x", ACCOUNT),
-    "variable that is not closed": statement("StringEquals aws:PrincipalTag/a ${aws:username"),
-    "number that is none": statement("NumericLessThan aws:MultiFactorAuthAge x"),
-    "date that is none": statement("DateLessThan aws:CurrentTime 2026-13-01"),
-    "address that is none": statement("IpAddress aws:SourceIp 10.0.0.256"),
-    "bytes that are none": statement("ForAnyValue:BinaryEquals example.com:b no base64"),
+    "variable that is not closed": "StringEquals aws:PrincipalTag/a ${aws:username",
+    "number that is none": "NumericLessThan aws:MultiFactorAuthAge x",
+    "date that is none": "DateLessThan aws:CurrentTime 2026-13-01",
+    "address that is none": "IpAddress aws:SourceIp 10.0.0.256",
+    "bytes that are none": "ForAnyValue:BinaryEquals example.com:b no base64",
     "wildcard in the default of a variable": statement(
         {"StringLike": {"aws:PrincipalTag/a": "${aws:username, '*'}"}}, ACCOUNT
     ),
@@ -770,7 +737,7 @@ KEY_ATTACKS |= {name: (unreadable, unreadable) for name, unreadable in UNREADABL
 
 
 @pytest.mark.parametrize(("trust", "intent"), KEY_ATTACKS.values(), ids=KEY_ATTACKS)
-def test_keys_and_values_cannot_be_confused(trust: Content, intent: Content, tmp_path: Path) -> None:
+def test_keys_and_values_cannot_be_confused(trust: Side, intent: Side, tmp_path: Path) -> None:
     found = certificate(trust, intent, *FACTS)
     found["tags"] = {"team": "a", "colon": "1:2"}
     assert REJECTED == check(FULL, found, tmp_path).status
