@@ -22,14 +22,14 @@ def when(conditions: Conditions) -> dict[str, dict[str, Any]]:
     return found
 
 
-def named(principal: Any) -> Any:
+def principal_element(principal: Any) -> Any:
     """A Principal element: a string other than `*` is an ARN or account of type AWS."""
     return {"AWS": principal} if isinstance(principal, str) and principal != "*" else principal
 
 
 def statement(principal: Any, conditions: Conditions = None, effect: str = "Allow", **more: Any) -> Body:
     """A trust statement on sts:AssumeRole; `more` replaces elements."""
-    body = {"Effect": effect, "Action": "sts:AssumeRole", "Principal": named(principal), **more}
+    body = {"Effect": effect, "Action": "sts:AssumeRole", "Principal": principal_element(principal), **more}
     return {**body, "Condition": when(conditions)} if conditions else body
 
 

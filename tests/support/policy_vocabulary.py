@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from policy_text import named, when
+from policy_text import principal_element, when
 from rolecall_generator.iam.evaluation.evaluator import Effect
 from rolecall_generator.iam.policy import PolicyDocument
 
@@ -80,7 +80,7 @@ def grant(effect: str = "Allow", action: Any = "sts:AssumeRole", resource: Any =
 
 
 def trust(principal: Any = CALLER, effect: str = "Allow", action: Any = "sts:AssumeRole", **more: Any) -> Json:
-    return statement(effect, action, Principal=named(principal), **more)
+    return statement(effect, action, Principal=principal_element(principal), **more)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ ORDINARY = statement(BACKEND, WITH_ID)
 ORDINARY_TRUST = document([ORDINARY])
 
 
-def trusting(principal: Any, conditions: Conditions = None, **more: Any) -> PolicyDocument:
+def trust_policy(principal: Any, conditions: Conditions = None, **more: Any) -> PolicyDocument:
     """The trust policy with one Allow."""
     return document([statement(principal, conditions, **more)])
 

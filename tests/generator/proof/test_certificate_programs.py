@@ -55,7 +55,7 @@ def policy(*statements: Content) -> Content:
 PLAIN = statement()
 
 
-def by(principal: Any) -> Content:
+def statement_of(principal: Any) -> Content:
     """A statement about other principals."""
     return statement(principal=principal)
 
@@ -297,8 +297,8 @@ CLAIMS: dict[bool, Pairs] = {
         "external ID in the trust only": (EXTERNAL_ID, PLAIN),
         "present external ID": (EXTERNAL_ID, "Null sts:ExternalId false"),
         "MFA in the trust only": (WITH_MFA, PLAIN),
-        "the account, by ARN and by ID": (by(ACCOUNT), by("111111111111")),
-        "one role of the account": (PLAIN, by(ACCOUNT)),
+        "the account, by ARN and by ID": (statement_of(ACCOUNT), statement_of("111111111111")),
+        "one role of the account": (PLAIN, statement_of(ACCOUNT)),
         "the account, restricted to the role": (statement(NAMED, ACCOUNT), PLAIN),
         "a service, restricted to a role": (statement(NAMED, EC2), PLAIN),
         "a service with an ARN": (statement("Null aws:PrincipalArn false", EC2), PLAIN),
@@ -313,10 +313,10 @@ CLAIMS: dict[bool, Pairs] = {
         "absent external ID": ("Null sts:ExternalId true", EXTERNAL_ID),
         "MFA in the intent only": (PLAIN, WITH_MFA),
         "no MFA": ("Bool aws:MultiFactorAuthPresent false", WITH_MFA),
-        "the account": (by(ACCOUNT), PLAIN),
+        "the account": (statement_of(ACCOUNT), PLAIN),
         "the account without the role": (statement(f"ArnNotEquals aws:PrincipalArn {BACKEND}", ACCOUNT), PLAIN),
-        "another role": (by({"AWS": [BACKEND, OTHER]}), PLAIN),
-        "a service": (by(EC2), PLAIN),
+        "another role": (statement_of({"AWS": [BACKEND, OTHER]}), PLAIN),
+        "a service": (statement_of(EC2), PLAIN),
         "a service, unless it is a role": (statement(f"ArnNotEquals aws:PrincipalArn {BACKEND}", EC2), PLAIN),
         "a service without an ARN": (statement("Null aws:PrincipalArn true", EC2), PLAIN),
         "session tags": (statement(Action=["sts:AssumeRole", "sts:TagSession"]), PLAIN),
@@ -349,23 +349,23 @@ ALL_BUT_ASSUME_ROLE = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "TagSe
 DENY = policy(statement(principal=ACCOUNT), statement(principal=OTHER, Effect="Deny"))
 FULL_CLAIMS: dict[bool, Pairs] = {
     True: {
-        "Deny in the trust": (DENY, by(ACCOUNT)),
+        "Deny in the trust": (DENY, statement_of(ACCOUNT)),
         "undocumented Deny in the trust": (policy(PLAIN, statement("StringEqual sts:ExternalId id", Effect="Deny")), PLAIN),
         "all actions but one": (
             {**PLAIN, "NotAction": "sts:AssumeRole", "Action": []},
             statement(Action=[f"sts:{name}" for name in ALL_BUT_ASSUME_ROLE]),
         ),
         "external ID with a wildcard": ("StringLike sts:ExternalId id-?ne", "StringLike sts:ExternalId id-*"),
-        "principal of another partition": (by("arn:aws-cn:iam::111111111111:root"), PLAIN),
+        "principal of another partition": (statement_of("arn:aws-cn:iam::111111111111:root"), PLAIN),
     },
     False: {
-        "Deny in the intent": (by(ACCOUNT), DENY),
-        "everyone": (by("*"), by(ACCOUNT)),
-        "NotPrincipal in the trust": ({**PLAIN, "Principal": {}, "NotPrincipal": {"AWS": BACKEND}}, by(ACCOUNT)),
+        "Deny in the intent": (statement_of(ACCOUNT), DENY),
+        "everyone": (statement_of("*"), statement_of(ACCOUNT)),
+        "NotPrincipal in the trust": ({**PLAIN, "Principal": {}, "NotPrincipal": {"AWS": BACKEND}}, statement_of(ACCOUNT)),
         "NotPrincipal in the intent": (PLAIN, {**PLAIN, "Principal": {}, "NotPrincipal": {"AWS": OTHER}}),
         "undocumented Deny in the intent": (PLAIN, policy(PLAIN, statement("StringEqual sts:ExternalId id", Effect="Deny"))),
-        "unique ID of a principal": (by("AROAEXAMPLE"), PLAIN),
-        "wildcard in a principal": (by(f"{BACKEND[:-1]}*"), PLAIN),
+        "unique ID of a principal": (statement_of("AROAEXAMPLE"), PLAIN),
+        "wildcard in a principal": (statement_of(f"{BACKEND[:-1]}*"), PLAIN),
         "action with a wildcard": (statement(Action="sts:*"), PLAIN),
         "external ID, if any": ("StringEqualsIfExists sts:ExternalId id-one", EXTERNAL_ID),
         "external ID ignoring case": ("StringEqualsIgnoreCase sts:ExternalId ID-ONE", EXTERNAL_ID),
@@ -433,7 +433,11 @@ MFA_AGE = "NumericLessThan aws:MultiFactorAuthAge 3600"
 TAGGED = ["sts:AssumeRole", "sts:TagSession"]
 WITH_FACT: dict[str, tuple[Side, Side, str]] = {
     "operation of a role": (statement(Action="sts:AssumeRole*"), PLAIN, "operations"),
-    "operation of a SAML provider": (by({"Federated": "arn:aws:iam::222222222222:saml-provider/x"}), PLAIN, "operations"),
+    "operation of a SAML provider": (
+        statement_of({"Federated": "arn:aws:iam::222222222222:saml-provider/x"}),
+        PLAIN,
+        "operations",
+    ),
     "source identity of a service": (
         {
             **statement("Null aws:SourceIdentity false"),
@@ -564,47 +568,47 @@ def put(*keys: Any) -> Change:
 INTENDED = ("policies", "intent", "Statement", 0)
 
 
-def meant(principal: Content) -> Change:
+def replace_principal(principal: Content) -> Change:
     """Change the principal of the intent."""
     return put(*INTENDED, "Principal", principal)
 
 
-def also(more: Content, side: str = "trust") -> Change:
+def add_statement(more: Content, side: str = "trust") -> Change:
     """Add a statement."""
     return lambda found: found["policies"][side]["Statement"].append(more)
 
 
-def trusting(*statements: Content) -> Change:
+def replace_trust(*statements: Content) -> Change:
     """Change the trust policy."""
     return put("policies", "trust", policy(*statements))
 
 
 CHANGES: dict[str, Change] = {
-    "wider trust": also(statement(principal=OTHER)),
-    "trust without restriction": also(statement(principal=ACCOUNT)),
+    "wider trust": add_statement(statement(principal=OTHER)),
+    "trust without restriction": add_statement(statement(principal=ACCOUNT)),
     "narrower intent": put(*INTENDED, "Condition", policy_text.when(EXTERNAL_ID)),
-    "intent with a policy that denies": also(statement(principal=ACCOUNT, Effect="Deny"), side="intent"),
+    "intent with a policy that denies": add_statement(statement(principal=ACCOUNT, Effect="Deny"), side="intent"),
     "intent without effect": put(*INTENDED, "Effect", "allow"),
-    "intent of another partition": meant({"AWS": BACKEND.replace("arn:aws:", "arn:aws-cn:")}),
-    "intent for a role of the same name with a path": meant({"AWS": BACKEND.replace("role/", "role/path/")}),
-    "intent for a user of the same name": meant({"AWS": BACKEND.replace(":role/", ":user/")}),
-    "intent for the ARN as a service": meant({"Service": BACKEND}),
-    "intent for the ARN as a provider": meant({"Federated": BACKEND}),
-    "intent for a pattern of ARNs": meant({"AWS": f"{BACKEND[:-4]}*"}),
-    "intent for the ARN in upper case": meant({"AWS": BACKEND.upper()}),
-    "intent for the ARN with a line break": meant({"AWS": f"{BACKEND}\n"}),
+    "intent of another partition": replace_principal({"AWS": BACKEND.replace("arn:aws:", "arn:aws-cn:")}),
+    "intent for a role of the same name with a path": replace_principal({"AWS": BACKEND.replace("role/", "role/path/")}),
+    "intent for a user of the same name": replace_principal({"AWS": BACKEND.replace(":role/", ":user/")}),
+    "intent for the ARN as a service": replace_principal({"Service": BACKEND}),
+    "intent for the ARN as a provider": replace_principal({"Federated": BACKEND}),
+    "intent for a pattern of ARNs": replace_principal({"AWS": f"{BACKEND[:-4]}*"}),
+    "intent for the ARN in upper case": replace_principal({"AWS": BACKEND.upper()}),
+    "intent for the ARN with a line break": replace_principal({"AWS": f"{BACKEND}\n"}),
     "intent for no one but the role": put(*INTENDED, {**statement(), "Principal": {}, "NotPrincipal": {"AWS": OTHER}}),
     "intent with a misspelled element": put(*INTENDED, "Conditions", {}),
     "intent with a condition that is never documented": put(
         *INTENDED, "Condition", {"StringNotEqual": {"sts:ExternalId": "x"}}
     ),
     "intent with a condition without values": put(*INTENDED, "Condition", {"StringNotEquals": {"sts:ExternalId": []}}),
-    "trust with the same condition in two cases": trusting(
+    "trust with the same condition in two cases": replace_trust(
         statement(), statement(f"{EXTERNAL_ID} & StringEquals sts:externalid id-two", OTHER)
     ),
-    "trust with an undocumented principal": also(statement(principal="AROAEXAMPLEEXAMPLE")),
-    "trust with NotAction": also({"Effect": "Allow", "NotAction": "sts:TagSession", "Principal": {"AWS": OTHER}}),
-    "trust with a wildcard in the action": also(statement(principal=OTHER, Action="S*:a?sumerole")),
+    "trust with an undocumented principal": add_statement(statement(principal="AROAEXAMPLEEXAMPLE")),
+    "trust with NotAction": add_statement({"Effect": "Allow", "NotAction": "sts:TagSession", "Principal": {"AWS": OTHER}}),
+    "trust with a wildcard in the action": add_statement(statement(principal=OTHER, Action="S*:a?sumerole")),
     "other intent": put("policies", "intent", policy(statement(principal=OTHER))),
     "unknown fact": put("claims", "nothing_else", "facts", ["the ARN is secret"]),
     "fact about no key": put("claims", "nothing_else", "facts", ["presence of Caller"]),
@@ -642,7 +646,7 @@ KEY_ATTACKS: Pairs = {
         statement("Null Contexts false", Action=["sts:AssumeRole", "sts:SetContext"]),
         PLAIN,
     ),
-    "session of a role as the role": (PLAIN, by("arn:aws:sts::111111111111:assumed-role/backend_role/x")),
+    "session of a role as the role": (PLAIN, statement_of("arn:aws:sts::111111111111:assumed-role/backend_role/x")),
     "variable that is another key": (
         statement("StringEquals aws:PrincipalTag/a ${aws:PrincipalTag/b}", ACCOUNT),
         statement("StringEquals aws:PrincipalTag/a ${aws:PrincipalTag/c}", ACCOUNT),
@@ -679,14 +683,14 @@ KEY_ATTACKS: Pairs = {
     ),
     "account in a path": (
         statement("StringLike aws:PrincipalArn *:role/arn:aws:iam::333333333333:role/x", "111111111111"),
-        by("333333333333"),
+        statement_of("333333333333"),
     ),
     "role path in an account ID": (
         statement("StringLike aws:PrincipalArn arn:aws:iam::111111111111:role/x:*", ACCOUNT),
         statement("StringEquals aws:PrincipalAccount 111111111111:role/x", "*"),
     ),
     "path in a user name": (
-        by("arn:aws:iam::111111111111:user/team/ann"),
+        statement_of("arn:aws:iam::111111111111:user/team/ann"),
         statement("StringEqualsIgnoreCase aws:username team/ann", "*"),
     ),
     "variable compared with another key of the caller": (
@@ -856,16 +860,18 @@ def test_a_policy_with_a_key_twice_is_rejected(tmp_path: Path) -> None:
 
 ARN = "aws:PrincipalArn"
 LARGE: dict[str, Change] = {
-    "statements": trusting(*(statement(principal=f"{BACKEND}{n}") for n in range(5_000))),
-    "principals": trusting(statement(principal={"AWS": [f"{BACKEND}{n}" for n in range(5_000)]})),
-    "states": trusting(*(statement(f"StringLike {ARN} *{letter}{'?' * 18}") for letter in "abcdefgh")),
-    "overlapping patterns": trusting(
+    "statements": replace_trust(*(statement(principal=f"{BACKEND}{n}") for n in range(5_000))),
+    "principals": replace_trust(statement(principal={"AWS": [f"{BACKEND}{n}" for n in range(5_000)]})),
+    "states": replace_trust(*(statement(f"StringLike {ARN} *{letter}{'?' * 18}") for letter in "abcdefgh")),
+    "overlapping patterns": replace_trust(
         *(statement(f"StringLike {ARN} *{a}{b}*") for a, b in itertools.permutations("abcde", 2))
     ),
-    "long patterns": trusting(statement(f"StringLike {ARN} {'*a?' * 2_000}, {'*b?' * 2_000}")),
-    "many characters": trusting(statement(f"StringEquals example.com:k {''.join(map(chr, range(0x4E00, 0x4E00 + 3_200)))}")),
-    "open variables": trusting(statement(f"StringLike aws:userid {'${' * 9_000}")),
-    "numbers": trusting(statement({"NumericEquals": {"aws:MultiFactorAuthAge": [f"{n}e9999" for n in range(1_000)]}})),
+    "long patterns": replace_trust(statement(f"StringLike {ARN} {'*a?' * 2_000}, {'*b?' * 2_000}")),
+    "many characters": replace_trust(
+        statement(f"StringEquals example.com:k {''.join(map(chr, range(0x4E00, 0x4E00 + 3_200)))}")
+    ),
+    "open variables": replace_trust(statement(f"StringLike aws:userid {'${' * 9_000}")),
+    "numbers": replace_trust(statement({"NumericEquals": {"aws:MultiFactorAuthAge": [f"{n}e9999" for n in range(1_000)]}})),
 }
 
 

@@ -257,7 +257,7 @@ def test_sentences_have_the_direction_of_the_sets(
     assert marks == {change.widens for change in found.changes}
 
 
-READ, QUEUE = "arn:aws:s3:::data/*", "arn:aws:sqs:*:*:jobs"
+READ = "arn:aws:s3:::data/*"
 IN_REGION = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
 
 

@@ -33,7 +33,6 @@ from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import PolicyLevel, World
 
 SET_CONTEXT = "sts:SetContext"
-_UNIQUE_ID = re.compile(r"[A-Z0-9]{16,}")
 _CLEAR_PRINCIPAL = re.compile(
     r"[0-9]{12}"
     r"|arn:[a-z-]+:iam::[0-9]{12}:(?:root|(?:role|user)/(?:[!-\x7f]+/)?[\w+=,.@-]+)"

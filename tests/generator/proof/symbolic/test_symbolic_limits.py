@@ -13,7 +13,7 @@ from rolecall_generator.proof.symbolic import (
     compare,
 )
 from rolecall_generator.proof.symbolic.world import WORST_CASE
-from symbolic_worlds import BACKEND, NO_CALLERS, ORDINARY_TRUST, ROLE, inclusion, is_proven, trusting, witness_of
+from symbolic_worlds import BACKEND, NO_CALLERS, ORDINARY_TRUST, ROLE, inclusion, is_proven, trust_policy, witness_of
 
 EVERYTHING = document([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
 ACCOUNT = "111111111111"
@@ -34,7 +34,9 @@ def test_condition_of_a_control_policy_is_part_of_the_comparison() -> None:
     conditions = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
     world = World(service_control={ACCOUNT: ((grant(Condition=conditions),),)})
 
-    assert compare(ROLE, trusting(BACKEND), trusting(BACKEND, conditions), world=world, other_world=WORST_CASE).is_equal
+    assert compare(
+        ROLE, trust_policy(BACKEND), trust_policy(BACKEND, conditions), world=world, other_world=WORST_CASE
+    ).is_equal
 
 
 def denial(conditions: Body | None = None, **more: object) -> PolicyDocument:
@@ -56,21 +58,21 @@ def denial(conditions: Body | None = None, **more: object) -> PolicyDocument:
 def test_every_level_of_service_control_policies_must_allow(
     levels: tuple[tuple[PolicyDocument, ...], ...], left: InclusionState
 ) -> None:
-    plain = trusting(BACKEND)
+    plain = trust_policy(BACKEND)
 
     assert left is left_of(plain, World(service_control={ACCOUNT: levels}))
     assert InclusionState.PROVEN is left_of(plain, World(service_control={OWN: levels}))
 
 
 def test_service_control_policies_do_not_limit_services() -> None:
-    trust = trusting({"Service": "ec2.amazonaws.com"})
+    trust = trust_policy({"Service": "ec2.amazonaws.com"})
 
     assert InclusionState.PROVEN is left_of(trust, World(service_control={OWN: ((EVERYTHING, denial()),)}))
 
 
 def test_service_linked_role_is_not_certainly_limited() -> None:
     linked = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX"
-    trust = trusting(linked)
+    trust = trust_policy(linked)
 
     for world in (World(service_control={ACCOUNT: ((denial(),),)}), World(resource_control=((denial(Principal="*"),),))):
         assert InclusionState.UNKNOWN is left_of(trust, world)
@@ -101,8 +103,8 @@ def test_resource_control_policy_stops_the_hand_over() -> None:
 
 def test_exemption_lets_the_vendor_in_and_no_one_else() -> None:
     exempt = outsiders([ACCOUNT])
-    everyone = trusting("*")
-    vendor = trusting(ACCOUNT)
+    everyone = trust_policy("*")
+    vendor = trust_policy(ACCOUNT)
 
     assert compare(ROLE, ORDINARY_TRUST, ORDINARY_TRUST, world=exempt, other_world=WORST_CASE).is_equal
     surplus = inclusion(everyone, everyone, world=exempt, other_world=outsiders([]))
@@ -117,7 +119,7 @@ def test_resource_control_statement_with_another_principal_is_unknown() -> None:
 
 
 def test_organization_of_a_known_account_is_a_fact() -> None:
-    trust = trusting(ACCOUNT, "StringEquals aws:PrincipalOrgID o-other")
+    trust = trust_policy(ACCOUNT, "StringEquals aws:PrincipalOrgID o-other")
     world = World(organizations={ACCOUNT: OrganizationMembership("o-vendor", ("o-vendor/r-1/",))})
 
     assert is_proven(inclusion(trust, NO_CALLERS, world=world))
@@ -125,8 +127,8 @@ def test_organization_of_a_known_account_is_a_fact() -> None:
 
 
 def test_organization_of_the_role_is_a_constant() -> None:
-    trust = trusting(BACKEND, "StringEquals aws:ResourceOrgID o-customer")
-    plain = trusting(BACKEND)
+    trust = trust_policy(BACKEND, "StringEquals aws:ResourceOrgID o-customer")
+    plain = trust_policy(BACKEND)
 
     assert compare(ROLE, trust, plain, world=outsiders([ACCOUNT])).is_equal
     assert is_proven(inclusion(trust, NO_CALLERS, world=World(organizations={OWN: OrganizationMembership("o-x")})))

@@ -22,7 +22,7 @@ from symbolic_worlds import (
     inclusion,
     is_proven,
     surplus_of,
-    trusting,
+    trust_policy,
     witness_of,
 )
 
@@ -45,84 +45,86 @@ NO_NUMBER = [
 
 PAIRS = {
     PROVEN: {
-        "a plain value is one of several": (trusting(USER, AB), trusting(USER, AB_OR_USER)),
-        "the same relation": (trusting(ACCOUNT, WITH_USER), trusting(ACCOUNT, WITH_USER)),
-        "the same relation of a user": (trusting(USER, WITH_USER), trusting(ACCOUNT, WITH_USER)),
-        "the organization of the role": (trusting(BACKEND, ORGANIZATION), trusting(BACKEND, ORGANIZATION)),
-        "sessions of two roles": (trusting({"AWS": SESSIONS[:2]}), trusting({"AWS": SESSIONS})),
+        "a plain value is one of several": (trust_policy(USER, AB), trust_policy(USER, AB_OR_USER)),
+        "the same relation": (trust_policy(ACCOUNT, WITH_USER), trust_policy(ACCOUNT, WITH_USER)),
+        "the same relation of a user": (trust_policy(USER, WITH_USER), trust_policy(ACCOUNT, WITH_USER)),
+        "the organization of the role": (trust_policy(BACKEND, ORGANIZATION), trust_policy(BACKEND, ORGANIZATION)),
+        "sessions of two roles": (trust_policy({"AWS": SESSIONS[:2]}), trust_policy({"AWS": SESSIONS})),
         # A set operator ignores a lone empty string, Null takes it as absent.
         "a lone empty string": (
-            trusting(BACKEND, "ForAllValues:StringEquals example.com:k a & Null example.com:k true"),
-            trusting(BACKEND, "Null example.com:k true"),
+            trust_policy(BACKEND, "ForAllValues:StringEquals example.com:k a & Null example.com:k true"),
+            trust_policy(BACKEND, "Null example.com:k true"),
         ),
         "a wildcard of an ARN operator matches no colon": (
-            trusting(SERVICE, "ArnLike aws:SourceArn arn:aws:*:::bucket"),
-            trusting(SERVICE, "StringLike aws:SourceArn arn:aws:*:bucket"),
+            trust_policy(SERVICE, "ArnLike aws:SourceArn arn:aws:*:::bucket"),
+            trust_policy(SERVICE, "StringLike aws:SourceArn arn:aws:*:bucket"),
         ),
     },
     REFUTED: {
-        "the same relation of others": (trusting(ACCOUNT, WITH_USER), trusting(USER, WITH_USER)),
-        "sessions of two roles, mixed": (trusting({"AWS": SESSIONS[:2]}), trusting({"AWS": SESSIONS[2:]})),
+        "the same relation of others": (trust_policy(ACCOUNT, WITH_USER), trust_policy(USER, WITH_USER)),
+        "sessions of two roles, mixed": (trust_policy({"AWS": SESSIONS[:2]}), trust_policy({"AWS": SESSIONS[2:]})),
     },
     # A role has no aws:username: true by one sentence of the documentation, false by another.
-    UNKNOWN: {"a value next to a variable without one": (trusting(BACKEND, AB), trusting(BACKEND, AB_OR_USER))},
+    UNKNOWN: {"a value next to a variable without one": (trust_policy(BACKEND, AB), trust_policy(BACKEND, AB_OR_USER))},
 }
 ANYONE = {
     PROVEN: {
-        "a variable without a value": trusting(BACKEND, ANN),
+        "a variable without a value": trust_policy(BACKEND, ANN),
         "variables are text in an earlier version": document(
             [statement(USER, f"StringLike {NAME} *{{aws:username}}")], version="2008-10-17"
         ),
         # A request cannot give the role a tag.
-        "an absent tag of the role": trusting("*", f"StringEquals aws:PrincipalTag/team {TAG}"),
-        "a provider named as a service": trusting({"Federated": "odd.example.com"}),
-        "the account of a service": trusting(SERVICE, f"StringEquals aws:PrincipalAccount {ACCOUNT}"),
-        "an external ID of one character": trusting(BACKEND, "StringLike sts:ExternalId ?"),
-        "an external ID with a space": trusting(BACKEND, "StringLike sts:ExternalId a b"),
-        "an external ID of 1,225 characters": trusting(BACKEND, f"StringEquals sts:ExternalId {'a' * 1_225}"),
-        "a session name of 65 characters": trusting(BACKEND, f"StringLike {NAME} {'?' * 65}"),
-        "an organization that is none": trusting(BACKEND, "StringLike aws:PrincipalOrgID r-*"),
-        "no whole number between two": trusting("*", f"NumericGreaterThan {MFA_AGE} 10 & NumericLessThan {MFA_AGE} 11"),
+        "an absent tag of the role": trust_policy("*", f"StringEquals aws:PrincipalTag/team {TAG}"),
+        "a provider named as a service": trust_policy({"Federated": "odd.example.com"}),
+        "the account of a service": trust_policy(SERVICE, f"StringEquals aws:PrincipalAccount {ACCOUNT}"),
+        "an external ID of one character": trust_policy(BACKEND, "StringLike sts:ExternalId ?"),
+        "an external ID with a space": trust_policy(BACKEND, "StringLike sts:ExternalId a b"),
+        "an external ID of 1,225 characters": trust_policy(BACKEND, f"StringEquals sts:ExternalId {'a' * 1_225}"),
+        "a session name of 65 characters": trust_policy(BACKEND, f"StringLike {NAME} {'?' * 65}"),
+        "an organization that is none": trust_policy(BACKEND, "StringLike aws:PrincipalOrgID r-*"),
+        "no whole number between two": trust_policy("*", f"NumericGreaterThan {MFA_AGE} 10 & NumericLessThan {MFA_AGE} 11"),
     },
     REFUTED: {
-        "an external ID of 1,224 characters": trusting(BACKEND, f"StringEquals sts:ExternalId {'a' * 1_224}"),
-        "another account of a service": trusting(SERVICE, f"StringNotEquals aws:PrincipalAccount {ACCOUNT}"),
+        "an external ID of 1,224 characters": trust_policy(BACKEND, f"StringEquals sts:ExternalId {'a' * 1_224}"),
+        "another account of a service": trust_policy(SERVICE, f"StringNotEquals aws:PrincipalAccount {ACCOUNT}"),
     },
     UNKNOWN: {
-        "a value, or a variable without one": trusting(BACKEND, AB_OR_USER),
-        "the organization of the role": trusting(BACKEND, ORGANIZATION),
-        "the account of a service, if it exists": trusting(SERVICE, f"StringEqualsIfExists aws:PrincipalAccount {ACCOUNT}"),
-        "a service without an account": trusting(SERVICE, "Null aws:PrincipalAccount true"),
-        "a key of a provider in a relation": trusting(
+        "a value, or a variable without one": trust_policy(BACKEND, AB_OR_USER),
+        "the organization of the role": trust_policy(BACKEND, ORGANIZATION),
+        "the account of a service, if it exists": trust_policy(
+            SERVICE, f"StringEqualsIfExists aws:PrincipalAccount {ACCOUNT}"
+        ),
+        "a service without an account": trust_policy(SERVICE, "Null aws:PrincipalAccount true"),
+        "a key of a provider in a relation": trust_policy(
             PROVIDER, "StringEquals example.com:k ${aws:PrincipalAccount}", Action="sts:*"
         ),
-        "the account of a provider in a relation": trusting(
+        "the account of a provider in a relation": trust_policy(
             PROVIDER, f"StringEquals aws:PrincipalAccount ${{{NAME}}}", Action="sts:*"
         ),
         # Whether it has aws:PrincipalIsAWSService is not documented.
-        "an unsigned request of a provider": trusting(
+        "an unsigned request of a provider": trust_policy(
             "*", "StringNotLike aws:PrincipalArn arn:* & Bool aws:PrincipalIsAWSService false", Action="sts:*"
         ),
         "an unknown version": replace(ORDINARY_TRUST, version="2030-01-01"),
-        "a name that is too long": trusting("*", f"ArnEquals aws:PrincipalArn arn:aws:iam::{ACCOUNT}:role/{'b' * 65}"),
-        "ignoring case beyond ASCII": trusting(BACKEND, {"StringEqualsIgnoreCase": {"aws:UserAgent": "\u00e9"}}),
+        "a name that is too long": trust_policy("*", f"ArnEquals aws:PrincipalArn arn:aws:iam::{ACCOUNT}:role/{'b' * 65}"),
+        "ignoring case beyond ASCII": trust_policy(BACKEND, {"StringEqualsIgnoreCase": {"aws:UserAgent": "\u00e9"}}),
         # A date is no number, so neither denial applies; but AWS writes no such date.
         "a date that is compared as a number": document([ORDINARY, *NO_NUMBER]),
-        "transitive tags without tags": trusting(
+        "transitive tags without tags": trust_policy(
             BACKEND, "ForAnyValue:StringEquals sts:TransitiveTagKeys a & Null aws:TagKeys true", Action="sts:*"
         ),
         # Such keys are independent in the search, but not in AWS.
-        "organization and path disagree": trusting(
+        "organization and path disagree": trust_policy(
             "*", "StringEquals aws:PrincipalOrgID o-a & ForAnyValue:StringLike aws:PrincipalOrgPaths o-b/*"
         ),
-        "account and source ARN disagree": trusting(
+        "account and source ARN disagree": trust_policy(
             "*", f"StringEquals aws:SourceAccount {ACCOUNT} & ArnLike aws:SourceArn arn:aws:s3::222222222222:*"
         ),
-        "two times disagree": trusting(
+        "two times disagree": trust_policy(
             "*", "DateLessThan aws:CurrentTime 2026-01-01 & NumericGreaterThan aws:EpochTime 1900000000"
         ),
-        "a role with MFA": trusting("*", f"Bool aws:MultiFactorAuthPresent true & {OF_ROLE}"),
-        "a role with the ID of a user": trusting("*", f"StringLike aws:userid AIDA* & {OF_ROLE}"),
+        "a role with MFA": trust_policy("*", f"Bool aws:MultiFactorAuthPresent true & {OF_ROLE}"),
+        "a role with the ID of a user": trust_policy("*", f"StringLike aws:userid AIDA* & {OF_ROLE}"),
     },
 }
 COMPARISONS = [
@@ -141,32 +143,32 @@ def test_comparison_has_its_result(one: PolicyDocument, other: PolicyDocument, s
 
 
 WITNESSES = {
-    "a plain value next to a variable": (trusting(BACKEND, AB), trusting(BACKEND, NOT_AB_OR_USER), {NAME: ("ab",)}),
+    "a plain value next to a variable": (trust_policy(BACKEND, AB), trust_policy(BACKEND, NOT_AB_OR_USER), {NAME: ("ab",)}),
     # No other condition distinguishes `ab`.
-    "a plain value next to a variable only": (trusting(BACKEND), trusting(BACKEND, NOT_AB_OR_USER), {NAME: ("ab",)}),
+    "a plain value next to a variable only": (trust_policy(BACKEND), trust_policy(BACKEND, NOT_AB_OR_USER), {NAME: ("ab",)}),
     # A service whose requests have the subject of a certificate as principal tags.
     "Roles Anywhere": (
-        trusting({"Service": "rolesanywhere.amazonaws.com"}, "StringEquals aws:PrincipalTag/x509Subject/CN web"),
+        trust_policy({"Service": "rolesanywhere.amazonaws.com"}, "StringEquals aws:PrincipalTag/x509Subject/CN web"),
         NO_CALLERS,
         {"aws:PrincipalTag/x509Subject/CN": ("web",)},
     ),
     "an absent key makes a negation true": (
-        trusting(BACKEND, f"StringNotEquals sts:ExternalId {EXTERNAL_ID}"),
+        trust_policy(BACKEND, f"StringNotEquals sts:ExternalId {EXTERNAL_ID}"),
         NO_CALLERS,
         {},
     ),
     "the Kelvin sign is a letter k without case": (
-        trusting(BACKEND, "StringEqualsIgnoreCase aws:UserAgent k"),
-        trusting(BACKEND, "StringEquals aws:UserAgent k, K"),
+        trust_policy(BACKEND, "StringEqualsIgnoreCase aws:UserAgent k"),
+        trust_policy(BACKEND, "StringEquals aws:UserAgent k, K"),
         {"aws:UserAgent": ("\u212a",)},
     ),
     "a colon that only a wildcard excludes": (
-        trusting(BACKEND, "StringLike example.com:k arn:a?s:s3:::b"),
-        trusting(BACKEND, "ArnLike example.com:k arn:a?s:s3:::b"),
+        trust_policy(BACKEND, "StringLike example.com:k arn:a?s:s3:::b"),
+        trust_policy(BACKEND, "ArnLike example.com:k arn:a?s:s3:::b"),
         {"example.com:k": ("arn:a:s:s3:::b",)},
     ),
     "a number between break points": (
-        trusting(BACKEND, "NumericGreaterThan example.com:n 10 & NumericLessThan example.com:n 11"),
+        trust_policy(BACKEND, "NumericGreaterThan example.com:n 10 & NumericLessThan example.com:n 11"),
         NO_CALLERS,
         {"example.com:n": ("10.5",)},
     ),
@@ -187,13 +189,13 @@ def test_negated_relation_is_the_complement() -> None:
     """Both conditions have one relation between them."""
     denied = document([statement(USER), statement(USER, ANN.replace("StringEquals", "StringNotEquals"), "Deny")])
 
-    assert is_proven(inclusion(trusting(USER, ANN), denied))
-    assert is_proven(inclusion(denied, trusting(USER, ANN)))
+    assert is_proven(inclusion(trust_policy(USER, ANN), denied))
+    assert is_proven(inclusion(denied, trust_policy(USER, ANN)))
 
 
 def test_more_values_make_a_relation_wider() -> None:
     values = ["${aws:username}", "${aws:username}-x", "ab"]
-    trusts = [trusting(USER, {"StringLike": {NAME: values[:count]}}) for count in (1, 2, 3)]
+    trusts = [trust_policy(USER, {"StringLike": {NAME: values[:count]}}) for count in (1, 2, 3)]
 
     for narrow, wide in itertools.pairwise(trusts):
         assert is_proven(inclusion(narrow, wide))
@@ -201,7 +203,7 @@ def test_more_values_make_a_relation_wider() -> None:
 
 
 def test_variable_under_a_set_operator_is_unknown() -> None:
-    found = inclusion(trusting(USER, "ForAnyValue:StringEquals aws:TagKeys ${aws:username}"), NO_CALLERS)
+    found = inclusion(trust_policy(USER, "ForAnyValue:StringEquals aws:TagKeys ${aws:username}"), NO_CALLERS)
 
     assert UNKNOWN is found.state
     assert any("policy variable" in reason for reason in found.reasons)
@@ -213,7 +215,7 @@ def test_variable_under_a_set_operator_is_unknown() -> None:
 )
 def test_tag_of_the_role_is_a_constant(key: str, value: str) -> None:
     role = replace(ROLE, tags={"team": "red"})
-    witness = witness_of(inclusion(trusting(BACKEND, f"StringEquals {key} {value}"), NO_CALLERS, role))
+    witness = witness_of(inclusion(trust_policy(BACKEND, f"StringEquals {key} {value}"), NO_CALLERS, role))
 
     assert {("red",)} >= set(witness.keys.values())
     assert not any("ResourceTag" in name for name in witness.keys)
@@ -221,7 +223,7 @@ def test_tag_of_the_role_is_a_constant(key: str, value: str) -> None:
 
 
 def test_unknown_tags_of_an_existing_role_refute_nothing() -> None:
-    trust = trusting(BACKEND, "StringEquals aws:ResourceTag/team red")
+    trust = trust_policy(BACKEND, "StringEquals aws:ResourceTag/team red")
 
     assert UNKNOWN is inclusion(trust, NO_CALLERS, EXISTING).state
     assert is_proven(inclusion(trust, trust, EXISTING))
@@ -245,7 +247,7 @@ def test_session_without_an_arn_proves_nothing_about_roles() -> None:
 def test_session_principal_is_a_session_of_a_role_with_any_path() -> None:
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/q/ci"
     witness = witness_of(
-        inclusion(trusting(session, "ArnLike aws:PrincipalArn arn:aws:iam::*:role/deep/path/*"), NO_CALLERS)
+        inclusion(trust_policy(session, "ArnLike aws:PrincipalArn arn:aws:iam::*:role/deep/path/*"), NO_CALLERS)
     )
 
     assert session == witness.request.principal.arn
@@ -253,7 +255,7 @@ def test_session_principal_is_a_session_of_a_role_with_any_path() -> None:
 
 
 def test_everyone_includes_services() -> None:
-    trust = trusting("*", "StringNotLike aws:PrincipalArn arn:* & Bool aws:PrincipalIsAWSService true")
+    trust = trust_policy("*", "StringNotLike aws:PrincipalArn arn:* & Bool aws:PrincipalIsAWSService true")
 
     assert witness_of(inclusion(trust, NO_CALLERS)).request.principal.arn.endswith(".amazonaws.com")
 
@@ -261,12 +263,12 @@ def test_everyone_includes_services() -> None:
 @pytest.mark.parametrize("service", ["ec2.c2s.ic.gov", "ec2.amazonaws.com.cn", "odd.example.com"])
 def test_service_is_what_a_policy_names_as_one(service: str) -> None:
     """Services of other partitions have other domains; all of them use AssumeRole."""
-    assert service == witness_of(inclusion(trusting({"Service": service}), NO_CALLERS)).request.principal.arn
-    assert is_proven(inclusion(trusting({"Federated": service}), NO_CALLERS))
+    assert service == witness_of(inclusion(trust_policy({"Service": service}), NO_CALLERS)).request.principal.arn
+    assert is_proven(inclusion(trust_policy({"Federated": service}), NO_CALLERS))
 
 
 def test_claims_of_a_provider_are_also_in_requests_of_its_sessions() -> None:
-    assert not is_proven(inclusion(trusting(BACKEND, "StringEquals accounts.google.com:sub x"), NO_CALLERS))
+    assert not is_proven(inclusion(trust_policy(BACKEND, "StringEquals accounts.google.com:sub x"), NO_CALLERS))
 
 
 UNCLEAR = {
@@ -301,7 +303,7 @@ def test_unknown_effect_may_allow_and_deny(effect: str) -> None:
 
 
 def test_long_name_is_split_into_path_and_name() -> None:
-    trust = trusting("*", f"ArnLike aws:PrincipalArn arn:aws:iam::*:role/{'?' * 65}b")
+    trust = trust_policy("*", f"ArnLike aws:PrincipalArn arn:aws:iam::*:role/{'?' * 65}b")
 
     assert "/" in witness_of(inclusion(trust, NO_CALLERS)).request.principal.arn.partition("role/")[2]
 
@@ -320,15 +322,15 @@ def test_three_conditions_that_only_three_values_satisfy() -> None:
 def test_unlisted_key_can_have_several_values() -> None:
     some = "ForAnyValue:StringEquals example.com:k a"
     witness = witness_of(
-        inclusion(trusting(BACKEND, some), trusting(BACKEND, f"{some} & ForAllValues:StringEquals example.com:k a"))
+        inclusion(trust_policy(BACKEND, some), trust_policy(BACKEND, f"{some} & ForAllValues:StringEquals example.com:k a"))
     )
 
     assert 2 == len(witness.keys["example.com:k"])
 
 
 def test_wildcard_of_a_string_operator_matches_colons() -> None:
-    one = trusting(SERVICE, "StringLike aws:SourceArn arn:aws:*:bucket")
-    other = trusting(SERVICE, "ArnLike aws:SourceArn arn:aws:*:::bucket")
+    one = trust_policy(SERVICE, "StringLike aws:SourceArn arn:aws:*:bucket")
+    other = trust_policy(SERVICE, "ArnLike aws:SourceArn arn:aws:*:::bucket")
 
     assert witness_of(inclusion(one, other)).keys["aws:SourceArn"][0].count(":") >= 5
 
@@ -348,7 +350,7 @@ LONG = "123456789012345678901234567890"
     ],
 )
 def test_extreme_values_are_proven_or_unknown(condition: str) -> None:
-    trust = trusting(BACKEND, f"{condition} & Null example.com:x false")
+    trust = trust_policy(BACKEND, f"{condition} & Null example.com:x false")
 
     assert REFUTED is not inclusion(trust, trust).state
     assert PROVEN is not inclusion(trust, NO_CALLERS).state
@@ -365,7 +367,7 @@ def test_extreme_values_are_proven_or_unknown(condition: str) -> None:
     ],
 )
 def test_key_that_is_compared_in_several_ways_is_unknown(conditions: str) -> None:
-    found = inclusion(trusting(BACKEND, conditions, Action="sts:*"), NO_CALLERS, EXISTING)
+    found = inclusion(trust_policy(BACKEND, conditions, Action="sts:*"), NO_CALLERS, EXISTING)
 
     assert UNKNOWN is found.state
     assert any("several ways" in reason for reason in found.reasons)
@@ -373,9 +375,9 @@ def test_key_that_is_compared_in_several_ways_is_unknown(conditions: str) -> Non
 
 @pytest.mark.parametrize("key", ["caller", "Caller", "action", "ProvidedContexts", "match exact: k v", ""])
 def test_key_with_an_internal_name_is_a_key_that_no_request_has(key: str) -> None:
-    absent = trusting(BACKEND, {"Null": {key: "true"}})
+    absent = trust_policy(BACKEND, {"Null": {key: "true"}})
 
-    assert UNKNOWN is inclusion(trusting(BACKEND, {"StringEquals": {key: "x"}}), NO_CALLERS).state
+    assert UNKNOWN is inclusion(trust_policy(BACKEND, {"StringEquals": {key: "x"}}), NO_CALLERS).state
     assert BACKEND == witness_of(inclusion(absent, NO_CALLERS)).request.principal.arn
 
 
@@ -406,13 +408,13 @@ def test_key_with_an_internal_name_is_a_key_that_no_request_has(key: str) -> Non
 def test_proof_names_the_facts_it_needs(
     principal: object, conditions: str | None, action: str, facts: tuple[str, ...]
 ) -> None:
-    found = inclusion(trusting(principal, conditions, Action=action), NO_CALLERS)
+    found = inclusion(trust_policy(principal, conditions, Action=action), NO_CALLERS)
 
     assert (PROVEN, facts) == (found.state, found.facts)
 
 
 def test_proof_without_facts_names_none() -> None:
-    found = inclusion(ORDINARY_TRUST, trusting(BACKEND))
+    found = inclusion(ORDINARY_TRUST, trust_policy(BACKEND))
 
     assert (PROVEN, ()) == (found.state, found.facts)
 
@@ -422,7 +424,7 @@ def test_proof_without_facts_names_none() -> None:
 
 def test_intent_has_session_tags_and_source_identity() -> None:
     """Without them in the intent every role that allows them would be wider than intended."""
-    trust = trusting(BACKEND, WITH_ID, Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"])
+    trust = trust_policy(BACKEND, WITH_ID, Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"])
     plain = Trust("customer", ROLE.arn, (BACKEND,), EXTERNAL_ID)
     full = replace(plain, session_tags=True, source_identity=True)
 
@@ -432,7 +434,7 @@ def test_intent_has_session_tags_and_source_identity() -> None:
 
 def test_intent_accepts_each_external_id_during_a_rotation() -> None:
     intents = [Trust("customer", ROLE.arn, (BACKEND,), each) for each in (EXTERNAL_ID, "the-previous-one")]
-    trust = trusting(BACKEND, f"StringEquals sts:ExternalId {EXTERNAL_ID}, the-previous-one")
+    trust = trust_policy(BACKEND, f"StringEquals sts:ExternalId {EXTERNAL_ID}, the-previous-one")
 
     assert 2 == len(intent_document(intents).statements)
     assert compare(ROLE, trust, intent_document(intents)).is_equal
@@ -440,7 +442,7 @@ def test_intent_accepts_each_external_id_during_a_rotation() -> None:
 
 def test_account_principal_with_an_arn_condition_equals_the_role() -> None:
     """Both ways to trust one role, as far as names go."""
-    trust = trusting(f"arn:aws:iam::{ACCOUNT}:root", f"ArnEquals aws:PrincipalArn {BACKEND} & {WITH_ID}")
+    trust = trust_policy(f"arn:aws:iam::{ACCOUNT}:root", f"ArnEquals aws:PrincipalArn {BACKEND} & {WITH_ID}")
 
     assert compare(ROLE, trust, ORDINARY_TRUST).is_equal
 
@@ -451,7 +453,7 @@ def test_surplus_next_to_the_intent_is_refuted_in_one_direction() -> None:
 
 def test_oidc_provider_is_not_a_saml_provider_because_of_its_path() -> None:
     provider = "arn:aws:iam::222222222222:oidc-provider/example.com/a:saml-provider/b"
-    trust = trusting({"Federated": provider}, Action="sts:AssumeRoleWithWebIdentity")
+    trust = trust_policy({"Federated": provider}, Action="sts:AssumeRoleWithWebIdentity")
 
     assert provider == witness_of(inclusion(trust, NO_CALLERS)).request.principal.arn
     assert compare(ROLE, trust, intent_document([Trust("customer", ROLE.arn, (provider,))])).is_equal

@@ -14,7 +14,7 @@ from rolecall_generator.proof.symbolic import Inclusion, InclusionState, OutOfBu
 from rolecall_generator.proof.symbolic.question import TrustQuestion
 from rolecall_generator.proof.symbolic.world import WORST_CASE
 from symbolic_checks import request_between, uncovered_values, wrong_points
-from symbolic_worlds import trusting
+from symbolic_worlds import trust_policy
 
 
 def _question(generator: PolicyGenerator, *, worlds: bool = False) -> TrustQuestion:
@@ -104,7 +104,7 @@ def test_small_budget_for_the_decision_gives_no_wrong_answer(steps: int) -> None
 def test_values_beyond_the_budget_are_not_proven(key: str) -> None:
     """A value that was not examined may be allowed."""
     conditions = {"ForAnyValue:StringLike": {key: f"*a{'?' * 20}b"}, "ForAllValues:StringNotLike": {key: f"*a{'?' * 20}c"}}
-    trust = trusting("*", conditions, Action="sts:*")
+    trust = trust_policy("*", conditions, Action="sts:*")
     found = compare(Role(ROLE, None), trust, document([]), budget=SearchBudget(200_000, None, steps_per_key=2_000))
 
     assert InclusionState.PROVEN is not found.forward.state

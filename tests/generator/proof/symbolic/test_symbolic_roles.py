@@ -21,7 +21,7 @@ from rolecall_generator.proof.symbolic import (
 )
 from rolecall_generator.proof.symbolic.question import shape_of
 from rolecall_generator.proof.symbolic.world import intent_document
-from symbolic_worlds import BACKEND, trusting
+from symbolic_worlds import BACKEND, trust_policy
 
 
 def customer(number: int, external_id: str | None = None) -> tuple[Role, Trust]:
@@ -29,7 +29,7 @@ def customer(number: int, external_id: str | None = None) -> tuple[Role, Trust]:
     arn = f"arn:aws:iam::{200_000_000_000 + number}:role/vendor/Access{number}"
     intended = f"id-of-customer-{number}"
     condition = {"StringEquals": {"sts:ExternalId": external_id or intended}}
-    return Role(arn, trusting(BACKEND, condition)), Trust("customer", arn, (BACKEND,), intended)
+    return Role(arn, trust_policy(BACKEND, condition)), Trust("customer", arn, (BACKEND,), intended)
 
 
 def fleet(count: int, **wrong: str) -> tuple[Access, dict[str, list[Trust]]]:
@@ -76,7 +76,7 @@ def test_principals_of_a_witness_are_exchanged(comparisons: list[str]) -> None:
     roles, intents = [], {}
     for account in ("111111111111", "333333333333", "444444444444"):
         arn = f"arn:aws:iam::{account}:role/x"
-        roles.append(Role(arn, trusting({"AWS": [f"arn:aws:iam::{account}:root", f"arn:aws:iam::{account}:user/u"]})))
+        roles.append(Role(arn, trust_policy({"AWS": [f"arn:aws:iam::{account}:root", f"arn:aws:iam::{account}:user/u"]})))
         intents[arn] = [Trust("customer", arn, (f"arn:aws:iam::{account}:user/u",))]
     proofs = list(prove_roles(Access.of(*roles), intents))
     witnesses = [proof.comparison.forward.witness for proof in proofs]
@@ -92,7 +92,7 @@ def test_invented_name_that_is_another_roles_own_is_decided_anew(comparisons: li
     roles, intents = [], {}
     for number, external_id in enumerate(("id-a", "xx")):
         arn = f"arn:aws:iam::{200_000_000_000 + number}:role/x"
-        roles.append(Role(arn, trusting(BACKEND, "Null sts:ExternalId false")))
+        roles.append(Role(arn, trust_policy(BACKEND, "Null sts:ExternalId false")))
         intents[arn] = [Trust("customer", arn, (BACKEND,), external_id)]
     proofs = list(prove_roles(Access.of(*roles), intents))
 

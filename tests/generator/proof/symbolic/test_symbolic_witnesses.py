@@ -22,7 +22,7 @@ from symbolic_worlds import (
     inclusion,
     is_proven,
     surplus_of,
-    trusting,
+    trust_policy,
     witness_of,
 )
 
@@ -162,7 +162,7 @@ def test_a_role_can_look_like_a_user_to_a_string_operator() -> None:
 
 def test_shell_command_quotes_values() -> None:
     hostile = "a;$(touch x)'b"
-    trust = trusting("*", f"StringEquals aws:UserAgent {hostile}")
+    trust = trust_policy("*", f"StringEquals aws:UserAgent {hostile}")
     witness = witness_of(inclusion(trust, NO_CALLERS))
 
     assert hostile not in witness.shell_command
@@ -175,7 +175,7 @@ def test_remarks_name_what_the_command_cannot_set() -> None:
         "StringEquals": {"aws:PrincipalOrgID": "o-abc", "aws:PrincipalTag/team": "red"},
         "DateGreaterThan": {"aws:CurrentTime": "2027-01-01"},
     }
-    witness = witness_of(inclusion(trusting("*", conditions), NO_CALLERS))
+    witness = witness_of(inclusion(trust_policy("*", conditions), NO_CALLERS))
     text = " ".join(witness.remarks)
 
     for value in ("10.0.0.0", "o-abc", "red", "2027-01-0"):
@@ -186,9 +186,9 @@ def test_remarks_name_what_the_command_cannot_set() -> None:
 def test_remarks_mention_the_absent_address_that_the_difference_needs() -> None:
     """Without it, the command of a caller with an address would not show the difference."""
     absent = {"Null": {"aws:SourceIp": "true"}}
-    with_address = witness_of(inclusion(trusting("*", "Null aws:SourceIp false"), NO_CALLERS))
-    without = witness_of(inclusion(trusting("*", absent), NO_CALLERS))
-    other = witness_of(inclusion(trusting("*"), NO_CALLERS))
+    with_address = witness_of(inclusion(trust_policy("*", "Null aws:SourceIp false"), NO_CALLERS))
+    without = witness_of(inclusion(trust_policy("*", absent), NO_CALLERS))
+    other = witness_of(inclusion(trust_policy("*"), NO_CALLERS))
 
     assert with_address.keys
     assert not without.keys
