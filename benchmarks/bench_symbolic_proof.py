@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 from rolecall_generator.iam import Access, PolicyDocument, Role
 from rolecall_generator.proof import prove
 from rolecall_generator.proof.symbolic import Trust, compare, prove_roles
-from rolecall_generator.proof.symbolic.intent import intent_document
 from rolecall_generator.proof.symbolic.question import TrustComparison
+from rolecall_generator.proof.symbolic.world import intent_document
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
-from policy_pairs import PolicyGenerator, document
+from policy_pairs import PolicyGenerator
+from policy_text import document
 
 T = TypeVar("T")
 ROLE = Role("arn:aws:iam::222222222222:role/role1", None)

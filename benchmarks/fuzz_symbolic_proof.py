@@ -32,7 +32,7 @@ def by_evaluator(question: TrustQuestion, generator: PolicyGenerator, counts: Co
     counts[found.state.value] += 1
     yield from wrong_points(question, generator.rng, _POINTS)
     yield from uncovered_values(question, generator.rng, _VALUES)
-    if found.state is InclusionState.PROVEN and all(side.limits.world is WORST_CASE for side in question.sides):
+    if found.state is InclusionState.PROVEN and question.space.worlds == (WORST_CASE, WORST_CASE):
         counts["requests sampled"] += _REQUESTS
         between = request_between(question, generator, _REQUESTS)
         if between is not None:

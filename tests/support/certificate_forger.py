@@ -8,7 +8,8 @@ from random import Random
 from typing import Any
 
 from certificate_programs import is_covered
-from policy_pairs import ACCOUNTS, ROLE, ROLES, SESSIONS, USERS, document
+from policy_pairs import ACCOUNTS, ROLE, ROLES, SESSIONS, USERS
+from policy_text import document
 from rolecall_generator.iam import PolicyDocument, Role
 from rolecall_generator.proof.symbolic import InclusionState, certificate, compare
 

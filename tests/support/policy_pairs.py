@@ -1,4 +1,4 @@
-"""Random pairs of trust policies, random requests for them, and random policies of callers and organizations."""
+"""Random pairs of trust policies, random requests for them, and random policies of organizations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
 
-from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Role, User
+from policy_text import Body, document
+from rolecall_generator.iam import PolicyDocument
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Caller, IdentitySide, Request
 from rolecall_generator.proof.symbolic import OrganizationMembership, World
 
@@ -24,8 +25,6 @@ SESSIONS = (
 )
 PROVIDERS = ("arn:aws:iam::222222222222:saml-provider/idp", "token.actions.githubusercontent.com")
 SERVICES = ("ec2.amazonaws.com", "lambda.amazonaws.com")
-KNOWN = (ROLES[0], ROLES[5], USERS[3], USERS[7])
-"""Principals that a random world knows: in two accounts, with and without a path."""
 STRINGS = ("ab", "abc", "ba", "Ab", "aab", "b-b", "ann", "xx")
 GLOBS = ("*", "a*", "*b", "?b", "a?*", "*a*b", "ab", "A*", "??", "*b*")
 ARN_GLOBS = (
@@ -53,7 +52,91 @@ VALUES = {
 }
 """Values of keys that are not any string."""
 
-Body = dict[str, Any]
+_STRING_OPERATORS = "StringEquals StringNotEquals StringLike StringNotLike"
+_BOTH = ("true", "false")
+_WHOLE_ARN_GLOBS = tuple(glob for glob in ARN_GLOBS if glob.count(":") >= 5)
+ConditionRow = tuple[float, str, str, Sequence[str], int]
+"""Weight, operators, keys, values, and the most values of a condition."""
+CONDITIONS: tuple[ConditionRow, ...] = (
+    (8, "ArnLike ArnNotLike StringLike StringEquals", "aws:SourceArn", SOURCE_ARNS, 3),
+    (
+        8,
+        "StringEqualsIgnoreCase StringNotEqualsIgnoreCase StringEquals StringLike",
+        "sts:ExternalId example.com:k",
+        ("ab", "AB", "aB", "kk", "Kk", "A*"),
+        2,
+    ),
+    (5, "StringLike", "aws:PrincipalArn", (*ARN_GLOBS, *ROLES), 3),
+    (5, "StringNotLike", "aws:PrincipalArn", (*ARN_GLOBS, *USERS), 3),
+    (9, "ArnLike ArnNotEquals", "aws:PrincipalArn", (*_WHOLE_ARN_GLOBS, *ROLES), 3),
+    (5, "StringEquals", "aws:PrincipalArn", (*ROLES, *USERS), 3),
+    (5, "StringNotEqualsIgnoreCase", "aws:PrincipalArn", (*(role.upper() for role in ROLES), *USERS), 3),
+    (8, _STRING_OPERATORS, "aws:PrincipalAccount", (*ACCOUNTS, "1*", "*2", "anonymous"), 3),
+    (6, "StringEquals StringLike StringNotLike StringEqualsIgnoreCase", "aws:username", ("ann", "ANN", "a*", "*"), 3),
+    (4, "StringEquals StringNotEquals", "aws:PrincipalType", ("User", "AssumedRole"), 3),
+    (
+        16,
+        f"{_STRING_OPERATORS} StringEqualsIgnoreCase StringNotEqualsIgnoreCase",
+        "sts:ExternalId sts:RoleSessionName example.com:k sts:SourceIdentity aws:SourceIdentity aws:PrincipalTag/team",
+        (*GLOBS, *STRINGS),
+        3,
+    ),
+    (
+        12,
+        _STRING_OPERATORS,
+        "aws:TagKeys example.com:k aws:CalledVia sts:TransitiveTagKeys",
+        (*GLOBS, *STRINGS, "Team"),
+        3,
+    ),
+    (4, "StringEquals StringLike", "aws:RequestTag/team", (*GLOBS, *STRINGS), 3),
+    (
+        6,
+        "Null",
+        "sts:ExternalId aws:TagKeys example.com:k aws:MultiFactorAuthAge aws:username aws:RequestTag/team",
+        _BOTH,
+        1,
+    ),
+    (5, "Bool", "aws:MultiFactorAuthPresent aws:PrincipalIsAWSService aws:SecureTransport", _BOTH, 1),
+    (
+        4,
+        "NumericLessThan NumericEquals NumericNotEquals NumericGreaterThanEquals",
+        "aws:MultiFactorAuthAge example.com:n",
+        NUMBERS,
+        2,
+    ),
+    (3, "IpAddress NotIpAddress", "aws:SourceIp", NETWORKS, 3),
+    (2, "DateLessThan DateGreaterThan DateNotEquals", "aws:CurrentTime", DATES, 2),
+    (1, "BinaryEquals", "example.com:b", ("QUI=", "YWI="), 2),
+)
+VARIABLES: tuple[ConditionRow, ...] = (
+    (
+        3,
+        "StringEquals StringNotEquals StringLike StringEqualsIfExists",
+        "sts:RoleSessionName example.com:k aws:PrincipalTag/team aws:ResourceTag/team",
+        (
+            "${aws:username}",
+            "a-${aws:PrincipalTag/team}",
+            "${aws:username, 'ann'}*",
+            "${aws:ResourceAccount}",
+            "ab",
+            "${aws:RequestTag/team}",
+            "${aws:PrincipalTag/team}",
+        ),
+        2,
+    ),
+)
+_ODD_KEYS = (
+    "aws:CurrentTime aws:SourceIp aws:MultiFactorAuthAge aws:SecureTransport aws:TagKeys example.com:k example.com:k "
+    "sts:ExternalId aws:PrincipalAccount"
+)
+ODD_TYPES: tuple[ConditionRow, ...] = (
+    (1, "NumericLessThan NumericGreaterThanEquals", _ODD_KEYS, NUMBERS, 2),
+    (1, "DateGreaterThan DateNotEquals", _ODD_KEYS, DATES, 2),
+    (0.5, "NotIpAddress", _ODD_KEYS, NETWORKS, 2),
+    (0.5, "Bool", _ODD_KEYS, _BOTH, 2),
+    (0.5, "StringNotLike", _ODD_KEYS, GLOBS, 2),
+    (0.5, "StringEquals", _ODD_KEYS, ("10.1.2.3", "true", "10", "2026-03-04"), 2),
+)
 
 
 @dataclass(slots=True)
@@ -81,157 +164,11 @@ class PolicyGenerator:
 
     def condition(self) -> tuple[str, str, list[str]]:
         """Operator, key and values."""
-        rng = self.rng
-        makers = [
-            (8, self._source_arn),
-            (8, self._ignoring_case),
-            (28, self._principal_arn),
-            (8, self._account),
-            (6, self._user_name),
-            (4, self._principal_type),
-            (16, self._string),
-            (12, self._many),
-            (4, self._request_tag),
-            (6, self._null),
-            (5, self._bool),
-            (4, self._number),
-            (3, self._address),
-            (2, self._date),
-            (1, self._bytes),
-            (3 if self.variables else 0, self._variable),
-            (4 if self.odd_types else 0, self._odd_type),
-        ]
-        return rng.choices([make for _, make in makers], [weight for weight, _ in makers])[0]()
-
-    def _source_arn(self) -> tuple[str, str, list[str]]:
-        return self.operator("ArnLike", "ArnNotLike", "StringLike", "StringEquals"), "aws:SourceArn", self.some(SOURCE_ARNS)
-
-    def _ignoring_case(self) -> tuple[str, str, list[str]]:
-        operators = ("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringEquals", "StringLike")
-        key = self.rng.choice(["sts:ExternalId", "example.com:k"])
-        return self.operator(*operators), key, self.some(["ab", "AB", "aB", "kk", "Kk", "A*"], 2)
-
-    def _principal_arn(self) -> tuple[str, str, list[str]]:
-        arn_globs = [glob for glob in ARN_GLOBS if glob.count(":") >= 5]
-        name, values = self.rng.choice(
-            [
-                ("StringLike", [*ARN_GLOBS, *ROLES]),
-                ("StringNotLike", [*ARN_GLOBS, *USERS]),
-                ("ArnLike", [*arn_globs, *ROLES]),
-                ("ArnNotEquals", [*arn_globs, *ROLES]),
-                ("StringEquals", [*ROLES, *USERS]),
-                ("StringNotEqualsIgnoreCase", [*(role.upper() for role in ROLES), *USERS]),
-            ]
-        )
-        return self.operator(name), "aws:PrincipalArn", self.some(values)
-
-    def _account(self) -> tuple[str, str, list[str]]:
-        operators = ("StringEquals", "StringNotEquals", "StringLike", "StringNotLike")
-        return self.operator(*operators), "aws:PrincipalAccount", self.some([*ACCOUNTS, "1*", "*2", "anonymous"])
-
-    def _user_name(self) -> tuple[str, str, list[str]]:
-        operators = ("StringEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase")
-        return self.operator(*operators), "aws:username", self.some(["ann", "ANN", "a*", "*"])
-
-    def _principal_type(self) -> tuple[str, str, list[str]]:
-        return self.operator("StringEquals", "StringNotEquals"), "aws:PrincipalType", self.some(["User", "AssumedRole"])
-
-    def _string(self) -> tuple[str, str, list[str]]:
-        operators = (
-            "StringEquals",
-            "StringNotEquals",
-            "StringLike",
-            "StringNotLike",
-            "StringEqualsIgnoreCase",
-            "StringNotEqualsIgnoreCase",
-        )
-        keys = (
-            "sts:ExternalId",
-            "sts:RoleSessionName",
-            "example.com:k",
-            "sts:SourceIdentity",
-            "aws:SourceIdentity",
-            "aws:PrincipalTag/team",
-        )
-        return self.operator(*operators), self.rng.choice(keys), self.some([*GLOBS, *STRINGS])
-
-    def _many(self) -> tuple[str, str, list[str]]:
-        operators = ("StringEquals", "StringNotEquals", "StringLike", "StringNotLike")
-        key = self.rng.choice(["aws:TagKeys", "example.com:k", "aws:CalledVia", "sts:TransitiveTagKeys"])
-        return self.operator(*operators), key, self.some([*GLOBS, *STRINGS, "Team"])
-
-    def _request_tag(self) -> tuple[str, str, list[str]]:
-        return self.operator("StringEquals", "StringLike"), "aws:RequestTag/team", self.some([*GLOBS, *STRINGS])
-
-    def _null(self) -> tuple[str, str, list[str]]:
-        keys = (
-            "sts:ExternalId",
-            "aws:TagKeys",
-            "example.com:k",
-            "aws:MultiFactorAuthAge",
-            "aws:username",
-            "aws:RequestTag/team",
-        )
-        return "Null", self.rng.choice(keys), [self.rng.choice(["true", "false"])]
-
-    def _bool(self) -> tuple[str, str, list[str]]:
-        keys = ("aws:MultiFactorAuthPresent", "aws:PrincipalIsAWSService", "aws:SecureTransport")
-        return self.operator("Bool"), self.rng.choice(keys), [self.rng.choice(["true", "false"])]
-
-    def _number(self) -> tuple[str, str, list[str]]:
-        names = ("NumericLessThan", "NumericEquals", "NumericNotEquals", "NumericGreaterThanEquals")
-        key = self.rng.choice(["aws:MultiFactorAuthAge", "example.com:n"])
-        return self.operator(*names), key, self.some(NUMBERS, 2)
-
-    def _address(self) -> tuple[str, str, list[str]]:
-        return self.operator("IpAddress", "NotIpAddress"), "aws:SourceIp", self.some(NETWORKS)
-
-    def _date(self) -> tuple[str, str, list[str]]:
-        return self.operator("DateLessThan", "DateGreaterThan", "DateNotEquals"), "aws:CurrentTime", self.some(DATES, 2)
-
-    def _bytes(self) -> tuple[str, str, list[str]]:
-        return self.operator("BinaryEquals"), "example.com:b", self.some(["QUI=", "YWI="], 2)
-
-    def _variable(self) -> tuple[str, str, list[str]]:
-        name = self.rng.choice(["StringEquals", "StringNotEquals", "StringLike", "StringEqualsIfExists"])
-        key = self.rng.choice(["sts:RoleSessionName", "example.com:k", "aws:PrincipalTag/team", "aws:ResourceTag/team"])
-        values = (
-            "${aws:username}",
-            "a-${aws:PrincipalTag/team}",
-            "${aws:username, 'ann'}*",
-            "${aws:ResourceAccount}",
-            "ab",
-            "${aws:RequestTag/team}",
-            "${aws:PrincipalTag/team}",
-        )
-        return name, key, self.some(values, 2)
-
-    def _odd_type(self) -> tuple[str, str, list[str]]:
-        name, values = self.rng.choice(
-            [
-                ("NumericLessThan", NUMBERS),
-                ("NumericGreaterThanEquals", NUMBERS),
-                ("DateGreaterThan", DATES),
-                ("DateNotEquals", DATES),
-                ("NotIpAddress", NETWORKS),
-                ("Bool", ("true", "false")),
-                ("StringNotLike", GLOBS),
-                ("StringEquals", ("10.1.2.3", "true", "10", "2026-03-04")),
-            ]
-        )
-        keys = (
-            "aws:CurrentTime",
-            "aws:SourceIp",
-            "aws:MultiFactorAuthAge",
-            "aws:SecureTransport",
-            "aws:TagKeys",
-            "example.com:k",
-        )
-        return (
-            self.operator(name),
-            self.rng.choice([*keys, "example.com:k", "sts:ExternalId", "aws:PrincipalAccount"]),
-            self.some(values, 2),
-        )
+        rows = (*CONDITIONS, *VARIABLES * self.variables, *ODD_TYPES * self.odd_types)
+        _, names, keys, values, count = self.rng.choices(rows, [weight for weight, *_ in rows])[0]
+        plain = names == "Null" or any("${" in value for value in values)
+        operator = self.rng.choice(names.split()) if plain else self.operator(*names.split())
+        return operator, self.rng.choice(keys.split()), self.some(values, count)
 
     def principal(self) -> Any:
         rng = self.rng
@@ -308,7 +245,7 @@ class PolicyGenerator:
     # Worlds
 
     def identity(self) -> PolicyDocument:
-        """An identity policy or control policy about the role."""
+        """A control policy about the role."""
         statements = []
         for _ in range(self.rng.choice([0, 1, 1, 2])):
             body = self.statement()
@@ -329,24 +266,12 @@ class PolicyGenerator:
         return tuple(document([{**body, "Principal": "*"} for body in each.to_json()["Statement"]]) for each in self.level())
 
     def world(self) -> World:
-        """Some known principals with policies, boundaries, tags and session policies, and control policies."""
+        """Control policies around both accounts, and organizations."""
         rng = self.rng
-        known = self.some(KNOWN, 3)
-        policies = [ManagedPolicy(f"arn:aws:iam::{a}:policy/p", self.identity()) for a in ACCOUNTS]
-        parts: list[Role | User | ManagedPolicy] = list(policies)
-        for arn in known:
-            inline = {str(number): self.identity() for number in range(rng.choice([1, 2]))}
-            boundary = rng.choice([None, None, policies[0].arn])
-            tags = rng.choice([{}, {"team": "ab"}])
-            if ":role/" in arn:
-                parts.append(Role(arn, None, inline=inline, boundary=boundary, tags=tags))
-            else:
-                parts.append(User(arn, inline=inline, boundary=boundary, tags=tags))
-        sessions = {arn: (self.identity(),) for arn in known if ":role/" in arn and rng.random() < 0.3}
-        service = {a: tuple(self.level() for _ in range(rng.choice([1, 2]))) for a in ACCOUNTS if rng.random() < 0.3}
+        service = {a: tuple(self.level() for _ in range(rng.choice([1, 2]))) for a in ACCOUNTS if rng.random() < 0.5}
         resource = tuple(self.resource_level() for _ in range(rng.choice([0, 0, 1, 2])))
         organizations = {"111111111111": OrganizationMembership("o-abc")} if rng.random() < 0.3 else {}
-        return World(Access.of(*parts), frozenset(known), sessions, service, resource, organizations)
+        return World(service, resource, organizations)
 
     # Requests
 
@@ -420,8 +345,3 @@ class PolicyGenerator:
 def seeded(seed: int) -> Random:
     """A source of random numbers that gives the same ones in every run."""
     return Random(seed)  # noqa: S311 - test data
-
-
-def document(statements: Sequence[Body]) -> PolicyDocument:
-    """A document of the current version."""
-    return PolicyDocument.from_json({"Version": "2012-10-17", "Statement": list(statements)})

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from policy_text import principal_element, when
 from rolecall_generator.iam.evaluation.evaluator import Effect
 from rolecall_generator.iam.policy import PolicyDocument
 
@@ -70,15 +71,16 @@ def document(*statements: Json, version: str = "2012-10-17") -> PolicyDocument:
 
 
 def statement(effect: str = "Allow", action: Any = "sts:AssumeRole", **more: Any) -> Json:
-    return {"Effect": effect, "Action": action, **more}
+    body = {"Effect": effect, "Action": action, **more}
+    return {**body, "Condition": when(body["Condition"])} if "Condition" in body else body
 
 
 def grant(effect: str = "Allow", action: Any = "sts:AssumeRole", resource: Any = ROLE, **more: Any) -> Json:
     return statement(effect, action, Resource=resource, **more)
 
 
-def trust(principal: Any, effect: str = "Allow", action: Any = "sts:AssumeRole", **more: Any) -> Json:
-    return statement(effect, action, Principal=principal, **more)
+def trust(principal: Any = CALLER, effect: str = "Allow", action: Any = "sts:AssumeRole", **more: Any) -> Json:
+    return statement(effect, action, Principal=principal_element(principal), **more)
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,34 @@ class AssumeCase:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+Statements = Json | tuple[Json, ...]
+_GRANT = grant()
+
+
+def case(
+    name: str,
+    trust: Statements,
+    expected: Effect,
+    page: str,
+    identity: Statements | None = _GRANT,
+    boundary: Statements | None = None,
+    caller: str = CALLER,
+    context: Mapping[str, Any] | str = "",
+    **more: Any,
+) -> AssumeCase:
+    """A case. One statement needs no tuple; the context can be text, `KEY VALUE, VALUE & KEY`, where a key without a value
+    is absent.
+    """
+    if isinstance(context, str):
+        parts = (part.partition(" ") for part in context.split(" & ") if part)
+        context = {key: tuple(values.split(", ")) if values else () for key, _, values in parts}
+    first, second, third = ((each,) if isinstance(each, Mapping) else each for each in (trust, identity, boundary))
+    return AssumeCase(name, first or (), expected, page, second, third, caller, context, **more)
+
+
 YES, NO, DENY, REFUSED = Effect.ALLOW, Effect.IMPLICIT_DENY, Effect.EXPLICIT_DENY, Effect.REFUSED
 AWS_CALLER = {"AWS": CALLER}
-EXT = {"StringEquals": {"sts:ExternalId": "Example987"}}
+EXT = "StringEquals sts:ExternalId Example987"
 AFFILIATION = "saml:edupersonaffiliation"
 AS_SAML: dict[str, Any] = {"caller": SAML, "action": "sts:AssumeRoleWithSAML"}
 STAFF = trust(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from policy_pairs import document
+from policy_text import Conditions, document, statement
 from rolecall_generator.iam import PolicyDocument, Role
 from rolecall_generator.proof.symbolic import (
     Inclusion,
@@ -19,20 +19,17 @@ from rolecall_generator.proof.symbolic.world import WORST_CASE
 ROLE = Role("arn:aws:iam::222222222222:role/role1", None)
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"
 EXTERNAL_ID = "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"
-WITH_ID = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
+WITH_ID = f"StringEquals sts:ExternalId {EXTERNAL_ID}"
 NO_CALLERS = document([])
 
 
-def statement(
-    principal: Any, conditions: dict[str, Any] | None = None, effect: str = "Allow", **more: Any
-) -> dict[str, Any]:
-    """A statement about sts:AssumeRole; `more` replaces elements."""
-    body = {"Effect": effect, "Action": "sts:AssumeRole", "Principal": principal, **more}
-    return {**body, "Condition": conditions} if conditions else body
-
-
-ORDINARY = statement({"AWS": BACKEND}, WITH_ID)
+ORDINARY = statement(BACKEND, WITH_ID)
 ORDINARY_TRUST = document([ORDINARY])
+
+
+def trust_policy(principal: Any, conditions: Conditions = None, **more: Any) -> PolicyDocument:
+    """The trust policy with one Allow."""
+    return document([statement(principal, conditions, **more)])
 
 
 def inclusion(

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
+from policy_text import statement
+from rolecall_generator.iam.evaluation.compiled import PrincipalKind, identity_of
 from rolecall_generator.iam.evaluation.evaluator import ASSUME_ROLE, FEDERATED_ASSUME, Request
-from rolecall_generator.iam.evaluation.principals import PrincipalKind, identity_of
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
-from trust_worlds import BACKEND, CALLER, CUSTOMER, EXTERNAL_ID, ORDINARY, OTHERS_ID, ROLE, WITH_ID, statement
+from trust_worlds import BACKEND, CALLER, CUSTOMER, EXTERNAL_ID, ORDINARY, OTHERS_ID, ROLE, WITH_ID
 
 STRANGERS = "444444444444"
 SESSION = f"arn:aws:sts::{STRANGERS}:assumed-role/ab/s"
@@ -53,9 +54,9 @@ def random_trust(rng: Random) -> list[dict[str, Any]]:
         (
             [ORDINARY],
             [ORDINARY],
-            [statement({"AWS": BACKEND}, {"ArnEquals": {"aws:PrincipalArn": CALLER}, **WITH_ID})],
-            [statement({"AWS": BACKEND}, WITH_ID), statement("*", {"ArnNotEquals": {"aws:PrincipalArn": CALLER}}, "Deny")],
-            [statement("*", WITH_ID), statement("*", {"StringNotLike": {"aws:PrincipalArn": CALLER}}, "Deny")],
+            [statement(BACKEND, f"ArnEquals aws:PrincipalArn {CALLER} & {WITH_ID}")],
+            [statement(BACKEND, WITH_ID), statement("*", f"ArnNotEquals aws:PrincipalArn {CALLER}", "Deny")],
+            [statement("*", WITH_ID), statement("*", f"StringNotLike aws:PrincipalArn {CALLER}", "Deny")],
         )
     )
     more = [

@@ -20,7 +20,7 @@ from rolecall_generator.audit.tables import EscalationPath, escalation_paths, se
 from rolecall_generator.iam import Access, Arn, PolicyDocument, Principal, Role, Statement, role_arn, root_arn
 from rolecall_generator.iam.catalog import expand, find_action, services
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, AWS_MANAGED_DOCUMENTS, Caller, Effect, Evaluator, Request
-from rolecall_generator.iam.matching import may_match, name_matcher, wildcard
+from rolecall_generator.iam.matching import may_match, wildcard
 
 _REGION = "us-east-1"
 _ACCOUNT_PART = 4
@@ -406,7 +406,7 @@ def _on_listed() -> frozenset[str]:
 @lru_cache(maxsize=16_384)
 def _watched_actions(pattern: str) -> frozenset[str]:
     """The watched actions that an action pattern of a policy covers."""
-    matches = name_matcher(pattern.lower())
+    matches = wildcard(pattern.lower())
     return frozenset(action for action in _watched() if matches(action.lower()))
 
 
@@ -465,7 +465,7 @@ def _services_of(pattern: str, resources: Sequence[str]) -> Iterable[str]:
         return (_EVERY_SERVICE,)
     if "*" not in prefix and "?" not in prefix:
         return (prefix,) if prefix in services() else ()
-    matches = name_matcher(prefix)
+    matches = wildcard(prefix)
     return sorted(filter(matches, services()))
 
 

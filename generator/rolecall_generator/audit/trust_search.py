@@ -16,7 +16,7 @@ from rolecall_generator.audit.outsiders import ANY, ANY_SERVICE, OutsiderKind, O
 from rolecall_generator.audit.strangers import ORGANIZATION, ORGANIZATION_PATHS, Stranger
 from rolecall_generator.iam import ACCOUNT_ID_PATTERN, Arn, Condition, PolicyDocument, Principal, Role, Statement, root_arn
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, PrincipalKind, identity_of
-from rolecall_generator.iam.matching import name_matcher, wildcard
+from rolecall_generator.iam.matching import wildcard
 from rolecall_generator.proof.symbolic import RequestSets
 
 EXTERNAL_ID_KEY = "sts:externalid"
@@ -352,7 +352,7 @@ def issuer_of(provider: str) -> str:
 
 def _covers(statement: Statement, action: str) -> bool:
     """Whether the actions of a statement include one."""
-    listed = any(name_matcher(each.lower())(action.lower()) for each in statement.actions or statement.not_actions)
+    listed = any(wildcard(each.lower())(action.lower()) for each in statement.actions or statement.not_actions)
     return listed is bool(statement.actions)
 
 

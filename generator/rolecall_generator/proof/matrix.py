@@ -161,11 +161,6 @@ def key_name(key: str) -> str:
     return _KEY_NAMES.get(key.lower(), key)
 
 
-def counterexample(cell: Cell, role_arn: str) -> str:
-    """The sentences of a failed cell of a role on one line."""
-    return " ".join(counterexample_sentences(cell, role_arn))
-
-
 def _undecided(cell: Cell, role_arn: str) -> str:
     """The sentence about a cell that is not decided."""
     how = case_description(cell.case)

@@ -274,7 +274,8 @@ class _Prover:
             return
         narrower = proof.comparison.backward
         if intended and narrower.state is not InclusionState.PROVEN:
-            yield self._refused(narrower)
+            # Although the simplest requests are allowed: with session tags, from an address.
+            yield self._failed(Case.INTENDED, narrower)
         trusts = self._trusts.get(proof.role_arn) or [Trust(proof.role_arn, proof.role_arn)]
         if users := self._other_users(trusts):
             document = _document(users)
@@ -290,21 +291,17 @@ class _Prover:
         found = result.unintended
         if found.state is InclusionState.PROVEN:
             return _delegated(region) if region.account and result.reached else Cell(region.case, CellState.OK)
+        return self._failed(region.case, found)
+
+    def _failed(self, case: Case, found: Inclusion) -> Cell:
+        """The cell of an inclusion that is not proven."""
         if found.witness is None:
-            return Cell(region.case, CellState.UNDECIDED, reasons=found.reasons)
+            return Cell(case, CellState.UNDECIDED, reasons=found.reasons)
         request = found.witness.request
         decision = self._evaluator.may_assume(request)
-        return Cell(region.case, CellState.FAILED, request.principal.arn, decision=decision, witness=found.witness)
+        return Cell(case, CellState.FAILED, request.principal.arn, decision=decision, witness=found.witness)
 
     # Intended callers
-
-    def _refused(self, narrower: Inclusion) -> Cell:
-        """Intended requests that are not allowed, although the simplest ones are: with session tags, from an address."""
-        if narrower.witness is None:
-            return Cell(Case.INTENDED, CellState.UNDECIDED, reasons=narrower.reasons)
-        request = narrower.witness.request
-        decision = self._evaluator.may_assume(request)
-        return Cell(Case.INTENDED, CellState.FAILED, request.principal.arn, decision=decision, witness=narrower.witness)
 
     def _intended(self, trust: Trust, caller: str, proof: RoleProof) -> Cell:
         requires = (*[EXTERNAL_ID] * (trust.external_id is not None), *[MFA] * trust.requires_mfa)

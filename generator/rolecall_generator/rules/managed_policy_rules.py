@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from rolecall_generator.findings import Severity
 from rolecall_generator.iam import Arn
-from rolecall_generator.iam.catalog import managed_policies as known
+from rolecall_generator.iam.catalog import actions as known
 from rolecall_generator.rules.rule import CheckContext, Hit, Owner, RuleFunction, over_access, rule
 
 

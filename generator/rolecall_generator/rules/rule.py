@@ -16,7 +16,7 @@ from rolecall_generator import manifest
 from rolecall_generator import rules as package
 from rolecall_generator.findings import UNUSED_SUPPRESSION, Finding, FindingKind, Severity, kinds_in
 from rolecall_generator.iam import Access, Arn, PolicyDocument, Role, Statement
-from rolecall_generator.iam.matching import name_matcher
+from rolecall_generator.iam.matching import wildcard
 
 if TYPE_CHECKING:
     from rolecall_generator.manifest import Quotas, Suppression
@@ -124,7 +124,7 @@ def short(arn: str) -> str:
 def matches_any(patterns: Iterable[str], action: str) -> bool:
     """True if any of the action patterns matches the action, ignoring case."""
     lower = action.lower()
-    return any(name_matcher(pattern.lower())(lower) for pattern in patterns)
+    return any(wildcard(pattern.lower())(lower) for pattern in patterns)
 
 
 def _owners_by_document(access: Access) -> dict[PolicyDocument, tuple[Owner, ...]]:

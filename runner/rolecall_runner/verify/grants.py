@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Statement
 from rolecall_generator.iam.catalog import expand, managed_policy_name
 from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS, Caller, Effect, Evaluator, Request
-from rolecall_generator.iam.matching import name_matcher
+from rolecall_generator.iam.matching import wildcard
 from rolecall_generator.iam_replies import UnreadableDocumentError, document_of
 from rolecall_runner.aws import DeadlineExceededError, SigningCredentials, account, allowed_name
 from rolecall_runner.inventory import Target
@@ -107,8 +107,8 @@ def covers(statement: Statement, action: str) -> bool:
     """Whether the action is among the statement's actions, whatever its resources and conditions."""
     lower = action.lower()
     if statement.not_actions:
-        return not any(name_matcher(pattern.lower())(lower) for pattern in statement.not_actions)
-    return any(name_matcher(pattern.lower())(lower) for pattern in statement.actions)
+        return not any(wildcard(pattern.lower())(lower) for pattern in statement.not_actions)
+    return any(wildcard(pattern.lower())(lower) for pattern in statement.actions)
 
 
 def model_of(context: VerifyContext, region: str) -> Callable[[str], Any]:

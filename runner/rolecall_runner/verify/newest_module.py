@@ -16,7 +16,7 @@ from itertools import product, zip_longest
 from rolecall_generator.iam import Access, Condition, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import expand, managed_policy_name
 from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS, Caller, Effect, Evaluator, IdentitySide, Request
-from rolecall_generator.iam.matching import name_matcher
+from rolecall_generator.iam.matching import wildcard
 from rolecall_runner.aws import SigningCredentials
 from rolecall_runner.inventory import Target
 from rolecall_runner.verify.agreed_access import (
@@ -242,8 +242,8 @@ class ModuleSide:
         return any(
             _as_wide(each, statement)
             and not (each.not_actions or each.not_resources)
-            and any(name_matcher(known.lower())(pattern.lower()) for known in each.actions)
-            and any(name_matcher(known)(resource) for known in each.resources or ("*",))
+            and any(wildcard(known.lower())(pattern.lower()) for known in each.actions)
+            and any(wildcard(known)(resource) for known in each.resources or ("*",))
             for each in self.allows
         )
 

@@ -28,7 +28,7 @@ from botocore.session import Session
 
 from rolecall_generator.iam import Arn
 from rolecall_generator.iam.catalog import SERVICE_PREFIXES, action_of, find_action
-from rolecall_generator.iam.matching import name_matcher
+from rolecall_generator.iam.matching import wildcard
 from rolecall_runner.aws import (
     ACCESS_DENIED,
     Failure,
@@ -81,7 +81,7 @@ ModelOf = Callable[[str], Any]
 def is_excluded(action: str) -> str | None:
     """Why an action is never tried; None if it may be."""
     lower = action.lower()
-    return next((why for why, patterns in NEVER.items() if any(name_matcher(p)(lower) for p in patterns)), None)
+    return next((why for why, patterns in NEVER.items() if any(wildcard(p)(lower) for p in patterns)), None)
 
 
 def is_read_only(action: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from assume_cases import ASSUME_CASES
+from assume_cases import ASSUME_CASES, STATEMENT_CASES
 from condition_cases import CONDITION_CASES, ConditionCase
 from policy_vocabulary import (
     AWS_CALLER,
@@ -30,13 +30,11 @@ from policy_vocabulary import (
     grant,
     trust,
 )
+from rolecall_generator.iam.evaluation.compiled import identity_of
 from rolecall_generator.iam.evaluation.evaluator import Effect, Evaluator, Request
-from rolecall_generator.iam.evaluation.principals import identity_of
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide, principal_context
 from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Role, User
-from session_cases import SESSION_CASES
-from statement_cases import STATEMENT_CASES
-from tag_cases import TAG_CASES
+from session_cases import SESSION_CASES, TAG_CASES
 
 EFFECTS = {True: Effect.ALLOW, False: Effect.IMPLICIT_DENY, None: Effect.REFUSED}
 

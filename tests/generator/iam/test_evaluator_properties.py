@@ -1,17 +1,68 @@
-"""Properties that hold for every policy and request, tested on generated ones."""
+"""Properties of matching and of the evaluator's decisions, whatever the policies and requests are."""
 
 from __future__ import annotations
 
-from hypothesis import given
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from naive_oracle import matches
 from rolecall_generator.iam.evaluation.evaluator import Decision, Effect, Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
 from rolecall_generator.iam.matching.conditions import Truth, compile_condition
-from rolecall_generator.iam.matching.wildcards import wildcard
-from rolecall_generator.iam.model import Access, Role
+from rolecall_generator.iam.matching.wildcards import may_match, wildcard
+from rolecall_generator.iam.model import Access, ManagedPolicy, Role
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
+from strategies_access import ACCOUNTS, statements
+
+BUCKET = "arn:${Partition}:s3:::${BucketName}"
+OBJECT = "arn:${Partition}:s3:::${BucketName}/${ObjectName}"
+USER = "arn:${Partition}:iam::${Account}:user/${UserNameWithPath}"
+
+
+@pytest.mark.parametrize(
+    ("resource", "form", "expected"),
+    [
+        ("arn:aws:s3:::b", BUCKET, True),
+        ("arn:aws:s3:::b/*", BUCKET, False),
+        ("arn:aws:s3:::b*", BUCKET, True),
+        ("arn:aws:s3:::b", OBJECT, False),
+        ("arn:aws:s3:::b/a/deep/key", OBJECT, True),
+        ("arn:aws:s3:::b*", OBJECT, True),
+        ("arn:aws:s3:::a?c", OBJECT, True),
+        ("arn:*", OBJECT, True),
+        ("*", OBJECT, True),
+        ("arn:aws:iam::111111111111:user/${aws:username}", USER, True),
+        ("arn:aws:iam::111111111111:role/*", USER, False),
+        ("arn:aws:s3:::b/${*}", OBJECT, True),
+        ("arn:aws:s3:::b${*}", OBJECT, False),
+    ],
+)
+def test_resource_matches_its_arn_format(resource: str, form: str, expected: bool) -> None:
+    """Buckets and objects are distinguished; wildcards and policy variables match anything."""
+    assert expected is may_match(resource, form)
+
+
+PIECES = st.lists(st.sampled_from(["a", "b", "/", "*", "?"]), max_size=7).map("".join)
+TEXTS = st.text("ab/", max_size=6)
+
+
+def test_hostile_resource_is_assumed_to_match() -> None:
+    """An impossible resource is assumed to match instead of being searched for minutes."""
+    assert may_match("arn:" + "*a" * 100_000, BUCKET)
+
+
+@given(pattern=PIECES, form=st.lists(st.sampled_from(["a", "b", "/", "${X}"]), max_size=5).map("".join), text=TEXTS)
+def test_common_match_is_always_found(pattern: str, form: str, text: str) -> None:
+    """If one string matches both sides, the result is true."""
+    by_pattern = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    by_form = ".*".join(re.escape(part) for part in form.split("${X}"))
+    if re.fullmatch(by_pattern, text) and re.fullmatch(by_form, text):
+        assert may_match(pattern, form)
+
 
 ROLE = "arn:aws:iam::222222222222:role/r"
 CALLER = "arn:aws:iam::111111111111:role/c"
@@ -171,3 +222,67 @@ def test_evaluator_always_returns_a_decision(
     for free in (True, False):
         request = Request(Caller(caller, IdentitySide.ALLOWS_ALL), ROLE, context={key: value}, free=free)
         assert isinstance(evaluator.may_assume(request), Decision)
+
+
+BACKEND_ROLE = f"arn:aws:iam::{ACCOUNTS[0]}:role/backend_role"
+TARGETS = tuple(f"arn:aws:iam::{account}:role/target" for account in ACCOUNTS)
+EVERYTHING = PolicyDocument((Statement("Allow", ("*",), ("*",)),))
+
+
+def documents(*, trust: bool) -> st.SearchStrategy[PolicyDocument]:
+    lists = st.lists(statements(trust=trust), max_size=3).map(tuple)
+    return st.builds(PolicyDocument, lists, st.sampled_from(["2012-10-17", "2008-10-17"]))
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> Access:
+    """A caller with inline, managed and boundary policies, and a role to assume in each account."""
+    managed = ManagedPolicy(f"arn:aws:iam::{ACCOUNTS[0]}:policy/p", draw(documents(trust=False)))
+    caller = Role(
+        BACKEND_ROLE,
+        None,
+        {"inline": draw(documents(trust=False))},
+        frozenset({managed.arn}),
+        boundary=draw(st.sampled_from([None, managed.arn, "arn:aws:iam::aws:policy/Unknown"])),
+    )
+    return Access.of(managed, caller, *(Role(target, draw(documents(trust=True))) for target in TARGETS))
+
+
+REQUESTS = st.lists(
+    st.builds(
+        Request,
+        st.builds(
+            Caller, st.sampled_from([BACKEND_ROLE, f"arn:aws:iam::{ACCOUNTS[1]}:user/u"]), st.sampled_from(IdentitySide)
+        ),
+        st.sampled_from(TARGETS),
+        context=st.sampled_from([{}, {"sts:ExternalId": "a1"}, {"aws:MultiFactorAuthPresent": "true"}]),
+        free=st.booleans(),
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+def fresh(access: Access, request: Request) -> Decision:
+    return Evaluator(access).may_assume(request)
+
+
+@settings(deadline=None)
+@given(worlds(), REQUESTS)
+def test_reused_evaluator_decides_like_a_new_one(access: Access, requests: list[Request]) -> None:
+    """Decisions do not depend on earlier requests."""
+    used = Evaluator(access)
+
+    assert [fresh(access, request) for request in requests] == [used.may_assume(request) for request in requests]
+
+
+@settings(deadline=None)
+@given(worlds(), st.sampled_from(TARGETS), st.booleans())
+def test_worst_case_identity_allows_everything(access: Access, target: str, free: bool) -> None:
+    """The decision is the same as for a caller whose policy allows everything."""
+    open_role = Role(BACKEND_ROLE, None, {"open": EVERYTHING})
+    opened = replace(access, roles={**access.roles, BACKEND_ROLE: open_role})
+    worst = fresh(access, Request(Caller(BACKEND_ROLE, IdentitySide.ALLOWS_ALL), target, free=free))
+    known = fresh(opened, Request(Caller(BACKEND_ROLE), target, free=free))
+
+    assert (known.effect, known.statement, known.assumed) == (worst.effect, worst.statement, worst.assumed)

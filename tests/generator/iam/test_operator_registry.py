@@ -8,10 +8,18 @@ import pytest
 
 from policy_fragments import condition
 from rolecall_generator.errors import ManifestError
-from rolecall_generator.iam.matching.conditions import Truth, compile_condition
-from rolecall_generator.iam.matching.operators import OPERATORS, STRING, Compare, Operator, UnsupportedError, find_operator
+from rolecall_generator.iam.matching.conditions import (
+    OPERATORS,
+    STRING,
+    Compare,
+    Operator,
+    Truth,
+    UnsupportedError,
+    compile_condition,
+    find_operator,
+)
 from rolecall_generator.iam.policy import Condition, Statement
-from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_operator_fault
+from rolecall_generator.iam.validation import condition_faults, unknown_operator_fault
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.proof.matrix import condition_names
 

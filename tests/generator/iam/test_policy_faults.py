@@ -13,9 +13,13 @@ from rolecall_generator.iam.catalog.actions import iam_data
 from rolecall_generator.iam.catalog.condition_keys import _keys_of_others, find_key, is_federated, key_with_placeholder
 from rolecall_generator.iam.catalog.regions import is_known_region, nearest_region, partition_of_region
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement
-from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_key_fault
-from rolecall_generator.iam.validation.placeholders import find_placeholder
-from rolecall_generator.iam.validation.resource_patterns import account_of, resource_fault
+from rolecall_generator.iam.validation import (
+    account_of,
+    condition_faults,
+    find_placeholder,
+    resource_fault,
+    unknown_key_fault,
+)
 
 OBSOLETE_KEYS = {"deepracer:UserToken", "deepracer:MultiUser", "lakeformation:GlueARN"}
 """Keys in AWS managed policies that belong to discontinued services or are no longer documented."""

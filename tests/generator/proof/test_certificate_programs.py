@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import policy_text
 from certificate_programs import (
     ACCEPTED,
     FOLDER,
@@ -25,6 +26,7 @@ from certificate_programs import (
     is_covered,
     verify_certificate,
 )
+from policy_text import Conditions
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning import make_plan
 
@@ -34,23 +36,39 @@ BACKEND = "arn:aws:iam::111111111111:role/backend_role"
 ROLE = "arn:aws:iam::222222222222:role/role1"
 OTHER = "arn:aws:iam::111111111111:role/other"
 Content = dict[str, Any]
+Side = Content | str
+Pairs = dict[str, tuple[Side, Side]]
+"""Trust policies with the policy of the intent: each a policy, one statement, or the conditions of one."""
 Change = Callable[[Content], object]
 
 both_programs = pytest.mark.parametrize("program", PROGRAMS)
 
 
-def statement(**changes: Any) -> Content:
-    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": BACKEND}, **changes}
+def statement(conditions: Conditions = None, principal: Any = BACKEND, **more: Any) -> Content:
+    return policy_text.statement(principal, conditions, **more)
 
 
 def policy(*statements: Content) -> Content:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def certificate(trust: Content, intent: Content, *facts: str) -> Content:
+PLAIN = statement()
+
+
+def statement_of(principal: Any) -> Content:
+    """A statement about other principals."""
+    return statement(principal=principal)
+
+
+def as_policy(side: Side) -> Content:
+    body = statement(side) if isinstance(side, str) else side
+    return body if "Statement" in body else policy(body)
+
+
+def certificate(trust: Side, intent: Side, *facts: str) -> Content:
     """The example with other policies."""
     found = example()
-    found["policies"] = {"trust": trust, "intent": intent}
+    found["policies"] = {"trust": as_policy(trust), "intent": as_policy(intent)}
     found["claims"] = {"nothing_else": {"facts": list(facts)}}
     return found
 
@@ -141,6 +159,26 @@ SECOND_ROLE = """resource "aws_iam_role" "second" {
   assume_role_policy = jsonencode({})
 }
 """
+PROVISIONER = 'resource "aws_iam_user" "x" {\n  name = "x"\n  provisioner "local-exec" {\n    command = "x"\n  }\n}\n'
+INSERTIONS = {
+    "heredoc": "locals {\n  x = <<EOT\nEOT\n}\n",
+    "heredoc in a list": "locals {\n  x = [<<EOT\n]\n}\nlocals {\n  y = [1\nEOT\n  ]\n}\n",
+    "quotes in a template": 'locals {\n  x = "${"/*"}"\n}\n',
+    "same document twice": 'data "aws_iam_policy_document" "trust" {\n}\n',
+    "empty document of the same name": 'data "aws_iam_policy_document" "trust" {}\n',
+    "second role of the same name": SECOND_ROLE,
+    "second role with an escaped name": SECOND_ROLE.replace("role1", "rol\\u00651"),
+    "second role with an escaped type": SECOND_ROLE.replace("aws_iam_role", "aws_iam_ro\\u006ce"),
+    "second role without quotes": SECOND_ROLE.replace('"aws_iam_role"', "aws_iam_role"),
+    "second role with a name prefix": SECOND_ROLE.replace("name ", "name_prefix "),
+    "second role on an indented line": f"  {SECOND_ROLE}",
+    "import block": 'import {\n  to = aws_iam_role.this\n  id = "role2"\n}\n',
+    "module": 'module "other" {\n  source = "./other"\n}\n',
+    "provider": 'provider "aws" {\n}\n',
+    "data source that runs a program": 'data "external" "x" {\n  program = ["x"]\n}\n',
+    "provisioner": PROVISIONER,
+    "provisioner with an escaped name": PROVISIONER.replace("local", "\\u006cocal"),
+}
 MODULE_CHANGES = {
     "principal": ('role/backend_role"', 'role/other"'),
     "action": ('"sts:AssumeRole",', '"sts:AssumeRole", "sts:TagSession",'),
@@ -150,19 +188,12 @@ MODULE_CHANGES = {
     "effect": ('effect = "Allow"', 'effect = "Deny"'),
     "count": ('resource "aws_iam_role" "this" {', 'resource "aws_iam_role" "this" {\n  count = 0'),
     "name from a variable": ('name                 = "role1"', "name                 = var.name"),
-    "heredoc": ("# Trust policy", "locals {\n  x = <<EOT\nEOT\n}\n# Trust policy"),
-    "heredoc in a list": (
-        "# Trust policy",
-        "locals {\n  x = [<<EOT\n]\n}\nlocals {\n  y = [1\nEOT\n  ]\n}\n# Trust policy",
-    ),
-    "quotes in a template": ("# Trust policy", 'locals {\n  x = "${"/*"}"\n}\n# Trust policy'),
     "template in a value": ('role/backend_role"', 'role/${var.name}"'),
     "source document": (
         '  statement {\n    sid    = "Trust',
         '  source_policy_documents = []\n  statement {\n    sid    = "Trust',
     ),
     "dynamic block": ("    principals {", '    dynamic "principals" {'),
-    "same document twice": ("# Trust policy", 'data "aws_iam_policy_document" "trust" {\n}\n# Trust policy'),
     "document in a comment": (
         'data "aws_iam_policy_document" "trust" {',
         'data "aws_iam_policy_document" "other" {}\n# data "aws_iam_policy_document" "trust" {',
@@ -172,27 +203,8 @@ MODULE_CHANGES = {
         "  depends_on",
         "  lifecycle {\n    ignore_changes = [assume_role_policy]\n  }\n\n  depends_on",
     ),
-    "empty document of the same name": ("# Trust policy", 'data "aws_iam_policy_document" "trust" {}\n# Trust policy'),
     "value that is a template": ('role/backend_role"', 'role/backend_role%{ if true }x%{ endif }"'),
     "another role of the module": ('resource "aws_iam_role" "this"', 'resource "aws_iam_user" "this"'),
-    "second role of the same name": ("# Trust policy", f"{SECOND_ROLE}\n# Trust policy"),
-    "second role with an escaped name": ("# Trust policy", SECOND_ROLE.replace("role1", "rol\\u00651")),
-    "second role with an escaped type": ("# Trust policy", SECOND_ROLE.replace("aws_iam_role", "aws_iam_ro\\u006ce")),
-    "second role without quotes": ("# Trust policy", SECOND_ROLE.replace('"aws_iam_role"', "aws_iam_role")),
-    "second role with a name prefix": ("# Trust policy", SECOND_ROLE.replace("name ", "name_prefix ")),
-    "second role on an indented line": ("# Trust policy", f"  {SECOND_ROLE}"),
-    "import block": ("# Trust policy", 'import {\n  to = aws_iam_role.this\n  id = "role2"\n}\n'),
-    "module": ("# Trust policy", 'module "other" {\n  source = "./other"\n}\n'),
-    "provider": ("# Trust policy", 'provider "aws" {\n}\n'),
-    "data source that runs a program": ("# Trust policy", 'data "external" "x" {\n  program = ["x"]\n}\n'),
-    "provisioner": (
-        "# Trust policy",
-        'resource "aws_iam_user" "x" {\n  name = "x"\n  provisioner "local-exec" {\n    command = "x"\n  }\n}\n',
-    ),
-    "provisioner with an escaped name": (
-        "# Trust policy",
-        'resource "aws_iam_user" "x" {\n  name = "x"\n  provisioner "\\u006cocal-exec" {\n    command = "x"\n  }\n}\n',
-    ),
     "tags closed early": (
         "  depends_on = [data.aws_caller_identity.current]\n}",
         "  tags = {\n    }\n    provider = aws.other\n    lifecycle {\n  }\n}",
@@ -208,6 +220,7 @@ MODULE_CHANGES = {
     ),
     "account check with another provider": ('"current" {', '"current" {\n  provider = aws.other'),
     "account check without instances": ('"current" {', '"current" {\n  count = 0'),
+    **{name: ("# Trust policy", f"{text}\n# Trust policy") for name, text in INSERTIONS.items()},
 }
 
 
@@ -261,236 +274,147 @@ def test_json_trust_policy_is_compared(program: str, tmp_path: Path) -> None:
     assert ACCEPTED == status(trust) == status({**trust, "Statement": same})
     assert ACCEPTED == status({"Role": {"Arn": ROLE, "AssumeRolePolicyDocument": trust}})
     assert REJECTED == status({"Role": {"Arn": OTHER, "AssumeRolePolicyDocument": trust}})
-    assert REJECTED == status(policy(statement(Principal={"AWS": OTHER})))
-    assert REJECTED == status(policy(single, statement(Principal={"AWS": OTHER})))
-    assert REJECTED == status(policy(statement(Condition={"StringEquals": {"sts:ExternalId": "id"}})))
+    assert REJECTED == status(policy(statement(principal=OTHER)))
+    assert REJECTED == status(policy(single, statement(principal=OTHER)))
+    assert REJECTED == status(policy(statement("StringEquals sts:ExternalId id")))
     assert REJECTED == status({})
 
 
 # Claims
 
 
-EXTERNAL_ID = {"StringEquals": {"sts:ExternalId": "id-one"}}
-WITH_MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
-ACCOUNT = {"AWS": "arn:aws:iam::111111111111:root"}
+EXTERNAL_ID = "StringEquals sts:ExternalId id-one"
+WITH_MFA = "Bool aws:MultiFactorAuthPresent true"
+ACCOUNT = "arn:aws:iam::111111111111:root"
 FULL = "verify_full_certificate"
-SERVICE, USER = {"Bool": {"aws:PrincipalIsAWSService": "true"}}, {"StringEquals": {"aws:PrincipalType": "User"}}
-NAMED = {"ArnEquals": {"aws:PrincipalArn": BACKEND}}
-CLAIMS: dict[str, tuple[Content, Content, bool]] = {
-    "the same": (statement(), statement(), True),
-    "external ID in the trust only": (statement(Condition=EXTERNAL_ID), statement(), True),
-    "external ID in the intent only": (statement(), statement(Condition=EXTERNAL_ID), False),
-    "another external ID": (
-        statement(Condition={"StringEquals": {"sts:ExternalId": "id-two"}}),
-        statement(Condition=EXTERNAL_ID),
-        False,
-    ),
-    "two external IDs": (
-        statement(Condition={"StringEquals": {"sts:ExternalId": ["id-one", "id-two"]}}),
-        statement(Condition=EXTERNAL_ID),
-        False,
-    ),
-    "all but one external ID": (
-        statement(Condition={"StringNotEquals": {"sts:ExternalId": "id-two"}}),
-        statement(Condition=EXTERNAL_ID),
-        False,
-    ),
-    "absent external ID": (
-        statement(Condition={"Null": {"sts:ExternalId": "true"}}),
-        statement(Condition=EXTERNAL_ID),
-        False,
-    ),
-    "present external ID": (
-        statement(Condition=EXTERNAL_ID),
-        statement(Condition={"Null": {"sts:ExternalId": "false"}}),
-        True,
-    ),
-    "MFA in the trust only": (statement(Condition=WITH_MFA), statement(), True),
-    "MFA in the intent only": (statement(), statement(Condition=WITH_MFA), False),
-    "no MFA": (statement(Condition={"Bool": {"aws:MultiFactorAuthPresent": "false"}}), statement(Condition=WITH_MFA), False),
-    "the account, by ARN and by ID": (statement(Principal=ACCOUNT), statement(Principal={"AWS": "111111111111"}), True),
-    "the account": (statement(Principal=ACCOUNT), statement(), False),
-    "one role of the account": (statement(), statement(Principal=ACCOUNT), True),
-    "the account, restricted to the role": (statement(Principal=ACCOUNT, Condition=NAMED), statement(), True),
-    "the account without the role": (
-        statement(Principal=ACCOUNT, Condition={"ArnNotEquals": {"aws:PrincipalArn": BACKEND}}),
-        statement(),
-        False,
-    ),
-    "another role": (statement(Principal={"AWS": [BACKEND, OTHER]}), statement(), False),
-    "a service": (statement(Principal={"Service": "ec2.amazonaws.com"}), statement(), False),
-    "a service, restricted to a role": (
-        statement(Principal={"Service": "ec2.amazonaws.com"}, Condition=NAMED),
-        statement(),
-        True,
-    ),
-    "a service, unless it is a role": (
-        statement(Principal={"Service": "ec2.amazonaws.com"}, Condition={"ArnNotEquals": {"aws:PrincipalArn": BACKEND}}),
-        statement(),
-        False,
-    ),
-    "a service with an ARN": (
-        statement(Principal={"Service": "ec2.amazonaws.com"}, Condition={"Null": {"aws:PrincipalArn": "false"}}),
-        statement(),
-        True,
-    ),
-    "a service without an ARN": (
-        statement(Principal={"Service": "ec2.amazonaws.com"}, Condition={"Null": {"aws:PrincipalArn": "true"}}),
-        statement(),
-        False,
-    ),
-    "session tags": (statement(Action=["sts:AssumeRole", "sts:TagSession"]), statement(), False),
-    "no session tags": (statement(), statement(Action=["sts:AssumeRole", "sts:TagSession"]), True),
-    "source identity": (statement(Action=["sts:AssumeRole", "sts:SetSourceIdentity"]), statement(), False),
-    "tags without the operation": (statement(Action=["sts:TagSession", "sts:SetSourceIdentity"]), statement(), True),
-    "another operation": (statement(Action="sts:AssumeRoleWithSAML"), statement(), False),
+SOME = "ForAnyValue:StringEquals custom:key"
+SERVICE, USER = "Bool aws:PrincipalIsAWSService true", "StringEquals aws:PrincipalType User"
+EC2 = {"Service": "ec2.amazonaws.com"}
+NAMED = f"ArnEquals aws:PrincipalArn {BACKEND}"
+CLAIMS: dict[bool, Pairs] = {
+    True: {
+        "the same": (PLAIN, PLAIN),
+        "external ID in the trust only": (EXTERNAL_ID, PLAIN),
+        "present external ID": (EXTERNAL_ID, "Null sts:ExternalId false"),
+        "MFA in the trust only": (WITH_MFA, PLAIN),
+        "the account, by ARN and by ID": (statement_of(ACCOUNT), statement_of("111111111111")),
+        "one role of the account": (PLAIN, statement_of(ACCOUNT)),
+        "the account, restricted to the role": (statement(NAMED, ACCOUNT), PLAIN),
+        "a service, restricted to a role": (statement(NAMED, EC2), PLAIN),
+        "a service with an ARN": (statement("Null aws:PrincipalArn false", EC2), PLAIN),
+        "no session tags": (PLAIN, statement(Action=["sts:AssumeRole", "sts:TagSession"])),
+        "tags without the operation": (statement(Action=["sts:TagSession", "sts:SetSourceIdentity"]), PLAIN),
+    },
+    False: {
+        "external ID in the intent only": (PLAIN, EXTERNAL_ID),
+        "another external ID": ("StringEquals sts:ExternalId id-two", EXTERNAL_ID),
+        "two external IDs": ("StringEquals sts:ExternalId id-one, id-two", EXTERNAL_ID),
+        "all but one external ID": ("StringNotEquals sts:ExternalId id-two", EXTERNAL_ID),
+        "absent external ID": ("Null sts:ExternalId true", EXTERNAL_ID),
+        "MFA in the intent only": (PLAIN, WITH_MFA),
+        "no MFA": ("Bool aws:MultiFactorAuthPresent false", WITH_MFA),
+        "the account": (statement_of(ACCOUNT), PLAIN),
+        "the account without the role": (statement(f"ArnNotEquals aws:PrincipalArn {BACKEND}", ACCOUNT), PLAIN),
+        "another role": (statement_of({"AWS": [BACKEND, OTHER]}), PLAIN),
+        "a service": (statement_of(EC2), PLAIN),
+        "a service, unless it is a role": (statement(f"ArnNotEquals aws:PrincipalArn {BACKEND}", EC2), PLAIN),
+        "a service without an ARN": (statement("Null aws:PrincipalArn true", EC2), PLAIN),
+        "session tags": (statement(Action=["sts:AssumeRole", "sts:TagSession"]), PLAIN),
+        "source identity": (statement(Action=["sts:AssumeRole", "sts:SetSourceIdentity"]), PLAIN),
+        "another operation": (statement(Action="sts:AssumeRoleWithSAML"), PLAIN),
+    },
 }
 
 
-def covers(program: str, trust: Content, intent: Content) -> bool:
-    """Whether a program covers two statements."""
-    return program == FULL or is_covered(policy(trust, intent))
+def covers(program: str, trust: Side, intent: Side) -> bool:
+    """Whether a program covers two policies."""
+    return program == FULL or all(is_covered(as_policy(side)) for side in (trust, intent))
+
+
+def claims(table: dict[bool, Pairs]) -> pytest.MarkDecorator:
+    """The claims of a table as parameters."""
+    rows = [pytest.param(*pair, holds, id=name) for holds, pairs in table.items() for name, pair in pairs.items()]
+    return pytest.mark.parametrize(("trust", "intent", "holds"), rows)
 
 
 @both_programs
-@pytest.mark.parametrize(("trust", "intent", "holds"), CLAIMS.values(), ids=CLAIMS)
-def test_claims_are_decided(program: str, trust: Content, intent: Content, holds: bool, tmp_path: Path) -> None:
-    found = certificate(policy(trust), policy(intent))
+@claims(CLAIMS)
+def test_claims_are_decided(program: str, trust: Side, intent: Side, holds: bool, tmp_path: Path) -> None:
+    found = certificate(trust, intent)
     expected = ACCEPTED if holds else REJECTED
     assert (expected if covers(program, trust, intent) else UNSUPPORTED) == check(program, found, tmp_path).status
 
 
 ALL_BUT_ASSUME_ROLE = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "TagSession", "SetSourceIdentity", "SetContext")
-DENY = policy(statement(Principal=ACCOUNT), statement(Effect="Deny", Principal={"AWS": OTHER}))
-FULL_CLAIMS: dict[str, tuple[Content, Content, bool]] = {
-    "Deny in the trust": (DENY, policy(statement(Principal=ACCOUNT)), True),
-    "Deny in the intent": (policy(statement(Principal=ACCOUNT)), DENY, False),
-    "everyone": (policy(statement(Principal="*")), policy(statement(Principal=ACCOUNT)), False),
-    "NotPrincipal in the trust": (
-        policy({**statement(), "Principal": {}, "NotPrincipal": {"AWS": BACKEND}}),
-        policy(statement(Principal=ACCOUNT)),
-        False,
-    ),
-    "NotPrincipal in the intent": (
-        policy(statement()),
-        policy({**statement(), "Principal": {}, "NotPrincipal": {"AWS": OTHER}}),
-        False,
-    ),
-    "undocumented Deny in the trust": (
-        policy(statement(), statement(Effect="Deny", Condition={"StringEqual": {"sts:ExternalId": "id"}})),
-        policy(statement()),
-        True,
-    ),
-    "undocumented Deny in the intent": (
-        policy(statement()),
-        policy(statement(), statement(Effect="Deny", Condition={"StringEqual": {"sts:ExternalId": "id"}})),
-        False,
-    ),
-    "unique ID of a principal": (policy(statement(Principal={"AWS": "AROAEXAMPLE"})), policy(statement()), False),
-    "wildcard in a principal": (policy(statement(Principal={"AWS": f"{BACKEND[:-1]}*"})), policy(statement()), False),
-    "action with a wildcard": (policy(statement(Action="sts:*")), policy(statement()), False),
-    "all actions but one": (
-        policy({**statement(), "NotAction": "sts:AssumeRole", "Action": []}),
-        policy(statement(Action=[f"sts:{name}" for name in ALL_BUT_ASSUME_ROLE])),
-        True,
-    ),
-    "external ID, if any": (
-        policy(statement(Condition={"StringEqualsIfExists": {"sts:ExternalId": "id-one"}})),
-        policy(statement(Condition=EXTERNAL_ID)),
-        False,
-    ),
-    "external ID with a wildcard": (
-        policy(statement(Condition={"StringLike": {"sts:ExternalId": "id-?ne"}})),
-        policy(statement(Condition={"StringLike": {"sts:ExternalId": "id-*"}})),
-        True,
-    ),
-    "external ID ignoring case": (
-        policy(statement(Condition={"StringEqualsIgnoreCase": {"sts:ExternalId": "ID-ONE"}})),
-        policy(statement(Condition=EXTERNAL_ID)),
-        False,
-    ),
-    "principal of another partition": (
-        policy(statement(Principal={"AWS": "arn:aws-cn:iam::111111111111:root"})),
-        policy(statement()),
-        True,
-    ),
+DENY = policy(statement(principal=ACCOUNT), statement(principal=OTHER, Effect="Deny"))
+FULL_CLAIMS: dict[bool, Pairs] = {
+    True: {
+        "Deny in the trust": (DENY, statement_of(ACCOUNT)),
+        "undocumented Deny in the trust": (policy(PLAIN, statement("StringEqual sts:ExternalId id", Effect="Deny")), PLAIN),
+        "all actions but one": (
+            {**PLAIN, "NotAction": "sts:AssumeRole", "Action": []},
+            statement(Action=[f"sts:{name}" for name in ALL_BUT_ASSUME_ROLE]),
+        ),
+        "external ID with a wildcard": ("StringLike sts:ExternalId id-?ne", "StringLike sts:ExternalId id-*"),
+        "principal of another partition": (statement_of("arn:aws-cn:iam::111111111111:root"), PLAIN),
+    },
+    False: {
+        "Deny in the intent": (statement_of(ACCOUNT), DENY),
+        "everyone": (statement_of("*"), statement_of(ACCOUNT)),
+        "NotPrincipal in the trust": ({**PLAIN, "Principal": {}, "NotPrincipal": {"AWS": BACKEND}}, statement_of(ACCOUNT)),
+        "NotPrincipal in the intent": (PLAIN, {**PLAIN, "Principal": {}, "NotPrincipal": {"AWS": OTHER}}),
+        "undocumented Deny in the intent": (PLAIN, policy(PLAIN, statement("StringEqual sts:ExternalId id", Effect="Deny"))),
+        "unique ID of a principal": (statement_of("AROAEXAMPLE"), PLAIN),
+        "wildcard in a principal": (statement_of(f"{BACKEND[:-1]}*"), PLAIN),
+        "action with a wildcard": (statement(Action="sts:*"), PLAIN),
+        "external ID, if any": ("StringEqualsIfExists sts:ExternalId id-one", EXTERNAL_ID),
+        "external ID ignoring case": ("StringEqualsIgnoreCase sts:ExternalId ID-ONE", EXTERNAL_ID),
+    },
 }
 
 
-@pytest.mark.parametrize(("trust", "intent", "holds"), FULL_CLAIMS.values(), ids=FULL_CLAIMS)
-def test_claims_of_the_whole_language_are_decided(trust: Content, intent: Content, holds: bool, tmp_path: Path) -> None:
+@claims(FULL_CLAIMS)
+def test_claims_of_the_whole_language_are_decided(trust: Side, intent: Side, holds: bool, tmp_path: Path) -> None:
     found = certificate(trust, intent)
     assert (ACCEPTED if holds else REJECTED) == check("verify_full_certificate", found, tmp_path).status
     assert UNSUPPORTED == check("verify_certificate", found, tmp_path).status
 
 
-def condition(operator: str, key: str, *values: str) -> Content:
-    return statement(Condition={operator: {key: list(values)}})
-
-
-ELSEWHERE = statement(Principal={"AWS": OTHER})
-FALSE_CLAIMS: dict[str, tuple[Content, Content]] = {
-    "no MFA key": (condition("Null", "aws:MultiFactorAuthPresent", "true"), statement(Condition=WITH_MFA)),
-    "MFA": (statement(Condition=WITH_MFA), condition("Bool", "aws:MultiFactorAuthPresent", "false")),
-    "no external ID": (condition("Null", "sts:ExternalId", "true"), statement(Condition=EXTERNAL_ID)),
-    "other external ID": (
-        statement(Condition={"StringNotEquals": {"sts:ExternalId": "id-two"}, "Null": {"sts:ExternalId": "false"}}),
-        statement(Condition=EXTERNAL_ID),
-    ),
-    "role named in a condition": (
-        statement(Principal=ACCOUNT, Condition={"ArnEquals": {"aws:PrincipalArn": OTHER}}),
-        statement(),
-    ),
-    "first operation": (statement(), ELSEWHERE),
-    "second operation": (statement(Action="sts:AssumeRoleWithSAML"), statement()),
-    "third operation": (statement(Action="sts:AssumeRoleWithWebIdentity"), statement()),
+ELSEWHERE = statement(principal=OTHER)
+FALSE_CLAIMS: Pairs = {
+    "no MFA key": ("Null aws:MultiFactorAuthPresent true", WITH_MFA),
+    "MFA": (WITH_MFA, "Bool aws:MultiFactorAuthPresent false"),
+    "no external ID": ("Null sts:ExternalId true", EXTERNAL_ID),
+    "other external ID": ("StringNotEquals sts:ExternalId id-two & Null sts:ExternalId false", EXTERNAL_ID),
+    "role named in a condition": (statement(f"ArnEquals aws:PrincipalArn {OTHER}", ACCOUNT), PLAIN),
+    "first operation": (PLAIN, ELSEWHERE),
+    "second operation": (statement(Action="sts:AssumeRoleWithSAML"), PLAIN),
+    "third operation": (statement(Action="sts:AssumeRoleWithWebIdentity"), PLAIN),
     **{
         action: (statement(Action=["sts:AssumeRole", f"sts:{action}"]), statement())
         for action in ("TagSession", "SetSourceIdentity", "SetContext")
     },
     "kept source identity": (
-        {**condition("StringEquals", "aws:SourceIdentity", "xx"), "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"]},
-        statement(),
+        {**statement("StringEquals aws:SourceIdentity xx"), "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"]},
+        PLAIN,
     ),
-    "service": (statement(Principal="*", Condition=SERVICE), statement()),
-    "user": (statement(Principal="*", Condition=USER), statement()),
+    "service": (statement(SERVICE, "*"), PLAIN),
+    "user": (statement(USER, "*"), PLAIN),
     "provider": (
-        statement(Principal="*", Action="sts:AssumeRoleWithSAML", Condition={"Null": {"aws:PrincipalArn": "true"}}),
-        statement(Principal={"Service": "ec2.amazonaws.com"}, Action="sts:AssumeRoleWithSAML"),
+        statement("Null aws:PrincipalArn true", "*", Action="sts:AssumeRoleWithSAML"),
+        statement(principal=EC2, Action="sts:AssumeRoleWithSAML"),
     ),
-    "path of a role": (
-        statement(Principal=ACCOUNT, Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/*/*"}}),
-        statement(),
-    ),
-    "long name": (
-        statement(
-            Principal=ACCOUNT, Condition={"StringLike": {"aws:PrincipalArn": f"arn:aws:iam::111111111111:role/{'?' * 40}"}}
-        ),
-        statement(),
-    ),
-    "user name": (statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:username": "x"}}), statement()),
-    "several values": (
-        statement(
-            Condition={"ForAnyValue:StringEquals": {"aws:CalledVia": "a"}, "ForAnyValue:StringLike": {"aws:CalledVia": "b"}}
-        ),
-        ELSEWHERE,
-    ),
-    "empty value": (
-        statement(Condition={"Null": {"aws:CalledViaFirst": "true"}, "StringEquals": {"aws:CalledViaFirst": ""}}),
-        ELSEWHERE,
-    ),
+    "path of a role": (statement("ArnLike aws:PrincipalArn arn:aws:iam::111111111111:role/*/*", ACCOUNT), PLAIN),
+    "long name": (statement(f"StringLike aws:PrincipalArn arn:aws:iam::111111111111:role/{'?' * 40}", ACCOUNT), PLAIN),
+    "user name": (statement("StringLike aws:username x", ACCOUNT), PLAIN),
+    "several values": ("ForAnyValue:StringEquals aws:CalledVia a & ForAnyValue:StringLike aws:CalledVia b", ELSEWHERE),
+    "empty value": ("Null aws:CalledViaFirst true & StringEquals aws:CalledViaFirst ", ELSEWHERE),
     "policy variable": (
-        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/team": "${aws:username}"}}),
-        statement(Principal=ACCOUNT, Condition={"StringNotEquals": {"aws:PrincipalTag/team": "x"}}),
+        statement("StringEquals aws:PrincipalTag/team ${aws:username}", ACCOUNT),
+        statement("StringNotEquals aws:PrincipalTag/team x", ACCOUNT),
     ),
     "three sets of values": (
-        statement(
-            Condition={
-                "ForAnyValue:StringEquals": {"custom:key": "a"},
-                "ForAnyValue:StringLike": {"custom:key": "b"},
-                "ForAnyValue:StringEqualsIgnoreCase": {"custom:key": "CC"},
-            }
-        ),
+        f"{SOME} a & ForAnyValue:StringLike custom:key b & ForAnyValue:StringEqualsIgnoreCase custom:key CC",
         ELSEWHERE,
     ),
 }
@@ -498,36 +422,36 @@ FALSE_CLAIMS: dict[str, tuple[Content, Content]] = {
 
 @both_programs
 @pytest.mark.parametrize(("trust", "intent"), FALSE_CLAIMS.values(), ids=FALSE_CLAIMS)
-def test_false_claims_are_rejected(program: str, trust: Content, intent: Content, tmp_path: Path) -> None:
+def test_false_claims_are_rejected(program: str, trust: Side, intent: Side, tmp_path: Path) -> None:
     expected = REJECTED if covers(program, trust, intent) else UNSUPPORTED
-    assert expected == check(program, certificate(policy(trust), policy(intent)), tmp_path).status
-    assert REJECTED == check(FULL, certificate(policy(trust), policy(intent), *FACTS[1:]), tmp_path).status
+    assert expected == check(program, certificate(trust, intent), tmp_path).status
+    assert REJECTED == check(FULL, certificate(trust, intent, *FACTS[1:]), tmp_path).status
 
 
 FACTS = ("operations", "source identity of sessions", "age of MFA", "HTTPS", "request tags")
-MFA_AGE = {"NumericLessThan": {"aws:MultiFactorAuthAge": "3600"}}
+MFA_AGE = "NumericLessThan aws:MultiFactorAuthAge 3600"
 TAGGED = ["sts:AssumeRole", "sts:TagSession"]
-WITH_FACT: dict[str, tuple[Content, Content, str]] = {
-    "operation of a role": (statement(Action="sts:AssumeRole*"), statement(), "operations"),
+WITH_FACT: dict[str, tuple[Side, Side, str]] = {
+    "operation of a role": (statement(Action="sts:AssumeRole*"), PLAIN, "operations"),
     "operation of a SAML provider": (
-        statement(Principal={"Federated": "arn:aws:iam::222222222222:saml-provider/x"}),
-        statement(),
+        statement_of({"Federated": "arn:aws:iam::222222222222:saml-provider/x"}),
+        PLAIN,
         "operations",
     ),
     "source identity of a service": (
         {
-            **condition("Null", "aws:SourceIdentity", "false"),
+            **statement("Null aws:SourceIdentity false"),
             "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
-            "Principal": {"Service": "ec2.amazonaws.com"},
+            "Principal": EC2,
         },
-        statement(),
+        PLAIN,
         "source identity of sessions",
     ),
-    "age of MFA": (statement(Condition=MFA_AGE), statement(Condition=WITH_MFA), "age of MFA"),
-    "HTTPS": (condition("Bool", "aws:SecureTransport", "false"), ELSEWHERE, "HTTPS"),
+    "age of MFA": (MFA_AGE, WITH_MFA, "age of MFA"),
+    "HTTPS": ("Bool aws:SecureTransport false", ELSEWHERE, "HTTPS"),
     "tag without its key": (
-        {**condition("StringEquals", "aws:RequestTag/team", "x"), "Action": TAGGED},
-        {**condition("ForAnyValue:StringEqualsIgnoreCase", "aws:TagKeys", "TEAM"), "Action": TAGGED},
+        {**statement("StringEquals aws:RequestTag/team x"), "Action": TAGGED},
+        {**statement("ForAnyValue:StringEqualsIgnoreCase aws:TagKeys TEAM"), "Action": TAGGED},
         "request tags",
     ),
 }
@@ -537,72 +461,69 @@ WITH_FACT: dict[str, tuple[Content, Content, str]] = {
 def test_facts_are_used_only_if_they_are_named(name: str, tmp_path: Path) -> None:
     trust, intent, fact = WITH_FACT[name]
     others = [other for other in FACTS if other != fact]
-    assert REJECTED == check(FULL, certificate(policy(trust), policy(intent), *others), tmp_path).status
-    verdict = check(FULL, certificate(policy(trust), policy(intent), fact), tmp_path)
+    assert REJECTED == check(FULL, certificate(trust, intent, *others), tmp_path).status
+    verdict = check(FULL, certificate(trust, intent, fact), tmp_path)
     assert (ACCEPTED, True) == (verdict.status, fact in verdict.text)
 
 
-OPAQUE: dict[str, Content] = {
-    "number": MFA_AGE,
-    "date": {"DateLessThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"}},
-    "address": {"NotIpAddress": {"aws:SourceIp": ["10.0.0.0/8", "2001:db8::/32"]}},
-    "bytes": {"ForAnyValue:BinaryEquals": {"example.com:b": "QUI="}},
-    "numbers of a key with several values": {"ForAnyValue:NumericEquals": {"example.com:n": "10"}},
-    "policy variable": {"StringLike": {"sts:RoleSessionName": "${aws:username}-*"}},
-    "tag of the caller": {"StringNotEquals": {"aws:PrincipalTag/team": "${aws:PrincipalTag/owner, 'x'}"}},
-    "policy variable, if there is a value": {"StringEqualsIfExists": {"aws:PrincipalTag/team": "${aws:username}"}},
+OPAQUE: dict[str, tuple[str, str, Any, str]] = {
+    "number": ("NumericLessThan", "aws:MultiFactorAuthAge", "3600", "36000"),
+    "date": ("DateLessThan", "aws:CurrentTime", "2027-01-01T00:00:00Z", "2027-01-01T00:00:01Z"),
+    "address": ("NotIpAddress", "aws:SourceIp", ["10.0.0.0/8", "2001:db8::/32"], "10.0.0.0/9"),
+    "bytes": ("ForAnyValue:BinaryEquals", "example.com:b", "QUI=", "YWI="),
+    "numbers of a key with several values": ("ForAnyValue:NumericEquals", "example.com:n", "10", "11"),
+    "policy variable": ("StringLike", "sts:RoleSessionName", "${aws:username}-*", "${aws:username}-x*"),
+    "tag of the caller": (
+        "StringNotEquals",
+        "aws:PrincipalTag/team",
+        "${aws:PrincipalTag/owner, 'x'}",
+        "${aws:PrincipalTag/owner, 'y'}",
+    ),
+    "policy variable, if there is a value": (
+        "StringEqualsIfExists",
+        "aws:PrincipalTag/team",
+        "${aws:username}",
+        "${aws:userid}",
+    ),
 }
 
 
-CHANGED = {
-    "number": "36000",
-    "date": "2027-01-01T00:00:01Z",
-    "address": "10.0.0.0/9",
-    "bytes": "YWI=",
-    "numbers of a key with several values": "11",
-    "policy variable": "${aws:username}-x*",
-    "tag of the caller": "${aws:PrincipalTag/owner, 'y'}",
-    "policy variable, if there is a value": "${aws:userid}",
-}
-
-
-@pytest.mark.parametrize("name", OPAQUE)
-def test_tests_that_are_not_read_prove_only_what_does_not_depend_on_them(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("operator", "key", "value", "other"), OPAQUE.values(), ids=OPAQUE)
+def test_tests_that_are_not_read_prove_only_what_does_not_depend_on_them(
+    operator: str, key: str, value: Any, other: str, tmp_path: Path
+) -> None:
     """Numbers, dates, addresses, bytes and policy variables: equal conditions have equal outcomes, no others are related."""
-    limited = statement(Condition=OPAQUE[name])
-    ((operator, keys),) = OPAQUE[name].items()
-    (key,) = keys
-    changed = statement(Condition={operator: {key: CHANGED[name]}})
+    limited, changed = (statement({operator: {key: each}}) for each in (value, other))
 
-    def status(trust: Content, intent: Content) -> int:
-        return check(FULL, certificate(policy(trust), policy(intent)), tmp_path).status
+    def status(trust: Side, intent: Side) -> int:
+        return check(FULL, certificate(trust, intent), tmp_path).status
 
     assert ACCEPTED == status(limited, limited) == status(limited, statement())
     assert REJECTED == status(statement(), limited) == status(limited, changed)
 
 
 UNUSUAL: dict[str, Content] = {
-    "key": statement(Condition={"StringEquals": {"aws:SourceAccount": "111111111111"}}),
-    "operator": statement(Condition={"StringEqualsIfExists": {"sts:ExternalId": "id"}}),
-    "wildcard": statement(Condition={"StringLike": {"sts:ExternalId": "i*"}}),
-    "variable": statement(Condition={"StringEquals": {"sts:ExternalId": "${aws:username}"}}),
-    "key twice": statement(Condition={"StringEquals": {"sts:ExternalId": "id", "sts:externalid": "id"}}),
-    "no value": statement(Condition={"StringEquals": {"sts:ExternalId": []}}),
-    "empty value": statement(Condition={"StringEquals": {"sts:ExternalId": ""}}),
-    "Bool on a string": statement(Condition={"Bool": {"sts:ExternalId": "true"}}),
-    "ARN operator on a string": statement(Condition={"ArnEquals": {"sts:ExternalId": "id"}}),
-    "MFA as a string": statement(Condition={"StringEquals": {"aws:MultiFactorAuthPresent": "true"}}),
-    "Null with another value": statement(Condition={"Null": {"sts:ExternalId": "yes"}}),
-    "Bool with another value": statement(Condition={"Bool": {"aws:MultiFactorAuthPresent": "yes"}}),
-    "part of an ARN": statement(Condition={"ArnEquals": {"aws:PrincipalArn": "backend"}}),
-    "session": statement(Principal={"AWS": "arn:aws:sts::111111111111:assumed-role/backend_role/x"}),
-    "provider": statement(Principal={"Federated": "arn:aws:iam::222222222222:saml-provider/x"}),
-    "everyone": statement(Principal="*"),
-    "a role as provider": statement(Principal={"Federated": BACKEND}),
-    "a role of another kind": statement(Principal={"CanonicalUser": BACKEND}),
-    "wildcard in a principal": statement(Principal={"AWS": "arn:aws:iam::111111111111:role/*"}),
-    "half of an account ARN": statement(Principal={"AWS": "111111111111:root"}),
-    "no principal": statement(Principal={}),
+    "key": statement("StringEquals aws:SourceAccount 111111111111"),
+    "operator": statement("StringEqualsIfExists sts:ExternalId id"),
+    "wildcard": statement("StringLike sts:ExternalId i*"),
+    "variable": statement("StringEquals sts:ExternalId ${aws:username}"),
+    "key twice": statement("StringEquals sts:ExternalId id & StringEquals sts:externalid id"),
+    "no value": statement({"StringEquals": {"sts:ExternalId": []}}),
+    "empty value": statement("StringEquals sts:ExternalId "),
+    "Bool on a string": statement("Bool sts:ExternalId true"),
+    "ARN operator on a string": statement("ArnEquals sts:ExternalId id"),
+    "MFA as a string": statement("StringEquals aws:MultiFactorAuthPresent true"),
+    "Null with another value": statement("Null sts:ExternalId yes"),
+    "Bool with another value": statement("Bool aws:MultiFactorAuthPresent yes"),
+    "part of an ARN": statement("ArnEquals aws:PrincipalArn backend"),
+    "session": statement(principal="arn:aws:sts::111111111111:assumed-role/backend_role/x"),
+    "provider": statement(principal={"Federated": "arn:aws:iam::222222222222:saml-provider/x"}),
+    "everyone": statement(principal="*"),
+    "a role as provider": statement(principal={"Federated": BACKEND}),
+    "a role of another kind": statement(principal={"CanonicalUser": BACKEND}),
+    "wildcard in a principal": statement(principal="arn:aws:iam::111111111111:role/*"),
+    "half of an account ARN": statement(principal="111111111111:root"),
+    "no principal": statement(principal={}),
     "no action": statement(Action=[]),
     "action with a wildcard": statement(Action="sts:Assume*"),
     "another action": statement(Action=["sts:AssumeRole", "s3:GetObject"]),
@@ -617,7 +538,7 @@ UNUSUAL: dict[str, Content] = {
 @pytest.mark.parametrize("side", ["trust", "intent"])
 @pytest.mark.parametrize("unusual", UNUSUAL.values(), ids=UNUSUAL)
 def test_policies_that_rolecall_does_not_write_are_not_covered(unusual: Content, side: str, tmp_path: Path) -> None:
-    found = certificate(policy(statement()), policy(statement()))
+    found = certificate(statement(), statement())
     found["policies"][side]["Statement"].append(unusual)
     assert UNSUPPORTED == check("verify_certificate", found, tmp_path).status
 
@@ -644,60 +565,51 @@ def put(*keys: Any) -> Change:
     return change
 
 
+INTENDED = ("policies", "intent", "Statement", 0)
+
+
+def replace_principal(principal: Content) -> Change:
+    """Change the principal of the intent."""
+    return put(*INTENDED, "Principal", principal)
+
+
+def add_statement(more: Content, side: str = "trust") -> Change:
+    """Add a statement."""
+    return lambda found: found["policies"][side]["Statement"].append(more)
+
+
+def replace_trust(*statements: Content) -> Change:
+    """Change the trust policy."""
+    return put("policies", "trust", policy(*statements))
+
+
 CHANGES: dict[str, Change] = {
-    "wider trust": lambda found: found["policies"]["trust"]["Statement"].append(statement(Principal={"AWS": OTHER})),
-    "trust without restriction": lambda found: found["policies"]["trust"]["Statement"].append(statement(Principal=ACCOUNT)),
-    "narrower intent": put("policies", "intent", "Statement", 0, "Condition", EXTERNAL_ID),
-    "intent with a policy that denies": lambda found: found["policies"]["intent"]["Statement"].append(
-        statement(Effect="Deny", Principal=ACCOUNT)
-    ),
-    "intent without effect": put("policies", "intent", "Statement", 0, "Effect", "allow"),
-    "intent of another partition": put(
-        "policies", "intent", "Statement", 0, "Principal", {"AWS": BACKEND.replace("arn:aws:", "arn:aws-cn:")}
-    ),
-    "intent for a role of the same name with a path": put(
-        "policies", "intent", "Statement", 0, "Principal", {"AWS": BACKEND.replace("role/", "role/path/")}
-    ),
-    "intent for a user of the same name": put(
-        "policies", "intent", "Statement", 0, "Principal", {"AWS": BACKEND.replace(":role/", ":user/")}
-    ),
-    "intent for the ARN as a service": put("policies", "intent", "Statement", 0, "Principal", {"Service": BACKEND}),
-    "intent for the ARN as a provider": put("policies", "intent", "Statement", 0, "Principal", {"Federated": BACKEND}),
-    "intent for a pattern of ARNs": put("policies", "intent", "Statement", 0, "Principal", {"AWS": f"{BACKEND[:-4]}*"}),
-    "intent for the ARN in upper case": put("policies", "intent", "Statement", 0, "Principal", {"AWS": BACKEND.upper()}),
-    "intent for the ARN with a line break": put("policies", "intent", "Statement", 0, "Principal", {"AWS": f"{BACKEND}\n"}),
-    "intent for no one but the role": lambda found: found["policies"]["intent"]["Statement"][0].update(
-        Principal={}, NotPrincipal={"AWS": OTHER}
-    ),
-    "intent with a misspelled element": put("policies", "intent", "Statement", 0, "Conditions", {}),
+    "wider trust": add_statement(statement(principal=OTHER)),
+    "trust without restriction": add_statement(statement(principal=ACCOUNT)),
+    "narrower intent": put(*INTENDED, "Condition", policy_text.when(EXTERNAL_ID)),
+    "intent with a policy that denies": add_statement(statement(principal=ACCOUNT, Effect="Deny"), side="intent"),
+    "intent without effect": put(*INTENDED, "Effect", "allow"),
+    "intent of another partition": replace_principal({"AWS": BACKEND.replace("arn:aws:", "arn:aws-cn:")}),
+    "intent for a role of the same name with a path": replace_principal({"AWS": BACKEND.replace("role/", "role/path/")}),
+    "intent for a user of the same name": replace_principal({"AWS": BACKEND.replace(":role/", ":user/")}),
+    "intent for the ARN as a service": replace_principal({"Service": BACKEND}),
+    "intent for the ARN as a provider": replace_principal({"Federated": BACKEND}),
+    "intent for a pattern of ARNs": replace_principal({"AWS": f"{BACKEND[:-4]}*"}),
+    "intent for the ARN in upper case": replace_principal({"AWS": BACKEND.upper()}),
+    "intent for the ARN with a line break": replace_principal({"AWS": f"{BACKEND}\n"}),
+    "intent for no one but the role": put(*INTENDED, {**statement(), "Principal": {}, "NotPrincipal": {"AWS": OTHER}}),
+    "intent with a misspelled element": put(*INTENDED, "Conditions", {}),
     "intent with a condition that is never documented": put(
-        "policies", "intent", "Statement", 0, "Condition", {"StringNotEqual": {"sts:ExternalId": "x"}}
+        *INTENDED, "Condition", {"StringNotEqual": {"sts:ExternalId": "x"}}
     ),
-    "intent with a condition without values": put(
-        "policies", "intent", "Statement", 0, "Condition", {"StringNotEquals": {"sts:ExternalId": []}}
+    "intent with a condition without values": put(*INTENDED, "Condition", {"StringNotEquals": {"sts:ExternalId": []}}),
+    "trust with the same condition in two cases": replace_trust(
+        statement(), statement(f"{EXTERNAL_ID} & StringEquals sts:externalid id-two", OTHER)
     ),
-    "trust with the same condition in two cases": put(
-        "policies",
-        "trust",
-        "Statement",
-        [
-            statement(),
-            statement(
-                Principal={"AWS": OTHER},
-                Condition={"StringEquals": {"sts:ExternalId": "id-one", "sts:externalid": "id-two"}},
-            ),
-        ],
-    ),
-    "trust with an undocumented principal": lambda found: found["policies"]["trust"]["Statement"].append(
-        statement(Principal={"AWS": "AROAEXAMPLEEXAMPLE"})
-    ),
-    "trust with NotAction": lambda found: found["policies"]["trust"]["Statement"].append(
-        {"Effect": "Allow", "NotAction": "sts:TagSession", "Principal": {"AWS": OTHER}}
-    ),
-    "trust with a wildcard in the action": lambda found: found["policies"]["trust"]["Statement"].append(
-        statement(Action="S*:a?sumerole", Principal={"AWS": OTHER})
-    ),
-    "other intent": put("policies", "intent", policy(statement(Principal={"AWS": OTHER}))),
+    "trust with an undocumented principal": add_statement(statement(principal="AROAEXAMPLEEXAMPLE")),
+    "trust with NotAction": add_statement({"Effect": "Allow", "NotAction": "sts:TagSession", "Principal": {"AWS": OTHER}}),
+    "trust with a wildcard in the action": add_statement(statement(principal=OTHER, Action="S*:a?sumerole")),
+    "other intent": put("policies", "intent", policy(statement(principal=OTHER))),
     "unknown fact": put("claims", "nothing_else", "facts", ["the ARN is secret"]),
     "fact about no key": put("claims", "nothing_else", "facts", ["presence of Caller"]),
     "facts as a string": put("claims", "nothing_else", "facts", "HTTPS"),
@@ -727,143 +639,94 @@ def test_changed_certificate_is_not_accepted(program: str, name: str, tmp_path: 
 
 
 OIDC_PROVIDER = "arn:aws:iam::222222222222:oidc-provider/example.com/a:saml-provider/b"
-KEY_ATTACKS: dict[str, tuple[Content, Content]] = {
-    "key with the name of the caller's part": (
-        statement(Principal={"AWS": OTHER}, Condition={"StringNotEquals": {"Caller": "x"}}),
-        statement(),
-    ),
-    "key with the name of the part for the action": (
-        statement(Principal={"AWS": OTHER}, Condition={"StringEquals": {"Action": "sts:AssumeRoleWithSAML"}}),
-        statement(),
-    ),
+KEY_ATTACKS: Pairs = {
+    "key with the name of the caller's part": (statement("StringNotEquals Caller x", OTHER), PLAIN),
+    "key with the name of the part for the action": (statement("StringEquals Action sts:AssumeRoleWithSAML", OTHER), PLAIN),
     "key with the name of the part for contexts": (
-        statement(Condition={"Null": {"Contexts": "false"}}, Action=["sts:AssumeRole", "sts:SetContext"]),
-        statement(),
+        statement("Null Contexts false", Action=["sts:AssumeRole", "sts:SetContext"]),
+        PLAIN,
     ),
-    "session of a role as the role": (
-        statement(),
-        statement(Principal={"AWS": "arn:aws:sts::111111111111:assumed-role/backend_role/x"}),
-    ),
+    "session of a role as the role": (PLAIN, statement_of("arn:aws:sts::111111111111:assumed-role/backend_role/x")),
     "variable that is another key": (
-        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:PrincipalTag/b}"}}),
-        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:PrincipalTag/c}"}}),
+        statement("StringEquals aws:PrincipalTag/a ${aws:PrincipalTag/b}", ACCOUNT),
+        statement("StringEquals aws:PrincipalTag/a ${aws:PrincipalTag/c}", ACCOUNT),
     ),
     "variable in a version without variables": (
-        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:username}"}}),
-        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": "$ {aws:username}"}}),
+        statement("StringEquals aws:PrincipalTag/a ${aws:username}", ACCOUNT),
+        statement("StringEquals aws:PrincipalTag/a $ {aws:username}", ACCOUNT),
     ),
-    "one of several values with a variable": (
-        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": ["${aws:username}", "x"]}}),
-        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalTag/a": ["${aws:username}", "x"]}}),
-    ),
-    "variable that is not closed": (
-        statement(Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:username"}}),
-        statement(Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:username"}}),
-    ),
-    "other number": (
-        statement(Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "3601"}}),
-        statement(Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "3600"}}),
-    ),
+    "other number": ("NumericLessThan aws:MultiFactorAuthAge 3601", "NumericLessThan aws:MultiFactorAuthAge 3600"),
     "other comparison of the number": (
-        statement(Condition={"NumericLessThanEquals": {"aws:MultiFactorAuthAge": "3600"}}),
-        statement(Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "3600"}}),
+        "NumericLessThanEquals aws:MultiFactorAuthAge 3600",
+        "NumericLessThan aws:MultiFactorAuthAge 3600",
     ),
-    "comparison negated": (
-        statement(Condition={"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
-        statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
-    ),
-    "number that is none": (
-        statement(Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "x"}}),
-        statement(Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "x"}}),
-    ),
-    "date that is none": (
-        statement(Condition={"DateLessThan": {"aws:CurrentTime": "2026-13-01"}}),
-        statement(Condition={"DateLessThan": {"aws:CurrentTime": "2026-13-01"}}),
-    ),
-    "address that is none": (
-        statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.256"}}),
-        statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.256"}}),
-    ),
-    "bytes that are none": (
-        statement(Condition={"ForAnyValue:BinaryEquals": {"example.com:b": "no base64"}}),
-        statement(Condition={"ForAnyValue:BinaryEquals": {"example.com:b": "no base64"}}),
-    ),
-    "comparison of an absent key": (
-        statement(Condition={"IpAddressIfExists": {"aws:SourceIp": "10.0.0.0/8"}}),
-        statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
-    ),
-    "date as a string": (
-        statement(Condition={"StringEquals": {"aws:CurrentTime": "2026-01-01"}}),
-        statement(Condition={"DateEquals": {"aws:CurrentTime": "2026-01-01"}}),
-    ),
-    "Kelvin sign ignoring case": (
-        statement(Condition={"StringEqualsIgnoreCase": {"sts:ExternalId": "kk"}}),
-        statement(Condition={"StringEquals": {"sts:ExternalId": ["kk", "KK", "kK", "Kk"]}}),
-    ),
+    "comparison negated": ("NotIpAddress aws:SourceIp 10.0.0.0/8", "IpAddress aws:SourceIp 10.0.0.0/8"),
+    "comparison of an absent key": ("IpAddressIfExists aws:SourceIp 10.0.0.0/8", "IpAddress aws:SourceIp 10.0.0.0/8"),
+    "date as a string": ("StringEquals aws:CurrentTime 2026-01-01", "DateEquals aws:CurrentTime 2026-01-01"),
+    "Kelvin sign ignoring case": ("StringEqualsIgnoreCase sts:ExternalId kk", "StringEquals sts:ExternalId kk, KK, kK, Kk"),
     "wildcard across the colons of an ARN": (
-        statement(Principal="*", Condition={"StringLike": {"aws:SourceArn": "arn:aws:s3:*:x"}}),
-        statement(Principal="*", Condition={"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:x"}}),
+        statement("StringLike aws:SourceArn arn:aws:s3:*:x", "*"),
+        statement("ArnLike aws:SourceArn arn:aws:s3:*:*:x", "*"),
     ),
     "wildcard across the components of an ARN": (
-        statement(Condition={"StringEquals": {"aws:SourceArn": "arn:aws:a:b:c:d:e"}}),
-        statement(Condition={"ArnLike": {"aws:SourceArn": "arn:aws:*:c:d:e"}}),
+        "StringEquals aws:SourceArn arn:aws:a:b:c:d:e",
+        "ArnLike aws:SourceArn arn:aws:*:c:d:e",
     ),
-    "start of an account ID": (
-        statement(),
-        statement(Principal="*", Condition={"StringEquals": {"aws:PrincipalAccount": "1111"}}),
-    ),
+    "start of an account ID": (PLAIN, statement("StringEquals aws:PrincipalAccount 1111", "*")),
     "wildcard across the account of an ARN": (
-        statement(Principal=ACCOUNT, Condition={"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/a:b/c"}}),
-        statement(Principal="*", Condition={"StringLike": {"aws:PrincipalAccount": "*role*"}}),
+        statement("ArnEquals aws:PrincipalArn arn:aws:iam::111111111111:role/a:b/c", ACCOUNT),
+        statement("StringLike aws:PrincipalAccount *role*", "*"),
     ),
     "wildcard across the path of a user": (
-        statement(Principal=ACCOUNT, Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:user/a*b"}}),
-        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:username": "a*b"}}),
+        statement("ArnLike aws:PrincipalArn arn:aws:iam::*:user/a*b", ACCOUNT),
+        statement("StringLike aws:username a*b", ACCOUNT),
     ),
     "account in a path": (
-        statement(
-            Principal={"AWS": "111111111111"},
-            Condition={"StringLike": {"aws:PrincipalArn": "*:role/arn:aws:iam::333333333333:role/x"}},
-        ),
-        statement(Principal={"AWS": "333333333333"}),
+        statement("StringLike aws:PrincipalArn *:role/arn:aws:iam::333333333333:role/x", "111111111111"),
+        statement_of("333333333333"),
     ),
     "role path in an account ID": (
-        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/x:*"}}),
-        statement(Principal="*", Condition={"StringEquals": {"aws:PrincipalAccount": "111111111111:role/x"}}),
+        statement("StringLike aws:PrincipalArn arn:aws:iam::111111111111:role/x:*", ACCOUNT),
+        statement("StringEquals aws:PrincipalAccount 111111111111:role/x", "*"),
     ),
     "path in a user name": (
-        statement(Principal={"AWS": "arn:aws:iam::111111111111:user/team/ann"}),
-        statement(Principal="*", Condition={"StringEqualsIgnoreCase": {"aws:username": "team/ann"}}),
+        statement_of("arn:aws:iam::111111111111:user/team/ann"),
+        statement("StringEqualsIgnoreCase aws:username team/ann", "*"),
     ),
     "variable compared with another key of the caller": (
-        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalAccount": "${aws:PrincipalTag/a}"}}),
-        statement(Principal=ACCOUNT, Condition={"StringEquals": {"aws:PrincipalArn": "${aws:PrincipalTag/a}"}}),
+        statement("StringEquals aws:PrincipalAccount ${aws:PrincipalTag/a}", ACCOUNT),
+        statement("StringEquals aws:PrincipalArn ${aws:PrincipalTag/a}", ACCOUNT),
     ),
     "number compared with another key of the caller": (
-        statement(Principal=ACCOUNT, Condition={"NumericEquals": {"aws:PrincipalAccount": "111111111111"}}),
-        statement(Principal=ACCOUNT, Condition={"NumericEquals": {"aws:username": "111111111111"}}),
+        statement("NumericEquals aws:PrincipalAccount 111111111111", ACCOUNT),
+        statement("NumericEquals aws:username 111111111111", ACCOUNT),
     ),
     "tag of the role that adds a component to an ARN": (
-        statement(Condition={"StringEquals": {"aws:SourceArn": "arn:aws:iam::1:2:role/x"}}),
-        statement(Condition={"ArnEquals": {"aws:SourceArn": "arn:aws:iam::${aws:ResourceTag/colon}:role/x"}}),
+        "StringEquals aws:SourceArn arn:aws:iam::1:2:role/x",
+        "ArnEquals aws:SourceArn arn:aws:iam::${aws:ResourceTag/colon}:role/x",
     ),
     "OIDC provider with the name of a SAML provider in its path": (
-        statement(Principal={"Federated": OIDC_PROVIDER}, Action="sts:AssumeRoleWithWebIdentity"),
-        statement(),
+        statement(principal={"Federated": OIDC_PROVIDER}, Action="sts:AssumeRoleWithWebIdentity"),
+        PLAIN,
     ),
     "type of principals as a principal": (
-        statement(Principal={"Federated": "Federated"}, Action="sts:AssumeRoleWithWebIdentity"),
-        statement(Principal="Federated", Action="sts:AssumeRoleWithWebIdentity"),
+        statement(principal={"Federated": "Federated"}, Action="sts:AssumeRoleWithWebIdentity"),
+        {**statement(Action="sts:AssumeRoleWithWebIdentity"), "Principal": "Federated"},
     ),
-    "wildcard in the default of a variable": (
-        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:PrincipalTag/a": "${aws:username, '*'}"}}),
-        statement(Principal=ACCOUNT, Condition={"StringLike": {"aws:PrincipalTag/a": "${aws:username, '*'}"}}),
+    "tag that the role has in another case of the key": (statement("StringEquals aws:ResourceTag/TEAM a", OTHER), PLAIN),
+}
+UNREADABLE: dict[str, Side] = {
+    "one of several values with a variable": statement("StringEquals aws:PrincipalTag/a ${aws:username}, x", ACCOUNT),
+    "variable that is not closed": "StringEquals aws:PrincipalTag/a ${aws:username",
+    "number that is none": "NumericLessThan aws:MultiFactorAuthAge x",
+    "date that is none": "DateLessThan aws:CurrentTime 2026-13-01",
+    "address that is none": "IpAddress aws:SourceIp 10.0.0.256",
+    "bytes that are none": "ForAnyValue:BinaryEquals example.com:b no base64",
+    "wildcard in the default of a variable": statement(
+        {"StringLike": {"aws:PrincipalTag/a": "${aws:username, '*'}"}}, ACCOUNT
     ),
     **{
-        f"{operator} with a form that only Python reads": (
-            statement(Condition={operator: {"example.com:k": value}}),
-            statement(Condition={operator: {"example.com:k": value}}),
-        )
+        f"{operator} with a form that only Python reads": statement(f"{operator} example.com:k {value}")
         for operator, value in {
             "NumericEquals": "\u0661",
             "DateEquals": "2026-W01-1",
@@ -871,23 +734,22 @@ KEY_ATTACKS: dict[str, tuple[Content, Content]] = {
             "IpAddress": "10.0.0.0/255.0.0.0",
         }.items()
     },
-    "tag that the role has in another case of the key": (
-        statement(Condition={"StringEquals": {"aws:ResourceTag/TEAM": "a"}}, Principal={"AWS": OTHER}),
-        statement(),
-    ),
 }
 
 
+KEY_ATTACKS |= {name: (unreadable, unreadable) for name, unreadable in UNREADABLE.items()}
+
+
 @pytest.mark.parametrize(("trust", "intent"), KEY_ATTACKS.values(), ids=KEY_ATTACKS)
-def test_keys_and_values_cannot_be_confused(trust: Content, intent: Content, tmp_path: Path) -> None:
-    found = certificate(policy(trust), policy(intent), *FACTS)
+def test_keys_and_values_cannot_be_confused(trust: Side, intent: Side, tmp_path: Path) -> None:
+    found = certificate(trust, intent, *FACTS)
     found["tags"] = {"team": "a", "colon": "1:2"}
     assert REJECTED == check(FULL, found, tmp_path).status
 
 
 @pytest.mark.parametrize("tags", [{"team": "a", "TEAM": "b"}, {"team": "a", "x": ["b"]}, {"team": "a", "x": None}, ["team"]])
 def test_tags_that_no_role_has_are_not_accepted(tags: Any, tmp_path: Path) -> None:
-    content = {**certificate(policy(statement()), policy(statement())), "tags": tags}
+    content = {**certificate(statement(), statement()), "tags": tags}
     assert REJECTED == check(FULL, content, tmp_path).status
 
 
@@ -895,14 +757,14 @@ def test_keys_whose_case_is_uncertain_are_not_covered(tmp_path: Path) -> None:
     """Python regards the Kelvin sign as a capital letter of `k`. AWS does not document it."""
 
     def status(key: str, other: str) -> int:
-        found = [policy(condition("StringEquals", name, "x")) for name in (key, other)]
+        found = [policy(statement(f"StringEquals {name} x")) for name in (key, other)]
         return check(FULL, certificate(found[0], found[1]), tmp_path).status
 
     assert UNSUPPORTED == status("aws:PrincipalTag/k", "aws:PrincipalTag/\u212a")
     assert UNSUPPORTED == status("aws:PrincipalTag/\u00dc", "aws:PrincipalTag/\u00dc")
     assert ACCEPTED == status("aws:PrincipalTag/\u00fc", "aws:PRINCIPALTAG/\u00fc")
-    tagged = condition("StringEquals", "aws:ResourceTag/k", "x")
-    content = {**certificate(policy(tagged), policy(tagged)), "tags": {"\u212a": "x"}}
+    tagged = statement("StringEquals aws:ResourceTag/k x")
+    content = {**certificate(tagged, tagged), "tags": {"\u212a": "x"}}
     assert UNSUPPORTED == check(FULL, content, tmp_path).status
 
 
@@ -916,7 +778,7 @@ def test_an_operator_without_keys_is_not_covered(program: str, side: str, tmp_pa
 
 @both_programs
 def test_second_claim_is_checked(program: str, tmp_path: Path) -> None:
-    found = certificate(policy(statement()), policy(statement(Principal=ACCOUNT)))
+    found = certificate(policy(statement()), policy(statement(principal=ACCOUNT)))
     assert ACCEPTED == check(program, found, tmp_path).status
     found["claims"]["everything_intended"] = found["claims"]["nothing_else"]
     assert REJECTED == check(program, found, tmp_path).status
@@ -996,42 +858,20 @@ def test_a_policy_with_a_key_twice_is_rejected(tmp_path: Path) -> None:
         assert REJECTED == check(program, text.encode(), tmp_path).status
 
 
+ARN = "aws:PrincipalArn"
 LARGE: dict[str, Change] = {
-    "statements": put("policies", "trust", policy(*(statement(Principal={"AWS": f"{BACKEND}{n}"}) for n in range(5_000)))),
-    "principals": put("policies", "trust", policy(statement(Principal={"AWS": [f"{BACKEND}{n}" for n in range(5_000)]}))),
-    "states": put(
-        "policies",
-        "trust",
-        policy(
-            *(statement(Condition={"StringLike": {"aws:PrincipalArn": f"*{letter}{'?' * 18}"}}) for letter in "abcdefgh")
-        ),
+    "statements": replace_trust(*(statement(principal=f"{BACKEND}{n}") for n in range(5_000))),
+    "principals": replace_trust(statement(principal={"AWS": [f"{BACKEND}{n}" for n in range(5_000)]})),
+    "states": replace_trust(*(statement(f"StringLike {ARN} *{letter}{'?' * 18}") for letter in "abcdefgh")),
+    "overlapping patterns": replace_trust(
+        *(statement(f"StringLike {ARN} *{a}{b}*") for a, b in itertools.permutations("abcde", 2))
     ),
-    "overlapping patterns": put(
-        "policies",
-        "trust",
-        policy(
-            *(
-                statement(Condition={"StringLike": {"aws:PrincipalArn": f"*{a}{b}*"}})
-                for a, b in itertools.permutations("abcde", 2)
-            )
-        ),
+    "long patterns": replace_trust(statement(f"StringLike {ARN} {'*a?' * 2_000}, {'*b?' * 2_000}")),
+    "many characters": replace_trust(
+        statement(f"StringEquals example.com:k {''.join(map(chr, range(0x4E00, 0x4E00 + 3_200)))}")
     ),
-    "long patterns": put(
-        "policies",
-        "trust",
-        policy(statement(Condition={"StringLike": {"aws:PrincipalArn": ["*a?" * 2_000, "*b?" * 2_000]}})),
-    ),
-    "many characters": put(
-        "policies",
-        "trust",
-        policy(condition("StringEquals", "example.com:k", "".join(map(chr, range(0x4E00, 0x4E00 + 3_200))))),
-    ),
-    "open variables": put("policies", "trust", policy(statement(Condition={"StringLike": {"aws:userid": "${" * 9_000}}))),
-    "numbers": put(
-        "policies",
-        "trust",
-        policy(statement(Condition={"NumericEquals": {"aws:MultiFactorAuthAge": [f"{n}e9999" for n in range(1_000)]}})),
-    ),
+    "open variables": replace_trust(statement(f"StringLike aws:userid {'${' * 9_000}")),
+    "numbers": replace_trust(statement({"NumericEquals": {"aws:MultiFactorAuthAge": [f"{n}e9999" for n in range(1_000)]}})),
 }
 
 
@@ -1043,28 +883,19 @@ def test_large_certificates_are_not_accepted(program: str, name: str, tmp_path: 
     assert check(program, found, tmp_path).status in {REJECTED, UNSUPPORTED}
 
 
-RANGES: dict[str, Content] = {
-    "numbers": {"NumericGreaterThan": {"aws:MultiFactorAuthAge": "10"}, "NumericLessThan": {"aws:MultiFactorAuthAge": "12"}},
-    "dates": {
-        "DateGreaterThan": {"aws:CurrentTime": "2026-01-01"},
-        "DateLessThan": {"aws:CurrentTime": "2026-01-02T00:00:00Z"},
-    },
-    "addresses": {
-        "IpAddress": {"aws:SourceIp": "10.0.0.0/8"},
-        "NotIpAddress": {"aws:SourceIp": ["10.0.0.0/9", "10.128.0.0/10"]},
-    },
-    "addresses of version 6": {
-        "IpAddress": {"aws:SourceIp": "2001:db8::/32"},
-        "NotIpAddress": {"aws:SourceIp": "2001:db8::/33"},
-    },
+RANGES = {
+    "numbers": "NumericGreaterThan aws:MultiFactorAuthAge 10 & NumericLessThan aws:MultiFactorAuthAge 12",
+    "dates": "DateGreaterThan aws:CurrentTime 2026-01-01 & DateLessThan aws:CurrentTime 2026-01-02T00:00:00Z",
+    "addresses": "IpAddress aws:SourceIp 10.0.0.0/8 & NotIpAddress aws:SourceIp 10.0.0.0/9, 10.128.0.0/10",
+    "addresses of version 6": "IpAddress aws:SourceIp 2001:db8::/32 & NotIpAddress aws:SourceIp 2001:db8::/33",
 }
 
 
-@pytest.mark.parametrize("condition", RANGES.values(), ids=RANGES)
-def test_ranges_between_values_are_not_left_out(condition: Content, tmp_path: Path) -> None:
-    trust = policy(statement(Condition=condition))
-    assert ACCEPTED == check(FULL, certificate(trust, policy(statement())), tmp_path).status
-    assert REJECTED == check(FULL, certificate(trust, policy(ELSEWHERE)), tmp_path).status
+@pytest.mark.parametrize("conditions", RANGES.values(), ids=RANGES)
+def test_ranges_between_values_are_not_left_out(conditions: str, tmp_path: Path) -> None:
+    trust = statement(conditions)
+    assert ACCEPTED == check(FULL, certificate(trust, statement()), tmp_path).status
+    assert REJECTED == check(FULL, certificate(trust, ELSEWHERE), tmp_path).status
 
 
 @pytest.mark.parametrize("key", ["aws:CurrentTime", "aws:SourceIp"])
@@ -1072,9 +903,9 @@ def test_values_that_are_no_numbers_are_not_left_out(key: str, tmp_path: Path) -
     """A key of another type has values that no comparison of numbers matches, so that no Deny statement is about them."""
     trust = policy(
         statement(),
-        statement(Effect="Deny", Condition={"NumericLessThan": {key: "10"}}),
-        statement(Effect="Deny", Condition={"NumericGreaterThanEquals": {key: "10"}}),
-        statement(Effect="Deny", Condition={"Null": {key: "true"}}),
+        statement(f"NumericLessThan {key} 10", Effect="Deny"),
+        statement(f"NumericGreaterThanEquals {key} 10", Effect="Deny"),
+        statement(f"Null {key} true", Effect="Deny"),
     )
     assert REJECTED == check(FULL, certificate(trust, policy(ELSEWHERE)), tmp_path).status
     assert ACCEPTED == check(FULL, certificate(trust, policy(statement())), tmp_path).status

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from policy_text import statement
 from rolecall_generator.iam import Access, PolicyDocument, Role
 from rolecall_generator.proof import Proof, TrustChange, access_changes, prove, trust_deviations
 from rolecall_generator.proof.changes import AccessChanges, trust_changes
-from trust_worlds import BACKEND, CALLER, EXTERNAL_ID, ORDINARY, ROLE, TRUSTS, WITH_ID, prove_role, statement, world
+from trust_worlds import BACKEND, CALLER, EXTERNAL_ID, ORDINARY, ROLE, TRUSTS, WITH_ID, prove_role, world
 
 STRANGER = "arn:aws:iam::444444444444:role/eve"
-FROM_OFFICE = {**WITH_ID, "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
-ANOTHER_ID = {"StringEquals": {"sts:ExternalId": "another"}}
+FROM_OFFICE = f"{WITH_ID} & IpAddress aws:SourceIp 192.0.2.0/24"
 
 
 def changed(*statements: dict[str, Any], before: Mapping[str, Any] = ORDINARY) -> TrustChange:
@@ -35,7 +35,7 @@ def test_equal_policies_have_no_change() -> None:
 
 def test_policy_written_differently_allows_the_same_requests() -> None:
     """A second statement that the first one covers changes nothing."""
-    change = changed(ORDINARY, statement({"AWS": CALLER}, FROM_OFFICE))
+    change = changed(ORDINARY, statement(CALLER, FROM_OFFICE))
 
     assert change.is_equivalent
     assert {
@@ -49,7 +49,7 @@ def test_policy_written_differently_allows_the_same_requests() -> None:
 
 
 def test_another_principal_widens() -> None:
-    change = changed(ORDINARY, statement({"AWS": STRANGER}, WITH_ID))
+    change = changed(ORDINARY, statement(STRANGER, WITH_ID))
     (found,) = change.widens
 
     assert found.is_certain
@@ -60,14 +60,14 @@ def test_another_principal_widens() -> None:
 
 
 def test_another_condition_narrows() -> None:
-    change = changed(statement({"AWS": CALLER}, FROM_OFFICE))
+    change = changed(statement(CALLER, FROM_OFFICE))
 
     assert ((), 1) == (change.widens, len(change.narrows))
     assert ["absent or not IpAddress 192.0.2.0/24"] == [each["aws:SourceIp"] for each in constraints(change)]
 
 
 def test_another_external_id_widens_and_narrows() -> None:
-    change = changed(statement({"AWS": CALLER}, ANOTHER_ID))
+    change = changed(statement(CALLER, "StringEquals sts:ExternalId another"))
 
     assert ((1, 1), ()) == ((len(change.widens), len(change.narrows)), change.reasons)
     assert ["StringEquals another", f"StringEquals {EXTERNAL_ID}"] == [
@@ -77,7 +77,7 @@ def test_another_external_id_widens_and_narrows() -> None:
 
 def test_missing_key_is_part_of_the_set() -> None:
     """Without the condition, requests without the key are allowed too; the set says so, and its example is one."""
-    change = changed(statement({"AWS": CALLER}))
+    change = changed(statement(CALLER))
     (found,) = change.widens
 
     assert [f"absent or not StringEquals {EXTERNAL_ID}"] == [each["sts:ExternalId"] for each in constraints(change)]
@@ -98,16 +98,16 @@ def test_missing_key_is_part_of_the_set() -> None:
 )
 def test_values_are_quoted_if_they_are_not_one_word(value: str, shown: str) -> None:
     """So that a value cannot look like a part of the description."""
-    condition = {"StringEquals": {"aws:PrincipalTag/team": value}}
-    change = changed(statement({"AWS": CALLER}, {**WITH_ID, "StringLike": condition["StringEquals"]}))
+    change = changed(statement(CALLER, f"{WITH_ID} & StringLike aws:PrincipalTag/team {value}"))
 
     assert [f"absent or not StringLike {shown}"] == [each["aws:PrincipalTag/team"] for each in constraints(change)]
 
 
 def test_lists_of_values_are_in_brackets() -> None:
     """So that a value of a list is not read as the next condition, and presence is mentioned only once."""
-    ids = ["0f0c*", EXTERNAL_ID]
-    change = changed(ORDINARY, before=statement({"AWS": [CALLER, STRANGER]}, {"StringLike": {"sts:ExternalId": ids}}))
+    change = changed(
+        ORDINARY, before=statement({"AWS": [CALLER, STRANGER]}, f"StringLike sts:ExternalId 0f0c*, {EXTERNAL_ID}")
+    )
     shown = {each["sts:ExternalId"] for each in constraints(change)}
 
     assert f"StringLike [0f0c*, {EXTERNAL_ID}] and not StringEquals {EXTERNAL_ID}" in shown
@@ -116,9 +116,7 @@ def test_lists_of_values_are_in_brackets() -> None:
 
 def test_undocumented_decision_is_uncertain_with_its_reason() -> None:
     """AWS does not document a plain operator on several values."""
-    change = changed(
-        ORDINARY, before=statement({"AWS": CALLER}, {"StringEquals": {**WITH_ID["StringEquals"], "example.com:k": "a"}})
-    )
+    change = changed(ORDINARY, before=statement(CALLER, f"{WITH_ID} & StringEquals example.com:k a"))
 
     assert [True, False] == [found.is_certain for found in change.widens]
     assert [False, True] == [bool(found.reasons) for found in change.widens]
@@ -136,9 +134,7 @@ def test_too_large_policy_is_unknown_with_the_reason() -> None:
 def test_more_sets_than_are_listed_are_a_reason() -> None:
     """Each account has its own external ID, so that no two sets can be joined."""
     pairs = [
-        statement(
-            {"AWS": f"arn:aws:iam::4444444444{number:02}:role/eve"}, {"StringEquals": {"sts:ExternalId": f"id-{number}"}}
-        )
+        statement(f"arn:aws:iam::4444444444{number:02}:role/eve", f"StringEquals sts:ExternalId id-{number}")
         for number in range(1, 22)
     ]
     change = changed(ORDINARY, *pairs)
@@ -172,12 +168,10 @@ def test_referenced_role_has_no_change() -> None:
     assert [] == list(trust_changes(Access(), replace(known, roles={CALLER: known.roles[CALLER]})))
 
 
-@pytest.mark.parametrize(
-    ("condition", "depends"), [(WITH_ID, False), ({"StringEquals": {"aws:ResourceTag/team": "a"}}, True)]
-)
-def test_changed_tags_matter_if_the_policy_depends_on_them(condition: Mapping[str, Any], depends: bool) -> None:
+@pytest.mark.parametrize(("condition", "depends"), [(WITH_ID, False), ("StringEquals aws:ResourceTag/team a", True)])
+def test_changed_tags_matter_if_the_policy_depends_on_them(condition: str, depends: bool) -> None:
     """The policy is equal, but it allows everything with one tag and nothing with the other."""
-    trust = [statement({"AWS": CALLER}, condition)]
+    trust = [statement(CALLER, condition)]
     changes = list(trust_changes(world(trust, {"team": "a"}), world(trust, {"team": "b"})))
 
     assert depends is bool(changes)
@@ -189,7 +183,7 @@ def test_proven_role_has_no_deviation() -> None:
 
 
 def test_deviations_are_what_is_allowed_and_not_intended_and_the_reverse() -> None:
-    (change,) = trust_deviations(prove_role([statement({"AWS": STRANGER}, WITH_ID)]))
+    (change,) = trust_deviations(prove_role([statement(STRANGER, WITH_ID)]))
 
     assert [f"named by Principal {STRANGER}", f"named by Principal {CALLER}"] == [
         each["Caller"] for each in constraints(change)
@@ -206,8 +200,8 @@ def test_role_without_intent_deviates_by_everything_that_it_allows() -> None:
     assert (ROLE, 1, ()) == (change.role_arn, len(change.widens), change.narrows)
 
 
-OTHER_SPELLING = statement({"AWS": CALLER}, {"StringEquals": {"STS:externalid": EXTERNAL_ID}})
-BY_CONDITION = statement({"AWS": f"arn:aws:iam::{BACKEND}:root"}, {**WITH_ID, "ArnEquals": {"aws:PrincipalArn": CALLER}})
+OTHER_SPELLING = statement(CALLER, f"StringEquals STS:externalid {EXTERNAL_ID}")
+BY_CONDITION = statement(f"arn:aws:iam::{BACKEND}:root", f"{WITH_ID} & ArnEquals aws:PrincipalArn {CALLER}")
 
 
 @pytest.mark.parametrize(
@@ -216,11 +210,11 @@ BY_CONDITION = statement({"AWS": f"arn:aws:iam::{BACKEND}:root"}, {**WITH_ID, "A
         [OTHER_SPELLING],
         [BY_CONDITION],
         [ORDINARY, OTHER_SPELLING],
-        [statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": EXTERNAL_ID}})],
-        [statement({"AWS": CALLER}, {"StringEquals": {"sts:ExternalId": [EXTERNAL_ID, EXTERNAL_ID]}})],
-        [statement({"AWS": [CALLER, STRANGER]}, WITH_ID), statement({"AWS": STRANGER}, effect="Deny")],
-        [ORDINARY, statement({"AWS": STRANGER}, {**WITH_ID, "Null": {"sts:ExternalId": "true"}})],
-        [statement({"AWS": CALLER}, {**WITH_ID, "Null": {"sts:ExternalId": "false"}})],
+        [statement(CALLER, f"StringLike sts:ExternalId {EXTERNAL_ID}")],
+        [statement(CALLER, f"StringEquals sts:ExternalId {EXTERNAL_ID}, {EXTERNAL_ID}")],
+        [statement({"AWS": [CALLER, STRANGER]}, WITH_ID), statement(STRANGER, effect="Deny")],
+        [ORDINARY, statement(STRANGER, f"{WITH_ID} & Null sts:ExternalId true")],
+        [statement(CALLER, f"{WITH_ID} & Null sts:ExternalId false")],
     ],
     ids=["key", "account", "both", "like", "twice", "denied", "impossible", "null"],
 )
@@ -240,18 +234,18 @@ def test_sentences_about_an_equivalent_policy_neither_widen_nor_narrow(
 @pytest.mark.parametrize(
     ("rewritten", "verdict", "marks"),
     [
-        ([ORDINARY, statement({"AWS": STRANGER}, WITH_ID)], "wider", {True}),
-        ([statement({"AWS": CALLER}, FROM_OFFICE)], "narrower", {False}),
-        ([statement({"AWS": CALLER}, {"StringLike": {"sts:ExternalId": EXTERNAL_ID[:4] + "*"}})], "wider", {True}),
-        ([statement({"AWS": STRANGER}, WITH_ID)], "different", {True, False}),
+        ([ORDINARY, statement(STRANGER, WITH_ID)], "wider", {True}),
+        ([statement(CALLER, FROM_OFFICE)], "narrower", {False}),
+        ([statement(CALLER, f"StringLike sts:ExternalId {EXTERNAL_ID[:4] + '*'}")], "wider", {True}),
+        ([statement(STRANGER, WITH_ID)], "different", {True, False}),
         # Names another principal, but a statement denies it: only the address narrows.
         (
-            [statement({"AWS": [CALLER, STRANGER]}, FROM_OFFICE), statement({"AWS": STRANGER}, effect="Deny")],
+            [statement({"AWS": [CALLER, STRANGER]}, FROM_OFFICE), statement(STRANGER, effect="Deny")],
             "narrower",
             {None, False},
         ),
         # Has another condition on one principal, but a second statement has none.
-        ([statement({"AWS": CALLER}, FROM_OFFICE), statement({"AWS": CALLER})], "wider", {None, True}),
+        ([statement(CALLER, FROM_OFFICE), statement(CALLER)], "wider", {None, True}),
     ],
 )
 def test_sentences_have_the_direction_of_the_sets(
@@ -263,7 +257,7 @@ def test_sentences_have_the_direction_of_the_sets(
     assert marks == {change.widens for change in found.changes}
 
 
-READ, QUEUE = "arn:aws:s3:::data/*", "arn:aws:sqs:*:*:jobs"
+READ = "arn:aws:s3:::data/*"
 IN_REGION = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
 
 

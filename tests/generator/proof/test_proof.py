@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import policy_text
+from policy_text import document, when
 from rolecall_generator.iam.evaluation.evaluator import Decision, Effect, Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
 from rolecall_generator.iam.model import Access, Group, Role, User
@@ -33,24 +35,22 @@ TRUSTS = [
 
 
 def statement(principal: Any, external_id: Any = None, **more: Any) -> dict[str, Any]:
-    condition = {} if external_id is None else {"Condition": {"StringEquals": {"sts:ExternalId": external_id}}}
-    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, **condition, **more}
+    required = {} if external_id is None else {"StringEquals": {"sts:ExternalId": external_id}}
+    conditions = when(more.pop("Condition", required))
+    return {**policy_text.statement(principal, **more), "Condition": conditions}
 
 
-ONE = statement({"AWS": CALLER}, "id-one")
-SWITCHING = statement({"AWS": REENA}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+ONE = statement(CALLER, "id-one")
+SWITCHING = statement(REENA, Condition="Bool aws:MultiFactorAuthPresent true")
 
 
 def access(one: list[dict[str, Any]] | None = None, switching: dict[str, Any] = SWITCHING) -> Access:
-    def document(*statements: dict[str, Any]) -> Any:
-        return PolicyDocument.from_json({"Version": "2012-10-17", "Statement": list(statements)})
-
-    grant = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [ROLE, ROLE2, SWITCH]})
+    grant = document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [ROLE, ROLE2, SWITCH]}])
     return Access.of(
         Role(CALLER, None, {"assume": grant}, existing=True),
-        Role(ROLE, document(*(one or [ONE]))),
-        Role(ROLE2, document(statement({"AWS": CALLER}, "id-two"))),
-        Role(SWITCH, document(switching)),
+        Role(ROLE, document(one or [ONE])),
+        Role(ROLE2, document([statement(CALLER, "id-two")])),
+        Role(SWITCH, document([switching])),
         Group(GROUP, {"assume": grant}),
         User(REENA, frozenset({GROUP})),
         User(SAM, frozenset({GROUP})),
@@ -80,34 +80,22 @@ def test_intended_access_is_proven_in_every_cell() -> None:
 OTHER_ACCOUNTS = {Case.OTHER_ACCOUNT, Case.UNRELATED_ACCOUNT}
 
 HOLES = {
-    "no condition": ([statement({"AWS": CALLER})], {Case.NO_EXTERNAL_ID, Case.OTHER_EXTERNAL_ID}),
-    "IfExists": (
-        [statement({"AWS": CALLER}, Condition={"StringEqualsIfExists": {"sts:ExternalId": "id-one"}})],
-        {Case.NO_EXTERNAL_ID},
-    ),
-    "wildcard id": (
-        [statement({"AWS": CALLER}, Condition={"StringLike": {"sts:ExternalId": "id-*"}})],
-        {Case.OTHER_EXTERNAL_ID},
-    ),
-    "another customer's id too": ([statement({"AWS": CALLER}, ["id-one", "id-two"])], {Case.OTHER_EXTERNAL_ID}),
-    "wrong id": ([statement({"AWS": CALLER}, "id-onf")], {Case.INTENDED, Case.OTHER_EXTERNAL_ID}),
-    "whole account": ([statement({"AWS": BACKEND}, "id-one")], {Case.OTHER_PRINCIPAL}),
-    "everybody": (
-        [statement("*", "id-one")],
-        {Case.OTHER_PRINCIPAL, *OTHER_ACCOUNTS, Case.OTHER_USER, Case.OTHER},
-    ),
+    "no condition": ([statement(CALLER)], {Case.NO_EXTERNAL_ID, Case.OTHER_EXTERNAL_ID}),
+    "IfExists": ([statement(CALLER, Condition="StringEqualsIfExists sts:ExternalId id-one")], {Case.NO_EXTERNAL_ID}),
+    "wildcard id": ([statement(CALLER, Condition="StringLike sts:ExternalId id-*")], {Case.OTHER_EXTERNAL_ID}),
+    "another customer's id too": ([statement(CALLER, ["id-one", "id-two"])], {Case.OTHER_EXTERNAL_ID}),
+    "wrong id": ([statement(CALLER, "id-onf")], {Case.INTENDED, Case.OTHER_EXTERNAL_ID}),
+    "whole account": ([statement(BACKEND, "id-one")], {Case.OTHER_PRINCIPAL}),
+    "everybody": ([statement("*", "id-one")], {Case.OTHER_PRINCIPAL, *OTHER_ACCOUNTS, Case.OTHER_USER, Case.OTHER}),
     "everybody from an address": (
-        [ONE, statement("*", Condition={"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}})],
+        [ONE, statement("*", Condition="IpAddress aws:SourceIp 198.51.100.0/24")],
         set(Case) - {Case.INTENDED, Case.NO_MFA, Case.MFA_FALSE},
     ),
-    "one more role": (
-        [ONE, statement({"AWS": "arn:aws:iam::999999999999:role/x"})],
-        {Case.UNRELATED_ACCOUNT},
-    ),
-    "one more account": ([ONE, statement({"AWS": "999999999999"})], OTHER_ACCOUNTS),
-    "one more user that occurs": ([ONE, statement({"AWS": SAM})], {Case.OTHER_USER, Case.UNRELATED_ACCOUNT}),
+    "one more role": ([ONE, statement("arn:aws:iam::999999999999:role/x")], {Case.UNRELATED_ACCOUNT}),
+    "one more account": ([ONE, statement("999999999999")], OTHER_ACCOUNTS),
+    "one more user that occurs": ([ONE, statement(SAM)], {Case.OTHER_USER, Case.UNRELATED_ACCOUNT}),
     "session tags with the right ID": (
-        [statement({"AWS": CALLER}, "id-one", Action=["sts:AssumeRole", "sts:TagSession"])],
+        [statement(CALLER, "id-one", Action=["sts:AssumeRole", "sts:TagSession"])],
         {Case.OTHER},
     ),
     "a service": ([ONE, statement({"Service": "ec2.amazonaws.com"})], {Case.OTHER}),
@@ -116,36 +104,25 @@ HOLES = {
         {Case.OTHER},
     ),
     "a name pattern": (
-        [ONE, statement("*", Condition={"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/admin*"}})],
+        [ONE, statement("*", Condition="StringLike aws:PrincipalArn arn:aws:iam::*:role/admin*")],
         {Case.OTHER_PRINCIPAL, Case.UNRELATED_ACCOUNT},
     ),
     "a loose name pattern": (
-        [ONE, statement("*", Condition={"StringLike": {"aws:PrincipalArn": "*:role/admin"}})],
+        [ONE, statement("*", Condition="StringLike aws:PrincipalArn *:role/admin")],
         {Case.OTHER_PRINCIPAL, Case.UNRELATED_ACCOUNT},
     ),
-    "an account pattern": (
-        [ONE, statement("*", Condition={"StringLike": {"aws:PrincipalAccount": "44*"}})],
-        OTHER_ACCOUNTS,
-    ),
+    "an account pattern": ([ONE, statement("*", Condition="StringLike aws:PrincipalAccount 44*")], OTHER_ACCOUNTS),
     "a user name": (
-        [ONE, statement("*", Condition={"StringEquals": {"aws:username": "admin"}})],
+        [ONE, statement("*", Condition="StringEquals aws:username admin")],
         {Case.OTHER_PRINCIPAL, Case.UNRELATED_ACCOUNT},
     ),
-    "NotPrincipal": (
-        [ONE, {"Effect": "Deny", "Action": "sts:*", "NotPrincipal": {"AWS": CALLER}}],
-        {Case.INTENDED},
-    ),
+    "NotPrincipal": ([ONE, {"Effect": "Deny", "Action": "sts:*", "NotPrincipal": {"AWS": CALLER}}], {Case.INTENDED}),
     "root by name": (
-        [
-            statement(
-                {"AWS": BACKEND},
-                Condition={"ArnEquals": {"aws:PrincipalArn": CALLER}, "StringEquals": {"sts:ExternalId": "id-one"}},
-            )
-        ],
+        [statement(BACKEND, Condition=f"ArnEquals aws:PrincipalArn {CALLER} & StringEquals sts:ExternalId id-one")],
         set(),
     ),
     "a session of the intended role": (
-        [ONE, statement({"AWS": f"arn:aws:sts::{BACKEND}:assumed-role/backend_role/s"}, "id-one")],
+        [ONE, statement(f"arn:aws:sts::{BACKEND}:assumed-role/backend_role/s", "id-one")],
         set(),
     ),
 }
@@ -169,14 +146,14 @@ def test_each_hole_fails_its_own_cells(name: str) -> None:
 )
 def test_weak_mfa_fails_its_cells(condition: dict[str, Any], columns: set[Case]) -> None:
     """A weak MFA condition fails where the request carries no MFA, or a false one."""
-    proof = prove(access(switching=statement({"AWS": REENA}, Condition=condition)), TRUSTS)
+    proof = prove(access(switching=statement(REENA, Condition=condition)), TRUSTS)
 
     assert {("reena-in-sumesh", column) for column in columns} == failed(proof)
 
 
 def test_other_users_of_the_account_are_searched() -> None:
     """A role that trusts the whole account of its users allows unintended users."""
-    root = statement({"AWS": "078352025563"}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+    root = statement("078352025563", Condition="Bool aws:MultiFactorAuthPresent true")
     proof = prove(access(switching=root), TRUSTS)
 
     assert {("reena-in-sumesh", Case.OTHER_PRINCIPAL), ("reena-in-sumesh", Case.OTHER_USER)} == failed(proof)
@@ -215,15 +192,7 @@ def test_work_grows_with_roles_not_with_their_square() -> None:
 
     def cells(count: int) -> tuple[Cell, ...]:
         trusts = [Trust(f"c{i}", f"arn:aws:iam::{200000000000 + i}:role/r", (CALLER,), f"id-{i}") for i in range(count)]
-        roles = [
-            Role(
-                trust.role_arn,
-                PolicyDocument.from_json(
-                    {"Version": "2012-10-17", "Statement": statement({"AWS": CALLER}, trust.external_id)}
-                ),
-            )
-            for trust in trusts
-        ]
+        roles = [Role(trust.role_arn, document([statement(CALLER, trust.external_id)])) for trust in trusts]
         return prove(Access.of(*roles), trusts).cells
 
     assert 2 * len(cells(20)) == len(cells(40))
@@ -235,13 +204,13 @@ def test_every_other_external_id_is_tried_against_a_pattern() -> None:
         *TRUSTS,
         *(Trust(f"c{i}", f"arn:aws:iam::{400000000000 + i}:role/r", (CALLER,), f"far-{i}") for i in range(30)),
     ]
-    weak = statement({"AWS": CALLER}, Condition={"StringLike": {"sts:ExternalId": ["id-one", "*-29"]}})
+    weak = statement(CALLER, Condition="StringLike sts:ExternalId id-one, *-29")
 
     assert ("account1", Case.OTHER_EXTERNAL_ID) in failed(prove(access([weak]), trusts))
 
 
 PEOPLE = "078352025563"
-WHOLE_ACCOUNT = statement({"AWS": PEOPLE}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+WHOLE_ACCOUNT = statement(PEOPLE, Condition="Bool aws:MultiFactorAuthPresent true")
 DELEGATED = [*TRUSTS[:2], Trust("reena-in-sumesh", SWITCH, (REENA,), requires_mfa=True, delegates_to=frozenset({PEOPLE}))]
 
 
@@ -309,7 +278,7 @@ def test_an_explicit_deny_is_sure_whatever_else_is_unknown() -> None:
 )
 def test_no_account_can_waive_mfa(condition: dict[str, Any], columns: set[Case]) -> None:
     """Without MFA every principal of a trusted account must be denied, whatever the account allows."""
-    weak = statement({"AWS": PEOPLE}, Condition=condition)
+    weak = statement(PEOPLE, Condition=condition)
     failures = prove(people(weak), DELEGATED).failures
     counts = Counter(cell.case for cell in failures)
 
@@ -320,7 +289,7 @@ def test_no_account_can_waive_mfa(condition: dict[str, Any], columns: set[Case])
 
 def test_a_trusted_account_decides_for_itself_alone() -> None:
     """Principals of another account fail although the role trusts a whole account."""
-    opened = statement({"AWS": [PEOPLE, "444444444444"]}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+    opened = statement({"AWS": [PEOPLE, "444444444444"]}, Condition="Bool aws:MultiFactorAuthPresent true")
 
     assert {("reena-in-sumesh", column) for column in OTHER_ACCOUNTS} == failed(prove(people(opened), DELEGATED))
 
@@ -338,10 +307,7 @@ def test_an_identity_provider_is_not_left_to_a_trusted_account() -> None:
 
 def test_tags_of_a_declared_role_do_not_keep_its_sessions_out() -> None:
     """A session can carry other tags than its role, so a condition on them is as the caller wishes."""
-    tagged = statement(
-        {"AWS": PEOPLE},
-        Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}, "StringEquals": {"aws:PrincipalTag/team": "blue"}},
-    )
+    tagged = statement(PEOPLE, Condition="Bool aws:MultiFactorAuthPresent true & StringEquals aws:PrincipalTag/team blue")
     grant = PolicyDocument.from_json({"Statement": {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}})
     role = Role(f"arn:aws:iam::{PEOPLE}:role/tagged", None, {"all": grant}, tags={"team": "red"})
 
@@ -350,7 +316,7 @@ def test_tags_of_a_declared_role_do_not_keep_its_sessions_out() -> None:
 
 def test_a_part_is_proven_as_in_the_whole() -> None:
     """The rows of chosen roles are those of the whole proof: all trusts still count as intended."""
-    world = access([statement({"AWS": CALLER}, ["id-one", "id-two"])])
+    world = access([statement(CALLER, ["id-one", "id-two"])])
     rows = tuple(row for row in prove(world, TRUSTS).rows if row.role_arn == ROLE)
 
     assert rows == prove(world, TRUSTS, roles={ROLE}).rows
@@ -425,7 +391,7 @@ def test_a_proof_that_holds_delegates_to_the_meant_account_alone(
 ) -> None:
     """Whatever is added to the trust policy: where no cell fails, only the meant account's people get in, and with MFA."""
     world = people(WHOLE_ACCOUNT)
-    trust = PolicyDocument.from_json({"Version": "2012-10-17", "Statement": [WHOLE_ACCOUNT, *extra]})
+    trust = document([WHOLE_ACCOUNT, *extra])
     world = replace(world, roles={**world.roles, SWITCH: Role(SWITCH, trust)})
     if not prove(world, DELEGATED, roles={SWITCH}).failures:
         context: dict[str, str | tuple[str, ...]] = {"aws:MultiFactorAuthPresent": "true" if has_mfa else ()}

@@ -13,8 +13,7 @@ import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from rolecall_generator.iam.catalog.actions import action_of, expand
-from rolecall_generator.iam.catalog.managed_policies import known_names
+from rolecall_generator.iam.catalog.actions import action_of, expand, known_names
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.verify.grants import READS, WELL_KNOWN, covers
 from rolecall_runner.verify.probe_call import NEVER, SafeCall, is_excluded, is_read_only, offered, safe_call

@@ -1,14 +1,17 @@
 """Catalog of AWS's actions, condition keys, managed policies and Regions."""
 
-from rolecall_generator.iam.catalog import actions, managed_policies
+from rolecall_generator.iam.catalog import actions
 from rolecall_generator.iam.catalog.actions import (
+    DEPRECATED,
     ESCALATION_ACTIONS,
+    OVERLY_BROAD,
     SERVICE_PREFIXES,
     action_of,
     escalation_actions,
     expand,
     find_action,
     iam_data,
+    managed_policy_name,
     services,
 )
 from rolecall_generator.iam.catalog.condition_keys import (
@@ -19,7 +22,6 @@ from rolecall_generator.iam.catalog.condition_keys import (
     keys_of_action,
     nearest_key,
 )
-from rolecall_generator.iam.catalog.managed_policies import DEPRECATED, OVERLY_BROAD, managed_policy_name
 from rolecall_generator.iam.catalog.regions import (
     REGION_PATTERN,
     is_known_region,
@@ -48,7 +50,6 @@ __all__ = [
     "is_region_name",
     "key_with_placeholder",
     "keys_of_action",
-    "managed_policies",
     "managed_policy_name",
     "nearest_key",
     "nearest_region",

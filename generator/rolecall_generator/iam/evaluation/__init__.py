@@ -3,15 +3,20 @@
 from rolecall_generator.iam.evaluation.compiled import (
     CompiledStatement,
     Compiler,
+    Identity,
     NamedDocument,
     PolicyOutcome,
     PolicyType,
+    PrincipalKind,
+    PrincipalReach,
+    identity_of,
     scan_documents,
 )
 from rolecall_generator.iam.evaluation.evaluator import ASSUME_ROLE, FEDERATED_ASSUME, Decision, Effect, Evaluator, Request
-from rolecall_generator.iam.evaluation.principals import Identity, PrincipalKind, PrincipalReach, identity_of
 from rolecall_generator.iam.evaluation.request_context import (
     AWS_MANAGED_DOCUMENTS,
+    SET_SOURCE_IDENTITY,
+    TAG_SESSION,
     Caller,
     CallerProfiles,
     IdentitySide,
@@ -22,6 +27,8 @@ __all__ = [
     "ASSUME_ROLE",
     "AWS_MANAGED_DOCUMENTS",
     "FEDERATED_ASSUME",
+    "SET_SOURCE_IDENTITY",
+    "TAG_SESSION",
     "Caller",
     "CallerProfiles",
     "CompiledStatement",

@@ -18,16 +18,16 @@ from rolecall_generator.iam.evaluation.compiled import (
     NamedDocument,
     PolicyOutcome,
     PolicyType,
+    PrincipalKind,
+    PrincipalReach,
     ScanResult,
     scan_documents,
 )
-from rolecall_generator.iam.evaluation.principals import PrincipalKind, PrincipalReach
 from rolecall_generator.iam.evaluation.request_context import (
     SET_SOURCE_IDENTITY,
     TAG_SESSION,
     Caller,
     CallerProfiles,
-    IdentitySide,
     Profile,
     companions,
     keep_source_identity,
@@ -140,27 +140,6 @@ class Evaluator:
         limits = _scan_identity(profile, request, request.action, context)
         denial = _explicit_denial(profile, request.action, limits.results)
         return denial or _identity_side(profile, request.action, limits)
-
-    def names(self, role_arn: str, caller_arn: str) -> bool:
-        """Whether any Allow of the role's trust policy applies to the caller.
-
-        If none does, every request is denied: "By default, all requests are implicitly denied with the exception of the AWS
-        account root user, which has full access." (How AWS enforcement code logic evaluates requests to allow or deny
-        access) Also True if the trust policy is unknown or a statement cannot be evaluated, so that False is certain.
-        """
-        profile = self._callers.profile(Caller(caller_arn, IdentitySide.ALLOWS_ALL))
-        documents = self._trust(role_arn)
-        known = profile.requester.role_path_known
-        for requester in (
-            (profile.requester,) if known else [each.requester for each in self._with_role_path(profile, role_arn)]
-        ):
-            for _, document in documents:
-                for statement in document.statements:
-                    if statement.refusal is not None or (
-                        statement.allow and statement.principals.reach(requester) is not PrincipalReach.NONE
-                    ):
-                        return True
-        return not documents
 
     def _with_role_path(self, profile: Profile, role_arn: str) -> list[Profile]:
         """The possible profiles of a session whose role is not in the `Access`, so that the role's path is unknown.

@@ -13,12 +13,14 @@ from rolecall_generator.iam import Access, Arn, Group, PolicyDocument, Role, Sta
 from rolecall_generator.iam.evaluation.compiled import (
     CompiledDocument,
     Compiler,
+    Identity,
     NamedDocument,
     PolicyType,
+    PrincipalKind,
     ScanResult,
+    identity_of,
     scan_documents,
 )
-from rolecall_generator.iam.evaluation.principals import Identity, PrincipalKind, identity_of
 
 _ALL = PolicyDocument((Statement("Allow", ("*",), ("*",)),))
 # AWS managed policies with known documents, from the AWS managed policy reference (November 2026).

@@ -1,14 +1,23 @@
 """Matching in policies: wildcards, condition operators, compiled conditions, and patterns as automata."""
 
-from rolecall_generator.iam.matching.automata import Automaton, Pattern, Patterns, ignoring_case, literal
-from rolecall_generator.iam.matching.condition_patterns import NoPatterns, outlines_of, patterns_of, variables_of
-from rolecall_generator.iam.matching.conditions import Test, Truth, compile_condition
-from rolecall_generator.iam.matching.operators import (
+from rolecall_generator.iam.matching.automata import (
+    Automaton,
+    Pattern,
+    Patterns,
+    ignoring_case,
+    literal,
+    outlines_of,
+    patterns_of,
+)
+from rolecall_generator.iam.matching.conditions import (
     ARN,
     OPERATORS,
     Operator,
     OperatorUse,
+    Test,
+    Truth,
     UnsupportedError,
+    compile_condition,
     find_operator,
     parse_operator,
 )
@@ -17,7 +26,6 @@ from rolecall_generator.iam.matching.wildcards import (
     PolicyTemplate,
     PolicyVariables,
     may_match,
-    name_matcher,
     wildcard,
 )
 
@@ -26,7 +34,6 @@ __all__ = [
     "OPERATORS",
     "Automaton",
     "Context",
-    "NoPatterns",
     "Operator",
     "OperatorUse",
     "Pattern",
@@ -41,10 +48,8 @@ __all__ = [
     "ignoring_case",
     "literal",
     "may_match",
-    "name_matcher",
     "outlines_of",
     "parse_operator",
     "patterns_of",
-    "variables_of",
     "wildcard",
 ]

@@ -1,4 +1,4 @@
-"""Sets of policy patterns as automata, to find strings that some patterns match and others do not.
+"""Values of conditions as patterns, and sets of patterns as automata, to find strings that some of them match.
 
 A pattern with `*` and `?` is a sequence of tokens. The state of an automaton is a bit set of token positions, an integer,
 so a step takes a few integer operations even for a union of many patterns. Matching is that of `wildcard` and `arn_like`.
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from rolecall_generator.iam.matching.wildcards import ARN_COLONS
+from rolecall_generator.iam import Condition
+from rolecall_generator.iam.matching.conditions import TextMatch, UnsupportedError, arn_components, find_operator
+from rolecall_generator.iam.matching.wildcards import ARN_COLONS, Context, PolicyTemplate
 
 ANY: Final = "any"
 NO_COLON: Final = "no colon"
@@ -158,6 +161,10 @@ class Automaton:
         """Whether any of the patterns matches the text read so far."""
         return state == EVERYTHING or state & self.final != 0
 
+    def matches(self, text: str) -> bool:
+        """Whether any of the patterns matches the text."""
+        return self.accepts(self.run(self.start, text))
+
     def relevant(self, state: int) -> frozenset[str]:
         """The characters that this state distinguishes; all others lead to the same state."""
         if state in (0, EVERYTHING):
@@ -171,3 +178,77 @@ class Automaton:
 
 
 _NONE: frozenset[str] = frozenset()
+
+
+def patterns_of(condition: Condition, stated: Context, *, variables: bool) -> Patterns | None:
+    """The patterns that the condition compares its key with, whether negated or not; None if it compares no strings.
+
+    `stated` has the values of all policy variables. `variables`: the document's version supports policy variables.
+    """
+    use = find_operator(condition.operator)
+    if use is None or (match := use.operator.text) is None:
+        return None
+    if not variables or not any("${" in value for value in condition.values):
+        return _plain_patterns(match, condition.values)
+    filled = (_filled(match, value, stated) for value in condition.values)
+    return frozenset(pattern for pattern in filled if pattern is not None)
+
+
+def outlines_of(condition: Condition) -> tuple[Pattern, ...]:
+    """For each value the pattern with `*` in place of every variable: all strings that the value can match.
+
+    Raises UnsupportedError for an operator without patterns, or an invalid variable.
+    """
+    use = find_operator(condition.operator)
+    if use is None or use.operator.text is None:
+        raise UnsupportedError(f"{condition.operator} has no patterns")
+    try:
+        return tuple(_outline(use.operator.text, value) for value in condition.values)
+    except ValueError as error:
+        raise UnsupportedError(str(error)) from error
+
+
+def _outline(match: TextMatch, value: str) -> Pattern:
+    if match is TextMatch.ARN:
+        return glob_of_components(PolicyTemplate(part).outline(wildcards=True) for part in arn_components(value))
+    tokens = PolicyTemplate(value).outline(wildcards=match is TextMatch.WILDCARDS)
+    if match is not TextMatch.IGNORE_CASE:
+        return glob(tokens)
+    parts = (ignoring_case(token[1:]) if token.startswith("\0") else glob(token) for token in tokens)
+    return tuple(each for part in parts for each in part)
+
+
+@lru_cache(maxsize=4_096)
+def _plain_patterns(match: TextMatch, values: tuple[str, ...]) -> Patterns:
+    """Cached, so that 10,000 roles with the same condition share one set, which is hashed once."""
+    return frozenset(_plain(match, value) for value in values)
+
+
+def _plain(match: TextMatch, value: str) -> Pattern:
+    if match is TextMatch.EXACT:
+        return literal(value)
+    if match is TextMatch.IGNORE_CASE:
+        return ignoring_case(value)
+    if match is TextMatch.WILDCARDS:
+        return glob(_tokens(value))
+    return glob_of_components(map(_tokens, value.split(":", ARN_COLONS)))
+
+
+def _tokens(value: str) -> list[str]:
+    return [character if character in "*?" else "\0" + character for character in value]
+
+
+def _filled(match: TextMatch, value: str, stated: Context) -> Pattern | None:
+    """The pattern of a value with variables; None if a variable has no value, so that nothing matches."""
+    if match is TextMatch.ARN:
+        parts = [PolicyTemplate(component).fill(stated) for component in arn_components(value)]
+        return (
+            None if any(part is None for part in parts) else glob_of_components(part for part in parts if part is not None)
+        )
+    if match is TextMatch.WILDCARDS:
+        tokens = PolicyTemplate(value).fill(stated)
+        return None if tokens is None else glob(tokens)
+    text = PolicyTemplate(value).literal(stated)
+    if text is None:
+        return None
+    return literal(text) if match is TextMatch.EXACT else ignoring_case(text)

@@ -6,9 +6,8 @@ Quotations are from the IAM User Guide, November 2026; the page is given in pare
 
 from __future__ import annotations
 
-import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,16 +22,6 @@ _ESCAPED = {"${*}": "*", "${?}": "?", "${$}": "$"}
 
 LONGEST_RESOURCE_CHARACTERS = 2_048
 """Longer resources count as matching: AWS's ARNs are not longer, and the comparison takes quadratic time."""
-
-
-@lru_cache(maxsize=16_384)
-def name_matcher(pattern: str) -> Callable[[str], bool]:
-    """A matcher of whole names with the wildcards `*` and `?`.
-
-    `fnmatch` uses atomic groups (Python 3.11 and later), so a pattern with many stars cannot cause backtracking.
-    """
-    match = re.compile(fnmatch.translate(pattern.replace("[", "[[]"))).match
-    return lambda name: match(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +341,11 @@ def arn_like(pattern: str) -> Matcher:
     include multi-character match wildcards (*) or single-character match wildcards (?)." (IAM JSON policy elements:
     Condition operators)
     """
-    matchers = tuple(wildcard(part) for part in pattern.split(":", ARN_COLONS))
+    return components_matcher([wildcard(part) for part in pattern.split(":", ARN_COLONS)])
+
+
+def components_matcher(matchers: Sequence[Matcher]) -> Matcher:
+    """A matcher of ARNs by one matcher for each component."""
 
     def match(text: str) -> bool:
         parts = text.split(":", ARN_COLONS)

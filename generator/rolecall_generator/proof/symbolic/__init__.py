@@ -15,7 +15,6 @@ What AWS does not document, and what exceeds the budget, is UNKNOWN with the rea
 from rolecall_generator.proof.symbolic.action_space import ActionForms, ActionScope, ResourceOwner
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.certificate import make_certificate
-from rolecall_generator.proof.symbolic.intent import Trust
 from rolecall_generator.proof.symbolic.limits import LimitAnswer, LimitChange, LimitState, compare_limits, limit_permission
 from rolecall_generator.proof.symbolic.question import (
     Inclusion,
@@ -28,9 +27,9 @@ from rolecall_generator.proof.symbolic.question import (
     difference,
     prove_roles,
 )
-from rolecall_generator.proof.symbolic.requests import RequestWitness
+from rolecall_generator.proof.symbolic.witness import RequestWitness
 from rolecall_generator.proof.symbolic.wording import BoxConstraint
-from rolecall_generator.proof.symbolic.world import OrganizationMembership, World
+from rolecall_generator.proof.symbolic.world import OrganizationMembership, Trust, World
 
 __all__ = [
     "ActionForms",

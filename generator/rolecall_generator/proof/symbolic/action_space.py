@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 
 from rolecall_generator.iam import PARTITIONS, Arn, Condition, PolicyDocument, Role
@@ -21,7 +21,6 @@ from rolecall_generator.iam.catalog import find_key, is_federated, regions_of
 from rolecall_generator.iam.evaluation import CompiledStatement, PolicyType, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import (
     Automaton,
-    NoPatterns,
     Patterns,
     PolicyTemplate,
     PolicyVariables,
@@ -44,7 +43,6 @@ from rolecall_generator.proof.symbolic.boxes import (
     leaf,
     members,
     merge_boxes,
-    solutions,
 )
 from rolecall_generator.proof.symbolic.budget import BudgetShare, SearchBudget
 from rolecall_generator.proof.symbolic.callers import caller_cell, caller_dimension
@@ -82,7 +80,7 @@ from rolecall_generator.proof.symbolic.keys import (
     accepted_values,
     service_key_facts,
 )
-from rolecall_generator.proof.symbolic.language import Shape, walk
+from rolecall_generator.proof.symbolic.language import Shape, answers_of, matches, walk
 from rolecall_generator.proof.symbolic.policies import SERVICE_LINKED
 from rolecall_generator.proof.symbolic.relations import HOLDS
 from rolecall_generator.proof.symbolic.space import SERVICE_LINKED_ROLES, RequestSpace, starting_with
@@ -426,11 +424,11 @@ class ActionSpace(RequestSpace):
         resources = self.dimensions[resource]
         own, arns = owner.patterns(self.scope.partition)
         none = resources.where(lambda cell: cell.context[RESOURCE] == (NO_RESOURCE,))
-        here = resources.where(lambda cell: _accepts(own, cell.context[RESOURCE][0]))
+        here = resources.where(lambda cell: matches(own, cell.context[RESOURCE][0]))
         self.add_label(RESOURCE, ["is of account"], [owner.account_id], here)
         elsewhere = _names_of(owner.elsewhere)
         there = ~here & resources.where(
-            lambda cell: _accepts(arns, cell.context[RESOURCE][0]) and elsewhere.match(cell.context[RESOURCE][0], {})
+            lambda cell: matches(arns, cell.context[RESOURCE][0]) and elsewhere.match(cell.context[RESOURCE][0], {})
         )
         outside = resources.full & ~(none | here | there | resources.rest)
         yield SpaceFact("resources of the account", leaf({resource: outside}))
@@ -462,7 +460,7 @@ class ActionSpace(RequestSpace):
         if (owner := self._owner) is None or not self.groups:
             return EVERYTHING
         own, _ = owner.patterns(self.scope.partition)
-        here = self.dimensions[self.index[RESOURCE]].where(lambda cell: _accepts(own, cell.context[RESOURCE][0]))
+        here = self.dimensions[self.index[RESOURCE]].where(lambda cell: matches(own, cell.context[RESOURCE][0]))
         actions = leaf({self.index[ACTION]: self._actions_where(lambda each: each.has_rcps)})
         return AllowedSet.intersection((AllowedSet.exact(actions), self._with_rest(RESOURCE, here)))
 
@@ -551,21 +549,18 @@ class ActionSpace(RequestSpace):
 
     def _with_rest(self, name: str, mask: int) -> AllowedSet:
         index = self.index[name]
-        sure = leaf({index: mask})
-        rest = self.dimensions[index].rest
-        return AllowedSet(sure, leaf({index: mask | rest}) if rest else sure)
+        return AllowedSet.of_masks(index, mask, mask | self.dimensions[index].rest)
 
     def callers_in(self, arns: Iterable[str]) -> Formula:
         """The requests of these users and roles."""
         wanted = set(arns)
-        return leaf({0: self.callers.where(lambda cell: cell.caller is not None and cell.caller.arn in wanted)})
+        return leaf({0: self.callers_where(lambda who: who.arn in wanted)})
 
     # Answers
 
     def solve(self, formula: Formula) -> Iterator[Solution]:
         """The possible requests of a set as disjoint boxes. Raises OutOfBudgetError."""
-        costs = [dimension.costs for dimension in self.dimensions]
-        return solutions(conjunction([formula, self.possible]), costs, self.budget)
+        return super().solve(conjunction([formula, self.possible]))
 
     def is_empty(self, formula: Formula) -> bool:
         """Whether no request that can exist is in the set. Raises OutOfBudgetError."""
@@ -576,9 +571,8 @@ class ActionSpace(RequestSpace):
         found = []
         for name, sentence in EXPLANATIONS.items():
             others = disjunction(fact.impossible for fact in self.facts if fact.name != name)
-            costs = [dimension.costs for dimension in self.dimensions]
             is_present = any(fact.name == name and fact.impossible is not FALSE for fact in self.facts)
-            if is_present and next(solutions(conjunction([formula, complement(others)]), costs, self.budget), None):
+            if is_present and next(super().solve(conjunction([formula, complement(others)])), None):
                 found.append(sentence)
         return tuple(found)
 
@@ -780,8 +774,7 @@ def _names_of(names: tuple[str, ...]) -> PolicyVariables:
 @lru_cache(maxsize=4_096)
 def _globs(names: tuple[str, ...]) -> Patterns:
     """The names with wildcards as patterns."""
-    found = patterns_of(Condition("StringLike", "", names), {}, frozenset(), variables=False)
-    return frozenset() if isinstance(found, NoPatterns) else found
+    return patterns_of(Condition("StringLike", "", names), {}, variables=False) or frozenset()
 
 
 @lru_cache(maxsize=1_024)
@@ -799,26 +792,13 @@ def _form_patterns(form: str) -> tuple[Patterns, ...]:
 
 def _has_form(cell: KeyCell, forms: frozenset[str]) -> bool:
     text = cell.context[RESOURCE][0]
-    return any(_matches_form(text, form) for form in forms)
-
-
-def _matches_form(text: str, form: str) -> bool:
-    answers = [_accepts(patterns, text) for patterns in _form_patterns(form)]
-    return answers[0] and not any(answers[1:])
-
-
-def _accepts(patterns: Patterns, text: str) -> bool:
-    automaton = Automaton(patterns)
-    return automaton.accepts(automaton.run(automaton.start, text))
+    answers = ([matches(patterns, text) for patterns in _form_patterns(form)] for form in forms)
+    return any(fits and not any(excluded) for fits, *excluded in answers)
 
 
 def _with_real_regions(dimension: Dimension, distinctions: Distinctions, partition: str) -> Dimension:
     """The dimension with Regions of the partition as representatives, where a cell has one."""
-    automata = [Automaton(patterns) for patterns in distinctions.patterns]
-
-    def answers(text: str) -> tuple[bool, ...]:
-        return tuple([automaton.accepts(automaton.run(automaton.start, text)) for automaton in automata])
-
+    answers = partial(answers_of, [Automaton(patterns) for patterns in distinctions.patterns])
     real = {answers(region): region for region in sorted(regions_of(partition), reverse=True)}
     cells = []
     for cell in dimension.cells:

@@ -217,6 +217,12 @@ class AllowedSet:
         return cls(formula, formula)
 
     @classmethod
+    def of_masks(cls, dimension: int, sure: int, maybe: int) -> AllowedSet:
+        """The requests with these cells of one dimension."""
+        certain = leaf({dimension: sure})
+        return cls(certain, certain if maybe == sure else leaf({dimension: maybe}))
+
+    @classmethod
     def intersection(cls, parts: Iterable[AllowedSet]) -> AllowedSet:
         """The intersection of sets."""
         return cls._combine(conjunction, list(parts))

@@ -32,6 +32,7 @@ from rolecall_generator.proof.symbolic.language import (
     NAME_CHARACTERS,
     SAMPLES,
     advance,
+    answers_of,
     instances,
     matches,
     relevant,
@@ -326,8 +327,7 @@ class _CallerSearch:
 
     def _answers_of(self, arn: str) -> tuple[bool, ...]:
         account, name = arn.split(":", 5)[4], arn.rpartition("/")[2]
-        readers = ((self._arns, arn), (self._accounts, account), (self._names, name))
-        return tuple(a.accepts(a.run(a.start, text)) for automata, text in readers for a in automata)
+        return (*answers_of(self._arns, arn), *answers_of(self._accounts, account), *answers_of(self._names, name))
 
 
 def _is_caller(arn: Arn) -> bool:

@@ -14,9 +14,8 @@ from typing import Any
 from rolecall_generator.iam import PolicyDocument, Role, Statement
 from rolecall_generator.package_digest import template_folder
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
-from rolecall_generator.proof.symbolic.intent import Trust, intent_document
 from rolecall_generator.proof.symbolic.question import InclusionState, TrustQuestion
-from rolecall_generator.proof.symbolic.world import WORST_CASE
+from rolecall_generator.proof.symbolic.world import WORST_CASE, Trust, intent_document
 
 FORMAT = "rolecall certificate 2"
 _CLAIMS = {"nothing_else": (0, 1), "everything_intended": (1, 0)}

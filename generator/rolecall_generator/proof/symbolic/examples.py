@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from rolecall_generator.iam import PARTITIONS, Condition
 from rolecall_generator.iam.catalog import expand, find_action, services
@@ -17,8 +17,8 @@ from rolecall_generator.iam.matching import Automaton, Patterns, outlines_of
 from rolecall_generator.proof.symbolic.budget import BudgetShare, OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.cells import KeyCell
 from rolecall_generator.proof.symbolic.keys import MFA_AGE, MFA_PRESENT, ValueType, key_facts
-from rolecall_generator.proof.symbolic.language import Shape, walk
-from rolecall_generator.proof.symbolic.requests import accepts_value
+from rolecall_generator.proof.symbolic.language import Shape, answers_of, walk
+from rolecall_generator.proof.symbolic.witness import accepts_value
 
 NO_RESOURCE = "*"
 """The resource of a request whose action supports no resource types (Service Authorization Reference)."""
@@ -66,11 +66,7 @@ def example_resources(
     action: ExampleAction, unions: Sequence[Patterns], cells: Sequence[str], partition: str, account: str
 ) -> Iterator[str]:
     """Resources of the action's forms that are like one of `cells`, representatives by what the unions distinguish."""
-    automata = [Automaton(patterns) for patterns in unions]
-
-    def answers(text: str) -> tuple[bool, ...]:
-        return tuple([automaton.accepts(automaton.run(automaton.start, text)) for automaton in automata])
-
+    answers = partial(answers_of, [Automaton(patterns) for patterns in unions])
     wanted = {answers(text) for text in cells}
     owners = {text.split(":")[2] if text.count(":") >= _COLONS else "" for text in cells}
     for form in action.forms or ():

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from rolecall_generator.iam import Condition, User, quotas
-from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, PrincipalKind, identity_of
+from rolecall_generator.iam import Condition, quotas
+from rolecall_generator.iam.evaluation import ASSUME_ROLE, FEDERATED_ASSUME, Identity, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import Truth, compile_condition
-from rolecall_generator.proof.symbolic.boxes import FALSE, Formula, disjunction, leaf
-from rolecall_generator.proof.symbolic.cells import Dimension, KeyCell
+from rolecall_generator.proof.symbolic.boxes import FALSE, Formula, leaf
+from rolecall_generator.proof.symbolic.cells import Dimension, KeyCell, parse_moment
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
@@ -22,7 +22,6 @@ from rolecall_generator.proof.symbolic.keys import (
     NOT_KEYS,
     ORGANIZATION_ID,
     ORGANIZATION_PATHS,
-    PRINCIPAL_TAG,
     PROVIDED_CONTEXTS,
     REQUEST_TAG,
     SOURCE_IDENTITY,
@@ -31,7 +30,6 @@ from rolecall_generator.proof.symbolic.keys import (
     is_foreign,
     is_saml_provider,
 )
-from rolecall_generator.proof.symbolic.ordered import parse_moment
 from rolecall_generator.proof.symbolic.relations import HOLDS, impossible_relation
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import World
@@ -76,7 +74,7 @@ def context_facts_of(space: RequestSpace) -> list[SpaceFact]:
         *_presence(space, kinds),
         *_session_facts(space, kinds),
         *_request_tags(space),
-        *(fact for world in space.worlds for fact in _world_facts(space, world)),
+        *(fact for world in space.worlds for fact in _organization_facts(space, world)),
         *_clock(space),
         *_caller_relations(space),
         *(
@@ -100,8 +98,7 @@ def _operations(space: RequestSpace, kinds: Mapping[CallerKind, int]) -> Iterato
     """Identity providers use the operation of their protocol, all others AssumeRole (STS API Reference)."""
     callers, action = space.index[CALLER], space.index[ACTION]
     dimension = space.dimensions[action]
-    saml = space.callers.where(lambda cell: cell.caller is not None and is_saml_provider(cell.caller.arn))
-    saml &= kinds[CallerKind.PROVIDER]
+    saml = kinds[CallerKind.PROVIDER] & space.callers_where(lambda who: is_saml_provider(who.arn))
     groups = (
         (ASSUME_ROLE, kinds[CallerKind.USER] | kinds[CallerKind.ROLE] | kinds[CallerKind.SERVICE]),
         (FEDERATED_ASSUME[0], saml),
@@ -152,14 +149,13 @@ def _session_roles(space: RequestSpace) -> Iterator[SpaceFact]:
         name = (session.account_id, session.role.rpartition("/")[2])
         arns = {arn for statement in statements for arn in statement.principals.roles.get(name, ())}
         if arns:
-            others = space.callers.where(partial(_is_other_session, name, arns))
+            others = space.callers_where(partial(_is_other_session, name, arns))
             yield SpaceFact("names of roles", leaf({space.index[CALLER]: others}))
 
 
-def _is_other_session(name: tuple[str, str], arns: set[str], cell: KeyCell) -> bool:
+def _is_other_session(name: tuple[str, str], arns: set[str], who: Identity) -> bool:
     """Whether the caller is a session of a role with this account and name, but not of one of the roles."""
-    who = cell.caller
-    if who is None or who.kind is not PrincipalKind.SESSION or who.role is None or who.role in arns:
+    if who.kind is not PrincipalKind.SESSION or who.role is None or who.role in arns:
         return False
     return (who.account_id, who.role.rpartition("/")[2]) == name
 
@@ -243,11 +239,10 @@ def _request_tags(space: RequestSpace) -> Iterator[SpaceFact]:
         yield SpaceFact("request tags", leaf({index: own.where(_lacks(name)), tags: listed}))
 
 
-def _world_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
-    """The tags of known principals and the organizations of known accounts."""
-    yield from _known_tags(space, world)
+def _organization_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
+    """The organizations of known accounts."""
     for account, membership in world.organizations.items():
-        members = _callers_in(space, account)
+        members = space.callers_where(partial(_is_in, account))
         identifiers = (membership.organization_id,) if membership.organization_id else ()
         for name, wanted in ((ORGANIZATION_ID, identifiers), (ORGANIZATION_PATHS, membership.paths)):
             if name in space.index and (wanted or not identifiers):
@@ -261,33 +256,8 @@ def _world_facts(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
             yield SpaceFact("known organizations", leaf({space.index[CALLER]: members, index: other}))
 
 
-def _callers_in(space: RequestSpace, account: str) -> int:
-    return space.callers.where(lambda cell: cell.caller is not None and cell.caller.account_id == account)
-
-
-def callers_with_arn(space: RequestSpace, arn: str) -> int:
-    """The cells of the user or role with this ARN, and of the sessions of the role."""
-    return space.callers.where(lambda cell: cell.caller is not None and arn in {cell.caller.arn, cell.caller.role})
-
-
-def _known_tags(space: RequestSpace, world: World) -> Iterator[SpaceFact]:
-    """A known user has exactly its tags. A known role's session has at least the role's tags: session tags override them."""
-    for arn in sorted(world.known):
-        principal = world.access.users.get(arn) or world.access.roles.get(arn)
-        if principal is None:
-            continue
-        tags = {key.lower(): value for key, value in principal.tags.items()}
-        mask = callers_with_arn(space, arn)
-        for name, index in space.index.items():
-            if not name.startswith(PRINCIPAL_TAG):
-                continue
-            value = tags.get(name.removeprefix(PRINCIPAL_TAG))
-            dimension = space.dimensions[index]
-            if isinstance(principal, User):
-                other = dimension.where(_has_other(name, () if value is None else (value,)))
-            else:
-                other = 0 if value is None else dimension.where(_lacks(name))
-            yield SpaceFact("known tags", leaf({space.index[CALLER]: mask, index: other}))
+def _is_in(account: str, who: Identity) -> bool:
+    return who.account_id == account
 
 
 def _has(name: str) -> Callable[[KeyCell], bool]:
@@ -312,8 +282,3 @@ def has_path_outside(name: str, prefix: str) -> Callable[[KeyCell], bool]:
 
 def _lists_tag(wanted: str) -> Callable[[KeyCell], bool]:
     return lambda cell: any(tag.lower() == wanted for tag in cell.context[TAG_KEYS])
-
-
-def union(facts: list[SpaceFact]) -> Formula:
-    """All requests that do not exist by these facts."""
-    return disjunction(fact.impossible for fact in facts)

@@ -94,8 +94,7 @@ def _regions(partition: str) -> Patterns:
 
 def matches(patterns: Patterns, text: str) -> bool:
     """Whether any of the patterns matches the text."""
-    automaton = _automaton(patterns)
-    return automaton.accepts(automaton.run(automaton.start, text))
+    return _automaton(patterns).matches(text)
 
 
 @lru_cache(maxsize=64)
@@ -104,6 +103,11 @@ def _automaton(patterns: Patterns) -> Automaton:
 
 
 Answers = tuple[bool, ...]
+
+
+def answers_of(automata: Iterable[Automaton], text: str) -> Answers:
+    """For each automaton whether it matches the text."""
+    return tuple([automaton.matches(text) for automaton in automata])
 
 
 @dataclass(slots=True)

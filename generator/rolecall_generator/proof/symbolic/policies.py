@@ -1,36 +1,26 @@
-"""What policies allow as sets of requests: trust policies, policies of known callers, policies of organizations."""
+"""What policies allow as sets of requests: trust policies, and policies of organizations."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from rolecall_generator.iam import PolicyDocument, Principal, Statement
 from rolecall_generator.iam.evaluation import (
-    Caller,
-    CallerProfiles,
+    SET_SOURCE_IDENTITY,
+    TAG_SESSION,
     CompiledStatement,
-    Compiler,
-    IdentitySide,
     PolicyType,
-    PrincipalKind,
     PrincipalReach,
-    identity_of,
 )
 from rolecall_generator.iam.matching import PolicyVariables
 from rolecall_generator.proof.symbolic.boxes import (
-    EVERYTHING,
     FALSE,
-    NOTHING,
     OPEN,
-    TRUE,
     AllowedSet,
-    complement,
     leaf,
-    members,
 )
-from rolecall_generator.proof.symbolic.facts import callers_with_arn
 from rolecall_generator.proof.symbolic.keys import (
     ACTION,
     CALLER,
@@ -42,10 +32,7 @@ from rolecall_generator.proof.symbolic.keys import (
 from rolecall_generator.proof.symbolic.space import ACTIONS, RequestSpace
 from rolecall_generator.proof.symbolic.world import PolicyLevel, World
 
-TAG_SESSION = "sts:TagSession"
-SET_SOURCE_IDENTITY = "sts:SetSourceIdentity"
 SET_CONTEXT = "sts:SetContext"
-_UNIQUE_ID = re.compile(r"[A-Z0-9]{16,}")
 _CLEAR_PRINCIPAL = re.compile(
     r"[0-9]{12}"
     r"|arn:[a-z-]+:iam::[0-9]{12}:(?:root|(?:role|user)/(?:[!-\x7f]+/)?[\w+=,.@-]+)"
@@ -58,83 +45,25 @@ SERVICE_LINKED = ":role/aws-service-role/"
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPolicies:
-    """The policies of one known user or role. `identity` is None if they allow everything.
+class TrustSide:
+    """One side of a comparison: a trust policy, and the policies of organizations that limit it, as identity policies."""
 
-    `boundary` and `session` are None if there are none. `unknown`: some identity policy is not known; `unknown_boundary`:
-    the boundary is not.
-    """
-
-    arn: str
-    identity: tuple[PolicyDocument, ...] | None
-    boundary: tuple[PolicyDocument, ...] | None
-    session: tuple[PolicyDocument, ...] | None
-    unknown: bool = False
-    unknown_boundary: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class WorldPolicies:
-    """The documents of a world, all in the form of identity policies."""
-
-    world: World
-    known: tuple[KnownPolicies, ...]
-    service_control: tuple[tuple[str, tuple[PolicyLevel, ...]], ...]
+    trust: PolicyDocument
+    service_control: Mapping[str, tuple[PolicyLevel, ...]]
     resource_control: tuple[PolicyLevel, ...]
 
     @classmethod
-    def of(cls, world: World) -> WorldPolicies:
-        """The documents of the world."""
-        return cls(
-            world,
-            tuple(_known_policies(world)),
-            tuple(world.service_control.items()),
-            tuple(tuple(map(without_principal, level)) for level in world.resource_control),
-        )
-
-    @property
-    def documents(self) -> Iterator[PolicyDocument]:
-        """All documents."""
-        for known in self.known:
-            for documents in (known.identity, known.boundary, known.session):
-                yield from documents or ()
-        for levels in (*(levels for _, levels in self.service_control), self.resource_control):
-            for level in levels:
-                yield from level
-
-
-@dataclass(frozen=True, slots=True)
-class TrustSide:
-    """One side of a comparison: a trust policy, and the policies of callers and organizations that limit it."""
-
-    trust: PolicyDocument
-    limits: WorldPolicies
+    def of(cls, trust: PolicyDocument, world: World) -> TrustSide:
+        """The trust policy in a world."""
+        levels = tuple(tuple(map(without_principal, level)) for level in world.resource_control)
+        return cls(trust, world.service_control, levels)
 
     @property
     def documents(self) -> Iterator[tuple[PolicyDocument, PolicyType]]:
         """All documents with their type."""
         yield self.trust, PolicyType.TRUST
-        for document in self.limits.documents:
-            yield document, PolicyType.IDENTITY
-
-
-def _known_policies(world: World) -> Iterator[KnownPolicies]:
-    profiles = CallerProfiles(world.access, Compiler())
-    for arn in sorted({*world.known, *world.session_policies}):
-        session = world.session_policies.get(arn)
-        if arn not in world.known:
-            yield KnownPolicies(arn, None, None, session)
-            continue
-        profile = profiles.profile(Caller(arn, IdentitySide.KNOWN))
-        boundary = profile.boundary
-        yield KnownPolicies(
-            arn,
-            tuple(document.source for _, document in profile.policies),
-            None if boundary is None else tuple(document.source for _, document in boundary),
-            session,
-            unknown=bool(profile.unknown_policies) or not (arn in world.access.roles or arn in world.access.users),
-            unknown_boundary=bool(profile.unknown_boundary),
-        )
+        for levels in (*self.service_control.values(), self.resource_control):
+            yield from ((document, PolicyType.IDENTITY) for level in levels for document in level)
 
 
 def without_principal(document: PolicyDocument) -> PolicyDocument:
@@ -162,16 +91,12 @@ class _Effects:
         return AllowedSet.intersection((self.allow, self.deny.inverse))
 
 
-_NO_LIMIT = _Effects(EVERYTHING, NOTHING)
-
-
 class PolicySets:
     """The requests that one side of a comparison allows in a space."""
 
     def __init__(self, space: RequestSpace, side: TrustSide) -> None:
         self._space = space
         self._side = side
-        self._limits = side.limits
         self._statements: dict[int, AllowedSet] = {}
 
     def allowed_set(self) -> AllowedSet:
@@ -199,41 +124,19 @@ class PolicySets:
         )
 
     def _absent(self, key: str) -> AllowedSet:
-        sure = self._space.values_where(key, lambda values: not values)
+        absent = AllowedSet.exact(self._space.values_where(key, lambda values: not values))
         rest = self._space.unclear_values(key)
-        return (
-            AllowedSet.exact(sure) if rest is FALSE else AllowedSet.union((AllowedSet.exact(sure), AllowedSet(FALSE, rest)))
-        )
+        return absent if rest is FALSE else AllowedSet.union((absent, AllowedSet(FALSE, rest)))
 
     def _allowed_action(self, action: str) -> AllowedSet:
-        concerned = self._concerned([self._side.trust], PolicyType.TRUST, action)
-        effects = self._effects(concerned)
-        parts = [effects.deny.inverse]
-        if self._limits.known:
-            known = 0
-            cases = []
-            for policies in self._limits.known:
-                known |= callers_with_arn(self._space, policies.arn)
-                cases.append(self._allowed_known(policies, concerned, action))
-            others = AllowedSet.exact(complement(leaf({0: known})))
-            parts.append(AllowedSet.union((AllowedSet.intersection((others, effects.allow)), *cases)))
-        else:
-            parts.append(effects.allow)
-        parts += (self._within(account, levels, action) for account, levels in self._limits.service_control)
-        if self._limits.resource_control:
-            parts.append(self._within(None, self._limits.resource_control, action))
+        effects = self._effects([self._side.trust], PolicyType.TRUST, action)
+        parts = [effects.deny.inverse, effects.allow]
+        parts += (self._within(account, levels, action) for account, levels in self._side.service_control.items())
+        if self._side.resource_control:
+            parts.append(self._within(None, self._side.resource_control, action))
         return AllowedSet.intersection(parts)
 
     # Statements
-
-    def _concerned(self, documents: Iterable[PolicyDocument], side: PolicyType, action: str) -> list[CompiledStatement]:
-        """The statements of the documents that concern the action on the role."""
-        return [
-            statement
-            for document in documents
-            for statement in self._space.compiler.compile(document, side).statements
-            if self._concerns(statement, action)
-        ]
 
     def _concerns(self, statement: CompiledStatement, action: str) -> bool:
         source, role = statement.source, self._space.role.arn
@@ -250,15 +153,18 @@ class PolicySets:
         source = statement.source
         return self._space.has_variables(statement) and any("${" in r for r in (*source.resources, *source.not_resources))
 
-    def _effects(self, statements: Iterable[CompiledStatement]) -> _Effects:
+    def _effects(self, documents: Iterable[PolicyDocument], side: PolicyType, action: str) -> _Effects:
         allows, denies = [], []
-        for statement in statements:
-            requests = self._requests(statement)
-            # A statement with an unknown effect may do both.
-            if statement.source.effect != "Deny":
-                allows.append(requests)
-            if statement.source.effect != "Allow":
-                denies.append(requests)
+        for document in documents:
+            for statement in self._space.compiler.compile(document, side).statements:
+                if not self._concerns(statement, action):
+                    continue
+                requests = self._requests(statement)
+                # A statement with an unknown effect may do both.
+                if statement.source.effect != "Deny":
+                    allows.append(requests)
+                if statement.source.effect != "Allow":
+                    denies.append(requests)
         return _Effects(AllowedSet.union(allows), AllowedSet.union(denies))
 
     def _requests(self, statement: CompiledStatement) -> AllowedSet:
@@ -286,68 +192,16 @@ class PolicySets:
         that of a principal which is not known, and the meaning of other ARNs is not documented.
         """
         callers = self._space.callers
-        reached = callers.where(
-            lambda cell: cell.caller is not None and statement.principals.reach(cell.caller) is not PrincipalReach.NONE
-        )
+        reached = self._space.callers_where(lambda who: statement.principals.reach(who) is not PrincipalReach.NONE)
         maybe = reached | callers.rest
         if any(map(_is_unclear, statement.source.principals)):
             maybe = callers.full
             self._space.reasons.setdefault("a principal is not the ARN of a user, role, session or account")
         names = (principal.identifier for principal in statement.source.principals)
         self._space.add_label(CALLER, ["named by Principal"], names, reached)
-        sure = leaf({0: reached})
-        return AllowedSet(sure, sure if maybe == reached else leaf({0: maybe}))
+        return AllowedSet.of_masks(0, reached, maybe)
 
-    # Policies of the caller and of organizations
-
-    def _document_effects(self, documents: Iterable[PolicyDocument], action: str) -> _Effects:
-        return self._effects(self._concerned(documents, PolicyType.IDENTITY, action))
-
-    def _allowed_known(self, known: KnownPolicies, concerned: list[CompiledStatement], action: str) -> AllowedSet:
-        """What is left of the trust policy's Allow statements for a caller whose own policies are known.
-
-        As the evaluator decides: across accounts the identity policies must allow, within one account only if the trust
-        policy names no more than the account. A boundary limits what is granted to a role, but not to a session. Whether it
-        limits what is granted to a user is not documented.
-        """
-        identity = _NO_LIMIT if known.identity is None else self._document_effects(known.identity, action)
-        if known.unknown:
-            identity = _Effects(AllowedSet.union((identity.allow, OPEN)), AllowedSet.union((identity.deny, OPEN)))
-        boundary = _NO_LIMIT if known.boundary is None else self._document_effects(known.boundary, action)
-        if known.unknown_boundary:
-            boundary = _Effects(OPEN, OPEN)
-        session = _NO_LIMIT if known.session is None else self._document_effects(known.session, action)
-        bounded = AllowedSet.intersection((boundary.allow, session.allow))
-        own = AllowedSet.intersection((identity.allow, bounded))
-        needed = dict.fromkeys((PrincipalReach.ACCOUNT, PrincipalReach.ROLE, PrincipalReach.DIRECT), own)
-        who = identity_of(known.arn)
-        chained = who.role is not None and action == SET_SOURCE_IDENTITY
-        if who.account_id == identity_of(self._space.role.arn).account_id and not chained:
-            needed[PrincipalReach.ROLE] = bounded
-            if who.kind is PrincipalKind.USER:
-                needed[PrincipalReach.DIRECT] = AllowedSet(bounded.sure, TRUE)
-            else:
-                needed[PrincipalReach.DIRECT] = bounded if known.unknown_boundary else EVERYTHING
-        mask = callers_with_arn(self._space, known.arn)
-        granted = [
-            AllowedSet.intersection((self._requests(statement), AllowedSet.exact(leaf({0: reached})), needed[reach]))
-            for statement in concerned
-            if statement.source.effect != "Deny"
-            for reach, reached in self._by_reach(statement, mask).items()
-        ]
-        denied = AllowedSet.union((identity.deny, boundary.deny, session.deny))
-        return AllowedSet.intersection((AllowedSet.union(granted), denied.inverse))
-
-    def _by_reach(self, statement: CompiledStatement, mask: int) -> dict[PrincipalReach, int]:
-        """The cells of the mask by how directly the statement names them; undocumented principals count as direct."""
-        found: dict[PrincipalReach, int] = {}
-        for position in members(mask):
-            caller = self._space.callers.cells[position].caller
-            named = caller is not None and statement.refusal is None
-            reach = statement.principals.reach(caller) if caller is not None and named else PrincipalReach.NONE
-            reach = reach or PrincipalReach.DIRECT
-            found[reach] = found.get(reach, 0) | 1 << position
-        return found
+    # Policies of organizations
 
     def _within(self, account: str | None, levels: Iterable[PolicyLevel], action: str) -> AllowedSet:
         """What levels of service control policies allow the principals of an account, or, for None, levels of resource
@@ -356,15 +210,10 @@ class PolicySets:
         "SCPs do not affect any service-linked role." "RCPs can't be used to restrict service-linked roles." (AWS
         Organizations User Guide): whether such a role sends the request is not certain, so it is only in `maybe`.
         """
-        callers = self._space.callers
-        affected = callers.where(
-            lambda cell: cell.caller is not None and (account is None or cell.caller.account_id == account)
-        )
-        linked = affected & callers.where(
-            lambda cell: cell.caller is not None and SERVICE_LINKED in (cell.caller.role or "")
-        )
-        allowed = AllowedSet.intersection(self._document_effects(level, action).allowed for level in levels)
-        unaffected = leaf({0: callers.full & ~affected})
+        affected = self._space.callers_where(lambda who: account is None or who.account_id == account)
+        linked = affected & self._space.callers_where(lambda who: SERVICE_LINKED in (who.role or ""))
+        allowed = AllowedSet.intersection(self._effects(level, PolicyType.IDENTITY, action).allowed for level in levels)
+        unaffected = leaf({0: self._space.callers.full & ~affected})
         return AllowedSet.union((AllowedSet.exact(unaffected), allowed, AllowedSet(FALSE, leaf({0: linked}))))
 
 

@@ -7,14 +7,17 @@ example needs values that fit together, and the confirmation of the evaluator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from rolecall_generator.iam import Condition
 from rolecall_generator.iam.matching import Automaton, OperatorUse, Pattern, PolicyTemplate, Test, outlines_of
 from rolecall_generator.proof.symbolic.boxes import FALSE, AllowedSet, Formula, Leaf, complement, conjunction, disjunction
-from rolecall_generator.proof.symbolic.ordered import NotRepresentedError
+from rolecall_generator.proof.symbolic.cells import NotRepresentedError
+
+if TYPE_CHECKING:
+    from rolecall_generator.proof.symbolic.space import RequestSpace
 
 HOLDS = 0b10
 """The mask of the cell "holds" in the dimension of a value with variables."""
@@ -41,20 +44,6 @@ class Relation:
     plain: tuple[Pattern, ...]
 
 
-class KeyValues(Protocol):
-    """The values of keys in a space, see `RequestSpace`."""
-
-    @property
-    def index(self) -> Mapping[str, int]:
-        """The positions of dimensions by name."""
-
-    def values_where(self, key: str, holds: Callable[[tuple[str, ...]], bool]) -> Formula:
-        """The requests in which the values of a key have a property, for certain."""
-
-    def unclear_values(self, key: str) -> Formula:
-        """The requests whose values of a key are not known."""
-
-
 def read_relation(condition: Condition, test: Test, use: OperatorUse) -> Relation:
     """The relation of a condition whose values have variables. Raises NotRepresentedError for one without representation."""
     if use.quantifier is not None:
@@ -72,17 +61,17 @@ def read_relation(condition: Condition, test: Test, use: OperatorUse) -> Relatio
     return Relation(condition, test, use, tuple(related), tuple(plain))
 
 
-def relation_set(values: KeyValues, relation: Relation) -> AllowedSet:
+def relation_set(space: RequestSpace, relation: Relation) -> AllowedSet:
     """As `compile_condition` evaluates it: by whether values match, and which keys are present."""
     use, key = relation.use, relation.test.key
     variables = [variable for each in relation.related for variable in each.template.variables]
     names = [variable.key for variable in variables]
-    absent, one = values.values_where(key, _is_absent), values.values_where(key, _is_single)
-    matching: Formula = conjunction([one, disjunction(_matches(values, relation))])
-    several_variables = disjunction(values.values_where(name, _is_several) for name in names)
-    several = disjunction([values.values_where(key, _is_several), several_variables])
-    missing = disjunction(values.values_where(v.key, _is_absent) for v in variables if v.default is None)
-    rest = disjunction([values.unclear_values(key), *map(values.unclear_values, names)])
+    absent, one = space.values_where(key, _is_absent), space.values_where(key, _is_single)
+    matching: Formula = conjunction([one, disjunction(_matches(space, relation))])
+    several_variables = disjunction(space.values_where(name, _is_several) for name in names)
+    several = disjunction([space.values_where(key, _is_several), several_variables])
+    missing = disjunction(space.values_where(v.key, _is_absent) for v in variables if v.default is None)
+    rest = disjunction([space.unclear_values(key), *map(space.unclear_values, names)])
     exempt = absent if use.if_exists else FALSE
     decided = conjunction([complement(several_variables), complement(rest)])
     if use.operator.negated:
@@ -96,30 +85,28 @@ def relation_set(values: KeyValues, relation: Relation) -> AllowedSet:
     return AllowedSet(sure, disjunction([sure, rest, several, unclear]))
 
 
-def _matches(values: KeyValues, relation: Relation) -> Iterator[Formula]:
+def _matches(space: RequestSpace, relation: Relation) -> Iterator[Formula]:
     """The requests in which each of the values matches."""
     for each in relation.related:
-        yield Leaf({values.index[each.dimension]: HOLDS})
+        yield Leaf({space.index[each.dimension]: HOLDS})
     for pattern in relation.plain:
-        yield _fits(values, relation.test.key, pattern)
+        yield _fits(space, relation.test.key, pattern)
 
 
-def impossible_relation(values: KeyValues, relation: Relation) -> Iterator[Formula]:
+def impossible_relation(space: RequestSpace, relation: Relation) -> Iterator[Formula]:
     """Where a value with variables would match, but the key does not fit it, or a variable without default is absent."""
     key = relation.test.key
     for each in relation.related:
-        fitting = disjunction([_fits(values, key, each.outline), values.unclear_values(key)])
+        fitting = disjunction([_fits(space, key, each.outline), space.unclear_values(key)])
         needed = [variable.key for variable in each.template.variables if variable.default is None]
-        present = [disjunction([values.values_where(name, _is_single), values.unclear_values(name)]) for name in needed]
+        present = [disjunction([space.values_where(name, _is_single), space.unclear_values(name)]) for name in needed]
         chance = conjunction([fitting, *present])
-        yield conjunction([Leaf({values.index[each.dimension]: HOLDS}), complement(chance)])
+        yield conjunction([Leaf({space.index[each.dimension]: HOLDS}), complement(chance)])
 
 
-def _fits(values: KeyValues, key: str, pattern: Pattern) -> Formula:
+def _fits(space: RequestSpace, key: str, pattern: Pattern) -> Formula:
     automaton = Automaton(frozenset({pattern}))
-    return values.values_where(
-        key, lambda found: len(found) == 1 and automaton.accepts(automaton.run(automaton.start, found[0]))
-    )
+    return space.values_where(key, lambda found: _is_single(found) and automaton.matches(found[0]))
 
 
 def _is_absent(values: tuple[str, ...]) -> bool:

@@ -19,12 +19,12 @@ from rolecall_generator.iam.evaluation import (
     FEDERATED_ASSUME,
     CompiledStatement,
     Compiler,
+    Identity,
     PolicyType,
     PrincipalKind,
     identity_of,
 )
 from rolecall_generator.iam.matching import (
-    NoPatterns,
     OperatorUse,
     Patterns,
     PolicyTemplate,
@@ -44,8 +44,10 @@ from rolecall_generator.proof.symbolic.boxes import (
     TRUE,
     AllowedSet,
     Formula,
+    Solution,
     is_member,
     leaf,
+    solutions,
 )
 from rolecall_generator.proof.symbolic.budget import OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.callers import CallerDistinctions, caller_dimension
@@ -54,7 +56,9 @@ from rolecall_generator.proof.symbolic.cells import (
     Dimension,
     Distinctions,
     KeyCell,
+    NotRepresentedError,
     key_dimension,
+    moment_text,
     unsearched_dimension,
 )
 from rolecall_generator.proof.symbolic.keys import (
@@ -65,7 +69,6 @@ from rolecall_generator.proof.symbolic.keys import (
     EPOCH_TIME,
     ORGANIZATION_ID,
     ORGANIZATION_PATHS,
-    PRINCIPAL_TAG,
     PROVIDED_CONTEXTS,
     REQUEST_TAG,
     RESOURCE_ACCOUNT,
@@ -82,7 +85,6 @@ from rolecall_generator.proof.symbolic.keys import (
     key_facts,
     spelling_of,
 )
-from rolecall_generator.proof.symbolic.ordered import NotRepresentedError, moment_text
 from rolecall_generator.proof.symbolic.relations import Relation, read_relation, relation_set
 from rolecall_generator.proof.symbolic.world import World
 
@@ -111,7 +113,7 @@ class OpenCondition:
 
 
 class RequestSpace:
-    """The dimensions for a role and all policies that are compared or known.
+    """The dimensions for a role, all policies that are compared, and those of organizations.
 
     `reasons` explain what is open. Raises OutOfBudgetError if even incomplete dimensions take too long.
     """
@@ -231,9 +233,7 @@ class RequestSpace:
 
         sure = dimension.where(lambda cell: is_named(cell, True))
         never = dimension.where(lambda cell: is_named(cell, False))
-        exact = leaf({index: sure})
-        maybe = dimension.full & ~never
-        return AllowedSet(exact, exact if maybe == sure else leaf({index: maybe}))
+        return AllowedSet.of_masks(index, sure, dimension.full & ~never)
 
     def _read_principals(self, statement: CompiledStatement) -> None:
         """Distinguish what the Principal element names: one union for its users and roles, one for its accounts."""
@@ -295,10 +295,10 @@ class RequestSpace:
             patterns: Patterns = frozenset(map(ignoring_case, condition.values))
         else:
             stated = {name: self.role_context.get(name, ()) for name in test.variables}
-            found = patterns_of(condition, stated, frozenset(), variables=variables)
-            if isinstance(found, NoPatterns):
+            found = patterns_of(condition, stated, variables=variables)
+            if found is None:
                 if dimension == CALLER:
-                    raise NotRepresentedError(f"{found.value}, and the key follows from the caller")
+                    raise NotRepresentedError(_ORDERED_CALLER)
                 self._distinctions(dimension).add_comparison(
                     family, condition.values, use.operator.compare(condition.values)
                 )
@@ -391,14 +391,7 @@ class RequestSpace:
         return name.startswith(RESOURCE_TAGS) and not self.role.existing
 
     def _distinguish_world(self, world: World) -> None:
-        """Give known principals, accounts and the values of their keys cells of their own."""
-        for arn in sorted({*world.known, *world.session_policies}):
-            self._callers.add("arns", literal(arn))
-            principal = world.access.users.get(arn) or world.access.roles.get(arn)
-            for key, value in (principal.tags if principal is not None else {}).items():
-                name = PRINCIPAL_TAG + key.lower()
-                if name in self._keys:
-                    self._keys[name].add_patterns(literal(value))
+        """Give known accounts and the values of their keys cells of their own."""
         for account in sorted({*world.service_control, *world.organizations}):
             self._callers.add("accounts", literal(account))
         if world.service_control or world.resource_control:
@@ -508,6 +501,14 @@ class RequestSpace:
         """The dimension of callers, which is the first one."""
         return self.dimensions[0]
 
+    def callers_where(self, holds: Callable[[Identity], bool]) -> int:
+        """The cells of callers for which `holds` is true, as a mask."""
+        return self.callers.where(lambda cell: cell.caller is not None and holds(cell.caller))
+
+    def solve(self, formula: Formula) -> Iterator[Solution]:
+        """The requests of a set as disjoint boxes, the cheapest first. Raises OutOfBudgetError."""
+        return solutions(formula, [dimension.costs for dimension in self.dimensions], self.budget)
+
     # Sets
 
     def set_of(self, condition: Condition, *, variables: bool) -> AllowedSet:
@@ -542,8 +543,7 @@ class RequestSpace:
         sure, maybe = self._masks(reading, self.dimensions[index])
         key = () if reading.dimension == condition.key.lower() else (condition.key,)
         self.add_label(reading.dimension, [*key, condition.operator], condition.values, sure)
-        exact = leaf({index: sure})
-        return AllowedSet(exact, exact if sure == maybe else leaf({index: maybe}))
+        return AllowedSet.of_masks(index, sure, maybe)
 
     def _masks(self, reading: KeyTest, dimension: Dimension) -> tuple[int, int]:
         """The cells for which the test holds, and those for which it may hold."""
@@ -587,6 +587,7 @@ _LIKE = {
     **dict.fromkeys(("StringEquals", "StringNotEquals", "StringLike", "StringNotLike"), "StringLike"),
 }
 """Operators with wildcards that match the same ARNs, if the values of the others have no wildcards."""
+_ORDERED_CALLER = "the operator compares numbers, dates, addresses or bytes, and the key follows from the caller"
 _WILDCARDS = frozenset("*?")
 _ACCOUNT_VARIABLE = re.compile(r"\$\{aws:principalaccount\}", re.IGNORECASE)
 _ACCOUNT_PART, _ACCOUNT_DIGITS = 4, 12

@@ -15,70 +15,20 @@ from rolecall_generator.proof.symbolic import InclusionState, SearchBudget, comp
 from symbolic_worlds import BACKEND, NO_CALLERS, ORDINARY_TRUST, ROLE
 
 _STRINGS = st.one_of(
-    st.sampled_from(
-        [
-            "",
-            "*",
-            "?",
-            "**",
-            "${",
-            "${}",
-            "${*}",
-            "${$}",
-            "${aws:username}",
-            "${aws:username, 'x'}",
-            "${aws:PrincipalTag/a}*",
-            "${ aws:TagKeys }",
-            "\0",
-            "a\0*",
-            "\ud800",
-            "\u212a",
-            "true",
-            "10",
-            "1e99",
-            "2026-01-01",
-            "10.0.0.0/8",
-            "QQ==",
-            "arn:aws:iam::*:role/*",
-            "arn:aws:iam::111111111111:user/\0",
-            BACKEND,
-            "x" * 300,
-        ]
-    ),
+    st.sampled_from([
+        "", "*", "?", "**", "${", "${}", "${*}", "${$}", "${aws:username}", "${aws:username, 'x'}", "${aws:PrincipalTag/a}*",
+        "${ aws:TagKeys }", "\0", "a\0*", "\ud800", "\u212a", "true", "10", "1e99", "2026-01-01", "10.0.0.0/8", "QQ==",
+        "arn:aws:iam::*:role/*", "arn:aws:iam::111111111111:user/\0", BACKEND, "x" * 300,
+    ]),
     st.text(max_size=6),
-)
-_KEYS = st.sampled_from(
-    [
-        "",
-        ":",
-        "aws:",
-        "aws:PrincipalTag",
-        "aws:PrincipalTag/",
-        "aws:PrincipalTag/A",
-        "aws:principaltag/a",
-        "aws:RequestTag/\u00e9",
-        "aws:RequestTag/a",
-        "AWS:TAGKEYS",
-        "aws:PrincipalArn",
-        "aws:PrincipalType",
-        "aws:username",
-        "aws:userid",
-        "aws:SourceIdentity",
-        "sts:SourceIdentity",
-        "sts:ExternalId",
-        "sts:TransitiveTagKeys",
-        "aws:CurrentTime",
-        "aws:SourceIp",
-        "aws:MultiFactorAuthPresent",
-        "sts:DurationSeconds",
-        "aws:ResourceTag/a",
-        "iam:ResourceTag/A",
-        "aws:ResourceAccount",
-        "Caller",
-        "accounts.google.com:aud",
-        "a.b:c:sub",
-    ]
-)
+)  # fmt: skip
+_KEYS = st.sampled_from([
+    "", ":", "aws:", "aws:PrincipalTag", "aws:PrincipalTag/", "aws:PrincipalTag/A", "aws:principaltag/a",
+    "aws:RequestTag/\u00e9", "aws:RequestTag/a", "AWS:TAGKEYS", "aws:PrincipalArn", "aws:PrincipalType", "aws:username",
+    "aws:userid", "aws:SourceIdentity", "sts:SourceIdentity", "sts:ExternalId", "sts:TransitiveTagKeys", "aws:CurrentTime",
+    "aws:SourceIp", "aws:MultiFactorAuthPresent", "sts:DurationSeconds", "aws:ResourceTag/a", "iam:ResourceTag/A",
+    "aws:ResourceAccount", "Caller", "accounts.google.com:aud", "a.b:c:sub",
+])  # fmt: skip
 _OPERATORS = st.builds(
     lambda prefix, name, suffix: prefix + name + suffix,
     st.sampled_from(["", "", "ForAnyValue:", "ForAllValues:", "forallvalues:"]),

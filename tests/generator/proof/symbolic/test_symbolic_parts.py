@@ -29,9 +29,9 @@ from rolecall_generator.proof.symbolic.boxes import (
 )
 from rolecall_generator.proof.symbolic.budget import BudgetShare, OutOfBudgetError, SearchBudget
 from rolecall_generator.proof.symbolic.callers import CallerDistinctions, caller_dimension, is_certain_name
+from rolecall_generator.proof.symbolic.cells import NotRepresentedError, representatives
 from rolecall_generator.proof.symbolic.keys import ANY_STRING, CallerKind, Setter, ValueType, key_facts
 from rolecall_generator.proof.symbolic.language import ALPHABETS, Shape, fits, walk
-from rolecall_generator.proof.symbolic.ordered import NotRepresentedError, representatives
 
 ROLE = "arn:aws:iam::222222222222:role/role1"
 

@@ -7,13 +7,14 @@ from collections import Counter
 
 import pytest
 
-from policy_pairs import ROLE, PolicyGenerator, document, seeded
+from policy_pairs import ROLE, PolicyGenerator, seeded
+from policy_text import document
 from rolecall_generator.iam import Condition, PolicyDocument, Principal, Role, Statement
 from rolecall_generator.proof.symbolic import Inclusion, InclusionState, OutOfBudgetError, SearchBudget, compare
 from rolecall_generator.proof.symbolic.question import TrustQuestion
 from rolecall_generator.proof.symbolic.world import WORST_CASE
 from symbolic_checks import request_between, uncovered_values, wrong_points
-from symbolic_worlds import statement
+from symbolic_worlds import trust_policy
 
 
 def _question(generator: PolicyGenerator, *, worlds: bool = False) -> TrustQuestion:
@@ -36,17 +37,12 @@ def _check(seed: int, count: int, *, variables: bool) -> None:
         assert [] == list(uncovered_values(question, rng, 20))
         if found.state is InclusionState.PROVEN:
             assert request_between(question, generator, 40) is None
-    assert states[InclusionState.PROVEN] > states[InclusionState.REFUTED] > 0
+    assert min(states[InclusionState.PROVEN], states[InclusionState.REFUTED]) > count / 10
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_sets_agree_with_the_evaluator(seed: int) -> None:
-    _check(seed, 40, variables=False)
-
-
-@pytest.mark.parametrize("seed", [4, 5])
-def test_sets_agree_with_the_evaluator_for_policy_variables(seed: int) -> None:
-    _check(seed, 40, variables=True)
+@pytest.mark.parametrize(("seed", "variables"), [(1, False), (2, False), (3, False), (4, True), (5, True)])
+def test_sets_agree_with_the_evaluator(seed: int, variables: bool) -> None:
+    _check(seed, 40, variables=variables)
 
 
 @pytest.mark.slow
@@ -58,7 +54,7 @@ def test_sets_agree_with_the_evaluator_on_many_policies(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [6, 7])
 def test_sets_agree_with_the_evaluator_in_a_known_world(seed: int) -> None:
-    """Identity policies, boundaries, session policies, tags, service and resource control policies."""
+    """Service and resource control policies, and organizations."""
     rng = seeded(seed)
     generator = PolicyGenerator(rng, variables=False)
     for _ in range(25):
@@ -108,7 +104,7 @@ def test_small_budget_for_the_decision_gives_no_wrong_answer(steps: int) -> None
 def test_values_beyond_the_budget_are_not_proven(key: str) -> None:
     """A value that was not examined may be allowed."""
     conditions = {"ForAnyValue:StringLike": {key: f"*a{'?' * 20}b"}, "ForAllValues:StringNotLike": {key: f"*a{'?' * 20}c"}}
-    trust = document([statement("*", conditions, Action="sts:*")])
+    trust = trust_policy("*", conditions, Action="sts:*")
     found = compare(Role(ROLE, None), trust, document([]), budget=SearchBudget(200_000, None, steps_per_key=2_000))
 
     assert InclusionState.PROVEN is not found.forward.state

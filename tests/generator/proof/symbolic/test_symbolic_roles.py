@@ -8,20 +8,20 @@ from random import Random
 
 import pytest
 
-from policy_pairs import Body, document, seeded
+from policy_pairs import seeded
+from policy_text import Body, document, statement
 from rolecall_generator.iam import Access, PolicyDocument, Role
 from rolecall_generator.proof import symbolic
 from rolecall_generator.proof.symbolic import (
     InclusionState,
     SearchBudget,
     Trust,
-    World,
     compare,
     prove_roles,
 )
-from rolecall_generator.proof.symbolic.intent import intent_document
-from rolecall_generator.proof.symbolic.shapes import shape_of
-from symbolic_worlds import BACKEND, statement
+from rolecall_generator.proof.symbolic.question import shape_of
+from rolecall_generator.proof.symbolic.world import intent_document
+from symbolic_worlds import BACKEND, trust_policy
 
 
 def customer(number: int, external_id: str | None = None) -> tuple[Role, Trust]:
@@ -29,7 +29,7 @@ def customer(number: int, external_id: str | None = None) -> tuple[Role, Trust]:
     arn = f"arn:aws:iam::{200_000_000_000 + number}:role/vendor/Access{number}"
     intended = f"id-of-customer-{number}"
     condition = {"StringEquals": {"sts:ExternalId": external_id or intended}}
-    return Role(arn, document([statement({"AWS": BACKEND}, condition)])), Trust("customer", arn, (BACKEND,), intended)
+    return Role(arn, trust_policy(BACKEND, condition)), Trust("customer", arn, (BACKEND,), intended)
 
 
 def fleet(count: int, **wrong: str) -> tuple[Access, dict[str, list[Trust]]]:
@@ -76,9 +76,7 @@ def test_principals_of_a_witness_are_exchanged(comparisons: list[str]) -> None:
     roles, intents = [], {}
     for account in ("111111111111", "333333333333", "444444444444"):
         arn = f"arn:aws:iam::{account}:role/x"
-        roles.append(
-            Role(arn, document([statement({"AWS": [f"arn:aws:iam::{account}:root", f"arn:aws:iam::{account}:user/u"]})]))
-        )
+        roles.append(Role(arn, trust_policy({"AWS": [f"arn:aws:iam::{account}:root", f"arn:aws:iam::{account}:user/u"]})))
         intents[arn] = [Trust("customer", arn, (f"arn:aws:iam::{account}:user/u",))]
     proofs = list(prove_roles(Access.of(*roles), intents))
     witnesses = [proof.comparison.forward.witness for proof in proofs]
@@ -94,7 +92,7 @@ def test_invented_name_that_is_another_roles_own_is_decided_anew(comparisons: li
     roles, intents = [], {}
     for number, external_id in enumerate(("id-a", "xx")):
         arn = f"arn:aws:iam::{200_000_000_000 + number}:role/x"
-        roles.append(Role(arn, document([statement({"AWS": BACKEND}, {"Null": {"sts:ExternalId": "false"}})])))
+        roles.append(Role(arn, trust_policy(BACKEND, "Null sts:ExternalId false")))
         intents[arn] = [Trust("customer", arn, (BACKEND,), external_id)]
     proofs = list(prove_roles(Access.of(*roles), intents))
 
@@ -135,17 +133,6 @@ def test_role_whose_trust_is_not_known_is_unknown() -> None:
     assert InclusionState.UNKNOWN is proofs[0].comparison.forward.state
 
 
-def test_known_world_is_not_shared() -> None:
-    access, intents = fleet(2)
-    blocked = next(iter(access.roles))
-    denial = document([{"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": blocked}])
-    everything = document([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
-    world = World(Access.of(Role(BACKEND, None, inline={"a": everything, "d": denial})), frozenset({BACKEND}))
-
-    proofs = list(prove_roles(access, intents, world=world))
-    assert [False, True] == [proof.comparison.backward.state is InclusionState.PROVEN for proof in proofs]
-
-
 def test_intent_lists_services_providers_and_accounts() -> None:
     arn = "arn:aws:iam::222222222222:role/x"
     callers = (BACKEND, "ec2.amazonaws.com", "arn:aws:iam::222222222222:saml-provider/idp", "accounts.google.com")
@@ -180,7 +167,7 @@ def _shape(*bodies: Body, role: Role = ROLE) -> Hashable | None:
     ],
 )
 def test_external_ids_have_one_shape_if_aws_accepts_them(one: str, other: str, same: bool) -> None:
-    shapes = [_shape(statement("*", {"StringEquals": {"sts:ExternalId": value}})) for value in (one, other)]
+    shapes = [_shape(statement("*", f"StringEquals sts:ExternalId {value}")) for value in (one, other)]
 
     assert same is (shapes[0] == shapes[1])
 
@@ -195,9 +182,7 @@ def test_external_ids_have_one_shape_if_aws_accepts_them(one: str, other: str, s
     ],
 )
 def test_what_is_not_only_compared_for_equality_is_part_of_the_shape(conditions: dict[str, dict[str, str]]) -> None:
-    shapes = [
-        _shape(statement({"AWS": BACKEND}, json.loads(json.dumps(conditions).replace("{}", name)))) for name in ("ab", "cd")
-    ]
+    shapes = [_shape(statement(BACKEND, json.loads(json.dumps(conditions).replace("{}", name)))) for name in ("ab", "cd")]
 
     assert None not in shapes
     assert shapes[0] != shapes[1]
@@ -212,7 +197,7 @@ def test_what_is_not_only_compared_for_equality_is_part_of_the_shape(conditions:
     ],
 )
 def test_what_depends_on_the_role_has_no_shape(conditions: dict[str, dict[str, str]]) -> None:
-    assert _shape(statement({"AWS": BACKEND}, conditions)) is None
+    assert _shape(statement(BACKEND, conditions)) is None
 
 
 @pytest.mark.parametrize("operator", ["StringNotEquals", "StringEqualsIfExists", "StringLike", "ForAnyValue:StringEquals"])
@@ -235,7 +220,7 @@ def test_principals_keep_their_accounts_in_a_shape() -> None:
 
 def test_principals_are_part_of_the_shape_next_to_conditions_on_callers() -> None:
     condition = {"StringLike": {"aws:PrincipalArn": "*a*"}}
-    shapes = [_shape(statement({"AWS": f"arn:aws:iam::111111111111:role/{name}"}, condition)) for name in ("a", "b")]
+    shapes = [_shape(statement(f"arn:aws:iam::111111111111:role/{name}", condition)) for name in ("a", "b")]
 
     assert shapes[0] != shapes[1]
 

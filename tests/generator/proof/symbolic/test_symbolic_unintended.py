@@ -6,27 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from policy_pairs import document
+from policy_text import document
 from rolecall_generator.iam import Access, Condition, PolicyDocument, Principal, Role, Statement
 from rolecall_generator.iam.evaluation import Evaluator
 from rolecall_generator.proof.symbolic import (
-    Inclusion,
     InclusionState,
     RequestWitness,
-    SearchBudget,
-    Trust,
     compare,
 )
-from rolecall_generator.proof.symbolic.intent import intent_document
-from trust_worlds import CALLER, EXTERNAL_ID, ROLE
-from unintended_trusts import NO_MORE, OPEN, UNINTENDED, WIDER, Statements
+from trust_worlds import CALLER, EXTERNAL_ID, INTENT, ROLE, surplus
+from unintended_trusts import NO_MORE, OPEN, UNINTENDED, WIDER
 
-INTENT = intent_document([Trust("account1", ROLE, (CALLER,), EXTERNAL_ID)])
 STATES = {WIDER: InclusionState.REFUTED, NO_MORE: InclusionState.PROVEN, OPEN: InclusionState.UNKNOWN}
-
-
-def surplus(statements: Statements) -> Inclusion:
-    return compare(Role(ROLE, None), document(statements), INTENT, budget=SearchBudget(seconds=None)).forward
 
 
 @pytest.mark.parametrize("name", UNINTENDED)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from policy_pairs import document
+from policy_text import Body, document, statement
 from rolecall_generator.iam import Access
 from rolecall_generator.iam.evaluation import Evaluator
 from rolecall_generator.proof.symbolic import InclusionState, SearchBudget, compare, difference
@@ -22,48 +21,36 @@ from symbolic_worlds import (
     WITH_ID,
     inclusion,
     is_proven,
-    statement,
     surplus_of,
+    trust_policy,
     witness_of,
 )
 
-ID = {"sts:ExternalId": (EXTERNAL_ID,)}
+ID: dict[str, tuple[str, ...]] = {"sts:ExternalId": (EXTERNAL_ID,)}
 ACCOUNT = "111111111111"
-SURPLUS: dict[str, tuple[dict[str, Any], str, Mapping[str, tuple[str, ...]]]] = {
+SURPLUS: dict[str, tuple[Body, str, dict[str, tuple[str, ...]]]] = {
     "names excluded by pattern": (
         statement(
-            "*",
-            {
-                "StringNotLike": {"aws:PrincipalArn": ["*rolecall*", "*backend_role*", "*role1*"]},
-                "Bool": {"aws:PrincipalIsAWSService": "false"},
-            },
+            "*", "StringNotLike aws:PrincipalArn *rolecall*, *backend_role*, *role1* & Bool aws:PrincipalIsAWSService false"
         ),
         "arn:aws:iam::999999999999:role/x",
         {},
     ),
     "one name of the account excluded": (
-        statement({"AWS": ACCOUNT}, {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:*/rolecall*"}, **WITH_ID}),
+        statement(ACCOUNT, f"ArnNotLike aws:PrincipalArn arn:aws:iam::*:*/rolecall* & {WITH_ID}"),
         f"arn:aws:iam::{ACCOUNT}:role/x",
         ID,
     ),
     "path of a certain depth": (
-        statement({"AWS": ACCOUNT}, {"StringLike": {"aws:PrincipalArn": "*/*/*/*"}, **WITH_ID}),
+        statement(ACCOUNT, f"StringLike aws:PrincipalArn */*/*/* & {WITH_ID}"),
         f"arn:aws:iam::{ACCOUNT}:role/x/x/x",
         ID,
     ),
-    "external id only if it exists": (
-        statement({"AWS": BACKEND}, {"StringEqualsIfExists": {"sts:ExternalId": EXTERNAL_ID}}),
-        BACKEND,
-        {},
-    ),
+    "external id only if it exists": (statement(BACKEND, f"StringEqualsIfExists sts:ExternalId {EXTERNAL_ID}"), BACKEND, {}),
     "tag keys": (
         statement(
-            {"AWS": ACCOUNT},
-            {
-                "ForAllValues:StringLike": {"aws:TagKeys": "team-*"},
-                "ForAnyValue:StringLike": {"aws:TagKeys": ["team-?x"]},
-                **WITH_ID,
-            },
+            ACCOUNT,
+            f"ForAllValues:StringLike aws:TagKeys team-* & ForAnyValue:StringLike aws:TagKeys team-?x & {WITH_ID}",
             Action=["sts:AssumeRole", "sts:TagSession"],
         ),
         f"arn:aws:iam::{ACCOUNT}:role/x",
@@ -71,10 +58,10 @@ SURPLUS: dict[str, tuple[dict[str, Any], str, Mapping[str, tuple[str, ...]]]] = 
     ),
     "policy variables": (
         statement(
-            {"AWS": ACCOUNT},
+            ACCOUNT,
             {
                 "StringLike": {"sts:RoleSessionName": "${aws:username}-?*"},
-                "StringEquals": {"aws:PrincipalTag/team": "${aws:RequestTag/team, 'x'}", **WITH_ID["StringEquals"]},
+                "StringEquals": {"aws:PrincipalTag/team": "${aws:RequestTag/team, 'x'}", "sts:ExternalId": EXTERNAL_ID},
             },
         ),
         f"arn:aws:iam::{ACCOUNT}:user/x",
@@ -83,61 +70,48 @@ SURPLUS: dict[str, tuple[dict[str, Any], str, Mapping[str, tuple[str, ...]]]] = 
     "user id, account pattern and networks": (
         statement(
             "*",
-            {
-                "StringLike": {"aws:userid": "AROA?*:ci", "aws:PrincipalArn": "arn:aws:iam::1*9:role/*/x?"},
-                "IpAddress": {"aws:SourceIp": "10.0.0.0/8"},
-                "NotIpAddress": {"aws:SourceIp": ["10.0.0.0/9", "10.128.0.0/10"]},
-            },
+            "StringLike aws:userid AROA?*:ci & StringLike aws:PrincipalArn arn:aws:iam::1*9:role/*/x? & "
+            "IpAddress aws:SourceIp 10.0.0.0/8 & NotIpAddress aws:SourceIp 10.0.0.0/9, 10.128.0.0/10",
         ),
         "arn:aws:iam::188888888889:role/x/xx",
         {"aws:userid": ("AROAx:ci",), "aws:SourceIp": ("10.192.0.0",)},
     ),
     "a named session": (
-        statement({"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/other/ci"}, WITH_ID),
+        statement(f"arn:aws:sts::{ACCOUNT}:assumed-role/other/ci", WITH_ID),
         f"arn:aws:sts::{ACCOUNT}:assumed-role/other/ci",
         ID,
     ),
 }
 
 
-@pytest.mark.parametrize("name", SURPLUS)
-def test_surplus_is_refuted_by_the_cheapest_request(name: str) -> None:
-    more, caller, keys = SURPLUS[name]
-    witness = witness_of(surplus_of(more))
-
-    assert (caller, keys) == (witness.request.principal.arn, dict(witness.keys))
-
-
-@pytest.mark.parametrize("name", SURPLUS)
-def test_witness_is_confirmed_by_the_evaluator(name: str) -> None:
-    trust = document([ORDINARY, SURPLUS[name][0]])
-    request = witness_of(inclusion(trust, ORDINARY_TRUST)).request
+@pytest.mark.parametrize(("more", "caller", "keys"), SURPLUS.values(), ids=SURPLUS)
+def test_surplus_is_refuted_by_the_cheapest_request(more: Body, caller: str, keys: dict[str, tuple[str, ...]]) -> None:
+    """The evaluator confirms it, and the ordinary trust is included in the wider one."""
+    trust = document([ORDINARY, more])
+    witness = witness_of(inclusion(trust, ORDINARY_TRUST))
     decisions = [
-        Evaluator(Access.of(replace(ROLE, trust=each))).may_assume(request).allowed for each in (trust, ORDINARY_TRUST)
+        Evaluator(Access.of(replace(ROLE, trust=each))).may_assume(witness.request).allowed
+        for each in (trust, ORDINARY_TRUST)
     ]
 
+    assert (caller, keys) == (witness.request.principal.arn, dict(witness.keys))
     assert [True, False] == decisions
+    assert is_proven(inclusion(ORDINARY_TRUST, trust))
 
 
-@pytest.mark.parametrize("name", SURPLUS)
-def test_the_ordinary_trust_is_included_in_a_wider_one(name: str) -> None:
-    assert is_proven(inclusion(ORDINARY_TRUST, document([ORDINARY, SURPLUS[name][0]])))
-
-
-HARMLESS: dict[str, dict[str, Any]] = {
-    "the same with TLS": statement({"AWS": BACKEND}, {**WITH_ID, "Bool": {"aws:SecureTransport": "true"}}),
+HARMLESS: dict[str, Body] = {
+    "the same with TLS": statement(BACKEND, f"{WITH_ID} & Bool aws:SecureTransport true"),
     "a denial of tags": statement("*", None, "Deny", Action="sts:TagSession"),
-    "a shorter network": statement({"AWS": BACKEND}, {**WITH_ID, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+    "a shorter network": statement(BACKEND, f"{WITH_ID} & IpAddress aws:SourceIp 10.0.0.0/8"),
     "no value satisfies both": statement(
-        "*",
-        {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:user/*"}, "StringEquals": {"aws:PrincipalType": "AssumedRole"}},
+        "*", "ArnLike aws:PrincipalArn arn:aws:iam::*:user/* & StringEquals aws:PrincipalType AssumedRole"
     ),
     "a contradiction of numbers": statement(
-        "*", {"NumericLessThan": {"aws:MultiFactorAuthAge": "10"}, "NumericGreaterThan": {"aws:MultiFactorAuthAge": "9"}}
+        "*", "NumericLessThan aws:MultiFactorAuthAge 10 & NumericGreaterThan aws:MultiFactorAuthAge 9"
     ),
-    "another partition": statement({"AWS": "arn:aws-cn:iam::111111111111:role/x"}),
-    "an account of another partition": statement({"AWS": "arn:aws-cn:iam::111111111111:root"}),
-    "the root user": statement("*", {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:root"}}),
+    "another partition": statement("arn:aws-cn:iam::111111111111:role/x"),
+    "an account of another partition": statement("arn:aws-cn:iam::111111111111:root"),
+    "the root user": statement("*", "ArnLike aws:PrincipalArn arn:aws:iam::*:root"),
 }
 
 
@@ -149,13 +123,13 @@ def test_statement_without_effect_is_proven(name: str) -> None:
 
 
 def test_command_has_the_options_of_the_request() -> None:
-    conditions = {
-        "StringEquals": {"sts:SourceIdentity": "alice", "aws:RequestTag/team": "blue team", **WITH_ID["StringEquals"]},
-        "Bool": {"aws:MultiFactorAuthPresent": "true"},
-    }
+    conditions = (
+        f"StringEquals sts:SourceIdentity alice & StringEquals aws:RequestTag/team blue team & {WITH_ID} & "
+        "Bool aws:MultiFactorAuthPresent true"
+    )
     actions = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]
     user = "arn:aws:iam::111111111111:user/staff/ann"
-    witness = witness_of(surplus_of(statement({"AWS": user}, conditions, Action=actions)))
+    witness = witness_of(surplus_of(statement(user, conditions, Action=actions)))
 
     assert (
         "aws sts assume-role --role-arn arn:aws:iam::222222222222:role/role1 --role-session-name rolecall "
@@ -188,7 +162,7 @@ def test_a_role_can_look_like_a_user_to_a_string_operator() -> None:
 
 def test_shell_command_quotes_values() -> None:
     hostile = "a;$(touch x)'b"
-    trust = document([statement("*", {"StringEquals": {"aws:UserAgent": hostile}})])
+    trust = trust_policy("*", f"StringEquals aws:UserAgent {hostile}")
     witness = witness_of(inclusion(trust, NO_CALLERS))
 
     assert hostile not in witness.shell_command
@@ -201,7 +175,7 @@ def test_remarks_name_what_the_command_cannot_set() -> None:
         "StringEquals": {"aws:PrincipalOrgID": "o-abc", "aws:PrincipalTag/team": "red"},
         "DateGreaterThan": {"aws:CurrentTime": "2027-01-01"},
     }
-    witness = witness_of(inclusion(document([statement("*", conditions)]), NO_CALLERS))
+    witness = witness_of(inclusion(trust_policy("*", conditions), NO_CALLERS))
     text = " ".join(witness.remarks)
 
     for value in ("10.0.0.0", "o-abc", "red", "2027-01-0"):
@@ -212,9 +186,9 @@ def test_remarks_name_what_the_command_cannot_set() -> None:
 def test_remarks_mention_the_absent_address_that_the_difference_needs() -> None:
     """Without it, the command of a caller with an address would not show the difference."""
     absent = {"Null": {"aws:SourceIp": "true"}}
-    with_address = witness_of(inclusion(document([statement("*", {"Null": {"aws:SourceIp": "false"}})]), NO_CALLERS))
-    without = witness_of(inclusion(document([statement("*", absent)]), NO_CALLERS))
-    other = witness_of(inclusion(document([statement("*")]), NO_CALLERS))
+    with_address = witness_of(inclusion(trust_policy("*", "Null aws:SourceIp false"), NO_CALLERS))
+    without = witness_of(inclusion(trust_policy("*", absent), NO_CALLERS))
+    other = witness_of(inclusion(trust_policy("*"), NO_CALLERS))
 
     assert with_address.keys
     assert not without.keys
@@ -234,8 +208,8 @@ def test_difference_is_one_box_for_a_single_surplus() -> None:
 
 def test_provided_contexts_need_a_permission() -> None:
     """ProvidedContexts need sts:SetContext, so a wildcard in the action allows more than its operations."""
-    narrow = statement({"AWS": BACKEND}, WITH_ID, Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"])
-    wide = statement({"AWS": BACKEND}, WITH_ID, Action="sts:*")
+    narrow = statement(BACKEND, WITH_ID, Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"])
+    wide = statement(BACKEND, WITH_ID, Action="sts:*")
     witness = witness_of(inclusion(document([wide]), document([narrow])))
 
     assert is_proven(inclusion(document([narrow]), document([wide])))
@@ -253,7 +227,7 @@ def test_difference_joins_sets_that_differ_in_one_part() -> None:
 
 
 def test_difference_lists_open_sets_after_certain_ones() -> None:
-    plain = statement({"AWS": BACKEND}, {"StringEquals": {"example.com:k": "a"}})
+    plain = statement(BACKEND, "StringEquals example.com:k a")
     found = list(difference(ROLE, document([plain]), NO_CALLERS))
 
     assert [True, False] == [each.is_certain for each in found]
@@ -267,7 +241,7 @@ def test_difference_of_equal_policies_is_empty() -> None:
 
 
 def test_unknown_has_reasons() -> None:
-    plain = statement({"AWS": BACKEND}, {"StringEquals": {"example.com:k": "a"}})
+    plain = statement(BACKEND, "StringEquals example.com:k a")
     found = inclusion(document([plain]), document([plain]))
 
     assert InclusionState.UNKNOWN is found.state
@@ -276,8 +250,8 @@ def test_unknown_has_reasons() -> None:
 
 def test_a_cheaper_request_is_found_in_a_later_statement() -> None:
     """The witness is the cheapest of the whole surplus, not of the first statement."""
-    dear = statement({"AWS": ACCOUNT}, {"StringEquals": {"sts:ExternalId": "some-other-id", "aws:PrincipalTag/a": "b"}})
-    cheap = statement({"AWS": f"arn:aws:iam::{ACCOUNT}:role/z"})
+    dear = statement(ACCOUNT, "StringEquals sts:ExternalId some-other-id & StringEquals aws:PrincipalTag/a b")
+    cheap = statement(f"arn:aws:iam::{ACCOUNT}:role/z")
     for statements in ([dear, cheap], [cheap, dear]):
         assert f"arn:aws:iam::{ACCOUNT}:role/z" == witness_of(surplus_of(*statements)).request.principal.arn
 
