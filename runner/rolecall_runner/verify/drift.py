@@ -12,7 +12,7 @@ from rolecall_generator.iam.difference import Change, differences, plain_label
 from rolecall_generator.proof import access_changes
 from rolecall_runner.aws import DeadlineExceededError, SigningCredentials, Status, account
 from rolecall_runner.inventory import Target
-from rolecall_runner.live import GONE, NotCheckable, RoleReading, RoleSettings, read_role
+from rolecall_runner.live import GONE, NotCheckable, RoleReading, read_role
 from rolecall_runner.verify.agreed_access import hash_external_ids
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
@@ -80,7 +80,7 @@ def drift_of(target: Target, credentials: SigningCredentials, context: VerifyCon
 
 def _matches_earlier(reading: RoleReading, target: Target, context: VerifyContext) -> bool:
     """Whether the role is exactly as in an earlier module that may still be applied."""
-    if isinstance(reading.settings, RoleSettings):
+    if isinstance(reading.settings, Role) and reading.settings.trust is not None:
         reading = replace(reading, settings=replace(reading.settings, trust=hash_external_ids(reading.settings.trust)))
     earlier = [each.access for each in context.earlier(target) if not each.gone and target.role_arn in each.access.roles]
     return any(not (drift := compare(reading, access, target.role_arn)).changes and not drift.gone for access in earlier)
@@ -130,7 +130,7 @@ def _labelled(found: Labelled, wanted: Labelled | None) -> Labelled:
 
 
 def _stale(reading: RoleReading) -> tuple[str, ...]:
-    if not isinstance(reading.settings, RoleSettings):
+    if not isinstance(reading.settings, Role) or reading.settings.trust is None:
         return ()
     principals = (principal for statement in reading.settings.trust.statements for principal in statement.principals)
     return tuple(sorted({each.identifier for each in principals if _UNIQUE_ID.match(each.identifier)}))

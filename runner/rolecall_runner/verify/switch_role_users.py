@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rolecall_generator.iam import Access, Group, ManagedPolicy, User
+from rolecall_generator.iam import Access, Group, ManagedPolicy, Role, User
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, IdentitySide, Request
 from rolecall_runner.aws import DeadlineExceededError, Status, account
@@ -19,7 +19,6 @@ from rolecall_runner.live import (
     GONE,
     NotCheckable,
     RoleReading,
-    RoleSettings,
     UserReading,
     read_group,
     read_policy,
@@ -108,7 +107,7 @@ def _role_check(target: Target, intended: Access, live: _Live) -> Check:
 
 def _without_mfa(target: Target, intended: Access, reading: RoleReading) -> str:
     """The problem if the deployed trust policy allows an assume without the required MFA; empty otherwise."""
-    if not target.require_mfa or not isinstance(reading.settings, RoleSettings) or reading.missing:
+    if not target.require_mfa or not isinstance(reading.settings, Role) or reading.missing:
         return ""
     evaluator = Evaluator(reading.merged_with(intended, target.role_arn))
     for arn in (*sorted(intended.users), target.backend_role_arn):
