@@ -55,8 +55,7 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     from engine_runs import run  # noqa: PLC0415
     from rolecall_runner.aws.caller import AwsConfig  # noqa: PLC0415
     from rolecall_runner.execution.interface import EngineSettings, ProcessLocal  # noqa: PLC0415
-    from rolecall_runner.query.answers import QueryResult  # noqa: PLC0415
-    from rolecall_runner.query.execute import QueryTask  # noqa: PLC0415
+    from rolecall_runner.query.execute import QueryResult, QueryTask  # noqa: PLC0415
     from rolecall_runner.query.spec import QuerySpec  # noqa: PLC0415
     from rolecall_runner.query.validate import validate_query  # noqa: PLC0415
 

@@ -171,7 +171,7 @@ def console_url(credentials: Credentials, *, partition: str, fetch: Fetch, desti
         raise CallerError(f"could not get a sign-in token: {type(error).__name__}", where=endpoint, hint=_HINT) from None
     if token is None:
         raise CallerError(f"the sign-in page refused the session (HTTP {status})", where=endpoint, hint=_HINT)
-    page_url = destination or f"https://{_console_home(host)}/"
+    page_url = destination or f"https://{host.replace('signin.', 'console.', 1)}/"
     query = urlencode(
         {"Action": "login", "Issuer": "rolecall", "Destination": page_url, "SigninToken": token}, quote_via=quote
     )
@@ -179,10 +179,6 @@ def console_url(credentials: Credentials, *, partition: str, fetch: Fetch, desti
 
 
 _HINT = "try again; sandbox sessions have no console"
-
-
-def _console_home(host: str) -> str:
-    return host.replace("signin.", "console.", 1)
 
 
 def fetch(address: str) -> tuple[int, bytes]:

@@ -60,7 +60,7 @@ def read_account(iam: Any, *, leave_out: Iterable[str] = ()) -> Access:
     listed = {item["RoleName"]: item for item in pages_of(iam, "list_roles", "Roles")} if own_roles else {}
     groups = {item["GroupName"]: item["Arn"] for item in details["GroupDetailList"]}
     parts: list[Role | ManagedPolicy | Group | User | InstanceProfile] = [
-        *(_role(item, listed.get(item["RoleName"], {})) for item in own_roles),
+        *(_listed_role(item, listed.get(item["RoleName"], {})) for item in own_roles),
         *(_listed_policy(iam, item) for item in details["Policies"]),
         *(
             Group(item["Arn"], inline_of(item, "GroupPolicyList"), attached_of(item["AttachedManagedPolicies"]))
@@ -86,18 +86,22 @@ def pages_of(iam: Any, operation: str, key: str, **names: str) -> Iterator[Any]:
         yield from page[key]
 
 
-def _role(item: Mapping[str, Any], listed: Mapping[str, Any]) -> Role:
+def _role(item: Mapping[str, Any]) -> Role:
+    """A role without its policies. `item`: from GetRole, or from lists of roles."""
     arn = item["Arn"]
     return Role(
         arn,
         trust=document_of(item["AssumeRolePolicyDocument"], where=f"{arn}, trust policy", partition=partition_of(arn)),
-        inline=inline_of(item, "RolePolicyList"),
-        attached=attached_of(item["AttachedManagedPolicies"]),
         boundary=boundary_of(item),
-        max_session_seconds=listed.get("MaxSessionDuration", 3600),
-        description=listed.get("Description", ""),
+        max_session_seconds=item.get("MaxSessionDuration", 3600),
+        description=item.get("Description", ""),
         tags=tags_of(item),
     )
+
+
+def _listed_role(item: Mapping[str, Any], listed: Mapping[str, Any]) -> Role:
+    inline, attached = inline_of(item, "RolePolicyList"), attached_of(item["AttachedManagedPolicies"])
+    return replace(_role({**listed, **item}), inline=inline, attached=attached)
 
 
 def _listed_policy(iam: Any, item: Mapping[str, Any]) -> ManagedPolicy:
@@ -151,23 +155,14 @@ class NotCheckable:
 
 
 @dataclass(frozen=True, slots=True)
-class RoleSettings:
-    """The attributes of a role that GetRole returns."""
-
-    arn: str
-    trust: PolicyDocument
-    boundary: str | None
-    max_session_seconds: int
-    description: str
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class RoleReading:
-    """A role as read. `policies`: attached customer managed policies, by ARN; AWS managed policies are not read."""
+    """A role as read. `settings`: the role without its policies, from GetRole.
+
+    `policies`: attached customer managed policies, by ARN; AWS managed policies are not read.
+    """
 
     name: str
-    settings: RoleSettings | NotCheckable
+    settings: Role | NotCheckable
     inline: Mapping[str, PolicyDocument | NotCheckable] | NotCheckable
     attached: frozenset[str] | NotCheckable
     policies: Mapping[str, ManagedPolicy | NotCheckable] = field(default_factory=dict)
@@ -200,27 +195,23 @@ class RoleReading:
         return Access(roles={role.arn: role}, policies=known)
 
     def _over_role(self, wanted: Role) -> Role:
-        changes: dict[str, Any] = {}
-        if isinstance(self.settings, RoleSettings):
-            settings = self.settings
-            changes |= {
-                "arn": settings.arn, "trust": settings.trust, "boundary": settings.boundary, "tags": settings.tags,
-                "max_session_seconds": settings.max_session_seconds, "description": settings.description,
-            }  # fmt: skip
+        role = wanted
+        if isinstance(self.settings, Role):
+            role = replace(self.settings, inline=wanted.inline, attached=wanted.attached, existing=wanted.existing)
         if not isinstance(self.attached, NotCheckable):
-            changes["attached"] = self.attached
+            role = replace(role, attached=self.attached)
         if not isinstance(self.inline, NotCheckable):
             inline = {
                 name: wanted.inline.get(name) if isinstance(document, NotCheckable) else document
                 for name, document in self.inline.items()
             }
-            changes["inline"] = {name: document for name, document in inline.items() if document is not None}
-        return replace(wanted, **changes)
+            role = replace(role, inline={name: document for name, document in inline.items() if document is not None})
+        return role
 
 
 def read_role(iam: Any, name: str) -> RoleReading:
     """Read one role with a boto3 IAM client. Errors of IAM and of the connection are in the result, not raised."""
-    settings = _settings(iam, name)
+    settings = attempt("GetRole", lambda: _role(iam.get_role(RoleName=name)["Role"]))
     inline = _inline(iam, name)
     attached = attempt(
         "ListAttachedRolePolicies",
@@ -244,22 +235,6 @@ def attempt(action: str, read: Callable[[], T]) -> T | NotCheckable:
         return NotCheckable(f"iam:{error.operation_name or action}", code)
     except (BotoCoreError, UnreadableDocumentError) as error:
         return NotCheckable(f"iam:{action}", type(error).__name__)
-
-
-def _settings(iam: Any, name: str) -> RoleSettings | NotCheckable:
-    def read() -> RoleSettings:
-        role = iam.get_role(RoleName=name)["Role"]
-        arn = role["Arn"]
-        return RoleSettings(
-            arn,
-            document_of(role["AssumeRolePolicyDocument"], where=f"{arn}, trust policy", partition=partition_of(arn)),
-            boundary_of(role),
-            role.get("MaxSessionDuration", 3600),
-            role.get("Description", ""),
-            tags_of(role),
-        )
-
-    return attempt("GetRole", read)
 
 
 def _inline(iam: Any, name: str) -> Mapping[str, PolicyDocument | NotCheckable] | NotCheckable:

@@ -70,7 +70,7 @@ def write_private_file(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def open_private_file(path: Path, *, flags: int = os.O_RDONLY, user_id: Callable[[], int] = os.geteuid) -> int:
+def open_private_file(path: Path, *, flags: int = os.O_RDONLY) -> int:
     """Open an existing file, check owner and mode, and return its descriptor. Symbolic links are not followed.
 
     Raises UnsafeFileError if it belongs to another user, is writable by others, or is a link; and OSError.
@@ -79,7 +79,7 @@ def open_private_file(path: Path, *, flags: int = os.O_RDONLY, user_id: Callable
         raise UnsafeFileError("refusing to use a symbolic link as a private file", where=str(path), hint=_HINT)
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        _check(os.fstat(descriptor), path, stat.S_ISREG, user_id())
+        _check(os.fstat(descriptor), path, stat.S_ISREG)
     except BaseException:
         os.close(descriptor)
         raise
@@ -94,26 +94,26 @@ def open_or_create_private_file(path: Path, flags: int) -> int:
         return open_private_file(path, flags=flags)
 
 
-def read_private_file(path: Path, *, user_id: Callable[[], int] = os.geteuid) -> bytes:
+def read_private_file(path: Path) -> bytes:
     """Return the content of a file, with the checks of `open_private_file`. Raises UnsafeFileError, OSError."""
-    with private_reader(path, user_id=user_id) as file:
+    with private_reader(path) as file:
         return file.read()
 
 
-def private_reader(path: Path, *, user_id: Callable[[], int] = os.geteuid) -> IO[bytes]:
+def private_reader(path: Path) -> IO[bytes]:
     """Open a file for reading, with the checks of `open_private_file`. Raises UnsafeFileError, OSError."""
-    return os.fdopen(open_private_file(path, user_id=user_id), "rb")
+    return os.fdopen(open_private_file(path), "rb")
 
 
-def check_private_folder(folder: Path, *, user_id: Callable[[], int] = os.geteuid) -> None:
+def check_private_folder(folder: Path) -> None:
     """Raise UnsafeFileError if a folder belongs to another user, is writable by others, or is a link. Raises OSError."""
-    _check(os.lstat(folder), folder, stat.S_ISDIR, user_id())
+    _check(os.lstat(folder), folder, stat.S_ISDIR)
 
 
-def _check(status: os.stat_result, path: Path, is_expected_type: Callable[[int], Any], user_id: int) -> None:
+def _check(status: os.stat_result, path: Path, is_expected_type: Callable[[int], Any]) -> None:
     if not is_expected_type(status.st_mode):
         what = "it is a symbolic link or has the wrong file type"
-    elif status.st_uid != user_id:
+    elif status.st_uid != os.geteuid():
         what = f"it belongs to another user (uid {status.st_uid})"
     elif status.st_mode & _WRITABLE_BY_OTHERS:
         what = f"other users can write to it (mode {stat.S_IMODE(status.st_mode):04o})"

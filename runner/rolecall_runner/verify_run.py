@@ -155,22 +155,19 @@ def prepare_verify_run(
     targets, selection = narrow_targets(select(inventory.targets, selection.limit), selection, execution.runs, task=TASK)
     # Before the journal is created, so that a run without credentials leaves no files.
     caller = start.aws.find_caller(start.aws.clients())
-    if resume is not None:
-        journal = Journal.resume(execution.runs, resume, fingerprint=inventory.fingerprint, rehearsal=caller.rehearsal)
-    else:
-        record = RunRecord(
-            new_run_id(clock(), token),
-            TASK,
-            str(start.manifest),
-            inventory.fingerprint,
-            selection.summary,
-            len(targets),
-            clock().isoformat(),
-            json.dumps({"selection": asdict(selection), "options": asdict(start.options)}),
-            __version__,
-            rehearsal=caller.rehearsal,
-        )
-        journal = Journal.start(execution.runs, record)
+    record = RunRecord(
+        resume or new_run_id(clock(), token),
+        TASK,
+        str(start.manifest),
+        inventory.fingerprint,
+        selection.summary,
+        len(targets),
+        clock().isoformat(),
+        json.dumps({"selection": asdict(selection), "options": asdict(start.options)}),
+        __version__,
+        rehearsal=caller.rehearsal,
+    )
+    journal = Journal.open(execution.runs, record, resume=resume is not None)
     waiting = tuple(target for target in targets if target.key not in journal.done)
     history = ModuleHistory()
     with suppress(StatusError):  # not required for the run; `record_verdicts` reports a damaged file

@@ -31,7 +31,7 @@ from rolecall_generator.terraform.hcl import string
 from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import Journal, RunRecord
-from rolecall_runner.query.answers import Reason
+from rolecall_runner.query.execute import Reason
 
 TEXT = "".join(HOSTILE).encode("utf-8", "ignore").decode().replace("\x00", "")
 """All hostile text in one string that is valid on a command line."""

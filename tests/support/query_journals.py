@@ -12,7 +12,7 @@ from typing import Any
 from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import Journal, RunRecord
-from rolecall_runner.query.answers import Reason, RegionResult, outcome_of
+from rolecall_runner.query.execute import Reason, RegionResult, outcome_of
 
 BEGIN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
@@ -71,6 +71,3 @@ def write_run(  # noqa: PLR0913 - each has a default, and its test
         for account in failed:
             journal.add(Result(account, task, Status.UNREACHABLE, moment, error="no route to STS", code="EndpointError"))
     return run_id
-
-
-__all__ = ["BEGIN", "Answering", "write_run"]

@@ -19,7 +19,7 @@ import re
 import stat
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
@@ -404,14 +404,7 @@ class DiskSessionCache:
     def save(self, key: str, credentials: Credentials) -> None:
         """Store credentials under the key, atomically."""
         path = self._path(key)
-        body = {
-            "key": key,
-            "access_key": credentials.access_key,
-            "secret_key": credentials.secret_key,
-            "token": credentials.token,
-            "expires": credentials.expires.isoformat(),
-            "arn": credentials.arn,
-        }
+        body = {"key": key, **asdict(credentials), "expires": credentials.expires.isoformat()}
         try:
             write_private_file(path, json.dumps(body).encode())
         except OSError as error:
@@ -425,22 +418,17 @@ class DiskSessionCache:
     def drop_expired(self) -> None:
         """Delete expired sessions, and partial files that a killed process left behind."""
         for path in self._folder.iterdir():
-            with contextlib.suppress(OSError):  # another process may delete it at the same time
-                if (
-                    self._abandoned(path)
-                    if path.name.endswith(".new")
-                    else path.name.endswith(_SUFFIX) and self._ended(path)
-                ):
+            # Another process may delete a file at the same time, and a damaged file is replaced when it is needed.
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                if self._is_expired(path):
                     path.unlink()
 
-    def _abandoned(self, path: Path) -> bool:
-        return self._clock().timestamp() - path.lstat().st_mtime > _PARTIAL_FILE_SECONDS
-
-    def _ended(self, path: Path) -> bool:
-        try:
-            return datetime.fromisoformat(json.loads(path.read_text("utf-8"))["expires"]) <= self._clock()
-        except (OSError, ValueError, TypeError, KeyError):
+    def _is_expired(self, path: Path) -> bool:
+        if path.name.endswith(".new"):
+            return self._clock().timestamp() - path.lstat().st_mtime > _PARTIAL_FILE_SECONDS
+        if not path.name.endswith(_SUFFIX):
             return False
+        return datetime.fromisoformat(json.loads(path.read_text("utf-8"))["expires"]) <= self._clock()
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}{_SUFFIX}"

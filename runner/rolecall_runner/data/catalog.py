@@ -162,23 +162,18 @@ def read_rows(runs: Path, queries: Iterable[RecordedQuery]) -> Iterator[RunRow]:
             yield from answer_rows(answer, query, unnest)
 
 
-@dataclass(frozen=True, slots=True)
-class RowSurvey:
-    """Column types that fit all rows of some runs, and the number of rows."""
+def survey_rows(runs: Path, queries: Iterable[RecordedQuery], known: Struct | None = None) -> tuple[Struct, int]:
+    """Return the types of the model and of `known`, widened by the values of all rows, and the number of rows.
 
-    columns: Struct
-    rows: int
-
-
-def survey_rows(runs: Path, queries: Iterable[RecordedQuery], known: Struct | None = None) -> RowSurvey:
-    """Return the types of the model and of `known`, widened by the values of all rows. Raises JournalError."""
+    Raises JournalError.
+    """
     columns, rows = known or Struct({}), 0
     for query in queries:
         columns = merge_structs(query.model()[0], columns)
         for row in read_rows(runs, [query]):
             columns = widen_row(columns, row.values)
             rows += 1
-    return RowSurvey(columns, rows)
+    return columns, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +368,7 @@ def list_tables(catalog: Catalog) -> Iterator[TableListing]:
     """Yield the listed tables, sorted by name. Reads all rows to determine the types. Raises JournalError."""
     for name in catalog.listed:
         records = [query.record for query in catalog.tables[name].queries]
-        found = survey_rows(catalog.runs, catalog.tables[name].queries)
-        columns = tuple((column, short_type(kind)) for column, kind in layout_of(found.columns).types)
+        kinds, rows = survey_rows(catalog.runs, catalog.tables[name].queries)
+        columns = tuple((column, short_type(kind)) for column, kind in layout_of(kinds).types)
         rehearsal = any(record.rehearsal for record in records)
-        yield TableListing(name, found.rows, tuple(record.run_id for record in records), rehearsal, columns)
+        yield TableListing(name, rows, tuple(record.run_id for record in records), rehearsal, columns)

@@ -62,7 +62,7 @@ def compare_runs(catalog: Catalog, name: str, keys: Sequence[str] = (), output: 
     """
     before, after = _two_runs(catalog, name)
     runs = catalog.runs
-    layout = layout_of(survey_rows(runs, [before, after]).columns)
+    layout = layout_of(survey_rows(runs, [before, after])[0])
     with empty_database(catalog) as database:
         for side, query in zip(_SIDES, (before, after), strict=True):
             database.create(f"{side}_run", layout.types, map(layout.cells, read_rows(runs, [query])))

@@ -153,8 +153,9 @@ def print_table(console: Console, names: tuple[str, ...], rows: list[Mapping[str
         table.add_column(sanitize_line(name), overflow="fold")
     for row in rows:
         table.add_row(*(sanitize_line(cell_of(row[name])) for name in names))
+    full_width = Measurement.get(console, console.options.update(max_width=_UNLIMITED_WIDTH), table).maximum
     # Cells are not folded in a pipe, where programs expect one row per line.
-    width = console.width if console.is_terminal else max(console.width, _full_width(console, table))
+    width = console.width if console.is_terminal else max(console.width, full_width)
     console.print(table, width=width, crop=False)
 
 
@@ -165,10 +166,6 @@ ANSWER_FORMATS.add("json", SqlFormat(write_json))
 ANSWER_FORMATS.add("jsonl", SqlFormat(write_json_lines))
 ANSWER_FORMATS.add("csv", SqlFormat(write_csv))
 ANSWER_FORMATS.add("parquet", SqlFormat(file=lambda answer, path: answer.write_parquet(path)))
-
-
-def _full_width(console: Console, table: Table) -> int:
-    return Measurement.get(console, console.options.update(max_width=_UNLIMITED_WIDTH), table).maximum
 
 
 class DatasetError(RolecallError):
@@ -238,9 +235,9 @@ def write_dataset(runs: Path, query: RecordedQuery, into: Path) -> DatasetSummar
         connection.execute("set threads = 1")
         try:
             make_private_folder(folder)
-            found = survey_rows(runs, [query], _known_types(connection, folder))
-            layout = layout_of(found.columns, FILE_COLUMNS, PATH_COLUMNS)
-            _write_schema(connection, folder / SCHEMA_FILE, found.columns, layout)
+            columns, rows = survey_rows(runs, [query], _known_types(connection, folder))
+            layout = layout_of(columns, FILE_COLUMNS, PATH_COLUMNS)
+            _write_schema(connection, folder / SCHEMA_FILE, columns, layout)
             feed = Feed(Path(scratch) / "rows.ndjson", layout.types)
             files = 0
             _, unnest = query.model()
@@ -260,7 +257,7 @@ def write_dataset(runs: Path, query: RecordedQuery, into: Path) -> DatasetSummar
                 where=str(into),
                 hint="check free space and permissions",
             ) from error
-    return DatasetSummary(folder, files, found.rows)
+    return DatasetSummary(folder, files, rows)
 
 
 def _write_schema(connection: Any, path: Path, columns: Struct, layout: TableLayout) -> None:

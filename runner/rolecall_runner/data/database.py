@@ -334,7 +334,7 @@ def open_database(catalog: Catalog, sql: str, output: Path | None = None) -> Ite
     with empty_database(catalog) as database:
         tables = list(named_tables(sql, catalog))
         for table in tables:
-            layout = layout_of(survey_rows(catalog.runs, table.queries).columns)
+            layout = layout_of(survey_rows(catalog.runs, table.queries)[0])
             database.create(table.name, layout.types, map(layout.cells, read_rows(catalog.runs, table.queries)))
         plays = list(_recorded_plays(catalog.runs))
         rows = [row for record in catalog.records if (row := _run_row(record)) is not None]

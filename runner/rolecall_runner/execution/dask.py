@@ -35,7 +35,6 @@ from typing import Any
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, ToolError
 from rolecall_runner.execution.interface import (
     EngineSettings,
-    ExecutionOptions,
     Result,
     Runtime,
     Task,
@@ -386,11 +385,11 @@ class Flight:
             self._client.run(stop_run, self._run_id, on_error="ignore")
 
 
-def _from_options(options: ExecutionOptions) -> DaskEngine:
-    return DaskEngine(DaskCluster(options.scheduler, options.processes, *(options.scheduler_tls or ())))
-
-
-register("dask", _from_options, reach="cluster")
+register(
+    "dask",
+    lambda options: DaskEngine(DaskCluster(options.scheduler, options.processes, *(options.scheduler_tls or ()))),
+    reach="cluster",
+)
 
 
 _RUNS_KEPT = 4

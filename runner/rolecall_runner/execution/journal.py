@@ -156,6 +156,13 @@ class Journal:
             raise _access_error("resumed", folder, error) from error
         return cls(folder, record, descriptor, done)
 
+    @classmethod
+    def open(cls, runs: Path, record: RunRecord, *, resume: bool) -> Self:
+        """Start the run of a record, or resume the run with its ID. Raises JournalError."""
+        if resume:
+            return cls.resume(runs, record.run_id, fingerprint=record.fingerprint, rehearsal=record.rehearsal)
+        return cls.start(runs, record)
+
     def add(self, result: Result) -> None:
         """Append a result. After the return, it is kept even if this process is killed. Raises JournalError."""
         # ASCII, since a lone surrogate in an AWS reply cannot be encoded as UTF-8.

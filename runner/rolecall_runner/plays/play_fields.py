@@ -93,15 +93,13 @@ class Fields:
         """A Boolean."""
         return self._validated(key, default, lambda found: isinstance(found, bool), "a Boolean", "use true or false")
 
-    def count(self, key: str, default: int, least: int = 0) -> int:
-        """An integer of at least `least`."""
+    def count(self, key: str, default: int) -> int:
+        """An integer of at least 0."""
 
         def is_valid(found: Any) -> bool:
-            return isinstance(found, int) and not isinstance(found, bool) and found >= least
+            return isinstance(found, int) and not isinstance(found, bool) and found >= 0
 
-        return self._validated(
-            key, default, is_valid, f"an integer of at least {least}", f"use an integer of {least} or more"
-        )
+        return self._validated(key, default, is_valid, "an integer of at least 0", "use an integer of 0 or more")
 
     def number(self, key: str, default: float, most: float | None = None) -> float:
         """A number from 0 to `most`; None: no upper limit."""

@@ -377,12 +377,14 @@ class Runner:
     check: bool = False
     settings: EngineSettings = field(default_factory=EngineSettings)
     runtime: Runtime = field(default_factory=Runtime)
-    record: RunFolder | None = None
+    record: RunFolder = field(kw_only=True)
     _failed: set[Key] = field(default_factory=set)
     _registered: dict[Key, dict[str, Any]] = field(default_factory=dict)
     """Registered results by account; they are kept across plays."""
     _positions: dict[int, str] = field(default_factory=dict)
     """Position of each task, by its id(): `0.tasks.2` for the third task of the first play."""
+    _action_handlers: dict[int, ActionHandler] = field(default_factory=dict)
+    """Handler of each task that may run, by its id()."""
 
     def run(self, plays: Sequence[Play]) -> Iterator[Event]:
         """Run the plays and yield events as they occur.
@@ -395,7 +397,7 @@ class Runner:
                 "plays require an engine with one process", where="--engine", hint="use --engine threads or serial"
             )
         chosen = [(play, accounts_of(play, self.fleet)) for play in plays]
-        action_handlers = {
+        self._action_handlers = {
             id(task): self.handlers.create(task)
             for play, accounts in chosen
             for task in (*play.tasks, *play.handlers)
@@ -410,13 +412,11 @@ class Runner:
         keys = {target.key for _, accounts in chosen for target in accounts}
         if keys:
             self.fleet.connections.get()  # before the record, so that a run without a caller leaves no record
-        if self.record is not None:
-            self.record.begin(self.fleet, len(keys))
-        yield from self._plays(chosen, action_handlers)
-        if self.record is not None:
-            self.record.end()
+        self.record.begin(self.fleet, len(keys))
+        yield from self._plays(chosen)
+        self.record.end()
 
-    def _plays(self, chosen: PlayTargets, action_handlers: dict[int, ActionHandler]) -> Iterator[Event]:
+    def _plays(self, chosen: PlayTargets) -> Iterator[Event]:
         for play, accounts in chosen:
             remaining = [target for target in accounts if target.key not in self._failed]
             yield PlayStart(play, len(remaining))
@@ -424,18 +424,18 @@ class Runner:
                 yield PlayStop(play, "no accounts left")
                 return
             for batch in batches(remaining, play.serial):
-                why = yield from self._batch(_Batch(play, len(batch), {each.key: each for each in batch}), action_handlers)
+                why = yield from self._batch(_Batch(play, len(batch), {each.key: each for each in batch}))
                 if why:
                     yield PlayStop(play, why)
                     return
 
-    def _batch(self, batch: _Batch, action_handlers: dict[int, ActionHandler]) -> Generator[Event, None, str]:
+    def _batch(self, batch: _Batch) -> Generator[Event, None, str]:
         """Run a batch. Returns the reason to stop the run; "" to continue."""
         play = batch.play
         for task in play.tasks:
             if not batch.active:
                 break
-            yield from self._task(task, batch, list(batch.active.values()), action_handlers.get(id(task)))
+            yield from self._task(task, batch, list(batch.active.values()))
             if play.max_fail_percentage is not None and batch.failed_percent > play.max_fail_percentage:
                 share = f"{batch.failed_percent:.0f} % of the batch failed"
                 return f"{share}, more than max_fail_percentage: {play.max_fail_percentage:g}"
@@ -443,24 +443,16 @@ class Runner:
             notified = batch.notified.pop(handler.name, set())
             accounts = [target for key, target in batch.active.items() if key in notified]
             if accounts:
-                yield from self._task(handler, batch, accounts, action_handlers.get(id(handler)), handler=True)
+                yield from self._task(handler, batch, accounts, handler=True)
         return "" if batch.active else "every account of the batch failed"
 
-    def _task(
-        self,
-        task: PlayTask,
-        batch: _Batch,
-        accounts: list[Target],
-        action_handler: ActionHandler | None,
-        *,
-        handler: bool = False,
-    ) -> Iterator[Event]:
+    def _task(self, task: PlayTask, batch: _Batch, accounts: list[Target], *, handler: bool = False) -> Iterator[Event]:
         yield TaskStart(task, handler)
         at = self._positions[id(task)]
         variables, waiting = {}, {}
         for target in accounts:
             key = target.key
-            recorded = self.record.done(at, key) if self.record is not None else None
+            recorded = self.record.done(at, key)
             if recorded is not None:
                 yield self._apply_result(task, batch, target, recorded)
                 continue
@@ -471,12 +463,12 @@ class Runner:
                 yield self._fail(at, task, batch, target, error)
         if not waiting:
             return
-        account_task = AccountTask(task, action_handler or _unexpected, variables, self.runtime, self.check)
+        action_handler = self._action_handlers.get(id(task), _unexpected)
+        account_task = AccountTask(task, action_handler, variables, self.runtime, self.check)
         results = self.fleet.run(account_task, waiting.values(), settings=self._settings(task), runtime=self.runtime)
         for result in results:
             event = self._apply_result(task, batch, waiting[result.key], result)
-            if self.record is not None:
-                self.record.add(at, result, event)
+            self.record.add(at, result, event)
             yield event
 
     def _fail(self, at: str, task: PlayTask, batch: _Batch, target: Target, error: TemplateError) -> TaskResult:
@@ -487,8 +479,7 @@ class Runner:
         data = {"failed": True, "error": str(error)}
         event = TaskResult(target.name, target.account_id, task, TaskStatus.FAILED, data, redact(str(error)))
         result = Result(target.name, task.name, Status.FAILED, self.runtime.now(), error=event.error, kind=key[0])
-        if self.record is not None:
-            self.record.add(at, result, event)
+        self.record.add(at, result, event)
         return event
 
     def _apply_result(self, task: PlayTask, batch: _Batch, target: Target, result: Result) -> TaskResult:

@@ -33,6 +33,7 @@ from rolecall_runner.execution import (
 from rolecall_runner.inventory import ALL_TARGETS, Selection
 from rolecall_runner.plays.play_model import Play, PlayError, TaskResult, TaskStatus
 from rolecall_runner.redact import redact_json, to_json_values
+from rolecall_runner.specification import build
 
 ALL, TAGGED, UNTAGGED, ALWAYS, NEVER = "all", "tagged", "untagged", "always", "never"
 _SPECIAL = frozenset({ALL, TAGGED, UNTAGGED, ALWAYS, NEVER})
@@ -129,24 +130,14 @@ def digest_of(file: Path) -> str:
 
 def to_record(spec: PlaySpec) -> str:
     """The `options` of a run record: the settings as JSON."""
-    task_filter = {
-        **asdict(spec.task_filter),
-        "tags": sorted(spec.task_filter.tags),
-        "skip_tags": sorted(spec.task_filter.skip_tags),
-    }
-    return json.dumps({**asdict(spec), "file": str(spec.file), "task_filter": task_filter})
+    return json.dumps(asdict(spec), default=lambda value: sorted(value) if isinstance(value, frozenset) else str(value))
 
 
 def from_record(record: RunRecord) -> PlaySpec:
     """Read the settings of an earlier run. Raises JournalError if its record does not contain them."""
     try:
-        body = json.loads(record.options)
-        task_filter = body["task_filter"]
-        task_filter = TaskFilter(
-            frozenset(task_filter["tags"]), frozenset(task_filter["skip_tags"]), task_filter["start_at"]
-        )
-        return PlaySpec(**{**body, "file": Path(body["file"]), "task_filter": task_filter})
-    except (ValueError, TypeError, KeyError) as error:
+        return build(PlaySpec, json.loads(record.options))
+    except (ValueError, TypeError) as error:
         raise JournalError(
             f"the record of run {record.run_id} has no valid play settings", where=record.manifest, hint="start a new run"
         ) from error

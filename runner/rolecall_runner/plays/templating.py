@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template, Undefined, nodes
+from jinja2 import StrictUndefined, Template, Undefined, nodes
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.meta import find_undeclared_variables
@@ -50,13 +50,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
-def _environment() -> Environment:
-    environment = _Sandbox(undefined=StrictUndefined)
-    environment.globals = {"range": safe_range}  # Jinja's other defaults (dict, lipsum, cycler) are for generating text
-    return environment
-
-
-_JINJA = _environment()
+_JINJA = _Sandbox(undefined=StrictUndefined)
+_JINJA.globals = {"range": safe_range}  # Jinja's other defaults (dict, lipsum, cycler) are for generating text
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.query.answers import VALUE, Count, QueryResult, Reason, Row
-    from rolecall_runner.query.execute import QueryTask, reply_model
+    from rolecall_runner.query.execute import VALUE, Count, QueryResult, QueryTask, Reason, Row, reply_model
     from rolecall_runner.query.parameters import escape_placeholders
     from rolecall_runner.query.query_run import (
         QueryRun,

@@ -37,8 +37,7 @@ from rolecall_runner.inventory import (
     read_inventory,
     select,
 )
-from rolecall_runner.query.answers import QueryResult
-from rolecall_runner.query.execute import QueryTask
+from rolecall_runner.query.execute import QueryResult, QueryTask
 from rolecall_runner.query.parameters import check_targets
 from rolecall_runner.query.spec import QueryError, QuerySpec
 from rolecall_runner.query.validate import (
@@ -216,23 +215,19 @@ def prepare(
     aws = aws.for_partition(chosen.inventory.manifest.partition)
     connections = ProcessLocal(partial(aws.connect, run_id.rpartition("-")[2]))
     clients, _ = connections.get()  # before the journal, so that a run without a caller leaves no record
-    fingerprint = chosen.inventory.fingerprint
-    if chosen.resume is not None:
-        journal = Journal.resume(options.runs, run_id, fingerprint=fingerprint, rehearsal=clients.rehearsal)
-    else:
-        record = RunRecord(
-            run_id,
-            TASK,
-            str(chosen.manifest),
-            fingerprint,
-            chosen.selection.summary,
-            len(chosen.targets),
-            clock().isoformat(),
-            to_record(spec, access_levels, chosen.selection),
-            __version__,
-            rehearsal=clients.rehearsal,
-        )
-        journal = Journal.start(options.runs, record)
+    record = RunRecord(
+        run_id,
+        TASK,
+        str(chosen.manifest),
+        chosen.inventory.fingerprint,
+        chosen.selection.summary,
+        len(chosen.targets),
+        clock().isoformat(),
+        to_record(spec, access_levels, chosen.selection),
+        __version__,
+        rehearsal=clients.rehearsal,
+    )
+    journal = Journal.open(options.runs, record, resume=chosen.resume is not None)
     waiting = tuple(target for target in chosen.targets if target.key not in journal.done)
     task = QueryTask(spec, connections, clock)
     return QueryRun(journal.record, chosen.targets, waiting, task, options, journal, runtime or Runtime(), clock)

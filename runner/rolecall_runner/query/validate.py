@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from enum import StrEnum
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from rolecall_generator.iam.catalog import action_of, find_action
 from rolecall_generator.iam.evaluation import Caller, Decision, Effect, Evaluator, Request
 from rolecall_generator.planning import Plan
 from rolecall_runner.inventory import Target, TargetKind
-from rolecall_runner.query.answers import compile_jmespath
+from rolecall_runner.query.execute import compile_jmespath
 from rolecall_runner.query.operations import Operation, find_operation, is_global, planned_regions, read_regions
 from rolecall_runner.query.parameters import Deferred, check_names, read_parameters, type_parameters
 from rolecall_runner.query.spec import FILE_KEYS, FollowUp, QueryError, QuerySpec, RegionChoice
@@ -311,23 +310,17 @@ def forecast_permission(spec: QuerySpec, target: Target, access: Access) -> Fore
     if spec.regions is RegionChoice.ENABLED and regions == ("",):
         found.append(min((_permission(evaluator, access, target, action, "") for action in _REGION_LISTS), key=_rank))
     for service, operation in spec.calls:
-        action = _action(service, operation)
-        if action is None:
-            found.append((PermissionStatus.MAYBE, f"the action of {service} {operation} is not in AWS's list"))
+        call = classify_operation(service, operation)
+        if call.levels:
+            found += [_permission(evaluator, access, target, call.action, region) for region in regions]
         else:
-            found += [_permission(evaluator, access, target, action, region) for region in regions]
+            found.append((PermissionStatus.MAYBE, f"the action of {service} {operation} is not in AWS's list"))
     permission, reason = max(found, key=_rank)
     return Forecast(target.name, target.account_id, permission, reason)
 
 
 def _rank(item: tuple[PermissionStatus, str]) -> int:
     return _ORDER.index(item[0])
-
-
-@lru_cache(maxsize=256)
-def _action(service: str, operation: str) -> str | None:
-    access_levels = classify_operation(service, operation)
-    return access_levels.action if access_levels.levels else None
 
 
 def _permission(

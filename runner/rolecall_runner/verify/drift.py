@@ -21,7 +21,6 @@ from rolecall_runner.live import (
     GONE,
     NotCheckable,
     RoleReading,
-    RoleSettings,
     UserReading,
     read_group,
     read_policy,
@@ -94,7 +93,7 @@ def drift_of(target: Target, credentials: SigningCredentials, context: VerifyCon
 
 def _matches_earlier(reading: RoleReading, target: Target, context: VerifyContext) -> bool:
     """Whether the role is exactly as in an earlier module that may still be applied."""
-    if isinstance(reading.settings, RoleSettings):
+    if isinstance(reading.settings, Role) and reading.settings.trust is not None:
         reading = replace(reading, settings=replace(reading.settings, trust=hash_external_ids(reading.settings.trust)))
     earlier = [each.access for each in context.earlier(target) if not each.gone and target.role_arn in each.access.roles]
     return any(not (drift := compare(reading, access, target.role_arn)).changes and not drift.gone for access in earlier)
@@ -144,7 +143,7 @@ def _labelled(found: Labelled, wanted: Labelled | None) -> Labelled:
 
 
 def _stale(reading: RoleReading) -> tuple[str, ...]:
-    if not isinstance(reading.settings, RoleSettings):
+    if not isinstance(reading.settings, Role) or reading.settings.trust is None:
         return ()
     principals = (principal for statement in reading.settings.trust.statements for principal in statement.principals)
     return tuple(sorted({each.identifier for each in principals if _UNIQUE_ID.match(each.identifier)}))
@@ -281,7 +280,7 @@ def _role_check(target: Target, intended: Access, live: _Live) -> Check:
 
 def _without_mfa(target: Target, intended: Access, reading: RoleReading) -> str:
     """The problem if the deployed trust policy allows an assume without the required MFA; empty otherwise."""
-    if not target.require_mfa or not isinstance(reading.settings, RoleSettings) or reading.missing:
+    if not target.require_mfa or not isinstance(reading.settings, Role) or reading.missing:
         return ""
     evaluator = Evaluator(reading.merged_with(intended, target.role_arn))
     for arn in (*sorted(intended.users), target.backend_role_arn):

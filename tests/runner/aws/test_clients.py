@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.discovery import EndpointDiscoveryRequired
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 
 from engine_runs import run
 from fast_stub import FastStub, Options, instance_of, key_of, secret_of, token_of
+from rolecall_runner.aws import Credentials, utc_now
 from rolecall_runner.aws.clients import Clients, ClientSettings, OutsideAccountError, _timestamp, account
 from rolecall_runner.aws.failures import DeadlineExceededError, RetryPolicy, Status, deadline, failure_of
 from rolecall_runner.execution.interface import EngineSettings
 from stub_fleet import AskStub, MakeSessions, stub_targets
 
+SLEEP = "botocore.endpoint.time.sleep"
 
-@dataclass(frozen=True)
-class Keys:
+
+def keys(account_id: str) -> Credentials:
     """Credentials of an account of the stub."""
-
-    access_key: str
-    secret_key: str
-    token: str | None
-
-    def get_frozen_credentials(self) -> Keys:
-        return self
-
-
-def keys(account_id: str) -> Keys:
     key = key_of(account_id)
-    return Keys(key, secret_of(key), token_of(key))
+    return Credentials(key, secret_of(key), token_of(key), utc_now())
 
 
 def whose(client: Any) -> str:
@@ -156,7 +150,7 @@ class Renewed:
 
     renewals: int = 0
 
-    def get_frozen_credentials(self) -> Keys:
+    def get_frozen_credentials(self) -> Credentials:
         return keys("222222222222")
 
     def renew(self) -> None:
@@ -219,23 +213,40 @@ def test_call_waits_no_longer_than_the_deadline() -> None:
     assert Status.INCONCLUSIVE == failure_of(caught.value).status
 
 
-def test_unknown_certificate_is_unreachable(stub: FastStub) -> None:
-    """Without the stub's CA bundle the connection is refused: unreachable, not inconclusive."""
-    clients = Clients(ClientSettings(stub.url, max_attempts=1))
+@pytest.mark.parametrize(("port", "said"), [("stub", "CERTIFICATE"), ("none", "COULD NOT CONNECT")])
+def test_refused_connection_is_unreachable(stub: FastStub, port: str, said: str) -> None:
+    """Without the stub's CA bundle, and without a listener: unreachable, not inconclusive."""
+    clients = Clients(ClientSettings(stub.url if port == "stub" else "http://127.0.0.1:1", max_attempts=1))
 
     with account(keys("222222222222")), pytest.raises(BotoCoreError) as caught:
         clients.client("sts", "us-east-1").get_caller_identity()
 
-    assert (Status.UNREACHABLE, True) == (failure_of(caught.value).status, "CERTIFICATE" in str(caught.value).upper())
+    assert (Status.UNREACHABLE, True) == (failure_of(caught.value).status, said in str(caught.value).upper())
 
 
-def test_port_without_listener_is_unreachable() -> None:
-    clients = Clients(ClientSettings("http://127.0.0.1:1", max_attempts=1))
+@pytest.mark.parametrize(
+    "reply", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<half"], ids=["no reply", "half a reply"]
+)
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_cut_reply_is_connection_error(reply: bytes, attempts: int) -> None:
+    """An incomplete reply is never parsed or quoted, since it may contain keys."""
 
-    with account(keys("222222222222")), pytest.raises(BotoCoreError) as caught:
-        clients.client("sts", "us-east-1").get_caller_identity()
+    def serve(server: socket.socket) -> None:
+        for _ in range(attempts):
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(reply)
 
-    assert Status.UNREACHABLE == failure_of(caught.value).status
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        clients = Clients(ClientSettings(f"http://127.0.0.1:{server.getsockname()[1]}", max_attempts=attempts))
+        with account(keys("222222222222")), pytest.raises(ConnectionClosedError) as caught, mock.patch(SLEEP):
+            clients.client("sts", "us-east-1").get_caller_identity()
+        thread.join()
+
+    assert "half" not in str(caught.value)
 
 
 def test_log_of_first_attempt_contains_no_secret(clients: Clients, caplog: pytest.LogCaptureFixture) -> None:
@@ -250,19 +261,15 @@ def test_log_of_first_attempt_contains_no_secret(clients: Clients, caplog: pytes
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    "text",
     [
-        ("2026-11-01T10:00:00.000Z", datetime(2026, 11, 1, 10, tzinfo=UTC)),
-        ("2026-11-01T10:00:00+00:00", datetime(2026, 11, 1, 10, tzinfo=UTC)),
-        ("Sun, 01 Nov 2026 10:00:00 GMT", datetime(2026, 11, 1, 10, tzinfo=UTC)),
-        (1793527200, datetime(2026, 11, 1, 10, tzinfo=UTC)),
-        ("1793527200", datetime(2026, 11, 1, 10, tzinfo=UTC)),
-        ("20261101T100000Z", datetime(2026, 11, 1, 10, tzinfo=UTC)),
+        "2026-11-01T10:00:00.000Z", "2026-11-01T10:00:00+00:00", "Sun, 01 Nov 2026 10:00:00 GMT", 1793527200, "1793527200",
+        "20261101T100000Z",
     ],
-)
-def test_timestamps_are_parsed_as_by_botocore(text: str, moment: datetime) -> None:
+)  # fmt: skip
+def test_timestamps_are_parsed_as_by_botocore(text: str | int) -> None:
     """In every format that services send."""
-    assert moment == _timestamp(text)
+    assert datetime(2026, 11, 1, 10, tzinfo=UTC) == _timestamp(text)
     assert UTC.utcoffset(None) == _timestamp(text).utcoffset()
 
 
@@ -272,9 +279,10 @@ def test_credentials_are_not_stored_in_shared_context(clients: Clients) -> None:
     request = AWSRequest("POST", "https://sts.us-east-1.amazonaws.com/")
     request.context["signing"] = shared
     client = clients.client("sts", "us-east-1")
+    own = keys("222222222222")
 
-    with account(keys("222222222222")):
+    with account(own):
         client.meta.events.emit("before-sign.sts.X", request=request, signature_version="v4")
 
     assert {"region": "us-east-1"} == shared
-    assert keys("222222222222") == request.context["signing"]["request_credentials"]
+    assert own is request.context["signing"]["request_credentials"]

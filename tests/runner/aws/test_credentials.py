@@ -7,6 +7,7 @@ import os
 import re
 import threading
 import traceback
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,7 @@ from rolecall_runner.aws.credentials import (
     cache_key,
 )
 from rolecall_runner.aws.failures import Status, failure_of
+from rolecall_runner.inventory import Target
 from stub_fleet import REGION, stub_target
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -50,9 +52,10 @@ class Clock:
 
 
 class FakeClients:
-    """Replaces the shared clients and records the parameters of AssumeRole."""
+    """Replaces the shared clients and records the parameters of AssumeRole. `codes`: an error code by external ID."""
 
-    def __init__(self) -> None:
+    def __init__(self, codes: Mapping[str, str]) -> None:
+        self.codes = codes
         self.calls: list[dict[str, Any]] = []
         self.region = ""
 
@@ -63,6 +66,8 @@ class FakeClients:
 
     def assume_role(self, **parameters: Any) -> dict[str, Any]:
         self.calls.append(parameters)
+        if code := self.codes.get(parameters.get("ExternalId", "")):
+            raise ClientError({"Error": {"Code": code, "Message": parameters["ExternalId"]}}, "AssumeRole")
         keys = {"AccessKeyId": "ASIA1", "SecretAccessKey": HIDDEN_KEY, "SessionToken": HIDDEN_TOKEN}
         return {"Credentials": {**keys, "Expiration": NOW + timedelta(hours=1)}, "AssumedRoleUser": {"Arn": "arn:x"}}
 
@@ -71,8 +76,10 @@ ROLE = CallerIdentity(botocore.credentials.Credentials("a", "b"), SOURCE_ARN, SO
 PERSON = replace(ROLE, arn=f"arn:aws:iam::{SOURCE_ACCOUNT}:user/reena")
 
 
-def assumer(caller: CallerIdentity = ROLE, **changes: Any) -> tuple[Assumer, FakeClients]:
-    fake = FakeClients()
+def assumer(
+    caller: CallerIdentity = ROLE, codes: Mapping[str, str] | None = None, **changes: Any
+) -> tuple[Assumer, FakeClients]:
+    fake = FakeClients(codes or {})
     return Assumer(cast("Clients", fake), caller, "0a1b2c", **changes), fake
 
 
@@ -80,43 +87,34 @@ def credentials(expires: datetime = NOW + timedelta(hours=1)) -> Credentials:
     return Credentials("ASIA1", HIDDEN_KEY, HIDDEN_TOKEN, expires, "arn:aws:sts::2:assumed-role/r/s")
 
 
-def test_assume_role_parameters_come_from_the_manifest() -> None:
+@pytest.mark.parametrize("allowed", [False, True])
+def test_assume_role_parameters_come_from_the_manifest(allowed: bool) -> None:
     """Role, external ID, a session name with the run ID; tags and source identity only if the trust policy allows them."""
     assume, fake = assumer()
-    target = stub_target(1)
+    target = replace(stub_target(1), session_tags=allowed, source_identity=allowed)
 
     assume.assume(target)
 
-    expected = {
+    tags = [{"Key": "rolecall-run", "Value": "0a1b2c"}, {"Key": "rolecall-target", "Value": "customer1"}]
+    optional = {"Tags": tags, "SourceIdentity": "i-0123456789abcdef0"}
+    required = {
         "RoleArn": target.role_arn,
         "RoleSessionName": "rolecall-0a1b2c",
         "DurationSeconds": 3600,
         "ExternalId": target.external_id,
     }
-    assert [expected] == fake.calls
+    assert [required | (optional if allowed else {})] == fake.calls
     assert "eu-west-1" == fake.region
 
 
-def test_tags_and_source_identity_are_passed_if_trust_allows() -> None:
-    """They identify the caller and the purpose in the customer's CloudTrail."""
-    assume, fake = assumer()
-
-    assume.assume(replace(stub_target(1), session_tags=True, source_identity=True))
-
-    assert [{"Key": "rolecall-run", "Value": "0a1b2c"}, {"Key": "rolecall-target", "Value": "customer1"}] == fake.calls[0][
-        "Tags"
-    ]
-    assert "i-0123456789abcdef0" == fake.calls[0]["SourceIdentity"]
-
-
-@pytest.mark.parametrize(("sent", "expected"), [(None, None), ("made-up", "made-up")])
-def test_probe_sends_given_external_id_with_shortest_duration(sent: str | None, expected: str | None) -> None:
+@pytest.mark.parametrize("sent", [None, "made-up"])
+def test_probe_sends_given_external_id_with_shortest_duration(sent: str | None) -> None:
     """None sends no external ID, which the role must refuse."""
     assume, fake = assumer()
 
     assume.assume(stub_target(1), external_id=sent)
 
-    assert (expected, 900) == (fake.calls[0].get("ExternalId"), fake.calls[0]["DurationSeconds"])
+    assert (sent, 900) == (fake.calls[0].get("ExternalId"), fake.calls[0]["DurationSeconds"])
 
 
 @pytest.mark.parametrize(
@@ -145,6 +143,48 @@ def test_any_string_becomes_valid_session_name(text: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_+=,.@-]{2,64}", allowed_name(text))
 
 
+ROTATING = replace(stub_target(1), external_id="new", previous_external_id="old")
+
+
+@pytest.mark.parametrize(
+    ("codes", "sent", "error"),
+    [
+        ({}, ["new"], None),
+        ({"new": "AccessDenied"}, ["new", "old"], None),
+        ({"new": "Throttling"}, ["new"], ("Throttling", "new")),
+        ({"new": "AccessDenied", "old": "AccessDenied"}, ["new", "old"], ("AccessDenied", "new")),
+        ({"new": "AccessDenied", "old": "Throttling"}, ["new", "old"], ("Throttling", "old")),
+    ],
+)
+def test_previous_id_is_tried_only_after_refusal(
+    codes: dict[str, str], sent: list[str], error: tuple[str, str] | None
+) -> None:
+    """A throttle is not a refusal and is raised; of two refusals that of the current ID is raised."""
+    assume, fake = assumer(codes=codes)
+    if error is None:
+        assume.assume(ROTATING)
+    else:
+        with pytest.raises(ClientError) as caught:
+            assume.assume(ROTATING)
+        assert error == (caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"])
+
+    assert sent == [call["ExternalId"] for call in fake.calls]
+
+
+@pytest.mark.parametrize(
+    ("target", "parameters"),
+    [(replace(ROTATING, previous_external_id=None), {}), (ROTATING, {"external_id": "new"})],
+    ids=["no rotation", "a probe"],
+)
+def test_refusal_is_final_without_rotation_or_for_probe(target: Target, parameters: dict[str, Any]) -> None:
+    """Without a previous ID there is no second call, and a probe of one ID never sends another."""
+    assume, fake = assumer(codes={"new": "AccessDenied"})
+    with pytest.raises(ClientError):
+        assume.assume(target, **parameters)
+
+    assert ["new"] == [call["ExternalId"] for call in fake.calls]
+
+
 def test_wrong_external_id_is_refused_with_aws_code(stub: FastStub) -> None:
     """The error is AccessDenied; the right ID is accepted, over HTTPS with boto3."""
     clients = Clients(ClientSettings(stub.url, stub.ca_bundle))
@@ -161,14 +201,15 @@ def test_wrong_external_id_is_refused_with_aws_code(stub: FastStub) -> None:
     assert (own, secret_of(own), token_of(own)) == (found.access_key, found.secret_key, found.token)
 
 
-def session(clock: Clock, hours: float = 1) -> tuple[AccountSession, list[datetime]]:
+def session(clock: Clock, cache: DiskSessionCache | None = None) -> tuple[AccountSession, list[datetime]]:
+    """A session, and the times at which its role is assumed."""
     assumed: list[datetime] = []
 
     def assume() -> Credentials:
         assumed.append(clock.now)
-        return credentials(clock.now + timedelta(hours=hours))
+        return credentials(clock.now + timedelta(hours=1))
 
-    return AccountSession(assume, clock), assumed
+    return AccountSession(assume, clock, "key", cache), assumed
 
 
 def test_credentials_are_refreshed_five_minutes_before_expiry() -> None:
@@ -184,13 +225,7 @@ def test_credentials_are_refreshed_five_minutes_before_expiry() -> None:
 
 def test_concurrent_refreshes_make_one_call() -> None:
     gate = threading.Barrier(8)
-    assumed: list[int] = []
-
-    def assume() -> Credentials:
-        assumed.append(1)
-        return credentials()
-
-    own = AccountSession(assume, Clock())
+    own, assumed = session(Clock())
 
     def get() -> Credentials:
         gate.wait(10)
@@ -199,8 +234,7 @@ def test_concurrent_refreshes_make_one_call() -> None:
     with ThreadPoolExecutor(8) as pool:
         found = [each.result() for each in [pool.submit(get) for _ in range(8)]]
 
-    assert 1 == len(assumed)
-    assert 1 == len({id(each) for each in found})
+    assert 1 == len(assumed) == len({id(each) for each in found})
 
 
 def test_failed_refresh_is_retried() -> None:
@@ -288,17 +322,14 @@ def test_session_reads_and_writes_the_cache(tmp_path: Path) -> None:
     """A second run makes no call; credentials close to expiration are replaced."""
     clock = Clock()
     cache = DiskSessionCache(tmp_path / "sessions", clock)
-    assumed: list[int] = []
-
-    def assume() -> Credentials:
-        assumed.append(1)
-        return credentials(clock.now + timedelta(hours=1))
-
+    calls = 0
     for minutes in (0, 10, 56):
         clock.now = NOW + timedelta(minutes=minutes)
-        AccountSession(assume, clock, "key", cache).get_frozen_credentials()
+        own, assumed = session(clock, cache)
+        own.get_frozen_credentials()
+        calls += len(assumed)
 
-    assert 2 == len(assumed)
+    assert 2 == calls
 
 
 def test_expired_sessions_are_deleted(tmp_path: Path) -> None:
@@ -348,12 +379,24 @@ def test_folder_accessible_by_others_is_refused(tmp_path: Path, mode: int) -> No
         DiskSessionCache(folder, Clock())
 
 
-def test_file_readable_by_others_is_refused(tmp_path: Path) -> None:
+def readable_by_others(file: Path) -> None:
+    file.chmod(0o640)
+
+
+def symlink(file: Path) -> None:
+    file.rename(file.parent.parent / "elsewhere")
+    file.symlink_to(file.parent.parent / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [(readable_by_others, "mode 0640"), (symlink, "the session cache cannot be used")]
+)
+def test_unsafe_file_is_refused(tmp_path: Path, change: Callable[[Path], None], said: str) -> None:
     cache = DiskSessionCache(tmp_path / "sessions", Clock())
     cache.save("key", credentials())
-    next((tmp_path / "sessions").iterdir()).chmod(0o640)
+    change(next((tmp_path / "sessions").iterdir()))
 
-    with pytest.raises(SessionCacheError, match="mode 0640"):
+    with pytest.raises(SessionCacheError, match=said):
         cache.load("key")
 
 
@@ -361,17 +404,6 @@ def test_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     """The owner of the folder can add files to it."""
     with pytest.raises(SessionCacheError, match="belongs to another user"):
         DiskSessionCache(tmp_path / "sessions", Clock(), user_id=lambda: os.getuid() + 1)
-
-
-def test_symlink_instead_of_file_is_refused(tmp_path: Path) -> None:
-    cache = DiskSessionCache(tmp_path / "sessions", Clock())
-    cache.save("key", credentials())
-    file = next((tmp_path / "sessions").iterdir())
-    file.rename(tmp_path / "elsewhere")
-    file.symlink_to(tmp_path / "elsewhere")
-
-    with pytest.raises(SessionCacheError, match="the session cache cannot be used"):
-        cache.load("key")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"key": "key", "expires": "2099-01-01T00:00:00"}'])

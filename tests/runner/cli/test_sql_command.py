@@ -16,7 +16,7 @@ import pytest
 from command_rig import runner
 from query_journals import Answering, write_run
 from rolecall_generator.errors import ExitCode
-from rolecall_runner.query.answers import Reason
+from rolecall_runner.query.execute import Reason
 
 INSTANCE = {
     "InstanceId": "i-1",

@@ -53,6 +53,19 @@ def bucket(name: str, **more: Any) -> dict[str, Any]:
     return {"Name": name, "CreationDate": "2026-01-01T10:00:00+02:00", **more}
 
 
+def dataset(folder: Path, *runs: list[Answering], **query: Any) -> list[str]:
+    """Record runs of one query and add each to the dataset in `out`; returns their IDs."""
+    ids = [write_run(folder, number, answers, **query) for number, answers in enumerate(runs, 1)]
+    for run_id in ids:
+        write_dataset(folder, question(folder, run_id), folder / "out")
+    return ids
+
+
+def acme(*rows: dict[str, Any]) -> list[Answering]:
+    """The answer of one account."""
+    return [Answering("acme", list(rows))]
+
+
 def test_each_account_of_a_run_has_a_folder(tmp_path: Path) -> None:
     """The path has service, query and account; an account without rows has no file; the schema is in the query's folder."""
     run_id = write_run(
@@ -74,8 +87,7 @@ def test_each_account_of_a_run_has_a_folder(tmp_path: Path) -> None:
 
 def test_empty_columns_have_model_types(tmp_path: Path) -> None:
     """A timestamp is in UTC; a column without values exists with its type."""
-    run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
-    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    dataset(tmp_path, acme(bucket("a")), **BUCKETS)
     path = next((tmp_path / "out").rglob("*.parquet"))
     (row,) = read_parquet(path)
 
@@ -90,8 +102,7 @@ def test_conflicting_types_of_accounts_are_merged(tmp_path: Path) -> None:
         Answering("acme", [{"n": 1, "m": 1, "e": None}]),
         Answering("beta", [{"n": 0.5, "m": "x", "e": None}]),
     ]
-    run_id = write_run(tmp_path, 1, answers, select="x", **BUCKETS)
-    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    dataset(tmp_path, answers, select="x", **BUCKETS)
     schemas = {str(column_types(path)) for path in (tmp_path / "out").rglob("*.parquet")}
     rows = read_parquet(tmp_path / "out" / "**/*.parquet", "n, m, e", "account")
 
@@ -101,10 +112,8 @@ def test_conflicting_types_of_accounts_are_merged(tmp_path: Path) -> None:
 
 def test_later_run_extends_dataset_and_schema(tmp_path: Path) -> None:
     """Columns are added and types widened; both runs can be read together, and a repeated run is not duplicated."""
-    first = write_run(tmp_path, 1, [Answering("acme", [{"a": 1}])], select="x", **BUCKETS)
-    second = write_run(tmp_path, 2, [Answering("acme", [{"a": 1.5, "b": ["x"]}])], select="x", **BUCKETS)
-    for run_id in (first, second, second):
-        write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    _, second = dataset(tmp_path, acme({"a": 1}), acme({"a": 1.5, "b": ["x"]}), select="x", **BUCKETS)
+    write_dataset(tmp_path, question(tmp_path, second), tmp_path / "out")
     rows = read_parquet(tmp_path / "out" / "**/*.parquet", "a, b", "a")
 
     assert [{"a": 1.0, "b": None}, {"a": 1.5, "b": ["x"]}] == rows
@@ -114,18 +123,14 @@ def test_later_run_extends_dataset_and_schema(tmp_path: Path) -> None:
 
 def test_columns_of_earlier_run_are_kept(tmp_path: Path) -> None:
     """A run without the column writes it empty, so that every file has the complete schema."""
-    first = write_run(tmp_path, 1, [Answering("acme", [{"a": 1}])], select="x", **BUCKETS)
-    second = write_run(tmp_path, 2, [Answering("acme", [{"b": 2}])], select="x", **BUCKETS)
-    for run_id in (first, second):
-        write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    _, second = dataset(tmp_path, acme({"a": 1}), acme({"b": 2}), select="x", **BUCKETS)
 
     assert [{"a": None, "b": 2}] == read_parquet(tmp_path / "out" / "**" / f"*{second}.parquet", "a, b")
 
 
 def test_columns_named_like_location_or_partition_are_renamed(tmp_path: Path) -> None:
     """`service` of a bill differs from the service in the path; names that differ only in case are numbered."""
-    run_id = write_run(tmp_path, 1, [Answering("acme", [{"service": "EC2", "region": "x", "a": 1, "A": 2}])], select="x")
-    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    dataset(tmp_path, acme({"service": "EC2", "region": "x", "a": 1, "A": 2}), select="x")
     (row,) = read_parquet(tmp_path / "out" / "**/*.parquet")
 
     assert ("EC2", "x", 1, 2) == (row["value_service"], row["value_region"], row["a"], row["A_2"])
@@ -135,8 +140,7 @@ def test_columns_named_like_location_or_partition_are_renamed(tmp_path: Path) ->
 def test_rows_are_written_in_bounded_row_groups(tmp_path: Path) -> None:
     """A large account is never in memory as a whole."""
     rows = [bucket(str(number)) for number in range(ROW_GROUP_ROWS + 5)]
-    run_id = write_run(tmp_path, 1, [Answering("acme", rows)], **BUCKETS)
-    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    dataset(tmp_path, acme(*rows), **BUCKETS)
     path = next((tmp_path / "out").rglob("*.parquet"))
     with duckdb.connect() as connection:
         sql = "select distinct row_group_id, row_group_num_rows from parquet_metadata($1) order by all"
@@ -148,7 +152,7 @@ def test_rows_are_written_in_bounded_row_groups(tmp_path: Path) -> None:
 def test_sandbox_rows_are_marked(tmp_path: Path) -> None:
     """Column `rehearsal` separates runs of the sandbox from those of AWS in one dataset."""
     for number in (1, 2):
-        run_id = write_run(tmp_path, number, [Answering("acme", [bucket("a")])], rehearsal=number == 1, **BUCKETS)
+        run_id = write_run(tmp_path, number, acme(bucket("a")), rehearsal=number == 1, **BUCKETS)
         write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
 
     assert [{"rehearsal": True}, {"rehearsal": False}] == read_parquet(
@@ -172,9 +176,7 @@ def test_names_with_wildcards_and_quotes_are_literal(tmp_path: Path) -> None:
 
 def test_files_are_owner_only(tmp_path: Path) -> None:
     """Rows may contain confidential data of an account."""
-    run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
-    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
-
+    dataset(tmp_path, acme(bucket("a")), **BUCKETS)
     made = [tmp_path / "out", *(tmp_path / "out").rglob("*")]
 
     assert [0o600] == [path.stat().st_mode & 0o777 for path in made if path.suffix == ".parquet"]
@@ -184,7 +186,6 @@ def test_files_are_owner_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"not parquet", None])
 def test_foreign_schema_is_not_overwritten(tmp_path: Path, content: bytes | None) -> None:
     """A folder with another dataset is an error with a hint."""
-    run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
     path = tmp_path / "out" / FOLDER / "_common_metadata"
     path.parent.mkdir(parents=True)
     if content is None:
@@ -194,13 +195,13 @@ def test_foreign_schema_is_not_overwritten(tmp_path: Path, content: bytes | None
         path.write_bytes(content)
 
     with pytest.raises(OutputError) as caught:
-        write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+        dataset(tmp_path, acme(bucket("a")), **BUCKETS)
     assert str(path) == caught.value.where
 
 
 def test_row_writer_requires_folder_and_writes_on_close(tmp_path: Path) -> None:
     """As a format of `runner query`: without a folder it is an error before any call."""
-    run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
+    run_id = write_run(tmp_path, 1, acme(bucket("a")), **BUCKETS)
     record = read_record(tmp_path, run_id)
     with pytest.raises(DatasetError):
         ParquetRows(tmp_path, record, None, print)
@@ -256,10 +257,9 @@ def test_any_rows_round_trip_through_parquet_and_sql(
 ) -> None:
     """For any reply of an account."""
     runs = tmp_path_factory.mktemp("runs")
-    run_id = write_run(runs, 1, [Answering("acme", rows)], select="x", **BUCKETS)
+    (run_id,) = dataset(runs, acme(*rows), select="x", **BUCKETS)
     asked = question(runs, run_id)
-    write_dataset(runs, asked, runs / "out")
-    columns = survey_rows(runs, [asked]).columns
+    columns = survey_rows(runs, [asked])[0]
     files = list((runs / "out").rglob("*.parquet"))
     read = read_parquet(files[0]) if files else []
     with open_database(read_catalog(runs), "s3_buckets") as database:

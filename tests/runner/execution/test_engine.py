@@ -1,34 +1,49 @@
-"""Engines: one result per target in every case, with bounded memory."""
+"""Engines: one result per target in every case, with bounded memory, whatever happens to the workers."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import dask
 import pytest
 
-from engine_runs import run
+from dask_rig import local_cluster
+from engine_runs import QUICK, Every, run, targets
 from rolecall_generator.errors import InterruptedRunError, RolecallError
 from rolecall_runner.aws.failures import RetryPolicy, Status, seconds_left
-from rolecall_runner.execution.interface import EngineSettings, Outcome, ProcessLocal, Result, Runtime
+from rolecall_runner.execution.dask import ClusterError, DaskCluster, DaskEngine, connected
+from rolecall_runner.execution.interface import Engine, EngineSettings, Outcome, ProcessLocal, Result, Runtime
 from rolecall_runner.execution.processes import ProcessEngine, WorkerProcessError
-from rolecall_runner.inventory.targets import Target
+from rolecall_runner.inventory import Target
 
-ENGINES: tuple[str, ...] = ("serial", "threads", "processes")
 IN_PROCESS: tuple[str, ...] = ("serial", "threads")
-QUICK = EngineSettings(workers=4, retry=RetryPolicy(3, 0.0, 0.0), grace_seconds=0.5)
+AnyEngine = str | Engine
 
 
-def targets(count: int) -> Iterator[Target]:
-    return (Target(f"c{number}", f"{number:012}", "aws", f"arn:aws:iam::{number:012}:role/r") for number in range(count))
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[DaskEngine]:
+    """The engine of a cluster of two processes."""
+    with local_cluster() as found:
+        yield DaskEngine(DaskCluster(found.scheduler_address))
+
+
+@pytest.fixture(params=[*IN_PROCESS, "processes", "dask"])
+def engine(request: pytest.FixtureRequest) -> AnyEngine:
+    """Each engine."""
+    found: AnyEngine = request.getfixturevalue("cluster") if request.param == "dask" else request.param
+    return found
 
 
 @dataclass
 class Ask:
-    """A task from a function; not for processes."""
+    """A task from a function; only for engines in this process."""
 
     function: Callable[[Target], Outcome]
     name: str = "ask"
@@ -37,92 +52,119 @@ class Ask:
         return self.function(target)
 
 
-def raises(error: Exception) -> Outcome:
-    raise error
+def results_by_name(results: list[Result]) -> dict[str, tuple[Any, ...]]:
+    """The results without times and process IDs."""
+    return {each.target: (each.status, each.error, each.task, each.attempts, bool(each.data)) for each in results}
 
 
-class Every:
-    """A picklable task: some targets fail, some are refused, some end the process that runs them."""
-
-    name = "every"
-
-    def __init__(self, deadly: str = "") -> None:
-        self.deadly = deadly
-        self.where = ProcessLocal(os.getpid)
-
-    def __call__(self, target: Target) -> Outcome:
-        number = int(target.account_id)
-        if self.deadly in (target.name, "all"):
-            os._exit(7)
-        if number % 10 == 3:
-            raise ValueError(f"no luck with {target.name}, key AKIAIOSFODNN7EXAMPLE")
-        return Outcome(Status.REFUSED if number % 10 == 4 else Status.OK, {"pid": self.where.get()})
+def expected(count: int) -> dict[str, tuple[Any, ...]]:
+    """The results of `Every`. The message of an exception names the error and redacts keys."""
+    special = {
+        3: (Status.FAILED, "ValueError: no luck with c{}, key AKIA...MPLE", "every", 1, False),
+        4: (Status.REFUSED, "", "every", 1, True),
+    }
+    found = {f"c{n}": special.get(n % 10, (Status.OK, "", "every", 1, True)) for n in range(count)}
+    return {name: (status, error.format(name[1:]), *rest) for name, (status, error, *rest) in found.items()}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_each_target_has_one_result(engine: str) -> None:
-    """With every engine: none is lost, duplicated or swapped."""
-    results = list(run(Every(), targets(300), engine=engine, settings=QUICK))
+def test_each_target_has_one_result(engine: AnyEngine, tmp_path: Path) -> None:
+    """None is lost, duplicated or swapped; an exception in a task is a failed result, and the run continues."""
+    results = list(run(Every(tmp_path), targets(300), engine=engine, settings=QUICK))
 
-    expected = {f"c{n}": {3: Status.FAILED, 4: Status.REFUSED}.get(n % 10, Status.OK) for n in range(300)}
     assert 300 == len(results)
-    assert expected == {result.target: result.status for result in results}
-    assert {"every"} == {result.task for result in results}
+    assert expected(300) == results_by_name(results)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_exception_in_task_is_failed_result_without_secrets(engine: str) -> None:
-    """The run continues; the message names the error and redacts keys."""
-    failed = [result for result in run(Every(), targets(4), engine=engine, settings=QUICK) if result.status == Status.FAILED]
-
-    assert ["ValueError: no luck with c3, key AKIA...MPLE"] == [result.error for result in failed]
+def test_empty_selection_has_no_results(engine: AnyEngine, tmp_path: Path) -> None:
+    assert [] == list(run(Every(tmp_path), [], engine=engine, settings=QUICK))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_empty_selection_has_no_results(engine: str) -> None:
-    assert [] == list(run(Every(), [], engine=engine, settings=QUICK))
-
-
-def test_processes_share_the_work() -> None:
+@pytest.mark.parametrize("engine", ["processes", "dask"], indirect=True)
+def test_processes_share_the_work(engine: AnyEngine, tmp_path: Path) -> None:
     """Each process creates its own clients: two are seen, and neither is this one."""
-    pids = {result.data["pid"] for result in run(Every(), targets(300), engine="processes", settings=QUICK) if result.data}
+    pids = {
+        result.data["pid"] for result in run(Every(tmp_path), targets(300), engine=engine, settings=QUICK) if result.data
+    }
 
     assert 2 == len(pids)
     assert os.getpid() not in pids
 
 
-def test_dead_process_affects_only_its_running_targets() -> None:
+def test_dead_process_affects_only_its_running_targets(tmp_path: Path) -> None:
     """They become inconclusive; waiting targets are run by another process."""
-    results = list(run(Every(deadly="c17"), targets(200), engine="processes", settings=QUICK))
+    results = list(run(Every(tmp_path, deadly="c17"), targets(200), engine="processes", settings=QUICK))
 
     lost = [result for result in results if result.status == Status.INCONCLUSIVE]
     assert 200 == len({result.target for result in results}) == len(results)
     assert 1 <= len(lost) <= QUICK.workers
-    assert {"the worker process exited unexpectedly (exit code 7)"} == {result.error for result in lost}
+    assert {"the worker process exited unexpectedly (exit code -9)"} == {result.error for result in lost}
 
 
-def test_processes_that_always_die_end_the_run() -> None:
+def test_processes_that_always_die_end_the_run(tmp_path: Path) -> None:
     """With one error message instead of endless restarts."""
-    with pytest.raises(WorkerProcessError, match="exit code 7"):
-        list(ProcessEngine(1)(Every(deadly="all"), targets(500), QUICK, Runtime()))
+    with pytest.raises(WorkerProcessError, match="exit code -9"):
+        list(ProcessEngine(1)(Every(tmp_path, deadly="all"), targets(500), QUICK, Runtime()))
 
 
-@pytest.mark.parametrize("engine", IN_PROCESS)
-def test_targets_are_consumed_as_results_are_consumed(engine: str) -> None:
-    """Memory holds only the running ones, even with an endless iterator of targets."""
-    taken = 0
+def test_killed_worker_of_cluster_loses_no_result(cluster: DaskEngine, tmp_path: Path) -> None:
+    """Its running targets are run again on another worker, and the results are those of an undisturbed run."""
+    task = Every(tmp_path, deadly="c101", slow=0.001)
+    results = list(run(task, targets(300), engine=cluster, settings=QUICK))
 
-    def endless() -> Iterator[Target]:
-        nonlocal taken
-        while True:
-            taken += 1
-            yield next(targets(1))
+    assert 300 == len(results)
+    assert expected(300) == results_by_name(results)
+    assert 2 <= task.asked().count("c101")
 
-    results = run(Ask(lambda _target: Outcome()), endless(), engine=engine, settings=QUICK)
+
+@pytest.mark.slow
+def test_target_that_kills_every_worker_is_inconclusive(cluster: DaskEngine, tmp_path: Path) -> None:
+    """It is run by itself before it is given up; the other targets of its chunk succeed."""
+    task = Every(tmp_path, deadly="c17", times=1_000)
+    results = list(run(task, targets(60), engine=cluster, settings=QUICK))
+    found = {result.target: result.error for result in results if result.status is Status.INCONCLUSIVE}
+
+    assert 60 == len({result.target for result in results}) == len(results)
+    assert {"c17": "every worker that processed the account exited unexpectedly"} == found
+
+
+def test_lost_scheduler_ends_the_run_with_its_address(tmp_path: Path) -> None:
+    """Results received before have been returned."""
+    with local_cluster(1) as own:
+        place = DaskCluster(own.scheduler_address, connect_seconds=1.0)
+        results = run(Every(tmp_path, slow=0.005), targets(10_000), engine=DaskEngine(place), settings=QUICK)
+        first = next(results)
+        own.close()
+        with pytest.raises(ClusterError, match="the connection to the scheduler was lost") as raised:
+            list(results)
+
+    assert "c" == first.target[0]
+    assert place.scheduler == raised.value.where
+
+
+def profiler_is_on() -> Any:
+    """Whether the profiler is enabled in the current process."""
+    return dask.config.get("distributed.worker.profile.enabled")
+
+
+def test_local_workers_run_without_profiler() -> None:
+    """It can deadlock a worker on Python before 3.11.9."""
+    with connected(DaskCluster(workers=1)) as client:
+        assert [False] == list(client.run(profiler_is_on).values())
+
+
+@pytest.mark.parametrize(
+    ("engine", "ahead"), [("serial", 2), ("threads", 2), ("dask", 2 * 2 * 2 * 2 + 2)], indirect=["engine"]
+)
+def test_targets_are_consumed_as_results_are_consumed(engine: AnyEngine, ahead: int, tmp_path: Path) -> None:
+    """Memory holds only those in progress, even with an endless iterator of targets."""
+    taken = itertools.count()
+    endless = (target for target in targets(10**9) if next(taken) >= 0)
+    results = run(Every(tmp_path), endless, engine=engine, settings=QUICK)
     for _ in range(100):
         next(results)
+    results.close()  # type: ignore[attr-defined]
 
-    assert taken <= 100 + 2 * QUICK.workers
+    assert next(taken) <= 100 + ahead * QUICK.workers
 
 
 def test_results_are_returned_while_others_run() -> None:
@@ -161,17 +203,6 @@ def test_inconclusive_targets_are_retried(engine: str) -> None:
         "c2": (Status.REFUSED, 1),
         "c3": (Status.OK, 1),
     } == found
-
-
-def test_backoff_has_full_jitter_and_a_cap() -> None:
-    """Between zero and base times two to the n, capped."""
-    waits: list[float] = []
-    runtime = Runtime(random=lambda: 0.5, sleep=waits.append)
-    settings = EngineSettings(retry=RetryPolicy(6, 1.0, 6.0), timeout_seconds=None)
-
-    list(run(Ask(lambda _t: Outcome(Status.INCONCLUSIVE)), targets(1), engine="serial", settings=settings, runtime=runtime))
-
-    assert [0.5, 1.0, 2.0, 3.0, 3.0] == waits
 
 
 def test_no_attempt_starts_past_the_deadline() -> None:
@@ -215,14 +246,22 @@ def test_target_timeout_is_inconclusive_and_others_continue() -> None:
     assert "the time limit of the target was exceeded" == str(late[0])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_stopped_run_returns_finished_results_and_raises(engine: str) -> None:
-    """Finished results are returned, then InterruptedRunError is raised; no target has two results."""
+def test_target_timeout_is_inconclusive_in_workers_of_cluster(cluster: DaskEngine, tmp_path: Path) -> None:
+    settings = EngineSettings(workers=8, timeout_seconds=0.05, retry=RetryPolicy(1))
+    results = list(run(Every(tmp_path, slow=1.0), targets(8), engine=cluster, settings=settings))
+
+    late = (Status.INCONCLUSIVE, "not completed within 0.05 s")
+    assert {f"c{number}": late for number in range(8)} == {each.target: (each.status, each.error) for each in results}
+
+
+def test_stopped_run_returns_finished_results_and_raises(engine: AnyEngine, tmp_path: Path) -> None:
+    """No target starts after the stop; finished results are returned once each, then InterruptedRunError is raised."""
     runtime = Runtime()
+    task = Every(tmp_path, slow=0.002)
     results: list[Result] = []
 
     def collect() -> None:
-        for result in run(Every(), targets(100_000), engine=engine, settings=QUICK, runtime=runtime):
+        for result in run(task, targets(100_000), engine=engine, settings=QUICK, runtime=runtime):
             results.append(result)
             if len(results) == 50:
                 runtime.stop.set()
@@ -230,8 +269,8 @@ def test_stopped_run_returns_finished_results_and_raises(engine: str) -> None:
     with pytest.raises(InterruptedRunError):
         collect()
 
-    assert 50 <= len(results) < 100_000
-    assert len(results) == len({result.target for result in results})
+    assert 50 <= len(results) < 2_000
+    assert sorted(result.target for result in results) == sorted(task.asked())
 
 
 def test_stopped_run_waits_for_running_targets() -> None:

@@ -42,6 +42,22 @@ def result(name: str, status: Status = Status.OK, **changes: object) -> Result:
     return replace(Result(name, "verify", status, NOW, 0.5, data={"n": [1, "ü\n"]}), **changes)  # type: ignore[arg-type]
 
 
+def recorded(runs: Path, *results: Result, run_id: str = RECORD.run_id) -> Path:
+    """The folder of a run with these results."""
+    with Journal.start(runs, replace(RECORD, run_id=run_id)) as journal:
+        for each in results:
+            journal.add(each)
+    return runs / run_id
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """The folder of three runs without results."""
+    for run_id in ("20261124-191500-0a1b2c", "20261125-080000-ffffff", "20261123-080000-0b0b0b"):
+        recorded(tmp_path, run_id=run_id)
+    return tmp_path
+
+
 def test_results_round_trip(tmp_path: Path) -> None:
     """With every field, line breaks and any language."""
     written = [
@@ -49,9 +65,7 @@ def test_results_round_trip(tmp_path: Path) -> None:
         result("b", Status.FAILED, error="no\nyes", code="AccessDenied", attempts=3, data=None),
         result("a", kind="switch-role"),
     ]
-    with Journal.start(tmp_path, RECORD) as journal:
-        for each in written:
-            journal.add(each)
+    recorded(tmp_path, *written)
 
     assert written == list(read_results(tmp_path, RECORD.run_id))
     assert RECORD == read_record(tmp_path, RECORD.run_id)
@@ -59,10 +73,7 @@ def test_results_round_trip(tmp_path: Path) -> None:
 
 def test_resumed_run_skips_finished_targets(tmp_path: Path) -> None:
     """A target is finished if its line is complete; an incomplete line is cut off and the target is run again."""
-    with Journal.start(tmp_path, RECORD) as journal:
-        journal.add(result("a"))
-        journal.add(result("b", Status.FAILED))
-    lines = tmp_path / RECORD.run_id / "results.jsonl"
+    lines = recorded(tmp_path, result("a"), result("b", Status.FAILED)) / "results.jsonl"
     lines.write_bytes(lines.read_bytes() + json.dumps(result("c").to_json()).encode())
 
     with Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d") as journal:
@@ -75,10 +86,7 @@ def test_resumed_run_skips_finished_targets(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", range(0, 200, 7))
 def test_file_truncated_at_any_byte_resumes(tmp_path: Path, cut: int) -> None:
     """Only complete lines before the truncation count."""
-    with Journal.start(tmp_path, RECORD) as journal:
-        journal.add(result("a"))
-        journal.add(result("b"))
-    lines = tmp_path / RECORD.run_id / "results.jsonl"
+    lines = recorded(tmp_path, result("a"), result("b")) / "results.jsonl"
     content = lines.read_bytes()
     lines.write_bytes(content[:cut])
 
@@ -130,12 +138,10 @@ def test_results_survive_sigkill(tmp_path: Path) -> None:
 
 def test_unsuccessful_targets_are_retried(tmp_path: Path) -> None:
     """The last result of a target counts."""
-    with Journal.start(tmp_path, RECORD) as journal:
-        for each in (
-            result("a", Status.FAILED), result("a"), result("b", Status.INCONCLUSIVE),
-            result("c", Status.SKIPPED), result("d", Status.UNREACHABLE, kind="switch-role"),
-        ):  # fmt: skip
-            journal.add(each)
+    recorded(
+        tmp_path, result("a", Status.FAILED), result("a"), result("b", Status.INCONCLUSIVE), result("c", Status.SKIPPED),
+        result("d", Status.UNREACHABLE, kind="switch-role"),
+    )  # fmt: skip
 
     assert {("customer", "b"), ("switch-role", "d")} == keys_to_retry(tmp_path, RECORD.run_id)
 
@@ -143,9 +149,7 @@ def test_unsuccessful_targets_are_retried(tmp_path: Path) -> None:
 def test_retry_refers_to_its_run_by_id(tmp_path: Path) -> None:
     """`last` becomes the retry itself once it is recorded, and the retry may be resumed."""
     targets = tuple(Target(name, "111111111111", "aws", f"arn:aws:iam::111111111111:role/{name}") for name in "ab")
-    with Journal.start(tmp_path, RECORD) as journal:
-        journal.add(result("a"))
-        journal.add(result("b", Status.FAILED))
+    recorded(tmp_path, result("a"), result("b", Status.FAILED))
 
     narrowed, selection = narrow_targets(targets, Selection(retry="last"), tmp_path, task="verify")
     Journal.start(tmp_path, replace(RECORD, run_id="20261125-080000-ffffff", started="2026-11-25T08:00:00+00:00")).close()
@@ -154,40 +158,32 @@ def test_retry_refers_to_its_run_by_id(tmp_path: Path) -> None:
     assert (narrowed, selection) == narrow_targets(targets, selection, tmp_path, task="verify")
 
 
-def test_runs_are_listed_latest_first(tmp_path: Path) -> None:
+def test_runs_are_listed_latest_first(runs: Path) -> None:
     """Other folders and unreadable records are ignored."""
-    for run_id in ("20261124-191500-0a1b2c", "20261125-080000-ffffff", "20261123-080000-0b0b0b"):
-        Journal.start(tmp_path, replace(RECORD, run_id=run_id)).close()
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "20261126-080000-000000").mkdir()
+    (runs / "notes").mkdir()
+    (runs / "20261126-080000-000000").mkdir()
 
-    assert ["ffffff", "0a1b2c", "0b0b0b"] == [record.short_id for record in list_runs(tmp_path)]
-    assert [] == list_runs(tmp_path, task="query")
-    assert [] == list_runs(tmp_path / "nowhere")
+    assert ["ffffff", "0a1b2c", "0b0b0b"] == [record.short_id for record in list_runs(runs)]
+    assert [] == list_runs(runs, task="query")
+    assert [] == list_runs(runs / "nowhere")
 
 
 @pytest.mark.parametrize(
     ("name", "short_id"), [("last", "ffffff"), ("previous", "0a1b2c"), ("0b0b", "0b0b0b"), ("20261124", "0a1b2c")]
 )
-def test_run_is_found_by_path_id_or_prefix(tmp_path: Path, name: str, short_id: str) -> None:
-    """By path, ID, random part, or a prefix of either."""
-    for run_id in ("20261124-191500-0a1b2c", "20261125-080000-ffffff", "20261123-080000-0b0b0b"):
-        Journal.start(tmp_path, replace(RECORD, run_id=run_id)).close()
-
-    assert short_id == find_run(tmp_path, name).short_id
+def test_run_is_found_by_position_id_or_prefix(runs: Path, name: str, short_id: str) -> None:
+    """By ID, random part, or a prefix of either."""
+    assert short_id == find_run(runs, name).short_id
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("0", "2 runs"), ("xyz", "no such run: xyz"), ("previous", "no runs of query found")]
+    ("name", "task", "said"),
+    [("0", None, "2 runs"), ("xyz", None, "no such run: xyz"), ("previous", "query", "no runs of query found")],
 )
-def test_ambiguous_or_unknown_run_is_error(tmp_path: Path, name: str, said: str) -> None:
+def test_ambiguous_or_unknown_run_is_error(runs: Path, name: str, task: str | None, said: str) -> None:
     """The hint has the command that lists the runs."""
-    task = "query" if name == "previous" else None
-    for run_id in ("20261124-191500-0a1b2c", "20261123-080000-0b0b0b"):
-        Journal.start(tmp_path, replace(RECORD, run_id=run_id)).close()
-
     with pytest.raises(JournalError, match=said):
-        find_run(tmp_path, name, task=task)
+        find_run(runs, name, task=task)
 
 
 def test_end_of_run_is_recorded(tmp_path: Path) -> None:
@@ -210,8 +206,7 @@ def test_end_of_run_is_recorded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", ['{"version": 1}', "{", "[]"])
 def test_damaged_record_is_error_with_file_name(tmp_path: Path, body: str) -> None:
-    Journal.start(tmp_path, RECORD).close()
-    (tmp_path / RECORD.run_id / "run.json").write_text(body)
+    (recorded(tmp_path) / "run.json").write_text(body)
 
     with pytest.raises(JournalError, match=r"run\.json: the run's record cannot be read"):
         read_record(tmp_path, RECORD.run_id)
@@ -219,9 +214,7 @@ def test_damaged_record_is_error_with_file_name(tmp_path: Path, body: str) -> No
 
 def test_invalid_complete_line_is_error_with_line_number(tmp_path: Path) -> None:
     """The file was edited, so it is not repaired."""
-    with Journal.start(tmp_path, RECORD) as journal:
-        journal.add(result("a"))
-    with (tmp_path / RECORD.run_id / "results.jsonl").open("a") as file:
+    with (recorded(tmp_path, result("a")) / "results.jsonl").open("a") as file:
         file.write("{}\n")
 
     with pytest.raises(JournalError, match=r"results\.jsonl:2: the line is not a valid result"):
@@ -247,13 +240,6 @@ def test_results_are_owner_only(tmp_path: Path, umask: int) -> None:
     assert [] == [each for each in made if stat.S_IMODE(each.lstat().st_mode) != (0o700 if each.is_dir() else 0o600)]
 
 
-def started(runs: Path) -> Path:
-    """The folder of a run with one result."""
-    with Journal.start(runs, RECORD) as journal:
-        journal.add(result("a"))
-    return runs / RECORD.run_id
-
-
 def read_all(runs: Path) -> None:
     """Its record and its results."""
     list_runs(runs)
@@ -272,7 +258,7 @@ USES = [
 @pytest.mark.parametrize("name", ["run.json", "results.jsonl", "."])
 def test_run_writable_by_others_is_refused(tmp_path: Path, name: str, mode: int) -> None:
     """Another user could have changed its record or results. The error has path and hint."""
-    folder = started(tmp_path)
+    folder = recorded(tmp_path, result("a"))
     (folder / name).chmod(mode | 0o100 * (name == "."))
 
     with pytest.raises(UnsafeRunError) as error:
@@ -285,7 +271,7 @@ def test_run_writable_by_others_is_refused(tmp_path: Path, name: str, mode: int)
 @pytest.mark.parametrize("use", USES, ids=["list", "find", "record", "resume"])
 def test_every_lookup_checks_permissions(tmp_path: Path, use: Callable[[Path], object]) -> None:
     """None ignores such a run like a damaged one."""
-    (started(tmp_path) / "run.json").chmod(0o666)
+    (recorded(tmp_path, result("a")) / "run.json").chmod(0o666)
 
     with pytest.raises(UnsafeRunError):
         use(tmp_path)
@@ -294,7 +280,7 @@ def test_every_lookup_checks_permissions(tmp_path: Path, use: Callable[[Path], o
 @pytest.mark.parametrize("name", ["run.json", "results.jsonl"])
 def test_symlink_in_run_folder_is_refused(tmp_path: Path, name: str) -> None:
     """Its target is not a file of the run."""
-    folder = started(tmp_path)
+    folder = recorded(tmp_path, result("a"))
     (folder / name).rename(tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
 
@@ -306,7 +292,7 @@ def test_symlink_in_run_folder_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["run.json", "results.jsonl", "."])
 def test_run_of_another_user_is_refused(tmp_path: Path, name: str) -> None:
     """In a shared folder such as /tmp."""
-    folder = started(tmp_path)
+    folder = recorded(tmp_path, result("a"))
     os.chown(folder / name, 12345, -1)
 
     with pytest.raises(UnsafeRunError):
@@ -315,7 +301,7 @@ def test_run_of_another_user_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_run_readable_by_others_is_accepted(tmp_path: Path) -> None:
     """Earlier versions wrote 0755 and 0644: no other user could change them."""
-    folder = started(tmp_path)
+    folder = recorded(tmp_path, result("a"))
     folder.chmod(0o755)
     for each in folder.iterdir():
         each.chmod(0o644)

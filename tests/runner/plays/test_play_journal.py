@@ -19,6 +19,7 @@ from rolecall_runner.execution.interface import ExecutionOptions, Result
 from rolecall_runner.execution.journal import list_runs, read_results
 from rolecall_runner.plays.play_model import PlayError
 from rolecall_runner.plays.play_runner import HandlerFactory, Runner
+from rolecall_runner.plays.play_session import PlaySpec, RunFolder
 from rolecall_runner.sandbox.provisioning.seed import actor_environment, in_process_sandbox
 
 SCRIPT = """
@@ -235,8 +236,10 @@ def test_other_engines_are_usage_errors(world: World, engine: str) -> None:
     """Variables, conditions and scripts of a play share one process."""
     fleet = Fleet(world.folder / "accounts.yaml", out=world.folder / "output", execution=ExecutionOptions(engine))
 
+    record = RunFolder(PlaySpec(Path("hint.yaml"), ""), "20261124-191500-0a1b2c")
+
     with pytest.raises(PlayError, match="plays require an engine with one process"):
-        list(Runner(fleet, HandlerFactory(fleet, world.folder, {})).run(()))
+        list(Runner(fleet, HandlerFactory(fleet, world.folder, {}), record=record).run(()))
 
 
 def test_run_without_credentials_creates_no_folder(world: World) -> None:

@@ -73,11 +73,6 @@ def test_task_runs_as_in_ansible(own: set[str], only: frozenset[str], skip: froz
     assert ansible(own, only, skip) == is_selected(own, TaskFilter(only, skip))
 
 
-@given(TAGS, WISHES)
-def test_skip_tags_never_adds_a_task(own: set[str], skip: frozenset[str]) -> None:
-    assert not is_selected(own, TaskFilter(skip_tags=skip)) or is_selected(own, TaskFilter())
-
-
 def test_tag_options_are_split_at_commas() -> None:
     """`--tags a,b --tags c` are three tags."""
     assert frozenset("abc") == tags_of(["a, b", "c"])

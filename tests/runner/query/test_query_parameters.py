@@ -29,33 +29,23 @@ FILLING = FillContext(TARGET, MOMENT, "eu-west-1")
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "text", "expected"),
+    ("operation", "text", "expected"),
     [
-        ("ec2", "describe_instances", "MaxResults=5", {"MaxResults": 5}),
-        ("ec2", "describe_instances", "DryRun=true", {"DryRun": True}),
-        ("ec2", "describe_instances", "InstanceIds=i-1,i-2", {"InstanceIds": ["i-1", "i-2"]}),
-        ("ec2", "describe_instances", 'InstanceIds=["i-1"]', {"InstanceIds": ["i-1"]}),
-        (
-            "ec2",
-            "describe_instances",
-            'Filters=[{"Name":"a","Values":["b"]}]',
-            {"Filters": [{"Name": "a", "Values": ["b"]}]},
-        ),
-        ("iam", "get_user", "UserName=123", {"UserName": "123"}),
-        ("iam", "get_user", 'UserName="true"', {"UserName": "true"}),
-        ("iam", "get_user", "UserName=a=b", {"UserName": "a=b"}),
-        ("dynamodb", "describe_table", "TableName={labels.tier}", {"TableName": "{labels.tier}"}),
-        (
-            "cloudwatch",
-            "list_metrics",
-            'Dimensions=[{"Name":"InstanceId"}]',
-            {"Dimensions": [{"Name": "InstanceId"}]},
-        ),
+        ("ec2 describe_instances", "MaxResults=5", {"MaxResults": 5}),
+        ("ec2 describe_instances", "DryRun=true", {"DryRun": True}),
+        ("ec2 describe_instances", "InstanceIds=i-1,i-2", {"InstanceIds": ["i-1", "i-2"]}),
+        ("ec2 describe_instances", 'InstanceIds=["i-1"]', {"InstanceIds": ["i-1"]}),
+        ("ec2 describe_instances", 'Filters=[{"Name":"a","Values":["b"]}]', {"Filters": [{"Name": "a", "Values": ["b"]}]}),
+        ("iam get_user", "UserName=123", {"UserName": "123"}),
+        ("iam get_user", 'UserName="true"', {"UserName": "true"}),
+        ("iam get_user", "UserName=a=b", {"UserName": "a=b"}),
+        ("dynamodb describe_table", "TableName={labels.tier}", {"TableName": "{labels.tier}"}),
+        ("cloudwatch list_metrics", 'Dimensions=[{"Name":"a"}]', {"Dimensions": [{"Name": "a"}]}),
     ],
 )
-def test_strings_are_converted_to_model_types(service: str, operation: str, text: str, expected: dict[str, Any]) -> None:
+def test_strings_are_converted_to_model_types(operation: str, text: str, expected: dict[str, Any]) -> None:
     """A string stays a string where the model has one, and becomes a number, boolean, list or object elsewhere."""
-    assert expected == read_parameters(find_operation(service, operation), [text])
+    assert expected == read_parameters(find_operation(*operation.split()), [text])
 
 
 @pytest.mark.parametrize(

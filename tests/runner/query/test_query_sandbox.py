@@ -8,13 +8,22 @@ from typing import Any
 import pytest
 
 from query_rig import MOMENT, REGIONS, QueryRig, seeded
-from rolecall_runner.inventory.targets import Target
-from rolecall_runner.query.answers import Reason
+from rolecall_runner.query.execute import Reason
 from rolecall_runner.query.spec import FollowUp, QuerySpec, RegionChoice
 from rolecall_runner.query.validate import find_query, validate_query
 from rolecall_runner.redact import to_json_values
+from rolecall_runner.sandbox.protocol.faults import FaultPlan, RegionDisabled, ServiceDenied
 
 NAMES = ("account1", "account2", "denied")
+INSTANCES = "Reservations[].Instances[]"
+FAULTS = FaultPlan(
+    1, (RegionDisabled(actions="rds:*", regions="eu-west-1"), ServiceDenied(actions="lambda:*", regions="eu-west-1"))
+)
+
+
+def of_one_region(service: str, operation: str, *arguments: str, **settings: Any) -> QuerySpec:
+    """A valid query in us-east-1."""
+    return validate_query(QuerySpec(service, operation, regions=("us-east-1",), **settings), arguments)
 
 
 def fill(rig: QueryRig) -> None:
@@ -43,7 +52,7 @@ def fill(rig: QueryRig) -> None:
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryRig]:
     """Three accounts with content, one of which may only list buckets."""
-    with seeded(tmp_path_factory.mktemp("query"), NAMES) as made:
+    with seeded(tmp_path_factory.mktemp("query"), NAMES, FAULTS) as made:
         fill(made)
         yield made
 
@@ -53,66 +62,40 @@ def bare(rows: Any) -> list[Any]:
     return [row["value"] if set(row) == {"value"} else dict(row) for row in rows]
 
 
-def test_pages_are_small(rig: QueryRig) -> None:
-    """Six instances at five per page take two calls."""
-    before = len(rig.lines)
-    rig.ask(validate_query(QuerySpec("ec2", "describe_instances", regions=("us-east-1",), page_size=5)))
-
-    asked = [line for line in rig.lines[before:] if "DescribeInstances" in line and rig.targets[0].account_id in line]
-    assert 2 == len(asked)
-
-
 def test_reply_without_list_is_one_row(rig: QueryRig) -> None:
     """Without an expression and without a list, the reply is the row, with times as strings."""
-    question = validate_query(QuerySpec("dynamodb", "describe_table", {"TableName": "table0"}, regions=("us-east-1",)))
-    target = rig.targets[0]
-    client = rig.boto3_client(target, "dynamodb", "us-east-1")
+    client = rig.boto3_client(rig.targets[0], "dynamodb", "us-east-1")
 
-    (answer, *_) = rig.ask(question)
+    (answer, *_) = rig.ask(of_one_region("dynamodb", "describe_table", parameters={"TableName": "table0"}))
 
     assert [to_json_values(client.describe_table(TableName="table0"))] == list(answer.places[0].rows)
 
 
 def test_non_distributive_expression_uses_merged_reply(rig: QueryRig) -> None:
     """A count over pages of five is the total count."""
-    question = validate_query(
-        QuerySpec(
-            "ec2", "describe_instances", select="length(Reservations[].Instances[])", page_size=5, regions=("us-east-1",)
-        )
-    )
-
-    answers = rig.ask(question)
+    answers = rig.ask(of_one_region("ec2", "describe_instances", select=f"length({INSTANCES})", page_size=5))
 
     assert [[{"value": 6}], [{"value": 7}], []] == [list(answer.places[0].rows) for answer in answers]
 
 
-def test_global_service_is_called_once_per_account(rig: QueryRig) -> None:
-    """For any Regions in the manifest."""
-    question = validate_query(QuerySpec("iam", "list_users", select="Users[].UserName"))
-
-    answers = rig.ask(question)
-
-    def loop(target: Target) -> list[str]:
-        pages = rig.boto3_client(target, "iam", "us-east-1").get_paginator("list_users").paginate()
-        return [user["UserName"] for page in pages for user in page["Users"]]
-
-    assert [[("global", Reason.OK, loop(target))] for target in rig.targets[:2]] == [
-        [(place.region, place.reason, bare(place.rows)) for place in answer.places] for answer in answers[:2]
-    ]
-    assert [("global", Reason.DENIED)] == [(place.region, place.reason) for place in answers[2].places]
-
-
 def test_parameters_are_filled_from_the_customer(rig: QueryRig) -> None:
     """Each account is queried with a filter on its own ID and label."""
-    question = validate_query(
-        QuerySpec("ec2", "describe_instances", select="Reservations[].OwnerId", regions=("us-east-1",)),
-        ['Filters=[{"Name":"owner-id","Values":["{account_id}"]}]'],
-    )
-
-    answers = rig.ask(question)
+    owner = 'Filters=[{"Name":"owner-id","Values":["{account_id}"]}]'
+    answers = rig.ask(of_one_region("ec2", "describe_instances", owner, select="Reservations[].OwnerId"))
 
     owners = [set(bare(answer.places[0].rows)) for answer in answers[:2]]
     assert [{target.account_id} for target in rig.targets[:2]] == owners
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "reason"),
+    [("rds", "describe_db_instances", Reason.DISABLED), ("lambda", "list_functions", Reason.DENIED)],
+)
+def test_failed_region_does_not_affect_other_regions(rig: QueryRig, service: str, operation: str, reason: Reason) -> None:
+    """A Region that is disabled or denied has its own reason; the account is still ok."""
+    answer = rig.ask(validate_query(QuerySpec(service, operation)))[0]
+
+    assert [("us-east-1", Reason.OK), ("eu-west-1", reason)] == [(place.region, place.reason) for place in answer.places]
 
 
 def test_enabled_regions_come_from_the_account(rig: QueryRig) -> None:
@@ -146,26 +129,18 @@ def test_denied_account_is_result_with_reason(rig: QueryRig) -> None:
 def test_rows_have_account_region_and_time(rig: QueryRig) -> None:
     row = next(rig.ask(validate_query(QuerySpec("ec2", "describe_instances")))[0].rows())
 
-    assert ("account1", "200000000000", "us-east-1", MOMENT.isoformat()) == (
-        row.account,
-        row.account_id,
-        row.region,
-        row.time,
-    )
+    expected = ("account1", "200000000000", "us-east-1", MOMENT.isoformat())
+    assert expected == (row.account, row.account_id, row.region, row.time)
 
 
-def test_limit_stops_pagination(rig: QueryRig) -> None:
+@pytest.mark.parametrize(("limit", "rows", "calls"), [(3, 3, 1), (6, 6, 2), (None, 6, 2)])
+def test_limit_stops_pagination(rig: QueryRig, limit: int | None, rows: int, calls: int) -> None:
+    """Six instances at five per page take two calls."""
     before = len(rig.lines)
-    question = validate_query(
-        QuerySpec(
-            "ec2", "describe_instances", select="Reservations[].Instances[]", page_size=5, limit=3, regions=("us-east-1",)
-        )
-    )
+    answer = rig.ask(of_one_region("ec2", "describe_instances", select=INSTANCES, page_size=5, limit=limit))[0]
 
-    answers = rig.ask(question)
-
-    assert [3, 3, 0] == [len(list(answer.rows())) for answer in answers]
-    assert 3 == len([line for line in rig.lines[before:] if "DescribeInstances" in line])
+    asked = [line for line in rig.lines[before:] if "DescribeInstances" in line and rig.targets[0].account_id in line]
+    assert (rows, calls) == (len(list(answer.rows())), len(asked))
 
 
 def test_denied_per_row_call_is_a_note(rig: QueryRig) -> None:

@@ -18,7 +18,7 @@ from onboard_rig import Stage, staged
 from rolecall_generator.records import is_aws_address, rehearsing
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.plays.play_model import Recap
-from rolecall_runner.query.answers import Count, QueryResult, Reason, RegionResult
+from rolecall_runner.query.execute import Count, QueryResult, Reason, RegionResult
 from rolecall_runner.reports.formatters.csv import CsvRowWriter
 from rolecall_runner.reports.formatters.html import run_html
 from rolecall_runner.reports.formatters.json import JsonLines, json_line, run_json

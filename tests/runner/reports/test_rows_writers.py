@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hostile_text import HOSTILE, leaks
-from rolecall_runner.query.answers import QueryResult, Reason, RegionResult
+from rolecall_runner.query.execute import QueryResult, Reason, RegionResult
 from rolecall_runner.reports import RowWriter
 from rolecall_runner.reports.formatters.csv import CsvRowWriter
 from rolecall_runner.reports.formatters.json import JsonLines, JsonRows

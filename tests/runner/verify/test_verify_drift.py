@@ -12,7 +12,7 @@ from rolecall_generator.iam.model import Access, ManagedPolicy, Role
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_runner.aws.failures import deadline
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.live import NotCheckable, RoleReading, RoleSettings
+from rolecall_runner.live import NotCheckable, RoleReading
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.drift import compare, drift_of, mark_drift
 from rolecall_runner.verify.verdict import Check, Mark
@@ -194,8 +194,8 @@ def test_role_missing_from_manifest_is_skipped(stage: Stage) -> None:
     assert Mark.SKIPPED == ask(stage, target, stage.context).mark
 
 
-def settings(trust: PolicyDocument) -> RoleSettings:
-    return RoleSettings(ARN, trust, None, 3600, "", {})
+def settings(trust: PolicyDocument) -> Role:
+    return Role(ARN, trust)
 
 
 AGREED = Access.of(Role(ARN, document(TRUST)))
@@ -252,8 +252,7 @@ def test_stale_id_of_user_is_detected() -> None:
 def test_document_of_policy_named_by_arn_is_not_compared() -> None:
     """A customer managed policy of the manifest may have any document; one that is not in the manifest is drift."""
     text = ManagedPolicy(OWN, PolicyDocument((Statement("Allow", ("s3:GetObject",), ("*",)),)))
-    settings = RoleSettings(ARN, document(TRUST), None, 3_600, "", {})
-    reading = RoleReading("vendor", settings, {}, frozenset({OWN}), {OWN: text})
+    reading = RoleReading("vendor", Role(ARN, document(TRUST)), {}, frozenset({OWN}), {OWN: text})
     agreed = Access.of(Role(ARN, document(TRUST), attached=frozenset({OWN})))
 
     assert () == compare(reading, agreed, ARN).changes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rolecall_runner.aws.failures import Failure, Status
-from rolecall_runner.query.answers import Count, QueryResult, Reason, RegionResult, outcome_of
+from rolecall_runner.query.execute import Count, QueryResult, Reason, RegionResult, outcome_of
 from rolecall_runner.reports.summary import not_rehearsed_line
 from rolecall_runner.verify.grants import check_of_probe
 from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, SafeCall, verdict_of_failure

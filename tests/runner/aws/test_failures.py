@@ -1,7 +1,8 @@
-"""How an exception maps to a verdict: by AWS error code, never by message."""
+"""What an exception means for its account, by AWS error code and never by message, and the retry loop."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.aws.failures import DeadlineExceededError, Status, failure_of
+from rolecall_runner.aws.failures import DeadlineExceededError, RetryPolicy, Status, deadline, failure_of, with_retries
+from rolecall_runner.execution import Outcome
 
 URL = {"endpoint_url": "https://sts.us-east-1.amazonaws.com"}
 
@@ -68,3 +70,62 @@ def test_failure_message_contains_no_secret(error: Any) -> None:
     message = failure_of(error).message
 
     assert [] == [secret for secret in ("abc123", "ASIAIOSFODNN7EXAMPLE") if secret in message]
+
+
+POLICY = RetryPolicy(attempts=5, base_seconds=1.0, cap_seconds=3.0)
+
+
+AGAIN = Outcome(Status.INCONCLUSIVE)
+DONE = Outcome()
+
+
+def retried(
+    outcomes: list[Outcome],
+    policy: RetryPolicy = POLICY,
+    *,
+    chance: float = 1.0,
+    stopped: Callable[[], bool] = lambda: False,
+) -> tuple[Outcome, int, list[float]]:
+    """The last outcome, the number of attempts and the pauses."""
+    pauses: list[float] = []
+    outcome, attempts = with_retries(
+        iter(outcomes).__next__,
+        policy,
+        inconclusive=lambda outcome: outcome is AGAIN,
+        random=lambda: chance,
+        sleep=pauses.append,
+        stopped=stopped,
+    )
+    return outcome, attempts, pauses
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "options", "expected"),
+    [
+        ([DONE], {}, (DONE, 1, [])),
+        ([AGAIN, AGAIN, DONE], {}, (DONE, 3, [1.0, 2.0])),
+        ([AGAIN] * 5, {}, (AGAIN, 5, [1.0, 2.0, 3.0, 3.0])),
+        ([AGAIN, AGAIN, DONE], {"chance": 0.25}, (DONE, 3, [0.25, 0.5])),
+        ([AGAIN], {"policy": RetryPolicy(attempts=1)}, (AGAIN, 1, [])),
+        ([AGAIN], {"stopped": iter([True]).__next__}, (AGAIN, 1, [])),
+        ([AGAIN], {"stopped": iter([False, True]).__next__}, (AGAIN, 1, [1.0])),
+    ],
+    ids=["done", "retried", "doubled up to the cap", "full jitter", "single attempt", "stopped before", "stopped during"],
+)
+def test_inconclusive_outcome_is_retried(
+    outcomes: list[Outcome], options: dict[str, Any], expected: tuple[Outcome, int, list[float]]
+) -> None:
+    """Pauses double up to a cap, with full jitter; a stop before or during a pause ends the retries."""
+    assert expected == retried(outcomes, **options)
+
+
+@pytest.mark.parametrize(("seconds", "now", "attempts"), [(0.5, 0.0, 1), (1.5, 0.0, 2), (10.0, 0.0, 5), (1.0, 2.0, 1)])
+def test_pause_past_the_deadline_ends_the_retries(seconds: float, now: float, attempts: int) -> None:
+    """The outcome is kept, also if the deadline has passed."""
+    with deadline(seconds, lambda: now):
+        assert (AGAIN, attempts) == retried([AGAIN] * 5)[:2]
+
+
+def test_errors_of_the_call_are_raised() -> None:
+    with pytest.raises(StopIteration):
+        retried([])

@@ -1,7 +1,9 @@
-"""Regions of a query: one for global services, else those given, those in the manifest, or the enabled ones."""
+"""Operations and their Regions: one for global services, else those given, those in the manifest, or the enabled ones."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -9,8 +11,15 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from rolecall_runner.aws.clients import Clients
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.query.answers import Reason, reason_of
-from rolecall_runner.query.operations import enabled_regions, find_operation, home_region, planned_regions, read_regions
+from rolecall_runner.query.execute import Reason, reason_of
+from rolecall_runner.query.operations import (
+    enabled_regions,
+    find_operation,
+    home_region,
+    planned_regions,
+    read_regions,
+    service_model,
+)
 from rolecall_runner.query.spec import QueryError, QuerySpec, RegionChoice
 from rolecall_runner.query.validate import validate_query
 
@@ -41,23 +50,17 @@ def test_global_services_have_one_region(service: str, operation: str, partition
 
 
 @pytest.mark.parametrize(
-    ("regions", "expected"),
+    ("operation", "regions", "expected"),
     [
-        (RegionChoice.MANIFEST, ("eu-west-1", "us-east-2")),
-        (("us-west-2",), ("us-west-2",)),
-        (RegionChoice.ENABLED, None),
+        (("ec2", "describe_vpcs"), RegionChoice.MANIFEST, ("eu-west-1", "us-east-2")),
+        (("ec2", "describe_vpcs"), ("us-west-2",), ("us-west-2",)),
+        (("ec2", "describe_vpcs"), RegionChoice.ENABLED, None),
+        (("iam", "list_users"), ("eu-west-1", "us-west-2"), ("us-east-1",)),
     ],
 )
-def test_regions_of_a_regional_service(regions: Any, expected: tuple[str, ...] | None) -> None:
-    """Given Regions, those in the manifest, or those enabled in the account."""
-    assert expected == planned_regions(validate_query(QuerySpec("ec2", "describe_vpcs", regions=regions)), TARGET)
-
-
-def test_global_service_ignores_given_regions() -> None:
-    """With five Regions IAM is still called once."""
-    question = validate_query(QuerySpec("iam", "list_users", regions=("eu-west-1", "us-west-2")))
-
-    assert ("us-east-1",) == planned_regions(question, TARGET)
+def test_regions_of_a_query(operation: tuple[str, str], regions: Any, expected: tuple[str, ...] | None) -> None:
+    """Given Regions, those in the manifest, or those enabled in the account; a global service is called once."""
+    assert expected == planned_regions(validate_query(QuerySpec(*operation, regions=regions)), TARGET)
 
 
 @pytest.mark.parametrize(
@@ -195,13 +198,43 @@ def test_unknown_service_or_operation_has_suggestion(service: str, operation: st
 @pytest.mark.parametrize("written", ["describe_db_instances", "describe-db-instances", "DescribeDBInstances"])
 def test_operation_name_is_accepted_in_three_forms(written: str) -> None:
     """Those of boto3, the AWS CLI and the API."""
-    assert ("DescribeDBInstances", "describe_db_instances") == (
-        find_operation("rds", written).name,
-        find_operation("rds", written).method,
-    )
+    found = find_operation("rds", written)
+
+    assert ("DescribeDBInstances", "describe_db_instances") == (found.name, found.method)
 
 
 def test_streaming_operations_are_refused() -> None:
     """A binary reply has no rows."""
     with pytest.raises(QueryError, match="byte stream"):
         validate_query(QuerySpec("s3", "get_object", {"Bucket": "b", "Key": "k"}))
+
+
+def test_query_and_client_share_one_model() -> None:
+    """The client is created from the model that validated the query."""
+    checked = service_model("iam")
+    clients = Clients()
+
+    shared = clients.client("iam", "us-east-1").meta.service_model
+    clients.close()
+
+    assert shared.metadata is checked.metadata
+    assert checked.operation_names == shared.operation_names
+
+
+def test_worker_process_does_not_import_manifest_libraries() -> None:
+    """Unpickling a task and its context imports neither pydantic, YAML nor Jinja2."""
+    script = (
+        "import pickle, sys\n"
+        "from functools import partial\n"
+        "import rolecall_runner.execution.processes\n"
+        "from rolecall_runner.execution.interface import ProcessLocal\n"
+        "from rolecall_runner.query.spec import QuerySpec\n"
+        "from rolecall_runner.aws.caller import AwsConfig\n"
+        "from rolecall_runner.query.execute import QueryTask\n"
+        "connections = ProcessLocal(partial(AwsConfig().connect, '0a1b'))\n"
+        "pickle.loads(pickle.dumps(QueryTask(QuerySpec('ec2', 'DescribeVpcs'), connections)))\n"
+        "print(sorted({'pydantic', 'yaml', 'jinja2', 'ruamel', 'rich', 'hcl2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout
