@@ -118,7 +118,7 @@ def test_wheel_has_all_data_files(built: Built) -> None:
     files = {name for name in built.wheel_files() if ".dist-info/" not in name and ".data/" not in name}
     named = {"rolecall_generator/py.typed", "rolecall_runner/py.typed"}
 
-    assert {".css", ".j2", ".js", ".json", ".py", ".typed", ".yaml"} == {Path(name).suffix for name in files}
+    assert {".css", ".j2", ".js", ".json", ".py", ".toml", ".typed", ".yaml"} == {Path(name).suffix for name in files}
     assert set() == named - files
 
 

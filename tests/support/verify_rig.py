@@ -9,12 +9,12 @@ from typing import Any
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.aws.clients import Clients, ClientSettings
-from rolecall_runner.aws.credentials import Assumer, Credentials, Sessions
+from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.aws.failures import RetryPolicy
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.verify.context import VerifyContext, VerifySpec
 from sandbox_rig import REGION, Rig, allow, service_trust
-from verify_worlds import BACKEND, caller_of, document
+from verify_worlds import BACKEND, context_of, document
 
 CUSTOMER = "222222222222"
 BACKEND_ROLE = f"arn:aws:iam::{BACKEND}:role/backend_role"
@@ -74,21 +74,12 @@ class Stage:
 
 
 @contextmanager
-def staged(rig: Rig, run_id: str = "test-run") -> Iterator[Stage]:
-    """The context of a run in a running sandbox; pauses between retries take no time."""
+def staged(rig: Rig) -> Iterator[Stage]:
+    """The context of a run in a running sandbox."""
     rig.role(BACKEND, "backend_role", service_trust(), main=["sts:AssumeRole"])
     clients = Clients(ClientSettings(endpoint_url=rig.sandbox.url, max_attempts=1))
-    assumer = Assumer(clients, caller_of(rig, BACKEND_ROLE), run_id)
-    context = VerifyContext(
-        assumer,
-        Sessions(assumer, clock=rig.clock),
-        clients,
-        clock=rig.clock,
-        sleep=lambda _seconds: None,
-        random=lambda: 0.5,
-        options=VerifySpec(retry=RetryPolicy(attempts=3)),
-    )
-    stage = Stage(rig, context)
+    options = VerifySpec(retry=RetryPolicy(attempts=3))
+    stage = Stage(rig, replace(context_of(rig, clients, BACKEND_ROLE), random=lambda: 0.5, options=options))
 
     def record(model: Any, **_event: Any) -> None:
         stage.sent.append(SentCall(str(model.service_model.service_name), str(model.name)))

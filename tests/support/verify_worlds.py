@@ -98,6 +98,13 @@ def caller_of(rig: Rig, role_arn: str) -> CallerIdentity:
     return CallerIdentity(keys, f"arn:aws:sts::{BACKEND}:assumed-role/{name}/i-0123456789abcdef0", BACKEND, REGION)
 
 
+def context_of(rig: Rig, clients: Clients, role_arn: str) -> VerifyContext:
+    """The context of a run that starts from a role; pauses between retries take no time."""
+    assumer = Assumer(clients, caller_of(rig, role_arn), "test-run")
+    sessions = Sessions(assumer, clock=rig.clock)
+    return VerifyContext(assumer, sessions, clients, clock=rig.clock, sleep=lambda _seconds: None)
+
+
 def world_of(rig: Rig, clients: Clients, attempts: int = 3) -> World:
     """A new backend role that may assume every role; customers without roles so far. The witness's role exists."""
     number = next(_NUMBERS)
@@ -109,13 +116,8 @@ def world_of(rig: Rig, clients: Clients, attempts: int = 3) -> World:
             (f"witness{number}", f"{300000000000 + number}"),
         )
     )
-    assumer = Assumer(clients, caller_of(rig, backend), "test-run")
-    context = VerifyContext(
-        assumer,
-        Sessions(assumer, clock=rig.clock),
-        clients,
-        clock=rig.clock,
-        sleep=lambda _seconds: None,
+    context = replace(
+        context_of(rig, clients, backend),
         external_ids={each.name: str(each.external_id) for each in (target, witness)},
         backend=Access.of(Role(backend, None, {"assume": document(allow("sts:AssumeRole"))}, existing=True)),
         references=(target, witness),

@@ -48,11 +48,11 @@ COMMANDS = {
         "List runs, latest first, with their results and whether they can be resumed.",
     ),
     "onboard": CommandModule(
-        "rolecall_runner.cli.onboarding",
+        "rolecall_runner.cli.accounts",
         "Wait for a customer's apply, verify the account, record the result, and print a message to the customer.",
     ),
     "status": CommandModule(
-        "rolecall_runner.cli.onboarding",
+        "rolecall_runner.cli.accounts",
         "Show the state of each customer and switch role: handed over, applied, verified, drifting, failed.",
     ),
 }

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -217,53 +217,41 @@ class RehearsalBackend(Protocol):
         ...
 
 
+@dataclass
 class TerraformBackend:
     """Uses Terraform. Applies the backend module first and destroys it last, since other trust policies name its roles."""
 
-    def __init__(
-        self,
-        chosen: Sequence[RehearsedModules],
-        terraform: Terraform,
-        provider: Provider,
-        *,
-        url: str,
-        folder: Path,
-        parallel: int,
-        step: Steps,
-    ) -> None:
-        self._groups = (
-            [item for item in chosen if item.is_backend],
-            [item for item in chosen if not item.is_backend],
-        )
-        self._terraform = terraform
-        self._provider = provider
-        self._url = url
-        self._folder = folder
-        self._parallel = parallel
-        self._step = step
-        self._stopped = threading.Event()
-        self._started: dict[str, Workspace] = {}
-        self.results: dict[str, ModuleRehearsal] = {}
+    chosen: Sequence[RehearsedModules]
+    terraform: Terraform
+    provider: Provider
+    url: str
+    folder: Path
+    parallel: int
+    step: Steps
+    results: dict[str, ModuleRehearsal] = field(default_factory=dict)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _started: dict[str, Workspace] = field(default_factory=dict)
 
     def apply(self) -> None:
         """Apply the modules in parallel. Errors are in the results; KeyboardInterrupt stops all Terraform commands."""
-        for group in self._groups:
-            self._run_parallel(group, self._apply)
+        for backend in (True, False):
+            self._run_parallel([item for item in self.chosen if item.is_backend is backend], self._apply)
 
     def destroy(self) -> None:
         """Destroy all modules whose apply was started, in parallel."""
-        for group in reversed(self._groups):
-            self._run_parallel((item for item in group if item.path in self._started), self._destroy)
+        started = [item for item in self.chosen if item.path in self._started]
+        for backend in (False, True):
+            self._run_parallel([item for item in started if item.is_backend is backend], self._destroy)
 
     def _run_parallel(self, chosen: Iterable[RehearsedModules], work: Callable[[RehearsedModules], None]) -> None:
         self._stopped.clear()
-        pool = ThreadPoolExecutor(self._parallel)
+        pool = ThreadPoolExecutor(self.parallel)
         try:
             for future in [pool.submit(work, item) for item in chosen]:
                 future.result()
         except BaseException:
             self._stopped.set()
-            self._terraform.stop()
+            self.terraform.stop()
             raise
         finally:
             pool.shutdown(cancel_futures=True)
@@ -271,10 +259,10 @@ class TerraformBackend:
     def _apply(self, chosen: RehearsedModules) -> None:
         result = ModuleRehearsal(chosen.path, chosen.account_id, ModuleOutcome.INTERRUPTED, error=_INTERRUPTED)
         self.results[chosen.path] = result
-        if reason := reason_to_skip(chosen.module, self._provider.version):
+        if reason := reason_to_skip(chosen.module, self.provider.version):
             self.results[chosen.path] = replace(result, outcome=ModuleOutcome.SKIPPED, error=reason)
             return
-        with self._step(Stage.APPLY, chosen.path) as step_result:
+        with self.step(Stage.APPLY, chosen.path) as step_result:
             completed = self._init_and_apply(chosen)
             step_result.ok = completed.code == 0
         result = replace(result, seconds=step_result.seconds)
@@ -287,11 +275,11 @@ class TerraformBackend:
     def _init_and_apply(self, chosen: RehearsedModules) -> CompletedCommand:
         try:
             workspace = make_workspace(
-                self._folder / chosen.path,
+                self.folder / chosen.path,
                 chosen,
-                url=self._url,
-                terraform=self._terraform,
-                plugins=self._provider.plugins,
+                url=self.url,
+                terraform=self.terraform,
+                plugins=self.provider.plugins,
             )
             completed = workspace.init()
             if completed.code or self._stopped.is_set():
@@ -302,7 +290,7 @@ class TerraformBackend:
             return CompletedCommand(1, f"Error: {error}")
 
     def _destroy(self, chosen: RehearsedModules) -> None:
-        with self._step(Stage.DESTROY, chosen.path) as step_result:
+        with self.step(Stage.DESTROY, chosen.path) as step_result:
             try:
                 completed = self._started[chosen.path].destroy()
             except RolecallError as error:
@@ -314,19 +302,19 @@ class TerraformBackend:
         )
 
 
+@dataclass
 class ParsedBackend:
     """Parses the modules' files and provisions their access through the IAM API, without Terraform."""
 
-    def __init__(self, chosen: Sequence[RehearsedModules], operator: AdminClient, before: Mapping[str, Access]) -> None:
-        self._chosen = chosen
-        self._operator = operator
-        self._before = before
-        self.results: dict[str, ModuleRehearsal] = {}
+    chosen: Sequence[RehearsedModules]
+    operator: AdminClient
+    before: Mapping[str, Access]
+    results: dict[str, ModuleRehearsal] = field(default_factory=dict)
 
     def apply(self) -> None:
         """Parse every module and provision those without errors."""
-        readable = [access for item in self._chosen if (access := self._read(item)) is not None]
-        done = provision(split_by_account(Access.union(readable)), operator=self._operator)
+        readable = [access for item in self.chosen if (access := self._read(item)) is not None]
+        done = provision(split_by_account(Access.union(readable)), operator=self.operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
         for path, result in self.results.items():
             if result.outcome is ModuleOutcome.APPLIED and result.account_id in problems:
@@ -349,7 +337,7 @@ class ParsedBackend:
 
     def destroy(self) -> None:
         """Remove everything that the accounts did not contain before."""
-        done = remove_added(self._before, operator=self._operator)
+        done = remove_added(self.before, operator=self.operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
         for path, result in self.results.items():
             error = problems.get(result.account_id)
@@ -419,15 +407,7 @@ def rehearse(
         if tool.terraform is None or isinstance(provider, str):
             backend: RehearsalBackend = ParsedBackend(chosen, operator, before.accounts)
         else:
-            backend = TerraformBackend(
-                chosen,
-                tool.terraform,
-                provider,
-                url=url,
-                folder=work / "workspaces",
-                parallel=tool.parallel,
-                step=step,
-            )
+            backend = TerraformBackend(chosen, tool.terraform, provider, url, work / "workspaces", tool.parallel, step)
         accounts = _apply_and_destroy(_Context(chosen, operator, before, step), backend, keep=keep)
     return _report(backend.results, provider, chosen, accounts, kept=keep, seconds=clock() - started)
 

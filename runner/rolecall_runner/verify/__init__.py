@@ -1,15 +1,19 @@
 """Verifying live roles: checks, likely causes and messages to customers."""
 
-from rolecall_runner.verify.agreed_access import (
+from rolecall_runner.verify.causes import CAUSES, customer_message, join_message, refused_by_own_side
+from rolecall_runner.verify.context import (
+    Actions,
     EarlierModule,
     ModuleHistory,
+    RunConfig,
+    VerifyContext,
+    VerifySpec,
     access_by_role,
     before_applying,
     decode_access,
     encode_access,
+    make_context,
 )
-from rolecall_runner.verify.causes import CAUSES, customer_message, join_message, refused_by_own_side
-from rolecall_runner.verify.context import Actions, RunConfig, VerifyContext, VerifySpec, make_context
 from rolecall_runner.verify.diagnosis import written_trust_policy_allows
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, RotationState, Step, Verdict
 from rolecall_runner.verify.verify_target import RunInfo, VerifyTask, verify

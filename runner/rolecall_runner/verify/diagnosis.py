@@ -30,10 +30,9 @@ from rolecall_runner.inventory import Target
 from rolecall_runner.live import read_role
 from rolecall_runner.redact import redact
 from rolecall_runner.verify.causes import CAUSES, diagnosis_of
-from rolecall_runner.verify.checks import ANY_ACCOUNT
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.probe_call import execute_call
-from rolecall_runner.verify.verdict import WHICH, Check, Mark, RotationState, Step, Verdict
+from rolecall_runner.verify.verdict import ANY_ACCOUNT, WHICH, Check, Mark, RotationState, Step, Verdict
 
 
 @dataclass(frozen=True, slots=True)

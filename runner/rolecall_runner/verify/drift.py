@@ -27,8 +27,7 @@ from rolecall_runner.live import (
     read_role,
     read_user,
 )
-from rolecall_runner.verify.agreed_access import hash_external_ids
-from rolecall_runner.verify.context import NOT_AGREED, VerifyContext
+from rolecall_runner.verify.context import NOT_AGREED, VerifyContext, hash_external_ids
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
 
 _UNIQUE_ID = re.compile(r"^A(?:ROA|IDA)[A-Z0-9]{12,}$")

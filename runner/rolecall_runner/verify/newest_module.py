@@ -19,14 +19,14 @@ from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS, Caller, Eff
 from rolecall_generator.iam.matching import wildcard
 from rolecall_runner.aws import SigningCredentials
 from rolecall_runner.inventory import Target
-from rolecall_runner.verify.agreed_access import (
+from rolecall_runner.verify.context import (
     EarlierModule,
+    VerifyContext,
     encode_access,
     hash_external_id,
     hash_external_ids,
     same_access,
 )
-from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.diagnosis import assume_context, denial_of
 from rolecall_runner.verify.grants import READS, Bounds, bounds_of, covers, model_of, statements_of
 from rolecall_runner.verify.probe_call import ProbeResult, ProbeVerdict, SafeCall, offered, safe_call, try_call

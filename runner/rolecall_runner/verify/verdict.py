@@ -76,6 +76,8 @@ _UNSEEN = "unseen"
 WHICH = "external_id"
 """Evidence key of a check that sent another external ID than the current one: CURRENT, PREVIOUS or RETIRED."""
 CURRENT, PREVIOUS, RETIRED = "current", "previous", "retired"
+WHOLE_ACCOUNT, ANY_ACCOUNT = "account", "everyone"
+"""Values of the evidence `trusts`: who the trust policy allows besides the backend role."""
 ROTATION = "rotation"
 """Evidence key of one check while a rotation is in progress: a `RotationState`."""
 

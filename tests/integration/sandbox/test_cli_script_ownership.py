@@ -296,11 +296,7 @@ def test_extra_group_member_stops_an_update(cli: Shell) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "there",
-    [
-        lambda client: group_with(client, READ_ONLY),
-        lambda client: client.create_user(UserName="ann"),
-        policy_with,
-    ],
+    [lambda client: group_with(client, READ_ONLY), lambda client: client.create_user(UserName="ann"), policy_with],
     ids=["group", "user", "policy"],
 )
 def test_foreign_resource_stops_the_removal(cli: Shell, there: Callable[[Any], object]) -> None:
@@ -312,7 +308,6 @@ def test_foreign_resource_stops_the_removal(cli: Shell, there: Callable[[Any], o
 
 @pytest.mark.slow
 def test_shared_group_is_not_removed(cli: Shell) -> None:
-    """remove.sh refuses a shared group without --shared."""
     shared = replace(PEOPLE, dependents=("ops-dev",))
     assert 0 == script(cli, "apply", shared).returncode
 

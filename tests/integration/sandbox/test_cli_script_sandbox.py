@@ -140,10 +140,7 @@ def test_update_is_applied_and_extra_resources_are_reported(cli: Shell) -> None:
     changed = replace(
         role, inline={"read": WRITE}, attached=frozenset({policy.arn}), description="", max_session_seconds=3600
     )
-    new = replace(
-        old,
-        access=Access(roles={role.arn: changed}, policies={policy.arn: replace(policy, document=WRITE)}),
-    )
+    new = replace(old, access=Access(roles={role.arn: changed}, policies={policy.arn: replace(policy, document=WRITE)}))
     assert 0 == apply(cli, old).returncode
 
     done = apply(cli, new)
@@ -208,7 +205,6 @@ def test_role_with_another_path_is_not_changed(cli: Shell) -> None:
 
 
 def test_removal_requires_confirmation(cli: Shell) -> None:
-    """Any answer except yes removes nothing."""
     apply(cli, CUSTOMER)
 
     refused = remove(cli, CUSTOMER, answers="no\n")
@@ -233,14 +229,12 @@ def test_foreign_attachment_stops_the_removal(cli: Shell) -> None:
 
 @pytest.mark.parametrize("script", ["aws-cli/apply.sh", "aws-cli/remove.sh"])
 def test_unknown_argument_is_usage_error(cli: Shell, script: str) -> None:
-    """Prints the usage and exits with code 2 before any prompt."""
     done = cli.run(cli_script_form(handover(CUSTOMER))[script], "--force", account_id=ACCOUNT)
 
     assert (2, True) == (done.returncode, done.stderr.startswith("usage: sh "))
 
 
 def test_shell_uses_the_real_aws_cli(cli: Shell) -> None:
-    """The version output is that of the AWS CLI."""
     done = cli.run(b"aws --version\n", account_id=ACCOUNT)
 
     assert done.stdout.startswith("aws-cli/")

@@ -52,7 +52,6 @@ def test_program_runs_as_the_customer(notes: Path, capfd: pytest.CaptureFixture[
     ],
 )
 def test_usage_error_has_exit_code_place_and_hint(notes: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
-    """Without a traceback."""
     done = runner(*arguments, cwd=notes)
 
     assert code == done.code, done.err
@@ -62,7 +61,6 @@ def test_usage_error_has_exit_code_place_and_hint(notes: Path, arguments: tuple[
 
 
 def test_shell_with_unreachable_sts_exits_with_code_8(notes: Path) -> None:
-    """The error names GetCallerIdentity."""
     environ = {
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "x",
@@ -75,7 +73,6 @@ def test_shell_with_unreachable_sts_exits_with_code_8(notes: Path) -> None:
 
 
 def test_empty_history_has_hint(notes: Path) -> None:
-    """It is not an error; JSON output is an empty list."""
     assert "runner verify" in runner("history", cwd=notes).out
     assert [] == json.loads(runner("history", "--format", "json", cwd=notes).out)
 

@@ -25,7 +25,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(autouse=True)
 def fresh(stage: Stage) -> None:
-    """An empty status file."""
     for path in (stage.folder / "output").glob("status*.json"):
         path.unlink()
 
@@ -140,7 +139,6 @@ def test_broken_status_file_does_not_fail_verify(stage: Stage) -> None:
 
 
 def test_interrupted_verify_updates_the_status(stage: Stage) -> None:
-    """The status file has the customers that were verified before Ctrl-C."""
     verify = ("verify", "--verbose", "--limit", "account2:account3", "--forks", "1")
     with start_runner(*verify, cwd=stage.folder, environ=stage.environ) as child:
         assert child.stderr is not None

@@ -132,7 +132,6 @@ def test_output_resembles_ansible(world: World) -> None:
 
 
 def test_json_output_has_plays_tasks_and_hosts(world: World) -> None:
-    """With registered results and the counts."""
     code, out, _ = play_of(world, AUDIT, "--format", "json", "--limit", "one")
     body = json.loads(out)
 
@@ -161,7 +160,6 @@ def test_failed_account_is_removed_from_the_play(world: World) -> None:
 
 
 def test_check_mode_skips_scripts_and_write_queries(world: World) -> None:
-    """Read queries are run."""
     text = """
 - hosts: one
   tasks:
@@ -287,7 +285,6 @@ def test_undefined_variable_is_error_with_name(world: World) -> None:
 @pytest.mark.parametrize("form", ["table", "json"])
 @pytest.mark.parametrize("function", ["secret", "show"])
 def test_output_contains_no_secret(world: World, form: str, function: str) -> None:
-    """Neither an exception nor a result of a script reveals one."""
     _, out, err = play_of(world, f"- hosts: one\n  tasks:\n    - script: checks.py:{function}\n", "--format", form)
 
     assert [] == [word for word in ("wJalrXUtnFEMI", "hunter2", "AKIAIOSFODNN7EXAMPLE") if word in out + err]

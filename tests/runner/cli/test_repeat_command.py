@@ -52,7 +52,6 @@ def test_given_options_are_repeated(given: list[str], said: str) -> None:
 
 
 def test_printed_line_is_quoted_for_a_shell() -> None:
-    """A shell splits it into the original arguments."""
     given = ["it's $HOME/a b.yaml", "--scheduler-tls", "*", "`x`", "\\"]
     line = CliRunner().invoke(app, given).output
 

@@ -127,7 +127,6 @@ def test_env_acts_as_backend_role_and_as_user(running: Path, monkeypatch: pytest
 
 
 def test_env_output_can_be_evaluated_by_a_shell(running: Path) -> None:
-    """It unsets variables that would take precedence, and exports the others."""
     text = runner("sandbox", "env", cwd=running).out
     done = subprocess.run(
         ["bash", "-c", f'{text}\necho "$AWS_ENDPOINT_URL ${{AWS_PROFILE-unset}}"'],
@@ -141,7 +140,6 @@ def test_env_output_can_be_evaluated_by_a_shell(running: Path) -> None:
 
 
 def test_folder_is_owner_only(running: Path) -> None:
-    """With umask 0, folders are 0700 and files 0600."""
     home = running / ".rolecall"
     made = [home, *home.rglob("*")]
 

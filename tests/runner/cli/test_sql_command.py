@@ -103,7 +103,6 @@ def test_statement_returns_rows(
 
 
 def test_tables_are_listed_with_columns_and_rows(folder: Path) -> None:
-    """With --tables."""
     ended = runner("sql", "--tables", "--format", "json", cwd=folder)
     listed = {each["table"]: each for each in json.loads(ended.out)}
 
@@ -169,7 +168,6 @@ def test_csv_escapes_formulas_and_encodes_nested_values(folder: Path) -> None:
 
 
 def test_parquet_output_is_owner_only_and_typed(folder: Path) -> None:
-    """With --format parquet --output FILE."""
     ended = runner("sql", "select * from ec2_instances", "--format", "parquet", "--output", "out.parquet", cwd=folder)
     assert int(ExitCode.OK) == ended.code, ended.err
     with duckdb.connect() as connection:
@@ -289,7 +287,6 @@ def test_table_without_runs_is_error_with_hint(tmp_path: Path) -> None:
 
 
 def test_duplicate_column_names_are_kept(folder: Path) -> None:
-    """Both columns are in the JSON output."""
     assert [{"a": 1, "a_2": 2}] == rows(folder, "select 1 as a, 2 as a")
 
 

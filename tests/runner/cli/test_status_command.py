@@ -116,7 +116,6 @@ def test_selection_by_pattern_label_and_state_and_sorting(five: Path) -> None:
 
 
 def test_stale_after_is_configurable(five: Path) -> None:
-    """The default is seven days."""
     assert "stale" == states(five)["customer001"]
     assert "verified" == states(five, "--stale-after", "31d")["customer001"]
     assert "stale" == states(five, "--stale-after", "12h")["customer000"]
@@ -227,7 +226,6 @@ def test_table_fits_80_columns(five: Path) -> None:
 
 
 def test_markup_and_escape_sequences_are_shown_literally(five: Path) -> None:
-    """Those in names and findings."""
     place = StatusPlace(five / "accounts.yaml", five / "output")
     found = make_status_report(place, select_targets(place, ("customer000",), ()), now=NOW)
     evil = [replace(found.rows[0], what="[red]x[/] \x1b]0;title\x07")]
@@ -256,8 +254,7 @@ def test_status_does_not_write_the_file(five: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "now"), (59, "59 s"), (60, "1 min"), (7199, "1 h"), (86400 * 400, "400 d"), (-5, "now")],
+    ("seconds", "words"), [(0, "now"), (59, "59 s"), (60, "1 min"), (7199, "1 h"), (86400 * 400, "400 d"), (-5, "now")]
 )
 def test_ages_are_short(seconds: int, words: str) -> None:
     """In the largest unit that fits; with a clock that is behind, the age is zero."""

@@ -41,7 +41,6 @@ def test_example_accounts_pass(world: InProcessSandbox, notes: Path) -> None:
 
 
 def test_machine_readable_formats(world: InProcessSandbox, notes: Path) -> None:
-    """JSON, JSON Lines, JUnit and HTML have the same accounts, and nothing else is printed."""
     done = {form: verify(world, notes, *QUICK, "--format", form).out for form in ("json", "jsonl", "junit", "html")}
     names = ["account1", "account2", "account3", "reena-in-sumesh"]
 
@@ -53,7 +52,6 @@ def test_machine_readable_formats(world: InProcessSandbox, notes: Path) -> None:
 
 
 def test_output_and_journal_contain_no_secret(world: InProcessSandbox, notes: Path) -> None:
-    """No access key, secret key or token of any session."""
     texts = []
     for form in ("table", "json", "html"):
         done = verify(world, notes, "--verbose", "--limit", "account1:reena-in-sumesh", "--format", form)
@@ -66,7 +64,6 @@ def test_output_and_journal_contain_no_secret(world: InProcessSandbox, notes: Pa
 
 
 def test_selection_uses_ansible_patterns(world: InProcessSandbox, notes: Path) -> None:
-    """Only matching accounts are verified; a pattern without a match has a suggestion."""
     done = json.loads(verify(world, notes, *QUICK, "--limit", "account*:!account2", "--format", "json").out)
     sample = json.loads(verify(world, notes, *QUICK, "--sample", "2", "--seed", "3", "--format", "json").out)
     wrong = verify(world, notes, "--limit", "acount1")

@@ -135,7 +135,6 @@ def test_message_lists_granted_and_refused_actions() -> None:
 
 
 def test_long_list_of_actions_is_truncated() -> None:
-    """Eight are listed, the rest is counted."""
     checks = tried(Step.GRANTED, Mark.OK, *(f"ec2:Describe{number}" for number in range(12)))
     text = letter(replace(verdict(), checks=checks))
 
@@ -154,7 +153,6 @@ def test_message_explains_how_to_remove_access() -> None:
 
 
 def test_message_names_session_in_cloudtrail() -> None:
-    """The session name is that of the run."""
     assert "this check has the session name rolecall-0a1b2c;" in letter()
 
 

@@ -50,7 +50,6 @@ def folder(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.fixture
 def restored(stage: Stage) -> Iterator[None]:
-    """Delete the role again after a test that created it."""
     yield
     stage.take_away()
 
@@ -83,7 +82,6 @@ def run(
 
 
 def warnings_of(stage: Stage, folder: Path) -> list[str]:
-    """The warnings of a single attempt for account1."""
     warned: list[str] = []
     run(stage, folder, Day(), PollOptions(once=True), warned=warned)
     return warned
@@ -96,7 +94,6 @@ def bundled(folder: Path) -> None:
 
 
 def entry(folder: Path) -> dict[str, Any]:
-    """account1's entry in the status file of the sandbox."""
     found: dict[str, Any] = json.loads((folder / "output" / "status.sandbox.json").read_text())["customers"]["account1"]
     return found
 

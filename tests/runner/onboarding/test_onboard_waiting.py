@@ -75,7 +75,6 @@ def test_pauses_grow_to_the_given_interval() -> None:
 
 
 def test_wait_ends_at_timeout() -> None:
-    """With one last attempt at the end."""
     heard, pauses = waited(NEVER, PollOptions(every_seconds=30, timeout_seconds=60))
 
     assert (60, 60, False) == (sum(pauses), heard[-1].waited_seconds, heard[-1].can_assume)
@@ -121,7 +120,6 @@ def test_customer_of_another_backend_role_ends_the_wait() -> None:
 
 
 def test_stop_ends_pause_and_wait() -> None:
-    """No further call is made."""
     day = Day()
     runtime = day.runtime()
     day.in_pauses.append(runtime.stop.set)
@@ -141,7 +139,6 @@ def test_attempt_is_described() -> None:
 
 
 def test_without_terminal_each_change_is_one_line() -> None:
-    """Repeated results are not printed again."""
     file = io.StringIO()
     with WaitDisplay(pipe(file), "account1") as display:
         waiting = PollAttempt(not_there(), 1, 0.0, 5.0)
@@ -163,7 +160,6 @@ def test_without_terminal_each_change_is_one_line() -> None:
 
 
 def test_quiet_prints_nothing() -> None:
-    """Neither on a terminal nor to a file."""
     files = [io.StringIO(), io.StringIO()]
     for console in (pipe(files[0]), terminal(files[1])):
         with WaitDisplay(console, "account1", quiet=True) as display:
@@ -238,7 +234,6 @@ def test_changes_are_unseen_only_after_a_full_run() -> None:
 
 
 def test_rehearsal_is_marked_in_headline_and_json() -> None:
-    """A live onboarding is not."""
     assert [True, False] == [headline(ended(rehearsal=each)).startswith("rehearsal (sandbox): ") for each in (True, False)]
     assert [True, False] == [json.loads(onboarding_json(ended(rehearsal=each)))["rehearsal"] for each in (True, False)]
 
@@ -266,7 +261,6 @@ def test_example_is_valid_status_file_with_every_key(tmp_path: Path) -> None:
 
 
 def test_documented_numbers_match_code() -> None:
-    """Pauses, times and row counts."""
     assert (5, 300, 30, 7200) == (
         FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PollOptions().every_seconds, PollOptions().timeout_seconds,
     )  # fmt: skip

@@ -301,7 +301,6 @@ def test_terraform_is_preferred_to_tofu(here: list[str], expected: str | None) -
 
 
 def test_command_past_timeout_is_stopped_and_failed(tmp_path: Path) -> None:
-    """The result has the reason."""
     slow = Terraform((sys.executable, "-c", "import time; time.sleep(60)"), {})
 
     done = slow.run(tmp_path, timeout=0.2)

@@ -156,20 +156,17 @@ def test_error_of_one_account_is_a_result(operator: AdminClient, endpoint: str) 
 
 
 def test_unreachable_server_is_an_error_per_account() -> None:
-    """A connection error is not raised as an exception."""
     done = provision({ACCOUNT: everything()}, operator=AdminClient("http://127.0.0.1:1"))
 
     assert [ACCOUNT] == [account.account_id for account in done.failed]
 
 
 def test_calls_outside_an_account_are_not_sent(operator: AdminClient) -> None:
-    """They are not signed."""
     with pytest.raises(OutsideAccountError):
         operator.client("iam").list_roles()
 
 
 def test_repr_contains_no_password() -> None:
-    """The repr of a step has only operation and subject."""
     made = [*creation_steps(Access(), everything(), new_password=lambda: "Very-secret-1")]
 
     assert any("Very-secret-1" in str(step.arguments) for step in made)
@@ -177,7 +174,6 @@ def test_repr_contains_no_password() -> None:
 
 
 def test_access_is_split_by_account() -> None:
-    """The access of a manifest is the union of the access of its accounts."""
     parts = split_by_account(make_plan(manifest_of(3)).access())
 
     assert ["111111111111", "200000000000", "200000000001", "200000000002"] == sorted(parts)

@@ -172,7 +172,6 @@ def test_boto3_request_is_parsed(
     action: str,
     resources: tuple[str, ...],
 ) -> None:
-    """Service, operation, IAM action and resources equal those of the call."""
     call = read(service, method, parameters)
 
     assert (signed, operation, action) == (call.service, call.operation, call.action)
@@ -267,7 +266,6 @@ def test_unsigned_sts_operations_are_parsed() -> None:
     ],
 )
 def test_s3_request_is_parsed_in_both_styles(host: str, path: str) -> None:
-    """With the bucket in the host or in the path."""
     call = read_call(request("GET", path, "s3", host=host))
 
     assert isinstance(call, ApiCall)
@@ -305,7 +303,6 @@ def test_special_characters_in_names_are_literal() -> None:
 
 
 def test_repr_contains_no_secret() -> None:
-    """Neither the token nor the parameters of a call."""
     call = read_call(caught("iam", "create_login_profile", {"UserName": "ann", "Password": "hunter2hunter2"}))
 
     assert isinstance(call, ApiCall)
@@ -362,7 +359,6 @@ def test_botocore_parses_code_message_and_status_of_refusal(service: str) -> Non
 )
 @pytest.mark.parametrize("service", ["iam", "ec2", "dynamodb", "lambda", "s3", "route53"])
 def test_every_error_has_code_and_message_in_every_service(service: str, trouble: ErrorCategory) -> None:
-    """botocore shows an error code, not only an HTTP status."""
     method, parameters = SAMPLES[service]
     code, message, _ = error_of(service, method, parameters, lambda sent: refused(sent, trouble))
 
@@ -378,14 +374,12 @@ def test_refused_head_request_has_no_body() -> None:
 
 
 def test_control_characters_do_not_break_the_xml() -> None:
-    """A name with a character that is invalid in XML still gives a valid reply."""
     code, message, _ = error_of("iam", "list_roles", {}, lambda _: error_reply("query", "Odd", "a\x00b\x1bc", 400, "id"))
 
     assert ("Odd", "a\ufffdb\ufffdc") == (code, message)
 
 
 def test_cbor_refusal_is_map_of_code_and_message() -> None:
-    """With all three length encodings of a CBOR text string."""
     replies = [error_reply(CBOR, "Code", "x" * length, 501, "id").body for length in (3, 100, 300)]
 
     assert bytes.fromhex("a2") + b"\x66__type\x64Code\x67message\x63xxx" == replies[0]

@@ -71,7 +71,6 @@ def test_same_plan_fails_the_same_calls() -> None:
 
 
 def test_thread_order_does_not_change_faults() -> None:
-    """Concurrent calls of many accounts fail exactly like sequential ones."""
     accounts = [f"{number:012d}" for number in range(1, 9)]
     faults, seen = plan(HALF), dict[str, list[bool]]()
     threads = [threading.Thread(target=lambda a=a: seen.update({a: struck(faults, 100, a)})) for a in accounts]
@@ -84,7 +83,6 @@ def test_thread_order_does_not_change_faults() -> None:
 
 
 def test_fault_rate_matches_probability() -> None:
-    """Over many calls; with 0 never, with 1 always."""
     shares = [sum(struck(plan(Throttle(p)), 4_000)) / 4_000 for p in (0.0, 0.25, 1.0)]
 
     assert [0.0, 1.0] == [shares[0], shares[2]]
@@ -92,7 +90,6 @@ def test_fault_rate_matches_probability() -> None:
 
 
 def test_consecutive_faults_are_limited() -> None:
-    """With at most two in a row every third call succeeds, so retries end."""
     faults = plan(Throttle(at_most=2))
 
     assert [True, True, False, True, True, False] == struck(faults, 6)
@@ -111,12 +108,10 @@ def test_consecutive_faults_are_limited() -> None:
     ],
 )
 def test_rule_applies_to_matching_calls(rule: Fault, account: str, action: str, region: str, expected: bool) -> None:
-    """Accounts, actions and Regions limit a rule."""
     assert [expected] == struck(plan(rule), 1, account, action, region)
 
 
 def test_first_matching_rule_applies() -> None:
-    """A call has at most one fault."""
     faults = plan(ExpiredToken(0.0), CutConnection(), Throttle())
     hit = faults.draw(ONE, DESCRIBE, "eu-west-1")
 
@@ -125,7 +120,6 @@ def test_first_matching_rule_applies() -> None:
 
 
 def test_connections_are_cut_before_and_within_the_reply() -> None:
-    """Both kinds occur."""
     faults = plan(CutConnection())
     drawn = [faults.draw(ONE, DESCRIBE, "eu-west-1") for _ in range(40)]
     effects = [effect_of(EC2, hit.fault, hit.variant) for hit in drawn if hit is not None]
@@ -184,7 +178,6 @@ THROTTLE, EXPIRED = Throttle(), ExpiredToken()
 def test_fault_has_error_format_of_each_service(
     call: Call, fault: Fault | tuple[Fault, int], code: str, status: int, text: str
 ) -> None:
-    """botocore parses code, status and message of the real service."""
     found = answered(call, *(fault if isinstance(fault, tuple) else (fault, 0)))
 
     assert (code, status) == (found[0], found[2])
@@ -260,7 +253,6 @@ def test_plan_is_parsed_from_string() -> None:
 
 
 def test_denied_service_keeps_its_own_actions() -> None:
-    """`actions` does not apply to a fault with its own actions."""
     found = parse_faults("throttle=1,denied=rds,denied=s3:Get*,actions=ec2:*")
 
     assert ["ec2:*", "rds:*", "s3:Get*"] == [rule.actions for rule in found.faults]
@@ -285,7 +277,6 @@ def test_denied_service_keeps_its_own_actions() -> None:
     ],
 )
 def test_invalid_plan_is_error_with_part_and_hint(text: str, part: str) -> None:
-    """The error quotes the invalid part and lists the valid forms."""
     with pytest.raises(FaultTextError) as caught_error:
         parse_faults(text)
 

@@ -61,7 +61,6 @@ def post(rig: Rig, hosts: list[str], *, signed_for: str, target: str = "/", vers
 
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LocalHost:{port}"])
 def test_own_addresses_are_accepted(rig: Rig, host: str) -> None:
-    """127.0.0.1 and localhost with the port, in upper or lower case."""
     name = host.format(port=port_of(rig))
 
     assert 200 == post(rig, [name], signed_for=name)
@@ -95,7 +94,6 @@ def test_own_addresses_are_accepted(rig: Rig, host: str) -> None:
     ],
 )
 def test_other_host_is_refused(rig: Rig, host: str) -> None:
-    """A correctly signed request for any other host name is rejected with 403."""
     name = host.format(port=port_of(rig))
 
     assert 403 == post(rig, [name], signed_for=name or "evil.example")

@@ -71,7 +71,6 @@ def test_server_listens_only_on_loopback() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # noqa: S104 - must be refused
 def test_other_listen_address_is_refused(host: str) -> None:
-    """The sandbox cannot be exposed to a network."""
     with pytest.raises(SandboxError, match=r"listens only on 127\.0\.0\.1"):
         Sandbox(host=host)
 
@@ -113,7 +112,6 @@ def test_each_start_has_a_new_secret() -> None:
 
 
 def test_new_sandbox_is_empty() -> None:
-    """State does not carry over from an earlier sandbox."""
     with running() as first:
         first.role(VENDOR, "left-over", service_trust())
     with running() as second:
@@ -218,7 +216,6 @@ def test_connection_is_closed_after_a_malformed_body(rig: Rig) -> None:
 
 
 def test_log_and_repr_contain_no_secret(rig: Rig) -> None:
-    """Neither secret keys nor tokens."""
     _, key = rig.user(VENDOR, "reena", "sts:*")
     session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET)
     rig.client("sts", session).get_caller_identity()
@@ -229,7 +226,6 @@ def test_log_and_repr_contain_no_secret(rig: Rig) -> None:
 
 
 def test_concurrent_callers_are_isolated(rig: Rig) -> None:
-    """Threads that write to IAM and assume roles at the same time do not affect each other."""
     backend = rig.sandbox.instance_credentials(BACKEND)
     sts = rig.client("sts", backend)
     customers = [f"{300_000_000_000 + number}" for number in range(12)]
@@ -249,7 +245,6 @@ def test_concurrent_callers_are_isolated(rig: Rig) -> None:
 
 
 def test_shutdown_closes_open_connections() -> None:
-    """A client with a keep-alive connection gets no reply after the sandbox has ended."""
     with running() as rig:
         client = rig.client("sts", OPERATOR)
         client.get_caller_identity()
@@ -287,7 +282,6 @@ def test_internal_exception_is_service_error_without_secrets(rig: Rig, monkeypat
 
 
 def test_slow_fault_delays_the_reply() -> None:
-    """By the delay of the plan."""
     waited: list[float] = []
     plan = FaultPlan(1, (SlowReply(seconds=2.5),))
     with Sandbox(faults=plan, sleep=waited.append) as sandbox:
@@ -333,7 +327,6 @@ class Trap:
 
 
 def foreign_files() -> dict[str, bytes]:
-    """Files that are not a sandbox state."""
     from importlib.metadata import version  # noqa: PLC0415 - only used here
 
     def head(**changes: Any) -> bytes:

@@ -204,7 +204,6 @@ def server() -> Iterator[Server]:
 
 @pytest.mark.parametrize("count", [100, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_server_and_evaluator_agree(server: Server, count: int) -> None:
-    """In every configuration, of which many are allowed and many refused."""
     random = Random(count)  # noqa: S311 - reproducible test cases
     configurations = [draw(random) for _ in range(count)]
     wanted = [expected(it) for it in configurations]

@@ -297,5 +297,4 @@ REFUSED: dict[str, Refused] = {
 
 @pytest.mark.parametrize("no", REFUSED.values(), ids=REFUSED)
 def test_untrusted_caller_is_refused_as_by_aws(world: World, no: Refused) -> None:
-    """Code, HTTP status and message are AWS's."""
     no.check(world)

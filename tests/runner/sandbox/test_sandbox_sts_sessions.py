@@ -41,7 +41,6 @@ def test_operator_cannot_store_unsupported_policy(rig: Rig) -> None:
 
 
 def test_operator_role_is_unavailable_to_others(rig: Rig) -> None:
-    """For all others the role does not exist."""
     backend = rig.sandbox.instance_credentials(BACKEND)
     role = f"arn:aws:iam::{CUSTOMER}:role/OrganizationAccountAccessRole"
 
@@ -71,7 +70,6 @@ def test_session_policy_restricts_session_and_role_chaining(rig: Rig) -> None:
 
 
 def test_sessions_expire_by_the_clock(rig: Rig) -> None:
-    """A session works until its last second and is refused as expired afterwards."""
     session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET, DurationSeconds=900)
 
     rig.clock.forward(899)
@@ -109,7 +107,6 @@ def bad_credentials(rig: Rig) -> dict[str, tuple[SandboxCredentials, tuple[str, 
 
 
 def test_credentials_are_checked_as_by_aws(rig: Rig) -> None:
-    """Unknown keys, wrong secrets and wrong tokens are refused, each with AWS's code."""
     cases = bad_credentials(rig)
 
     assert {name: answer for name, (_, answer) in cases.items()} == {
@@ -136,7 +133,6 @@ def test_inactive_key_is_refused(rig: Rig) -> None:
     ],
 )
 def test_unsupported_operation_is_refused_by_name(rig: Rig, operation: str, parameters: dict[str, str]) -> None:
-    """Federation and encoded messages are reported as unsupported."""
     _, key = rig.user(VENDOR, "reena", "sts:*")
 
     assert ("SandboxUnsupported", 501) == outcome(getattr(rig.client("sts", key), operation), **parameters)
@@ -201,7 +197,6 @@ def test_other_partition_has_its_own_arns() -> None:
 
 
 def test_botocore_refreshes_container_credentials(rig: Rig) -> None:
-    """botocore's provider reads the endpoint, and a wrong token is rejected."""
     rig.clock.now = datetime.now(UTC)  # botocore compares the expiration with its own clock
     environment = dict(rig.sandbox.container_environment(BACKEND))
     found = ContainerProvider(environment, ContainerMetadataFetcher()).load().get_frozen_credentials()
@@ -215,7 +210,6 @@ def test_botocore_refreshes_container_credentials(rig: Rig) -> None:
 
 
 def test_credentials_of_missing_principal_are_error_with_hint(rig: Rig) -> None:
-    """For a role or user that does not exist."""
     for ask in (rig.sandbox.instance_credentials, rig.sandbox.container_environment, rig.sandbox.user_credentials):
         with pytest.raises(SandboxError, match="provision its account first"):
             ask(f"arn:aws:iam::{VENDOR}:role/nobody")

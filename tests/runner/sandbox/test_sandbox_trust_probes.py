@@ -86,15 +86,13 @@ TAKEN: dict[str, Attempt] = {
     "a role with a path": lambda a: a.make("pathed", Path="/vendor/eu/"),
     "twelve hours": lambda a: a.make("long", MaxSessionDuration=43_200),
     "AWS's own policy as boundary": lambda a: a.make("b", PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"),
-    "a managed policy of 6,144 characters": lambda a: a.iam.create_policy(
-        PolicyName="full", PolicyDocument=sized(allow("s3:GetObject"), 6_144)
-    ),
+    "a managed policy of 6,144 characters": lambda a: a.iam.create_policy(PolicyName="full",
+        PolicyDocument=sized(allow("s3:GetObject"), 6_144)),
     "inline policies of 10,240 characters": lambda a: a.put(sized(allow("s3:GetObject"), 10_240)),
-    "a policy that is attached already": lambda a: a.iam.attach_role_policy(
-        RoleName="holder", PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/p0"
-    ),
+    "a policy that is attached already": lambda a: a.iam.attach_role_policy(RoleName="holder",
+        PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/p0"),
     "a boundary of a user": lambda a: a.iam.put_user_permissions_boundary(UserName="holder", PermissionsBoundary=a.policy),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("attempt", TAKEN.values(), ids=TAKEN)
@@ -109,6 +107,11 @@ def malformed(attempt: Attempt, text: str) -> Refused:
     return Refused(attempt, text, "MalformedPolicyDocument", 400)
 
 
+def unsaved(document: Any, text: str) -> Refused:
+    """A trust policy that IAM does not save."""
+    return malformed(lambda account: account.save(document), text)
+
+
 def over(attempt: Attempt, text: str) -> Refused:
     return Refused(attempt, text, "LimitExceeded", 409)
 
@@ -117,10 +120,14 @@ def invalid(attempt: Attempt, text: str) -> Refused:
     return Refused(attempt, text, "ValidationError", 400)
 
 
+ASSUME: dict[str, Any] = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+READ: dict[str, Any] = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+
+
 def principal(text: str, kind: str = "AWS") -> Refused:
-    body = statement_of(Effect="Allow", Action="sts:AssumeRole", Principal={kind: text})
+    body = statement_of(**ASSUME, Principal={kind: text})
     shown = "SERVICE" if kind == "Service" else kind
-    return malformed(lambda a: a.save(body), f'^Invalid principal in policy: "{shown}":"{re.escape(text)}"$')
+    return unsaved(body, f'^Invalid principal in policy: "{shown}":"{re.escape(text)}"$')
 
 
 REFUSED: dict[str, Refused] = {
@@ -139,113 +146,63 @@ REFUSED: dict[str, Refused] = {
     "a service that is none": principal("nonsense", "Service"),
     "a role that trusts no one real": malformed(
         lambda a: a.make("orphan", AssumeRolePolicyDocument=json.dumps(trust(f"arn:aws:iam::{OTHER}:role/nobody"))),
-        "^Invalid principal in policy",
-    ),
-    "NotPrincipal": malformed(
-        lambda a: a.save(statement_of(Effect="Allow", Action="sts:AssumeRole", NotPrincipal={"AWS": ROLE})), "NotPrincipal"
-    ),
-    "a trust policy with a resource": malformed(
-        lambda a: a.save(statement_of(Effect="Allow", Action="sts:AssumeRole", Principal="*", Resource="*")),
-        "^Has prohibited field Resource$",
-    ),
-    "a trust policy without a principal": malformed(
-        lambda a: a.save(statement_of(Effect="Allow", Action="sts:AssumeRole")), "Principal"
-    ),
-    "an action that is not STS's": malformed(
-        lambda a: a.save(trust(ROLE, action="s3:GetObject")), "^AssumeRole policy may only specify STS AssumeRole actions.$"
-    ),
-    "an unknown operator": malformed(
-        lambda a: a.save(trust(ROLE, StringResembles={"sts:ExternalId": "x"})), "^Syntax errors in policy.$"
-    ),
+        "^Invalid principal in policy"),
+    "NotPrincipal": unsaved(statement_of(**ASSUME, NotPrincipal={"AWS": ROLE}), "NotPrincipal"),
+    "a trust policy with a resource": unsaved(statement_of(**ASSUME, Principal="*", Resource="*"),
+        "^Has prohibited field Resource$"),
+    "a trust policy without a principal": unsaved(statement_of(**ASSUME), "Principal"),
+    "an action that is not STS's": unsaved(trust(ROLE, action="s3:GetObject"),
+        "^AssumeRole policy may only specify STS AssumeRole actions.$"),
+    "an unknown operator": unsaved(trust(ROLE, StringResembles={"sts:ExternalId": "x"}), "^Syntax errors in policy.$"),
     "an unknown operator in a permissions policy": malformed(
-        lambda a: a.put(
-            allow("s3:GetObject")
-            | statement_of(
-                Effect="Allow", Action="s3:GetObject", Resource="*", Condition={"StringResembles": {"aws:PrincipalArn": "x"}}
-            )
-        ),
-        "Syntax errors in policy.",
-    ),
-    "an unknown element": malformed(
-        lambda a: a.save(statement_of(Effect="Allow", Action="sts:AssumeRole", Principal="*", Colour="red")),
-        "^Syntax errors in policy.$",
-    ),
-    "an effect that is none": malformed(
-        lambda a: a.save(statement_of(Effect="Permit", Action="sts:AssumeRole", Principal="*")), "Invalid effect: Permit"
-    ),
-    "what is no JSON": malformed(lambda a: a.save('{"Version": '), "^This policy contains invalid Json$"),
-    "an unknown version": malformed(lambda a: a.save(trust(ROLE) | {"Version": "2026-01-01"}), "Syntax errors"),
-    "no statement": malformed(lambda a: a.save({"Version": "2012-10-17", "Statement": []}), "Syntax errors"),
-    "a permissions policy with a principal": malformed(
-        lambda a: a.put(statement_of(Effect="Allow", Action="s3:*", Resource="*", Principal="*")),
-        "should not specify a principal",
-    ),
+        lambda a: a.put(statement_of(**READ, Condition={"StringResembles": {"aws:PrincipalArn": "x"}})),
+        "Syntax errors in policy."),
+    "an unknown element": unsaved(statement_of(**ASSUME, Principal="*", Colour="red"), "^Syntax errors in policy.$"),
+    "an effect that is none": unsaved(statement_of(**ASSUME | {"Effect": "No"}, Principal="*"), "Invalid effect: No"),
+    "what is no JSON": unsaved('{"Version": ', "^This policy contains invalid Json$"),
+    "an unknown version": unsaved(trust(ROLE) | {"Version": "2026-01-01"}, "Syntax errors"),
+    "no statement": unsaved({"Version": "2012-10-17", "Statement": []}, "Syntax errors"),
+    "a permissions policy with a principal": malformed(lambda a: a.put(statement_of(**READ, Principal="*")),
+        "should not specify a principal"),
     "an action without its service": malformed(lambda a: a.put(allow("GetObject")), "must be prefaced by a vendor"),
-    "a trust policy of 2,049 characters": over(
-        lambda a: a.save(sized(trust("999999999999"), 2_049)), "^Cannot exceed quota for ACLSizePerRole: 2048$"
-    ),
+    "a trust policy of 2,049 characters": over(lambda a: a.save(sized(trust("999999999999"), 2_049)),
+        "^Cannot exceed quota for ACLSizePerRole: 2048$"),
     "a managed policy of 6,145 characters": over(
         lambda a: a.iam.create_policy(PolicyName="big", PolicyDocument=sized(allow("s3:GetObject"), 6_145)),
-        "^Cannot exceed quota for PolicySize: 6144$",
-    ),
+        "^Cannot exceed quota for PolicySize: 6144$"),
     "a version of 6,145 characters": over(
         lambda a: a.iam.create_policy_version(PolicyArn=a.policy, PolicyDocument=sized(allow("s3:GetObject"), 6_145)),
-        "PolicySize: 6144",
-    ),
-    "inline policies of a role over 10,240": over(
-        lambda a: a.put(sized(allow("s3:GetObject"), 10_241)),
-        "^Maximum policy size of 10240 bytes exceeded for role hol",
-    ),
-    "inline policies of a user over 2,048": over(
-        lambda a: a.put(sized(allow("s3:GetObject"), 2_049), "user"), "Maximum policy size of 2048 bytes exceeded for user"
-    ),
-    "inline policies of a group over 5,120": over(
-        lambda a: a.put(sized(allow("s3:GetObject"), 5_121), "group"), "Maximum policy size of 5120 bytes exceeded for group"
-    ),
-    "an eleventh policy on a role": over(
-        lambda a: a.iam.attach_role_policy(RoleName="holder", PolicyArn=a.policy),
-        "exceed quota for PoliciesPerRole: 10",
-    ),
-    "an eleventh policy on a user": over(
-        lambda a: a.iam.attach_user_policy(UserName="holder", PolicyArn=a.policy), "PoliciesPerUser: 10"
-    ),
-    "an eleventh policy on a group": over(
-        lambda a: a.iam.attach_group_policy(GroupName="holder", PolicyArn=a.policy), "PoliciesPerGroup: 10"
-    ),
+        "PolicySize: 6144"),
+    "inline policies of a role over 10,240": over(lambda a: a.put(sized(allow("s3:GetObject"), 10_241)),
+        "^Maximum policy size of 10240 bytes exceeded for role hol"),
+    "inline policies of a user over 2,048": over(lambda a: a.put(sized(allow("s3:GetObject"), 2_049), "user"),
+        "Maximum policy size of 2048 bytes exceeded for user"),
+    "inline policies of a group over 5,120": over(lambda a: a.put(sized(allow("s3:GetObject"), 5_121), "group"),
+        "Maximum policy size of 5120 bytes exceeded for group"),
+    "an eleventh policy on a role": over(lambda a: a.iam.attach_role_policy(RoleName="holder", PolicyArn=a.policy),
+        "exceed quota for PoliciesPerRole: 10"),
+    "an eleventh policy on a user": over(lambda a: a.iam.attach_user_policy(UserName="holder", PolicyArn=a.policy),
+        "PoliciesPerUser: 10"),
+    "an eleventh policy on a group": over(lambda a: a.iam.attach_group_policy(GroupName="holder", PolicyArn=a.policy),
+        "PoliciesPerGroup: 10"),
     "a role name of 65 characters": invalid(lambda a: a.make("r" * 65), "'roleName' .* less than or equal to 64"),
     "a role name with a slash": invalid(lambda a: a.make("a/b"), "specified value for roleName is invalid"),
     "a path without its end": invalid(lambda a: a.make(Path="/vendor"), "specified value for path is invalid"),
     "a path of 513 characters": invalid(lambda a: a.make(Path=f"/{'x' * 511}/"), "'path' .* less than or equal to 512"),
-    "less than an hour": invalid(
-        lambda a: a.make(MaxSessionDuration=3_599), "'maxSessionDuration' .* greater than or equal to 3600"
-    ),
-    "more than twelve hours": invalid(
-        lambda a: a.make(MaxSessionDuration=43_201), "'maxSessionDuration' .* less than or equal to 43200"
-    ),
-    "a name that differs by case alone": Refused(
-        lambda a: a.make("HOLDER"), "^Role with name HOLDER already exists.$", "EntityAlreadyExists", 409
-    ),
-    "a boundary that does not exist": Refused(
-        lambda a: a.make(PermissionsBoundary=f"arn:aws:iam::{ACCOUNT}:policy/none"),
-        "does not exist or is not attachable",
-        "NoSuchEntity",
-        404,
-    ),
-    "an attached policy that is to go": Refused(
-        lambda a: a.iam.delete_policy(PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/p0"),
-        "^Cannot delete a policy attached to entities.$",
-        "DeleteConflict",
-        409,
-    ),
-    "a change of AWS's own policy": Refused(
-        lambda a: a.iam.create_policy_version(
-            PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess", PolicyDocument=json.dumps(allow("s3:*"))
-        ),
-        "is an AWS managed policy",
-        "AccessDenied",
-        403,
-    ),
-}
+    "less than an hour": invalid(lambda a: a.make(MaxSessionDuration=3_599),
+        "'maxSessionDuration' .* greater than or equal to 3600"),
+    "more than twelve hours": invalid(lambda a: a.make(MaxSessionDuration=43_201),
+        "'maxSessionDuration' .* less than or equal to 43200"),
+    "a name that differs by case alone": Refused(lambda a: a.make("HOLDER"), "^Role with name HOLDER already exists.$",
+        "EntityAlreadyExists", 409),
+    "a boundary that does not exist": Refused(lambda a: a.make(PermissionsBoundary=f"arn:aws:iam::{ACCOUNT}:policy/none"),
+        "does not exist or is not attachable", "NoSuchEntity", 404),
+    "an attached policy that is to go": Refused(lambda a: a.iam.delete_policy(PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/p0"),
+        "^Cannot delete a policy attached to entities.$", "DeleteConflict", 409),
+    "a change of AWS's own policy": Refused(lambda a: a.iam.create_policy_version(
+        PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess", PolicyDocument=json.dumps(allow("s3:*"))),
+        "is an AWS managed policy", "AccessDenied", 403),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("no", REFUSED.values(), ids=REFUSED)

@@ -25,7 +25,7 @@ from rolecall_runner.status.status_file import (
     read_status,
 )
 from rolecall_runner.status.update import apply_verdict
-from rolecall_runner.verify.agreed_access import encode_access
+from rolecall_runner.verify.context import encode_access
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Diagnosis, Mark, Step, Verdict
 from status_rig import MONDAY, NEW, NOW, OLD, TUESDAY, WEDNESDAY, not_there, target
 from verdict_worlds import verdict

@@ -49,7 +49,6 @@ def test_rotation_state_is_ok_and_reported(
 
 
 def test_role_refusing_both_ids_fails(world: World) -> None:
-    """Without an accepted external ID the role fails, and no state of the rotation is reported."""
     world.make(world.good_trust("of-somebody-else"))
     verdict = world.verdict()
 
@@ -69,7 +68,6 @@ def test_previous_id_runs_all_checks_before_the_apply(world: World) -> None:
 
 
 def test_trust_without_external_id_condition_fails_during_rotation(world: World) -> None:
-    """A role that accepts both the new external ID and no external ID fails."""
     unconditional = world.good_trust()
     del unconditional["Statement"][0]["Condition"]
     world.make(unconditional)

@@ -62,7 +62,6 @@ def test_refusals_are_inconclusive_if_last_assume_is_refused(world: World) -> No
 
 
 def test_suppressed_rc103_skips_missing_external_id(world: World) -> None:
-    """The check is skipped with the reason given in the manifest."""
     world.aim(external_id=None)
     world.make(trust(world.backend))
     world.give(without_external_id={world.target.name: "an account of our own"})

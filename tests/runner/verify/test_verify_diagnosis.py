@@ -13,16 +13,10 @@ from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.aws import CallerRejectedError
 from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.verify.causes import CAUSES, Cause, customer_message
-from rolecall_runner.verify.checks import judge_trust
 from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.diagnosis import (
-    DENIALS,
-    Denial,
-    cause_of_denial,
-    denial_of,
-    diagnose,
-)
+from rolecall_runner.verify.diagnosis import DENIALS, Denial, cause_of_denial, denial_of, diagnose
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
+from rolecall_runner.verify.verify_target import judge_trust
 from sandbox_rig import allow, service_trust, trust
 from status_rig import target
 from verify_worlds import BACKEND, READ_ITSELF, ROLE, World, causes, check_of, document, marks
@@ -299,7 +293,6 @@ KNOWN: tuple[tuple[str, Callable[[World], None]], ...] = (
 
 @pytest.mark.parametrize(("cause", "spoil"), KNOWN, ids=lambda value: getattr(value, "__name__", None))
 def test_certain_cause_is_the_only_one(world: World, cause: str, spoil: Callable[[World], None]) -> None:
-    """The verdict is failed with exactly this cause."""
     spoil(world)
     verdict = world.verdict()
 
@@ -357,7 +350,6 @@ def test_trust_in_whole_account_is_not_checkable(world: World) -> None:
 
 
 def test_second_caller_detects_trust_in_whole_account(world: World) -> None:
-    """The check fails when another role of the backend account can assume the role."""
     world.make(world.good_trust(principal=f"arn:aws:iam::{BACKEND}:root"))
     own = world.context.assumer
     world.call_as(world.rig.role(BACKEND, f"second{world.number}", service_trust(), assume=["sts:AssumeRole"]))
@@ -450,7 +442,6 @@ def test_passing_role_is_not_diagnosed(world: World) -> None:
 
 
 def test_causes_match_sections_of_the_documentation() -> None:
-    """docs/diagnosis.md has a section for each cause ID and no others."""
     sections = [
         line.removeprefix("### ").strip("`") for line in PAGE.read_text("utf-8").splitlines() if line.startswith("### ")
     ]

@@ -9,15 +9,13 @@ import pytest
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.verify.agreed_access import EarlierModule, ModuleHistory, decode_access, encode_access
-from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.context import EarlierModule, ModuleHistory, VerifyContext, decode_access, encode_access
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict
 from rolecall_runner.verify.verify_target import verify
 from sandbox_rig import allow
 from verify_rig import BACKEND_ROLE, EXTERNAL_ID, TRUST, Stage
-from verify_worlds import document
+from verify_worlds import READ_ITSELF, causes, document
 
-READ_ITSELF = ("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies")
 EC2_READ = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"
 MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
 NAMES = iter(range(10_000))
@@ -71,10 +69,6 @@ def newest(verdict: Verdict) -> Check | None:
 def mark(verdict: Verdict) -> Mark | None:
     found = newest(verdict)
     return found.mark if found is not None else None
-
-
-def causes(verdict: Verdict) -> list[str]:
-    return [diagnosis.cause for diagnosis in verdict.diagnoses]
 
 
 def test_withdrawn_action_that_works_means_module_not_applied(stage: Stage) -> None:
@@ -152,10 +146,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     # In the default Region both modules give the same result.
     "added Region": ({"actions": (QUEUES,)}, {"actions": (QUEUES,), "condition": ONLY_HERE}),
     "added Region, negated": ({"actions": (QUEUES,)}, {"actions": (QUEUES,), "condition": NOT_THERE}),
-    "narrowed Regions": (
-        {"actions": (QUEUES,), "condition": TWO_REGIONS},
-        {"actions": (QUEUES,), "condition": ONLY_HERE},
-    ),
+    "narrowed Regions": ({"actions": (QUEUES,), "condition": TWO_REGIONS}, {"actions": (QUEUES,), "condition": ONLY_HERE}),
     # If the role may read itself, changes that no call shows are detected too, and the earlier role is not drift.
     "withdrawn write, read by drift": ({"actions": (VPCS, *READ_ITSELF, "s3:PutObject")}, {"actions": (VPCS, *READ_ITSELF)}),
 }

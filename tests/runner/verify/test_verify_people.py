@@ -147,7 +147,6 @@ def without_policy(iam: Any) -> None:
     ],
 )
 def test_missing_prerequisite_of_user_fails(house: House, change: Callable[[Any], Any], part: str, words: str) -> None:
-    """MFA device, password, membership, policy and its document: each fails its own check."""
     change(house.iam())
     check = house.ask(TRUSTING, TRUSTED)[part]
 

@@ -32,7 +32,6 @@ SERVICE_FACTS: Mapping[str, Any] = tomllib.loads(
 class ResourceType:
     """A resource type of an action. `form`: its ARN with variables; `required`: every call has such a resource."""
 
-    name: str
     form: str
     required: bool
 
@@ -60,9 +59,7 @@ def resource_types(action: str) -> tuple[ResourceType, ...]:
     service = action.partition(":")[0]
     resources = _data().resources
     return tuple(
-        ResourceType(
-            str(kind["name"]), str(resources.get_resource_type_details(service, kind["name"])["arn"]), kind["required"]
-        )
+        ResourceType(str(resources.get_resource_type_details(service, kind["name"])["arn"]), kind["required"])
         for kind in (details["resourceTypes"] if details else ())
         if resources.resource_type_exists(service, kind["name"])
     )

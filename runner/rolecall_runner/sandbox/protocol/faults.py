@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -73,20 +72,22 @@ class FaultEffect:
 
 
 @dataclass(frozen=True)
-class Fault(ABC):
+class Fault:
     """One fault of a plan.
 
     `probability` is from 0 to 1. Patterns accept `*` and `?`, and alternatives separated by `|`; actions (SERVICE:NAME) are
     compared without regard to case. `at_most` limits consecutive faults per account and action; None is no limit.
 
     Class attributes: `name` in plans and logs, `alias` a shorter name for plans, `usage` the form of the value in a plan,
-    `transient` whether a retry can succeed, so that `at-most` of a plan applies.
+    `transient` whether a retry can succeed, so that `at-most` of a plan applies, `category` the error that `effect` sends by
+    default.
     """
 
     name: ClassVar[str]
     alias: ClassVar[str] = ""
     usage: ClassVar[str] = "probability from 0 to 1"
     transient: ClassVar[bool] = True
+    category: ClassVar[ErrorCategory] = ErrorCategory.INTERNAL
 
     probability: float = 1.0
     accounts: str = "*"
@@ -107,9 +108,9 @@ class Fault(ABC):
             and _any_match(self.regions, region)
         )
 
-    @abstractmethod
     def effect(self, hit: FaultCall, /) -> FaultEffect:
         """What the fault does to a call that it hits."""
+        return hit.error(self.category)
 
 
 FAULTS: dict[str, type[Fault]] = {}
@@ -130,10 +131,7 @@ class Throttle(Fault):
     """The service answers that the rate of calls is exceeded."""
 
     name = "throttle"
-
-    def effect(self, hit: FaultCall, /) -> FaultEffect:
-        """The service's throttling error."""
-        return hit.error(ErrorCategory.THROTTLED)
+    category = ErrorCategory.THROTTLED
 
 
 @register_fault
@@ -164,10 +162,7 @@ class ExpiredToken(Fault):
     """The service answers that the caller's session has expired."""
 
     name = "expired"
-
-    def effect(self, hit: FaultCall, /) -> FaultEffect:
-        """The service's error for expired credentials."""
-        return hit.error(ErrorCategory.EXPIRED_TOKEN)
+    category = ErrorCategory.EXPIRED_TOKEN
 
 
 @register_fault

@@ -33,7 +33,7 @@ from rolecall_generator.iam import (
     User,
     role_arn,
 )
-from rolecall_runner.aws import AccountSession, Clients, ClientSettings, Credentials, account
+from rolecall_runner.aws import AccountSession, Clients, ClientSettings, Credentials, account, utc_now
 from rolecall_runner.live import read_account
 from rolecall_runner.sandbox.protocol.aws_protocol import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.sandbox.server.state_dir import operator_secret
@@ -241,37 +241,19 @@ def _holders(kind: str, found: Mapping[str, Holder], before: Mapping[str, Holder
 WORKERS = 4
 """Default number of threads. The sandbox is in the same process, so more threads do not help."""
 
+_CONNECTIONS = 8
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class AdminClient:
     """boto3 clients that act as administrator of the account selected with `acting_in`. Thread-safe."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        partition: str = "aws",
-        workers: int = 8,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._url = url
+    def __init__(self, url: str, *, partition: str = "aws") -> None:
         self._own = Credentials(OPERATOR_KEY, operator_secret(url), None, _NEVER)
         self._partition = partition
         self._region = PARTITIONS[partition].default_region
-        self._clients = Clients(ClientSettings(endpoint_url=url, connections=workers, max_attempts=3))
-        self._clock = clock
+        self._clients = Clients(ClientSettings(endpoint_url=url, connections=_CONNECTIONS, max_attempts=3))
         self._sessions: dict[str, AccountSession] = {}
-
-    @property
-    def url(self) -> str:
-        """The URL of the sandbox."""
-        return self._url
-
-    @property
-    def partition(self) -> str:
-        """The partition of the accounts."""
-        return self._partition
 
     def client(self, service: str) -> Any:
         """The shared client of a service, for use inside `acting_in`. Calls outside of it raise OutsideAccountError."""
@@ -286,7 +268,7 @@ class AdminClient:
     def session(self, account_id: str) -> AccountSession:
         """The operator's session in an account, renewed automatically."""
         # setdefault is atomic: concurrent threads share one session.
-        return self._sessions.setdefault(account_id, AccountSession(lambda: self._assume(account_id), self._clock))
+        return self._sessions.setdefault(account_id, AccountSession(lambda: self._assume(account_id), utc_now))
 
     def _assume(self, account_id: str) -> Credentials:
         arn = role_arn(self._partition, account_id, "/", OPERATOR_ROLE)
@@ -340,7 +322,6 @@ def provision(
     operator: AdminClient,
     workers: int = WORKERS,
     progress: Callable[[str], None] = lambda _account_id: None,
-    new_password: Callable[[], str] = lambda: f"Aa1!{secrets.token_urlsafe(24)}",
 ) -> Provisioned:
     """Create what each account lacks through the IAM API. Idempotent; existing extra resources are kept.
 
@@ -353,7 +334,7 @@ def provision(
     pool = ThreadPoolExecutor(workers)
     try:
         for wave in _waves(accesses):
-            for done in pool.map(partial(_change_account, operator, partial(_fill, wave, new_password)), wave):
+            for done in pool.map(partial(_change_account, operator, partial(_fill, wave)), wave):
                 known = outcomes[done.account_id]
                 outcomes[done.account_id] = AccountProvisioned(
                     done.account_id, known.changes + done.changes, known.problems + done.problems
@@ -396,12 +377,16 @@ class AccountChange:
         return True
 
 
-def _fill(wanted: Mapping[str, Access], new_password: Callable[[], str], account_id: str, change: AccountChange) -> None:
+def _new_password() -> str:
+    return f"Aa1!{secrets.token_urlsafe(24)}"
+
+
+def _fill(wanted: Mapping[str, Access], account_id: str, change: AccountChange) -> None:
     """Create what an account lacks. Only an account that turns out not to be new is read, because most are new."""
-    if not change.run(creation_steps(Access(), wanted[account_id], new_password=new_password), new=True):
+    if not change.run(creation_steps(Access(), wanted[account_id], new_password=_new_password), new=True):
         change.problems.clear()
         found = read_account(change.iam, leave_out=[OPERATOR_ROLE])
-        change.run(creation_steps(found, wanted[account_id], new_password=new_password))
+        change.run(creation_steps(found, wanted[account_id], new_password=_new_password))
 
 
 def _change_account(

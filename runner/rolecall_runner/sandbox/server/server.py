@@ -12,7 +12,6 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +28,7 @@ from werkzeug.test import run_wsgi_app
 
 from rolecall_generator.iam import Arn, Role, root_arn
 from rolecall_generator.iam.catalog import SERVICE_PREFIXES, action_of, find_action
+from rolecall_runner.aws import utc_now
 from rolecall_runner.redact import redact
 from rolecall_runner.sandbox.authorization.authorizer import Authorization, unsupported_reason
 from rolecall_runner.sandbox.authorization.service_reference import SERVICE_FACTS, ServiceCall, request_context, resources_of
@@ -277,11 +277,6 @@ _OWN_SERVICES = frozenset({"iam", "sts"})
 """Services that the sandbox implements in part: an exception there is an error of the sandbox, not of moto."""
 # Paths that moto serves without accounts and policies.
 _MOTO_PATHS = ("/moto-api", "/latest/meta-data/", "/latest/api/")
-
-
-def utc_now() -> datetime:
-    """The current time of the system clock."""
-    return datetime.now(UTC)
 
 
 class Sandbox:

@@ -54,6 +54,7 @@ def operator_secret(url: str, environ: Mapping[str, str] | None = None) -> str:
 
 
 _POLL_SECONDS = 0.05
+_START_SECONDS = 120.0
 _END_SECONDS = 20.0
 _LOCK_SECONDS = 1.0  # time for a stopped sandbox to release the lock
 
@@ -145,7 +146,6 @@ def start_sandbox(
     home: StateDir,
     wanted: SandboxRequest,
     *,
-    timeout_seconds: float = 120.0,
     waiting: Callable[[int, int], None] = lambda _d, _t: None,
 ) -> RunningSandbox:
     """Start a sandbox process and wait until its accounts are provisioned.
@@ -165,7 +165,7 @@ def start_sandbox(
             stale.unlink(missing_ok=True)
         write_record(home.request, asdict(wanted))
         child = _spawn(home, lock)
-    deadline = time.monotonic() + timeout_seconds
+    deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if (running := find_sandbox(home)) is not None:
             return running
@@ -174,9 +174,7 @@ def start_sandbox(
         _report_progress(home, waiting)
         time.sleep(_POLL_SECONDS)
     child.terminate()
-    raise SandboxError(
-        f"the sandbox did not start within {timeout_seconds:.0f} s", where=str(home.log), hint="check its log"
-    )
+    raise SandboxError(f"the sandbox did not start within {_START_SECONDS:.0f} s", where=str(home.log), hint="check its log")
 
 
 @contextmanager
