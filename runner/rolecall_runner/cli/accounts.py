@@ -23,13 +23,17 @@ from rolecall_runner.cli.options import ProfileOption, RegionOption, RunsOption,
 from rolecall_runner.execution import RUNS, counts_of, list_runs
 from rolecall_runner.redact import REHEARSAL
 
-NameArgument = Annotated[str, typer.Argument(autocompletion=complete_customers, help="A customer of the manifest.")]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", autocompletion=complete_customers, help="Customer of the manifest.")
+]
 
 SWITCH_URL_EXAMPLES = "Example:  runner switch-url reena-in-sumesh"
 
 
 def switch_url(
-    name: Annotated[str, typer.Argument(autocompletion=complete_switch_roles, help="A switch role of the manifest.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", autocompletion=complete_switch_roles, help="Switch role of the manifest.")
+    ],
     manifest: ManifestOption = DEFAULT_MANIFEST,
 ) -> None:
     """Print a prefilled link to the switch-role page of the console. It contains no secret."""

@@ -57,7 +57,9 @@ runner onboard acme --sandbox                    without AWS, in a sandbox"""
 
 
 def onboard(
-    name: Annotated[str, typer.Argument(autocompletion=complete_customers, help="A customer of the manifest.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", autocompletion=complete_customers, help="Customer of the manifest.")
+    ],
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     every: Annotated[
@@ -160,7 +162,7 @@ def status(
     ] = None,
     state: Annotated[
         list[CustomerState] | None,
-        typer.Option("--state", metavar="STATE", help=f"Only accounts in this state: {_STATES}. Repeatable."),
+        typer.Option("--state", metavar="STATE", help=f"Only accounts in this state: {_STATES}; may be repeated."),
     ] = None,
     sort: Annotated[Literal["state", "name", "age", "manifest"], typer.Option("--sort", help="Sort order.")] = "state",
     stale_after: Annotated[
@@ -185,7 +187,7 @@ def status(
     every: Annotated[bool, typer.Option("--all", help="Show all rows.")] = False,
     fail_on: Annotated[
         list[CustomerState] | None,
-        typer.Option("--fail-on", metavar="STATE", help="Exit code 1 if a shown account is in this state. Repeatable."),
+        typer.Option("--fail-on", metavar="STATE", help="Exit code 1 if a shown account is in this state; may be repeated."),
     ] = None,
     output_format: FormatOption = "table",
 ) -> None:
