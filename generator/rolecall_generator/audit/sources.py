@@ -76,7 +76,9 @@ def _read_text(path: Path) -> str:
         ) from error
     if len(data) > MAXIMUM_BYTES:
         limit = MAXIMUM_BYTES // 1_000_000
-        raise InputError(f"the file has more than {limit} MB", where=str(path), hint="give one file per account or per page")
+        raise InputError(
+            f"the file is larger than {limit} MB", where=str(path), hint="give one file per account or per page"
+        )
     try:
         return data.decode("utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
     except UnicodeDecodeError as error:
@@ -101,9 +103,9 @@ def pages_of_text(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]
                 hint="the file may be truncated; write it again with --output json",
             ) from error
         except RecursionError as error:
-            raise InputError("the file is nested too deeply", where=name, hint="give a reply of IAM") from error
+            raise InputError("the file is nested too deeply", where=name, hint="use the output of an IAM call") from error
         except ValueError as error:  # more digits than Python converts
-            raise InputError("a number is too long", where=name, hint="give a reply of IAM") from error
+            raise InputError("a number is too long", where=name, hint="use the output of an IAM call") from error
         position = _end_of_spaces(text, end)
         for page in value if isinstance(value, list) else [value]:
             count += 1
