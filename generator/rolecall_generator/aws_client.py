@@ -52,7 +52,7 @@ class AwsService:
             message, hint = self.errors.get(code, (f"{self.title} returned an error: {code}", self.hint))
             raise CallerError(message, where=_place(profile), hint=hint) from error
         except BotoCoreError as error:
-            raise CallerError(f"the call of {self.title} failed: {error}", where=_place(profile), hint=self.hint) from error
+            raise CallerError(f"the call to {self.title} failed: {error}", where=_place(profile), hint=self.hint) from error
 
 
 def _place(profile: str | None) -> str | None:

@@ -163,4 +163,7 @@ def missing_extra(error: ModuleNotFoundError) -> ToolError | None:
     extra = EXTRAS.get(library)
     if extra is None:
         return None
-    return ToolError(f"this needs {library}, which is not installed", hint=f"pip install 'rolecall[{extra}]'")
+    return ToolError(
+        f"this needs {library}, which is not installed",
+        hint=f"install rolecall with the extra {extra}, in its checkout: pip install '.[{extra}]'",
+    )

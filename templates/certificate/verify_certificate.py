@@ -20,6 +20,10 @@ from itertools import product
 from math import prod
 from pathlib import Path
 
+if sys.version_info < (3, 11):
+    sys.stdout.write("NOT CHECKED: this program requires Python 3.11 or newer\n")
+    sys.exit(2)
+
 CLAIMS = {"nothing_else": ("trust", "intent"), "everything_intended": ("intent", "trust")}
 ACTIONS = {"sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"}
 ARN, ID, MFA = "aws:principalarn", "sts:externalid", "aws:multifactorauthpresent"

@@ -25,6 +25,10 @@ from ipaddress import ip_interface
 from itertools import count
 from pathlib import Path
 
+if sys.version_info < (3, 11):
+    sys.stdout.write("NOT CHECKED: this program requires Python 3.11 or newer\n")
+    sys.exit(2)
+
 ASSUMING = ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"]
 CLAIMS = {"nothing_else": ("trust", "intent"), "everything_intended": ("intent", "trust")}
 # The permission that a request needs in addition if it has a value there.

@@ -67,6 +67,36 @@ def test_invalid_command_line_is_reported(line: str, said: str) -> None:
     assert [said] == [found for words in of_script(line) if (found := complaint(words))]
 
 
+UNPUBLISHED = re.compile(r"(?:pip|pipx|uv tool|uv pip) install [^\n]*?(?<![\w./-])rolecall(?:\[|(?=[\s'\"`]|$))")
+"""A command that installs a package named rolecall from an index."""
+
+
+def test_nothing_installs_rolecall_from_an_index() -> None:
+    """rolecall is not on PyPI: a package of this name there would be someone else's."""
+    folders = [ROOT / each for each in ("docs", "generator", "runner", "templates", "examples")]
+    files = [
+        path for folder in folders for path in folder.rglob("*") if path.suffix in {".md", ".py", ".j2", ".sh", ".yaml"}
+    ]
+    found = {name(path): UNPUBLISHED.findall(path.read_text("utf-8")) for path in [*files, *PAGES, ROOT / "Containerfile"]}
+
+    assert {} == {path: commands for path, commands in found.items() if commands}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("pip install 'rolecall[pdf]'", True),
+        ("run: pipx install rolecall", True),
+        ("uv tool install --constraints lock rolecall\n", True),
+        ("pipx install ./tools/rolecall-0.1.0-py3-none-any.whl", False),
+        ("pip install --no-deps /build/rolecall-*.whl", False),
+        ("install rolecall with the extra pdf: pip install '.[pdf]'", False),
+    ],
+)
+def test_installation_from_an_index_is_recognized(line: str, expected: bool) -> None:
+    assert expected == bool(UNPUBLISHED.search(line))
+
+
 @pytest.mark.parametrize("page", LINKING, ids=name)
 def test_relative_links_resolve(page: Path) -> None:
     """Every relative link and picture of a document resolves to a file or folder of this repository."""

@@ -105,7 +105,7 @@ def test_each_story_is_a_sentence() -> None:
 
 def test_page_has_the_expected_structure() -> None:
     """Every section except for three known ones describes a threat."""
-    frame = {"What is worth protecting", "The picture", "What is not covered"}
+    frame = {"What is worth protecting", "Overview", "What is not covered"}
     expected = {"Confused deputy", "A leaked external ID", "A forged or edited module", "The wrong account", "The sandbox"}
 
     assert set() == expected - THREATS.keys()

@@ -23,7 +23,7 @@ def test_missing_library_is_reported_with_its_extra(library: str) -> None:
     missing = missing_extra(ModuleNotFoundError(name=f"{library}.inner"))
 
     assert missing is not None
-    assert f"hint: pip install 'rolecall[{EXTRAS[library]}]'" in str(missing)
+    assert f" pip install '.[{EXTRAS[library]}]'" in str(missing)
     assert missing_extra(ModuleNotFoundError(name="something_else")) is None
 
 
@@ -31,5 +31,5 @@ def test_command_with_missing_extra_ends_with_hint(notes: Path) -> None:
     done = process(RUNNER, "rehearse", "--no-terraform", cwd=notes, before="import sys; sys.modules['moto'] = None")
 
     assert 7 == done.returncode
-    assert b"pip install 'rolecall[sandbox]'" in done.stderr
+    assert b" pip install '.[sandbox]'" in done.stderr
     assert b"Traceback" not in done.stderr

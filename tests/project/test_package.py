@@ -6,6 +6,8 @@ import email
 import fcntl
 import json
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -145,6 +147,36 @@ def test_wheel_metadata_matches_the_project(built: Built) -> None:
         [needed for needed in said.get_all("Requires-Dist", []) if "extra ==" not in needed]
     )
     assert "[console_scripts]\ngen = rolecall_generator.cli:app\nrunner = rolecall_runner.cli:app" == programs.strip()
+
+
+RELATIVE = re.compile(r'\]\((?!https?:|#)([^)\s]+)\)|(?:src|srcset)="(?!https?:)([^"]+)"')
+"""A link or picture that is relative to the repository."""
+README = (ROOT / "README.md").read_text("utf-8")
+REPOSITORY = "https://git.example/owner/rolecall"
+
+
+def test_description_of_the_package_has_no_relative_link(built: Built) -> None:
+    """A package index shows the README outside the repository."""
+    with zipfile.ZipFile(built.wheel) as wheel:
+        text = wheel.read(f"{built.named}.dist-info/METADATA").decode()
+
+    assert RELATIVE.search(README)
+    assert "## 60 seconds in the sandbox" in text
+    assert [] == RELATIVE.findall(text)
+
+
+@pytest.mark.parametrize(("version", "tag"), [("0.2.0", "v0.2.0"), ("0.2.1.dev3+gabc", "HEAD")])
+def test_links_of_the_description_lead_to_the_repository(version: str, tag: str) -> None:
+    """With a repository in [project.urls], each relative link and picture of the README leads to a file there."""
+    hooks = runpy.run_path(str(ROOT / "hatch_build.py"))
+    text = hooks["published_readme"](README, REPOSITORY, version)
+    links = [link for link, picture in RELATIVE.findall(README) if link]
+    shown = re.findall(r'<img src="([^"]+)"', README)
+    kinds = {f"{REPOSITORY}/blob/{tag}/": links, f"{REPOSITORY}/raw/{tag}/": shown}
+
+    assert [] == RELATIVE.findall(text)
+    assert kinds == {start: re.findall(rf"{re.escape(start)}([^)\"]+)", text) for start in kinds}
+    assert [] == [link for link in [*links, *shown] if not (ROOT / link.partition("#")[0]).exists()]
 
 
 def test_build_is_reproducible(built: Built, tmp_path: Path) -> None:

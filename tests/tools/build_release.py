@@ -70,7 +70,11 @@ def install(wheel: Path, folder: Path, *, everything: bool = False) -> Path:
 def write_bill_of_materials(wheel: Path, environment: Path, target: Path) -> None:
     """Write the CycloneDX 1.6 document (JSON, validated) of an environment in which the wheel is installed."""
     version = wheel.name.split("-")[1]
-    project = (ROOT / "pyproject.toml").read_text("utf-8").replace('dynamic = ["version"]', f'version = "{version}"', 1)
+    project = (
+        (ROOT / "pyproject.toml")
+        .read_text("utf-8")
+        .replace('dynamic = ["version",', f'version = "{version}"\ndynamic = [', 1)
+    )
     with tempfile.TemporaryDirectory() as folder:
         described = Path(folder) / "pyproject.toml"  # the committed file takes the version from git
         described.write_text(project, encoding="utf-8")

@@ -283,9 +283,9 @@ class AccountBuilder:
 
 
 def malformed(where: str, reason: str) -> InputError:
-    """The error for data that is not a reply of IAM."""
+    """The error for data that is not an IAM response."""
     return InputError(
-        f"this is not a reply of IAM: {reason}",
+        f"this is not an IAM response: {reason}",
         where=where,
         hint="write the file with: aws iam get-account-authorization-details --output json > account.json",
     )
@@ -324,7 +324,7 @@ def _store(items: dict[str, Any], arn: str, item: Any, where: str) -> None:
     """Add an item. The same item may occur in several files, but not with different content."""
     if items.setdefault(arn, item) != item:
         raise InputError(
-            f"{arn} is described twice, with different content", where=where, hint="give files of one point in time"
+            f"{arn} is described twice, with different content", where=where, hint="use files from the same point in time"
         )
 
 

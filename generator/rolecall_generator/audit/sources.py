@@ -80,7 +80,9 @@ def _read_text(path: Path) -> str:
         ) from error
     if len(data) > MAXIMUM_BYTES:
         limit = MAXIMUM_BYTES // 1_000_000
-        raise InputError(f"the file has more than {limit} MB", where=str(path), hint="give one file per account or per page")
+        raise InputError(
+            f"the file is larger than {limit} MB", where=str(path), hint="give one file per account or per page"
+        )
     try:
         return data.decode("utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
     except UnicodeDecodeError as error:
@@ -96,7 +98,9 @@ def pages_of_text(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]
     position = _end_of_spaces(text, 0)
     count = 0
     while position < len(text):
-        with _json_errors(name, "give a reply of IAM", "the file may be truncated; write it again with --output json"):
+        with _json_errors(
+            name, "use the output of an IAM call", "the file may be truncated; write it again with --output json"
+        ):
             value, end = decoder.raw_decode(text, position)
         position = _end_of_spaces(text, end)
         for page in value if isinstance(value, list) else [value]:

@@ -71,7 +71,7 @@ def check(
 @app.command(
     epilog="""Examples:
 
-gen prove                                    the matrix for the output of gen terraform
+gen prove                                    the table for the output of gen terraform
 
 gen prove --format html > proof.html         a page with the graph, for a security review
 

@@ -58,7 +58,7 @@ app = typer.Typer(name="customer", no_args_is_help=True, help="Add, change, rena
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", autocompletion=complete_targets, help="Customer of the manifest.")
 ]
-SwitchRoleOption = Annotated[bool, typer.Option("--switch-role", help="NAME is a switch role.")]
+SwitchRoleOption = Annotated[bool, typer.Option("--switch-role", help="The names are those of switch roles.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ class CustomerFields:
     role: Annotated[str | None, typer.Option("--role", help="Role name instead of the default.")] = None
     path: Annotated[str | None, typer.Option("--path", help="IAM path of the role instead of the default.")] = None
     external_id: Annotated[
-        str | None, typer.Option("--external-id", metavar="ID", help="External ID instead of a random one.")
+        str | None,
+        typer.Option("--external-id", metavar="ID", help="External ID; a new customer gets a random one by default."),
     ] = None
     permissions: Annotated[
         list[str] | None, typer.Option("--permissions", metavar="SET", help="Permission set; may be repeated.")
@@ -187,7 +188,7 @@ def remove(
     switch_role: SwitchRoleOption = False,
     change: ChangeOptions,
 ) -> None:
-    """Take customers out of the manifest, after showing what access ends. The roles stay until their owners destroy them."""
+    """Remove customers from the manifest, after showing which access ends. Roles remain until their owners destroy them."""
     confirm_and_write(remove_entries(change.manifest, change.out, names, section=_section(switch_role)), change)
 
 
@@ -200,7 +201,7 @@ def rename(
     switch_role: SwitchRoleOption = False,
     change: ChangeOptions,
 ) -> None:
-    """Give a customer another name. No AWS resource changes: the name is the folder's, and in no ARN."""
+    """Rename a customer and its folder. No AWS resource changes, because no ARN contains the name."""
     confirm_and_write(rename_entry(change.manifest, change.out, old, new, section=_section(switch_role)), change)
 
 
@@ -284,7 +285,9 @@ gen customer rotate-external-id account1 --abort       back to the old one"""
 )
 @with_option_groups
 def rotate_external_id(
-    name: Annotated[str, typer.Argument(autocompletion=complete_customers, help="Customer of the manifest.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", autocompletion=complete_customers, help="Customer of the manifest.")
+    ],
     *,
     finish: Annotated[bool, typer.Option("--finish", help="Remove the previous ID.")] = False,
     abort: Annotated[bool, typer.Option("--abort", help="Return to the previous ID.")] = False,

@@ -155,15 +155,15 @@ def _summary(review: GuardrailReview) -> str:
     failing = [answer for answer in review.answers if not answer.works]
     unknown = [answer for answer in failing if answer.state is LimitState.UNKNOWN]
     if review.works:
-        return "The guard rails let the hand-over work."
+        return "The guard rails do not block the hand-over."
     parts = []
     if len(failing) > len(unknown):
-        parts.append(f"{pluralize(len(failing) - len(unknown), 'question')} with stopped requests")
+        parts.append(f"{pluralize(len(failing) - len(unknown), 'check')} with stopped requests")
     if unknown:
         parts.append(f"{len(unknown)} unknown")
     if review.findings:
         parts.append(pluralize(len(review.findings), "finding"))
-    return "The hand-over does not fully work: " + ", ".join(parts) + "."
+    return "The hand-over is not confirmed: " + ", ".join(parts) + "."
 
 
 def customer_text(review: GuardrailReview) -> str:

@@ -190,7 +190,7 @@ def _duplicates(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
             where = f"{first_account.file}:{first_account.at.line + 1}"
             yield account.problem(
                 "account_id", f'account_id "{clip(account.account_id)}" is listed twice, first at {where}',
-                "leave one of the two out, or give each its own role",
+                "remove one of the two, or give each its own role",
             )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ def _read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         what = "is a symbolic link" if path.is_symlink() else f"cannot be read ({error.strerror})"
-        raise OutputError(what, where=str(path), hint="replace it by a readable file") from error
+        raise OutputError(what, where=str(path), hint="replace it with a readable file") from error
     try:
         with os.fdopen(descriptor, "rb") as file:
             return file.read()

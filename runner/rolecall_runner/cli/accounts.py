@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     from rolecall_runner.onboarding import OnboardingResult
 
 
-NameArgument = Annotated[str, typer.Argument(autocompletion=complete_customers, help="A customer of the manifest.")]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", autocompletion=complete_customers, help="Customer of the manifest.")
+]
 
 ONBOARD_EXAMPLES = """Examples:
 
@@ -170,7 +172,7 @@ def status(
     ] = None,
     state: Annotated[
         list[CustomerState] | None,
-        typer.Option("--state", metavar="STATE", help=f"Only accounts in this state: {_STATES}. Repeatable."),
+        typer.Option("--state", metavar="STATE", help=f"Only accounts in this state: {_STATES}; may be repeated."),
     ] = None,
     sort: Annotated[Literal["state", "name", "age", "manifest"], typer.Option("--sort", help="Sort order.")] = "state",
     stale_after: Annotated[
@@ -195,7 +197,7 @@ def status(
     every: Annotated[bool, typer.Option("--all", help="Show all rows.")] = False,
     fail_on: Annotated[
         list[CustomerState] | None,
-        typer.Option("--fail-on", metavar="STATE", help="Exit code 1 if a shown account is in this state. Repeatable."),
+        typer.Option("--fail-on", metavar="STATE", help="Exit code 1 if a shown account is in this state; may be repeated."),
     ] = None,
     output_format: FormatOption = "table",
 ) -> None:
@@ -228,7 +230,9 @@ SWITCH_URL_EXAMPLES = "Example:  runner switch-url reena-in-sumesh"
 
 
 def switch_url(
-    name: Annotated[str, typer.Argument(autocompletion=complete_switch_roles, help="A switch role of the manifest.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", autocompletion=complete_switch_roles, help="Switch role of the manifest.")
+    ],
     manifest: ManifestOption = DEFAULT_MANIFEST,
 ) -> None:
     """Print a prefilled link to the switch-role page of the console. It contains no secret."""

@@ -12,7 +12,7 @@ from rolecall_generator.terminal import CommandModule, SafeTyper, emit
 COMMANDS = {
     "sandbox": CommandModule(
         "rolecall_runner.cli.sandbox",
-        "Run AWS on this machine: accounts of the manifest, trust policies enforced.",
+        "Run a local server that emulates AWS, with the accounts of the manifest and enforced trust policies.",
     ),
     "rehearse": CommandModule(
         "rolecall_runner.cli.rehearse",

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from rolecall_runner.sandbox import RunningSandbox
 
 
-app = typer.Typer(no_args_is_help=True, help="Run AWS on this machine: accounts of the manifest, trust policies enforced.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Run a local server that emulates AWS, with the accounts of the manifest and enforced trust policies.",
+)
 
 HomeOption = Annotated[Path, typer.Option("--home", help="Folder for the state of the sandbox.")]
 DEFAULT_HOME = Path(".rolecall/sandbox")
@@ -47,7 +50,7 @@ runner sandbox up --faults throttle=0.3,5xx=0.1,seed=7"""
 def up(
     manifest: Annotated[
         Path | None,
-        typer.Argument(metavar="MANIFEST", readable=False, help="Manifest. Default: accounts.yaml if it exists."),
+        typer.Argument(metavar="MANIFEST", readable=False, help="Manifest file; accounts.yaml by default, if it exists."),
     ] = None,
     out: OutOption = DEFAULT_OUT,
     home: HomeOption = DEFAULT_HOME,

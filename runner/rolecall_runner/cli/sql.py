@@ -57,7 +57,7 @@ def sql(
     ] = None,
     run: Annotated[
         list[str] | None,
-        typer.Option("--run", metavar="RUN", help="Use the rows of this run: an id, last, previous, all. Repeatable."),
+        typer.Option("--run", metavar="RUN", help="Use the rows of this run: an ID, last, previous, all; may be repeated."),
     ] = None,
     runs: RunsOption = RUNS,
     output_format: Annotated[str, format_option(ANSWER_FORMATS)] = "table",

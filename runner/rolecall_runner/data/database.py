@@ -91,9 +91,7 @@ def load_duckdb() -> Any:
             raise
         raise missing from error
     except ImportError as error:
-        raise ToolError(
-            f"duckdb could not be loaded: {error}", hint="pip install --force-reinstall 'rolecall[data]'"
-        ) from error
+        raise ToolError(f"duckdb could not be loaded: {error}", hint="pip install --force-reinstall duckdb") from error
 
 
 def quote_text(text: str) -> str:

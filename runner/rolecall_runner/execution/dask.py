@@ -148,7 +148,8 @@ def _distributed() -> Any:
         import distributed  # noqa: PLC0415 - optional, and takes a second to import
     except ImportError:
         raise ToolError(
-            "the engine dask requires Dask, which is not installed", hint="pip install 'rolecall[dask]'"
+            "the engine dask requires Dask, which is not installed",
+            hint="install rolecall with the extra dask, in its checkout: pip install '.[dask]'",
         ) from None
     return distributed
 

@@ -107,7 +107,7 @@ UPDATES: Mapping[Form, str] = {
 """Instructions for applying the newest module; the templates take `{account}`."""
 
 _UNKNOWN = (
-    "If you have applied them before, please use the same way again; with another one AWS answers that the "
+    "If you have applied them before, please use the same method again; with another one, AWS reports that the "
     "role exists already (EntityAlreadyExists). If you are not sure: a stack of ours in the CloudFormation "
     "console means CloudFormation, a folder with a terraform.tfstate or a Terraform workspace means Terraform; "
     "otherwise it was the script or the console."

@@ -49,7 +49,7 @@ def test_reportlab_is_needed_only_for_a_pdf(options: list[str], tmp_path: Path) 
     done = process(GEN, "bundle", *options, cwd=tmp_path, before="import sys; sys.modules['reportlab'] = None")
 
     assert (7 if options else 0) == done.returncode, done.stderr
-    assert bool(options) == (b"pip install 'rolecall[pdf]'" in done.stderr)
+    assert bool(options) == (b" pip install '.[pdf]'" in done.stderr)
     assert bool(options) != (tmp_path / "output").exists()
     assert b"Traceback" not in done.stderr
 

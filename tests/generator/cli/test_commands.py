@@ -297,7 +297,7 @@ def test_prove_prints_the_matrix_in_every_format(generated: Path) -> None:
 
     assert 0 == table.code
     assert "account1" in table.out
-    assert "access checks passed, as written" in table.out
+    assert "access checks of the written modules passed" in table.out
     assert json.loads(forms["json"])["ok"]
     assert forms["html"].lower().startswith("<!doctype html>")
     assert forms["svg"].lstrip().startswith("<svg")

@@ -30,7 +30,7 @@ from policy_text import Conditions
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning import make_plan
 
-LINES = {"verify_certificate": 191, "verify_full_certificate": 616}
+LINES = {"verify_certificate": 195, "verify_full_certificate": 620}
 WIDTH = 120
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"
 ROLE = "arn:aws:iam::222222222222:role/role1"
@@ -121,6 +121,25 @@ def test_command_line_returns_the_status(program: str, tmp_path: Path) -> None:
         run(path, "--other", path),
         run(tmp_path / "missing.json"),
     ]
+
+
+@both_programs
+@pytest.mark.parametrize(
+    ("version", "expected"), [((3, 9, 18), UNSUPPORTED), ((3, 10, 13), UNSUPPORTED), ((3, 11, 0), ACCEPTED)]
+)
+def test_older_python_is_not_a_rejection(program: str, version: tuple[int, ...], expected: int, tmp_path: Path) -> None:
+    """The python3 of macOS and of AWS CloudShell is 3.9, where a valid certificate must not be reported as rejected."""
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps(example()))
+    file = str(FOLDER / f"{program}.py")
+    code = (
+        f"import runpy, sys; sys.version_info = {version}; sys.argv = {[file, str(path)]}; "
+        f"runpy.run_path({file!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, check=False, timeout=60, text=True)
+
+    assert (expected, "") == (done.returncode, done.stderr)
+    assert done.stdout
 
 
 # The trust policy of the auditor

@@ -79,12 +79,14 @@ def _invisible(text: str, file: str) -> Problem | None:
 
 def _too_large(file: str) -> Problem:
     limit = MAXIMUM_BYTES // (1024 * 1024)
-    return Problem(file, 1, 1, f"the file is larger than {limit} MiB", "split the customers over files with `include`")
+    return Problem(
+        file, 1, 1, f"the file is larger than {limit} MiB", "split the customers into several files with `include`"
+    )
 
 
 def _unreadable(file: str, error: OSError) -> Problem:
     if isinstance(error, FileNotFoundError):
-        return Problem(file, 1, 1, "there is no such file", "name the manifest, or write a first one with `gen init`")
+        return Problem(file, 1, 1, "there is no such file", "name the manifest, or create one with `gen init`")
     if isinstance(error, IsADirectoryError):
         return Problem(file, 1, 1, "this is a folder, not a file", "give the path of the manifest in it")
     if isinstance(error, PermissionError):

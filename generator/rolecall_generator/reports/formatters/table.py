@@ -144,8 +144,8 @@ def _print_role(console: Console, proof: RoleProof) -> None:
 def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> None:
     delegated = len(proven.proof.delegated)
     proven_cells = matrix.requests - matrix.failed - delegated
-    what = "as planned" if proven.planned else "as written"
-    text = f"{proven_cells:,} of {matrix.requests:,} access checks passed, {what}"
+    modules = "planned" if proven.planned else "written"
+    text = f"{proven_cells:,} of {matrix.requests:,} access checks of the {modules} modules passed"
     if delegated:
         text += f"; {delegated:,} decided by the trusted account, as intended (○)"
     if matrix.failed:
