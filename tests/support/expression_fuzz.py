@@ -20,12 +20,12 @@ from typing import TypeVar
 
 from rolecall_generator.findings import Severity
 from rolecall_generator.terraform.parser import syntax as s
+from rolecall_generator.terraform.parser.conversion import encode_json
 from rolecall_generator.terraform.parser.documents import document_json
 from rolecall_generator.terraform.parser.expressions import evaluate_attribute
 from rolecall_generator.terraform.parser.files import load
-from rolecall_generator.terraform.parser.json_text import encode_json
 from rolecall_generator.terraform.parser.lexer import Unreadable
-from rolecall_generator.terraform.parser.modules import ModuleScope
+from rolecall_generator.terraform.parser.modules import ModuleScope, variable_value
 from rolecall_generator.terraform.parser.schema import ParseFindings
 from rolecall_generator.terraform.parser.values import (
     Collection,
@@ -38,7 +38,6 @@ from rolecall_generator.terraform.parser.values import (
     Value,
     type_of,
 )
-from rolecall_generator.terraform.parser.variables import variable_value
 
 T = TypeVar("T")
 

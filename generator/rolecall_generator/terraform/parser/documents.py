@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from rolecall_generator.iam import Condition, PolicyDocument, Principal, Statement, root_arn
 from rolecall_generator.terraform.parser import syntax as s
+from rolecall_generator.terraform.parser.conversion import decode_json
 from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, EvaluationScope, count_steps
-from rolecall_generator.terraform.parser.json_text import decode_json
 from rolecall_generator.terraform.parser.modules import Instance, NoNames, argument_value, iterations, strings
 from rolecall_generator.terraform.parser.values import Document, ObjectValue, Unresolvable, Value, plain
 

@@ -11,8 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rolecall_generator.terraform.parser.conversion import convert, text, truth, unify
-from rolecall_generator.terraform.parser.json_text import decode_json, encode_json, value_of_json
+from rolecall_generator.terraform.parser.conversion import (
+    convert,
+    decode_json,
+    encode_json,
+    text,
+    truth,
+    unify,
+    value_of_json,
+)
 from rolecall_generator.terraform.parser.values import (
     BOOL,
     DYNAMIC,

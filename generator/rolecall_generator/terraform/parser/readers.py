@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.output import folder_lock
 from rolecall_generator.terraform.parser import syntax as s
-from rolecall_generator.terraform.parser.json_text import decode_json
+from rolecall_generator.terraform.parser.conversion import decode_json
 from rolecall_generator.terraform.parser.lexer import MAXIMUM_DEPTH, ScannedText, Unreadable, normalize, scan, scan_template
 from rolecall_generator.terraform.parser.values import Unresolvable, parse_number
 from rolecall_generator.user_cache import is_own_file, user_cache_folder

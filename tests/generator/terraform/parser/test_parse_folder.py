@@ -12,7 +12,7 @@ import pytest
 from bundle_worlds import bundles
 from rolecall_generator.errors import ModuleError
 from rolecall_generator.findings import FindingKind, Severity
-from rolecall_generator.terraform.parser.folder import MAXIMUM_FILES
+from rolecall_generator.terraform.parser.files import MAXIMUM_FILES
 from rolecall_generator.terraform.parser.parse import ParsedModule, parse_module
 from rolecall_generator.terraform.parser.schema import EXTRA_FILE, UNREADABLE
 
