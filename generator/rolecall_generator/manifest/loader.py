@@ -1,6 +1,6 @@
 """Load a manifest with its includes and CSV files: one validated manifest, or every problem of all its files.
 
-A CSV file is parsed to the same tree as YAML.
+A CSV file is parsed to the same tree as YAML. `gen init` writes the commented starter manifest.
 """
 
 from __future__ import annotations
@@ -8,16 +8,18 @@ from __future__ import annotations
 import csv
 import io
 import re
+import secrets
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
-from rolecall_generator.errors import ManifestError, Problem
+from rolecall_generator.errors import ManifestError, OutputError, Problem
 from rolecall_generator.manifest.messages import translate
 from rolecall_generator.manifest.models import Customer, IncludedFile, Manifest
 from rolecall_generator.manifest.validation import Declared, validate_references
@@ -30,11 +32,13 @@ from rolecall_generator.manifest.yaml_source import (
     SourceMap,
     YamlMark,
     YamlSource,
+    node_of,
     parse_source,
     problem_at,
     read_text,
     walk,
 )
+from rolecall_generator.package_digest import template_folder
 from rolecall_generator.text import clip, code_point, first_hidden_index, suggest
 from rolecall_generator.workers import collection_paused
 
@@ -149,16 +153,7 @@ def _customer(row: list[str], header: list[str], mark: Point) -> MapNode:
                     node.put(field, MapNode(at), at)
                 node[field].put(key, value, at)
         elif name in CSV_COLUMNS.plain:
-            node.put(name, _node(CSV_COLUMNS.value(name, value, _SEPARATORS), at), at)
-    return node
-
-
-def _node(value: CellValue, at: Point) -> object:
-    if not isinstance(value, tuple):
-        return value
-    node = ListNode(at)
-    for part in value:
-        node.put(part, at)
+            node.put(name, node_of(CSV_COLUMNS.value(name, value, _SEPARATORS), at), at)
     return node
 
 
@@ -438,3 +433,29 @@ def _names(tree: Any, section: str) -> Iterator[str]:
         name = entry.get("name") if isinstance(entry, dict) else None
         if isinstance(name, str) and name:
             yield name
+
+
+def starter_manifest(make_id: Callable[[], str] | None = None) -> str:
+    """A valid manifest with comments. `make_id` generates external IDs; default: `fresh_external_id`."""
+    make = make_id or fresh_external_id
+    template = Template((template_folder() / "manifest" / "starter.yaml").read_text("utf-8"))
+    # In quotes: YAML reads a hex id without letters, or with a single e, as a number.
+    return template.substitute(first=f'"{make()}"', second=f'"{make()}"')
+
+
+def fresh_external_id() -> str:
+    """128 random bits in hex. An external ID is not a secret, but must not be guessable."""
+    return secrets.token_hex(16)
+
+
+def write_starter(path: Path, *, force: bool) -> None:
+    """Write a starter manifest. Raises OutputError if the file cannot be written, or exists and `force` is not set."""
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(starter_manifest())
+    except FileExistsError:
+        raise OutputError("the file exists", where=str(path), hint="choose another name, or use --force") from None
+    except OSError as error:
+        raise OutputError(
+            f"cannot write: {error.strerror}", where=str(path), hint="choose a file in a writable folder"
+        ) from error

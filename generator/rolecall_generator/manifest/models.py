@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -412,3 +412,23 @@ def _merged(common: Mapping[str, str], own: Mapping[str, str]) -> Mapping[str, s
     if not own:
         return common
     return {**common, **own} if common else own
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema(*, included: bool = False) -> dict[str, Any]:
+    """JSON Schema 2020-12 of the manifest, or of included files. Every key has a description."""
+    model = IncludedFile if included else Manifest
+    title = "rolecall manifest: an included file" if included else "rolecall manifest"
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    return {"$schema": DIALECT, **_without_titles(schema), "title": title}
+
+
+def _without_titles(node: Any) -> Any:
+    """The schema without pydantic's titles, which repeat the keys."""
+    if isinstance(node, list):
+        return [_without_titles(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _without_titles(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}

@@ -19,9 +19,11 @@ from rolecall_generator.planning.backend import (
     assign_customers,
     backend_module,
     backend_role_arns,
+    check_trust_size,
+    customer_module,
+    customer_path,
     customer_role_arn,
 )
-from rolecall_generator.planning.customer import check_trust_size, customer_module, customer_path
 from rolecall_generator.planning.permissions import Permissions, check_attachments, permissions_of
 from rolecall_generator.planning.switch_role import switch_role_modules, switch_role_path
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from rolecall_generator.errors import CallerError, SelectionError
-from rolecall_generator.importers.interface import Reading
+from rolecall_generator.importers.import_plan import Reading
 from rolecall_generator.importers.organizations import OrganizationSelection, read_organization
 
 

@@ -13,10 +13,19 @@ from hypothesis import strategies as st
 
 from manifests import customer, manifest_of
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.importers.import_plan import CustomerNames, ImportPlan, ImportSettings, plan_import, slug
-from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, Reading, Value
+from rolecall_generator.importers.import_plan import (
+    CustomerNames,
+    ImportedAccount,
+    ImportPlan,
+    ImportProblemsError,
+    ImportSettings,
+    Reading,
+    plan_import,
+    slug,
+)
+from rolecall_generator.manifest.editing import Value
 from rolecall_generator.manifest.models import Customer, Manifest
-from rolecall_generator.manifest.yaml_source.nodes import Point
+from rolecall_generator.manifest.yaml_source import Point
 
 
 def found(name: str, number: str, line: int = 1, **fields: Value) -> ImportedAccount:

@@ -13,7 +13,7 @@ SOURCE = '''
 
 from typing import Annotated
 
-from rolecall_generator.importers.interface import ImportedAccount, Importer, ImportOption, Reading
+from rolecall_generator.importers.import_plan import ImportedAccount, Importer, ImportOption, Reading
 
 
 def read(

@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolecall_generator.errors import ManifestError, Problem
-from rolecall_generator.manifest.loader import load_manifest
-from rolecall_generator.manifest.starter import starter_manifest
+from rolecall_generator.manifest.loader import load_manifest, starter_manifest
 
 STARTER: dict[str, Any] = yaml.safe_load(starter_manifest())
 JUNK: list[Any] = [

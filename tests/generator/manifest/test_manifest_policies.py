@@ -10,7 +10,7 @@ from policy_fragments import BAD_CONDITIONS, BAD_RESOURCES, ERROR, GOOD, HOME
 from rolecall_generator.check.manifest_check import DeclaredStatements, region_findings
 from rolecall_generator.errors import ManifestError, Problem
 from rolecall_generator.findings import Finding
-from rolecall_generator.importers.interface import ImportedAccount, problems_of
+from rolecall_generator.importers.import_plan import ImportedAccount, problems_of
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning.planner import make_plan
 from rolecall_generator.rules.rule import CheckContext, all_rules, run_rules

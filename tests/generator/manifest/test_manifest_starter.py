@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rolecall_generator.manifest.loader import LoadedManifest, load_manifest
-from rolecall_generator.manifest.starter import DIALECT, json_schema, starter_manifest
+from rolecall_generator.manifest.loader import LoadedManifest, load_manifest, starter_manifest
+from rolecall_generator.manifest.models import DIALECT, json_schema
 
 
 def load(tmp_path: Path, text: str) -> LoadedManifest:
