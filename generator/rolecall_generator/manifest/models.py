@@ -267,6 +267,11 @@ class SwitchRole(Model):
     labels: TagMap = Field(default_factory=dict, description="Labels for selection; not sent to AWS or the customer.")
 
     @property
+    def home(self) -> AccountRef:
+        """The account with the group and the users."""
+        return self.trusting if self.group_in == "trusting" else self.trusted
+
+    @property
     def switch_group(self) -> SwitchGroup:
         """The group as a mapping, also if the manifest gives only its name."""
         return self.group if isinstance(self.group, SwitchGroup) else SwitchGroup(name=self.group)

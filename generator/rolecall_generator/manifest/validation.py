@@ -51,7 +51,7 @@ class SharedGroup:
         groups: dict[tuple[str, str], list[SwitchRole]] = {}
         users: dict[tuple[str, str], list[str]] = {}
         for switch in manifest.switch_roles:
-            account = people_account(switch)
+            account = switch.home.account_id
             groups.setdefault((account, switch.switch_group.name.casefold()), []).append(switch)
             for user in switch.users:
                 users.setdefault((account, user.name.casefold()), []).append(switch.name)
@@ -68,11 +68,6 @@ class SharedGroup:
             people = cls(keeper, people.switch_roles, others, hashlib.sha256(repr(content).encode()).hexdigest())
             found |= dict.fromkeys((switch.name for switch in sharing), people)
         return found
-
-
-def people_account(switch: SwitchRole) -> str:
-    """Id of the account that has the group and the users."""
-    return (switch.trusted if switch.group_in == "trusted" else switch.trusting).account_id
 
 
 def people_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -117,14 +112,14 @@ def _link(switch: SwitchRole, index: int, places: SourceMap) -> Iterator[Problem
 
 def _groups(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     made: list[tuple[object, Loc]] = [
-        ((people_account(switch), switch.switch_group.name.casefold()), ("switch_roles", index, "group"))
+        ((switch.home.account_id, switch.switch_group.name.casefold()), ("switch_roles", index, "group"))
         for index, switch in enumerate(manifest.switch_roles)
         if not switch.switch_group.existing
     ]
     for later, earlier in _repeated(made):
         switch, other = manifest.switch_roles[int(later[1])], manifest.switch_roles[int(earlier[1])]
         name = switch.switch_group.name
-        what = f"{switch.name}: group {name} of account {people_account(switch)} is already created by {other.name}"
+        what = f"{switch.name}: group {name} of account {switch.home.account_id} is already created by {other.name}"
         yield places.problem(later, what, f"write group: {{name: {name}, existing: true}} here")
 
 
@@ -135,7 +130,7 @@ def _policies(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     for index, switch in enumerate(manifest.switch_roles):
         if people[switch.name].keeper is not switch:
             continue
-        account, policy = people_account(switch), switch.policy or f"assume-{switch.role}"
+        account, policy = switch.home.account_id, switch.policy or f"assume-{switch.role}"
         first = policies.setdefault((account, policy.casefold()), index)
         if first != index:
             other = manifest.switch_roles[first].name
@@ -148,7 +143,7 @@ def _one_spelling(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """IAM names are case-insensitive: a group or user must have the same name and path in every entry."""
     known: dict[tuple[str, str, str], tuple[SwitchGroup | SwitchUser, str]] = {}
     for index, switch in enumerate(manifest.switch_roles):
-        account = people_account(switch)
+        account = switch.home.account_id
         named: list[tuple[str, SwitchGroup | SwitchUser, Loc]] = [("group", switch.switch_group, ("group",))]
         named += [("user", user, ("users", number, "name")) for number, user in enumerate(switch.users)]
         for kind, part, key in named:
@@ -162,7 +157,7 @@ def _one_spelling(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
 
 def _new_users(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     made: list[tuple[object, Loc]] = [
-        ((people_account(switch), user.name.casefold()), ("switch_roles", index, "users", number, "name"))
+        ((switch.home.account_id, user.name.casefold()), ("switch_roles", index, "users", number, "name"))
         for index, switch in enumerate(manifest.switch_roles)
         for number, user in enumerate(switch.users)
         if not user.existing
@@ -171,7 +166,7 @@ def _new_users(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
         switch, other = manifest.switch_roles[int(later[1])], manifest.switch_roles[int(earlier[1])]
         if switch is not other:  # `_users` reports a user that one switch role lists twice
             name = switch.users[int(later[3])].name
-            what = f"{switch.name}: user {name} of account {people_account(switch)} is already created by {other.name}"
+            what = f"{switch.name}: user {name} of account {switch.home.account_id} is already created by {other.name}"
             yield places.problem(later, what, "write existing: true on the second, and keep console_password on the first")
 
 

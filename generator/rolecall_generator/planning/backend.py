@@ -154,9 +154,8 @@ def assign_customers(
         return Assignment()
     fixed = backend.grant == "fixed-role-name"
     grants = [_grant(manifest.partition, customer, fixed=fixed) for customer in customers]
-    capacities = [
-        Capacity(role.name, role.managed_policies or manifest.quotas.role_managed_policies) for role in backend.all_roles
-    ]
+    limit = manifest.quotas.role_managed_policies
+    capacities = {role.name: role.managed_policies or limit for role in backend.all_roles}
     overheads = {shape: _statement_overhead(shape, fixed=fixed) for shape in {grant.shape for grant in grants}}
     # One more than the quota, because each statement is counted with a comma and the last one has none.
     sizes = PolicySizes(quotas.MANAGED_POLICY_CHARACTERS + 1, PolicyDocument(()).size, overheads)
@@ -275,10 +274,10 @@ def _role_parts(
 
 
 def _quota_exceeded(
-    assignment: Assignment, backend: Backend, capacities: Sequence[Capacity], *, repackable: bool
+    assignment: Assignment, backend: Backend, capacities: Mapping[str, int], *, repackable: bool
 ) -> PlanError:
     assigned, unassigned = len(assignment.slots), len(assignment.unplaced)
-    capacity_text = ", ".join(f"{capacity.role} with {capacity.policies} managed policies" for capacity in capacities)
+    capacity_text = ", ".join(f"{role} with {policies} managed policies" for role, policies in capacities.items())
     hints = [
         f"have AWS raise the quota and set quotas.role_managed_policies (up to {quotas.ROLE_MANAGED_POLICIES_MAXIMUM})",
         "define several backend.roles; each customer then trusts one of them",
@@ -302,14 +301,6 @@ class PolicyGrant:
     characters: int
     shape: tuple[str, ...]
     required_role: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """The maximum number of managed policies of a backend role."""
-
-    role: str
-    policies: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,13 +360,16 @@ class _OpenPolicy:
 
 def assign(
     grants: Sequence[PolicyGrant],
-    capacities: Sequence[Capacity],
+    capacities: Mapping[str, int],
     sizes: PolicySizes,
     previous: Mapping[str, Slot],
     *,
     repack: bool = False,
 ) -> Assignment:
-    """Assign every grant to a slot. `unplaced` of the result has the grants that do not fit into any policy."""
+    """Assign every grant to a slot. `unplaced` of the result has the grants that do not fit into any policy.
+
+    `capacities`: the maximum number of managed policies by backend role. `previous`: the last run's slots by grant key.
+    """
     policies = _empty_policies(capacities, sizes)
     slots: dict[str, Slot] = {}
     unassigned: list[PolicyGrant] = []
@@ -394,23 +388,18 @@ def assign(
     unplaced = _assign_first_fit(unassigned, policies, sizes, slots)
     if unplaced and not previous:
         # Nothing is deployed yet, so customers may move: try again with the longest grants first.
-        return _assign_longest_first(grants, capacities, sizes, Assignment(slots, tuple(unplaced)))
+        longest_first = sorted(grants, key=lambda grant: -grant.characters)
+        other_slots: dict[str, Slot] = {}
+        left = _assign_first_fit(longest_first, _empty_policies(capacities, sizes), sizes, other_slots)
+        if len(left) < len(unplaced):
+            return Assignment(other_slots, tuple(left))
     return Assignment(slots, tuple(unplaced))
 
 
-def _assign_longest_first(
-    grants: Sequence[PolicyGrant], capacities: Sequence[Capacity], sizes: PolicySizes, first_fit: Assignment
-) -> Assignment:
-    policies = _empty_policies(capacities, sizes)
-    slots: dict[str, Slot] = {}
-    unplaced = _assign_first_fit(sorted(grants, key=lambda grant: -grant.characters), policies, sizes, slots)
-    return Assignment(slots, tuple(unplaced)) if len(unplaced) < len(first_fit.unplaced) else first_fit
-
-
-def _empty_policies(capacities: Sequence[Capacity], sizes: PolicySizes) -> dict[str, list[_OpenPolicy]]:
+def _empty_policies(capacities: Mapping[str, int], sizes: PolicySizes) -> dict[str, list[_OpenPolicy]]:
     return {
-        capacity.role: [_OpenPolicy(Slot(capacity.role, number), sizes) for number in range(1, capacity.policies + 1)]
-        for capacity in capacities
+        role: [_OpenPolicy(Slot(role, number), sizes) for number in range(1, policies + 1)]
+        for role, policies in capacities.items()
     }
 
 

@@ -67,7 +67,33 @@ def render_module(module: Module, source: str) -> dict[str, str]:
 
 def module_view(module: Module, source: str) -> Mapping[str, Any]:
     """The variables of the module's templates: its parts with block labels and the expressions that refer to them."""
-    return _view(module, sanitize_line(source))
+    access = module.access
+    single = None if module.kind is ModuleKind.BACKEND else SINGLE_ROLE_LABEL
+    roles = _labelled(access.roles.values(), "aws_iam_role", single)
+    groups = _labelled(access.groups.values(), "aws_iam_group")
+    users = _labelled(access.users.values(), "aws_iam_user")
+    addresses = {item.part.arn: item.address for item in (*roles, *groups)}
+    policies = _labelled(access.policies.values(), "aws_iam_policy")
+    return {
+        "account": module.account,
+        "source": sanitize_line(source),
+        "backend": module.backend,
+        "customer": module.customer,
+        "switch_role": module.switch_role,
+        "outputs": module.outputs,
+        "dependents": module.dependents,
+        "roles": roles,
+        "groups": groups,
+        "users": users,
+        "policies": policies,
+        "profiles": _labelled(access.instance_profiles.values(), "aws_iam_instance_profile"),
+        "addresses": addresses,
+        **_documents(roles, policies),
+        "role_attachments": _attachments(roles, policies),
+        "group_attachments": _attachments(groups, policies),
+        "memberships": {user.label: [addresses[arn] for arn in sorted(user.part.groups)] for user in users},
+        "needs_plain_passwords": _needs_plain_passwords(access),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,36 +122,6 @@ class Attachment:
     label: str
     target: str
     policy: str
-
-
-def _view(module: Module, source: str) -> Mapping[str, Any]:
-    access = module.access
-    single = None if module.kind is ModuleKind.BACKEND else SINGLE_ROLE_LABEL
-    roles = _labelled(access.roles.values(), "aws_iam_role", single)
-    groups = _labelled(access.groups.values(), "aws_iam_group")
-    users = _labelled(access.users.values(), "aws_iam_user")
-    addresses = {item.part.arn: item.address for item in (*roles, *groups)}
-    policies = _labelled(access.policies.values(), "aws_iam_policy")
-    return {
-        "account": module.account,
-        "source": source,
-        "backend": module.backend,
-        "customer": module.customer,
-        "switch_role": module.switch_role,
-        "outputs": module.outputs,
-        "dependents": module.dependents,
-        "roles": roles,
-        "groups": groups,
-        "users": users,
-        "policies": policies,
-        "profiles": _labelled(access.instance_profiles.values(), "aws_iam_instance_profile"),
-        "addresses": addresses,
-        **_documents(roles, policies),
-        "role_attachments": _attachments(roles, policies),
-        "group_attachments": _attachments(groups, policies),
-        "memberships": {user.label: [addresses[arn] for arn in sorted(user.part.groups)] for user in users},
-        "needs_plain_passwords": _needs_plain_passwords(access),
-    }
 
 
 def _parse(arn: str) -> Arn:

@@ -3,11 +3,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_generator.planning.backend import Assignment, Capacity, PolicyGrant, PolicySizes, Slot, assign
+from rolecall_generator.planning.backend import Assignment, PolicyGrant, PolicySizes, Slot, assign
 
 SHAPE = ("sts:AssumeRole",)
 ROOM = PolicySizes(limit=1000, skeleton=40, statement={SHAPE: 60, ("sts:AssumeRole", "sts:TagSession"): 80})
-ROLES = [Capacity("one", 5), Capacity("two", 5)]
+ROLES = {"one": 5, "two": 5}
 
 grants = st.lists(
     st.builds(
