@@ -42,21 +42,6 @@ def test_new_customer_gets_generated_external_id(notes: Path) -> None:
     assert "1e5" == load_manifest(notes).manifest.customers[-1].external_id
 
 
-def test_given_external_id_is_kept(notes: Path) -> None:
-    """An ID is generated only if none is given."""
-    values = {"name": "acme", "account_id": "999999999999", "external_id": "agreed-before"}
-    proposal = add_customer(notes, notes.parent / "output", values)
-
-    assert "agreed-before" == proposal.edited.after.manifest.customers[-1].external_id
-
-
-def test_proposal_writes_nothing(notes: Path) -> None:
-    before = notes.read_bytes()
-    add_customer(notes, notes.parent / "output", {"name": "acme", "account_id": "999999999999"})
-
-    assert before == notes.read_bytes()
-
-
 def test_added_labels_are_merged(notes: Path) -> None:
     """Existing labels of the customer are kept; new values take precedence."""
     out = notes.parent / "output"

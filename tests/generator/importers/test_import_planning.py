@@ -90,14 +90,6 @@ def test_role_of_another_partition_is_rejected() -> None:
     assert ["fleet.csv:2:1: the role is in partition aws-cn, the manifest in aws"] == problems(account)
 
 
-def test_known_account_is_unchanged() -> None:
-    """It is matched by account ID; differences are reported, with the option to apply them."""
-    done = plan(found("new name", "200000000000", role="Other"))
-
-    assert ((), ()) == (done.added, done.changed)
-    assert "is customer customer0; role differ: --update applies them" == done.known[0].reason
-
-
 def test_update_changes_only_differing_fields() -> None:
     """Labels are merged; values that are equal, explicitly or by default, are not changed."""
     manifest = manifest_of(0, customers=[customer(0, labels={"a": "1"})])
@@ -174,16 +166,6 @@ def test_file_named_like_customer_of_another_account_is_rejected() -> None:
     """It does not add a second customer0 for the unknown account."""
     with pytest.raises(ImportProblemsError, match="customer0 is a customer of account 200000000000"):
         from_customers(found("customer0", "999999999999", role="VendorAccess", external_id="new-id"))
-
-
-def test_update_does_not_restore_a_retired_external_id() -> None:
-    """After a rotation, a customer that has not applied the new module still sends the retired ID."""
-    done = plan(found("x", "200000000000", external_id="old"), update=True, retired={"customer0": "old"})
-
-    assert ((), False) == (done.changed, done.known[0].differs)
-    assert (
-        "customer0 has the external ID retired by its last rotation: the latest module is not applied yet",
-    ) == done.notes
 
 
 @pytest.mark.parametrize("update", [True, False])

@@ -54,13 +54,6 @@ def test_unchanged_modules_are_not_rendered(tmp_path: Path) -> None:
         (tmp_path / CACHE_NAME).unlink()
 
 
-def test_invalid_cache_is_ignored(tmp_path: Path) -> None:
-    """An invalid cache is treated as absent."""
-    write(tmp_path, BOTH)
-    (tmp_path / CACHE_NAME).write_bytes(b"\xff\x00[")
-    assert write(tmp_path, BOTH).wrote_nothing
-
-
 @pytest.mark.parametrize("same_size", [True, False])
 def test_edited_file_is_restored(tmp_path: Path, *, same_size: bool) -> None:
     """An edited file is restored, also if its size and modification time are unchanged."""
@@ -176,13 +169,6 @@ def test_concurrent_run_is_output_error(tmp_path: Path) -> None:
     finally:
         os.close(descriptor)
     assert "wait" in (caught.value.hint or "")
-
-
-def test_out_that_is_a_file_is_output_error(tmp_path: Path) -> None:
-    """The error has the path of the file."""
-    (tmp_path / "out").write_text("")
-    with pytest.raises(OutputError, match="out"):
-        write(tmp_path / "out", BOTH)
 
 
 def test_too_long_name_is_output_error(tmp_path: Path) -> None:

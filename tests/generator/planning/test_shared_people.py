@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from manifests import manifest_of, switch_role
-from rolecall_generator.errors import ManifestError, PlanError
+from rolecall_generator.errors import PlanError
 from rolecall_generator.iam.model import Access, Module
 from rolecall_generator.iam.quotas import GROUP_MANAGED_POLICIES, MANAGED_POLICY_CHARACTERS
-from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning.planner import make_plan
 from rolecall_generator.terraform.render import render_module
 
@@ -141,23 +138,3 @@ def test_exceeded_policy_quota_of_group_is_error() -> None:
 
     with pytest.raises(PlanError, match="managed policies; the quota of a group is 10"):
         modules(*entries)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"group": {"name": "Ops", "existing": True}},
-        {"group": {"name": "ops", "path": "/x/", "existing": True}},
-        {"users": [{"name": "Ann", "existing": True}]},
-        {"users": [{"name": "ann", "path": "/x/", "existing": True}]},
-        {"group": "audit", "policy": "assume-acct00", "users": []},
-        {"group": "ops", "users": []},
-        {"users": [{"name": "ann"}]},
-    ],
-)
-def test_resource_created_by_two_modules_is_error(changes: dict[str, Any], tmp_path: Path) -> None:
-    """A group or user with two spellings or created twice, and one policy name for two groups."""
-    (tmp_path / "accounts.yaml").write_text(json.dumps({"version": 1, "switch_roles": [access(0), access(1, **changes)]}))
-
-    with pytest.raises(ManifestError):
-        load_manifest(tmp_path / "accounts.yaml")
