@@ -10,7 +10,7 @@ import io
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -190,12 +190,12 @@ def load_manifest(path: Path, *, read: Read = read_text, new_files: Collection[P
 
     For an edit that is not written yet, `read` returns the edited texts and `new_files` are the files to be created.
     """
-    main = _source(path, read, parse_source)
+    main = _source(path, read)
     problems = list(main.problems)
     files = (path, *_include(path, main, problems, new_files))
     sources = [main]
     for file in files[1:]:
-        source = _source(file, read, parse_csv if file.suffix.lower() == ".csv" else parse_source)
+        source = _source(file, read)
         sources.append(source)
         problems += source.problems
     order = {str(file): number for number, file in reversed(list(enumerate(files)))}
@@ -215,10 +215,12 @@ def load_manifest(path: Path, *, read: Read = read_text, new_files: Collection[P
     raise ManifestError(sorted(set(problems), key=lambda problem: (order[problem.file], problem.line, problem.column)))
 
 
-def _source(path: Path, read: Read, parse: Callable[[str, str], YamlSource]) -> YamlSource:
+def _source(path: Path, read: Read) -> YamlSource:
     file = str(path)
     text = read(path, file)
-    return YamlSource(file, None, (text,)) if isinstance(text, Problem) else parse(text, file)
+    if isinstance(text, Problem):
+        return YamlSource(file, None, (text,))
+    return parse_csv(text, file) if path.suffix.lower() == ".csv" else parse_source(text, file)
 
 
 def _validate(
@@ -401,38 +403,13 @@ def entry_names(path: Path, *sections: str) -> list[str]:
 
     Nothing is validated: files that cannot be read are skipped. Takes a quarter of the time of `load_manifest`.
     """
-    tree = _tree(path)
-    trees = [tree, *(_tree(file) for file in _included_names(path, tree))]
-    found = (name for section in sections for each in trees for name in _names(each, section))
-    return list(dict.fromkeys(found))
-
-
-def _tree(path: Path) -> Any:
-    text = read_text(path, str(path))
-    if isinstance(text, Problem):
-        return None
-    if path.suffix.lower() == ".csv":
-        return {"customers": list(csv.DictReader(text.splitlines()))}
-    return parse_source(text, str(path)).tree
-
-
-def _included_names(path: Path, tree: Any) -> Iterator[Path]:
-    """The files that match `include`, below the manifest's folder."""
-    patterns = tree.get("include") if isinstance(tree, dict) else None
-    left = MOST_FILES
-    for pattern in patterns if isinstance(patterns, list) else ():
-        if isinstance(pattern, str) and pattern and not Path(pattern).is_absolute() and ".." not in Path(pattern).parts:
-            files = sorted(file for file in path.parent.glob(pattern) if file.is_file())[:left]
-            left -= len(files)
-            yield from files
-
-
-def _names(tree: Any, section: str) -> Iterator[str]:
-    entries = tree.get(section) if isinstance(tree, dict) else None
-    for entry in entries if isinstance(entries, list) else ():
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if isinstance(name, str) and name:
-            yield name
+    main = _source(path, read_text)
+    files = _include(path, main, [], ())[:MOST_FILES]
+    trees = [main.tree, *(_source(file, read_text).tree for file in files)]
+    lists = (walk(tree, (section,)).value for section in sections for tree in trees)
+    entries = (entry for found in lists if isinstance(found, ListNode) for entry in found)
+    names = (entry.get("name") for entry in entries if isinstance(entry, MapNode))
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
 
 
 def starter_manifest(make_id: Callable[[], str] | None = None) -> str:

@@ -25,7 +25,7 @@ from rolecall_generator.iam import (
     iam_arn,
 )
 from rolecall_generator.terraform.parser import schema as r
-from rolecall_generator.terraform.parser.documents import document_json, expand, read_document, stored_policy
+from rolecall_generator.terraform.parser.documents import document_json, expand, stored_policy
 from rolecall_generator.terraform.parser.files import ModuleFiles, load, read_folder
 from rolecall_generator.terraform.parser.modules import Instance, ModuleScope, strings
 from rolecall_generator.terraform.parser.schema import KINDS, ParseFindings, check_block
@@ -229,7 +229,7 @@ def _managed_policy(self: Resources, instance: Instance) -> None:
 def _check_document(self: Resources, instance: Instance) -> None:
     """Evaluate a document also if nothing uses it, to report what cannot be determined."""
     del self
-    read_document(instance)
+    document_json(instance)
 
 
 def _inline_on(kind: str) -> Reader:
