@@ -52,14 +52,7 @@ def convert(value: Value, target: Type) -> Value:
     """Convert a value. Raises TerraformError if Terraform has no such conversion, Unresolvable if the result is unknown."""
     if target == STRING and type(value) is str:
         return value
-    if target == DYNAMIC:
-        return value
-    have = type_of(value)
-    if have == without_optional(target):
-        return value
-    if not convertible(have, target):
-        raise TerraformError(f"{describe(target)} is required, not {describe(have)}")
-    return _convert(value, target)
+    return value if target == DYNAMIC else _element(value, target)
 
 
 def describe(of: Type) -> str:
@@ -95,10 +88,8 @@ def _convert(value: Value, target: Type) -> Value:  # noqa: PLR0911 - one way ou
 
 def _element(value: Value, target: Type) -> Value:
     have = type_of(value)
-    return value if have == without_optional(target) else _convert_checked(value, have, target)
-
-
-def _convert_checked(value: Value, have: Type, target: Type) -> Value:
+    if have == without_optional(target):
+        return value
     if not convertible(have, target):
         raise TerraformError(f"{describe(target)} is required, not {describe(have)}")
     return _convert(value, target)
