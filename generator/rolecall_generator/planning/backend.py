@@ -201,29 +201,25 @@ def backend_role_arns(manifest: Manifest) -> dict[str, str]:
 
 
 def _grant(partition: str, customer: ResolvedCustomer, *, fixed: bool) -> PolicyGrant:
-    arn = customer_role_arn(partition, customer)
-    actions = granted_actions(customer)
+    entry = arn = customer_role_arn(partition, customer)
+    shape = granted_actions(customer)
     if fixed:
-        pattern = role_arn(partition, "*", customer.path, customer.role)
-        return PolicyGrant(arn, len(customer.account_id) + 3, (pattern, *actions), customer.backend_role)
-    # The ARN with two quotes and a comma.
-    return PolicyGrant(arn, len(arn) + 3, actions, customer.backend_role)
+        entry, shape = customer.account_id, (role_arn(partition, "*", customer.path, customer.role), *shape)
+    return PolicyGrant(arn, len(entry) + len('"",'), shape, customer.backend_role)
+
+
+def _statement(shape: tuple[str, ...], entries: tuple[str, ...], *, fixed: bool) -> Statement:
+    """The statement for ARNs of roles, or if `fixed` for account IDs: then a pattern is the first element of the shape."""
+    if not fixed:
+        return Statement("Allow", actions=shape, resources=entries)
+    condition = Condition("StringEquals", "aws:ResourceAccount", entries)
+    return Statement("Allow", actions=shape[1:], resources=shape[:1], conditions=(condition,))
 
 
 def _statement_overhead(shape: tuple[str, ...], *, fixed: bool) -> int:
     """Size of a statement in characters, without its list entries and including the comma after it."""
-    empty_entries = ("", "")
-    statement = _fixed_statement(shape, empty_entries) if fixed else _explicit_statement(shape, empty_entries)
+    statement = _statement(shape, ("", ""), fixed=fixed)
     return len(json.dumps(statement.to_json(), separators=(",", ":"))) - len('"",""')
-
-
-def _explicit_statement(shape: tuple[str, ...], arns: tuple[str, ...]) -> Statement:
-    return Statement("Allow", actions=shape, resources=arns)
-
-
-def _fixed_statement(shape: tuple[str, ...], account_ids: tuple[str, ...]) -> Statement:
-    conditions = (Condition("StringEquals", "aws:ResourceAccount", account_ids),)
-    return Statement("Allow", actions=shape[1:], resources=shape[:1], conditions=conditions)
 
 
 def _policy(partition: str, backend: Backend, slot: Slot, members: Sequence[ResolvedCustomer]) -> ManagedPolicy:
@@ -232,8 +228,7 @@ def _policy(partition: str, backend: Backend, slot: Slot, members: Sequence[Reso
     for customer in members:
         shape = _grant(partition, customer, fixed=fixed).shape
         entries.setdefault(shape, []).append(customer.account_id if fixed else customer_role_arn(partition, customer))
-    build_statement = _fixed_statement if fixed else _explicit_statement
-    statements = tuple(build_statement(shape, tuple(sorted(values))) for shape, values in sorted(entries.items()))
+    statements = tuple(_statement(shape, tuple(sorted(values)), fixed=fixed) for shape, values in sorted(entries.items()))
     name = f"{backend.policy_prefix}-{slot.role}-{slot.policy}"
     if len(name) > quotas.POLICY_NAME_CHARACTERS:
         raise PlanError(

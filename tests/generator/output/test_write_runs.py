@@ -11,8 +11,7 @@ import pytest
 
 from output_trees import fails_at, fingerprint, times, tree, wanted, write
 from rolecall_generator.errors import OutputError
-from rolecall_generator.output.lock import LOCK_NAME, read_lock
-from rolecall_generator.output.output_state import CACHE_NAME, ModuleSource
+from rolecall_generator.output.output_state import CACHE_NAME, LOCK_NAME, ModuleSource, read_lock
 from rolecall_generator.output.writer import write_output
 
 ONE = {"main.tf": "one", "README.md": "read one"}
