@@ -220,73 +220,68 @@ class YamlText:
         self._removed.setdefault(section, set()).add(index)
 
     def set(self, section: str, index: int, field: str, value: Value, /) -> None:
-        """Set a field of an entry. Raises EditError."""
-        set_field(self._splices, entry_node(self._splices, section, index), field, value, _ORDER[section])
+        """Set a field of an entry, or insert it after the last existing field that precedes it in the models' order.
+
+        Raises EditError.
+        """
+        splices, entry = self._splices, self._entry(section, index)
+        pair = entry.pair(field)
+        if pair is None:
+            _insert(splices, entry, field, value, _ORDER[section])
+            return
+        key, old = pair
+        splices.keep_anchors(old)
+        style = style_of(entry)
+        if old.style in ("'", '"'):
+            new = render(value, replace(style, quote=old.style), quoted=True)
+        else:
+            new = render(value, style, quoted=field in QUOTED_FIELDS)
+        if old.start == old.end:  # `role:` without a value
+            splices.replace(old.end, old.end, f" {new}")
+        elif old.flow:
+            splices.replace(old.start, old.end, new)
+        else:
+            _replace_block(splices, key, old, new)
 
     def unset(self, section: str, index: int, field: str, /) -> None:
-        """Remove a field of an entry. Raises EditError."""
-        unset_field(self._splices, entry_node(self._splices, section, index), field)
+        """Remove an existing field of an entry, with the comment on its line. Raises EditError."""
+        splices, entry = self._splices, self._entry(section, index)
+        number = next(number for number, (key, _) in enumerate(entry.pairs) if key.value == field)
+        key, value = entry.pairs[number]
+        splices.keep_anchors(value)
+        if entry.flow:
+            _cut_flow(splices, [(one.start, other.end) for one, other in entry.pairs], number, number)
+            return
+        start = splices.lines.start(key.start)
+        if not splices.text[start : key.start].strip():
+            splices.replace(start, splices.lines.next(value.end), "")
+            return
+        after = entry.pairs[number + 1][0].start if number + 1 < len(entry.pairs) else None
+        if after is None or splices.text[value.end : after].strip():
+            raise splices.refusal(key.start, f"{field} shares its line with other parts of the entry", BY_HAND)
+        splices.replace(key.start, after, "")
 
     def result(self) -> str:
         """The text with all edits applied. Raises EditError."""
         cleared = {
             section
             for section, indexes in self._removed.items()
-            if remove_entries(self._splices, section, indexes, refilled=section in self._added)
+            if _remove_entries(self._splices, section, indexes, refilled=section in self._added)
         }
         for section, entries in self._added.items():
-            add_entries(self._splices, section, entries, cleared=section in cleared)
+            _add_entries(self._splices, section, entries, cleared=section in cleared)
         return self._splices.result()
 
-
-def entry_node(splices: Splices, section: str, index: int) -> YamlNode:
-    """The mapping of an entry. Raises EditError for an alias."""
-    pair = splices.root.pair(section) if splices.root is not None else None
-    if pair is None:
-        raise ValueError(f"no {section}")
-    node = pair[1].children[index]
-    if node.kind != "map" or not node.children:
-        raise splices.refusal(node.start, "this entry is an alias", "write out the entry")
-    return node
-
-
-def set_field(splices: Splices, entry: YamlNode, field: str, value: Value, order: Sequence[str]) -> None:
-    """Set a field in place, or insert it after the last existing field that precedes it in `order`."""
-    pair = entry.pair(field)
-    if pair is None:
-        _insert(splices, entry, field, value, order)
-        return
-    key, old = pair
-    splices.keep_anchors(old)
-    style = style_of(entry)
-    if old.style in ("'", '"'):
-        new = render(value, replace(style, quote=old.style), quoted=True)
-    else:
-        new = render(value, style, quoted=field in QUOTED_FIELDS)
-    if old.start == old.end:  # `role:` without a value
-        splices.replace(old.end, old.end, f" {new}")
-    elif old.flow:
-        splices.replace(old.start, old.end, new)
-    else:
-        _replace_block(splices, key, old, new)
-
-
-def unset_field(splices: Splices, entry: YamlNode, field: str) -> None:
-    """Remove an existing field, with the comment on its line."""
-    number = next(number for number, (key, _) in enumerate(entry.pairs) if key.value == field)
-    key, value = entry.pairs[number]
-    splices.keep_anchors(value)
-    if entry.flow:
-        cut_flow(splices, [(one.start, other.end) for one, other in entry.pairs], number, number)
-        return
-    start = splices.lines.start(key.start)
-    if not splices.text[start : key.start].strip():
-        splices.replace(start, splices.lines.next(value.end), "")
-        return
-    after = entry.pairs[number + 1][0].start if number + 1 < len(entry.pairs) else None
-    if after is None or splices.text[value.end : after].strip():
-        raise splices.refusal(key.start, f"{field} shares its line with other parts of the entry", BY_HAND)
-    splices.replace(key.start, after, "")
+    def _entry(self, section: str, index: int) -> YamlNode:
+        """The mapping of an entry. Raises EditError for an alias."""
+        root = self._splices.root
+        pair = root.pair(section) if root is not None else None
+        if pair is None:
+            raise ValueError(f"no {section}")
+        node = pair[1].children[index]
+        if node.kind != "map" or not node.children:
+            raise self._splices.refusal(node.start, "this entry is an alias", "write out the entry")
+        return node
 
 
 def _insert(splices: Splices, entry: YamlNode, field: str, value: Value, order: Sequence[str]) -> None:
@@ -318,8 +313,8 @@ _BETWEEN = "a comment between entries in brackets would be removed with one of t
 _REST = re.compile(r"[ \t]*(?P<comma>,)?[ \t]*(?:#.*)?")
 
 
-def add_entries(splices: Splices, section: str, entries: Sequence[Item], *, cleared: bool = False) -> None:
-    """Append entries to a list, which is created if missing. `cleared`: `remove_entries` has emptied its brackets."""
+def _add_entries(splices: Splices, section: str, entries: Sequence[Item], *, cleared: bool = False) -> None:
+    """Append entries to a list, which is created if missing. `cleared`: `_remove_entries` has emptied its brackets."""
     root = splices.root
     pair = root.pair(section) if root is not None else None
     if root is None or pair is None:
@@ -424,10 +419,10 @@ def _add_block(splices: Splices, items: YamlNode, entries: Sequence[Item]) -> No
     splices.insert_lines(below, new)
 
 
-def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, refilled: bool = False) -> bool:
-    """Remove entries of a list with their comments. `refilled`: `add_entries` appends others.
+def _remove_entries(splices: Splices, section: str, indexes: Collection[int], *, refilled: bool = False) -> bool:
+    """Remove entries of a list with their comments. `refilled`: `_add_entries` appends others.
 
-    Returns whether the brackets of a flow list were emptied, for `cleared` of `add_entries`.
+    Returns whether the brackets of a flow list were emptied, for `cleared` of `_add_entries`.
     """
     pair = splices.root.pair(section) if splices.root is not None else None
     if pair is None:
@@ -439,7 +434,7 @@ def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, 
         return True
     for first, last in _runs(indexes):
         if items.flow:
-            cut_flow(splices, [(child.start, child.end) for child in items.children], first, last)
+            _cut_flow(splices, [(child.start, child.end) for child in items.children], first, last)
         else:
             _cut_block(splices, items, first, last)
     if not items.flow and everything and not refilled:
@@ -467,7 +462,7 @@ def _clear_flow(splices: Splices, items: YamlNode, *, refilled: bool) -> bool:
     return True
 
 
-def cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, last: int) -> None:
+def _cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, last: int) -> None:
     """Remove units first to last of a flow list or mapping, with their commas."""
     text = splices.text
     if last + 1 < len(units):
