@@ -292,9 +292,6 @@ def _has_only_sts_actions(statement: Statement) -> bool:
     return bool(statement.actions) and all(action.lower().startswith(_STS_PREFIX) for action in statement.actions)
 
 
-_EVERY_ACTION = frozenset({"*", "*:*"})
-
-
 def _documents(context: CheckContext) -> Iterator[tuple[PolicyDocument, Iterable[Owner]]]:
     """Permission documents and trust policies, each with its owners."""
     yield from context.documents.items()
@@ -370,7 +367,7 @@ def _condition_hits(statement: Statement, partition: str) -> Iterator[Hit]:
 )
 def condition_key_of_no_action(statement: Statement) -> Iterator[Hit]:
     """Service-specific keys that none of the statement's actions supports."""
-    if not statement.actions or _EVERY_ACTION.intersection(statement.actions):
+    if not statement.actions or _ALL_ACTIONS.intersection(statement.actions):
         return
     for condition in statement.conditions:
         key = find_key(condition.key)

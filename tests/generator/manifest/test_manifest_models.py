@@ -84,21 +84,11 @@ def test_minimal_customer_has_every_default() -> None:
     expected = ResolvedCustomer(
         name="c",
         account_id="222222222222",
-        role="Role",
-        path="/vendor/",
         external_id=None,
         previous_external_id=None,
-        permissions=("a",),
         backend_role=None,
-        regions=("eu-west-1",),
-        max_session_seconds=7200,
-        permissions_boundary="arn:aws:iam::aws:policy/B",
-        trust="account-root",
-        session_tags=True,
-        source_identity=True,
-        tags={"team": "blue", "managed-by": "rolecall"},
-        labels={"tier": "gold"},
         variables={},
+        **dict(DEFAULTS),
     )
     assert expected == resolve_customer(Customer(name="c", account_id="222222222222"), DEFAULTS)
 
