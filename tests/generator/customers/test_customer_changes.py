@@ -61,7 +61,6 @@ def test_removal_reports_unused_suppressions(notes: Path) -> None:
 
 
 def test_rename_moves_module_and_reports_unmatched_patterns(notes: Path) -> None:
-    """A suppression of the exact name is renamed; a pattern is only reported."""
     proposal = rename_entry(notes, notes.parent / "output", "account1", "acme")
 
     assert [("customers/acme", "moved", "customers/account1", ())] == [
@@ -72,7 +71,6 @@ def test_rename_moves_module_and_reports_unmatched_patterns(notes: Path) -> None
 
 
 def test_renamed_switch_role_moves_both_sides(notes: Path) -> None:
-    """The modules of both accounts move; their access is unchanged."""
     proposal = rename_entry(notes, notes.parent / "output", "reena-in-sumesh", "reena", section="switch_roles")
 
     assert [("switch-roles/reena/trusting", ()), ("switch-roles/reena/trusted", ())] == [
@@ -92,7 +90,6 @@ def test_rotation_record_is_renamed_with_customer(notes: Path) -> None:
 
 
 def test_existing_name_is_rejected(notes: Path) -> None:
-    """A rename to the same name is a usage error."""
     with pytest.raises(SelectionError, match="already has that name"):
         rename_entry(notes, notes.parent / "output", "account1", "account1")
 

@@ -59,7 +59,6 @@ def test_changed_role_name_is_replacement() -> None:
 
 
 def test_labels_change_no_module() -> None:
-    """Labels are not part of any module."""
     found = access_difference(manifest_of(1), manifest_of(customers=[customer(0, labels={"tier": "gold"})]), {})
 
     assert ((), 2) == (found.modules, found.unchanged)

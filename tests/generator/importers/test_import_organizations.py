@@ -102,7 +102,6 @@ def test_unmatched_exclusion_is_reported(organization: Any) -> None:
 
 
 def test_unknown_ou_is_usage_error(organization: Any) -> None:
-    """It is not treated as an OU without accounts."""
     with pytest.raises(SelectionError, match="no unit Porduction"):
         read_organization(organization, OrganizationSelection(("Porduction",)))
 

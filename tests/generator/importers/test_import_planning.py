@@ -76,7 +76,6 @@ def test_new_account_gets_name_and_external_id() -> None:
 
 
 def test_path_is_written_if_it_differs_from_the_default() -> None:
-    """A role at the path / is written explicitly if the manifest's default is another path."""
     manifest = manifest_of(0, defaults={"path": "/vendor/"})
     done = plan(found("a", "333333333333", path="/"), found("b", "444444444444", path="/vendor/"), manifest=manifest)
 

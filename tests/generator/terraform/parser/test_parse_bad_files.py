@@ -108,12 +108,10 @@ def test_excessive_evaluation_is_finding(name: str) -> None:
 
 
 def test_folder_without_terraform_files_is_error(tmp_path: Path) -> None:
-    """An empty folder is not a module."""
     assert "RC903" in {finding.rule for finding in parse_module(tmp_path, account_id=ACCOUNT).findings}
 
 
 def test_missing_folder_is_module_error(tmp_path: Path) -> None:
-    """A missing folder is a ModuleError with the folder's name."""
     with pytest.raises(ModuleError, match="absent"):
         parse_module(tmp_path / "absent", account_id=ACCOUNT)
 

@@ -125,7 +125,6 @@ def test_later_tfvars_files_take_precedence(tmp_path: Path) -> None:
 
 
 def test_block_in_tfvars_file_is_error(tmp_path: Path) -> None:
-    """Terraform rejects it."""
     parsed = parse_module(module(tmp_path, **{"terraform.tfvars": "x {\n}\n"}), account_id=ACCOUNT)
 
     assert [Severity.ERROR] == severities(parsed, UNREADABLE)
