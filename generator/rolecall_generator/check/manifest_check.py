@@ -219,7 +219,6 @@ def check_output(
     sent_back: Sequence[str] = (),
     only: Collection[str] = (),
     leftovers: bool = True,
-    processes: int | None = None,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> CheckSummary:
@@ -231,7 +230,6 @@ def check_output(
         sent_back: Folders of returned modules, each as FOLDER or NAME=FOLDER. If there are any, only these are checked.
         only: Names of customers or switch roles; all if empty.
         leftovers: Report unplanned folders and Terraform files in the output folder.
-        processes: Number of processes; by default it depends on the number of modules.
         started: Called with the number of modules.
         progress: Called with the number of modules done so far.
 
@@ -254,7 +252,7 @@ def check_output(
         selected = select(plan, only) if only else None
         indices = [index for index, module in enumerate(plan.modules) if selected is None or module.path in selected]
         started(len(indices))
-        verdicts, read = read_written(inputs, indices, state, processes=processes, progress=progress)
+        verdicts, read = read_written(inputs, indices, state, progress=progress)
         if only:
             state.save_now()
             return _check_part(inputs, _modules_to_check(inputs, indices, verdicts), (), read=read)

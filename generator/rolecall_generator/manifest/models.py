@@ -422,12 +422,10 @@ def _merged(common: Mapping[str, str], own: Mapping[str, str]) -> Mapping[str, s
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def json_schema(*, included: bool = False) -> dict[str, Any]:
-    """JSON Schema 2020-12 of the manifest, or of included files. Every key has a description."""
-    model = IncludedFile if included else Manifest
-    title = "rolecall manifest: an included file" if included else "rolecall manifest"
-    schema = model.model_json_schema(by_alias=True, mode="validation")
-    return {"$schema": DIALECT, **_without_titles(schema), "title": title}
+def json_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12 of the manifest. Every key has a description."""
+    schema = Manifest.model_json_schema(by_alias=True, mode="validation")
+    return {"$schema": DIALECT, **_without_titles(schema), "title": "rolecall manifest"}
 
 
 def _without_titles(node: Any) -> Any:

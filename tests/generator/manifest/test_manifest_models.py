@@ -59,11 +59,6 @@ def test_schema_describes_every_key() -> None:
     assert schema == json.loads(json.dumps(schema))
 
 
-def test_included_files_have_their_own_schema() -> None:
-    """It has the customers and not the backend."""
-    assert {"customers", "switch_roles", "permission_sets"} == set(json_schema(included=True)["properties"])
-
-
 DEFAULTS = Defaults(
     regions=("eu-west-1",),
     permissions=("a",),

@@ -261,11 +261,11 @@ def _ceil(value: Number) -> Number:
 # Collections
 
 
-def _sequence(value: Value, what: str = "a list, set or tuple is required") -> TupleValue | ListValue | SetValue:
+def _sequence(value: Value) -> TupleValue | ListValue | SetValue:
     if isinstance(value, (TupleValue, ListValue, SetValue)):
         return elements(value)
     type_of(value)
-    raise TerraformError(what)
+    raise TerraformError("a list, set or tuple is required")
 
 
 def _mapping(value: Value) -> ObjectValue | MapValue:
