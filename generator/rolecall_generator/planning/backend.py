@@ -158,8 +158,8 @@ def assign_customers(
     capacities = {role.name: role.managed_policies or limit for role in backend.all_roles}
     overheads = {shape: _statement_overhead(shape, fixed=fixed) for shape in {grant.shape for grant in grants}}
     # One more than the quota, because each statement is counted with a comma and the last one has none.
-    sizes = PolicySizes(quotas.MANAGED_POLICY_CHARACTERS + 1, PolicyDocument(()).size, overheads)
-    assignment = assign(grants, capacities, sizes, previous, repack=repack)
+    free = quotas.MANAGED_POLICY_CHARACTERS + 1 - PolicyDocument(()).size
+    assignment = assign(grants, capacities, PolicySizes(free, overheads), previous, repack=repack)
     if assignment.unplaced:
         raise _quota_exceeded(assignment, backend, capacities, repackable=bool(previous) and not repack)
     return assignment
@@ -300,14 +300,9 @@ class PolicyGrant:
 
 @dataclass(frozen=True, slots=True)
 class PolicySizes:
-    """Sizes in characters, as AWS counts them (without white space).
+    """Characters, as AWS counts them (without white space), for all statements of a policy and of an empty one by shape."""
 
-    `limit`: maximum size of a policy. `skeleton`: size of a policy without statements. `statement`: size of an empty
-    statement, by shape.
-    """
-
-    limit: int
-    skeleton: int
+    free: int
     statement: Mapping[tuple[str, ...], int]
 
 
@@ -339,7 +334,7 @@ class _OpenPolicy:
 
     def __init__(self, slot: Slot, sizes: PolicySizes) -> None:
         self.slot = slot
-        self.free = sizes.limit - sizes.skeleton
+        self.free = sizes.free
         self.shapes: set[tuple[str, ...]] = set()
 
     def try_add(self, grant: PolicyGrant, sizes: PolicySizes) -> bool:
