@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rolecall_generator.errors import Problem
 from rolecall_generator.iam import quotas
@@ -18,6 +19,8 @@ from rolecall_generator.manifest.models import SHARED_ID_RULE, Manifest, SwitchG
 from rolecall_generator.manifest.policy_validation import arn_problems, policy_problems, tag_problems
 from rolecall_generator.manifest.yaml_source import Loc, SourceMap
 from rolecall_generator.text import suggest
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,9 @@ def people_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
 
 
 def _users(switch: SwitchRole, index: int, places: SourceMap) -> Iterator[Problem]:
-    users: list[tuple[object, Loc]] = [
-        (user.name.casefold(), ("switch_roles", index, "users", number, "name")) for number, user in enumerate(switch.users)
-    ]
-    for later, _ in _repeated(users):
-        name = switch.users[int(later[3])].name
-        yield places.problem(later, f"user {name} is listed twice in {switch.name}", "remove one")
+    for (name, number), _ in _repeated((user.name.casefold(), (user.name, n)) for n, user in enumerate(switch.users)):
+        place: Loc = ("switch_roles", index, "users", number, "name")
+        yield places.problem(place, f"user {name} is listed twice in {switch.name}", "remove one")
     for number, user in enumerate(switch.users):
         at: Loc = ("switch_roles", index, "users", number)
         if user.existing and (user.console_password or user.pgp_key):
@@ -111,16 +111,16 @@ def _link(switch: SwitchRole, index: int, places: SourceMap) -> Iterator[Problem
 
 
 def _groups(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    made: list[tuple[object, Loc]] = [
-        ((switch.home.account_id, switch.switch_group.name.casefold()), ("switch_roles", index, "group"))
+    made = (
+        ((switch.home.account_id, switch.switch_group.name.casefold()), (switch, index))
         for index, switch in enumerate(manifest.switch_roles)
         if not switch.switch_group.existing
-    ]
-    for later, earlier in _repeated(made):
-        switch, other = manifest.switch_roles[int(later[1])], manifest.switch_roles[int(earlier[1])]
+    )
+    for (switch, index), (other, _) in _repeated(made):
         name = switch.switch_group.name
         what = f"{switch.name}: group {name} of account {switch.home.account_id} is already created by {other.name}"
-        yield places.problem(later, what, f"write group: {{name: {name}, existing: true}} here")
+        hint = f"write group: {{name: {name}, existing: true}} here"
+        yield places.problem(("switch_roles", index, "group"), what, hint)
 
 
 def _policies(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -156,17 +156,16 @@ def _one_spelling(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
 
 
 def _new_users(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    made: list[tuple[object, Loc]] = [
-        ((switch.home.account_id, user.name.casefold()), ("switch_roles", index, "users", number, "name"))
+    made = (
+        ((switch.home.account_id, user.name.casefold()), (switch, user, ("switch_roles", index, "users", number, "name")))
         for index, switch in enumerate(manifest.switch_roles)
         for number, user in enumerate(switch.users)
         if not user.existing
-    ]
-    for later, earlier in _repeated(made):
-        switch, other = manifest.switch_roles[int(later[1])], manifest.switch_roles[int(earlier[1])]
+    )
+    for (switch, user, later), (other, *_) in _repeated(made):
         if switch is not other:  # `_users` reports a user that one switch role lists twice
-            name = switch.users[int(later[3])].name
-            what = f"{switch.name}: user {name} of account {switch.home.account_id} is already created by {other.name}"
+            account = switch.home.account_id
+            what = f"{switch.name}: user {user.name} of account {account} is already created by {other.name}"
             yield places.problem(later, what, "write existing: true on the second, and keep console_password on the first")
 
 
@@ -199,13 +198,13 @@ def normalized_name(name: str) -> str:
     return name.casefold().replace("_", "-").replace(".", "-")
 
 
-def _repeated(keyed: Iterable[tuple[object, Loc]]) -> Iterator[tuple[Loc, Loc]]:
-    """Pairs (later loc, first loc) with the same key."""
-    first: dict[object, Loc] = {}
-    for key, loc in keyed:
-        earlier = first.setdefault(key, loc)
-        if earlier is not loc:
-            yield loc, earlier
+def _repeated(keyed: Iterable[tuple[object, Item]]) -> Iterator[tuple[Item, Item]]:
+    """Pairs (later item, first item) with the same key."""
+    first: dict[object, Item] = {}
+    for key, item in keyed:
+        earlier = first.setdefault(key, item)
+        if earlier is not item:
+            yield item, earlier
 
 
 def _duplicate_names(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -213,11 +212,11 @@ def _duplicate_names(manifest: Manifest, places: SourceMap) -> Iterator[Problem]
         ("customers", "customer", [customer.name for customer in manifest.customers]),
         ("switch_roles", "switch role", [switch.name for switch in manifest.switch_roles]),
     ):
-        for later, earlier in _repeated((normalized_name(name), (section, i, "name")) for i, name in enumerate(names)):
-            name, other = names[int(later[1])], names[int(earlier[1])]
+        keyed = ((normalized_name(name), (name, number)) for number, name in enumerate(names))
+        for (name, later), (other, earlier) in _repeated(keyed):
             same = "has the name of another" if name == other else f"differs from {other} only in case or in ._-"
-            what = f"{noun} {name} {same}, at {places.find(*earlier)}"
-            yield places.problem(later, what, "give each a different name")
+            what = f"{noun} {name} {same}, at {places.find(section, earlier, 'name')}"
+            yield places.problem((section, later, "name"), what, "give each a different name")
 
 
 def _duplicate_sets(_manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -263,45 +262,27 @@ def _shared_id(manifest: Manifest, places: SourceMap, index: int, key: str, owne
 
 
 def _duplicate_roles(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    default = manifest.defaults.role.casefold()
-    keyed: list[tuple[object, Loc]] = []
+    # Owner, account, name and place of each role.
+    roles: list[tuple[str, str, str, Loc]] = []
     if manifest.backend:
         account = manifest.backend.account_id
         many = bool(manifest.backend.roles)
         names = enumerate(manifest.backend.all_roles)
         # Duplicate names among the backend roles are reported by `_backend`.
         unique = {role.name.casefold(): ("backend", "roles", i) if many else ("backend", "role") for i, role in names}
-        keyed += (((account, name), loc) for name, loc in unique.items())
-    keyed += (
-        ((customer.account_id, customer.role.casefold() if customer.role else default), ("customers", index, "role"))
-        for index, customer in enumerate(manifest.customers)
+        roles += (("the backend", account, name, loc) for name, loc in unique.items())
+    roles += (
+        (f"customer {customer.name}", customer.account_id, customer.role or manifest.defaults.role, ("customers", i, "role"))
+        for i, customer in enumerate(manifest.customers)
     )
-    keyed += (
-        ((switch.trusting.account_id, switch.role.casefold()), ("switch_roles", index, "role"))
-        for index, switch in enumerate(manifest.switch_roles)
+    roles += (
+        (f"switch role {switch.name}", switch.trusting.account_id, switch.role, ("switch_roles", i, "role"))
+        for i, switch in enumerate(manifest.switch_roles)
     )
-    for later, earlier in _repeated(keyed):
-        account, role = _role(manifest, later)
-        what = f"role {role} of account {account} is already that of {_owner(manifest, earlier)}, at {places.find(*earlier)}"
-        hint = "choose another role name: AWS ignores path and case"
-        yield places.problem(later, f"{_owner(manifest, later)}: {what}", hint)
-
-
-def _role(manifest: Manifest, loc: Loc) -> tuple[str, str]:
-    """Account ID and role name of a customer or switch role."""
-    if loc[0] == "customers":
-        customer = manifest.customers[int(loc[1])]
-        return customer.account_id, customer.role or manifest.defaults.role
-    switch = manifest.switch_roles[int(loc[1])]
-    return switch.trusting.account_id, switch.role
-
-
-def _owner(manifest: Manifest, loc: Loc) -> str:
-    if loc[0] == "backend":
-        return "the backend"
-    if loc[0] == "customers":
-        return f"customer {manifest.customers[int(loc[1])].name}"
-    return f"switch role {manifest.switch_roles[int(loc[1])].name}"
+    keyed = (((found[1], found[2].casefold()), found) for found in roles)
+    for (owner, account, role, later), (other, _, _, earlier) in _repeated(keyed):
+        what = f"{owner}: role {role} of account {account} is already that of {other}, at {places.find(*earlier)}"
+        yield places.problem(later, what, "choose another role name: AWS ignores path and case")
 
 
 def _set_references(manifest: Manifest, places: SourceMap, declared: Declared) -> Iterator[Problem]:
@@ -327,11 +308,13 @@ def _backend(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     if backend.role is not None and backend.roles:
         what = "backend has both role and roles"
         yield places.problem(("backend", "role"), what, "keep one of the two; roles may have a single entry", key=True)
-    for later, earlier in _repeated(
-        (role.name.casefold(), ("backend", "roles", i, "name")) for i, role in enumerate(backend.roles)
+    for (name, later), (_, earlier) in _repeated(
+        (role.name.casefold(), (role.name, number)) for number, role in enumerate(backend.roles)
     ):
-        what = f"backend role {backend.roles[int(later[2])].name} is listed twice, first at {places.find(*earlier)}"
-        yield places.problem(later, what, "give each backend role a different name; AWS ignores path and case")
+        first = places.find("backend", "roles", earlier, "name")
+        hint = "give each backend role a different name; AWS ignores path and case"
+        what = f"backend role {name} is listed twice, first at {first}"
+        yield places.problem(("backend", "roles", later, "name"), what, hint)
 
 
 def _backend_references(manifest: Manifest, places: SourceMap, declared: Declared) -> Iterator[Problem]:
