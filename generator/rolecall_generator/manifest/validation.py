@@ -16,7 +16,7 @@ from typing import TypeVar
 from rolecall_generator.errors import Problem
 from rolecall_generator.iam import quotas
 from rolecall_generator.manifest.models import SHARED_ID_RULE, Manifest, SwitchGroup, SwitchRole, SwitchUser
-from rolecall_generator.manifest.policy_validation import arn_problems, policy_problems, tag_problems
+from rolecall_generator.manifest.policy_validation import arn_problems, entries_of, policy_problems, tag_problems
 from rolecall_generator.manifest.yaml_source import Loc, SourceMap
 from rolecall_generator.text import suggest
 
@@ -290,8 +290,7 @@ def _set_references(manifest: Manifest, places: SourceMap, declared: Declared) -
     if known is None:
         return
     lists: list[tuple[Loc, tuple[str, ...]]] = [(("defaults",), manifest.defaults.permissions)]
-    lists += [(("customers", i), entry.permissions) for i, entry in enumerate(manifest.customers) if entry.permissions]
-    lists += [(("switch_roles", i), entry.permissions) for i, entry in enumerate(manifest.switch_roles)]
+    lists += [(at, entry.permissions) for at, entry in entries_of(manifest) if entry.permissions]
     for loc, permissions in lists:
         if known.issuperset(permissions):
             continue
