@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -237,6 +237,7 @@ class SwitchGroup(Model):
     existing: bool = Field(False, description="true: the group exists, and only the policy is attached to it.")
 
 
+@final
 class SwitchRole(Model):
     """A role in the trusting account that users of the trusted account switch to in the console."""
 
