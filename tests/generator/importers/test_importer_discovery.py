@@ -70,7 +70,3 @@ def test_help_of_added_importer(folder: Path) -> None:
     shown = run(folder, "import", "words", "--help").stdout
 
     assert all(text in shown for text in ("Import one account of the command line.", "--name", "--into", "--dry-run"))
-
-
-def test_missing_argument_of_added_importer_is_usage_error(folder: Path) -> None:
-    assert 2 == run(folder, "import", "words").returncode
