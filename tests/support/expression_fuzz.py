@@ -378,7 +378,7 @@ def ours_declared(parts: Sequence[tuple[str, str]]) -> list[Outcome]:
         block = module.source.blocks[0]
         scope = module.scope("main.tf")
         try:
-            known = variable_value(block, None, lambda attribute, scope=scope: evaluate_attribute(attribute, scope))  # type: ignore[misc]
+            known = variable_value(block, None, scope)
             outcomes.append(Outcome("known", encode_json(TupleValue([known])), type_text(type_of(known))))
         except TerraformError as error:
             outcomes.append(Outcome(REFUSED, error.reason))

@@ -8,7 +8,7 @@ November 2026.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rolecall_generator.iam import Arn, iam_arn
@@ -70,26 +70,26 @@ class Constraint:
         return not self.defaults and not self.inner
 
 
-def variable_value(
-    block: s.Block,
-    given: Callable[[], Value] | None,
-    evaluate: Callable[[s.Attribute], Value],
-) -> Value:
+def variable_value(block: s.Block, given: tuple[s.Attribute, str] | None, scope: EvaluationScope) -> Value:
     """The value of a variable, from a variable definitions file or its default. Raises Unresolvable.
 
-    `given` evaluates the value in a variable definitions file (None: there is none), `evaluate` an argument of the block.
+    `given`: the value in a variable definitions file, with the file's name; None if there is none. `scope`: that of the
+    arguments of the block.
     """
     arguments = block.body.attributes
     unknown = sorted(set(arguments) - _ARGUMENTS)
     if unknown:
         raise Unresolvable(f"the argument {unknown[0]} of a variable is not supported", block.line, block.file)
-    constraint = constraint_of(arguments["type"].expression, evaluate) if "type" in arguments else Constraint(DYNAMIC)
-    default = conform(evaluate(arguments["default"]), constraint) if "default" in arguments else None
-    value = default if given is None else conform(given(), constraint)
+    constraint = constraint_of(arguments["type"].expression, scope) if "type" in arguments else Constraint(DYNAMIC)
+    default = conform(evaluate_attribute(arguments["default"], scope), constraint) if "default" in arguments else None
+    value = default
+    if given is not None:
+        attribute, file = given
+        value = conform(evaluate_attribute(attribute, replace(scope, file=file)), constraint)
     if given is None and "default" not in arguments:
         known = without_optional(constraint.type)
         raise Unresolvable(f"the variable {block.labels[0]} has no default", value_type=None if known == DYNAMIC else known)
-    if is_null(value) and "nullable" in arguments and not truth(evaluate(arguments["nullable"])):
+    if is_null(value) and "nullable" in arguments and not truth(evaluate_attribute(arguments["nullable"], scope)):
         if is_null(default):
             raise Unresolvable(f"the variable {block.labels[0]} is null but not nullable", block.line, block.file)
         return default
@@ -126,25 +126,25 @@ def _inside(value: Value, constraint: Constraint, name: str) -> Value:
     return value if inner is None else _with_defaults(value, inner)
 
 
-def constraint_of(expression: s.Expression, evaluate: Callable[[s.Attribute], Value]) -> Constraint:
-    """Parse a type constraint; `evaluate` evaluates defaults. Raises Unresolvable."""
+def constraint_of(expression: s.Expression, scope: EvaluationScope) -> Constraint:
+    """Parse a type constraint; `scope` is that of defaults. Raises Unresolvable."""
     match expression:
         case s.Literal(str(code)):
             # JSON syntax; in the native syntax Terraform rejects quotes here.
-            return constraint_of(_code(code), evaluate)
+            return constraint_of(_code(code), scope)
         case s.Name(name) if name in _NAMED:
             return Constraint(_NAMED[name])
         case s.Name(name) if name in ("list", "map"):
             return Constraint(Collection(name, DYNAMIC))
         case s.Call(name, (inner,), False) if name in _COLLECTIONS:
-            element = constraint_of(inner, evaluate)
+            element = constraint_of(inner, scope)
             return Constraint(Collection(name, element.type), inner={} if element.plain else {"": element})
         case s.Call("tuple", (s.Tuple(items),), False):
-            elements = [constraint_of(item, evaluate) for item in items]
+            elements = [constraint_of(item, scope) for item in items]
             nested = {str(position): element for position, element in enumerate(elements) if not element.plain}
             return Constraint(TupleType(tuple([element.type for element in elements])), inner=nested)
         case s.Call("object", (s.Object(items),), False):
-            return _object(items, evaluate)
+            return _object(items, scope)
     raise Unresolvable("a type that is not supported")
 
 
@@ -155,7 +155,7 @@ def _code(code: str) -> s.Expression:
         raise Unresolvable("a type that is not supported") from None
 
 
-def _object(items: tuple[tuple[s.Expression, s.Expression], ...], evaluate: Callable[[s.Attribute], Value]) -> Constraint:
+def _object(items: tuple[tuple[s.Expression, s.Expression], ...], scope: EvaluationScope) -> Constraint:
     attributes: dict[str, Type] = {}
     optional: set[str] = set()
     defaults: dict[str, Value] = {}
@@ -168,8 +168,8 @@ def _object(items: tuple[tuple[s.Expression, s.Expression], ...], evaluate: Call
         match expression:
             case s.Call("optional", (of, *rest), False) if len(rest) <= 1:
                 optional.add(name)
-                default = evaluate(s.Attribute(rest[0], expression.line)) if rest else None
-        constraint = constraint_of(of, evaluate)
+                default = evaluate_attribute(s.Attribute(rest[0], expression.line), scope) if rest else None
+        constraint = constraint_of(of, scope)
         attributes[name] = constraint.type
         if default is not None:
             defaults[name] = convert(default, constraint.type)
@@ -300,13 +300,9 @@ class ModuleScope:
 
     def _variable(self, name: str) -> Value:
         def value(block: s.Block) -> Value:
-            given = None
-            if name in self.source.values:
-                attribute, file = self.source.values[name]
-                given = lambda: evaluate_attribute(attribute, EvaluationScope(NoNames(), {}, file, self._budget))  # noqa: E731
-            constant = EvaluationScope(NoNames(), {}, block.file, self._budget)
+            scope = EvaluationScope(NoNames(), {}, block.file, self._budget)
             try:
-                return variable_value(block, given, lambda attribute: evaluate_attribute(attribute, constant))
+                return variable_value(block, self.source.values.get(name), scope)
             except Unresolvable as error:
                 raise Unresolvable(error.reason, error.line or block.line, error.file or block.file, error.type) from None
 
