@@ -17,7 +17,7 @@ from pathlib import Path
 import hcl2
 
 from rolecall_generator.generate import generate
-from rolecall_generator.terraform.parser.folder import read_folder
+from rolecall_generator.terraform.parser.files import read_folder
 from rolecall_generator.terraform.parser.lexer import scan
 from rolecall_generator.terraform.parser.parse import parse_files
 from rolecall_generator.terraform.parser.schema import ParseFindings

@@ -19,7 +19,7 @@ from pathlib import Path
 from rolecall_generator.generate import generate
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning.planner import make_plan
-from rolecall_generator.terraform.render import FILES, _environment, _view
+from rolecall_generator.terraform.render import FILES, _environment, module_view
 
 CUSTOMERS = 10_000
 ROUNDS = 3
@@ -63,7 +63,7 @@ def bare_loop(folder: Path) -> None:
     """Render the same templates with Jinja2 and write the same bytes; the data is prepared before the clock starts."""
 
     modules = [module.build() for module in make_plan(load_manifest(folder / "accounts.yaml").manifest).modules]
-    views = [(module, _view(module, "accounts.yaml")) for module in modules]
+    views = [(module, module_view(module, "accounts.yaml")) for module in modules]
     started = time.perf_counter()
     templates = _environment()
     files = 0

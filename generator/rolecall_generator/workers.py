@@ -30,13 +30,12 @@ _CHUNKS_PER_WORKER = 3
 """Maximum number of submitted chunks per process, to limit memory."""
 
 
-def worker_count(items: int, *, sequential_limit: int, processes: int | None = None) -> int:
-    """The number of processes to use: at most `processes` (default: one per core), each with at least half of
-    `sequential_limit` items.
+def worker_count(items: int, *, sequential_limit: int) -> int:
+    """The number of processes to use: at most one per core, each with at least half of `sequential_limit` items.
 
     1 means to use the current process.
     """
-    return min(processes or os.cpu_count() or 1, items // (sequential_limit // 2) or 1)
+    return min(os.cpu_count() or 1, items // (sequential_limit // 2) or 1)
 
 
 def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -50,7 +50,7 @@ def edit(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("generator/rolecall_generator/planning/customer.py", "TrustBackendRole", "TrustBackendRale"),
+        ("generator/rolecall_generator/planning/backend.py", "TrustBackendRole", "TrustBackendRale"),
         ("templates/terraform/main.tf.j2", "Fails the plan", "Stops the plan"),
     ],
 )
@@ -73,7 +73,7 @@ def test_edited_page_template_changes_bundles_but_no_module(copy: Path) -> None:
 
 def test_edited_package_checks_modules_again(copy: Path) -> None:
     assert 0 == run(copy, "check").code
-    edit(copy / "generator/rolecall_generator/planning/customer.py", "TrustBackendRole", "TrustBackendRale")
+    edit(copy / "generator/rolecall_generator/planning/backend.py", "TrustBackendRole", "TrustBackendRale")
     found = run(copy, "check", "--format", "json")
 
     assert 1 == found.code, found.err

@@ -11,7 +11,7 @@ from output_trees import times, tree
 from rolecall_generator.errors import OutputError
 from rolecall_generator.generate import compare, generate
 from rolecall_generator.output.atomic_write import sha256
-from rolecall_generator.output.lock import LOCK_NAME, LOCK_VERSION, read_lock
+from rolecall_generator.output.output_state import LOCK_NAME, LOCK_VERSION, read_lock
 
 CUSTOMER = "customers/account1"
 

@@ -50,26 +50,29 @@ def test_worker_starts_with_sigint_blocked() -> None:
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
-@pytest.mark.parametrize(
-    ("items", "processes", "expected"), [(10, None, 1), (10, 4, 1), (400, 2, 2), (400, 1, 1), (0, 3, 1)]
-)
-def test_few_items_are_processed_without_workers(items: int, processes: int | None, expected: int) -> None:
+@pytest.mark.parametrize(("items", "cores", "expected"), [(10, None, 1), (10, 4, 1), (400, 2, 2), (400, 1, 1), (0, 3, 1)])
+def test_few_items_are_processed_without_workers(
+    items: int, cores: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Starting a process takes as long as processing some hundred modules."""
-    assert expected == worker_count(items, sequential_limit=400, processes=processes)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+
+    assert expected == worker_count(items, sequential_limit=400)
 
 
 def test_killed_worker_of_check_is_output_error(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "SEQUENTIAL_LIMIT", 2)
-    before = check_output(generated / "accounts.yaml", generated / "output", processes=2).report.active
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    before = check_output(generated / "accounts.yaml", generated / "output").report.active
     (generated / "output/.rolecall.cache").unlink(missing_ok=True)
     with monkeypatch.context() as broken:
         broken.setattr(fleet, "_read_chunk", pool_jobs.killed)
         with pytest.raises(OutputError):
-            check_output(generated / "accounts.yaml", generated / "output", processes=2)
+            check_output(generated / "accounts.yaml", generated / "output")
         with pytest.raises(OutputError):
-            prove_manifest(generated / "accounts.yaml", generated / "output", processes=2)
+            prove_manifest(generated / "accounts.yaml", generated / "output")
 
-    assert before == check_output(generated / "accounts.yaml", generated / "output", processes=2).report.active
+    assert before == check_output(generated / "accounts.yaml", generated / "output").report.active
 
 
 def test_killed_worker_of_gen_bundle_is_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from hostile_text import HOSTILE, leaks
 from manifests import NOTES
 from query_journals import Answering, write_run
 from rolecall_generator.errors import ExitCode
-from rolecall_generator.terraform.hcl import string
+from rolecall_generator.terraform.render import hcl_string
 from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import Journal, RunRecord
@@ -210,7 +210,7 @@ def _returned(module: Path, into: Path) -> None:
     """A module that a customer could return: every name and string in it is hostile."""
     shutil.copytree(module, into)
     for number, text in enumerate(HOSTILE):
-        said = string(text.encode("utf-8", "ignore").decode())
+        said = hcl_string(text.encode("utf-8", "ignore").decode())
         (into / f"h{number}.tf").write_text(ROLE.replace("NUMBER", str(number)).replace("TEXT", said), "utf-8")
     (into / "broken.tf").write_text(f"# {TEXT}\nlocals {{ a = {TEXT}() }}\n", "utf-8")
 

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 from rolecall_generator.check.module_check import (
@@ -31,7 +31,7 @@ from rolecall_generator.iam import Access, Statement
 from rolecall_generator.iam.catalog import is_known_region, nearest_region, partition_of_region
 from rolecall_generator.iam.difference import Label
 from rolecall_generator.manifest import LoadedManifest, StatementSpec
-from rolecall_generator.manifest.yaml_source import Loc, Place, read_text
+from rolecall_generator.manifest.yaml_source import Loc, read_text
 from rolecall_generator.output import CheckResult, Lock, load_state
 from rolecall_generator.planning import Plan, PlannedModule, select, statement_of
 from rolecall_generator.proof import Cell, CellState, Proof, counterexample_sentences, prove, show_command
@@ -109,39 +109,33 @@ def _by_content(plan: Plan, folder: Path, parsed: ParsedModule) -> PlannedModule
     return None if best is None else best[1]
 
 
-class DeclaredStatements:
-    """Finds the statement of a permission set that equals a statement read in a module."""
+def declared_statements(loaded: LoadedManifest) -> Callable[[Statement, str | None], str | None]:
+    """A function that finds the statement of a permission set that equals a statement read in a module.
 
-    def __init__(self, loaded: LoadedManifest) -> None:
-        self._loaded = loaded
-        self._cached_locate = cache(self._locate)
+    It returns FILE:LINE of the given string in the statement, or without one of the statement; the first of equal statements
+    is used. It returns None if no permission set has the statement.
+    """
 
-    def __call__(self, statement: Statement, text: str | None) -> str | None:
-        """FILE:LINE of the string `text` in the statement, or else of the statement. The first of equal statements is used.
+    @cache
+    def statements() -> Mapping[Statement, tuple[Loc, StatementSpec]]:
+        found: dict[Statement, tuple[Loc, StatementSpec]] = {}
+        for name, permissions in loaded.manifest.permission_sets.items():
+            for number, spec in enumerate(permissions.statements):
+                location: Loc = ("permission_sets", name, "statements", number)
+                found.setdefault(statement_of(spec).canonical(), (location, spec))
+        return found
 
-        Returns None if no permission set has the statement.
-        """
-        place = self._cached_locate(statement.canonical(), text)
-        return None if place is None else f"{place.file}:{place.line}"
-
-    def _locate(self, statement: Statement, text: str | None) -> Place | None:
-        entry = self._statements.get(statement)
+    @cache
+    def locate(statement: Statement, text: str | None) -> str | None:
+        entry = statements().get(statement)
         if entry is None:
             return None
         location, spec = entry
-        string_location = next((loc for loc, value in spec.strings() if value == text), ()) if text is not None else ()
-        return self._loaded.places.find(
-            *location, *string_location, key=bool(string_location) and string_location[-1] == text
-        )
+        inner = next((loc for loc, value in spec.strings() if value == text), ()) if text is not None else ()
+        place = loaded.places.find(*location, *inner, key=bool(inner) and inner[-1] == text)
+        return f"{place.file}:{place.line}"
 
-    @cached_property
-    def _statements(self) -> Mapping[Statement, tuple[Loc, StatementSpec]]:
-        statements: dict[Statement, tuple[Loc, StatementSpec]] = {}
-        for name, permissions in self._loaded.manifest.permission_sets.items():
-            for number, spec in enumerate(permissions.statements):
-                location: Loc = ("permission_sets", name, "statements", number)
-                statements.setdefault(statement_of(spec).canonical(), (location, spec))
-        return statements
+    return lambda statement, text: locate(statement.canonical(), text)
 
 
 def region_findings(loaded: LoadedManifest) -> Iterator[Finding]:
@@ -219,7 +213,6 @@ def check_output(
     sent_back: Sequence[str] = (),
     only: Collection[str] = (),
     leftovers: bool = True,
-    processes: int | None = None,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> CheckSummary:
@@ -231,7 +224,6 @@ def check_output(
         sent_back: Folders of returned modules, each as FOLDER or NAME=FOLDER. If there are any, only these are checked.
         only: Names of customers or switch roles; all if empty.
         leftovers: Report unplanned folders and Terraform files in the output folder.
-        processes: Number of processes; by default it depends on the number of modules.
         started: Called with the number of modules.
         progress: Called with the number of modules done so far.
 
@@ -254,7 +246,7 @@ def check_output(
         selected = select(plan, only) if only else None
         indices = [index for index, module in enumerate(plan.modules) if selected is None or module.path in selected]
         started(len(indices))
-        verdicts, read = read_written(inputs, indices, state, processes=processes, progress=progress)
+        verdicts, read = read_written(inputs, indices, state, progress=progress)
         if only:
             state.save_now()
             return _check_part(inputs, _modules_to_check(inputs, indices, verdicts), (), read=read)
@@ -334,7 +326,7 @@ def _prove_and_run_rules(
         external_ids=intended.external_ids,
         quotas=inputs.loaded.manifest.quotas,
         place=_locator(checked),
-        declared=DeclaredStatements(inputs.loaded),
+        declared=declared_statements(inputs.loaded),
     )
     all_access = Access.union((written, *(module.access for module in others)))
     # Skip roles that are not written: they already have a finding and cannot be assumed.

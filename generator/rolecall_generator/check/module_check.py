@@ -196,7 +196,6 @@ def read_written(
     indices: Sequence[int],
     state: OutputState,
     *,
-    processes: int | None = None,
     progress: Callable[[int], None],
 ) -> tuple[dict[int, ModuleVerdict], int]:
     """Check the modules with these indices, and record in `state` those that are as planned.
@@ -208,7 +207,7 @@ def read_written(
     unread = [index for index in indices if not state.is_checked(modules[index].path, modules[index].fingerprint)]
     cached = len(indices) - len(unread)
     verdicts: dict[int, ModuleVerdict] = {}
-    for index, verdict, stamp in _read_modules(inputs, unread, processes, lambda done: progress(cached + done)):
+    for index, verdict, stamp in _read_modules(inputs, unread, lambda done: progress(cached + done)):
         if verdict is not None:
             verdicts[index] = verdict
         elif stamp is not None:
@@ -222,11 +221,9 @@ ModuleReading = tuple[int, ModuleVerdict | None, FolderStamp | None]
 """The index of a module, with its verdict if it is not as planned, otherwise with the stamp of its folder, if any."""
 
 
-def _read_modules(
-    inputs: CheckInputs, indices: Sequence[int], processes: int | None, progress: Callable[[int], None]
-) -> Iterator[ModuleReading]:
+def _read_modules(inputs: CheckInputs, indices: Sequence[int], progress: Callable[[int], None]) -> Iterator[ModuleReading]:
     """Check the modules with these indices, in this process if there are only a few. Raises OutputError."""
-    workers = worker_count(len(indices), sequential_limit=SEQUENTIAL_LIMIT, processes=processes)
+    workers = worker_count(len(indices), sequential_limit=SEQUENTIAL_LIMIT)
     if workers == 1:
         for done, index in enumerate(indices, start=1):
             yield _read(inputs, index)
@@ -355,7 +352,6 @@ def read_access(
     out: Path,
     *,
     planned: bool = False,
-    processes: int | None = None,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> ManifestAccess:
@@ -372,7 +368,7 @@ def read_access(
         findings: tuple[Finding, ...] = ()
         if not planned:
             state = load_state(out)
-            verdicts, _ = read_written(inputs, range(len(modules)), state, processes=processes, progress=progress)
+            verdicts, _ = read_written(inputs, range(len(modules)), state, progress=progress)
             state.save_now()
             for index, verdict in verdicts.items():
                 accesses[index] = verdict.access
@@ -403,7 +399,6 @@ def prove_manifest(
     *,
     planned: bool = False,
     certificates: bool = False,
-    processes: int | None = None,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> ManifestProof:
@@ -412,7 +407,7 @@ def prove_manifest(
     `certificates`: also make the certificate of each role. `started` is called with the number of modules, `progress` with
     the number done so far. Raises ManifestError, PlanError or OutputError.
     """
-    found = read_access(manifest, out, planned=planned, processes=processes, started=started, progress=progress)
+    found = read_access(manifest, out, planned=planned, started=started, progress=progress)
     leftovers = () if planned else unplanned_findings(out, found.plan, read_lock(out))
     with collection_paused():
         access = Access.union(found.accesses)

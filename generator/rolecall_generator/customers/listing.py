@@ -277,5 +277,4 @@ def _users(
 
 def mfa_serial(entry: SwitchRole, partition: str, user_name: str) -> str:
     """ARN of the virtual MFA device that carries the user's name, the default in the console."""
-    home = entry.trusting if entry.group_in == "trusting" else entry.trusted
-    return iam_arn(partition, home.account_id, "mfa", "/", user_name)
+    return iam_arn(partition, entry.home.account_id, "mfa", "/", user_name)

@@ -2,8 +2,16 @@
 
 from functools import cache
 
-from rolecall_generator.importers.import_plan import ImportSettings, import_edits, import_notes, plan_import
-from rolecall_generator.importers.interface import Importer, ImportProblemsError, Reading, with_manifest_problems
+from rolecall_generator.importers.import_plan import (
+    Importer,
+    ImportProblemsError,
+    ImportSettings,
+    Reading,
+    import_edits,
+    import_notes,
+    plan_import,
+    with_manifest_problems,
+)
 from rolecall_generator.lazy import registered
 
 __all__ = [

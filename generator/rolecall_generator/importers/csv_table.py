@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Annotated
 
 from rolecall_generator.errors import Problem, SelectionError
-from rolecall_generator.importers.interface import (
+from rolecall_generator.importers.import_plan import (
     ImportedAccount,
     Importer,
     ImportOption,
     ImportProblemsError,
     Reading,
-    Value,
     read_source,
     role_fields,
 )
 from rolecall_generator.manifest import CSV_COLUMNS
+from rolecall_generator.manifest.editing import Value
 from rolecall_generator.manifest.yaml_source import Point, problem_at
 from rolecall_generator.text import clip, nearest
 

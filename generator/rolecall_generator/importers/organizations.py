@@ -16,8 +16,9 @@ from typing import Annotated, Any
 
 from rolecall_generator.aws_client import AwsService
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.importers.interface import ImportedAccount, Importer, ImportOption, Reading, SkippedAccount, Value
+from rolecall_generator.importers.import_plan import ImportedAccount, Importer, ImportOption, Reading, SkippedAccount
 from rolecall_generator.manifest import Manifest
+from rolecall_generator.manifest.editing import Value
 
 SOURCE = "AWS Organizations"
 OU_LABEL = "ou"

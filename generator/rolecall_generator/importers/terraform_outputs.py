@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.importers.interface import (
+from rolecall_generator.importers.import_plan import (
     ImportedAccount,
     Importer,
     ImportOption,

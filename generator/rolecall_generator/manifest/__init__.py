@@ -10,8 +10,10 @@ if TYPE_CHECKING:
         LoadedManifest,
         Read,
         entry_names,
+        fresh_external_id,
         load_manifest,
         parse_csv,
+        write_starter,
     )
     from rolecall_generator.manifest.messages import customer_problems
     from rolecall_generator.manifest.models import (
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
         Suppression,
         SwitchRole,
         SwitchUser,
+        json_schema,
         resolve_customers,
     )
-    from rolecall_generator.manifest.starter import fresh_external_id, json_schema, write_starter
     from rolecall_generator.manifest.validation import SharedGroup, normalized_name
 
 __all__ = [

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -237,6 +237,7 @@ class SwitchGroup(Model):
     existing: bool = Field(False, description="true: the group exists, and only the policy is attached to it.")
 
 
+@final
 class SwitchRole(Model):
     """A role in the trusting account that users of the trusted account switch to in the console."""
 
@@ -265,6 +266,11 @@ class SwitchRole(Model):
     )
     tags: TagMap = Field(default_factory=dict, description="AWS tags on what the modules create.")
     labels: TagMap = Field(default_factory=dict, description="Labels for selection; not sent to AWS or the customer.")
+
+    @property
+    def home(self) -> AccountRef:
+        """The account with the group and the users."""
+        return self.trusting if self.group_in == "trusting" else self.trusted
 
     @property
     def switch_group(self) -> SwitchGroup:
@@ -412,3 +418,21 @@ def _merged(common: Mapping[str, str], own: Mapping[str, str]) -> Mapping[str, s
     if not own:
         return common
     return {**common, **own} if common else own
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12 of the manifest. Every key has a description."""
+    schema = Manifest.model_json_schema(by_alias=True, mode="validation")
+    return {"$schema": DIALECT, **_without_titles(schema), "title": "rolecall manifest"}
+
+
+def _without_titles(node: Any) -> Any:
+    """The schema without pydantic's titles, which repeat the keys."""
+    if isinstance(node, list):
+        return [_without_titles(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _without_titles(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}

@@ -11,13 +11,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rolecall_generator.errors import Problem
 from rolecall_generator.iam import quotas
 from rolecall_generator.manifest.models import SHARED_ID_RULE, Manifest, SwitchGroup, SwitchRole, SwitchUser
-from rolecall_generator.manifest.policy_validation import arn_problems, policy_problems, tag_problems
+from rolecall_generator.manifest.policy_validation import arn_problems, entries_of, policy_problems, tag_problems
 from rolecall_generator.manifest.yaml_source import Loc, SourceMap
 from rolecall_generator.text import suggest
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class SharedGroup:
         groups: dict[tuple[str, str], list[SwitchRole]] = {}
         users: dict[tuple[str, str], list[str]] = {}
         for switch in manifest.switch_roles:
-            account = people_account(switch)
+            account = switch.home.account_id
             groups.setdefault((account, switch.switch_group.name.casefold()), []).append(switch)
             for user in switch.users:
                 users.setdefault((account, user.name.casefold()), []).append(switch.name)
@@ -70,11 +73,6 @@ class SharedGroup:
         return found
 
 
-def people_account(switch: SwitchRole) -> str:
-    """Id of the account that has the group and the users."""
-    return (switch.trusted if switch.group_in == "trusted" else switch.trusting).account_id
-
-
 def people_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """Problems of switch roles."""
     for index, switch in enumerate(manifest.switch_roles):
@@ -87,12 +85,9 @@ def people_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
 
 
 def _users(switch: SwitchRole, index: int, places: SourceMap) -> Iterator[Problem]:
-    users: list[tuple[object, Loc]] = [
-        (user.name.casefold(), ("switch_roles", index, "users", number, "name")) for number, user in enumerate(switch.users)
-    ]
-    for later, _ in _repeated(users):
-        name = switch.users[int(later[3])].name
-        yield places.problem(later, f"user {name} is listed twice in {switch.name}", "remove one")
+    for (name, number), _ in _repeated((user.name.casefold(), (user.name, n)) for n, user in enumerate(switch.users)):
+        place: Loc = ("switch_roles", index, "users", number, "name")
+        yield places.problem(place, f"user {name} is listed twice in {switch.name}", "remove one")
     for number, user in enumerate(switch.users):
         at: Loc = ("switch_roles", index, "users", number)
         if user.existing and (user.console_password or user.pgp_key):
@@ -116,16 +111,16 @@ def _link(switch: SwitchRole, index: int, places: SourceMap) -> Iterator[Problem
 
 
 def _groups(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    made: list[tuple[object, Loc]] = [
-        ((people_account(switch), switch.switch_group.name.casefold()), ("switch_roles", index, "group"))
+    made = (
+        ((switch.home.account_id, switch.switch_group.name.casefold()), (switch, index))
         for index, switch in enumerate(manifest.switch_roles)
         if not switch.switch_group.existing
-    ]
-    for later, earlier in _repeated(made):
-        switch, other = manifest.switch_roles[int(later[1])], manifest.switch_roles[int(earlier[1])]
+    )
+    for (switch, index), (other, _) in _repeated(made):
         name = switch.switch_group.name
-        what = f"{switch.name}: group {name} of account {people_account(switch)} is already created by {other.name}"
-        yield places.problem(later, what, f"write group: {{name: {name}, existing: true}} here")
+        what = f"{switch.name}: group {name} of account {switch.home.account_id} is already created by {other.name}"
+        hint = f"write group: {{name: {name}, existing: true}} here"
+        yield places.problem(("switch_roles", index, "group"), what, hint)
 
 
 def _policies(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -135,7 +130,7 @@ def _policies(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     for index, switch in enumerate(manifest.switch_roles):
         if people[switch.name].keeper is not switch:
             continue
-        account, policy = people_account(switch), switch.policy or f"assume-{switch.role}"
+        account, policy = switch.home.account_id, switch.policy or f"assume-{switch.role}"
         first = policies.setdefault((account, policy.casefold()), index)
         if first != index:
             other = manifest.switch_roles[first].name
@@ -148,7 +143,7 @@ def _one_spelling(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """IAM names are case-insensitive: a group or user must have the same name and path in every entry."""
     known: dict[tuple[str, str, str], tuple[SwitchGroup | SwitchUser, str]] = {}
     for index, switch in enumerate(manifest.switch_roles):
-        account = people_account(switch)
+        account = switch.home.account_id
         named: list[tuple[str, SwitchGroup | SwitchUser, Loc]] = [("group", switch.switch_group, ("group",))]
         named += [("user", user, ("users", number, "name")) for number, user in enumerate(switch.users)]
         for kind, part, key in named:
@@ -161,17 +156,16 @@ def _one_spelling(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
 
 
 def _new_users(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    made: list[tuple[object, Loc]] = [
-        ((people_account(switch), user.name.casefold()), ("switch_roles", index, "users", number, "name"))
+    made = (
+        ((switch.home.account_id, user.name.casefold()), (switch, user, ("switch_roles", index, "users", number, "name")))
         for index, switch in enumerate(manifest.switch_roles)
         for number, user in enumerate(switch.users)
         if not user.existing
-    ]
-    for later, earlier in _repeated(made):
-        switch, other = manifest.switch_roles[int(later[1])], manifest.switch_roles[int(earlier[1])]
+    )
+    for (switch, user, later), (other, *_) in _repeated(made):
         if switch is not other:  # `_users` reports a user that one switch role lists twice
-            name = switch.users[int(later[3])].name
-            what = f"{switch.name}: user {name} of account {people_account(switch)} is already created by {other.name}"
+            account = switch.home.account_id
+            what = f"{switch.name}: user {user.name} of account {account} is already created by {other.name}"
             yield places.problem(later, what, "write existing: true on the second, and keep console_password on the first")
 
 
@@ -204,13 +198,13 @@ def normalized_name(name: str) -> str:
     return name.casefold().replace("_", "-").replace(".", "-")
 
 
-def _repeated(keyed: Iterable[tuple[object, Loc]]) -> Iterator[tuple[Loc, Loc]]:
-    """Pairs (later loc, first loc) with the same key."""
-    first: dict[object, Loc] = {}
-    for key, loc in keyed:
-        earlier = first.setdefault(key, loc)
-        if earlier is not loc:
-            yield loc, earlier
+def _repeated(keyed: Iterable[tuple[object, Item]]) -> Iterator[tuple[Item, Item]]:
+    """Pairs (later item, first item) with the same key."""
+    first: dict[object, Item] = {}
+    for key, item in keyed:
+        earlier = first.setdefault(key, item)
+        if earlier is not item:
+            yield item, earlier
 
 
 def _duplicate_names(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -218,11 +212,11 @@ def _duplicate_names(manifest: Manifest, places: SourceMap) -> Iterator[Problem]
         ("customers", "customer", [customer.name for customer in manifest.customers]),
         ("switch_roles", "switch role", [switch.name for switch in manifest.switch_roles]),
     ):
-        for later, earlier in _repeated((normalized_name(name), (section, i, "name")) for i, name in enumerate(names)):
-            name, other = names[int(later[1])], names[int(earlier[1])]
+        keyed = ((normalized_name(name), (name, number)) for number, name in enumerate(names))
+        for (name, later), (other, earlier) in _repeated(keyed):
             same = "has the name of another" if name == other else f"differs from {other} only in case or in ._-"
-            what = f"{noun} {name} {same}, at {places.find(*earlier)}"
-            yield places.problem(later, what, "give each a different name")
+            what = f"{noun} {name} {same}, at {places.find(section, earlier, 'name')}"
+            yield places.problem((section, later, "name"), what, "give each a different name")
 
 
 def _duplicate_sets(_manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -268,45 +262,27 @@ def _shared_id(manifest: Manifest, places: SourceMap, index: int, key: str, owne
 
 
 def _duplicate_roles(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    default = manifest.defaults.role.casefold()
-    keyed: list[tuple[object, Loc]] = []
+    # Owner, account, name and place of each role.
+    roles: list[tuple[str, str, str, Loc]] = []
     if manifest.backend:
         account = manifest.backend.account_id
         many = bool(manifest.backend.roles)
         names = enumerate(manifest.backend.all_roles)
         # Duplicate names among the backend roles are reported by `_backend`.
         unique = {role.name.casefold(): ("backend", "roles", i) if many else ("backend", "role") for i, role in names}
-        keyed += (((account, name), loc) for name, loc in unique.items())
-    keyed += (
-        ((customer.account_id, customer.role.casefold() if customer.role else default), ("customers", index, "role"))
-        for index, customer in enumerate(manifest.customers)
+        roles += (("the backend", account, name, loc) for name, loc in unique.items())
+    roles += (
+        (f"customer {customer.name}", customer.account_id, customer.role or manifest.defaults.role, ("customers", i, "role"))
+        for i, customer in enumerate(manifest.customers)
     )
-    keyed += (
-        ((switch.trusting.account_id, switch.role.casefold()), ("switch_roles", index, "role"))
-        for index, switch in enumerate(manifest.switch_roles)
+    roles += (
+        (f"switch role {switch.name}", switch.trusting.account_id, switch.role, ("switch_roles", i, "role"))
+        for i, switch in enumerate(manifest.switch_roles)
     )
-    for later, earlier in _repeated(keyed):
-        account, role = _role(manifest, later)
-        what = f"role {role} of account {account} is already that of {_owner(manifest, earlier)}, at {places.find(*earlier)}"
-        hint = "choose another role name: AWS ignores path and case"
-        yield places.problem(later, f"{_owner(manifest, later)}: {what}", hint)
-
-
-def _role(manifest: Manifest, loc: Loc) -> tuple[str, str]:
-    """Account ID and role name of a customer or switch role."""
-    if loc[0] == "customers":
-        customer = manifest.customers[int(loc[1])]
-        return customer.account_id, customer.role or manifest.defaults.role
-    switch = manifest.switch_roles[int(loc[1])]
-    return switch.trusting.account_id, switch.role
-
-
-def _owner(manifest: Manifest, loc: Loc) -> str:
-    if loc[0] == "backend":
-        return "the backend"
-    if loc[0] == "customers":
-        return f"customer {manifest.customers[int(loc[1])].name}"
-    return f"switch role {manifest.switch_roles[int(loc[1])].name}"
+    keyed = (((found[1], found[2].casefold()), found) for found in roles)
+    for (owner, account, role, later), (other, _, _, earlier) in _repeated(keyed):
+        what = f"{owner}: role {role} of account {account} is already that of {other}, at {places.find(*earlier)}"
+        yield places.problem(later, what, "choose another role name: AWS ignores path and case")
 
 
 def _set_references(manifest: Manifest, places: SourceMap, declared: Declared) -> Iterator[Problem]:
@@ -314,8 +290,7 @@ def _set_references(manifest: Manifest, places: SourceMap, declared: Declared) -
     if known is None:
         return
     lists: list[tuple[Loc, tuple[str, ...]]] = [(("defaults",), manifest.defaults.permissions)]
-    lists += [(("customers", i), entry.permissions) for i, entry in enumerate(manifest.customers) if entry.permissions]
-    lists += [(("switch_roles", i), entry.permissions) for i, entry in enumerate(manifest.switch_roles)]
+    lists += [(at, entry.permissions) for at, entry in entries_of(manifest) if entry.permissions]
     for loc, permissions in lists:
         if known.issuperset(permissions):
             continue
@@ -332,11 +307,13 @@ def _backend(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     if backend.role is not None and backend.roles:
         what = "backend has both role and roles"
         yield places.problem(("backend", "role"), what, "keep one of the two; roles may have a single entry", key=True)
-    for later, earlier in _repeated(
-        (role.name.casefold(), ("backend", "roles", i, "name")) for i, role in enumerate(backend.roles)
+    for (name, later), (_, earlier) in _repeated(
+        (role.name.casefold(), (role.name, number)) for number, role in enumerate(backend.roles)
     ):
-        what = f"backend role {backend.roles[int(later[2])].name} is listed twice, first at {places.find(*earlier)}"
-        yield places.problem(later, what, "give each backend role a different name; AWS ignores path and case")
+        first = places.find("backend", "roles", earlier, "name")
+        hint = "give each backend role a different name; AWS ignores path and case"
+        what = f"backend role {name} is listed twice, first at {first}"
+        yield places.problem(("backend", "roles", later, "name"), what, hint)
 
 
 def _backend_references(manifest: Manifest, places: SourceMap, declared: Declared) -> Iterator[Problem]:

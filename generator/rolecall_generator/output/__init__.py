@@ -10,14 +10,18 @@ from rolecall_generator.output.atomic_write import (
     remove_empty,
     sha256,
 )
-from rolecall_generator.output.lock import BUNDLES, LOCK_NAME, Lock, LockedModule, read_lock
 from rolecall_generator.output.output_state import (
+    BUNDLES,
+    LOCK_NAME,
     CheckResult,
     FolderStamp,
+    Lock,
+    LockedModule,
     ModuleSource,
     OutputState,
     find_unplanned,
     load_state,
+    read_lock,
     stamp_folder,
 )
 from rolecall_generator.output.writer import OutputFolder, WriteCounts, WriteReport, open_output, write_output

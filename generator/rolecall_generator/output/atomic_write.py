@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import stat
 import tempfile
@@ -18,8 +19,8 @@ from functools import partial
 from pathlib import Path
 
 from rolecall_generator.errors import OutputError
-from rolecall_generator.output.lock import JOURNAL_NAME, encode_journal
 
+JOURNAL_NAME = ".rolecall.journal"
 Stamp = tuple[int, int, int]
 """Size in bytes, modification and change time in nanoseconds. A program cannot set the change time."""
 
@@ -191,8 +192,12 @@ class Placer:
         self._parents: set[str] = {""}
 
     def journal(self, modules: Iterable[tuple[str, Mapping[str, str]]]) -> None:
-        """Record files that are about to be written: by module path, SHA-256 by file name."""
-        self.disk.append(f"{self._root}/{JOURNAL_NAME}", encode_journal(modules))
+        """Record files that are about to be written: by module path, SHA-256 by file name.
+
+        The entry starts with a newline, so that an incomplete entry before it does not affect it.
+        """
+        entry = json.dumps([[path, dict(files)] for path, files in modules])
+        self.disk.append(f"{self._root}/{JOURNAL_NAME}", f"\n{entry}\n".encode())
 
     def reserve(self, size: int) -> None:
         """Reserve bytes on the disk until `close`, so that the lock can be written to a full disk."""

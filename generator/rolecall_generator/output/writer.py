@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rolecall_generator._version import __version__
 from rolecall_generator.output.atomic_write import (
+    JOURNAL_NAME,
     Disk,
     Placer,
     folder_lock,
@@ -27,14 +28,18 @@ from rolecall_generator.output.atomic_write import (
     remove_leftovers,
     sha256,
 )
-from rolecall_generator.output.lock import JOURNAL_NAME, LOCK_NAME, Lock, LockedModule, encode_lock, read_lock
 from rolecall_generator.output.output_state import (
+    LOCK_NAME,
     FolderStamp,
+    Lock,
+    LockedModule,
     ModuleSource,
     OutputScan,
     OutputState,
     PendingModule,
+    encode_lock,
     load_state,
+    read_lock,
     stamp_folder,
     stamp_written,
 )

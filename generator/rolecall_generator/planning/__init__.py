@@ -1,7 +1,13 @@
 """Plans the modules of a manifest: the intended access, and the folder of each module."""
 
-from rolecall_generator.planning.backend import BACKEND_PATH, Slot, assign_customers, backend_role_arns, customer_role_arn
-from rolecall_generator.planning.customer import customer_path
+from rolecall_generator.planning.backend import (
+    BACKEND_PATH,
+    Slot,
+    assign_customers,
+    backend_role_arns,
+    customer_path,
+    customer_role_arn,
+)
 from rolecall_generator.planning.permissions import statement_of
 from rolecall_generator.planning.planner import Plan, PlannedModule, make_plan, previous_slots, select, slots_to_json
 from rolecall_generator.planning.switch_role import switch_role_path

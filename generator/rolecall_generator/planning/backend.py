@@ -1,4 +1,4 @@
-"""The backend's module, and the assignment of customers to the managed policies of the backend roles.
+"""The modules of customers and backend, and the assignment of customers to the managed policies of the backend roles.
 
 The assignment is stable: a customer keeps its policy, and a new customer is added to the first policy with enough space.
 Adding or removing a customer therefore changes one policy. Repacking fills the gaps that removed customers leave. It moves
@@ -15,8 +15,10 @@ from rolecall_generator.errors import PlanError
 from rolecall_generator.iam import (
     Access,
     AccountLabel,
+    Arn,
     BackendDetails,
     Condition,
+    CustomerDetails,
     InstanceProfile,
     ManagedPolicy,
     Module,
@@ -28,8 +30,94 @@ from rolecall_generator.iam import (
     iam_arn,
     quotas,
     role_arn,
+    root_arn,
 )
-from rolecall_generator.manifest import Backend, BackendRole, Manifest, ResolvedCustomer
+from rolecall_generator.manifest import Backend, BackendRole, Manifest, Quotas, ResolvedCustomer
+from rolecall_generator.planning.permissions import Permissions
+
+_TRUST_FRAME = 600
+
+
+def customer_path(name: str) -> str:
+    """Folder of a customer's module, relative to the output folder."""
+    return f"customers/{name}"
+
+
+def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyDocument:
+    """The trust policy: the backend role may assume the role with the customer's external ID.
+
+    With `account-root` the principal is the backend account, and a condition on `aws:PrincipalArn` names the role. AWS does
+    not replace the ARN in a condition with the role's unique ID. The policy therefore stays valid if the role is recreated,
+    and can be applied before the role exists.
+    """
+    conditions: list[Condition] = []
+    principal = backend_role_arn
+    if customer.trust == "account-root":
+        role = Arn.parse(backend_role_arn)
+        if role is None:
+            raise ValueError(f"{backend_role_arn} is not an ARN")
+        principal = root_arn(role.partition, role.account_id)
+        conditions.append(Condition("ArnEquals", "aws:PrincipalArn", (backend_role_arn,)))
+    if customer.external_ids:
+        conditions.append(Condition("StringEquals", "sts:ExternalId", customer.external_ids))
+    statement = Statement(
+        "Allow",
+        actions=granted_actions(customer),
+        principals=(Principal("AWS", principal),),
+        conditions=tuple(conditions),
+        sid="TrustBackendRole",
+    )
+    return PolicyDocument((statement,))
+
+
+def check_trust_size(customer: ResolvedCustomer, backend_role_arn: str, limits: Quotas) -> None:
+    """Raise PlanError if the trust policy exceeds the size quota."""
+    # Compute the exact size only near the limit. Without IDs and ARNs, a trust policy has less than 600 characters.
+    rough = (
+        len(customer.external_id or "") + len(customer.previous_external_id or "") + _TRUST_FRAME + 2 * len(backend_role_arn)
+    )
+    if rough <= limits.trust_policy_characters:
+        return
+    size = customer_trust(customer, backend_role_arn).size
+    if size > limits.trust_policy_characters:
+        raise PlanError(
+            f"the trust policy has {size:,} characters; the quota is {limits.trust_policy_characters:,}",
+            where=f"customer {customer.name}",
+            hint="use a shorter external ID, or request a quota increase from AWS and set quotas.trust_policy_characters",
+        )
+
+
+def customer_module(customer: ResolvedCustomer, partition: str, backend_role_arn: str, permissions: Permissions) -> Module:
+    """The module that the customer applies."""
+    role = Role(
+        customer_role_arn(partition, customer),
+        trust=customer_trust(customer, backend_role_arn),
+        inline=permissions.inline,
+        attached=permissions.attached(partition, customer.account_id, customer.role),
+        boundary=customer.permissions_boundary,
+        max_session_seconds=customer.max_session_seconds,
+        description=f"Assumed by {backend_role_arn}",
+        tags=customer.tags,
+    )
+    policies = permissions.policies(partition, customer.account_id, customer.role, customer.tags)
+    return Module(
+        kind=ModuleKind.CUSTOMER,
+        path=customer_path(customer.name),
+        subject=customer.name,
+        account=AccountLabel(customer.name, customer.account_id),
+        partition=partition,
+        access=Access.of(role, *policies),
+        outputs={"external_id": customer.external_id} if customer.external_id else {},
+        customer=CustomerDetails(
+            role,
+            backend_role_arn,
+            customer.external_ids,
+            trusts_role=customer.trust == "role-arn",
+            session_tags=customer.session_tags,
+            source_identity=customer.source_identity,
+        ),
+    )
+
 
 BACKEND_PATH = "backend"
 
@@ -66,13 +154,12 @@ def assign_customers(
         return Assignment()
     fixed = backend.grant == "fixed-role-name"
     grants = [_grant(manifest.partition, customer, fixed=fixed) for customer in customers]
-    capacities = [
-        Capacity(role.name, role.managed_policies or manifest.quotas.role_managed_policies) for role in backend.all_roles
-    ]
+    limit = manifest.quotas.role_managed_policies
+    capacities = {role.name: role.managed_policies or limit for role in backend.all_roles}
     overheads = {shape: _statement_overhead(shape, fixed=fixed) for shape in {grant.shape for grant in grants}}
     # One more than the quota, because each statement is counted with a comma and the last one has none.
-    sizes = PolicySizes(quotas.MANAGED_POLICY_CHARACTERS + 1, PolicyDocument(()).size, overheads)
-    assignment = assign(grants, capacities, sizes, previous, repack=repack)
+    free = quotas.MANAGED_POLICY_CHARACTERS + 1 - PolicyDocument(()).size
+    assignment = assign(grants, capacities, PolicySizes(free, overheads), previous, repack=repack)
     if assignment.unplaced:
         raise _quota_exceeded(assignment, backend, capacities, repackable=bool(previous) and not repack)
     return assignment
@@ -114,29 +201,25 @@ def backend_role_arns(manifest: Manifest) -> dict[str, str]:
 
 
 def _grant(partition: str, customer: ResolvedCustomer, *, fixed: bool) -> PolicyGrant:
-    arn = customer_role_arn(partition, customer)
-    actions = granted_actions(customer)
+    entry = arn = customer_role_arn(partition, customer)
+    shape = granted_actions(customer)
     if fixed:
-        pattern = role_arn(partition, "*", customer.path, customer.role)
-        return PolicyGrant(arn, len(customer.account_id) + 3, (pattern, *actions), customer.backend_role)
-    # The ARN with two quotes and a comma.
-    return PolicyGrant(arn, len(arn) + 3, actions, customer.backend_role)
+        entry, shape = customer.account_id, (role_arn(partition, "*", customer.path, customer.role), *shape)
+    return PolicyGrant(arn, len(entry) + len('"",'), shape, customer.backend_role)
+
+
+def _statement(shape: tuple[str, ...], entries: tuple[str, ...], *, fixed: bool) -> Statement:
+    """The statement for ARNs of roles, or if `fixed` for account IDs: then a pattern is the first element of the shape."""
+    if not fixed:
+        return Statement("Allow", actions=shape, resources=entries)
+    condition = Condition("StringEquals", "aws:ResourceAccount", entries)
+    return Statement("Allow", actions=shape[1:], resources=shape[:1], conditions=(condition,))
 
 
 def _statement_overhead(shape: tuple[str, ...], *, fixed: bool) -> int:
     """Size of a statement in characters, without its list entries and including the comma after it."""
-    empty_entries = ("", "")
-    statement = _fixed_statement(shape, empty_entries) if fixed else _explicit_statement(shape, empty_entries)
+    statement = _statement(shape, ("", ""), fixed=fixed)
     return len(json.dumps(statement.to_json(), separators=(",", ":"))) - len('"",""')
-
-
-def _explicit_statement(shape: tuple[str, ...], arns: tuple[str, ...]) -> Statement:
-    return Statement("Allow", actions=shape, resources=arns)
-
-
-def _fixed_statement(shape: tuple[str, ...], account_ids: tuple[str, ...]) -> Statement:
-    conditions = (Condition("StringEquals", "aws:ResourceAccount", account_ids),)
-    return Statement("Allow", actions=shape[1:], resources=shape[:1], conditions=conditions)
 
 
 def _policy(partition: str, backend: Backend, slot: Slot, members: Sequence[ResolvedCustomer]) -> ManagedPolicy:
@@ -145,8 +228,7 @@ def _policy(partition: str, backend: Backend, slot: Slot, members: Sequence[Reso
     for customer in members:
         shape = _grant(partition, customer, fixed=fixed).shape
         entries.setdefault(shape, []).append(customer.account_id if fixed else customer_role_arn(partition, customer))
-    build_statement = _fixed_statement if fixed else _explicit_statement
-    statements = tuple(build_statement(shape, tuple(sorted(values))) for shape, values in sorted(entries.items()))
+    statements = tuple(_statement(shape, tuple(sorted(values)), fixed=fixed) for shape, values in sorted(entries.items()))
     name = f"{backend.policy_prefix}-{slot.role}-{slot.policy}"
     if len(name) > quotas.POLICY_NAME_CHARACTERS:
         raise PlanError(
@@ -187,10 +269,10 @@ def _role_parts(
 
 
 def _quota_exceeded(
-    assignment: Assignment, backend: Backend, capacities: Sequence[Capacity], *, repackable: bool
+    assignment: Assignment, backend: Backend, capacities: Mapping[str, int], *, repackable: bool
 ) -> PlanError:
     assigned, unassigned = len(assignment.slots), len(assignment.unplaced)
-    capacity_text = ", ".join(f"{capacity.role} with {capacity.policies} managed policies" for capacity in capacities)
+    capacity_text = ", ".join(f"{role} with {policies} managed policies" for role, policies in capacities.items())
     hints = [
         f"have AWS raise the quota and set quotas.role_managed_policies (up to {quotas.ROLE_MANAGED_POLICIES_MAXIMUM})",
         "define several backend.roles; each customer then trusts one of them",
@@ -217,23 +299,10 @@ class PolicyGrant:
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """The maximum number of managed policies of a backend role."""
-
-    role: str
-    policies: int
-
-
-@dataclass(frozen=True, slots=True)
 class PolicySizes:
-    """Sizes in characters, as AWS counts them (without white space).
+    """Characters, as AWS counts them (without white space), for all statements of a policy and of an empty one by shape."""
 
-    `limit`: maximum size of a policy. `skeleton`: size of a policy without statements. `statement`: size of an empty
-    statement, by shape.
-    """
-
-    limit: int
-    skeleton: int
+    free: int
     statement: Mapping[tuple[str, ...], int]
 
 
@@ -265,7 +334,7 @@ class _OpenPolicy:
 
     def __init__(self, slot: Slot, sizes: PolicySizes) -> None:
         self.slot = slot
-        self.free = sizes.limit - sizes.skeleton
+        self.free = sizes.free
         self.shapes: set[tuple[str, ...]] = set()
 
     def try_add(self, grant: PolicyGrant, sizes: PolicySizes) -> bool:
@@ -281,13 +350,16 @@ class _OpenPolicy:
 
 def assign(
     grants: Sequence[PolicyGrant],
-    capacities: Sequence[Capacity],
+    capacities: Mapping[str, int],
     sizes: PolicySizes,
     previous: Mapping[str, Slot],
     *,
     repack: bool = False,
 ) -> Assignment:
-    """Assign every grant to a slot. `unplaced` of the result has the grants that do not fit into any policy."""
+    """Assign every grant to a slot. `unplaced` of the result has the grants that do not fit into any policy.
+
+    `capacities`: the maximum number of managed policies by backend role. `previous`: the last run's slots by grant key.
+    """
     policies = _empty_policies(capacities, sizes)
     slots: dict[str, Slot] = {}
     unassigned: list[PolicyGrant] = []
@@ -306,23 +378,18 @@ def assign(
     unplaced = _assign_first_fit(unassigned, policies, sizes, slots)
     if unplaced and not previous:
         # Nothing is deployed yet, so customers may move: try again with the longest grants first.
-        return _assign_longest_first(grants, capacities, sizes, Assignment(slots, tuple(unplaced)))
+        longest_first = sorted(grants, key=lambda grant: -grant.characters)
+        other_slots: dict[str, Slot] = {}
+        left = _assign_first_fit(longest_first, _empty_policies(capacities, sizes), sizes, other_slots)
+        if len(left) < len(unplaced):
+            return Assignment(other_slots, tuple(left))
     return Assignment(slots, tuple(unplaced))
 
 
-def _assign_longest_first(
-    grants: Sequence[PolicyGrant], capacities: Sequence[Capacity], sizes: PolicySizes, first_fit: Assignment
-) -> Assignment:
-    policies = _empty_policies(capacities, sizes)
-    slots: dict[str, Slot] = {}
-    unplaced = _assign_first_fit(sorted(grants, key=lambda grant: -grant.characters), policies, sizes, slots)
-    return Assignment(slots, tuple(unplaced)) if len(unplaced) < len(first_fit.unplaced) else first_fit
-
-
-def _empty_policies(capacities: Sequence[Capacity], sizes: PolicySizes) -> dict[str, list[_OpenPolicy]]:
+def _empty_policies(capacities: Mapping[str, int], sizes: PolicySizes) -> dict[str, list[_OpenPolicy]]:
     return {
-        capacity.role: [_OpenPolicy(Slot(capacity.role, number), sizes) for number in range(1, capacity.policies + 1)]
-        for capacity in capacities
+        role: [_OpenPolicy(Slot(role, number), sizes) for number in range(1, policies + 1)]
+        for role, policies in capacities.items()
     }
 
 

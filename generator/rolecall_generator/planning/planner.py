@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam import Access, Module, ModuleKind
@@ -19,9 +19,11 @@ from rolecall_generator.planning.backend import (
     assign_customers,
     backend_module,
     backend_role_arns,
+    check_trust_size,
+    customer_module,
+    customer_path,
     customer_role_arn,
 )
-from rolecall_generator.planning.customer import check_trust_size, customer_module, customer_path
 from rolecall_generator.planning.permissions import Permissions, check_attachments, permissions_of
 from rolecall_generator.planning.switch_role import switch_role_modules, switch_role_path
 
@@ -54,7 +56,13 @@ def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *,
 
     Raises PlanError if the size of a policy or the number of attachments exceeds a quota of AWS.
     """
-    permissions = _PermissionTable(manifest)
+
+    @cache
+    def permissions(names: tuple[str, ...]) -> tuple[Permissions, str]:
+        combined = permissions_of(names, manifest.permission_sets)
+        check_attachments(combined, manifest.quotas.role_managed_policies, f"permission sets {', '.join(names)}")
+        return combined, _fingerprint(combined)
+
     customers = resolve_customers(manifest)
     people = SharedGroup.by_switch_role(manifest)
     assignment = assign_customers(manifest, customers, previous or {}, repack=repack)
@@ -66,23 +74,8 @@ def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *,
     return Plan(tuple(modules), assignment)
 
 
-class _PermissionTable:
-    """Permissions by list of permission sets. Each list is combined and checked only once."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
-        self._cache: dict[tuple[str, ...], tuple[Permissions, str]] = {}
-
-    def get(self, names: tuple[str, ...]) -> tuple[Permissions, str]:
-        """The combined permissions and their fingerprint. Raises PlanError if a quota is exceeded."""
-        cached = self._cache.get(names)
-        if cached is None:
-            permissions = permissions_of(names, self._manifest.permission_sets)
-            check_attachments(
-                permissions, self._manifest.quotas.role_managed_policies, f"permission sets {', '.join(names)}"
-            )
-            cached = self._cache[names] = (permissions, _fingerprint(permissions))
-        return cached
+_Combine = Callable[[tuple[str, ...]], tuple[Permissions, str]]
+"""The permissions of a list of permission sets, and their fingerprint. Raises PlanError if a quota is exceeded."""
 
 
 def _backend(manifest: Manifest, customers: tuple[ResolvedCustomer, ...], assignment: Assignment) -> list[PlannedModule]:
@@ -95,12 +88,12 @@ def _backend(manifest: Manifest, customers: tuple[ResolvedCustomer, ...], assign
 
 
 def _customers(
-    manifest: Manifest, customers: tuple[ResolvedCustomer, ...], assignment: Assignment, table: _PermissionTable
+    manifest: Manifest, customers: tuple[ResolvedCustomer, ...], assignment: Assignment, combine: _Combine
 ) -> list[PlannedModule]:
     backends = backend_role_arns(manifest)
     planned = []
     for customer in customers:
-        permissions, digest = table.get(customer.permissions)
+        permissions, digest = combine(customer.permissions)
         backend_arn = backends[assignment.slots[customer_role_arn(manifest.partition, customer)].role]
         check_trust_size(customer, backend_arn, manifest.quotas)
         content = (
@@ -122,10 +115,10 @@ def _customers(
 
 
 def _switch_role(
-    manifest: Manifest, entry: SwitchRole, table: _PermissionTable, people: Mapping[str, SharedGroup]
+    manifest: Manifest, entry: SwitchRole, combine: _Combine, people: Mapping[str, SharedGroup]
 ) -> list[PlannedModule]:
     partition = entry.partition or manifest.partition
-    permissions, digest = table.get(entry.permissions)
+    permissions, digest = combine(entry.permissions)
     own = people[entry.name]
     fingerprint = _fingerprint((partition, entry, digest, own.fingerprint))
 

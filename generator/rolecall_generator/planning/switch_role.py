@@ -49,14 +49,13 @@ def switch_trust(entry: SwitchRole, partition: str) -> PolicyDocument:
 
     `Bool`, not `BoolIfExists`: requests with long-term keys have no MFA context key, and `BoolIfExists` would match them.
     """
-    home = _users_account(entry)
     accounts = [("TrustTrustedAccount", entry.trusted)]
     if entry.group_in == "trusting":
         accounts.append(("TrustTrustingAccount", entry.trusting))
     statements = []
     for sid, account in accounts:
         conditions = [_MFA] if entry.require_mfa else []
-        if entry.trust == "users" and account.account_id == home.account_id:
+        if entry.trust == "users" and account.account_id == entry.home.account_id:
             users = tuple(user_arn(entry, partition, user.path, user.name) for user in entry.users)
             conditions.append(Condition("ArnEquals", "aws:PrincipalArn", users))
         statements.append(
@@ -73,13 +72,7 @@ def switch_trust(entry: SwitchRole, partition: str) -> PolicyDocument:
 
 def user_arn(entry: SwitchRole, partition: str, path: str, name: str) -> str:
     """ARN of a user of this switch role, in the account that has the users."""
-    return iam_arn(partition, _users_account(entry).account_id, "user", path, name)
-
-
-def people_path(people: SharedGroup) -> str:
-    """Folder of the module that manages a group and its users, relative to the output folder."""
-    side = ModuleKind.TRUSTING if people.keeper.group_in == "trusting" else ModuleKind.TRUSTED
-    return switch_role_path(people.keeper.name, side)
+    return iam_arn(partition, entry.home.account_id, "user", path, name)
 
 
 def switch_role_modules(
@@ -97,14 +90,15 @@ def switch_role_modules(
         tags=entry.tags,
     )
     policies = permissions.policies(partition, entry.trusting.account_id, entry.role, entry.tags)
-    managing_path = people_path(people)
+    managing_side = ModuleKind.TRUSTING if people.keeper.group_in == "trusting" else ModuleKind.TRUSTED
+    managing_path = switch_role_path(people.keeper.name, managing_side)
     link = switch_role_url(partition, entry.trusting.account_id, entry.path, entry.role, entry.name)
     details = SwitchRoleDetails(
         name=entry.name,
         role=role,
         trusting=_label(entry.trusting),
         trusted=_label(entry.trusted),
-        home=_label(_users_account(entry)),
+        home=_label(entry.home),
         group=entry.switch_group.name,
         users=tuple(user_arn(entry, partition, user.path, user.name) for user in _callers(entry, people)),
         names_users=entry.trust == "users",
@@ -150,7 +144,7 @@ def delegated_accounts(entry: SwitchRole) -> frozenset[str]:
     if entry.group_in == "trusting":
         accounts.add(entry.trusting.account_id)
     if entry.trust == "users":
-        accounts.discard(_users_account(entry).account_id)
+        accounts.discard(entry.home.account_id)
     return frozenset(accounts)
 
 
@@ -167,14 +161,9 @@ def _role_arn(entry: SwitchRole, partition: str) -> str:
     return role_arn(partition, entry.trusting.account_id, entry.path, entry.role)
 
 
-def _users_account(entry: SwitchRole) -> AccountRef:
-    """The account with the group and the users."""
-    return entry.trusting if entry.group_in == "trusting" else entry.trusted
-
-
 def _group_parts(people: SharedGroup, partition: str) -> tuple[Group | ManagedPolicy | User, ...]:
     keeper = people.keeper
-    account_id = _users_account(keeper).account_id
+    account_id = keeper.home.account_id
     group = keeper.switch_group
     group_arn = iam_arn(partition, account_id, "group", group.path, group.name)
     policies = _assume_policies(people, partition)
@@ -224,7 +213,7 @@ def _assume_policies(people: SharedGroup, partition: str) -> list[ManagedPolicy]
             ManagedPolicy(
                 iam_arn(
                     partition,
-                    _users_account(keeper).account_id,
+                    keeper.home.account_id,
                     "policy",
                     "/",
                     name[: quotas.POLICY_NAME_CHARACTERS - len(suffix)] + suffix,

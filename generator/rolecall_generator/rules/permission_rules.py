@@ -1,6 +1,6 @@
-"""RC2xx: overly broad permissions; unknown actions and condition keys; resources and conditions that match nothing.
+"""RC2xx and RC5xx: overly broad permissions; unknown actions, condition keys and managed policies; what matches nothing.
 
-Sources are on the pages of the rules, docs/rules/RC2xx.md.
+Sources are on the pages of the rules, docs/rules/RC2xx.md and RC5xx.md.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rolecall_generator.rules.rule import (
     CheckContext,
     Hit,
     Owner,
+    RuleFunction,
     named,
     over_access,
     over_all_statements,
@@ -291,9 +292,6 @@ def _has_only_sts_actions(statement: Statement) -> bool:
     return bool(statement.actions) and all(action.lower().startswith(_STS_PREFIX) for action in statement.actions)
 
 
-_EVERY_ACTION = frozenset({"*", "*:*"})
-
-
 def _documents(context: CheckContext) -> Iterator[tuple[PolicyDocument, Iterable[Owner]]]:
     """Permission documents and trust policies, each with its owners."""
     yield from context.documents.items()
@@ -369,7 +367,7 @@ def _condition_hits(statement: Statement, partition: str) -> Iterator[Hit]:
 )
 def condition_key_of_no_action(statement: Statement) -> Iterator[Hit]:
     """Service-specific keys that none of the statement's actions supports."""
-    if not statement.actions or _EVERY_ACTION.intersection(statement.actions):
+    if not statement.actions or _ALL_ACTIONS.intersection(statement.actions):
         return
     for condition in statement.conditions:
         key = find_key(condition.key)
@@ -387,3 +385,124 @@ def condition_key_of_no_action(statement: Statement) -> Iterator[Hit]:
 
 def _expanded(statement: Statement) -> list[str]:
     return [found for pattern in statement.actions for found in actions.expand(pattern)]
+
+
+def over_attached(*, boundaries: bool = False) -> Callable[[Callable[[str, str], Hit | None]], RuleFunction]:
+    """Call the function once for each attached AWS managed policy, with its ARN and name.
+
+    `boundaries`: include permissions boundaries.
+    """
+
+    def over(function: Callable[[str, str], Hit | None]) -> RuleFunction:
+        def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+            hits: dict[str, Hit | None] = {}
+            for owner, arn in _policy_arns(context, boundaries=boundaries):
+                if arn not in hits:
+                    name = actions.managed_policy_name(arn)
+                    hits[arn] = None if name is None else function(arn, name)
+                if (hit := hits[arn]) is not None:
+                    yield owner, hit
+
+        return over_context
+
+    return over
+
+
+def _policy_arns(context: CheckContext, *, boundaries: bool) -> Iterator[tuple[Owner, str]]:
+    """Yield owners and ARNs of attached policies and, with `boundaries`, of permissions boundaries."""
+    access = context.access
+    for principals in (access.roles, access.groups, access.users):
+        for owner_arn, principal in principals.items():
+            yield from ((Owner(owner_arn, "the list of attached policies"), arn) for arn in sorted(principal.attached))
+    for bounded in (access.roles, access.users) if boundaries else ():
+        for owner_arn, holder in bounded.items():
+            if holder.boundary:
+                yield Owner(owner_arn, "the permissions boundary"), holder.boundary
+
+
+@rule(
+    "RC504",
+    "Managed policy of another account",
+    Severity.ERROR,
+    over_access,
+    hint="use a policy of the role's account, or an AWS managed policy",
+)
+def managed_policy_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Attached policies and permissions boundaries that belong to another account."""
+    for owner, arn in _policy_arns(context, boundaries=True):
+        policy, owner_arn = Arn.parse(arn), Arn.parse(owner.arn)
+        if policy is None or owner_arn is None or policy.account_id in {"aws", owner_arn.account_id}:
+            continue
+        yield (
+            owner,
+            Hit(f"has {arn}, a policy of account {policy.account_id}: a policy can only be attached in its own account"),
+        )
+
+
+def _deprecated_entry(name: str) -> actions.Deprecated | None:
+    """The entry of a deprecated policy, found by name with or without path; None if the policy is not deprecated."""
+    bare_name = name.rpartition("/")[2]
+    return actions.DEPRECATED.get(name) or next(
+        (entry for full_name, entry in actions.DEPRECATED.items() if full_name.rpartition("/")[2] == bare_name),
+        None,
+    )
+
+
+@rule(
+    "RC501",
+    "Managed policy that AWS does not have",
+    Severity.ERROR,
+    over_attached(boundaries=True),
+    hint="write a policy of the AWS Managed Policy Reference Guide",
+)
+def unknown_managed_policy(arn: str, name: str) -> Hit | None:
+    """Names that are not in the list of AWS managed policies."""
+    if name in actions.known_names() or _deprecated_entry(name):
+        return None
+    partition = arn.split(":")[1]
+    nearest = actions.nearest_name(name)
+    return Hit(
+        f"names {name}, which AWS does not have",
+        f"write {nearest}" if nearest else None,
+        # The list is only complete for the aws partition.
+        None if partition == "aws" else Severity.NOTE,
+    )
+
+
+@rule(
+    "RC502",
+    "Deprecated managed policy",
+    Severity.ERROR,
+    over_attached(),
+    hint="write the required permissions as statements",
+)
+def deprecated_managed_policy(_arn: str, name: str) -> Hit | None:
+    """Policies that AWS has deprecated or will deprecate."""
+    entry = _deprecated_entry(name)
+    if entry is None:
+        return None
+    state = "AWS will deprecate" if entry.attachable else "AWS has deprecated; it can no longer be attached"
+    return Hit(
+        f"names {name}, which {state}",
+        f"attach {entry.replacement}" if entry.replacement else None,
+        Severity.WARNING if entry.attachable else Severity.ERROR,
+    )
+
+
+@rule(
+    "RC503",
+    "Overly broad managed policy",
+    Severity.ERROR,
+    over_attached(),
+    hint="list the required actions",
+)
+def sweeping_managed_policy(_arn: str, name: str) -> Hit | None:
+    """Policies that grant full access to an account, or read access to all its data."""
+    if name not in actions.OVERLY_BROAD:
+        return None
+    reads = name == "ReadOnlyAccess"
+    return Hit(
+        f"has {name}, which {actions.OVERLY_BROAD[name]}",
+        "attach job-function/ViewOnlyAccess or SecurityAudit" if reads else None,
+        Severity.WARNING if reads else Severity.ERROR,
+    )

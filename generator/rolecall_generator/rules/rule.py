@@ -16,7 +16,6 @@ from rolecall_generator import manifest
 from rolecall_generator import rules as package
 from rolecall_generator.findings import UNUSED_SUPPRESSION, Finding, FindingKind, Severity, kinds_in
 from rolecall_generator.iam import Access, Arn, PolicyDocument, Role, Statement
-from rolecall_generator.iam.matching import wildcard
 
 if TYPE_CHECKING:
     from rolecall_generator.manifest import Quotas, Suppression
@@ -119,12 +118,6 @@ def short(arn: str) -> str:
     """The display form of an ARN: kind, path and name, then the account; other ARNs are unchanged."""
     parsed = Arn.parse(arn)
     return f"{parsed.resource} in {parsed.account_id}" if parsed and parsed.account_id else arn
-
-
-def matches_any(patterns: Iterable[str], action: str) -> bool:
-    """True if any of the action patterns matches the action, ignoring case."""
-    lower = action.lower()
-    return any(wildcard(pattern.lower())(lower) for pattern in patterns)
 
 
 def _owners_by_document(access: Access) -> dict[PolicyDocument, tuple[Owner, ...]]:
@@ -295,9 +288,9 @@ def all_rules() -> tuple[Rule, ...]:
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 
-def run_rules(context: CheckContext, rules: Iterable[Rule] | None = None) -> tuple[Finding, ...]:
-    """Findings of `rules` (None: all rules) without duplicates, sorted by severity, subject, rule and location."""
-    found = {finding for rule in (all_rules() if rules is None else rules) for finding in rule.check(context)}
+def run_rules(context: CheckContext) -> tuple[Finding, ...]:
+    """Findings of all rules without duplicates, sorted by severity, subject, rule and location."""
+    found = {finding for rule in all_rules() for finding in rule.check(context)}
     return tuple(sorted(found, key=_sort_key))
 
 

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 
 from rolecall_generator.findings import Severity
 from rolecall_generator.iam import Arn, Condition, Principal, Role, Statement
-from rolecall_generator.iam.matching import find_operator
+from rolecall_generator.iam.matching import find_operator, wildcard
 from rolecall_generator.rules.rule import (
     CheckContext,
     Hit,
     Owner,
-    matches_any,
     named,
     over_access,
     over_all_statements,
@@ -50,7 +49,9 @@ def _requires_value(operator: str) -> bool:
 
 
 def _allows_assume_role(statement: Statement) -> bool:
-    return statement.effect == "Allow" and (not statement.actions or matches_any(statement.actions, "sts:AssumeRole"))
+    return statement.effect == "Allow" and (
+        not statement.actions or any(wildcard(action.lower())("sts:assumerole") for action in statement.actions)
+    )
 
 
 def _restricts_caller(statement: Statement, *, within_account: bool = False) -> bool:

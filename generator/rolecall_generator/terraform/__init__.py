@@ -1,5 +1,5 @@
-"""Renders Terraform modules, and HCL literals (`hcl`)."""
+"""Renders Terraform modules and literals of Terraform's language."""
 
-from rolecall_generator.terraform.render import module_view, render_module, render_text
+from rolecall_generator.terraform.render import hcl_string, module_view, render_module, render_text
 
-__all__ = ["module_view", "render_module", "render_text"]
+__all__ = ["hcl_string", "module_view", "render_module", "render_text"]

@@ -1,8 +1,16 @@
-"""Renders modules from the templates in `templates/terraform/`; block labels and literals are made here and in `hcl`."""
+"""Renders modules from the templates in `templates/terraform/`; block labels and literals are made here.
+
+Values in literals of Terraform's language (HCL 2) are escaped: none is interpreted as a template or as syntax. Source: HCL
+native syntax specification, "Template Expressions" and "String Literals", November 2026. Terraform normalizes strings to
+NFC; the manifest accepts no other strings, so they do not change.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +28,6 @@ from rolecall_generator.iam import (
     User,
 )
 from rolecall_generator.package_digest import template_folder
-from rolecall_generator.terraform import hcl
 from rolecall_generator.text import markdown_code, sanitize_line
 
 if TYPE_CHECKING:
@@ -32,6 +39,72 @@ SINGLE_ROLE_LABEL = "this"
 """Label of the role in a customer's or trusting module, which has only one: outputs do not depend on the role's name."""
 
 
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SPECIAL = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]|\$\{|%\{')
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NOT_IN_WORD = re.compile(r"[^A-Za-z0-9]+")
+
+
+def hcl_string(value: str) -> str:
+    """A quoted string literal with the content `value`."""
+    return f'"{hcl_part(value)}"'
+
+
+def hcl_part(value: str) -> str:
+    """The value escaped for use inside a quoted string."""
+    return _SPECIAL.sub(_escape, value)
+
+
+def _escape(match: re.Match[str]) -> str:
+    text = match.group()
+    if text in {"${", "%{"}:
+        return text[0] + text  # HCL escapes `${` as `$${`
+    return _ESCAPES.get(text) or f"\\u{ord(text):04x}"
+
+
+def hcl_list(values: Iterable[str], indent: int = 0) -> str:
+    """A list of strings, one per line, formatted as by `terraform fmt`; `indent` is that of the closing bracket."""
+    margin = " " * indent
+    lines = "".join(f"{margin}  {hcl_string(value)},\n" for value in values)
+    return f"[\n{lines}{margin}]" if lines else "[]"
+
+
+def hcl_map(values: Mapping[str, str], indent: int = 0) -> str:
+    """A map of strings with sorted, quoted keys, formatted as by `terraform fmt`; `indent` is that of the closing brace."""
+    return hcl_expressions({key: hcl_string(value) for key, value in values.items()}, indent)
+
+
+def hcl_expressions(values: Mapping[str, str], indent: int = 0) -> str:
+    """As `hcl_map`, with expressions as values. They are not escaped: never pass a string from a manifest as value."""
+    if not values:
+        return "{}"
+    margin = " " * indent
+    pairs = [(hcl_string(key), value) for key, value in sorted(values.items())]
+    width = max(len(key) for key, _ in pairs)
+    lines = "".join(f"{margin}  {key:<{width}} = {value}\n" for key, value in pairs)
+    return f"{{\n{lines}{margin}}}"
+
+
+def block_labels(names: Mapping[str, str]) -> dict[str, str]:
+    """Block labels in snake_case for AWS names, which are given and returned by unique keys, such as ARNs.
+
+    Names that differ only in case or separators would get the same label: each of them gets a digest of its key.
+    """
+    plain = {key: snake_case(name) for key, name in names.items()}
+    uses = Counter(plain.values())
+    return {key: label if uses[label] == 1 else f"{label}_{_digest(key)}" for key, label in plain.items()}
+
+
+def snake_case(name: str) -> str:
+    """A name as identifier: `AmazonEC2ReadOnlyAccess` becomes `amazon_ec2_read_only_access`."""
+    words = _NOT_IN_WORD.sub("_", _WORD_START.sub("_", name)).strip("_").lower()
+    return words if words[:1].isalpha() else f"_{words or _digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
 @functools.cache
 def _environment() -> Environment:
     """The environment of all templates that are not HTML, with filters for HCL and Markdown."""
@@ -39,11 +112,11 @@ def _environment() -> Environment:
 
     environment = text_environment(template_folder())
     environment.filters |= {
-        "hcl": hcl.string,
-        "hcl_part": hcl.part,
-        "hcl_list": hcl.strings,
-        "hcl_map": hcl.mapping,
-        "hcl_expressions": hcl.expressions,
+        "hcl": hcl_string,
+        "hcl_part": hcl_part,
+        "hcl_list": hcl_list,
+        "hcl_map": hcl_map,
+        "hcl_expressions": hcl_expressions,
         "md": markdown_code,
     }
     environment.globals |= {"arns_by_name": _arns_by_name, "passwords_by_name": _passwords_by_name}
@@ -67,7 +140,33 @@ def render_module(module: Module, source: str) -> dict[str, str]:
 
 def module_view(module: Module, source: str) -> Mapping[str, Any]:
     """The variables of the module's templates: its parts with block labels and the expressions that refer to them."""
-    return _view(module, sanitize_line(source))
+    access = module.access
+    single = None if module.kind is ModuleKind.BACKEND else SINGLE_ROLE_LABEL
+    roles = _labelled(access.roles.values(), "aws_iam_role", single)
+    groups = _labelled(access.groups.values(), "aws_iam_group")
+    users = _labelled(access.users.values(), "aws_iam_user")
+    addresses = {item.part.arn: item.address for item in (*roles, *groups)}
+    policies = _labelled(access.policies.values(), "aws_iam_policy")
+    return {
+        "account": module.account,
+        "source": sanitize_line(source),
+        "backend": module.backend,
+        "customer": module.customer,
+        "switch_role": module.switch_role,
+        "outputs": module.outputs,
+        "dependents": module.dependents,
+        "roles": roles,
+        "groups": groups,
+        "users": users,
+        "policies": policies,
+        "profiles": _labelled(access.instance_profiles.values(), "aws_iam_instance_profile"),
+        "addresses": addresses,
+        **_documents(roles, policies),
+        "role_attachments": _attachments(roles, policies),
+        "group_attachments": _attachments(groups, policies),
+        "memberships": {user.label: [addresses[arn] for arn in sorted(user.part.groups)] for user in users},
+        "needs_plain_passwords": _needs_plain_passwords(access),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,36 +197,6 @@ class Attachment:
     policy: str
 
 
-def _view(module: Module, source: str) -> Mapping[str, Any]:
-    access = module.access
-    single = None if module.kind is ModuleKind.BACKEND else SINGLE_ROLE_LABEL
-    roles = _labelled(access.roles.values(), "aws_iam_role", single)
-    groups = _labelled(access.groups.values(), "aws_iam_group")
-    users = _labelled(access.users.values(), "aws_iam_user")
-    addresses = {item.part.arn: item.address for item in (*roles, *groups)}
-    policies = _labelled(access.policies.values(), "aws_iam_policy")
-    return {
-        "account": module.account,
-        "source": source,
-        "backend": module.backend,
-        "customer": module.customer,
-        "switch_role": module.switch_role,
-        "outputs": module.outputs,
-        "dependents": module.dependents,
-        "roles": roles,
-        "groups": groups,
-        "users": users,
-        "policies": policies,
-        "profiles": _labelled(access.instance_profiles.values(), "aws_iam_instance_profile"),
-        "addresses": addresses,
-        **_documents(roles, policies),
-        "role_attachments": _attachments(roles, policies),
-        "group_attachments": _attachments(groups, policies),
-        "memberships": {user.label: [addresses[arn] for arn in sorted(user.part.groups)] for user in users},
-        "needs_plain_passwords": _needs_plain_passwords(access),
-    }
-
-
 def _parse(arn: str) -> Arn:
     parsed = Arn.parse(arn)
     if parsed is None:
@@ -140,7 +209,7 @@ _Part = Role | ManagedPolicy | Group | User | InstanceProfile
 
 def _labelled(parts: Iterable[_Part], resource: str, fixed_label: str | None = None) -> list[Labelled]:
     arns = [(part, _parse(part.arn)) for part in parts]
-    labels = hcl.labels({part.arn: arn.name for part, arn in arns})
+    labels = block_labels({part.arn: arn.name for part, arn in arns})
     found = []
     for part, arn in arns:
         label = fixed_label or labels[part.arn]
@@ -156,7 +225,7 @@ def _documents(roles: list[Labelled], policies: list[Labelled]) -> dict[str, Any
         owner = "" if role.label == SINGLE_ROLE_LABEL else f"{role.arn.name} "
         names[role.part.arn] = f"{owner}trust"
         names |= {f"{role.part.arn} {name}": f"{owner}{name}" for name in role.part.inline}
-    labels = hcl.labels(names)
+    labels = block_labels(names)
     return {
         "trust_documents": {
             role.label: LabelledDocument(labels[role.part.arn], "", role.part.trust.statements)
@@ -180,16 +249,16 @@ def _documents(roles: list[Labelled], policies: list[Labelled]) -> dict[str, Any
 def _attachments(owners: list[Labelled], policies: list[Labelled]) -> list[Attachment]:
     addresses = {policy.part.arn: f"{policy.address}.arn" for policy in policies}
     attached = [(owner, arn) for owner in owners for arn in sorted(owner.part.attached)]
-    labels = hcl.labels({f"{owner.part.arn} {arn}": _attachment_name(owner, _parse(arn)) for owner, arn in attached})
+    labels = block_labels({f"{owner.part.arn} {arn}": _attachment_name(owner, _parse(arn)) for owner, arn in attached})
     return [
-        Attachment(labels[f"{owner.part.arn} {arn}"], owner.address, addresses.get(arn) or hcl.string(arn))
+        Attachment(labels[f"{owner.part.arn} {arn}"], owner.address, addresses.get(arn) or hcl_string(arn))
         for owner, arn in attached
     ]
 
 
 def _attachment_name(owner: Labelled, policy: Arn) -> str:
     """Owner and policy; only the policy if its name contains the owner's or the module has one role."""
-    name = hcl.snake_case(policy.name)
+    name = snake_case(policy.name)
     named = owner.label == SINGLE_ROLE_LABEL or f"_{owner.label}_" in f"_{name}_"
     return name if named else f"{owner.label}_{name}"
 

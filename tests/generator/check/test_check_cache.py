@@ -184,7 +184,7 @@ def test_module_that_changed_within_timestamp_resolution_is_read_again(world: Pa
     assert result_of(without_cache(world)) == result_of(edited)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "another file", "old code"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "another file", "empty", "nested", "old code"])
 def test_damaged_cache_is_ignored(damage: str, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = world / "output" / CACHE_NAME
     content = file.read_bytes()
@@ -193,6 +193,8 @@ def test_damaged_cache_is_ignored(damage: str, world: Path, monkeypatch: pytest.
         "truncated": content[:-2],
         "flipped": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
         "another file": b"{}",
+        "empty": b"",
+        "nested": b"[" * 100_000,
         "old code": content,
     }
     file.write_bytes(damaged[damage])

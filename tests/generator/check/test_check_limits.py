@@ -26,18 +26,9 @@ app(prog_name="gen")
 """
 # Content that does not affect access: an unused local, tests with a mocked provider, a lock file with HashiCorp's provider.
 HARMLESS = {
-    "14,000 templates",
-    "14,000 variables",
-    "700 deep expressions",
-    "900 test files",
-    "JSON templates",
-    "a chain of locals",
-    "a lock of 120,000 hashes",
-    "a path of 55,000",
-    "a test file of 70,000 runs",
-    "sums",
-    "tokens at the limit",
-}
+    "14,000 templates", "14,000 variables", "700 deep expressions", "900 test files", "JSON templates", "a chain of locals",
+    "a lock of 120,000 hashes", "a path of 55,000", "a test file of 70,000 runs", "sums", "tokens at the limit",
+}  # fmt: skip
 
 
 def check_limited(folder: Path, returned: Path, peak: Path) -> tuple[int, float]:

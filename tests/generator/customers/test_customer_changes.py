@@ -42,21 +42,6 @@ def test_new_customer_gets_generated_external_id(notes: Path) -> None:
     assert "1e5" == load_manifest(notes).manifest.customers[-1].external_id
 
 
-def test_given_external_id_is_kept(notes: Path) -> None:
-    """An ID is generated only if none is given."""
-    values = {"name": "acme", "account_id": "999999999999", "external_id": "agreed-before"}
-    proposal = add_customer(notes, notes.parent / "output", values)
-
-    assert "agreed-before" == proposal.edited.after.manifest.customers[-1].external_id
-
-
-def test_proposal_writes_nothing(notes: Path) -> None:
-    before = notes.read_bytes()
-    add_customer(notes, notes.parent / "output", {"name": "acme", "account_id": "999999999999"})
-
-    assert before == notes.read_bytes()
-
-
 def test_added_labels_are_merged(notes: Path) -> None:
     """Existing labels of the customer are kept; new values take precedence."""
     out = notes.parent / "output"
@@ -76,7 +61,6 @@ def test_removal_reports_unused_suppressions(notes: Path) -> None:
 
 
 def test_rename_moves_module_and_reports_unmatched_patterns(notes: Path) -> None:
-    """A suppression of the exact name is renamed; a pattern is only reported."""
     proposal = rename_entry(notes, notes.parent / "output", "account1", "acme")
 
     assert [("customers/acme", "moved", "customers/account1", ())] == [
@@ -87,7 +71,6 @@ def test_rename_moves_module_and_reports_unmatched_patterns(notes: Path) -> None
 
 
 def test_renamed_switch_role_moves_both_sides(notes: Path) -> None:
-    """The modules of both accounts move; their access is unchanged."""
     proposal = rename_entry(notes, notes.parent / "output", "reena-in-sumesh", "reena", section="switch_roles")
 
     assert [("switch-roles/reena/trusting", ()), ("switch-roles/reena/trusted", ())] == [
@@ -107,7 +90,6 @@ def test_rotation_record_is_renamed_with_customer(notes: Path) -> None:
 
 
 def test_existing_name_is_rejected(notes: Path) -> None:
-    """A rename to the same name is a usage error."""
     with pytest.raises(SelectionError, match="already has that name"):
         rename_entry(notes, notes.parent / "output", "account1", "account1")
 

@@ -1,11 +1,13 @@
-"""The difference in access that an edit of the manifest causes."""
+"""The difference in access, and in lines, that an edit of the manifest causes."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from manifests import customer, manifest_of
-from rolecall_generator.customers.edits import access_difference
+from rolecall_generator.customers.edits import access_difference, line_changes
 from rolecall_generator.errors import PlanError
 from rolecall_generator.iam.difference import differences
 from rolecall_generator.iam.model import Access
@@ -57,7 +59,6 @@ def test_changed_role_name_is_replacement() -> None:
 
 
 def test_labels_change_no_module() -> None:
-    """Labels are not part of any module."""
     found = access_difference(manifest_of(1), manifest_of(customers=[customer(0, labels={"tier": "gold"})]), {})
 
     assert ((), 2) == (found.modules, found.unchanged)
@@ -97,3 +98,33 @@ def test_difference_equals_difference_of_both_plans() -> None:
 
 def _access(manifest: Manifest) -> Access:
     return make_plan(manifest).access()
+
+
+LINES = st.lists(st.sampled_from(["a", "b", "c", "d", "", "  e"]), max_size=12)
+
+
+def test_unchanged_lines_are_not_shown() -> None:
+    """A changed field is shown as its old and its new line."""
+    before = ["customers:", "  - name: a", "    tier: gold", "  - name: b", "    tier: gold"]
+    after = ["customers:", "  - name: a", "    tier: silver", "  - name: b", "    tier: gold", "    role: r"]
+
+    assert ["-    tier: gold", "+    tier: silver", "+    role: r"] == list(line_changes(before, after))
+
+
+@given(LINES, LINES)
+def test_added_and_removed_lines_are_the_difference(before: list[str], after: list[str]) -> None:
+    """Applying them to the old text gives the lines of the new text."""
+    changes = list(line_changes(before, after))
+    gone = [line[1:] for line in changes if line.startswith("-")]
+    come = [line[1:] for line in changes if line.startswith("+")]
+
+    assert sorted([*before, *come]) == sorted([*after, *gone])
+    assert bool(changes) == (before != after)
+
+
+def test_change_in_each_of_thousands_of_entries_is_found() -> None:
+    """One line is removed and one is added per entry."""
+    before = [line for number in range(5_000) for line in (f"name: c{number}", "tier: gold")]
+    after = [line.replace("gold", "silver") for line in before]
+
+    assert ["-tier: gold", "+tier: silver"] * 5_000 == list(line_changes(before, after))

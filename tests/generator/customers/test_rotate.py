@@ -73,27 +73,11 @@ def test_start_keeps_old_id_next_to_the_new_one(manifest: Path) -> None:
     assert {"acme": Rotation("2026-11-24T12:00:00+00:00")} == read_rotations(out)
 
 
-def test_external_id_is_generated_by_default(manifest: Path) -> None:
-    """With 128 random bits, or by the caller's function as here."""
-    proposal = start_rotation(manifest, manifest.parent / "output", "acme", now=NOW, make_id=lambda: "fresh-id")
-
-    assert "fresh-id" == proposal.edited.after.manifest.customers[0].external_id
-
-
 def test_proposal_writes_nothing(manifest: Path) -> None:
     """Neither manifest nor record changes before confirmation."""
     start_rotation(manifest, manifest.parent / "output", "acme", now=NOW)
 
     assert (TEXT, False) == (manifest.read_text("utf-8"), (manifest.parent / "output").exists())
-
-
-def test_difference_has_additional_external_id(manifest: Path) -> None:
-    """In the wording of `gen diff`, for only one module."""
-    proposal = start_rotation(manifest, manifest.parent / "output", "acme", now=NOW, external_id="new-id")
-
-    assert [["customers/acme", ["acme/VendorAccess also accepts external ID new-id"]]] == [
-        [module.path, [change.text for change in module.changes]] for module in proposal.difference.modules
-    ]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.importers.csv_table import parse_columns, read_csv_accounts
-from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError
+from rolecall_generator.importers.import_plan import ImportedAccount, ImportProblemsError
 
 
 def accounts(

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from manifests import manifest_of
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.importers.csv_table import read_csv_accounts
-from rolecall_generator.importers.import_plan import ImportSettings, plan_import
-from rolecall_generator.importers.interface import Reading
+from rolecall_generator.importers.import_plan import ImportSettings, Reading, plan_import
 from rolecall_generator.importers.terraform_outputs import read_output_accounts
 from rolecall_generator.manifest.models import Customer
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from rolecall_generator.errors import CallerError, SelectionError
-from rolecall_generator.importers.interface import Reading
+from rolecall_generator.importers.import_plan import Reading
 from rolecall_generator.importers.organizations import OrganizationSelection, read_organization
 
 
@@ -102,7 +102,6 @@ def test_unmatched_exclusion_is_reported(organization: Any) -> None:
 
 
 def test_unknown_ou_is_usage_error(organization: Any) -> None:
-    """It is not treated as an OU without accounts."""
     with pytest.raises(SelectionError, match="no unit Porduction"):
         read_organization(organization, OrganizationSelection(("Porduction",)))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rolecall_generator.importers.interface import ImportProblemsError
+from rolecall_generator.importers.import_plan import ImportProblemsError
 from rolecall_generator.importers.terraform_outputs import read_output_accounts
 
 ARN = "arn:aws:iam::222222222222:role/vendor/VendorAccess"

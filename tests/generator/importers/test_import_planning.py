@@ -13,10 +13,19 @@ from hypothesis import strategies as st
 
 from manifests import customer, manifest_of
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.importers.import_plan import CustomerNames, ImportPlan, ImportSettings, plan_import, slug
-from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, Reading, Value
+from rolecall_generator.importers.import_plan import (
+    CustomerNames,
+    ImportedAccount,
+    ImportPlan,
+    ImportProblemsError,
+    ImportSettings,
+    Reading,
+    plan_import,
+    slug,
+)
+from rolecall_generator.manifest.editing import Value
 from rolecall_generator.manifest.models import Customer, Manifest
-from rolecall_generator.manifest.yaml_source.nodes import Point
+from rolecall_generator.manifest.yaml_source import Point
 
 
 def found(name: str, number: str, line: int = 1, **fields: Value) -> ImportedAccount:
@@ -67,7 +76,6 @@ def test_new_account_gets_name_and_external_id() -> None:
 
 
 def test_path_is_written_if_it_differs_from_the_default() -> None:
-    """A role at the path / is written explicitly if the manifest's default is another path."""
     manifest = manifest_of(0, defaults={"path": "/vendor/"})
     done = plan(found("a", "333333333333", path="/"), found("b", "444444444444", path="/vendor/"), manifest=manifest)
 
@@ -79,14 +87,6 @@ def test_role_of_another_partition_is_rejected() -> None:
     account = replace(found("a", "333333333333", role="R"), partition="aws-cn")
 
     assert ["fleet.csv:2:1: the role is in partition aws-cn, the manifest in aws"] == problems(account)
-
-
-def test_known_account_is_unchanged() -> None:
-    """It is matched by account ID; differences are reported, with the option to apply them."""
-    done = plan(found("new name", "200000000000", role="Other"))
-
-    assert ((), ()) == (done.added, done.changed)
-    assert "is customer customer0; role differ: --update applies them" == done.known[0].reason
 
 
 def test_update_changes_only_differing_fields() -> None:
@@ -165,16 +165,6 @@ def test_file_named_like_customer_of_another_account_is_rejected() -> None:
     """It does not add a second customer0 for the unknown account."""
     with pytest.raises(ImportProblemsError, match="customer0 is a customer of account 200000000000"):
         from_customers(found("customer0", "999999999999", role="VendorAccess", external_id="new-id"))
-
-
-def test_update_does_not_restore_a_retired_external_id() -> None:
-    """After a rotation, a customer that has not applied the new module still sends the retired ID."""
-    done = plan(found("x", "200000000000", external_id="old"), update=True, retired={"customer0": "old"})
-
-    assert ((), False) == (done.changed, done.known[0].differs)
-    assert (
-        "customer0 has the external ID retired by its last rotation: the latest module is not applied yet",
-    ) == done.notes
 
 
 @pytest.mark.parametrize("update", [True, False])

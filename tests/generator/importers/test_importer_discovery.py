@@ -13,7 +13,7 @@ SOURCE = '''
 
 from typing import Annotated
 
-from rolecall_generator.importers.interface import ImportedAccount, Importer, ImportOption, Reading
+from rolecall_generator.importers.import_plan import ImportedAccount, Importer, ImportOption, Reading
 
 
 def read(
@@ -70,7 +70,3 @@ def test_help_of_added_importer(folder: Path) -> None:
     shown = run(folder, "import", "words", "--help").stdout
 
     assert all(text in shown for text in ("Import one account of the command line.", "--name", "--into", "--dry-run"))
-
-
-def test_missing_argument_of_added_importer_is_usage_error(folder: Path) -> None:
-    assert 2 == run(folder, "import", "words").returncode

@@ -46,7 +46,6 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def test_entry_is_edited_in_its_own_file(manifest: Path) -> None:
-    """The included file changes, and the manifest is unchanged."""
     before = contents(manifest.parent)
     write_edited(apply_edits(manifest, [SetField("b", "role", "Auditor")]))
 
@@ -129,7 +128,6 @@ def test_symbolic_links_and_file_modes_are_kept(manifest: Path) -> None:
 
 @pytest.mark.parametrize("failing", [0, 1])
 def test_failed_replacement_leaves_all_files_unchanged(manifest: Path, failing: int) -> None:
-    """If either of two files cannot be replaced, both are restored, and no temporary file is left."""
     before = contents(manifest.parent)
     edited = apply_edits(manifest, [RenameEntry("a", "z")])
     calls: list[str] = []
@@ -184,7 +182,6 @@ def test_temporary_files_of_a_killed_edit_are_removed(manifest: Path) -> None:
 
 
 def test_file_changed_since_it_was_read_is_not_overwritten(manifest: Path) -> None:
-    """Changes saved by an editor in the meantime are kept, and no other file is written."""
     edited = apply_edits(manifest, [RenameEntry("a", "z")])
     manifest.write_text(MAIN + "# saved\n")
 

@@ -175,38 +175,9 @@ def test_edits_in_one_call_equal_separate_edits(data: st.DataObject) -> None:
 
 
 SNIPPETS = [
-    " ",
-    "\n",
-    "# x\n",
-    " # x",
-    "&a ",
-    "*a",
-    "!!str ",
-    "\t",
-    '"',
-    "'",
-    ",",
-    "{",
-    "}",
-    "[",
-    "]",
-    "- ",
-    "? ",
-    ": ",
-    "|",
-    "\r",
-]
-SNIPPETS += [
-    "\u2028",
-    "\x85",
-    "---\n",
-    "...\n",
-    "\n\n",
-    "[], ",
-    "#",
-    "\ufeff",
-    "- &e {name: e, account_id: '888888888888'}\n",
-]
+    " ", "\n", "# x\n", " # x", "&a ", "*a", "!!str ", "\t", '"', "'", ",", "{", "}", "[", "]", "- ", "? ", ": ", "|", "\r",
+    "\u2028", "\x85", "---\n", "...\n", "\n\n", "[], ", "#", "\ufeff", "- &e {name: e, account_id: '888888888888'}\n",
+]  # fmt: skip
 
 
 EDITS: Sequence[Edit] = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_generator.errors import ManifestError, SelectionError
+from rolecall_generator.errors import ManifestError
 from rolecall_generator.manifest.editing.manifest_edits import (
     AddCustomer,
     Edit,
@@ -278,31 +278,6 @@ def test_edit_of_invalid_manifest_raises_manifest_error(tmp_path: Path, text: st
 
     assert what in str(caught.value)
     assert not isinstance(caught.value, EditedManifestError)
-
-
-def test_edit_with_invalid_result_is_rejected(tmp_path: Path) -> None:
-    """The error has its location in the edited text and states that nothing was written."""
-    with pytest.raises(EditedManifestError) as caught:
-        changed(tmp_path, "", AddCustomer({"name": "new", "account_id": "12"}))
-
-    assert "nothing was written" in str(caught.value)
-    assert "accounts.yaml:6:17" in str(caught.value)
-    assert MAIN == (tmp_path / "accounts.yaml").read_text()
-
-
-def test_unknown_name_is_error_with_nearest_name(tmp_path: Path) -> None:
-    with pytest.raises(SelectionError) as caught:
-        changed(tmp_path, 'customers: [{name: acme, account_id: "222222222222"}]\n', RemoveEntry("acne"))
-
-    assert "write acme" == caught.value.hint
-
-
-def test_edit_without_change_writes_no_file(tmp_path: Path) -> None:
-    """Setting a field to its current value changes no file."""
-    path = tmp_path / "accounts.yaml"
-    path.write_text(MAIN + 'customers: [{name: a, account_id: "222222222222", role: x}]\n')
-
-    assert {} == apply_edits(path, [SetField("a", "role", "x"), UnsetField("a", "path")]).files
 
 
 WHOLE = """{

@@ -14,28 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolecall_generator.errors import ManifestError, Problem
-from rolecall_generator.manifest.loader import load_manifest
-from rolecall_generator.manifest.starter import starter_manifest
+from rolecall_generator.manifest.loader import load_manifest, starter_manifest
 
 STARTER: dict[str, Any] = yaml.safe_load(starter_manifest())
 JUNK: list[Any] = [
-    None,
-    True,
-    0,
-    1.5,
-    "",
-    "x",
-    "\u0301",
-    "${a}",
-    "x" * 3000,
-    [],
-    {},
-    [[]],
-    [None],
-    {"a": None},
-    {"name": 1},
-    ["a", {"b": []}],
-]
+    None, True, 0, 1.5, "", "x", "\u0301", "${a}", "x" * 3000,
+    [], {}, [[]], [None], {"a": None}, {"name": 1}, ["a", {"b": []}],
+]  # fmt: skip
 
 
 def mutate(tree: Any, chance: random.Random) -> Any:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from policy_fragments import BAD_CONDITIONS, BAD_RESOURCES, ERROR, GOOD, HOME
-from rolecall_generator.check.manifest_check import DeclaredStatements, region_findings
+from rolecall_generator.check.manifest_check import declared_statements, region_findings
 from rolecall_generator.errors import ManifestError, Problem
 from rolecall_generator.findings import Finding
-from rolecall_generator.importers.interface import ImportedAccount, problems_of
+from rolecall_generator.importers.import_plan import ImportedAccount, problems_of
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning.planner import make_plan
 from rolecall_generator.rules.rule import CheckContext, all_rules, run_rules
@@ -38,7 +38,7 @@ def judged(tmp_path: Path, text: str) -> tuple[tuple[Problem, ...], tuple[Findin
         loaded = load_manifest(file)
     except ManifestError as error:
         return error.problems, ()
-    context = CheckContext(make_plan(loaded.manifest).access(), declared=DeclaredStatements(loaded))
+    context = CheckContext(make_plan(loaded.manifest).access(), declared=declared_statements(loaded))
     findings = (*run_rules(context), *region_findings(loaded))
     return (), tuple(finding for finding in findings if finding.rule in ABOUT_FORM)
 

@@ -9,8 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_generator.manifest.yaml_source.nodes import MapNode, mark_of
-from rolecall_generator.manifest.yaml_source.yaml_loader import parse_source, resolve_plain
+from rolecall_generator.manifest.yaml_source import MapNode, mark_of, parse_source, resolve_plain
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12)
 TREES = st.dictionaries(

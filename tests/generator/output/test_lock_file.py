@@ -9,7 +9,7 @@ import pytest
 
 from output_trees import write
 from rolecall_generator.errors import OutputError
-from rolecall_generator.output.lock import LOCK_NAME, Lock, LockedModule, encode_lock, read_lock
+from rolecall_generator.output.output_state import LOCK_NAME, Lock, LockedModule, encode_lock, read_lock
 
 GOOD = Lock("rolecall 1", {"customers/a": LockedModule("f", {"main.tf": "0" * 64}, {"old.tf": "1" * 64})}, {"k": ["r", 1]})
 

@@ -13,7 +13,8 @@ import pytest
 
 from output_trees import CountingDisk, KilledError, dies_at, fails_at, times, tree, wanted, write
 from rolecall_generator.errors import OutputError
-from rolecall_generator.output.lock import JOURNAL_NAME, read_lock
+from rolecall_generator.output.atomic_write import JOURNAL_NAME
+from rolecall_generator.output.output_state import read_lock
 
 BEFORE = {
     "customers/gone": {"main.tf": "gone"},

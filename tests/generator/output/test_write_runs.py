@@ -11,8 +11,7 @@ import pytest
 
 from output_trees import fails_at, fingerprint, times, tree, wanted, write
 from rolecall_generator.errors import OutputError
-from rolecall_generator.output.lock import LOCK_NAME, read_lock
-from rolecall_generator.output.output_state import CACHE_NAME, ModuleSource
+from rolecall_generator.output.output_state import CACHE_NAME, LOCK_NAME, ModuleSource, read_lock
 from rolecall_generator.output.writer import write_output
 
 ONE = {"main.tf": "one", "README.md": "read one"}
@@ -52,13 +51,6 @@ def test_unchanged_modules_are_not_rendered(tmp_path: Path) -> None:
         report = write_output(tmp_path, unchanged, assignment={})
         assert ("customers/one", "customers/two") == report.unchanged
         (tmp_path / CACHE_NAME).unlink()
-
-
-def test_invalid_cache_is_ignored(tmp_path: Path) -> None:
-    """An invalid cache is treated as absent."""
-    write(tmp_path, BOTH)
-    (tmp_path / CACHE_NAME).write_bytes(b"\xff\x00[")
-    assert write(tmp_path, BOTH).wrote_nothing
 
 
 @pytest.mark.parametrize("same_size", [True, False])
@@ -176,13 +168,6 @@ def test_concurrent_run_is_output_error(tmp_path: Path) -> None:
     finally:
         os.close(descriptor)
     assert "wait" in (caught.value.hint or "")
-
-
-def test_out_that_is_a_file_is_output_error(tmp_path: Path) -> None:
-    """The error has the path of the file."""
-    (tmp_path / "out").write_text("")
-    with pytest.raises(OutputError, match="out"):
-        write(tmp_path / "out", BOTH)
 
 
 def test_too_long_name_is_output_error(tmp_path: Path) -> None:

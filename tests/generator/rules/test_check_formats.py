@@ -153,12 +153,10 @@ def test_suppression_applies_to_its_rule_and_subjects(entry: Suppression, active
 
 
 def test_suppressed_finding_keeps_its_reason() -> None:
-    """It is part of the report, with the reason in the manifest."""
     assert (Suppressed(ERROR, "agreed"),) == apply_suppressions((ERROR,), (suppression("RC103"),)).suppressed
 
 
 def test_partial_check_does_not_report_unused_suppressions() -> None:
-    """If only some modules are checked, unused suppressions are not reported."""
     assert (NOTE,) == apply_suppressions((NOTE,), (suppression("RC103"),), complete=False).active
 
 

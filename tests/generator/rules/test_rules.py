@@ -284,12 +284,10 @@ def test_rule_has_finding(rule_id: str, context: CheckContext) -> None:
 
 @pytest.mark.parametrize(("rule_id", "context"), [pytest.param(*case, id=f"{case[0]}-{n}") for n, case in enumerate(SILENT)])
 def test_rule_has_no_finding(rule_id: str, context: CheckContext) -> None:
-    """Each valid case has no finding of the rule."""
     assert [] == fired(context, rule_id)
 
 
 def test_every_rule_has_cases_with_and_without_finding() -> None:
-    """The two tables contain every rule."""
     assert set(by_id) == {rule_id for rule_id, _ in FIRES}
     assert set(by_id) == {rule_id for rule_id, _ in SILENT}
 

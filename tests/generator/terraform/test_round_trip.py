@@ -56,5 +56,4 @@ def assert_reads_back(values: dict[str, Any]) -> None:
 @given(manifests())
 @settings(slow_to_make, max_examples=20)
 def test_rendering_is_reproducible(values: dict[str, Any]) -> None:
-    """Rendering two plans of the same manifest results in equal files."""
     assert rendered(planned(values)) == rendered(planned(values))

@@ -14,7 +14,7 @@ from typing import Any
 from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions
 from rolecall_generator.iam import Module, Statement
 from rolecall_generator.records import TERRAFORM
-from rolecall_generator.terraform import hcl, module_view, render_text
+from rolecall_generator.terraform import hcl_string, module_view, render_text
 from rolecall_generator.text import sanitize_line
 
 TESTS = f"{TERRAFORM}/tests/access.tftest.hcl"
@@ -30,10 +30,10 @@ def terraform_module_form(handover: Handover) -> Files:
         "access.tftest.hcl",
         {
             "source": sanitize_line(handover.source),
-            "overrides": [(*place, hcl.string(value)) for *place, value in overrides(view, module.account.account_id)],
-            "checks": [(condition, hcl.string(message)) for condition, message in module_checks(view)],
+            "overrides": [(*place, hcl_string(value)) for *place, value in overrides(view, module.account.account_id)],
+            "checks": [(condition, hcl_string(message)) for condition, message in module_checks(view)],
             "dependents": view["dependents"],
-            "other_account": hcl.string(next(each for each in _OTHER_ACCOUNTS if each != module.account.account_id)),
+            "other_account": hcl_string(next(each for each in _OTHER_ACCOUNTS if each != module.account.account_id)),
         },
     )
     return {
@@ -183,7 +183,7 @@ def _sorted(values: Iterable[str]) -> list[str]:
 
 
 def _equal(expression: str, value: str) -> str:
-    return f"{expression} == {hcl.string(value)}"
+    return f"{expression} == {hcl_string(value)}"
 
 
 def _is_document(expression: str, label: str) -> str:
@@ -198,7 +198,7 @@ def _same(expression: str, value: Any) -> str:
 def _literal(value: Any) -> str:
     """HCL of strings in lists and objects, on one line."""
     if isinstance(value, str):
-        return hcl.string(value)
+        return hcl_string(value)
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_literal(part)}" for key, part in value.items()) + " }" if value else "{}"
     return f"[{', '.join(map(_literal, value))}]"

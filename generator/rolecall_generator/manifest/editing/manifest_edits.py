@@ -23,9 +23,8 @@ from typing import Any, Literal
 
 from rolecall_generator.errors import ManifestError, OutputError, Problem, SelectionError
 from rolecall_generator.manifest import Customer, LoadedManifest, load_manifest, parse_csv
-from rolecall_generator.manifest.editing.csv_rows import CsvRowEditor
+from rolecall_generator.manifest.editing.entries import CsvRowEditor, Item, YamlText
 from rolecall_generator.manifest.editing.text_edits import BY_HAND, EditedManifestError, EditError, Value
-from rolecall_generator.manifest.editing.yaml_entries import Item, YamlText
 from rolecall_generator.manifest.yaml_source import YamlSource, parse_source, read_text, text_of
 from rolecall_generator.output import Disk, folder_lock
 from rolecall_generator.text import clip, code_point, first_hidden_index, suggest

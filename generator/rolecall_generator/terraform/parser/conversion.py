@@ -1,12 +1,17 @@
-"""Conversion between Terraform's types, and unification of several types.
+"""Conversion between Terraform's types and to and from JSON, and unification of several types.
 
-Source: github.com/zclconf/go-cty, `cty/convert`, versions 1.13 to 1.18 (Terraform 1.5 to 1.15), November 2026. Terraform's
-language uses cty's unsafe conversions, which may fail for some values. If the versions differ, the result is Unresolvable.
+Source: github.com/zclconf/go-cty, `cty/convert` and `cty/json` (over Go's encoding/json), versions 1.13 to 1.18 (Terraform
+1.5 to 1.15), November 2026. Terraform's language uses cty's unsafe conversions, which may fail for some values. If the
+versions differ, the result is Unresolvable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from typing import Any
 
 from rolecall_generator.terraform.parser.values import (
     BOOL,
@@ -33,7 +38,9 @@ from rolecall_generator.terraform.parser.values import (
     is_null,
     number_text,
     parse_number,
+    plain,
     set_of,
+    string,
     type_of,
     without_optional,
 )
@@ -45,14 +52,7 @@ def convert(value: Value, target: Type) -> Value:
     """Convert a value. Raises TerraformError if Terraform has no such conversion, Unresolvable if the result is unknown."""
     if target == STRING and type(value) is str:
         return value
-    if target == DYNAMIC:
-        return value
-    have = type_of(value)
-    if have == without_optional(target):
-        return value
-    if not convertible(have, target):
-        raise TerraformError(f"{describe(target)} is required, not {describe(have)}")
-    return _convert(value, target)
+    return value if target == DYNAMIC else _element(value, target)
 
 
 def describe(of: Type) -> str:
@@ -88,10 +88,8 @@ def _convert(value: Value, target: Type) -> Value:  # noqa: PLR0911 - one way ou
 
 def _element(value: Value, target: Type) -> Value:
     have = type_of(value)
-    return value if have == without_optional(target) else _convert_checked(value, have, target)
-
-
-def _convert_checked(value: Value, have: Type, target: Type) -> Value:
+    if have == without_optional(target):
+        return value
     if not convertible(have, target):
         raise TerraformError(f"{describe(target)} is required, not {describe(have)}")
     return _convert(value, target)
@@ -366,3 +364,111 @@ def truth(value: Value) -> bool:
     if isinstance(converted, bool):
         return converted
     raise TerraformError("a condition that is null")
+
+
+_SPECIAL = re.compile('["\\\\\x00-\x1f<>&\u2028\u2029]')
+_NAMED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def encode_json(value: Value) -> str:
+    """Encode a value as `jsonencode` does. Raises Unresolvable."""
+    out: list[str] = []
+    _write(value, out)
+    return string("".join(out))
+
+
+def _write(value: Value, out: list[str]) -> None:
+    if isinstance(value, (str, Document)):
+        out.append(_quoted(plain(value)))
+    elif isinstance(value, bool):
+        out.append("true" if value else "false")
+    elif isinstance(value, (int, Fraction)):
+        out.append(number_text(value))
+    elif is_null(value):
+        out.append("null")
+    elif isinstance(value, (TupleValue, ListValue, SetValue)):
+        for position, item in enumerate(elements(value)):
+            out.append("," if position else "[")
+            _write(item, out)
+        out.append("]" if value else "[]")
+    elif isinstance(value, (ObjectValue, MapValue)):
+        for position, name in enumerate(sorted(value)):
+            out += ("," if position else "{", _quoted(name), ":")
+            _write(value[name], out)
+        out.append("}" if value else "{}")
+    else:
+        type_of(value)
+        raise Unresolvable("a value without JSON form")
+
+
+def _quoted(characters: str) -> str:
+    return f'"{_SPECIAL.sub(_escaped, characters)}"'
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match.group()
+    if character in "\b\f":
+        # Written as `\b` and `\f` since Go 1.22, as `\u0008` and `\u000c` before.
+        raise Unresolvable("a control character, which versions of Terraform encode differently")
+    return _NAMED.get(character) or f"\\u{ord(character):04x}"
+
+
+def decode_json(document: str, number: Callable[[str], Any] | None = None) -> Any:
+    """Decode JSON to Python values; numbers are int or Fraction. `number` converts numbers that are not plain integers.
+
+    Raises ValueError, also for repeated keys (parsers differ in which one they take) and unpaired surrogates.
+    """
+    value = json.loads(
+        document, object_pairs_hook=_unique, parse_int=_number, parse_float=number or _number, parse_constant=_constant
+    )
+    if "\\u" in document and _has_surrogate(value):
+        raise ValueError("half a surrogate pair")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    body = dict(pairs)
+    if len(body) != len(pairs):
+        raise ValueError("a key comes twice in one JSON object")
+    return body
+
+
+def _number(digits: str) -> Any:
+    try:
+        return parse_number(digits)
+    except Unresolvable as error:
+        raise ValueError(error.reason) from None
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _has_surrogate(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            if _SURROGATE.search(item):
+                return True
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            waiting += [*item, *item.values()]
+    return False
+
+
+def value_of_json(value: Any) -> Value:
+    """Convert the result of `decode_json` to a Terraform value, with tuples and objects. Raises ValueError."""
+    if isinstance(value, str):
+        return string(value)
+    if isinstance(value, list):
+        return TupleValue([value_of_json(item) for item in value])
+    if isinstance(value, dict):
+        names = {string(name): value_of_json(item) for name, item in value.items()}
+        if len(names) != len(value):
+            raise ValueError("two keys that are the same when normalized")
+        return ObjectValue(names)
+    result: Value = value
+    return result

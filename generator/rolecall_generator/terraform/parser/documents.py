@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from rolecall_generator.iam import Condition, PolicyDocument, Principal, Statement, root_arn
 from rolecall_generator.terraform.parser import syntax as s
+from rolecall_generator.terraform.parser.conversion import decode_json
 from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, EvaluationScope, count_steps
-from rolecall_generator.terraform.parser.json_text import decode_json
 from rolecall_generator.terraform.parser.modules import Instance, NoNames, argument_value, iterations, strings
 from rolecall_generator.terraform.parser.values import Document, ObjectValue, Unresolvable, Value, plain
 
@@ -45,11 +45,6 @@ def document_json(instance: Instance) -> Document:
     return closed.document if closed.document is not None else Document(evaluate_document(instance))
 
 
-def read_document(instance: Instance) -> PolicyDocument:
-    """The document of a policy document data source. Raises Unresolvable."""
-    return document_json(instance).policy
-
-
 def _read_closed(instance: Instance) -> _Closed:
     """The cache entry of a document; it has a document only if it can be evaluated without the module's names.
 
@@ -71,7 +66,7 @@ def _read_closed(instance: Instance) -> _Closed:
 
 
 def evaluate_document(instance: Instance) -> PolicyDocument:
-    """As `read_document`, without the cache."""
+    """The document of a policy document data source, without the cache. Raises Unresolvable."""
     version = instance.get("version")
     if version == "":
         raise Unresolvable("an empty version", instance.line, instance.file)

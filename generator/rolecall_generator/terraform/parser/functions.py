@@ -11,8 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rolecall_generator.terraform.parser.conversion import convert, text, truth, unify
-from rolecall_generator.terraform.parser.json_text import decode_json, encode_json, value_of_json
+from rolecall_generator.terraform.parser.conversion import (
+    convert,
+    decode_json,
+    encode_json,
+    text,
+    truth,
+    unify,
+    value_of_json,
+)
 from rolecall_generator.terraform.parser.values import (
     BOOL,
     DYNAMIC,
@@ -254,11 +261,11 @@ def _ceil(value: Number) -> Number:
 # Collections
 
 
-def _sequence(value: Value, what: str = "a list, set or tuple is required") -> TupleValue | ListValue | SetValue:
+def _sequence(value: Value) -> TupleValue | ListValue | SetValue:
     if isinstance(value, (TupleValue, ListValue, SetValue)):
         return elements(value)
     type_of(value)
-    raise TerraformError(what)
+    raise TerraformError("a list, set or tuple is required")
 
 
 def _mapping(value: Value) -> ObjectValue | MapValue:

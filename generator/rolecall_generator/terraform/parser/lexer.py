@@ -68,9 +68,9 @@ def scan(text: str) -> ScannedText:
     return ScannedText("".join(scanner.out), tuple(scanner.literals), scanner.depth)
 
 
-def scan_template(text: str, line: int = 1) -> ScannedText:
+def scan_template(text: str) -> ScannedText:
     """Scan a template without escapes (a JSON string, the body of a heredoc) as the argument `x`. Raises Unreadable."""
-    scanner = _Scanner(text, line)
+    scanner = _Scanner(text)
     scanner.out.append("x = ")
     scanner.template(text)
     return ScannedText("".join(scanner.out) + "\n", tuple(scanner.literals))

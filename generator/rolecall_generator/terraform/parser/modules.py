@@ -1,14 +1,19 @@
-"""Resolves references in a module: variables, locals, resources with their instances, and the account."""
+"""Resolves references in a module: variables, locals, resources with their instances, and the account.
+
+Source of variables and their type constraints with `optional()`: `ext/typeexpr` of github.com/hashicorp/hcl, and
+`internal/terraform/eval_variable.go` and `internal/configs` of github.com/hashicorp/terraform, versions 1.5 to 1.15,
+November 2026.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rolecall_generator.iam import Arn, iam_arn
 from rolecall_generator.terraform.parser import syntax as s
-from rolecall_generator.terraform.parser.conversion import convert
+from rolecall_generator.terraform.parser.conversion import convert, truth
 from rolecall_generator.terraform.parser.expressions import (
     MAXIMUM_STEPS,
     EvaluationScope,
@@ -17,23 +22,161 @@ from rolecall_generator.terraform.parser.expressions import (
     evaluate_attribute,
 )
 from rolecall_generator.terraform.parser.files import ModuleFiles
+from rolecall_generator.terraform.parser.lexer import Unreadable
+from rolecall_generator.terraform.parser.readers import read_native
 from rolecall_generator.terraform.parser.schema import ARGUMENT_TYPES, KINDS, NAME_ARGUMENT, POLICY_ARGUMENTS
 from rolecall_generator.terraform.parser.values import (
+    BOOL,
+    DYNAMIC,
     NUMBER,
     STRING,
+    Collection,
     Document,
     ListValue,
     MapValue,
     Namespace,
+    ObjectType,
     ObjectValue,
     SetValue,
+    TupleType,
     TupleValue,
+    Type,
     Unresolvable,
     Value,
     is_null,
     plain,
+    without_optional,
 )
-from rolecall_generator.terraform.parser.variables import variable_value
+
+_ARGUMENTS = frozenset({"type", "default", "description", "sensitive", "nullable", "ephemeral", "deprecated"})
+_NAMED = {"string": STRING, "number": NUMBER, "bool": BOOL, "any": DYNAMIC}
+_COLLECTIONS = ("list", "set", "map")
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A type constraint. `defaults` are those of optional attributes; `inner` holds constraints by attribute or position.
+
+    The key in `inner` is "" for the elements of a collection.
+    """
+
+    type: Type
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+    inner: Mapping[str, Constraint] = field(default_factory=dict)
+
+    @property
+    def plain(self) -> bool:
+        """True if no attribute at any level has a default."""
+        return not self.defaults and not self.inner
+
+
+def variable_value(block: s.Block, given: tuple[s.Attribute, str] | None, scope: EvaluationScope) -> Value:
+    """The value of a variable, from a variable definitions file or its default. Raises Unresolvable.
+
+    `given`: the value in a variable definitions file, with the file's name; None if there is none. `scope`: that of the
+    arguments of the block.
+    """
+    arguments = block.body.attributes
+    unknown = sorted(set(arguments) - _ARGUMENTS)
+    if unknown:
+        raise Unresolvable(f"the argument {unknown[0]} of a variable is not supported", block.line, block.file)
+    constraint = constraint_of(arguments["type"].expression, scope) if "type" in arguments else Constraint(DYNAMIC)
+    default = conform(evaluate_attribute(arguments["default"], scope), constraint) if "default" in arguments else None
+    value = default
+    if given is not None:
+        attribute, file = given
+        value = conform(evaluate_attribute(attribute, replace(scope, file=file)), constraint)
+    if given is None and "default" not in arguments:
+        known = without_optional(constraint.type)
+        raise Unresolvable(f"the variable {block.labels[0]} has no default", value_type=None if known == DYNAMIC else known)
+    if is_null(value) and "nullable" in arguments and not truth(evaluate_attribute(arguments["nullable"], scope)):
+        if is_null(default):
+            raise Unresolvable(f"the variable {block.labels[0]} is null but not nullable", block.line, block.file)
+        return default
+    return value
+
+
+def conform(value: Value, constraint: Constraint) -> Value:
+    """Convert a value to a type constraint, with defaults for missing and null attributes. Raises Unresolvable."""
+    return convert(_with_defaults(value, constraint), constraint.type)
+
+
+def _with_defaults(value: Value, constraint: Constraint) -> Value:
+    if is_null(value) or constraint.plain:
+        return value
+    if isinstance(value, (TupleValue, ListValue, SetValue)):
+        return TupleValue(
+            [
+                _inside(item, constraint, str(position) if isinstance(constraint.type, TupleType) else "")
+                for position, item in enumerate(value)
+            ]
+        )
+    if not isinstance(value, (ObjectValue, MapValue)):
+        return value
+    named = isinstance(constraint.type, ObjectType)
+    result = ObjectValue({name: _inside(item, constraint, name if named else "") for name, item in value.items()})
+    for name, default in constraint.defaults.items():
+        if is_null(result.get(name)):
+            result[name] = _inside(default, constraint, name)
+    return result
+
+
+def _inside(value: Value, constraint: Constraint, name: str) -> Value:
+    inner = constraint.inner.get(name)
+    return value if inner is None else _with_defaults(value, inner)
+
+
+def constraint_of(expression: s.Expression, scope: EvaluationScope) -> Constraint:
+    """Parse a type constraint; `scope` is that of defaults. Raises Unresolvable."""
+    match expression:
+        case s.Literal(str(code)):
+            # JSON syntax; in the native syntax Terraform rejects quotes here.
+            return constraint_of(_code(code), scope)
+        case s.Name(name) if name in _NAMED:
+            return Constraint(_NAMED[name])
+        case s.Name(name) if name in ("list", "map"):
+            return Constraint(Collection(name, DYNAMIC))
+        case s.Call(name, (inner,), False) if name in _COLLECTIONS:
+            element = constraint_of(inner, scope)
+            return Constraint(Collection(name, element.type), inner={} if element.plain else {"": element})
+        case s.Call("tuple", (s.Tuple(items),), False):
+            elements = [constraint_of(item, scope) for item in items]
+            nested = {str(position): element for position, element in enumerate(elements) if not element.plain}
+            return Constraint(TupleType(tuple([element.type for element in elements])), inner=nested)
+        case s.Call("object", (s.Object(items),), False):
+            return _object(items, scope)
+    raise Unresolvable("a type that is not supported")
+
+
+def _code(code: str) -> s.Expression:
+    try:
+        return read_native(f"x {{\n  type = {code}\n}}\n", "").blocks[0].body.attributes["type"].expression
+    except (Unreadable, KeyError, IndexError):
+        raise Unresolvable("a type that is not supported") from None
+
+
+def _object(items: tuple[tuple[s.Expression, s.Expression], ...], scope: EvaluationScope) -> Constraint:
+    attributes: dict[str, Type] = {}
+    optional: set[str] = set()
+    defaults: dict[str, Value] = {}
+    inner: dict[str, Constraint] = {}
+    for key, expression in items:
+        if not isinstance(key, s.Literal) or not isinstance(key.value, str) or key.value in attributes:
+            raise Unresolvable("an object type with an unusual or repeated attribute")
+        name, of = key.value, expression
+        default: Value = None
+        match expression:
+            case s.Call("optional", (of, *rest), False) if len(rest) <= 1:
+                optional.add(name)
+                default = evaluate_attribute(s.Attribute(rest[0], expression.line), scope) if rest else None
+        constraint = constraint_of(of, scope)
+        attributes[name] = constraint.type
+        if default is not None:
+            defaults[name] = convert(default, constraint.type)
+        if not constraint.plain:
+            inner[name] = constraint
+    return Constraint(ObjectType(tuple(sorted(attributes.items())), frozenset(optional)), defaults, inner)
+
 
 T = TypeVar("T")
 
@@ -157,13 +300,9 @@ class ModuleScope:
 
     def _variable(self, name: str) -> Value:
         def value(block: s.Block) -> Value:
-            given = None
-            if name in self.source.values:
-                attribute, file = self.source.values[name]
-                given = lambda: evaluate_attribute(attribute, EvaluationScope(NoNames(), {}, file, self._budget))  # noqa: E731
-            constant = EvaluationScope(NoNames(), {}, block.file, self._budget)
+            scope = EvaluationScope(NoNames(), {}, block.file, self._budget)
             try:
-                return variable_value(block, given, lambda attribute: evaluate_attribute(attribute, constant))
+                return variable_value(block, self.source.values.get(name), scope)
             except Unresolvable as error:
                 raise Unresolvable(error.reason, error.line or block.line, error.file or block.file, error.type) from None
 

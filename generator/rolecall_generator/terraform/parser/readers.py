@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.output import folder_lock
 from rolecall_generator.terraform.parser import syntax as s
-from rolecall_generator.terraform.parser.json_text import decode_json
+from rolecall_generator.terraform.parser.conversion import decode_json
 from rolecall_generator.terraform.parser.lexer import MAXIMUM_DEPTH, ScannedText, Unreadable, normalize, scan, scan_template
 from rolecall_generator.terraform.parser.values import Unresolvable, parse_number
 from rolecall_generator.user_cache import is_own_file, user_cache_folder
@@ -230,13 +230,9 @@ class _HclReader:
 
     def _get_attr_expr_term(self, tree: Node) -> s.Expression:
         base, access = _trees(tree)
-        return self.behind(base, [access])
+        return self.nested(base, lambda item: self.chain(item, [access]))
 
     _index_expr_term = _get_attr_expr_term
-
-    def behind(self, base: Node, accesses: list[Node]) -> s.Expression:
-        """Apply accesses to a base, or to each of its elements if it ends in a full splat."""
-        return self.nested(base, lambda item: self.chain(item, accesses))
 
     def chain(self, base: s.Expression, accesses: list[Node]) -> s.Expression:
         for access in accesses:

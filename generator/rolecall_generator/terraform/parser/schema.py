@@ -6,11 +6,15 @@ Source: AWS provider 3.39 to 6.x documentation, November 2026.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rolecall_generator.findings import Finding, FindingKind, Severity
 from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.expressions import EvaluationScope, evaluate_attribute
 from rolecall_generator.terraform.parser.values import BOOL, NUMBER, STRING, Collection, Type, Unresolvable
+
+if TYPE_CHECKING:
+    from rolecall_generator.terraform.parser.modules import Instance
 
 META = frozenset({"for_each", "count", "depends_on"})
 """Arguments supported in every resource; `provider` is a finding."""
@@ -166,9 +170,12 @@ class ParseFindings:
         """Add a finding, with the usual severity of its kind unless one is given. Equal findings are added once."""
         self._findings[kind.finding(subject, message, file, line, severity=severity)] = None
 
-    def unresolvable(self, subject: str, what: str, error: Unresolvable, severity: Severity = Severity.ERROR) -> None:
-        """Add a finding for a value that cannot be determined without Terraform."""
-        self.add(UNRESOLVABLE, subject, f"{what} cannot be known: {error.reason}", error.file, error.line, severity)
+    def unresolvable(
+        self, place: s.Block | Instance, what: str, error: Unresolvable, severity: Severity = Severity.ERROR
+    ) -> None:
+        """Add a finding for a value of `place` that cannot be determined without Terraform."""
+        message = f"{what} cannot be known: {error.reason}"
+        self.add(UNRESOLVABLE, place.address, message, error.file or place.file, error.line or place.line, severity)
 
     def variable(self, block: s.Block) -> None:
         """Add a note for a variable whose value in the folder was used."""

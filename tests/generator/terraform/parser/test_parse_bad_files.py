@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rolecall_generator.errors import ModuleError
 from rolecall_generator.findings import Severity
-from rolecall_generator.terraform.hcl import string
 from rolecall_generator.terraform.parser.parse import ParsedModule, parse_files, parse_module
+from rolecall_generator.terraform.render import hcl_string
 
 ACCOUNT = "222222222222"
 BAD: dict[str, tuple[bytes, int]] = {
@@ -108,12 +108,10 @@ def test_excessive_evaluation_is_finding(name: str) -> None:
 
 
 def test_folder_without_terraform_files_is_error(tmp_path: Path) -> None:
-    """An empty folder is not a module."""
     assert "RC903" in {finding.rule for finding in parse_module(tmp_path, account_id=ACCOUNT).findings}
 
 
 def test_missing_folder_is_module_error(tmp_path: Path) -> None:
-    """A missing folder is a ModuleError with the folder's name."""
     with pytest.raises(ModuleError, match="absent"):
         parse_module(tmp_path / "absent", account_id=ACCOUNT)
 
@@ -121,7 +119,7 @@ def test_missing_folder_is_module_error(tmp_path: Path) -> None:
 @given(st.text(min_size=1))
 def test_strings_round_trip(value: str) -> None:
     """A literal written by the renderer is parsed as the same string, with NFC normalization as in Terraform."""
-    text = f'resource "aws_iam_group" "a" {{\n  name = {string(value)}\n}}\n'
+    text = f'resource "aws_iam_group" "a" {{\n  name = {hcl_string(value)}\n}}\n'
     groups = parsed(main_tf=text.encode("utf-8", "replace")).access.groups
     expected = unicodedata.normalize("NFC", value.encode("utf-8", "replace").decode())
 

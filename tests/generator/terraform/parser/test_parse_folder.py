@@ -12,7 +12,7 @@ import pytest
 from bundle_worlds import bundles
 from rolecall_generator.errors import ModuleError
 from rolecall_generator.findings import FindingKind, Severity
-from rolecall_generator.terraform.parser.folder import MAXIMUM_FILES
+from rolecall_generator.terraform.parser.files import MAXIMUM_FILES
 from rolecall_generator.terraform.parser.parse import ParsedModule, parse_module
 from rolecall_generator.terraform.parser.schema import EXTRA_FILE, UNREADABLE
 
@@ -125,7 +125,6 @@ def test_later_tfvars_files_take_precedence(tmp_path: Path) -> None:
 
 
 def test_block_in_tfvars_file_is_error(tmp_path: Path) -> None:
-    """Terraform rejects it."""
     parsed = parse_module(module(tmp_path, **{"terraform.tfvars": "x {\n}\n"}), account_id=ACCOUNT)
 
     assert [Severity.ERROR] == severities(parsed, UNREADABLE)

@@ -6,7 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -149,51 +149,45 @@ def test_folder_that_others_can_use_is_not_read(folder: Path, tmp_path: Path) ->
     assert not (tmp_path / "loaded").exists()
 
 
-@pytest.mark.parametrize("mode", [0o750, 0o707, 0o720])
-def test_folder_that_others_can_use_is_unsafe(mode: int, folder: Path, caches: list[str | None]) -> None:
-    folder.chmod(mode)
-
-    grammar.parser()
-
-    assert [None] == caches
-
-
-def test_parent_folder_that_others_can_write_is_unsafe(folder: Path) -> None:
-    """Users who can write to the parent folder could replace the cache folder after the check."""
-    folder.parent.chmod(0o777)
-    assert user_cache_folder() is None
-
-    folder.parent.chmod(0o1777)
-    assert folder == user_cache_folder()
-
-
-def test_link_in_place_of_the_folder_is_unsafe(folder: Path, tmp_path: Path) -> None:
-    folder.rename(tmp_path / "other")
-    folder.symlink_to(tmp_path / "other")
-
-    assert user_cache_folder() is None
-
-
-def test_link_in_place_of_the_file_is_not_read(folder: Path, caches: list[str | None], cache_file: Path) -> None:
-    (folder / grammar.CACHE_NAME).symlink_to(cache_file)
-
-    grammar.parser()
-
-    assert [None] == caches
-
-
-def test_folder_of_another_user_is_unsafe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def other_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
 
-    assert user_cache_folder() is None
+
+def link_to_folder(folder: Path, _monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.rename(folder.parent / "other")
+    folder.symlink_to(folder.parent / "other")
 
 
-def test_no_home_means_no_cache(caches: list[str | None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+def no_home(_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/dev/null/home")
-    grammar.parser.cache_clear()
+
+
+UNSAFE: dict[str, Callable[[Path, pytest.MonkeyPatch], object]] = {
+    "readable by the group": lambda folder, _: folder.chmod(0o750),
+    "open to others": lambda folder, _: folder.chmod(0o707),
+    "writable by the group": lambda folder, _: folder.chmod(0o720),
+    "in a folder where others could replace it": lambda folder, _: folder.parent.chmod(0o777),
+    "a link": link_to_folder,
+    "of another user": other_user,
+    "without a home folder": no_home,
+    "with a link as file": lambda folder, _: (folder / grammar.CACHE_NAME).symlink_to("/dev/null"),
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_unsafe_cache_is_not_used(
+    name: str, folder: Path, caches: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    UNSAFE[name](folder, monkeypatch)
 
     grammar.parser()
-    grammar.parser.cache_clear()
 
     assert [None] == caches
+
+
+def test_folder_below_a_sticky_one_is_safe(folder: Path) -> None:
+    """Others can write to the parent folder, but cannot replace the cache folder."""
+    folder.parent.chmod(0o1777)
+
+    assert folder == user_cache_folder()

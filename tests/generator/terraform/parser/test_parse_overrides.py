@@ -84,7 +84,6 @@ def test_local_is_overridden_by_name_and_last_file() -> None:
 
 
 def test_locals_of_several_blocks_are_overridden() -> None:
-    """One block overrides locals of several blocks."""
     main = "".join(f'locals {{\n  a{n} = "a"\n}}\n' for n in range(50)) + 'locals {\n  name = "${local.a7}${local.a31}"\n}\n'
     module = parsed(main__tf=main + GROUP, override__tf='locals {\n  a7 = "b"\n  a31 = "c"\n}\n')
 
@@ -174,7 +173,6 @@ def test_json_that_terraform_rejects_or_parses_differently_is_error(text: str) -
 
 
 def test_duplicate_value_in_tfvars_file_is_error() -> None:
-    """In both syntaxes."""
     module = json_group(variable={"v": {}})
 
     assert "RC905" in errors(parsed(main__tf_json=module, terraform__tfvars='v = "a"\nv = "b"\n'))

@@ -275,14 +275,12 @@ def test_all_forms_of_a_role_have_the_same_access(name: str) -> None:
 
 
 def test_account_comes_from_guard_if_not_given() -> None:
-    """Without an account ID, the account ID of the module's guard is used in ARNs."""
     parsed = parse_files({"main.tf": (GUARD + TRUST_DATA + role(DATA) + REST).encode()}, account_id=None)
 
     assert expected() == parsed.access.canonical()
 
 
 def test_without_account_and_guard_access_is_empty() -> None:
-    """ARNs cannot be determined: an error, and an empty Access."""
     parsed = parse_files({"main.tf": (TRUST_DATA + role(DATA) + REST).encode()}, account_id=None)
 
     assert Access() == parsed.access

@@ -1,12 +1,17 @@
-"""Edits of entries in a YAML file: entries and fields are added, changed and removed in the style of their neighbours."""
+"""Edits of entries in a YAML or CSV file: entries and fields are added and changed in the style of their neighbours.
+
+Everything else stays byte for byte as it is.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from rolecall_generator.manifest import Customer, Suppression, SwitchRole
+from rolecall_generator.manifest import CSV_COLUMNS, Customer, Suppression, SwitchRole
 from rolecall_generator.manifest.editing.text_edits import (
     BY_HAND,
     QUOTED_FIELDS,
@@ -19,6 +24,177 @@ from rolecall_generator.manifest.editing.text_edits import (
     render_map,
     style_of,
 )
+
+_CELL = re.compile(r' *"(?:[^"]|"")*"[^,]*|[^,]*')
+_PREFIXES = {field: prefix for prefix, field in CSV_COLUMNS.maps.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """The lines of a row: index of the first line, and of the line after the last."""
+
+    first: int
+    after: int
+
+
+class CsvRowEditor:
+    """A CSV file with pending edits. Indexes count the customers of the file as it was read."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = list(io.StringIO(text, newline=""))
+        self._rows, self._header, self._head_line = _rows(self._lines)
+        self._cells: dict[int, list[str]] = {}
+        self._removed: set[int] = set()
+        self._new: list[Mapping[str, Value]] = []
+        self._columns = list(self._header)
+        head = _body(self._lines[0]) if self._lines else ""
+        self._separator = ", " if head.count(", ") == head.count(",") > 0 else ","
+        self._all_quoted = bool(head) and all(cell.strip().startswith('"') for cell in _split(head))
+
+    def add(self, _section: str, entry: Item, /) -> None:
+        """Append a customer; missing columns are added to the header."""
+        if isinstance(entry, str):
+            raise TypeError("a CSV file has no include")
+        for column in _flat(entry):
+            self._column(column)
+        self._new.append(entry)
+
+    def remove(self, _section: str, index: int, /) -> None:
+        """Remove a customer's row."""
+        self._removed.add(index)
+
+    def set(self, _section: str, index: int, field: str, value: Value, /) -> None:
+        """Set a customer's field; for a mapping, cells of keys that are not in `value` become empty."""
+        cells = self._raw(index)
+        for number, column in enumerate(self._columns):
+            if field in _PREFIXES and column.startswith(f"{_PREFIXES[field]}:"):
+                _put(cells, number, "")
+        for column, text in _flat({field: value}).items():
+            _put(cells, self._column(column), text, quoted=self._all_quoted)
+
+    def unset(self, _section: str, index: int, field: str, /) -> None:
+        """Clear the cells of a customer's field."""
+        cells = self._raw(index)
+        for number, column in enumerate(self._columns):
+            if column == field or (field in _PREFIXES and column.startswith(f"{_PREFIXES[field]}:")):
+                _put(cells, number, "")
+
+    def result(self) -> str:
+        """The text with all edits applied."""
+        if not self._lines:  # a new file
+            return "".join(f"{row}\n" for row in (",".join(self._columns), *map(self._row, self._new)))
+        taken = {line for index in self._removed for line in range(self._rows[index].first, self._rows[index].after)}
+        changed = {self._rows[index].first: index for index in self._cells if index not in self._removed}
+        out: list[str] = []
+        skipped = 0
+        for number, line in enumerate(self._lines):
+            if number < skipped or number in taken:
+                continue
+            if number == self._head_line and len(self._columns) > len(self._header):
+                new = "".join(f",{_cell(column, quoted=self._all_quoted)}" for column in self._columns[len(self._header) :])
+                out.append(_body(line) + new + _break(line))
+            elif number in changed:
+                row = self._rows[changed[number]]
+                out.append(",".join(self._cells[changed[number]]) + _break(self._lines[row.after - 1]))
+                skipped = row.after
+            else:
+                out.append(line)
+        return self._ended(out, [self._row(entry) for entry in self._new])
+
+    def _ended(self, out: list[str], new: list[str]) -> str:
+        """The lines and the new rows; the text ends with a line break if it did before."""
+        newline = next((_break(line) for line in reversed(self._lines) if _break(line)), "\n")
+        final = bool(_break(self._lines[-1]))
+        if out and new and not _break(out[-1]):
+            out[-1] += newline
+        text = "".join([*out, *(row + newline for row in new)])
+        return text if final or not text.endswith(newline) else text.removesuffix(newline)
+
+    def _column(self, name: str) -> int:
+        if name not in self._columns:
+            self._columns.append(name)
+        return self._columns.index(name)
+
+    def _raw(self, index: int) -> list[str]:
+        """The cells of a row as written, with quotes and spaces."""
+        if index not in self._cells:
+            row = self._rows[index]
+            self._cells[index] = _split(_body("".join(self._lines[row.first : row.after])))
+        return self._cells[index]
+
+    def _row(self, entry: Mapping[str, Value]) -> str:
+        flat = _flat(entry)
+        return self._separator.join(_cell(flat.get(column, ""), quoted=self._all_quoted) for column in self._columns)
+
+
+def _rows(lines: list[str]) -> tuple[list[_Row], list[str], int]:
+    """The non-blank rows, the header's cells, and the index of the header's last line."""
+    reader = csv.reader(iter(lines), strict=True, skipinitialspace=True)
+    header = [cell.strip() for cell in next(reader, [])]
+    rows: list[_Row] = []
+    start = header_lines = reader.line_num
+    for row in reader:
+        if any(row):
+            rows.append(_Row(start, reader.line_num))
+        start = reader.line_num
+    return rows, header, header_lines - 1
+
+
+def _split(row: str) -> list[str]:
+    """Split a row into cells, quotes and spaces included."""
+    cells: list[str] = []
+    at = 0
+    while True:
+        found = _CELL.match(row, at)
+        cells.append(found.group() if found else row[at:])
+        at += len(cells[-1])
+        if at >= len(row):
+            return cells
+        at += 1  # the comma
+
+
+def _put(cells: list[str], number: int, text: str, *, quoted: bool = False) -> None:
+    """Replace a cell; leading spaces and existing quotes are kept."""
+    cells += [""] * (number + 1 - len(cells))
+    old = cells[number].lstrip(" ")
+    space = cells[number][: len(cells[number]) - len(old)]
+    cells[number] = space + _cell(text, quoted=quoted or old.startswith('"'))
+
+
+def _cell(text: str, *, quoted: bool) -> str:
+    """A cell as CSV, in quotes if `quoted` or if it needs them."""
+    if not text and not quoted:
+        return ""  # csv.writer quotes an empty cell that is the only one in its row
+    stream = io.StringIO()
+    # The writer only quotes line breaks that occur in its line terminator.
+    csv.writer(stream, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL, lineterminator="\r\n").writerow([text])
+    return stream.getvalue().removesuffix("\r\n")
+
+
+def _flat(entry: Mapping[str, Value]) -> dict[str, str]:
+    """The cells of an entry by column."""
+    flat: dict[str, str] = {}
+    for field, value in entry.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{_PREFIXES[field]}:{key}": str(text) for key, text in value.items()}
+        elif isinstance(value, str):
+            flat[field] = value
+        elif isinstance(value, Sequence):
+            flat[field] = " ".join(value)
+        elif field in CSV_COLUMNS.booleans:
+            flat[field] = "true" if value else "false"
+        else:
+            flat[field] = str(value)
+    return flat
+
+
+def _body(line: str) -> str:
+    return line.rstrip("\r\n")
+
+
+def _break(line: str) -> str:
+    return line[len(_body(line)) :]
+
 
 _ORDER = {
     "customers": tuple(Customer.model_fields),
@@ -44,73 +220,68 @@ class YamlText:
         self._removed.setdefault(section, set()).add(index)
 
     def set(self, section: str, index: int, field: str, value: Value, /) -> None:
-        """Set a field of an entry. Raises EditError."""
-        set_field(self._splices, entry_node(self._splices, section, index), field, value, _ORDER[section])
+        """Set a field of an entry, or insert it after the last existing field that precedes it in the models' order.
+
+        Raises EditError.
+        """
+        splices, entry = self._splices, self._entry(section, index)
+        pair = entry.pair(field)
+        if pair is None:
+            _insert(splices, entry, field, value, _ORDER[section])
+            return
+        key, old = pair
+        splices.keep_anchors(old)
+        style = style_of(entry)
+        if old.style in ("'", '"'):
+            new = render(value, replace(style, quote=old.style), quoted=True)
+        else:
+            new = render(value, style, quoted=field in QUOTED_FIELDS)
+        if old.start == old.end:  # `role:` without a value
+            splices.replace(old.end, old.end, f" {new}")
+        elif old.flow:
+            splices.replace(old.start, old.end, new)
+        else:
+            _replace_block(splices, key, old, new)
 
     def unset(self, section: str, index: int, field: str, /) -> None:
-        """Remove a field of an entry. Raises EditError."""
-        unset_field(self._splices, entry_node(self._splices, section, index), field)
+        """Remove an existing field of an entry, with the comment on its line. Raises EditError."""
+        splices, entry = self._splices, self._entry(section, index)
+        number = next(number for number, (key, _) in enumerate(entry.pairs) if key.value == field)
+        key, value = entry.pairs[number]
+        splices.keep_anchors(value)
+        if entry.flow:
+            _cut_flow(splices, [(one.start, other.end) for one, other in entry.pairs], number, number)
+            return
+        start = splices.lines.start(key.start)
+        if not splices.text[start : key.start].strip():
+            splices.replace(start, splices.lines.next(value.end), "")
+            return
+        after = entry.pairs[number + 1][0].start if number + 1 < len(entry.pairs) else None
+        if after is None or splices.text[value.end : after].strip():
+            raise splices.refusal(key.start, f"{field} shares its line with other parts of the entry", BY_HAND)
+        splices.replace(key.start, after, "")
 
     def result(self) -> str:
         """The text with all edits applied. Raises EditError."""
         cleared = {
             section
             for section, indexes in self._removed.items()
-            if remove_entries(self._splices, section, indexes, refilled=section in self._added)
+            if _remove_entries(self._splices, section, indexes, refilled=section in self._added)
         }
         for section, entries in self._added.items():
-            add_entries(self._splices, section, entries, cleared=section in cleared)
+            _add_entries(self._splices, section, entries, cleared=section in cleared)
         return self._splices.result()
 
-
-def entry_node(splices: Splices, section: str, index: int) -> YamlNode:
-    """The mapping of an entry. Raises EditError for an alias."""
-    pair = splices.root.pair(section) if splices.root is not None else None
-    if pair is None:
-        raise ValueError(f"no {section}")
-    node = pair[1].children[index]
-    if node.kind != "map" or not node.children:
-        raise splices.refusal(node.start, "this entry is an alias", "write out the entry")
-    return node
-
-
-def set_field(splices: Splices, entry: YamlNode, field: str, value: Value, order: Sequence[str]) -> None:
-    """Set a field in place, or insert it after the last existing field that precedes it in `order`."""
-    pair = entry.pair(field)
-    if pair is None:
-        _insert(splices, entry, field, value, order)
-        return
-    key, old = pair
-    splices.keep_anchors(old)
-    style = style_of(entry)
-    if old.style in ("'", '"'):
-        new = render(value, replace(style, quote=old.style), quoted=True)
-    else:
-        new = render(value, style, quoted=field in QUOTED_FIELDS)
-    if old.start == old.end:  # `role:` without a value
-        splices.replace(old.end, old.end, f" {new}")
-    elif old.flow:
-        splices.replace(old.start, old.end, new)
-    else:
-        _replace_block(splices, key, old, new)
-
-
-def unset_field(splices: Splices, entry: YamlNode, field: str) -> None:
-    """Remove an existing field, with the comment on its line."""
-    number = next(number for number, (key, _) in enumerate(entry.pairs) if key.value == field)
-    key, value = entry.pairs[number]
-    splices.keep_anchors(value)
-    if entry.flow:
-        cut_flow(splices, [(one.start, other.end) for one, other in entry.pairs], number, number)
-        return
-    start = splices.lines.start(key.start)
-    if not splices.text[start : key.start].strip():
-        splices.replace(start, splices.lines.next(value.end), "")
-        return
-    after = entry.pairs[number + 1][0].start if number + 1 < len(entry.pairs) else None
-    if after is None or splices.text[value.end : after].strip():
-        raise splices.refusal(key.start, f"{field} shares its line with other parts of the entry", BY_HAND)
-    splices.replace(key.start, after, "")
+    def _entry(self, section: str, index: int) -> YamlNode:
+        """The mapping of an entry. Raises EditError for an alias."""
+        root = self._splices.root
+        pair = root.pair(section) if root is not None else None
+        if pair is None:
+            raise ValueError(f"no {section}")
+        node = pair[1].children[index]
+        if node.kind != "map" or not node.children:
+            raise self._splices.refusal(node.start, "this entry is an alias", "write out the entry")
+        return node
 
 
 def _insert(splices: Splices, entry: YamlNode, field: str, value: Value, order: Sequence[str]) -> None:
@@ -142,8 +313,8 @@ _BETWEEN = "a comment between entries in brackets would be removed with one of t
 _REST = re.compile(r"[ \t]*(?P<comma>,)?[ \t]*(?:#.*)?")
 
 
-def add_entries(splices: Splices, section: str, entries: Sequence[Item], *, cleared: bool = False) -> None:
-    """Append entries to a list, which is created if missing. `cleared`: `remove_entries` has emptied its brackets."""
+def _add_entries(splices: Splices, section: str, entries: Sequence[Item], *, cleared: bool = False) -> None:
+    """Append entries to a list, which is created if missing. `cleared`: `_remove_entries` has emptied its brackets."""
     root = splices.root
     pair = root.pair(section) if root is not None else None
     if root is None or pair is None:
@@ -248,10 +419,10 @@ def _add_block(splices: Splices, items: YamlNode, entries: Sequence[Item]) -> No
     splices.insert_lines(below, new)
 
 
-def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, refilled: bool = False) -> bool:
-    """Remove entries of a list with their comments. `refilled`: `add_entries` appends others.
+def _remove_entries(splices: Splices, section: str, indexes: Collection[int], *, refilled: bool = False) -> bool:
+    """Remove entries of a list with their comments. `refilled`: `_add_entries` appends others.
 
-    Returns whether the brackets of a flow list were emptied, for `cleared` of `add_entries`.
+    Returns whether the brackets of a flow list were emptied, for `cleared` of `_add_entries`.
     """
     pair = splices.root.pair(section) if splices.root is not None else None
     if pair is None:
@@ -263,7 +434,7 @@ def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, 
         return True
     for first, last in _runs(indexes):
         if items.flow:
-            cut_flow(splices, [(child.start, child.end) for child in items.children], first, last)
+            _cut_flow(splices, [(child.start, child.end) for child in items.children], first, last)
         else:
             _cut_block(splices, items, first, last)
     if not items.flow and everything and not refilled:
@@ -291,7 +462,7 @@ def _clear_flow(splices: Splices, items: YamlNode, *, refilled: bool) -> bool:
     return True
 
 
-def cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, last: int) -> None:
+def _cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, last: int) -> None:
     """Remove units first to last of a flow list or mapping, with their commas."""
     text = splices.text
     if last + 1 < len(units):
