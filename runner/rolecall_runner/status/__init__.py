@@ -11,7 +11,14 @@ from rolecall_runner.status.overview import (
     select_targets,
     set_form,
 )
-from rolecall_runner.status.status_file import StatusEntry, StatusError, read_module_history, read_status
+from rolecall_runner.status.status_file import (
+    Outcome,
+    PastRun,
+    StatusEntry,
+    StatusError,
+    read_module_history,
+    read_status,
+)
 from rolecall_runner.status.update import (
     OutputDigests,
     bundle_folders,
@@ -22,7 +29,9 @@ from rolecall_runner.status.update import (
 
 __all__ = [
     "CustomerState",
+    "Outcome",
     "OutputDigests",
+    "PastRun",
     "StatusEntry",
     "StatusError",
     "StatusPlace",

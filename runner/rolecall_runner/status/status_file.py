@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.records import STATUS_VERSION
@@ -108,12 +109,36 @@ class LastRun:
     mark: str
 
 
+class Outcome(StrEnum):
+    """The result of one verification, for the history; the values are stored in the status file.
+
+    OUTDATED: the only failed checks show that an earlier module is still applied. NOT_APPLIED: the role was refused and has
+    never been assumed. INCONCLUSIVE includes refusals by the vendor's own policies, which show nothing about the customer.
+    """
+
+    OK = "ok"
+    FAILED = "failed"
+    DRIFTING = "drifting"
+    OUTDATED = "outdated"
+    NOT_APPLIED = "not-applied"
+    INCONCLUSIVE = "inconclusive"
+    UNREACHABLE = "unreachable"
+
+
+class PastRun(NamedTuple):
+    """One verification in the history of an entry. A named tuple, since a file of 10,000 customers has 300,000 of them."""
+
+    date: str
+    outcome: Outcome
+
+
 @dataclass(frozen=True, slots=True)
 class StatusEntry:
     """One customer or switch role. Dates are ISO 8601 with a time zone; `applied`: when the role was first assumed.
 
     `role_arn`: the role of the entry; if the manifest now has another role for this name, the entry is ignored. `versions`:
     modules that were handed over or verified, newest last. `form`: how the customer applies modules (a bundle folder).
+    `history`: the last verifications, newest last; empty in files of older versions of rolecall.
     """
 
     role_arn: str
@@ -128,12 +153,15 @@ class StatusEntry:
     confirmed: Confirmation | None = None
     form: str | None = None
     versions: tuple[ModuleVersion, ...] = ()
+    history: tuple[PastRun, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The entry as JSON values, without unknown fields."""
-        body = {name: _to_json(value) for name in _FIELD_NAMES[StatusEntry] if (value := getattr(self, name)) is not None}
-        if not self.versions:
-            del body["versions"]
+        body = {name: _to_json(value) for name in _OBJECT_FIELDS if (value := getattr(self, name)) is not None}
+        if self.versions:
+            body["versions"] = _to_json(self.versions)
+        if self.history:
+            body["history"] = [list(each) for each in self.history]
         return body
 
 
@@ -144,8 +172,9 @@ def entry_from_json(body: Any) -> StatusEntry:
     parts: dict[str, Any] = {key: _part(key, kind, body[key]) for key, kind in _PARTS.items() if key in body}
     applied = _date("applied", body["applied"]) if "applied" in body else None
     form = _string("form", body["form"]) if "form" in body else None
-    versions = _versions(body.get("versions", []))
-    return StatusEntry(_string("role_arn", body.get("role_arn")), applied=applied, form=form, versions=versions, **parts)
+    versions, history = _versions(body.get("versions", [])), _history(body.get("history", []))
+    role_arn = _string("role_arn", body.get("role_arn"))
+    return StatusEntry(role_arn, applied=applied, form=form, versions=versions, history=history, **parts)
 
 
 def _versions(items: Any) -> tuple[ModuleVersion, ...]:
@@ -159,6 +188,21 @@ def _versions(items: Any) -> tuple[ModuleVersion, ...]:
         module = _string("versions.module", item.get("module"))
         found.append(ModuleVersion(module, _date("versions.date", item.get("date")), item["access"], gone))
     return tuple(found)
+
+
+def _history(items: Any) -> tuple[PastRun, ...]:
+    if not isinstance(items, list):
+        raise ValueError("history is not a list")
+    if not all(isinstance(item, list) and len(item) == len(PastRun._fields) for item in items):
+        raise ValueError("history has an entry that is not a date and an outcome")
+    return tuple(PastRun(_date("history", date), _outcome(outcome)) for date, outcome in items)
+
+
+def _outcome(value: Any) -> Outcome:
+    try:
+        return _OUTCOMES[value]
+    except (KeyError, TypeError):
+        raise ValueError("history has an unknown outcome") from None
 
 
 def _part(key: str, kind: type, item: Any) -> Any:
@@ -203,11 +247,13 @@ _PARTS: Mapping[str, type] = {
     "pending": Pending,
     "confirmed": Confirmation,
 }
+_OUTCOMES = {str(each): each for each in Outcome}
 _LIST_FIELDS, _DATE_FIELDS = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
 
 
 # `dataclasses.asdict` is not used: it copies every value, which takes a third of the time of a large write.
 _FIELD_NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in (StatusEntry, ModuleVersion, *_PARTS.values())}
+_OBJECT_FIELDS = tuple(name for name in _FIELD_NAMES[StatusEntry] if name not in {"versions", "history"})
 
 
 def _to_json(value: Any) -> Any:
