@@ -7,8 +7,13 @@ from rolecall_generator.lazy import lazy_getattr
 if TYPE_CHECKING:
     from rolecall_generator.bundle.build import BundleOptions
     from rolecall_generator.bundle.bundles import BundleReport, write_bundles
-    from rolecall_generator.bundle.review.permissions_text import grants_of
-    from rolecall_generator.bundle.review.phrases import revocation_methods
+    from rolecall_generator.bundle.review.permissions_text import GrantDescription, grants_of
+    from rolecall_generator.bundle.review.phrases import (
+        PhraseValue,
+        RevocationMethod,
+        revocation_methods,
+        trusted_principals,
+    )
     from rolecall_generator.bundle.signing import RequiredSigner, Signer
     from rolecall_generator.bundle.verification import BundleVerification, verify_bundle
 
@@ -16,10 +21,14 @@ __all__ = [
     "BundleOptions",
     "BundleReport",
     "BundleVerification",
+    "GrantDescription",
+    "PhraseValue",
     "RequiredSigner",
+    "RevocationMethod",
     "Signer",
     "grants_of",
     "revocation_methods",
+    "trusted_principals",
     "verify_bundle",
     "write_bundles",
 ]

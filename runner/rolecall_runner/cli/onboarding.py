@@ -6,6 +6,8 @@ import os
 import shlex
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -14,7 +16,7 @@ from rolecall_generator.cli import FormatOption, ManifestOption, OutOption, Quie
 from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
 from rolecall_generator.records import rehearsing
 from rolecall_generator.terminal import emit, progress_bar, stderr, stdout
-from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, pluralize
 from rolecall_runner.api import execution_context
 from rolecall_runner.aws import AwsConfig, endpoint_from_environment
 from rolecall_runner.cli.options import (
@@ -25,11 +27,20 @@ from rolecall_runner.cli.options import (
     RunsOption,
     SandboxOption,
     duration_of,
+    format_option,
 )
 from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, Runtime, stops_on_ctrl_c
 from rolecall_runner.onboarding import PollOptions
 from rolecall_runner.onboarding import onboard as run_onboard
-from rolecall_runner.reports import WaitDisplay, onboarding_json, print_onboarding, print_status, status_json
+from rolecall_runner.reports import (
+    STATUS_FORMATS,
+    StatusOutput,
+    TextOutput,
+    WaitDisplay,
+    onboarding_json,
+    print_onboarding,
+    write_customer_pages,
+)
 from rolecall_runner.status import (
     CustomerState,
     StatusPlace,
@@ -135,6 +146,10 @@ runner status                                    all: counts, and the accounts t
 
 runner status 'tier=gold' --all                  a selection as in runner verify --limit, all rows
 
+runner status --format html > status.html        one page: filter, sort, history of each account
+
+runner status acme --customer-pages public       public/acme.html, which you may publish to acme
+
 runner status --state failed --sort age          only failed ones, the longest unverified first
 
 runner status --handed-over acme globex          record that you sent their bundles
@@ -187,7 +202,15 @@ def status(
         list[CustomerState] | None,
         typer.Option("--fail-on", metavar="STATE", help="Exit code 1 if a shown account is in this state. Repeatable."),
     ] = None,
-    output_format: FormatOption = "table",
+    output_format: Annotated[str, format_option(STATUS_FORMATS)] = "table",
+    customer_pages: Annotated[
+        Path | None,
+        typer.Option(
+            "--customer-pages",
+            metavar="DIR",
+            help="Also write DIR/NAME.html for each shown customer: a page that you may publish to that customer.",
+        ),
+    ] = None,
 ) -> None:
     """Show the state of each customer and switch role: handed over, applied, verified, drifting, failed.
 
@@ -206,10 +229,11 @@ def status(
     if applied:
         confirm_applied(place, targets, now)
     found = make_status_report(place, targets, now=now, stale_after=stale_after, states=state or (), sort=sort)
-    if output_format == "json":
-        emit(status_json(found), end="")
-    else:
-        print_status(stdout(), found, every=every or bool(state))
+    output = StatusOutput(TextOutput(partial(emit, end=""), stdout()), every or bool(state))
+    if customer_pages is not None:
+        count = write_customer_pages(found, customer_pages)
+        stderr().print(f"wrote {pluralize(count, 'page')} to {customer_pages}", markup=False, highlight=False)
+    STATUS_FORMATS.find(output_format)(output, found)
     if {row.state for row in found.rows} & set(fail_on or ()):
         raise typer.Exit(int(ExitCode.FINDINGS))
 

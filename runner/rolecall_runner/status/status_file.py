@@ -109,7 +109,7 @@ class LastRun:
     mark: str
 
 
-class Outcome(StrEnum):
+class RunOutcome(StrEnum):
     """The result of one verification, for the history; the values are stored in the status file.
 
     OUTDATED: the only failed checks show that an earlier module is still applied. NOT_APPLIED: the role was refused and has
@@ -129,7 +129,7 @@ class PastRun(NamedTuple):
     """One verification in the history of an entry. A named tuple, since a file of 10,000 customers has 300,000 of them."""
 
     date: str
-    outcome: Outcome
+    outcome: RunOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def _history(items: Any) -> tuple[PastRun, ...]:
     return tuple(PastRun(_date("history", date), _outcome(outcome)) for date, outcome in items)
 
 
-def _outcome(value: Any) -> Outcome:
+def _outcome(value: Any) -> RunOutcome:
     try:
         return _OUTCOMES[value]
     except (KeyError, TypeError):
@@ -247,7 +247,7 @@ _PARTS: Mapping[str, type] = {
     "pending": Pending,
     "confirmed": Confirmation,
 }
-_OUTCOMES = {str(each): each for each in Outcome}
+_OUTCOMES = {str(each): each for each in RunOutcome}
 _LIST_FIELDS, _DATE_FIELDS = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
 
 

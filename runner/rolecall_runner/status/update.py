@@ -24,9 +24,9 @@ from rolecall_runner.status.status_file import (
     LastProblem,
     LastRun,
     ModuleVersion,
-    Outcome,
     PastRun,
     Pending,
+    RunOutcome,
     SeenId,
     StatusEntry,
     StatusFile,
@@ -255,18 +255,18 @@ def _with_run(entry: StatusEntry, run: str, added: PastRun) -> tuple[PastRun, ..
     return (*(entry.history[:-1] if resumed else entry.history), added)[-HISTORY_KEPT:]
 
 
-def _outcome(verdict: Verdict, after: StatusEntry) -> Outcome:
+def _outcome(verdict: Verdict, after: StatusEntry) -> RunOutcome:
     """The outcome of a verification. `after`: the entry after it."""
     if verdict.mark is not Mark.FAILED:
-        return Outcome(verdict.mark)
+        return RunOutcome(verdict.mark)
     if refused_by_own_side(verdict):
-        return Outcome.INCONCLUSIVE
+        return RunOutcome.INCONCLUSIVE
     steps = {check.step for check in _unexplained_failures(verdict)}
     if steps == {Step.ASSUME} and after.applied is None:
-        return Outcome.NOT_APPLIED
+        return RunOutcome.NOT_APPLIED
     if not steps:
-        return Outcome.OUTDATED
-    return Outcome.DRIFTING if steps == {Step.DRIFT} else Outcome.FAILED
+        return RunOutcome.OUTDATED
+    return RunOutcome.DRIFTING if steps == {Step.DRIFT} else RunOutcome.FAILED
 
 
 def _unexplained_failures(verdict: Verdict) -> list[Check]:

@@ -24,9 +24,9 @@ from rolecall_runner.status.status_file import (
     LastProblem,
     LastRun,
     ModuleVersion,
-    Outcome,
     PastRun,
     Pending,
+    RunOutcome,
     SeenId,
     StatusEntry,
     StatusError,
@@ -66,7 +66,7 @@ ENTRIES = st.builds(
     versions=st.lists(
         st.builds(ModuleVersion, TEXTS, DATES, st.dictionaries(TEXTS, TEXTS, max_size=1), st.just("") | DATES), max_size=2
     ).map(tuple),
-    history=st.lists(st.builds(PastRun, DATES, st.sampled_from(Outcome)), max_size=3).map(tuple),
+    history=st.lists(st.builds(PastRun, DATES, st.sampled_from(RunOutcome)), max_size=3).map(tuple),
 )
 
 

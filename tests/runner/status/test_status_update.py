@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from rolecall_runner.status.status_file import HandoverRecord, Outcome, SeenId, StatusEntry, VerifiedEntry
+from rolecall_runner.status.status_file import HandoverRecord, RunOutcome, SeenId, StatusEntry, VerifiedEntry
 from rolecall_runner.status.update import HISTORY_KEPT, apply_verdict
 from rolecall_runner.verify.verdict import (
     OLDER_MODULE,
@@ -182,7 +182,7 @@ def older_module() -> Verdict:
     return replace(verdict(), checks=(*verdict().checks, works, Check(Step.MODULE, Mark.FAILED, "not applied")))
 
 
-def outcomes(entry: StatusEntry) -> list[Outcome]:
+def outcomes(entry: StatusEntry) -> list[RunOutcome]:
     return [run.outcome for run in entry.history]
 
 
@@ -196,8 +196,7 @@ def test_history_has_the_outcome_of_each_run() -> None:
     found = after(*((f"2026-11-{day:02}T12:00:00+00:00", run) for day, run in enumerate(runs, 1)))
 
     assert [
-        Outcome.NOT_APPLIED, Outcome.OK, Outcome.DRIFTING, Outcome.FAILED, Outcome.OUTDATED, Outcome.INCONCLUSIVE,
-        Outcome.UNREACHABLE, Outcome.INCONCLUSIVE,
+        "not-applied", "ok", "drifting", "failed", "outdated", "inconclusive", "unreachable", "inconclusive",
     ] == outcomes(found)  # fmt: skip
     assert "2026-11-01T12:00:00+00:00" == found.history[0].date
 
@@ -215,7 +214,7 @@ def test_resumed_run_is_in_the_history_once() -> None:
     first = after((MONDAY, verdict()), (TUESDAY, not_there()))
     resumed = apply_verdict(first, target(), drifted(), date=WEDNESDAY, run="run-of-2026-11-17", module=NEW)
 
-    assert [Outcome.OK, Outcome.DRIFTING] == outcomes(resumed)
+    assert [RunOutcome.OK, RunOutcome.DRIFTING] == outcomes(resumed)
 
 
 def test_skipped_account_has_no_history() -> None:
