@@ -150,8 +150,8 @@ def customer_page(report: StatusReport, row: StatusRow) -> str:
         "granted": role is not None,
         "grants": _grants(target, role, access),
         "note": _note(row, known) if role is not None else "",
-        "history": history_view(entry.history, _OUTCOMES),
-        "history_lines": list(history_lines(entry.history, _OUTCOMES)),
+        "history": history_view(entry.runs, _OUTCOMES),
+        "history_lines": list(history_lines(entry.runs, _OUTCOMES)),
         "revocations": _revocations(target, entry, access),
     }
     return html_page("customer", view)
@@ -207,7 +207,7 @@ def _apply_steps(entry: StatusEntry, target: Target) -> Sequence[str]:
     apply = f"Apply the files{when}, in account {target.account_id}. Their README.md describes how."
     again = "If you have applied earlier files, use the same way again; another one fails because the role exists."
     form = _form(entry)
-    return (apply, f"You applied earlier files with {form}." if form else again)
+    return (apply, f"According to our records, you use {form} for this." if form else again)
 
 
 def _form(entry: StatusEntry) -> str:
@@ -234,8 +234,9 @@ def _facts(row: StatusRow) -> Iterator[tuple[str, str]]:
     target, entry = row.target, row.entry
     yield "Role in your account", target.role_arn
     yield "Last verified", _when(entry.verified.date) if entry.verified is not None else "never"
-    if entry.history and (entry.verified is None or entry.history[-1].date > entry.verified.date):
-        yield "Last attempt", f"{_when(entry.history[-1].date)}: {_OUTCOMES[entry.history[-1].outcome]}"
+    last = entry.runs[-1] if entry.history else None
+    if last is not None and (entry.verified is None or last.date > entry.verified.date):
+        yield "Last attempt", f"{_when(last.date)}: {_OUTCOMES[last.outcome]}"
     problem = {CustomerState.FAILED: entry.failed, CustomerState.DRIFTING: entry.drifting}.get(row.state)
     if problem is not None:
         yield "Different since", _when(problem.since)
@@ -244,7 +245,7 @@ def _facts(row: StatusRow) -> Iterator[tuple[str, str]]:
     if entry.applied is not None:
         yield "First used", _when(entry.applied)
     if form := _form(entry):
-        yield "Applied with", form
+        yield "Method", form
 
 
 def _trust(role: Role | None) -> Iterator[tuple[str, Any]]:

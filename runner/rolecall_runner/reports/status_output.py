@@ -318,7 +318,7 @@ def _row(report: StatusReport, row: StatusRow) -> _Row:
         f"{_sign(row.state)} {state_label(row.state)}",
         (f"{row.since:%Y-%m-%d}" if row.since is not None else "", age(row.since, report.now)),
         _time(entry.verified.date if entry.verified is not None else "", report.now),
-        history_view(entry.history, _OUTCOMES),
+        history_view(entry.runs, _OUTCOMES),
         row.what,
         command,
         why,
@@ -350,9 +350,9 @@ def _details(row: StatusRow) -> Iterator[tuple[str, Sequence[str]]]:
         yield "newest module", tuple(filter(None, (what, *entry.pending.unseen, seen)))
     yield from _dates(entry)
     if entry.form:
-        yield "applied with", (entry.form,)
+        yield "method", (entry.form,)
     if entry.history:
-        yield "history", list(history_lines(entry.history, _OUTCOMES))
+        yield "history", list(history_lines(entry.runs, _OUTCOMES))
 
 
 def _dates(entry: StatusEntry) -> Iterator[tuple[str, Sequence[str]]]:
@@ -399,10 +399,8 @@ def history_lines(history: Iterable[PastRun], words: Mapping[RunOutcome, str]) -
     """
     groups = [(words[outcome], [run.date[:10] for run in runs]) for outcome, runs in groupby(history, _outcome)]
     for outcome, dates in reversed(groups[-HISTORY_LINES:]):
-        if len(dates) == 1:
-            yield f"{dates[0]}: {outcome}"
-        else:
-            yield f"{dates[0]} to {dates[-1]}: {outcome} ({len(dates)} runs)"
+        days = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+        yield f"{days}: {outcome} ({len(dates)} runs)" if len(dates) > 1 else f"{days}: {outcome}"
     if earlier := sum(len(dates) for _, dates in groups[:-HISTORY_LINES]):
         yield f"and {pluralize(earlier, 'earlier run')}"
 

@@ -246,10 +246,10 @@ def apply_verdict(
     if verdict.mark is Mark.SKIPPED:
         return entry
     after = _after_checks(entry, target, verdict, date=date, run=run, module=module, access=access)
-    return replace(after, history=_with_run(entry, run, PastRun(date, _outcome(verdict, after))))
+    return replace(after, history=_with_run(entry, run, str(PastRun(date, _outcome(verdict, after)))))
 
 
-def _with_run(entry: StatusEntry, run: str, added: PastRun) -> tuple[PastRun, ...]:
+def _with_run(entry: StatusEntry, run: str, added: str) -> tuple[str, ...]:
     """The history with one more verification; a resumed run replaces its own."""
     resumed = bool(run) and entry.last_run is not None and entry.last_run.run == run
     return (*(entry.history[:-1] if resumed else entry.history), added)[-HISTORY_KEPT:]

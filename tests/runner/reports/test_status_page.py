@@ -117,6 +117,7 @@ def test_history_as_text_joins_equal_runs() -> None:
     assert ["2026-11-04: ok", "2026-11-03: failed", "2026-11-01 to 2026-11-02: ok (2 runs)"] == list(
         history_lines(runs("oofo"), WORDS)
     )
+    assert ["2026-11-01: ok (2 runs)"] == list(history_lines(runs("o") * 2, WORDS))
     many = list(history_lines(runs("of" * 10), WORDS))
     assert (HISTORY_LINES + 1, "and 14 earlier runs") == (len(many), many[-1])
 
@@ -136,7 +137,7 @@ def test_unseen_changes_of_the_newest_module_are_in_the_details() -> None:
     """With the command that records the customer's answer."""
     target = customer(1, "acme")
     entry = nightly(target, [verdict()])
-    waiting = Pending(entry.history[0].date, entry.history[0].date, "r", "a change cannot be seen", NEW, ("a tag",))
+    waiting = Pending(entry.runs[0].date, entry.runs[0].date, "r", "a change cannot be seen", NEW, ("a tag",))
     page = status_page(report_of([(target, replace(entry, pending=waiting))]))
 
     assert "a tag" in page

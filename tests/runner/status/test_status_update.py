@@ -183,7 +183,7 @@ def older_module() -> Verdict:
 
 
 def outcomes(entry: StatusEntry) -> list[RunOutcome]:
-    return [run.outcome for run in entry.history]
+    return [run.outcome for run in entry.runs]
 
 
 def test_history_has_the_outcome_of_each_run() -> None:
@@ -198,7 +198,7 @@ def test_history_has_the_outcome_of_each_run() -> None:
     assert [
         "not-applied", "ok", "drifting", "failed", "outdated", "inconclusive", "unreachable", "inconclusive",
     ] == outcomes(found)  # fmt: skip
-    assert "2026-11-01T12:00:00+00:00" == found.history[0].date
+    assert "2026-11-01T12:00:00+00:00" == found.runs[0].date
 
 
 def test_history_is_bounded() -> None:
@@ -206,7 +206,7 @@ def test_history_is_bounded() -> None:
     found = after(*((f"2026-10-{day:02}T12:00:00+00:00", verdict()) for day in range(1, HISTORY_KEPT + 2)))
 
     assert HISTORY_KEPT == len(found.history)
-    assert "2026-10-02T12:00:00+00:00" == found.history[0].date
+    assert "2026-10-02T12:00:00+00:00" == found.runs[0].date
 
 
 def test_resumed_run_is_in_the_history_once() -> None:
