@@ -62,7 +62,7 @@ _VERDICTS: Mapping[CustomerState, _Verdict] = {
     CustomerState.OUTDATED: _Verdict(
         "doubt", "!", "Newer version", "There is a newer version of the files; no check has shown that it is applied."
     ),
-    CustomerState.APPLIED: _Verdict("none", "…", "Applied", "The files are applied. The complete check is still due."),
+    CustomerState.APPLIED: _Verdict("none", "…", "Applied", "The files are applied, as far as we know. A check is due."),
     CustomerState.HANDED_OVER: _Verdict(
         "none", "…", "Waiting for you", "You have received files that are not applied yet, as far as we can see."
     ),
