@@ -221,6 +221,21 @@ def test_phone_needs_no_horizontal_scrolling(watched: Watched, status: Page) -> 
     assert sorted(URGENT_FIRST) == names(status)
 
 
+@pytest.mark.parametrize("width", [320, 640, 901, 1024, 1280])
+def test_long_names_and_reasons_are_wrapped(width: int, watched: Watched, opened: Callable[[str], Page]) -> None:
+    """The table fits windows of all widths, also with strings that have no space."""
+    target = customer(1, "a-very-long-name-of-a-customer-" * 3)
+    entry = nightly(target, [open_role()] * 2)
+    assert entry.failed is not None
+    problem = replace(entry.failed, what="x" * 200, causes=("c" * 60,) * 3)
+    watched.page.set_viewport_size({"width": width, "height": 800})
+    page = opened(status_page(report_of([(target, replace(entry, failed=problem)), *mixed_fleet()])))
+    open_details(page)
+
+    assert width >= page.evaluate("document.documentElement.scrollWidth")
+    assert page.evaluate("[...document.querySelectorAll('.scroll')].every(box => box.scrollWidth <= box.clientWidth)")
+
+
 def test_page_is_complete_without_javascript(tmp_path: Path, browser: Browser) -> None:
     """All rows with details that open, and no control without effect."""
     path = tmp_path / "status.html"
