@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from rolecall_generator.bundle import GrantDescription, PhraseValue, RevocationMethod, grants_of, trusted_principals
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.html_page import html_page
-from rolecall_generator.iam import Access, Role
+from rolecall_generator.iam import Access, Condition, Role
 from rolecall_generator.output import Disk, Placer, folder_lock, read_regular
 from rolecall_runner.inventory import Target, TargetKind
 from rolecall_runner.onboarding import revocations
@@ -253,11 +253,20 @@ def _trust(role: Role | None) -> Iterator[tuple[str, Any]]:
     if role is None or role.trust is None:
         return
     yield "Who may assume it", trusted_principals(role)
-    keys = {condition.key.lower() for statement in role.trust.statements for condition in statement.conditions}
-    if "sts:externalid" in keys:
+    allowing = [statement.conditions for statement in role.trust.statements if statement.effect == "Allow"]
+    if allowing and all(any(_requires_external_id(each) for each in conditions) for conditions in allowing):
         yield "External ID", "Every request must have the external ID that you received with the files."
+    elif any(each.key.lower() == _EXTERNAL_ID for statement in role.trust.statements for each in statement.conditions):
+        yield "External ID", "The conditions are in the security review that you received with the files."
     else:
         yield "External ID", "Not required."
+
+
+_EXTERNAL_ID = "sts:externalid"
+
+
+def _requires_external_id(condition: Condition) -> bool:
+    return condition.key.lower() == _EXTERNAL_ID and condition.operator == "StringEquals"
 
 
 def _when(date: str) -> str:

@@ -13,11 +13,14 @@ import pytest
 
 from hostile_text import HOSTILE, leaks
 from rolecall_generator.errors import ExitCode, OutputError, SelectionError
+from rolecall_generator.iam.model import Access, Role
+from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.records import external_id_digest
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.reports.customer_page import MARKER, customer_page, write_customer_pages
 from rolecall_runner.status.overview import CustomerState, StatusReport
 from rolecall_runner.status.status_file import HandoverRecord, StatusEntry, StatusError, stamp
+from rolecall_runner.verify.agreed_access import encode_access
 from rolecall_runner.verify.verdict import Verdict
 from status_rig import NEW, NOW, OLD, drifted, not_there
 from status_worlds import PLACE, customer, handed_over, mixed_fleet, nightly, open_role, report_of
@@ -124,6 +127,35 @@ def test_grants_are_those_of_the_review() -> None:
     assert "Allows s3:GetObject and s3:ListBucket on arn:aws:s3:::acme and arn:aws:s3:::acme/*." in section(page, "grants")
     assert "AWSRevokeOlderSessions" in section(page, "revoke")
     assert {"terraform destroy", "aws-cli/remove.sh"} <= set(re.findall("<code>([^<]*)</code>", page))
+
+
+@pytest.mark.parametrize(
+    ("operators", "sentence"),
+    [
+        (["StringEquals"], "Every request must have"),
+        (["StringEquals", "StringEqualsIfExists"], "The conditions are in the security review"),
+        (["StringEqualsIfExists"], "The conditions are in the security review"),
+        (["StringEquals", ""], "The conditions are in the security review"),
+        ([""], "Not required"),
+    ],
+)
+def test_external_id_is_required_only_if_every_statement_requires_it(operators: list[str], sentence: str) -> None:
+    """An operator with IfExists accepts requests without one."""
+    statements = [
+        Statement(
+            "Allow",
+            ("sts:AssumeRole",),
+            (),
+            principals=(Principal("AWS", ACME.backend_role_arn),),
+            conditions=(Condition(operator, "sts:ExternalId", ("an-id",)),) if operator else (),
+        )
+        for operator in operators
+    ]
+    access = encode_access(Access.of(Role(ACME.role_arn, PolicyDocument(tuple(statements)))))
+    entry = nightly(ACME, [verdict()])
+    changed = replace(entry, versions=tuple(replace(each, access=access) for each in entry.versions))
+
+    assert f"External ID {sentence}" in section(page_of(changed), "grants")
 
 
 def test_revocation_is_that_of_the_form() -> None:
@@ -266,3 +298,19 @@ def test_hostile_texts_are_sanitized(text: str) -> None:
     entry = nightly(target, [verdict()])
 
     assert [] == leaks(page_of(replace(entry, form=text), target))
+
+
+def test_failure_leaves_complete_pages(tmp_path: Path) -> None:
+    """Pages before the failure are new, the others as before; no temporary file remains."""
+    other = customer(2, "globex")
+    good = [(target, nightly(target, [verdict()])) for target in (ACME, other)]
+    write_customer_pages(report_of(good), tmp_path)
+    before = (tmp_path / "globex.html").read_text()
+    broken = replace(good[1][1], versions=tuple(replace(each, access={"roles": 5}) for each in good[1][1].versions))
+    report = report_of([(ACME, nightly(ACME, [verdict(), open_role()])), (other, broken)])
+    with pytest.raises(StatusError):
+        write_customer_pages(report, tmp_path)
+
+    assert "Not as agreed" in (tmp_path / "acme.html").read_text()
+    assert before == (tmp_path / "globex.html").read_text()
+    assert ["acme.html", "globex.html"] == sorted(each.name for each in tmp_path.iterdir())
