@@ -109,11 +109,13 @@ def main() -> None:
         bare = measured([sys.executable, "-c", LOADING, str(manifest)])
         command = [str(Path(sys.executable).with_name("runner")), "status", "--manifest", str(manifest)]
         shown = measured([*command, "--out", str(folder / "out")])
-        if shown.code or bare.code:
-            raise SystemExit(shown.errors + bare.errors)
+        page = measured([*command, "--out", str(folder / "out"), "--format", "html"])
+        if shown.code or bare.code or page.code:
+            raise SystemExit(shown.errors + bare.errors + page.errors)
         sys.stdout.write(
             f"runner status: {shown.seconds:.2f} s ({shown.mib:.0f} MiB), "
             f"{shown.seconds / bare.seconds:.1f} times loading the manifest alone\n{shown.output.splitlines()[0]}\n"
+            f"runner status --format html: {page.seconds:.2f} s, {len(page.output.encode()) / 1000:.0f} KB\n"
         )
     finally:
         shutil.rmtree(folder)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from rolecall_generator.bundle import grants_of, revocation_methods
+from rolecall_generator.bundle import RevocationMethod, grants_of, revocation_methods
 from rolecall_generator.errors import CallerError, InterruptedRunError, RejectedCallerError, SelectionError
 from rolecall_generator.iam import Access, AccountLabel, Module, ModuleKind
 from rolecall_generator.planning import customer_path
@@ -71,7 +71,10 @@ def success_message(target: Target, verdict: Verdict, access: Access, sent: Sent
         _bullet_list("What we verified", _verified(target, found)),
         _bullet_list("What we can do", _granted(target, access)),
         _bullet_list("What we cannot do", _not_granted(found)),
-        _bullet_list("How you can revoke it", _revocation(target, access, sent)),
+        _bullet_list(
+            "How you can revoke it",
+            (f"{method.label}: {method.steps}" for method in revocations(target, access, sent.folders)),
+        ),
         _cloudtrail_note(run),
     ]
     return join_message(parts, rehearsal=verdict.rehearsal)
@@ -119,13 +122,15 @@ def _not_granted(verdict: Verdict) -> Iterable[str]:
         yield f"We tried {refused}: AWS refused, as intended."
 
 
-def _revocation(target: Target, access: Access, sent: SentBundle) -> Iterable[str]:
+def revocations(target: Target, access: Access, folders: Collection[str] = ()) -> tuple[RevocationMethod, ...]:
+    """How a customer can revoke the access. `folders`: those of the customer's bundle; empty if not known."""
     label = AccountLabel(target.name, target.account_id)
     module = Module(ModuleKind.CUSTOMER, customer_path(target.name), target.name, label, target.partition, access)
-    for method in revocation_methods(module):
-        folder = _BUNDLE_FOLDERS.get(method.label, "")
-        if not folder or not sent.folders or folder in sent.folders:
-            yield f"{method.label}: {method.steps}"
+    return tuple(
+        method
+        for method in revocation_methods(module)
+        if not (folder := _BUNDLE_FOLDERS.get(method.label, "")) or not folders or folder in folders
+    )
 
 
 def _newest_files(sent: SentBundle) -> str:

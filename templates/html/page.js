@@ -29,7 +29,9 @@ const pagedTable = ([first, ...more]) => {
     );
     const pages = Math.max(1, Math.ceil(kept.length / pageRows));
     page = Math.min(page, pages - 1);
-    table.replaceChildren(table.tHead, ...kept.slice(page * pageRows, (page + 1) * pageRows).map(({ body }) => body));
+    // The heading stays in place, so that its buttons keep the focus.
+    [...table.tBodies].forEach((body) => body.remove());
+    table.append(...kept.slice(page * pageRows, (page + 1) * pageRows).map(({ body }) => body));
     find("no-match").hidden = kept.length > 0;
     find("status").textContent =
       `${count(kept.length)} of ${count(rows.length)} ${noun}, ${count(kept.filter((row) => row.bad).length)} ${bad}`;
@@ -38,6 +40,28 @@ const pagedTable = ([first, ...more]) => {
     find("previous").disabled = page === 0;
     find("next").disabled = page === pages - 1;
   };
+
+  // Columns whose heading has data-sort can be sorted: by "mark" in the order of the choices, else by what a cell shows.
+  // A second click reverses the order; empty cells stay last.
+  const sortBy = (heading) => {
+    const down = heading.getAttribute("aria-sort") === "ascending";
+    const ranks = [...show.options].map((option) => option.value);
+    const keyOf = ({ body, mark }) => (heading.dataset.sort === "mark" ? ranks.indexOf(mark) : body.rows[0].cells[heading.cellIndex].textContent.trim());
+    const keyed = rows.map((row) => [keyOf(row), row]);
+    const order = new Intl.Collator("en", { numeric: true }).compare;
+    keyed.sort(([one], [other]) => (one === "") - (other === "") || (down ? -1 : 1) * order(one, other));
+    rows.splice(0, rows.length, ...keyed.map(([, row]) => row));
+    table.tHead.querySelectorAll("[aria-sort]").forEach((each) => each.removeAttribute("aria-sort"));
+    heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+    restart();
+  };
+  table.tHead.querySelectorAll("[data-sort]").forEach((heading) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...heading.childNodes);
+    button.addEventListener("click", () => sortBy(heading));
+    heading.append(button);
+  });
 
   const turn = (step) => {
     page += step;

@@ -173,7 +173,11 @@ SCENARIOS: dict[str, list[Scenario]] = {
     "runner shell": [of("runner shell account1 -- true", aws=("AssumeRole",)), of("runner shell", TEXT)],
     "runner history": [*each_format("runner history", "table", "json"), of("runner history", TEXT), of("runner", TEXT)],
     "runner onboard": each_format("runner onboard account1 --timeout 1", "table", "json", aws=("AssumeRole",)),
-    "runner status": [*each_format("runner status", "table", "json"), of("runner status --out broken")],
+    "runner status": [
+        *each_format("runner status", "table", "json", "html"),
+        of("runner status --out broken"),
+        of("runner status --customer-pages", TEXT),
+    ],
     "runner sandbox up": [of("runner sandbox up hostile.yaml"), of("runner sandbox up --faults", TEXT)],
     "runner sandbox env": [of("runner sandbox env --home", NAMES[0])],
     "runner sandbox status": each_format("runner sandbox status", "table", "json"),

@@ -7,7 +7,14 @@ from rolecall_generator.lazy import lazy_getattr
 if TYPE_CHECKING:
     from rolecall_generator.bundle.build import BundleOptions
     from rolecall_generator.bundle.bundles import BundleReport, write_bundles
-    from rolecall_generator.bundle.review.phrases import grants_of, revocation_methods
+    from rolecall_generator.bundle.review.phrases import (
+        GrantDescription,
+        PhraseValue,
+        RevocationMethod,
+        grants_of,
+        revocation_methods,
+        trusted_principals,
+    )
     from rolecall_generator.bundle.signing import RequiredSigner, Signer
     from rolecall_generator.bundle.verification import BundleVerification, verify_bundle
 
@@ -15,10 +22,14 @@ __all__ = [
     "BundleOptions",
     "BundleReport",
     "BundleVerification",
+    "GrantDescription",
+    "PhraseValue",
     "RequiredSigner",
+    "RevocationMethod",
     "Signer",
     "grants_of",
     "revocation_methods",
+    "trusted_principals",
     "verify_bundle",
     "write_bundles",
 ]

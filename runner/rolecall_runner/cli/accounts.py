@@ -7,6 +7,7 @@ import shlex
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -27,17 +28,25 @@ from rolecall_generator.iam import switch_role_url
 from rolecall_generator.manifest import load_manifest
 from rolecall_generator.records import rehearsing
 from rolecall_generator.terminal import emit, emit_json, print_error, progress_bar, stderr, stdout
-from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, pluralize
 from rolecall_runner.account_session import console_url, environment_for, fetch, login_shell, open_session, run_as
 from rolecall_runner.api import execution_context
 from rolecall_runner.aws import AwsConfig, SessionOptions, endpoint_from_environment
 from rolecall_runner.cli import options as shared
-from rolecall_runner.cli.options import duration_of
+from rolecall_runner.cli.options import duration_of, format_option
 from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, Runtime, counts_of, list_runs, stops_on_ctrl_c
 from rolecall_runner.onboarding import PollOptions
 from rolecall_runner.onboarding import onboard as run_onboard
 from rolecall_runner.redact import REHEARSAL
-from rolecall_runner.reports import WaitDisplay, onboarding_json, print_onboarding, print_status, status_json
+from rolecall_runner.reports import (
+    STATUS_FORMATS,
+    StatusOutput,
+    TextOutput,
+    WaitDisplay,
+    onboarding_json,
+    print_onboarding,
+    write_customer_pages,
+)
 from rolecall_runner.status import (
     CustomerState,
     StatusPlace,
@@ -147,6 +156,10 @@ runner status                                    all: counts, and the accounts t
 
 runner status 'tier=gold' --all                  a selection as in runner verify --limit, all rows
 
+runner status --format html > status.html        one page: filter, sort, history of each account
+
+runner status acme --customer-pages public       public/acme.html, which you may publish to acme
+
 runner status --state failed --sort age          only failed ones, the longest unverified first
 
 runner status --handed-over acme globex          record that you sent their bundles
@@ -199,7 +212,15 @@ def status(
         list[CustomerState] | None,
         typer.Option("--fail-on", metavar="STATE", help="Exit code 1 if a shown account is in this state; may be repeated."),
     ] = None,
-    output_format: FormatOption = "table",
+    output_format: Annotated[str, format_option(STATUS_FORMATS)] = "table",
+    customer_pages: Annotated[
+        Path | None,
+        typer.Option(
+            "--customer-pages",
+            metavar="DIR",
+            help="Also write DIR/NAME.html for each shown customer: a page that you may publish to that customer.",
+        ),
+    ] = None,
 ) -> None:
     """Show the state of each customer and switch role: handed over, applied, verified, drifting, failed.
 
@@ -218,10 +239,11 @@ def status(
     if applied:
         confirm_applied(place, targets, now)
     found = make_status_report(place, targets, now=now, stale_after=stale_after, states=state or (), sort=sort)
-    if output_format == "json":
-        emit(status_json(found), end="")
-    else:
-        print_status(stdout(), found, every=every or bool(state))
+    output = StatusOutput(TextOutput(partial(emit, end=""), stdout()), every or bool(state))
+    if customer_pages is not None:
+        count = write_customer_pages(found, customer_pages)
+        stderr().print(f"wrote {pluralize(count, 'page')} to {customer_pages}", markup=False, highlight=False)
+    STATUS_FORMATS.find(output_format)(output, found)
     if {row.state for row in found.rows} & set(fail_on or ()):
         raise typer.Exit(int(ExitCode.FINDINGS))
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
+    from rolecall_runner.reports.customer_page import write_customer_pages
     from rolecall_runner.reports.formatters.csv import csv_line
     from rolecall_runner.reports.formatters.registry import (
         PLAY_FORMATS,
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from rolecall_runner.reports.play_output import list_plays, play_list_lines
     from rolecall_runner.reports.progress import VerifyProgress
     from rolecall_runner.reports.rows import MissingResults, cell_of, preview_lines
-    from rolecall_runner.reports.status_output import print_status, status_json
+    from rolecall_runner.reports.status_output import STATUS_FORMATS, StatusOutput
 
 __all__ = [
     "PLAY_FORMATS",
     "ROW_FORMATS",
+    "STATUS_FORMATS",
     "VERDICT_FORMATS",
     "FormatRegistry",
     "MissingResults",
@@ -37,6 +39,7 @@ __all__ = [
     "RowFormat",
     "RowOutput",
     "RowWriter",
+    "StatusOutput",
     "TextOutput",
     "VerdictFormat",
     "VerdictOutput",
@@ -49,8 +52,7 @@ __all__ = [
     "play_list_lines",
     "preview_lines",
     "print_onboarding",
-    "print_status",
-    "status_json",
+    "write_customer_pages",
 ]
 
 __getattr__ = lazy_getattr(__name__)

@@ -5,14 +5,25 @@ from rolecall_runner.status.overview import (
     StatusPlace,
     StatusReport,
     StatusRow,
+    by_urgency,
     confirm_applied,
     make_status_report,
+    parse_date,
     record_handover,
     select_targets,
     set_form,
 )
-from rolecall_runner.status.status_file import StatusEntry, StatusError, read_module_history, read_status
+from rolecall_runner.status.status_file import (
+    ModuleVersion,
+    PastRun,
+    RunOutcome,
+    StatusEntry,
+    StatusError,
+    read_module_history,
+    read_status,
+)
 from rolecall_runner.status.update import (
+    HISTORY_KEPT,
     OutputDigests,
     bundle_folders,
     read_output_digests,
@@ -21,16 +32,22 @@ from rolecall_runner.status.update import (
 )
 
 __all__ = [
+    "HISTORY_KEPT",
     "CustomerState",
+    "ModuleVersion",
     "OutputDigests",
+    "PastRun",
+    "RunOutcome",
     "StatusEntry",
     "StatusError",
     "StatusPlace",
     "StatusReport",
     "StatusRow",
     "bundle_folders",
+    "by_urgency",
     "confirm_applied",
     "make_status_report",
+    "parse_date",
     "read_module_history",
     "read_output_digests",
     "read_status",

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +109,47 @@ class LastRun:
     mark: str
 
 
+class RunOutcome(StrEnum):
+    """The result of one verification, for the history; the values are stored in the status file.
+
+    OUTDATED: the only failed checks show that an earlier module is still applied. NOT_APPLIED: the role was refused and has
+    never been assumed. INCONCLUSIVE includes refusals by the vendor's own policies, which show nothing about the customer.
+    """
+
+    OK = "ok"
+    FAILED = "failed"
+    DRIFTING = "drifting"
+    OUTDATED = "outdated"
+    NOT_APPLIED = "not-applied"
+    INCONCLUSIVE = "inconclusive"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One verification in the history of an entry; as a string, its date and its outcome."""
+
+    date: str
+    outcome: RunOutcome
+
+    def __str__(self) -> str:
+        return f"{self.date} {self.outcome}"
+
+    @classmethod
+    def parse(cls, text: str) -> PastRun:
+        """Read `str` back. Raises ValueError with a description of the problem."""
+        date, outcome = _split_run(text)
+        return cls(date, _OUTCOMES[outcome])
+
+
 @dataclass(frozen=True, slots=True)
 class StatusEntry:
     """One customer or switch role. Dates are ISO 8601 with a time zone; `applied`: when the role was first assumed.
 
     `role_arn`: the role of the entry; if the manifest now has another role for this name, the entry is ignored. `versions`:
     modules that were handed over or verified, newest last. `form`: how the customer applies modules (a bundle folder).
+    `history`: the last verifications as `str(PastRun)`, newest last; empty in files of older versions of rolecall. They are
+    parsed by `runs` and not when the file is read, which for 10,000 customers would take four times as long.
     """
 
     role_arn: str
@@ -128,12 +164,20 @@ class StatusEntry:
     confirmed: Confirmation | None = None
     form: str | None = None
     versions: tuple[ModuleVersion, ...] = ()
+    history: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> tuple[PastRun, ...]:
+        """The history, newest last."""
+        return tuple(map(PastRun.parse, self.history))
 
     def to_json(self) -> dict[str, Any]:
         """The entry as JSON values, without unknown fields."""
-        body = {name: _to_json(value) for name in _FIELD_NAMES[StatusEntry] if (value := getattr(self, name)) is not None}
-        if not self.versions:
-            del body["versions"]
+        body = {name: _to_json(value) for name in _OBJECT_FIELDS if (value := getattr(self, name)) is not None}
+        if self.versions:
+            body["versions"] = _to_json(self.versions)
+        if self.history:
+            body["history"] = list(self.history)
         return body
 
 
@@ -144,8 +188,9 @@ def entry_from_json(body: Any) -> StatusEntry:
     parts: dict[str, Any] = {key: _part(key, kind, body[key]) for key, kind in _PARTS.items() if key in body}
     applied = _date("applied", body["applied"]) if "applied" in body else None
     form = _string("form", body["form"]) if "form" in body else None
-    versions = _versions(body.get("versions", []))
-    return StatusEntry(_string("role_arn", body.get("role_arn")), applied=applied, form=form, versions=versions, **parts)
+    versions, history = _versions(body.get("versions", [])), _history(body.get("history", []))
+    role_arn = _string("role_arn", body.get("role_arn"))
+    return StatusEntry(role_arn, applied=applied, form=form, versions=versions, history=history, **parts)
 
 
 def _versions(items: Any) -> tuple[ModuleVersion, ...]:
@@ -159,6 +204,23 @@ def _versions(items: Any) -> tuple[ModuleVersion, ...]:
         module = _string("versions.module", item.get("module"))
         found.append(ModuleVersion(module, _date("versions.date", item.get("date")), item["access"], gone))
     return tuple(found)
+
+
+def _history(items: Any) -> tuple[str, ...]:
+    """Check the history without making objects of it."""
+    if not isinstance(items, list):
+        raise ValueError("history is not a list")
+    for item in items:
+        _split_run(item)
+    return tuple(items)
+
+
+def _split_run(item: Any) -> tuple[str, str]:
+    """Date and outcome of a verification. Raises ValueError."""
+    date, _, outcome = _string("history", item).partition(" ")
+    if outcome not in _OUTCOMES:
+        raise ValueError("history has an unknown outcome")
+    return _date("history", date), outcome
 
 
 def _part(key: str, kind: type, item: Any) -> Any:
@@ -203,11 +265,13 @@ _PARTS: Mapping[str, type] = {
     "pending": Pending,
     "confirmed": Confirmation,
 }
+_OUTCOMES = {str(each): each for each in RunOutcome}
 _LIST_FIELDS, _DATE_FIELDS = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
 
 
 # `dataclasses.asdict` is not used: it copies every value, which takes a third of the time of a large write.
 _FIELD_NAMES = {kind: tuple(each.name for each in fields(kind)) for kind in (StatusEntry, ModuleVersion, *_PARTS.values())}
+_OBJECT_FIELDS = tuple(name for name in _FIELD_NAMES[StatusEntry] if name not in {"versions", "history"})
 
 
 def _to_json(value: Any) -> Any:

@@ -24,7 +24,9 @@ from rolecall_runner.status.status_file import (
     LastProblem,
     LastRun,
     ModuleVersion,
+    PastRun,
     Pending,
+    RunOutcome,
     SeenId,
     StatusEntry,
     StatusFile,
@@ -60,6 +62,9 @@ def with_version(versions: tuple[ModuleVersion, ...], added: ModuleVersion) -> t
     removed = [each for each in known if each.gone][: max(0, len(known) - VERSIONS_KEPT)]
     return tuple(each for each in known if each not in removed)
 
+
+HISTORY_KEPT = 30
+"""Number of verifications kept per entry: a month of nightly runs."""
 
 _README = "README.md"
 
@@ -240,6 +245,50 @@ def apply_verdict(
     """
     if verdict.mark is Mark.SKIPPED:
         return entry
+    after = _after_checks(entry, target, verdict, date=date, run=run, module=module, access=access)
+    return replace(after, history=_with_run(entry, run, str(PastRun(date, _outcome(verdict, after)))))
+
+
+def _with_run(entry: StatusEntry, run: str, added: str) -> tuple[str, ...]:
+    """The history with one more verification; a resumed run replaces its own."""
+    resumed = bool(run) and entry.last_run is not None and entry.last_run.run == run
+    return (*(entry.history[:-1] if resumed else entry.history), added)[-HISTORY_KEPT:]
+
+
+def _outcome(verdict: Verdict, after: StatusEntry) -> RunOutcome:
+    """The outcome of a verification. `after`: the entry after it."""
+    if verdict.mark is not Mark.FAILED:
+        return RunOutcome(verdict.mark)
+    if refused_by_own_side(verdict):
+        return RunOutcome.INCONCLUSIVE
+    steps = {check.step for check in _unexplained_failures(verdict)}
+    if steps == {Step.ASSUME} and after.applied is None:
+        return RunOutcome.NOT_APPLIED
+    if not steps:
+        return RunOutcome.OUTDATED
+    return RunOutcome.DRIFTING if steps == {Step.DRIFT} else RunOutcome.FAILED
+
+
+def _unexplained_failures(verdict: Verdict) -> list[Check]:
+    """The failed checks that an earlier module, which may still be applied, does not explain."""
+    return [
+        check
+        for check in verdict.checks
+        if check.mark is Mark.FAILED and check.step is not Step.MODULE and not check.older_module
+    ]
+
+
+def _after_checks(
+    entry: StatusEntry,
+    target: Target,
+    verdict: Verdict,
+    *,
+    date: str,
+    run: str,
+    module: str,
+    access: Callable[[], Snapshot | None],
+) -> StatusEntry:
+    """The entry after a verification, with its previous history."""
     after = replace(entry, last_run=LastRun(date, run, str(verdict.mark)))
     if verdict.current_id_accepted:
         after = mark_applied(after, target, date)
@@ -267,11 +316,7 @@ def apply_verdict(
         )
     if verdict.mark is not Mark.FAILED or refused_by_own_side(verdict):
         return after
-    failed = [
-        check
-        for check in verdict.checks
-        if check.mark is Mark.FAILED and check.step is not Step.MODULE and not check.older_module
-    ]
+    failed = _unexplained_failures(verdict)
     drift = [check for check in failed if check.step is Step.DRIFT]
     others = [check for check in failed if check.step is not Step.DRIFT]
     if newest is not None and newest.mark is Mark.FAILED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -251,6 +252,45 @@ def test_status_does_not_write_the_file(five: Path) -> None:
 
     assert before == path.read_bytes()
     assert 4 == len(read_status(path).entries)
+
+
+def test_html_page_has_the_selected_accounts(five: Path) -> None:
+    """One page on standard output; the exit code is that of --fail-on."""
+    done = status(five, "--format", "html", "customer00[123]", "--fail-on", "failed")
+    listed = re.findall(r'<th scope="row"><b>([^<]*)</b>', done.out)
+
+    assert (1, "") == (done.code, done.err)
+    assert done.out.startswith("<!doctype html>")
+    assert ["customer002", "customer003", "customer001"] == listed
+
+
+def test_html_page_of_a_sandbox_is_marked(five: Path) -> None:
+    assert "rehearsal (sandbox)" in status(five, "--format", "html", "--sandbox").out
+
+
+def test_customer_pages_are_written_besides_the_report(five: Path) -> None:
+    """For the shown customers; a page has neither another customer nor an external ID."""
+    done = status(five, "customer00[01]", "--customer-pages", "public", "--format", "json")
+    pages = {path.name: path.read_text() for path in (five / "public").iterdir()}
+
+    assert (0, 2) == (done.code, len(json.loads(done.out)["accounts"]))
+    assert done.err.endswith("wrote 2 pages to public\n")
+    assert {"customer000.html", "customer001.html"} == set(pages)
+    assert "200000000000" in pages["customer000.html"]
+    other = ("customer001", "200000000001", "external-id-000", "external-id-001", "a-run", str(five))
+    assert [] == [each for each in other if each in pages["customer000.html"]]
+
+
+def test_file_that_is_not_a_page_is_kept(five: Path) -> None:
+    """Exit code 5, with the file and a hint; the status is not printed."""
+    (five / "public").mkdir()
+    (five / "public" / "customer000.html").write_text("mine")
+    done = status(five, "--customer-pages", "public")
+
+    assert (5, "") == (done.code, done.out)
+    assert "error: public/customer000.html: " in done.err
+    assert "hint: " in done.err
+    assert "mine" == (five / "public" / "customer000.html").read_text()
 
 
 @pytest.mark.parametrize(

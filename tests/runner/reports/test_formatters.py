@@ -57,7 +57,9 @@ def test_module_in_the_folder_adds_a_format_to_the_command(notes: Path) -> None:
     assert [f"- account{number}: ok" for number in (1, 2, 3)] == done.out.splitlines()[:3]
 
 
-@pytest.mark.parametrize("command", [("verify",), ("query", "--list"), ("sql", "--tables"), ("play", "nothing.yaml")])
+@pytest.mark.parametrize(
+    "command", [("verify",), ("status",), ("query", "--list"), ("sql", "--tables"), ("play", "nothing.yaml")]
+)
 def test_unknown_format_is_usage_error(command: tuple[str, ...], tmp_path: Path) -> None:
     done = runner(*command, "--format", "yaml", cwd=tmp_path)
 

@@ -170,3 +170,4 @@ def test_commands_mark_sandbox_results(stage: Stage) -> None:
     assert (True, True) == (json.loads(asked.out)["rehearsal"], MARK in asked.err)
     assert {True} == {each["rehearsal"] for each in json.loads(listed.out)}
     assert MARK in run(stage, "status").out.splitlines()[0]
+    assert f"<title>{MARK}: " in run(stage, "status", "--format", "html").out

@@ -24,7 +24,9 @@ from rolecall_runner.status.status_file import (
     LastProblem,
     LastRun,
     ModuleVersion,
+    PastRun,
     Pending,
+    RunOutcome,
     SeenId,
     StatusEntry,
     StatusError,
@@ -64,6 +66,7 @@ ENTRIES = st.builds(
     versions=st.lists(
         st.builds(ModuleVersion, TEXTS, DATES, st.dictionaries(TEXTS, TEXTS, max_size=1), st.just("") | DATES), max_size=2
     ).map(tuple),
+    history=st.lists(st.builds(PastRun, DATES, st.sampled_from(RunOutcome)).map(str), max_size=3).map(tuple),
 )
 
 
@@ -137,10 +140,11 @@ def test_keys_match_the_documentation(tmp_path: Path) -> None:
     (found,) = json.loads(path_of(tmp_path).read_text())["customers"].values()
 
     assert {
-        "role_arn", "handed_over", "applied", "verified", "failed", "drifting", "external_id_seen", "last_run",
+        "role_arn", "handed_over", "applied", "verified", "failed", "drifting", "external_id_seen", "last_run", "history",
     } == set(found)  # fmt: skip
     assert {"sha256", "date"} == set(found["external_id_seen"])
     assert {"since", "date", "run", "what", "causes", "steps"} == set(found["failed"]) == set(found["drifting"])
+    assert [f"{MONDAY} ok", f"{TUESDAY} failed"] == found["history"]
 
 
 def test_missing_file_is_empty_status(tmp_path: Path) -> None:
@@ -208,6 +212,11 @@ def test_broken_file_is_reported_with_hint_and_kept(tmp_path: Path, text: str) -
         ({"versions": [{"module": "m", "date": MONDAY}]}, "a: versions has an entry without access"),
         ({"versions": [{"module": "m", "date": "soon", "access": {}}]}, "a: versions.date is not a date"),
         ({"form": 5}, "a: form is not a string"),
+        ({"history": {}}, "a: history is not a list"),
+        ({"history": [[MONDAY, "ok"]]}, "a: history is not a string"),
+        ({"history": [MONDAY]}, "a: history has an unknown outcome"),
+        ({"history": [f"{MONDAY} fine"]}, "a: history has an unknown outcome"),
+        ({"history": ["soon ok"]}, "a: history is not a date"),
         (
             {"pending": {"since": MONDAY}},
             "a: pending must have these keys: since, date, run, what, module, unseen",

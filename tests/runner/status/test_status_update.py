@@ -5,8 +5,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from rolecall_runner.status.status_file import HandoverRecord, SeenId, StatusEntry, VerifiedEntry
-from rolecall_runner.verify.verdict import ROTATION, WHICH, Check, Diagnosis, Mark, RotationState, Step, Verdict
+from rolecall_runner.status.status_file import HandoverRecord, RunOutcome, SeenId, StatusEntry, VerifiedEntry
+from rolecall_runner.status.update import HISTORY_KEPT, apply_verdict
+from rolecall_runner.verify.verdict import (
+    OLDER_MODULE,
+    ROTATION,
+    WHICH,
+    Check,
+    Diagnosis,
+    Mark,
+    RotationState,
+    Step,
+    Verdict,
+)
 from status_rig import MONDAY, NEW, OLD, TUESDAY, WEDNESDAY, after, drifted, not_there, target
 from verdict_worlds import verdict, without_external_id
 
@@ -126,7 +137,7 @@ def test_inconclusive_run_changes_only_the_date() -> None:
     for mark in ("inconclusive", "unreachable"):
         found = after((WEDNESDAY, verdict(assume=mark)), entry=before)
 
-        assert replace(before, last_run=found.last_run) == found
+        assert replace(before, last_run=found.last_run, history=found.history) == found
         assert (WEDNESDAY, mark) == (found.last_run and found.last_run.date, found.last_run and found.last_run.mark)
 
 
@@ -136,7 +147,7 @@ def test_run_with_other_credentials_changes_no_state() -> None:
     before = after((MONDAY, verdict()))
     found = after((TUESDAY, stranger), entry=before)
 
-    assert replace(before, last_run=found.last_run) == found
+    assert replace(before, last_run=found.last_run, history=found.history) == found
     assert (TUESDAY, "failed") == (found.last_run and found.last_run.date, found.last_run and found.last_run.mark)
 
 
@@ -163,3 +174,50 @@ def test_verify_runs_keep_the_handover() -> None:
     found = after((TUESDAY, not_there()), entry=StatusEntry(target().role_arn, handed_over=handed))
 
     assert handed == found.handed_over
+
+
+def older_module() -> Verdict:
+    """A verify run whose only failed checks show that an earlier module is still applied."""
+    works = Check(Step.OUTSIDE, Mark.FAILED, "s3:ListAllMyBuckets still works", evidence={OLDER_MODULE: True})
+    return replace(verdict(), checks=(*verdict().checks, works, Check(Step.MODULE, Mark.FAILED, "not applied")))
+
+
+def outcomes(entry: StatusEntry) -> list[RunOutcome]:
+    return [run.outcome for run in entry.runs]
+
+
+def test_history_has_the_outcome_of_each_run() -> None:
+    """The newest last; a refusal by the vendor's own side is inconclusive, since it shows nothing about the customer."""
+    own_side = replace(not_there(), diagnoses=(Diagnosis("wrong-caller", "Run it there.", ""),))
+    runs = [
+        not_there(), verdict(), drifted(), not_there(), older_module(), verdict(assume="inconclusive"),
+        verdict(assume="unreachable"), own_side,
+    ]  # fmt: skip
+    found = after(*((f"2026-11-{day:02}T12:00:00+00:00", run) for day, run in enumerate(runs, 1)))
+
+    assert [
+        "not-applied", "ok", "drifting", "failed", "outdated", "inconclusive", "unreachable", "inconclusive",
+    ] == outcomes(found)  # fmt: skip
+    assert "2026-11-01T12:00:00+00:00" == found.runs[0].date
+
+
+def test_history_is_bounded() -> None:
+    """The oldest runs are removed."""
+    found = after(*((f"2026-10-{day:02}T12:00:00+00:00", verdict()) for day in range(1, HISTORY_KEPT + 2)))
+
+    assert HISTORY_KEPT == len(found.history)
+    assert "2026-10-02T12:00:00+00:00" == found.runs[0].date
+
+
+def test_resumed_run_is_in_the_history_once() -> None:
+    """A run that was interrupted records its verdicts again when it is resumed."""
+    first = after((MONDAY, verdict()), (TUESDAY, not_there()))
+    resumed = apply_verdict(first, target(), drifted(), date=WEDNESDAY, run="run-of-2026-11-17", module=NEW)
+
+    assert [RunOutcome.OK, RunOutcome.DRIFTING] == outcomes(resumed)
+
+
+def test_skipped_account_has_no_history() -> None:
+    check = Check(Step.ASSUME, Mark.SKIPPED, "It trusts another backend role.")
+
+    assert () == after((MONDAY, replace(verdict(), checks=(check,)))).history
