@@ -21,19 +21,16 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from functools import partial, wraps
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from botocore.paginate import PageIterator, Paginator
-from botocore.waiter import Waiter
-
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.records import rehearsing, status_path
 from rolecall_runner import sandbox as aws_sandbox  # imports moto lazily
-from rolecall_runner.aws import AwsConfig, Clients, Sessions, SigningCredentials, account, connect, endpoint_from_environment
+from rolecall_runner.account_clients import AccountClients
+from rolecall_runner.aws import AwsConfig, Clients, Sessions, connect, endpoint_from_environment
 from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, ProcessLocal, Result, Runtime, Task
 from rolecall_runner.inventory import Selection, Target, select_keys
 from rolecall_runner.query import (
@@ -88,65 +85,6 @@ def execution_context(
 
 
 _RUN_ID_BYTES = 3
-
-
-class AccountProxy:
-    """Proxy for a botocore client, paginator, page iterator, or waiter that signs its calls for one account.
-
-    Each call, and each fetched page, runs inside `with account(...)`. Proxies of several accounts can be used concurrently,
-    from any thread.
-    """
-
-    def __init__(self, value: Any, credentials: SigningCredentials) -> None:
-        self._value = value
-        self._credentials = credentials
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._value, name)
-        if not callable(attribute) or isinstance(attribute, type):
-            return attribute
-
-        @wraps(attribute)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with account(self._credentials):
-                return _bound(attribute(*args, **kwargs), self._credentials)
-
-        return call
-
-    def __iter__(self) -> Iterator[Any]:
-        with account(self._credentials):
-            pages = iter(self._value)
-        while True:
-            with account(self._credentials):
-                try:
-                    page = next(pages)
-                except StopIteration:
-                    return
-            yield page
-
-
-def _bound(value: Any, credentials: SigningCredentials) -> Any:
-    """Wrap the result of a call in a proxy if it makes further calls."""
-    if isinstance(value, Paginator | PageIterator | Waiter):
-        return AccountProxy(value, credentials)
-    return iter(AccountProxy(value, credentials)) if isinstance(value, Iterator) else value
-
-
-@dataclass(frozen=True, slots=True)
-class AccountClients:
-    """The `session` argument of functions: the shared clients, bound to one account."""
-
-    clients: Clients = field(repr=False)
-    credentials: SigningCredentials = field(repr=False)
-    account: Target
-
-    def client(self, service: str, region: str | None = None) -> Any:
-        """Return a client for a service (boto3 name). The Region defaults to the account's first one in the manifest.
-
-        Raises botocore's UnknownServiceError.
-        """
-        where = region or next(iter(self.account.regions), PARTITIONS[self.account.partition].default_region)
-        return AccountProxy(self.clients.client(service, where), self.credentials)
 
 
 Function = Callable[[AccountClients, Target], Any]

@@ -73,6 +73,7 @@ ORDER = {
         "execution",
         "sandbox",
         "account_session",
+        "account_clients",
         "verify",
         "query",
         "rehearsal",

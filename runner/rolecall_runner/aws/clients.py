@@ -271,6 +271,11 @@ class Clients:
         """Whether any client made so far uses an endpoint outside AWS, wherever that was configured."""
         return self._rehearsal
 
+    @property
+    def botocore_session(self) -> Any:
+        """The session that makes the clients. Its credentials refuse to sign."""
+        return self._session
+
     def client(self, service: str, region: str) -> Any:
         """The client of a service (boto3's name) in a Region. Make calls inside `with account(...)`.
 
@@ -282,7 +287,7 @@ class Clients:
                 found = self._clients.get((service, region))
                 if found is None:
                     with collection_paused():  # it frees nothing while a service model loads, and doubles the time
-                        found = self._clients[service, region] = self._make(service, region)
+                        found = self._clients[service, region] = self.make_client(service, region)
         return found
 
     def close(self) -> None:
@@ -292,7 +297,8 @@ class Clients:
         self._clients.clear()
         self._transport.close()
 
-    def _make(self, service: str, region: str) -> Any:
+    def make_client(self, service: str, region: str) -> Any:
+        """A new client, in addition to the shared one: for other event handlers or methods."""
         s3: dict[str, Any] = {"use_arn_region": True, "disable_s3_express_session_auth": True}
         if self.settings.endpoint_url:
             s3["addressing_style"] = "path"  # bucket names do not resolve on loopback
