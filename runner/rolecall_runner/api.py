@@ -19,20 +19,24 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
+from rolecall_generator import bundle as bundles  # loads the forms of bundles only if they are used
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.records import rehearsing, status_path
+from rolecall_generator.text import DEFAULT_MANIFEST
+from rolecall_generator.workspace import Bundle, ManifestSource, ManifestWorkspace, build_bundle
+from rolecall_runner import dataframes
 from rolecall_runner import sandbox as aws_sandbox  # imports moto lazily
-from rolecall_runner.account_clients import AccountClients
 from rolecall_runner.aws import AwsConfig, Clients, Sessions, connect, endpoint_from_environment
 from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, ProcessLocal, Result, Runtime, Task
-from rolecall_runner.inventory import Selection, Target, select_keys
+from rolecall_runner.inventory import Selection, Target, TargetKind, find_target, select_keys
 from rolecall_runner.query import (
     QueryResult,
     QuerySpec,
@@ -47,7 +51,14 @@ from rolecall_runner.query import (
 from rolecall_runner.redact import to_json_values
 from rolecall_runner.status import StatusError, read_module_history
 from rolecall_runner.verify import RunConfig, Verdict, VerifySpec, VerifyTask, make_context
-from rolecall_runner.verify_run import prepare_verify_run
+from rolecall_runner.verify_run import prepare_verify_run, verdict_of
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+    from rolecall_runner.account_clients import AccountClients
 
 Bar = tuple[Callable[[int], None], Callable[[int], None]]
 
@@ -87,7 +98,7 @@ def execution_context(
 _RUN_ID_BYTES = 3
 
 
-Function = Callable[[AccountClients, Target], Any]
+Function = Callable[["AccountClients", Target], Any]
 """A user's function. Arguments: a session and the account. Returns data, or an Outcome."""
 
 
@@ -101,6 +112,8 @@ class FunctionTask:
 
     def __call__(self, target: Target) -> Outcome:
         """Call the function for one target. Raises the errors of AssumeRole and of the function."""
+        from rolecall_runner.account_clients import AccountClients  # noqa: PLC0415 - loads boto3, which no command needs
+
         clients, sessions = self.connections.get()
         session = sessions.session(target)
         session.get_frozen_credentials()  # raises here, before the function runs, if the role cannot be assumed
@@ -122,10 +135,24 @@ class Rows:
             self.errors.extend(answer.errors())
             yield from answer.rows()
 
+    def to_pandas(self) -> pandas.DataFrame:
+        """The remaining rows as a `pandas.DataFrame`. Values stay Python objects. Raises ToolError without pandas."""
+        return dataframes.to_pandas(self)
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The remaining rows as a `pyarrow.Table`. Raises ToolError without PyArrow."""
+        return dataframes.to_arrow(self)
+
+    def to_polars(self) -> polars.DataFrame:
+        """The remaining rows as a `polars.DataFrame`. Raises ToolError without Polars."""
+        return dataframes.to_polars(self)
+
 
 class Fleet:
     """The accounts of a manifest. No request is sent before the first call of `run`, `query`, or `verify`.
 
+    `manifest`: a file, or a `Manifest` object; for an object, the fleet keeps its files in a private temporary folder, which
+    `close` deletes.
     `limit`: host pattern; `all` selects only customers, since switch roles are used by people. `out`: output folder of
     `gen terraform`. `region`: Region of the STS endpoint. `sandbox`: use a sandbox instead of AWS until `close` (or the end
     of `with`), with `faults` as in `--faults`; this process's environment then contains its endpoint and credentials.
@@ -136,10 +163,10 @@ class Fleet:
 
     def __init__(  # noqa: PLR0913 - keyword arguments with defaults
         self,
-        manifest: str | Path = "accounts.yaml",
+        manifest: ManifestSource = DEFAULT_MANIFEST,
         *,
         limit: str = "all",
-        out: str | Path = "output",
+        out: str | Path | None = None,
         profile: str | None = None,
         region: str | None = None,
         sandbox: bool = False,
@@ -147,14 +174,16 @@ class Fleet:
         execution: ExecutionOptions | None = None,
         session_name: str = "",
     ) -> None:
-        self.manifest = Path(manifest)
         self.limit = limit
-        self.out = Path(out)
-        self.execution = execution or ExecutionOptions()
+        self._source = manifest
+        self._output = out
+        self._workspace: ManifestWorkspace | None = None
+        self._execution = execution
         self._profile = profile
         self._region = region
         self._sandbox = sandbox
         self._faults = faults
+        self._lock = threading.RLock()
         self._stack = ExitStack()
         self._opened = False
         self._query_targets: QueryTargets | None = None
@@ -175,6 +204,37 @@ class Fleet:
         self._stack.close()
         self._opened = False
         self._connections = self._clients = None
+        if self._workspace is not None:
+            if self._workspace.folder is not None:
+                self._query_targets = None  # names the files
+            self._workspace.delete()
+            self._workspace = None
+
+    @property
+    def workspace(self) -> ManifestWorkspace:
+        """The files of the manifest. Raises ManifestError for an invalid `Manifest` object."""
+        with self._lock:
+            if self._workspace is None:
+                self._workspace = ManifestWorkspace.create(self._source, self._output)
+            return self._workspace
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest file; a temporary one for a `Manifest` object."""
+        return self.workspace.manifest
+
+    @property
+    def out(self) -> Path:
+        """The output folder."""
+        return self.workspace.out
+
+    @property
+    def execution(self) -> ExecutionOptions:
+        """Engine, and folder for run records; for a `Manifest` object, by default a temporary folder."""
+        if self._execution is not None:
+            return self._execution
+        folder = self.workspace.folder
+        return ExecutionOptions() if folder is None else ExecutionOptions(runs=folder / "runs")
 
     @property
     def query_targets(self) -> QueryTargets:
@@ -260,13 +320,46 @@ class Fleet:
         self._open()
         return iter(prepare(spec, access_levels, self.query_targets, aws=self._aws(), options=self.execution))
 
-    def verify(self, options: VerifySpec | None = None) -> Iterator[Verdict]:
-        """Verify the accounts and record the run; yields verdicts as they complete. Main thread only."""
+    @overload
+    def verify(self, customer: str, options: VerifySpec | None = None) -> Verdict: ...
+
+    @overload
+    def verify(self, customer: None = None, options: VerifySpec | None = None) -> Iterator[Verdict]: ...
+
+    @overload
+    def verify(self, customer: VerifySpec) -> Iterator[Verdict]: ...
+
+    def verify(
+        self, customer: str | VerifySpec | None = None, options: VerifySpec | None = None
+    ) -> Verdict | Iterator[Verdict]:
+        """Verify one customer, or all selected accounts.
+
+        With a name: returns the verdict, records nothing, and may be called in any thread. An account that cannot be
+        reached is a verdict, too. Without: records the run and yields verdicts as they complete; main thread only. Raises
+        SelectionError for a name that is not a customer's.
+        """
+        if isinstance(customer, str):
+            return self._verify_customer(customer, options)
         self._open()
         limit = self.limit
         if limit == "all" and self.accounts:  # only customers, as for queries
             limit = "kind=customer" if self.accounts[0].kind == "customer" else "all"
-        return iter(prepare_verify_run(self._start(options), Selection(limit), self.execution))
+        return iter(prepare_verify_run(self._start(customer or options), Selection(limit), self.execution))
+
+    def _verify_customer(self, name: str, options: VerifySpec | None) -> Verdict:
+        target = find_target(self.query_targets.inventory, name, TargetKind.CUSTOMER)
+        task = self.verify_task(options)
+        context = task.context.get()  # raises CallerError, which is not a fact about the customer
+        try:
+            serial = replace(self.execution, engine="serial", scheduler=None, scheduler_tls=None)
+            (result,) = serial.run(task, [target])
+        finally:
+            context.clients.close()
+        return verdict_of(result, target, rehearsal=context.rehearsal)
+
+    def bundle_for(self, customer: str, options: bundles.BundleOptions | None = None) -> Bundle:
+        """Build the bundle of a customer in memory. Raises the errors of `build_bundle`."""
+        return build_bundle(self._source, customer, out=self._output, options=options)
 
     def verify_task(self, options: VerifySpec | None = None) -> VerifyTask:
         """Return a task for `run` that verifies an account; its data is the verdict as JSON values."""
@@ -284,7 +377,9 @@ class Fleet:
         return AwsConfig(self._profile, self._region, endpoint_from_environment(), self.execution.settings.workers)
 
     def _open(self) -> None:
-        if not self._opened:
+        with self._lock:
+            if self._opened:
+                return
             bar = (lambda _total: None), (lambda _done: None)
             self._stack.enter_context(
                 execution_context(self.manifest, self.out, sandbox=self._sandbox, faults=self._faults, bar=bar)

@@ -60,6 +60,7 @@ ORDER = {
         "reports.graph",
         "reports",
         "bundle",
+        "workspace",
         "cli",
     ),
     "rolecall_runner": (
@@ -76,6 +77,7 @@ ORDER = {
         "account_clients",
         "verify",
         "query",
+        "dataframes",
         "rehearsal",
         "status",
         "verify_run",
