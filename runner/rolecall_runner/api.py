@@ -50,7 +50,7 @@ from rolecall_runner.query import (
 )
 from rolecall_runner.redact import to_json_values
 from rolecall_runner.status import StatusError, read_module_history
-from rolecall_runner.verify import RunConfig, Verdict, VerifySpec, VerifyTask, make_context
+from rolecall_runner.verify import RunConfig, Verdict, VerifySpec, VerifyTask
 from rolecall_runner.verify_run import prepare_verify_run, verdict_of
 
 if TYPE_CHECKING:
@@ -368,7 +368,7 @@ class Fleet:
         with suppress(StatusError):  # optional: without it, an older module is not recognized as such
             status = status_path(self.out, rehearsal=rehearsing(os.environ))
             start = replace(start, history=read_module_history(status, self.accounts))
-        return VerifyTask(ProcessLocal(partial(make_context, start)))
+        return VerifyTask(ProcessLocal(start.make_context))
 
     def _start(self, options: VerifySpec | None, run_id: str = "") -> RunConfig:
         return RunConfig(self.manifest, self.out, run_id, self._aws(), options or VerifySpec())

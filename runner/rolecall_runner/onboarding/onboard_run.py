@@ -37,7 +37,6 @@ from rolecall_runner.verify import (
     Verdict,
     VerifyContext,
     VerifyTask,
-    make_context,
     verify,
     written_trust_policy_allows,
 )
@@ -200,7 +199,7 @@ def onboard(
     """
     inventory = read_inventory(start.manifest, out=start.out)
     target = _customer(inventory, name)
-    context = make_context(replace(start, run_id=secrets.token_hex(_RUN_ID_BYTES)))
+    context = replace(start, run_id=secrets.token_hex(_RUN_ID_BYTES)).make_context()
     rehearsal = context.rehearsal
     status = status_path(start.out, rehearsal=rehearsal)
     store_handover(

@@ -9,8 +9,9 @@ from rolecall_runner.verify.agreed_access import (
     encode_access,
 )
 from rolecall_runner.verify.causes import CAUSES, refused_by_own_side
-from rolecall_runner.verify.context import Actions, RunConfig, VerifyContext, VerifySpec, make_context
+from rolecall_runner.verify.context import Actions, RunConfig, VerifyContext, VerifySpec
 from rolecall_runner.verify.diagnosis import written_trust_policy_allows
+from rolecall_runner.verify.explanation import explain
 from rolecall_runner.verify.update_message import customer_message, join_message
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, RotationState, Step, Verdict
 from rolecall_runner.verify.verify_target import RunInfo, VerifyTask, verify
@@ -36,8 +37,8 @@ __all__ = [
     "customer_message",
     "decode_access",
     "encode_access",
+    "explain",
     "join_message",
-    "make_context",
     "refused_by_own_side",
     "verify",
     "written_trust_policy_allows",

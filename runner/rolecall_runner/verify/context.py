@@ -194,6 +194,10 @@ class RunConfig:
         """The identity that the run starts from. Raises CallerError."""
         return find_caller(clients or self.make_clients(), profile=self.aws.profile, region=self.aws.region)
 
+    def make_context(self) -> VerifyContext:
+        """Find the caller and read the agreed access of all targets. Raises the errors of `make_context`."""
+        return make_context(self)
+
 
 def make_context(config: RunConfig) -> VerifyContext:
     """Find the caller and read the agreed access of all targets.
