@@ -81,6 +81,7 @@ ORDER = {
         "rehearsal",
         "status",
         "verify_run",
+        "notification",
         "api",
         "plays",
         "onboarding",
