@@ -77,7 +77,8 @@ __all__ = [
     "load_manifest",
 ]
 
-__getattr__ = lazy_getattr(__name__)
+if not TYPE_CHECKING:  # with it, a type checker accepts every name
+    __getattr__ = lazy_getattr(__name__)
 
 
 def __dir__() -> list[str]:
