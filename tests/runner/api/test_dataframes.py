@@ -101,7 +101,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "time"]), VALUES, max_size=3), max_size=5))
 def test_no_value_is_lost(library: str, values: list[dict[str, Any]]) -> None:
     """Any JSON values: every cell has its value, or the JSON of it."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +19,9 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError, UnknownServiceError
 
 from query_rig import QueryRig, seeded
-from rolecall_runner.account_clients import AccountClients
-from rolecall_runner.aws.clients import OutsideAccountError
+from rolecall_runner import account_clients
+from rolecall_runner.account_clients import AccountClients, shared_session
+from rolecall_runner.aws.clients import Clients, ClientSettings, OutsideAccountError
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +192,21 @@ def test_close_of_a_client_does_not_affect_others(rig: QueryRig) -> None:
 
     assert two.describe_vpcs()["Vpcs"]
     assert one.describe_vpcs()["Vpcs"]
+
+
+def test_templates_are_released_with_their_clients(rig: QueryRig) -> None:
+    """A process that opens many fleets keeps no client of closed ones."""
+    before = len(account_clients._sessions)
+    clients = Clients(ClientSettings(rig.sandbox.url))
+    _, sessions = rig.connections.get()
+    target = rig.targets[0]
+    ec2 = AccountClients(clients, sessions.session(target), target).client("ec2")
+    assert before + 1 == len(account_clients._sessions)
+    template = weakref.ref(shared_session(clients))
+
+    clients.close()
+    del clients, ec2
+    gc.collect()
+
+    assert template() is None
+    assert before == len(account_clients._sessions)
