@@ -28,6 +28,8 @@ from rolecall_runner.verify.verdict import Verdict
 from verdict_worlds import INFO, verdict, without_external_id
 from webhook_receiver import receiving
 
+USER_INFO = "user:hidden-token"
+
 
 def webhook(url: str, key: bytes | None = None, timeout: tuple[float, float] = (5, 5)) -> Webhook:
     return Webhook(url, key, timeout, sleep=lambda _seconds: None)
@@ -128,7 +130,7 @@ def test_proxy_of_the_environment_is_used_except_for_loopback(monkeypatch: pytes
 @pytest.mark.parametrize(
     "url",
     ["http://hooks.example.com/x", "ftp://127.0.0.1/x", "https://", "https:///path", "hooks.example.com", "https://a b/",
-     "https://user:hidden-token@example.com/", "http://127.0.0.1.example.com/", "https://[::1", "https://a:99999/", "-",
+     f"https://{USER_INFO}@example.com/", "http://127.0.0.1.example.com/", "https://[::1", "https://a:99999/", "-",
      "https://example.com/\x1b[31m", "http://10.0.0.1/", "http://localhost.example.com/"],
 )  # fmt: skip
 def test_unsafe_url_is_usage_error(url: str) -> None:
