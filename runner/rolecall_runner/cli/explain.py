@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO, Annotated
 
 import typer
 
+from rolecall_generator.check import read_access
 from rolecall_generator.cli import FormatOption, ManifestOption, OutOption
 from rolecall_generator.errors import ExitCode, InputError
-from rolecall_generator.terminal import emit_json, print_indented, print_lines, stdout
+from rolecall_generator.iam import Access
+from rolecall_generator.terminal import emit_json, print_indented, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.inventory import Target, read_inventory
+from rolecall_runner.verify import access_by_role
 from rolecall_runner.verify import explain as explain_text
 
 MAXIMUM_BYTES = 4_000_000
@@ -39,28 +43,17 @@ def explain(
     Names the customer if there is a manifest. Exit code 0 with a cause, 9 if no known error was found. No call is made.
     """
     targets, backend = _of_manifest(manifest, out)
-    found = explain_text(_read(text), targets, backend)
+
+    @cache
+    def agreed() -> Mapping[str, Access]:
+        return access_by_role(read_access(manifest, out, planned=True))
+
+    found = explain_text(_read(text), targets, backend, lambda target: agreed().get(target.role_arn))
     if output_format == "json":
         emit_json([each.to_json() for each in found])
     else:
-        console = stdout()
-        for number, each in enumerate(found):
-            if number:
-                console.print()
-            head = f"{each.code}: {each.action or 'the action is not named'}" if each.code else "no known error was found"
-            print_lines(console, f"{each.target}: {head}" if each.target else head, style="bold")
-            for name in ("caller", "resource"):
-                if value := getattr(each, name):
-                    print_lines(console, f"  {name}: {value}")
-            if each.policy:
-                how = {True: "explicit deny", False: "no statement allows it", None: "refused"}[each.explicit]
-                where = f", {each.policy_arn}" if each.policy_arn else ""
-                print_lines(console, f"  policy: {each.policy} ({how}){where}")
-            for fact in each.facts:
-                print_indented(console, fact, 2)
-            for cause in each.causes:
-                print_lines(console, f"  {cause.cause}", style="yellow")
-                print_indented(console, f"hint: {cause.vendor}", 4)
+        for indent, line in (line for each in found for line in each.lines()):
+            print_indented(stdout(), line, indent, style="" if indent else "bold")
     if not any(cause.cause != _UNKNOWN for each in found for cause in each.causes):
         raise typer.Exit(int(ExitCode.INCONCLUSIVE))
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rolecall_generator.iam import Arn
-from rolecall_generator.iam.evaluation import PrincipalKind, identity_of
+from rolecall_generator.iam import Access, Arn
+from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, PrincipalKind, Request, identity_of
 from rolecall_generator.text import sanitize_line
 from rolecall_runner.aws import ACCESS_DENIED, Status
 from rolecall_runner.inventory import Target, TargetKind
@@ -88,6 +88,19 @@ class Explanation:
         causes = [{"cause": each.cause, "hint": each.vendor, "customer": each.customer} for each in self.causes]
         return {name: getattr(self, name) for name in names} | {"facts": list(self.facts), "causes": causes}
 
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """The explanation as lines, each with its indentation."""
+        head = f"{self.code}: {self.action or 'the action is not named'}" if self.code else "no known error was found"
+        yield 0, f"{self.target}: {head}" if self.target else head
+        yield from ((2, f"{name}: {value}") for name in ("caller", "resource") if (value := getattr(self, name)))
+        if self.policy:
+            how = {True: "explicit deny", False: "no statement allows it", None: "refused"}[self.explicit]
+            yield 2, f"policy: {self.policy} ({how}){f', {self.policy_arn}' if self.policy_arn else ''}"
+        yield from ((2, fact) for fact in self.facts)
+        for cause in self.causes:
+            yield 2, cause.cause
+            yield 4, f"hint: {cause.vendor}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Request:
@@ -104,7 +117,16 @@ class _Request:
     facts: tuple[str, ...] = ()
 
 
-def explain(text: str, targets: Sequence[Target] = (), backend_account: str = "") -> tuple[Explanation, ...]:
+AccessOf = Callable[[Target], Access | None]
+"""The agreed access of a target's role; None if it is not known."""
+
+
+def explain(
+    text: str,
+    targets: Sequence[Target] = (),
+    backend_account: str = "",
+    access_of: AccessOf = lambda _target: None,
+) -> tuple[Explanation, ...]:
     """Explain a text; one explanation per failed request in it, at least one.
 
     Args:
@@ -112,9 +134,10 @@ def explain(text: str, targets: Sequence[Target] = (), backend_account: str = ""
             `Events`; an error reply; or the output of DecodeAuthorizationMessage.
         targets: The targets of the manifest, for causes that depend on it; may be empty.
         backend_account: The vendor's account ID; empty if not known.
+        access_of: Returns the agreed access of a target, which shows whether the refused action was agreed.
     """
     requests = list(_requests(text))
-    shown = [_explained(request, targets, backend_account) for request in requests[:MAXIMUM_EVENTS]]
+    shown = [_explained(request, targets, backend_account, access_of) for request in requests[:MAXIMUM_EVENTS]]
     if left := len(requests) - len(shown):
         shown[-1] = replace(shown[-1], facts=(*shown[-1].facts, f"{left:,} more failed events are not shown."))
     return tuple(shown)
@@ -270,14 +293,17 @@ def _without_prefix(code: str) -> str:
     return code.removeprefix("Client.").removeprefix("Server.")
 
 
-def _explained(request: _Request, targets: Sequence[Target], backend_account: str) -> Explanation:
+def _explained(request: _Request, targets: Sequence[Target], backend_account: str, access_of: AccessOf) -> Explanation:
     denial = denial_of(request.message)
     policy = denial.kind if denial is not None else ""
     if not policy and request.code == _VPC_ENDPOINT_CODE:
         policy = "vpc endpoint policy"
     explicit = denial.explicit if denial is not None else request.explicit
     found = _target(request, targets)
+    agreed = _agreed(request, found, access_of) if found is not None and _is_refusal(request.code) else None
     facts = [*request.facts, *_facts(request, found, targets)]
+    if agreed and found is not None:
+        facts.append(f"The manifest grants {request.action} on {request.resource} to {found.name}.")
     stand_in = found or _stand_in(request)
     named = list(_causes(request, policy, explicit, found, backend_account))
     clean = Explanation(
@@ -293,10 +319,32 @@ def _explained(request: _Request, targets: Sequence[Target], backend_account: st
         tuple(_clean(fact) for fact in facts),
     )
     wrong = _wrong_external_id(request, found) if _is_refusal(request.code) and not policy else None
+    if wrong is None and agreed is False and found is not None and (not policy or _lacks_permission(policy, explicit)):
+        hint = f"The manifest does not grant {request.action} on {request.resource} to {found.name}: add it to a permission "
+        hint += "set, run gen terraform and send the module again, or do not use it."
+        wrong = Diagnosis("not-agreed", _clean(hint), "")
     if wrong is not None:
         return replace(clean, causes=(wrong,))
     causes = tuple(_clean_diagnosis(diagnosis_of(cause, stand_in, _clean(detail))) for cause, detail in named)
     return replace(clean, causes=causes)
+
+
+def _lacks_permission(policy: str, explicit: bool | None) -> bool:
+    return policy == "identity-based policy" and explicit is False
+
+
+def _agreed(request: _Request, target: Target, access_of: AccessOf) -> bool | None:
+    """Whether the agreed access allows a call of the role's session for every value of conditions; None if undecided."""
+    if _assumes(request) or not request.action or not request.resource:
+        return None
+    access = access_of(target)
+    if access is None or target.role_arn not in access.roles:
+        return None
+    decision = Evaluator(access).may(Request(Caller(target.role_arn), request.resource, request.action, free=True))
+    if decision.allowed:
+        return None if decision.assumed else True
+    unknown = decision.effect is Effect.REFUSED or decision.unknown_policies
+    return None if unknown else False
 
 
 def _clean(text: str) -> str:

@@ -46,6 +46,20 @@ def test_json_has_all_fields(folder: Path) -> None:
     assert {"cause", "hint", "customer"} == set(found["causes"][0])
 
 
+def test_manifest_shows_whether_the_action_was_agreed(folder: Path) -> None:
+    """account2 may read the example bucket; deleting in it was not agreed. Undecided for account1, with a managed policy."""
+    text = "User: arn:aws:sts::333333333333:assumed-role/role2/x is not authorized to perform: s3:{} on resource: {}"
+    read = runner("explain", text.format("GetObject", "arn:aws:s3:::example-bucket/key"), cwd=folder)
+    delete = runner("explain", text.format("DeleteObject", "arn:aws:s3:::example-bucket/key"), cwd=folder)
+
+    assert (0, 0) == (read.code, delete.code)
+    assert "permission-missing" in read.out
+    assert "not-agreed" not in read.out
+    assert "not-agreed" in delete.out
+    managed = text.format("DeleteObject", "arn:aws:s3:::example-bucket/key").replace("333333333333", "222222222222")
+    assert "not-agreed" not in runner("explain", managed.replace("role2", "role1"), cwd=folder).out
+
+
 def test_unknown_text_exits_with_inconclusive(folder: Path) -> None:
     """Also an error code without a known cause."""
     assert 9 == runner("explain", "hello", cwd=folder).code

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rolecall_generator.iam import Access, Condition, PolicyDocument, Role, Statement
 from rolecall_generator.text import sanitize_line
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.verify.causes import CAUSES
@@ -232,6 +233,51 @@ def test_without_a_manifest_the_causes_are_those_of_the_message() -> None:
     assert ("", ()) == (found.target, found.facts)
     assert UNDECIDED == causes(found)
     assert ROLE in found.causes[0].vendor
+
+
+AGREED = Access.of(
+    Role(
+        ROLE,
+        trust=None,
+        inline={
+            "read": PolicyDocument((Statement("Allow", actions=("s3:GetObject",), resources=("arn:aws:s3:::bucket/*",)),)),
+            "if": PolicyDocument(
+                (
+                    Statement(
+                        "Allow",
+                        actions=("s3:PutObject",),
+                        resources=("*",),
+                        conditions=(Condition("StringEquals", "aws:PrincipalTag/team", ("a",)),),
+                    ),
+                )
+            ),
+        },
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "ending", "expected"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::bucket/key", "", "permission-missing"),
+        ("s3:GetObject", "arn:aws:s3:::other/key", "", "not-agreed"),
+        ("s3:DeleteObject", "arn:aws:s3:::bucket/key", "", "not-agreed"),
+        ("s3:DeleteObject", "arn:aws:s3:::bucket/key", " because no identity-based policy allows the x action",
+         "not-agreed"),
+        ("s3:DeleteObject", "arn:aws:s3:::bucket/key", " with an explicit deny in a service control policy",
+         "organization-policy"),
+        ("s3:PutObject", "arn:aws:s3:::bucket/key", "", "permission-missing"),
+        ("s3:DeleteObject", "", "", "permission-missing"),
+    ],
+)  # fmt: skip
+def test_agreed_access_decides_whether_the_action_was_agreed(action: str, resource: str, ending: str, expected: str) -> None:
+    """Undecided under a condition and without a resource; a denial by another policy stays its own cause."""
+    where = f" on resource: {resource}" if resource else ""
+    text = f"User: {CUSTOMER_SESSION} is not authorized to perform: {action}{where}{ending}"
+    (found,) = explain(text, TARGETS, BACKEND, lambda _target: AGREED)
+
+    assert expected == causes(found)[0]
+    assert (action == "s3:GetObject" and expected != "not-agreed") == any("grants" in fact for fact in found.facts)
 
 
 def test_own_call_is_not_explained_as_the_customers() -> None:
