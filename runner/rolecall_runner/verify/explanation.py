@@ -104,7 +104,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What a text says about a request. `external_ids`: the ID that it sent, empty for none; None if not known."""
+    """What a text shows about a request. `external_ids`: the ID that it sent, empty for none; None if not known."""
 
     source: str
     message: str = ""
@@ -130,17 +130,19 @@ def explain(
     """Explain a text; one explanation per failed request in it, at least one.
 
     Args:
-        text: A message, or JSON: an event of CloudTrail, alone, in EventBridge's `detail`, or in a list of `Records` or
+        text: A message, or JSON: a single event of CloudTrail, also in EventBridge's `detail` or in a list of `Records` or
             `Events`; an error reply; or the output of DecodeAuthorizationMessage.
         targets: The targets of the manifest, for causes that depend on it; may be empty.
         backend_account: The vendor's account ID; empty if not known.
         access_of: Returns the agreed access of a target, which shows whether the refused action was agreed.
     """
     requests = list(_requests(text))
-    shown = [_explained(request, targets, backend_account, access_of) for request in requests[:MAXIMUM_EVENTS]]
-    if left := len(requests) - len(shown):
-        shown[-1] = replace(shown[-1], facts=(*shown[-1].facts, f"{left:,} more failed events are not shown."))
-    return tuple(shown)
+    explanations = [_explain_request(request, targets, backend_account, access_of) for request in requests[:MAXIMUM_EVENTS]]
+    if left := len(requests) - len(explanations):
+        explanations[-1] = replace(
+            explanations[-1], facts=(*explanations[-1].facts, f"{left:,} more failed events are not shown.")
+        )
+    return tuple(explanations)
 
 
 def _requests(text: str) -> Iterator[_Request]:
@@ -198,24 +200,24 @@ def _string(value: Any, *path: str) -> str:
 def _of_event(event: Mapping[str, Any]) -> _Request:
     service, name = _string(event, "eventSource").partition(".")[0], _string(event, "eventName")
     code, text = _string(event, "errorCode"), _string(event, "errorMessage")
-    said = _of_message(text)
+    parsed = _of_message(text)
     parameters = event.get("requestParameters")
     sent: tuple[str, ...] | None = None
-    resource = said.resource
-    action = said.action or (f"{service}:{name}" if service and name else "")
+    resource = parsed.resource
+    action = parsed.action or (f"{service}:{name}" if service and name else "")
     if name == "AssumeRole" and isinstance(parameters, Mapping) and _string(parameters, "roleArn"):
         resource = resource or _string(parameters, "roleArn")
         sent = tuple(filter(None, [_string(parameters, "externalId")]))
-    caller = said.caller or _string(event, "userIdentity", "arn")
-    facts = list(said.facts)
+    caller = parsed.caller or _string(event, "userIdentity", "arn")
+    facts = list(parsed.facts)
     if not code and not text:
         return _Request("cloudtrail", facts=("The event has no error: the request succeeded.",))
     if invoked := _string(event, "userIdentity", "invokedBy"):
         facts.append(f"The request was sent by {invoked} for the caller.")
     return replace(
-        said,
+        parsed,
         source="cloudtrail",
-        code=code or said.code,
+        code=code or parsed.code,
         action=action,
         caller=caller,
         resource=resource,
@@ -252,8 +254,8 @@ def _error_reply(value: Mapping[str, Any]) -> _Request | None:
             code = _string(body, "Code") or _string(body, "code") or _string(body, "__type").rpartition("#")[2]
             text = _string(body, "Message") or _string(body, "message")
             if code or (body is not value and text) or _DENIED.search(text):
-                said = _of_message(text)
-                return replace(said, code=code or said.code)
+                parsed = _of_message(text)
+                return replace(parsed, code=code or parsed.code)
     return None
 
 
@@ -293,7 +295,7 @@ def _without_prefix(code: str) -> str:
     return code.removeprefix("Client.").removeprefix("Server.")
 
 
-def _explained(request: _Request, targets: Sequence[Target], backend_account: str, access_of: AccessOf) -> Explanation:
+def _explain_request(request: _Request, targets: Sequence[Target], backend_account: str, access_of: AccessOf) -> Explanation:
     denial = denial_of(request.message)
     policy = denial.kind if denial is not None else ""
     if not policy and request.code == _VPC_ENDPOINT_CODE:
@@ -335,7 +337,7 @@ def _lacks_permission(policy: str, explicit: bool | None) -> bool:
 
 def _agreed(request: _Request, target: Target, access_of: AccessOf) -> bool | None:
     """Whether the agreed access allows a call of the role's session for every value of conditions; None if undecided."""
-    if _assumes(request) or not request.action or not request.resource:
+    if _is_assume(request) or not request.action or not request.resource:
         return None
     access = access_of(target)
     if access is None or target.role_arn not in access.roles:
@@ -355,13 +357,13 @@ def _clean_diagnosis(found: Diagnosis) -> Diagnosis:
     return replace(found, vendor=sanitize_line(found.vendor))
 
 
-def _assumes(request: _Request) -> bool:
+def _is_assume(request: _Request) -> bool:
     return request.action in _ASSUME_ACTIONS
 
 
 def _target(request: _Request, targets: Sequence[Target]) -> Target | None:
     """The target whose role was to be assumed, or whose session sent the request."""
-    if _assumes(request):
+    if _is_assume(request):
         return next((target for target in targets if target.role_arn == request.resource), None)
     caller = identity_of(request.caller) if request.caller else None
     if caller is None or caller.role is None:
@@ -376,9 +378,9 @@ def _target(request: _Request, targets: Sequence[Target]) -> Target | None:
 def _stand_in(request: _Request) -> Target:
     """The role of a request that is not of a target, for the templates of causes."""
     caller = identity_of(request.caller) if request.caller else None
-    role = request.resource if _assumes(request) else (caller.role or caller.arn) if caller is not None else ""
+    role = request.resource if _is_assume(request) else (caller.role or caller.arn) if caller is not None else ""
     arn = Arn.parse(role)
-    backend = (caller.role or caller.arn) if caller is not None and _assumes(request) else ""
+    backend = (caller.role or caller.arn) if caller is not None and _is_assume(request) else ""
     return Target(
         "CUSTOMER",
         _clean(arn.account_id) if arn is not None else "ACCOUNT",
@@ -389,7 +391,7 @@ def _stand_in(request: _Request) -> Target:
 
 
 def _facts(request: _Request, found: Target | None, targets: Sequence[Target]) -> Iterator[str]:
-    arn = Arn.parse(request.resource) if _assumes(request) else None
+    arn = Arn.parse(request.resource) if _is_assume(request) else None
     if arn is not None and found is None and targets:
         others = [target.role_arn for target in targets if target.account_id == arn.account_id]
         names = f"; in this account it has {', '.join(others[:3])}" if others else ""
@@ -417,7 +419,7 @@ def _causes(
     if not code:
         return
     if not _is_refusal(code):
-        if "DurationSeconds" in request.message and _assumes(request):
+        if "DurationSeconds" in request.message and _is_assume(request):
             yield "session-too-long", ""
         else:
             cause = cause_of_code(_without_prefix(code)) or "unknown"
@@ -426,7 +428,7 @@ def _causes(
     if policy:
         yield from _of_policy(request, policy, explicit, backend_account)
         return
-    if not _assumes(request):
+    if not _is_assume(request):
         yield from ((cause, request.action or "the action is not named") for cause in _CALL_CANDIDATES[explicit])
         return
     if found is not None and not _is_backend_role(request.caller, found):
@@ -459,9 +461,9 @@ def _of_policy(request: _Request, policy: str, explicit: bool | None, backend_ac
         yield "own-endpoint-policy", request.action
         return
     own_call = bool(backend_account) and identity_of(request.caller).account_id == backend_account
-    if _assumes(request) or own_call:
+    if _is_assume(request) or own_call:
         cause = cause_of_refused_assume(denial)
-        if own_call and not _assumes(request):
+        if own_call and not _is_assume(request):
             cause = cause if denial.kind not in _OF_ROLES and cause != "backend-policy-lacks-role" else "unknown"
     else:
         cause = cause_of_refused_call(denial)
