@@ -19,31 +19,24 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from functools import partial, wraps
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
-from botocore.paginate import PageIterator, Paginator
-from botocore.waiter import Waiter
-
+from rolecall_generator import bundle as bundles  # loads the forms of bundles only if they are used
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.records import rehearsing, status_path
+from rolecall_generator.text import DEFAULT_MANIFEST
+from rolecall_generator.workspace import Bundle, ManifestSource, ManifestWorkspace, build_bundle
+from rolecall_runner import dataframes
 from rolecall_runner import sandbox as aws_sandbox  # imports moto lazily
-from rolecall_runner.aws import (
-    AwsConfig,
-    Clients,
-    SessionOptions,
-    Sessions,
-    SigningCredentials,
-    account,
-    endpoint_from_environment,
-)
+from rolecall_runner.aws import AwsConfig, Clients, SessionOptions, Sessions, endpoint_from_environment
 from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, ProcessLocal, Result, Runtime, Task
-from rolecall_runner.inventory import Selection, Target, select_keys
+from rolecall_runner.inventory import Selection, Target, TargetKind, find_target, select_keys
 from rolecall_runner.query import (
     QueryResult,
     QuerySpec,
@@ -57,8 +50,15 @@ from rolecall_runner.query import (
 )
 from rolecall_runner.redact import to_json_values
 from rolecall_runner.status import StatusError, read_module_history
-from rolecall_runner.verify import RunConfig, Verdict, VerifySpec, VerifyTask, make_context
-from rolecall_runner.verify_run import prepare_verify_run
+from rolecall_runner.verify import RunConfig, Verdict, VerifySpec, VerifyTask
+from rolecall_runner.verify_run import prepare_verify_run, verdict_of
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+    from rolecall_runner.account_clients import AccountClients
 
 Bar = tuple[Callable[[int], None], Callable[[int], None]]
 
@@ -98,66 +98,7 @@ def execution_context(
 _RUN_ID_BYTES = 3
 
 
-class AccountProxy:
-    """Proxy for a botocore client, paginator, page iterator, or waiter that signs its calls for one account.
-
-    Each call, and each fetched page, runs inside `with account(...)`. Proxies of several accounts can be used concurrently,
-    from any thread.
-    """
-
-    def __init__(self, value: Any, credentials: SigningCredentials) -> None:
-        self._value = value
-        self._credentials = credentials
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._value, name)
-        if not callable(attribute) or isinstance(attribute, type):
-            return attribute
-
-        @wraps(attribute)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with account(self._credentials):
-                return _bound(attribute(*args, **kwargs), self._credentials)
-
-        return call
-
-    def __iter__(self) -> Iterator[Any]:
-        with account(self._credentials):
-            pages = iter(self._value)
-        while True:
-            with account(self._credentials):
-                try:
-                    page = next(pages)
-                except StopIteration:
-                    return
-            yield page
-
-
-def _bound(value: Any, credentials: SigningCredentials) -> Any:
-    """Wrap the result of a call in a proxy if it makes further calls."""
-    if isinstance(value, Paginator | PageIterator | Waiter):
-        return AccountProxy(value, credentials)
-    return iter(AccountProxy(value, credentials)) if isinstance(value, Iterator) else value
-
-
-@dataclass(frozen=True, slots=True)
-class AccountClients:
-    """The `session` argument of functions: the shared clients, bound to one account."""
-
-    clients: Clients = field(repr=False)
-    credentials: SigningCredentials = field(repr=False)
-    account: Target
-
-    def client(self, service: str, region: str | None = None) -> Any:
-        """Return a client for a service (boto3 name). The Region defaults to the account's first one in the manifest.
-
-        Raises botocore's UnknownServiceError.
-        """
-        where = region or next(iter(self.account.regions), PARTITIONS[self.account.partition].default_region)
-        return AccountProxy(self.clients.client(service, where), self.credentials)
-
-
-Function = Callable[[AccountClients, Target], Any]
+Function = Callable[["AccountClients", Target], Any]
 """A user's function. Arguments: a session and the account. Returns data, or an Outcome."""
 
 
@@ -171,6 +112,8 @@ class FunctionTask:
 
     def __call__(self, target: Target) -> Outcome:
         """Call the function for one target. Raises the errors of AssumeRole and of the function."""
+        from rolecall_runner.account_clients import AccountClients  # noqa: PLC0415 - loads boto3, which no command needs
+
         clients, sessions = self.connections.get()
         session = sessions.session(target)
         session.get_frozen_credentials()  # raises here, before the function runs, if the role cannot be assumed
@@ -192,10 +135,24 @@ class Rows:
             self.errors.extend(answer.errors())
             yield from answer.rows()
 
+    def to_pandas(self) -> pandas.DataFrame:
+        """The remaining rows as a `pandas.DataFrame`. Values stay Python objects. Raises ToolError without pandas."""
+        return dataframes.to_pandas(self)
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The remaining rows as a `pyarrow.Table`. Raises ToolError without PyArrow."""
+        return dataframes.to_arrow(self)
+
+    def to_polars(self) -> polars.DataFrame:
+        """The remaining rows as a `polars.DataFrame`. Raises ToolError without Polars."""
+        return dataframes.to_polars(self)
+
 
 class Fleet:
     """The accounts of a manifest. No request is sent before the first call of `run`, `query`, or `verify`.
 
+    `manifest`: a file, or a `Manifest` object; for an object, the fleet keeps its files in a private temporary folder, which
+    `close` deletes.
     `limit`: host pattern; `all` selects only customers, since switch roles are used by people. `out`: output folder of
     `gen terraform`. `region`: Region of the STS endpoint. `sandbox`: use a sandbox instead of AWS until `close` (or the end
     of `with`), with `faults` as in `--faults`; this process's environment then contains its endpoint and credentials.
@@ -207,10 +164,10 @@ class Fleet:
 
     def __init__(  # noqa: PLR0913 - keyword arguments with defaults
         self,
-        manifest: str | Path = "accounts.yaml",
+        manifest: ManifestSource = DEFAULT_MANIFEST,
         *,
         limit: str = "all",
-        out: str | Path = "output",
+        out: str | Path | None = None,
         profile: str | None = None,
         region: str | None = None,
         sandbox: bool = False,
@@ -219,14 +176,16 @@ class Fleet:
         session_name: str = "",
         session: SessionOptions | None = None,
     ) -> None:
-        self.manifest = Path(manifest)
         self.limit = limit
-        self.out = Path(out)
-        self.execution = execution or ExecutionOptions()
+        self._source = manifest
+        self._output = out
+        self._workspace: ManifestWorkspace | None = None
+        self._execution = execution
         self._profile = profile
         self._region = region
         self._sandbox = sandbox
         self._faults = faults
+        self._lock = threading.RLock()
         self._stack = ExitStack()
         self._opened = False
         self._query_targets: QueryTargets | None = None
@@ -248,6 +207,37 @@ class Fleet:
         self._stack.close()
         self._opened = False
         self._connections = self._clients = None
+        if self._workspace is not None:
+            if self._workspace.folder is not None:
+                self._query_targets = None  # names the files
+            self._workspace.delete()
+            self._workspace = None
+
+    @property
+    def workspace(self) -> ManifestWorkspace:
+        """The files of the manifest. Raises ManifestError for an invalid `Manifest` object."""
+        with self._lock:
+            if self._workspace is None:
+                self._workspace = ManifestWorkspace.create(self._source, self._output)
+            return self._workspace
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest file; a temporary one for a `Manifest` object."""
+        return self.workspace.manifest
+
+    @property
+    def out(self) -> Path:
+        """The output folder."""
+        return self.workspace.out
+
+    @property
+    def execution(self) -> ExecutionOptions:
+        """Engine, and folder for run records; for a `Manifest` object, by default a temporary folder."""
+        if self._execution is not None:
+            return self._execution
+        folder = self.workspace.folder
+        return ExecutionOptions() if folder is None else ExecutionOptions(runs=folder / "runs")
 
     @property
     def query_targets(self) -> QueryTargets:
@@ -333,13 +323,46 @@ class Fleet:
         self._open()
         return iter(prepare(spec, access_levels, self.query_targets, aws=self._aws(), options=self.execution))
 
-    def verify(self, options: VerifySpec | None = None) -> Iterator[Verdict]:
-        """Verify the accounts and record the run; yields verdicts as they complete. Main thread only."""
+    @overload
+    def verify(self, customer: str, options: VerifySpec | None = None) -> Verdict: ...
+
+    @overload
+    def verify(self, customer: None = None, options: VerifySpec | None = None) -> Iterator[Verdict]: ...
+
+    @overload
+    def verify(self, customer: VerifySpec) -> Iterator[Verdict]: ...
+
+    def verify(
+        self, customer: str | VerifySpec | None = None, options: VerifySpec | None = None
+    ) -> Verdict | Iterator[Verdict]:
+        """Verify one customer, or all selected accounts.
+
+        With a name: returns the verdict, records nothing, and may be called in any thread. An account that cannot be
+        reached is a verdict, too. Without: records the run and yields verdicts as they complete; main thread only. Raises
+        SelectionError for a name that is not a customer's.
+        """
+        if isinstance(customer, str):
+            return self._verify_customer(customer, options)
         self._open()
         limit = self.limit
         if limit == "all" and self.accounts:  # only customers, as for queries
             limit = "kind=customer" if self.accounts[0].kind == "customer" else "all"
-        return iter(prepare_verify_run(self._start(options), Selection(limit), self.execution))
+        return iter(prepare_verify_run(self._start(customer or options), Selection(limit), self.execution))
+
+    def _verify_customer(self, name: str, options: VerifySpec | None) -> Verdict:
+        target = find_target(self.query_targets.inventory, name, TargetKind.CUSTOMER)
+        task = self.verify_task(options)
+        context = task.context.get()  # raises CallerError, which is not a fact about the customer
+        try:
+            serial = replace(self.execution, engine="serial", scheduler=None, scheduler_tls=None)
+            (result,) = serial.run(task, [target])
+        finally:
+            context.clients.close()
+        return verdict_of(result, target, rehearsal=context.rehearsal)
+
+    def bundle_for(self, customer: str, options: bundles.BundleOptions | None = None) -> Bundle:
+        """Build the bundle of a customer in memory. Raises the errors of `build_bundle`."""
+        return build_bundle(self._source, customer, out=self._output, options=options)
 
     def verify_task(self, options: VerifySpec | None = None) -> VerifyTask:
         """Return a task for `run` that verifies an account; its data is the verdict as JSON values."""
@@ -348,7 +371,7 @@ class Fleet:
         with suppress(StatusError):  # optional: without it, an older module is not recognized as such
             status = status_path(self.out, rehearsal=rehearsing(os.environ))
             start = replace(start, history=read_module_history(status, self.accounts))
-        return VerifyTask(ProcessLocal(partial(make_context, start)))
+        return VerifyTask(ProcessLocal(start.make_context))
 
     def _start(self, options: VerifySpec | None, run_id: str = "") -> RunConfig:
         return RunConfig(self.manifest, self.out, run_id, self._aws(), options or VerifySpec())
@@ -364,7 +387,9 @@ class Fleet:
         return config.for_partition(self.query_targets.inventory.manifest.partition)
 
     def _open(self) -> None:
-        if not self._opened:
+        with self._lock:
+            if self._opened:
+                return
             bar = (lambda _total: None), (lambda _done: None)
             self._stack.enter_context(
                 execution_context(self.manifest, self.out, sandbox=self._sandbox, faults=self._faults, bar=bar)

@@ -43,7 +43,6 @@ from rolecall_runner.verify import (
     VerifyTask,
     customer_message,
     join_message,
-    make_context,
     verify,
     written_trust_policy_allows,
 )
@@ -315,7 +314,7 @@ def onboard(
     """
     inventory = read_inventory(start.manifest, out=start.out)
     target = _customer(inventory, name)
-    context = make_context(replace(start, run_id=secrets.token_hex(_RUN_ID_BYTES)))
+    context = replace(start, run_id=secrets.token_hex(_RUN_ID_BYTES)).make_context()
     rehearsal = context.rehearsal
     status = status_path(start.out, rehearsal=rehearsal)
     store_handover(

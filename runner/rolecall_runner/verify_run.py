@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from functools import partial
 
 from rolecall_generator._version import __version__
 from rolecall_generator.records import status_path
@@ -41,7 +40,6 @@ from rolecall_runner.verify import (
     Verdict,
     VerifySpec,
     VerifyTask,
-    make_context,
 )
 
 TASK = "verify"
@@ -172,7 +170,8 @@ def prepare_verify_run(
     history = ModuleHistory()
     with suppress(StatusError):  # not required for the run; `record_verdicts` reports a damaged file
         history = read_module_history(status_path(start.out, rehearsal=caller.rehearsal), targets)
-    task = VerifyTask(ProcessLocal(partial(make_context, replace(start, run_id=journal.record.short_id, history=history))))
+    config = replace(start, run_id=journal.record.short_id, history=history)
+    task = VerifyTask(ProcessLocal(config.make_context))
     found = read_output_digests(start.out)
     return VerifyRun(journal.record, caller, targets, waiting, execution, journal, task, runtime or Runtime(), found, clock)
 

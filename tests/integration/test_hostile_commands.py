@@ -171,6 +171,13 @@ SCENARIOS: dict[str, list[Scenario]] = {
     "runner switch-url": [of("runner switch-url", TEXT)],
     "runner console": [of("runner console account1", aws=("AssumeRole",)), of("runner console", TEXT)],
     "runner shell": [of("runner shell account1 -- true", aws=("AssumeRole",)), of("runner shell", TEXT)],
+    "runner explain": [
+        *each_format("runner explain 'not authorized to perform: s3:GetObject'", "table", "json"),
+        *(
+            of(f"runner explain --format {form}", f"User: arn:aws:iam::1:role/{TEXT} is not authorized to perform: a:b")
+            for form in ("table", "json")
+        ),
+    ],
     "runner history": [*each_format("runner history", "table", "json"), of("runner history", TEXT), of("runner", TEXT)],
     "runner onboard": each_format("runner onboard account1 --timeout 1", "table", "json", aws=("AssumeRole",)),
     "runner status": [

@@ -36,6 +36,7 @@ from tools.man_page import page_name
 DATED = {**os.environ, "SOURCE_DATE_EPOCH": "1760000000"}
 SOURCES = {
     "generator/rolecall_generator": "rolecall_generator",
+    "runner/rolecall": "rolecall",
     "runner/rolecall_runner": "rolecall_runner",
     "templates": "rolecall_generator/templates",
 }
@@ -118,7 +119,7 @@ def test_sdist_has_only_the_build_inputs(built: Built) -> None:
 def test_wheel_has_all_data_files(built: Built) -> None:
     """Templates, named queries, managed policies, page assets and py.typed markers."""
     files = {name for name in built.wheel_files() if ".dist-info/" not in name and ".data/" not in name}
-    named = {"rolecall_generator/py.typed", "rolecall_runner/py.typed"}
+    named = {"rolecall/py.typed", "rolecall_generator/py.typed", "rolecall_runner/py.typed"}
 
     assert {".css", ".j2", ".js", ".json", ".py", ".toml", ".typed", ".yaml"} == {Path(name).suffix for name in files}
     assert set() == named - files
@@ -239,6 +240,7 @@ def test_installed_wheel_works(built: Built, tmp_path: Path) -> None:
     run(python, "gen", "terraform", where=work)
     assert "who can assume what" in run(python, "gen", "prove", where=work)
     assert "ec2-instances" in run(python, "runner", "query", "--list", where=work)
+    assert "0" == run(python, "python", "-c", "import rolecall; print(rolecall.check().failed_cells)", where=work).strip()
 
 
 @pytest.mark.slow

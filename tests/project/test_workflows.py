@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,6 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+
+from command_lines import complaint, of_script
+from docs_page import Saved, read_page
+from shared_cache import SHARED_CACHE
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / ".github"
@@ -99,6 +105,77 @@ def test_every_supported_python_is_tested() -> None:
     assert named == set(matrix["python"])
     assert ["macos", "ubuntu"] == sorted(system.split("-")[0] for system in matrix["system"])
     assert [{"system": matrix["system"][0], "python": "3.11"}] == matrix["exclude"]
+
+
+def test_reusable_workflow_has_typed_inputs_and_least_permissions() -> None:
+    """Only by call; inputs reach the shell as variables; the commands exist."""
+    path = GITHUB / "workflows" / "verify.yml"
+    found = yaml.safe_load(path.read_text("utf-8"))
+    (job,) = found["jobs"].values()
+    inputs = found[True]["workflow_call"]["inputs"]  # YAML 1.1 reads the key `on` as true
+    scripts = [step["run"] for step in job["steps"] if "run" in step]
+
+    assert ({}, {"contents": "read", "id-token": "write"}) == (found["permissions"], job["permissions"])
+    assert ["workflow_call"] == list(found[True])
+    assert {"role-arn", "version"} == {name for name, given in inputs.items() if given.get("required")}
+    assert all("default" in given or given.get("required") for given in inputs.values())
+    assert [] == [script for script in scripts if "${{" in script]
+    used = set(re.findall(r"inputs\.([a-z-]+)", path.read_text("utf-8")))
+    assert used == set(inputs)
+    commands = [words for script in scripts for words in of_script(script) if words[0] in {"gen", "runner"}]
+    assert commands
+    assert [] == [problem for words in commands if (problem := complaint(words))]
+    page = (ROOT / "docs" / "how-to" / "ci.md").read_text("utf-8")
+    assert [] == [name for name in inputs if f"| `{name}` |" not in page]
+
+
+HOOKS = ROOT / ".pre-commit-hooks.yaml"
+
+
+def test_pre_commit_hooks_are_valid_and_those_of_the_page(tmp_path: Path) -> None:
+    """pre-commit accepts the manifest of hooks; the page shows the same hooks for an installed rolecall."""
+    assert 0 == judged("pre-commit", "validate-manifest", str(HOOKS)).returncode
+    (tmp_path / "wrong.yaml").write_text("- id: x\n", "utf-8")
+    assert 0 != judged("pre-commit", "validate-manifest", str(tmp_path / "wrong.yaml")).returncode
+
+    declared = yaml.safe_load(HOOKS.read_text("utf-8"))
+    assert [] == [problem for each in declared if (problem := complaint(shlex.split(each["entry"])))]
+    steps = read_page((ROOT / "docs" / "how-to" / "pre-commit.md").read_text("utf-8")).steps
+    (shown,) = (step for step in steps if isinstance(step, Saved))
+    same = ("id", "name", "entry", "files", "pass_filenames")
+    (local,) = yaml.safe_load(shown.text)["repos"]
+    assert [{key: each[key] for key in same} for each in local["hooks"]] == [
+        {key: each[key] for key in same} for each in declared
+    ]
+
+
+def test_pre_commit_runs_the_hooks_of_a_repository(tmp_path: Path) -> None:
+    """As pre-commit does for `repo: https://...`, here with the rolecall of this environment instead of an installation."""
+    hooks, work = tmp_path / "hooks", tmp_path / "work"
+    environment = {
+        **os.environ, **SHARED_CACHE, "PRE_COMMIT_HOME": str(tmp_path / "home"), "GIT_CONFIG_GLOBAL": os.devnull,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        **{f"GIT_{who}_{what}": "reader@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }  # fmt: skip
+
+    def run(folder: Path, *command: str) -> int:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+        return done.returncode
+
+    hooks.mkdir()
+    (hooks / HOOKS.name).write_text(HOOKS.read_text("utf-8").replace("language: python", "language: system"), "utf-8")
+    work.mkdir()
+    (work / "accounts.yaml").write_text((ROOT / "examples" / "accounts.yaml").read_text("utf-8"), "utf-8")
+    assert 0 == run(work, "gen", "terraform", "--quiet")
+    for folder in (hooks, work):
+        assert [0, 0, 0] == [
+            run(folder, "git", *words) for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "test: start"])
+        ]
+    tried = ("pre-commit", "try-repo", str(hooks))
+    assert 0 == run(work, *tried, "--all-files")
+    (work / "accounts.yaml").write_text((work / "accounts.yaml").read_text("utf-8").replace("[s3-read,", "["), "utf-8")
+    assert 1 == run(work, *tried, "rolecall-diff", "--all-files")
+    assert 1 == run(work, *tried, "rolecall-check", "--all-files")
 
 
 def test_release_publishes_only_tested_and_attested_files() -> None:

@@ -80,7 +80,7 @@ def complaint(words: list[str]) -> str | None:
     places = _places(command)
     while rest and rest[0] != "--":
         word = rest.pop(0)
-        if word.startswith("-"):
+        if word.startswith("-") and word != "-":
             option, _, value = word.partition("=")
             known = _options(command)
             if option not in known:

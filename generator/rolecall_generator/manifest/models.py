@@ -100,12 +100,12 @@ class Model(BaseModel):
 class StatementSpec(Model):
     """One statement of a permission set."""
 
-    sid: Sid = Field("", description="Statement ID: ASCII letters and digits, unique in its permission set.")
-    effect: Literal["Allow", "Deny"] = Field("Allow", description="Allow (the default) or Deny.")
-    actions: tuple[Action, ...] = Field((), description="Actions, for example s3:GetObject.")
-    not_actions: tuple[Action, ...] = Field((), description="All actions except these (NotAction).")
-    resources: tuple[PolicyText, ...] = Field((), description="Resource ARNs, or *.")
-    not_resources: tuple[PolicyText, ...] = Field((), description="All resources except these (NotResource).")
+    sid: Sid = Field(default="", description="Statement ID: ASCII letters and digits, unique in its permission set.")
+    effect: Literal["Allow", "Deny"] = Field(default="Allow", description="Allow (the default) or Deny.")
+    actions: tuple[Action, ...] = Field(default=(), description="Actions, for example s3:GetObject.")
+    not_actions: tuple[Action, ...] = Field(default=(), description="All actions except these (NotAction).")
+    resources: tuple[PolicyText, ...] = Field(default=(), description="Resource ARNs, or *.")
+    not_resources: tuple[PolicyText, ...] = Field(default=(), description="All resources except these (NotResource).")
     conditions: Mapping[PolicyText, Mapping[PolicyText, ConditionValue | tuple[ConditionValue, ...]]] = Field(
         default_factory=dict, description="Conditions as in IAM: operator, then context key, then a value or a list."
     )
@@ -127,25 +127,30 @@ class StatementSpec(Model):
 class PermissionSet(Model):
     """A named set of permissions that customers and switch roles refer to."""
 
-    description: Description = Field("", description="Purpose of the set; shown to the customer.")
-    statements: tuple[StatementSpec, ...] = Field((), description="Statements of the policy of this set.")
-    managed_policies: tuple[ManagedPolicyName, ...] = Field((), description="AWS managed policies by name, others by ARN.")
+    description: Description = Field(default="", description="Purpose of the set; shown to the customer.")
+    statements: tuple[StatementSpec, ...] = Field(default=(), description="Statements of the policy of this set.")
+    managed_policies: tuple[ManagedPolicyName, ...] = Field(
+        default=(), description="AWS managed policies by name, others by ARN."
+    )
     attach: Literal["inline", "managed"] = Field(
-        "inline", description="Write the statements as an inline policy of the role, or as a separate managed policy."
+        default="inline",
+        description="Write the statements as an inline policy of the role, or as a separate managed policy.",
     )
 
 
 class BackendRole(Model):
     """A role of the backend account that assumes the customers' roles."""
 
-    name: RoleName = Field("backend_role", description="The role's name.")
-    path: Path = Field("/", description="The role's IAM path.")
-    existing: bool = Field(True, description="false: rolecall's module creates it with an EC2 instance profile.")
-    instance_profile: RoleName | None = Field(None, description="Instance profile of a new role; default: its name.")
-    permissions_boundary: PolicyArn | None = Field(None, description="Permissions boundary of a new role, an ARN.")
-    max_session_seconds: SessionSeconds = Field(3600, description="Maximum session length of a new role, in seconds.")
+    name: RoleName = Field(default="backend_role", description="The role's name.")
+    path: Path = Field(default="/", description="The role's IAM path.")
+    existing: bool = Field(default=True, description="false: rolecall's module creates it with an EC2 instance profile.")
+    instance_profile: RoleName | None = Field(default=None, description="Instance profile of a new role; default: its name.")
+    permissions_boundary: PolicyArn | None = Field(default=None, description="Permissions boundary of a new role, an ARN.")
+    max_session_seconds: SessionSeconds = Field(
+        default=3600, description="Maximum session length of a new role, in seconds."
+    )
     managed_policies: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=quotas.ROLE_MANAGED_POLICIES_MAXIMUM,
         description="How many of the role's managed policies rolecall may use; default: quotas.role_managed_policies.",
@@ -156,13 +161,17 @@ class Backend(Model):
     """The vendor's account."""
 
     account_id: AccountId = Field(description="ID of the backend account: 12 digits in quotes.")
-    role: BackendRole | None = Field(None, description="The backend role, if there is only one.")
-    roles: tuple[BackendRole, ...] = Field((), description="Several backend roles; each customer's trust policy names one.")
+    role: BackendRole | None = Field(default=None, description="The backend role, if there is only one.")
+    roles: tuple[BackendRole, ...] = Field(
+        default=(), description="Several backend roles; each customer's trust policy names one."
+    )
     grant: Literal["explicit", "fixed-role-name"] = Field(
-        "explicit",
+        default="explicit",
         description="explicit: every role's ARN. fixed-role-name: one role name in every account, with an account list.",
     )
-    policy_prefix: RoleName = Field("rolecall-assume-customers", description="Prefix of the managed policies' names.")
+    policy_prefix: RoleName = Field(
+        default="rolecall-assume-customers", description="Prefix of the managed policies' names."
+    )
     tags: TagMap = Field(default_factory=dict, description="AWS tags on what the backend module creates.")
 
     @property
@@ -174,20 +183,20 @@ class Backend(Model):
 class Defaults(Model):
     """Default values for customers. `tags` and `labels` are merged; the customer's values take precedence."""
 
-    regions: tuple[Region, ...] = Field(("us-east-1",), description="Regions that queries run in.")
-    permissions: tuple[PermissionSetName, ...] = Field((), description="Permission sets granted to every customer.")
+    regions: tuple[Region, ...] = Field(default=("us-east-1",), description="Regions that queries run in.")
+    permissions: tuple[PermissionSetName, ...] = Field(default=(), description="Permission sets granted to every customer.")
     tags: TagMap = Field(default_factory=dict, description="AWS tags on everything that the modules create.")
     labels: TagMap = Field(default_factory=dict, description="Labels for selection; not sent to AWS or the customer.")
-    role: RoleName = Field("VendorAccess", description="Name of the role in the customers' accounts.")
-    path: Path = Field("/", description="IAM path of the role in the customers' accounts.")
-    max_session_seconds: SessionSeconds = Field(3600, description="Maximum session length in seconds.")
-    permissions_boundary: PolicyArn | None = Field(None, description="Permissions boundary of the roles, an ARN.")
+    role: RoleName = Field(default="VendorAccess", description="Name of the role in the customers' accounts.")
+    path: Path = Field(default="/", description="IAM path of the role in the customers' accounts.")
+    max_session_seconds: SessionSeconds = Field(default=3600, description="Maximum session length in seconds.")
+    permissions_boundary: PolicyArn | None = Field(default=None, description="Permissions boundary of the roles, an ARN.")
     trust: TrustStyle = Field(
-        "role-arn",
+        default="role-arn",
         description="role-arn: trust the backend role. account-root: trust the backend account, with aws:PrincipalArn.",
     )
-    session_tags: bool = Field(False, description="Let the backend role pass session tags (sts:TagSession).")
-    source_identity: bool = Field(False, description="Let the backend role set a source identity.")
+    session_tags: bool = Field(default=False, description="Let the backend role pass session tags (sts:TagSession).")
+    source_identity: bool = Field(default=False, description="Let the backend role set a source identity.")
 
 
 class Customer(Model):
@@ -195,18 +204,24 @@ class Customer(Model):
 
     name: Slug = Field(description="Name of the customer; also its module's folder.")
     account_id: AccountId = Field(description="ID of the customer's account: 12 digits in quotes.")
-    role: RoleName | None = Field(None, description="The role's name in the customer's account.")
-    path: Path | None = Field(None, description="The role's IAM path.")
-    external_id: ExternalId | None = Field(None, description="Generated by the vendor, one per customer, never shared.")
-    previous_external_id: ExternalId | None = Field(None, description="Also accepted while a rotation is in progress.")
-    permissions: tuple[PermissionSetName, ...] | None = Field(None, description="Permission sets, instead of the default.")
-    backend_role: RoleName | None = Field(None, description="The backend role that this customer trusts.")
-    regions: tuple[Region, ...] | None = Field(None, description="Regions that queries run in.")
-    max_session_seconds: SessionSeconds | None = Field(None, description="Maximum session length in seconds.")
-    permissions_boundary: PolicyArn | None = Field(None, description="Permissions boundary of the role, an ARN.")
-    trust: TrustStyle | None = Field(None, description="Principal of the trust policy.")
-    session_tags: bool | None = Field(None, description="Let the backend role pass session tags.")
-    source_identity: bool | None = Field(None, description="Let the backend role set a source identity.")
+    role: RoleName | None = Field(default=None, description="The role's name in the customer's account.")
+    path: Path | None = Field(default=None, description="The role's IAM path.")
+    external_id: ExternalId | None = Field(
+        default=None, description="Generated by the vendor, one per customer, never shared."
+    )
+    previous_external_id: ExternalId | None = Field(
+        default=None, description="Also accepted while a rotation is in progress."
+    )
+    permissions: tuple[PermissionSetName, ...] | None = Field(
+        default=None, description="Permission sets, instead of the default."
+    )
+    backend_role: RoleName | None = Field(default=None, description="The backend role that this customer trusts.")
+    regions: tuple[Region, ...] | None = Field(default=None, description="Regions that queries run in.")
+    max_session_seconds: SessionSeconds | None = Field(default=None, description="Maximum session length in seconds.")
+    permissions_boundary: PolicyArn | None = Field(default=None, description="Permissions boundary of the role, an ARN.")
+    trust: TrustStyle | None = Field(default=None, description="Principal of the trust policy.")
+    session_tags: bool | None = Field(default=None, description="Let the backend role pass session tags.")
+    source_identity: bool | None = Field(default=None, description="Let the backend role set a source identity.")
     tags: TagMap = Field(default_factory=dict, description="AWS tags on what the module creates.")
     labels: TagMap = Field(default_factory=dict, description="Labels for selection; not sent to AWS or the customer.")
     variables: Mapping[str, str] = Field(default_factory=dict, description="Values for queries and plays.")
@@ -223,18 +238,20 @@ class SwitchUser(Model):
     """An IAM user who switches roles in the console."""
 
     name: UserName = Field(description="IAM user name.")
-    path: Path = Field("/", description="IAM path of the user.")
-    console_password: bool = Field(False, description="Give the user a first console password, to be changed at sign-in.")
-    pgp_key: PgpKey | None = Field(None, description="Public PGP key that encrypts the first password.")
-    existing: bool = Field(False, description="true: the user exists and is only added to the group.")
+    path: Path = Field(default="/", description="IAM path of the user.")
+    console_password: bool = Field(
+        default=False, description="Give the user a first console password, to be changed at sign-in."
+    )
+    pgp_key: PgpKey | None = Field(default=None, description="Public PGP key that encrypts the first password.")
+    existing: bool = Field(default=False, description="true: the user exists and is only added to the group.")
 
 
 class SwitchGroup(Model):
     """The group whose members may switch."""
 
     name: GroupName = Field(description="IAM group name.")
-    path: Path = Field("/", description="IAM path of the group.")
-    existing: bool = Field(False, description="true: the group exists, and only the policy is attached to it.")
+    path: Path = Field(default="/", description="IAM path of the group.")
+    existing: bool = Field(default=False, description="true: the group exists, and only the policy is attached to it.")
 
 
 @final
@@ -242,25 +259,26 @@ class SwitchRole(Model):
     """A role in the trusting account that users of the trusted account switch to in the console."""
 
     name: Slug = Field(description="Name of this switch role; also its modules' folder.")
-    partition: PartitionName | None = Field(None, description="Partition of both accounts; default: the manifest's.")
+    partition: PartitionName | None = Field(default=None, description="Partition of both accounts; default: the manifest's.")
     trusting: AccountRef = Field(description="The account that has the role.")
     trusted: AccountRef = Field(description="The account that has the users.")
     role: RoleName = Field(description="Name of the role in the trusting account.")
-    path: Path = Field("/", description="IAM path of the role.")
-    permissions: tuple[PermissionSetName, ...] = Field((), description="Permission sets of the role.")
+    path: Path = Field(default="/", description="IAM path of the role.")
+    permissions: tuple[PermissionSetName, ...] = Field(default=(), description="Permission sets of the role.")
     group: GroupName | SwitchGroup = Field(description="The group whose members may switch: a name, or a mapping.")
-    users: tuple[SwitchUser, ...] = Field((), description="The group's members.")
+    users: tuple[SwitchUser, ...] = Field(default=(), description="The group's members.")
     group_in: Literal["trusted", "trusting"] = Field(
-        "trusted", description="The account with group and users. With trusting, the role trusts both accounts."
+        default="trusted", description="The account with group and users. With trusting, the role trusts both accounts."
     )
     trust: Literal["account", "users"] = Field(
-        "account", description="account: principals that the account allows. users: only the named users (aws:PrincipalArn)."
+        default="account",
+        description="account: principals that the account allows. users: only the named users (aws:PrincipalArn).",
     )
-    require_mfa: bool = Field(True, description="Refuse sessions that were signed in without MFA.")
-    max_session_seconds: SessionSeconds = Field(3600, description="Maximum session length in seconds.")
-    permissions_boundary: PolicyArn | None = Field(None, description="Permissions boundary of the role, an ARN.")
+    require_mfa: bool = Field(default=True, description="Refuse sessions that were signed in without MFA.")
+    max_session_seconds: SessionSeconds = Field(default=3600, description="Maximum session length in seconds.")
+    permissions_boundary: PolicyArn | None = Field(default=None, description="Permissions boundary of the role, an ARN.")
     policy: PolicyName | None = Field(
-        None,
+        default=None,
         description="Name of the STS policy on the group; default: assume-ROLE. For a shared group, set it on the entry "
         "that creates the group.",
     )
@@ -282,13 +300,13 @@ class Quotas(Model):
     """Adjustable AWS quotas, with their values in these accounts."""
 
     role_managed_policies: int = Field(
-        quotas.ROLE_MANAGED_POLICIES,
+        default=quotas.ROLE_MANAGED_POLICIES,
         ge=1,
         le=quotas.ROLE_MANAGED_POLICIES_MAXIMUM,
         description="Managed policies attached to a role.",
     )
     trust_policy_characters: int = Field(
-        quotas.TRUST_POLICY_CHARACTERS,
+        default=quotas.TRUST_POLICY_CHARACTERS,
         ge=quotas.TRUST_POLICY_CHARACTERS,
         le=quotas.TRUST_POLICY_CHARACTERS_MAXIMUM,
         description="Characters of a trust policy.",
@@ -299,7 +317,7 @@ class Suppression(Model):
     """A rule that is not reported for a subject."""
 
     rule: str = Field(description="ID of the rule, for example RC101.")
-    subject: str = Field("*", description="Customer or switch role by name; wildcards allowed.")
+    subject: str = Field(default="*", description="Customer or switch role by name; wildcards allowed.")
     reason: str = Field(min_length=1, description="Why the finding is acceptable; shown in reports.")
 
     def covers(self, rule: str, subject: str) -> bool:
@@ -311,17 +329,21 @@ class Manifest(Model):
     """The complete manifest, with included files merged."""
 
     version: Literal[1] = Field(description="Version of this format: 1.")
-    partition: PartitionName = Field("aws", description="Partition of all accounts.")
-    backend: Backend | None = Field(None, description="The vendor's backend account; required if there are customers.")
+    partition: PartitionName = Field(default="aws", description="Partition of all accounts.")
+    backend: Backend | None = Field(
+        default=None, description="The vendor's backend account; required if there are customers."
+    )
     permission_sets: Mapping[PermissionSetName, PermissionSet] = Field(
         default_factory=dict, description="Permission sets by name."
     )
     defaults: Defaults = Field(default_factory=Defaults, description="Default values for customers.")
-    include: tuple[str, ...] = Field((), description="Additional files, relative to this one: YAML or CSV, with wildcards.")
-    customers: tuple[Customer, ...] = Field((), description="The customers.")
-    switch_roles: tuple[SwitchRole, ...] = Field((), description="Roles that users switch to in the console.")
+    include: tuple[str, ...] = Field(
+        default=(), description="Additional files, relative to this one: YAML or CSV, with wildcards."
+    )
+    customers: tuple[Customer, ...] = Field(default=(), description="The customers.")
+    switch_roles: tuple[SwitchRole, ...] = Field(default=(), description="Roles that users switch to in the console.")
     quotas: Quotas = Field(default_factory=Quotas, description="Limits that AWS has raised for these accounts.")
-    suppress: tuple[Suppression, ...] = Field((), description="Rules not reported, with reasons.")
+    suppress: tuple[Suppression, ...] = Field(default=(), description="Rules not reported, with reasons.")
 
     def account_names(self) -> dict[str, str]:
         """The names of accounts by ID; the first name if an account has several."""
@@ -346,8 +368,8 @@ class IncludedFile(Model):
     permission_sets: Mapping[PermissionSetName, PermissionSet] = Field(
         default_factory=dict, description="Permission sets by name, added to the manifest's."
     )
-    customers: tuple[Customer, ...] = Field((), description="Customers, added to the manifest's.")
-    switch_roles: tuple[SwitchRole, ...] = Field((), description="Switch roles, added to the manifest's.")
+    customers: tuple[Customer, ...] = Field(default=(), description="Customers, added to the manifest's.")
+    switch_roles: tuple[SwitchRole, ...] = Field(default=(), description="Switch roles, added to the manifest's.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,6 +278,11 @@ class Clients:
         """Whether any client made so far uses an endpoint outside AWS, wherever that was configured."""
         return self._rehearsal
 
+    @property
+    def botocore_session(self) -> Any:
+        """The session that makes the clients. Its credentials refuse to sign."""
+        return self._session
+
     def client(self, service: str, region: str) -> Any:
         """The client of a service (boto3's name) in a Region. Make calls inside `with account(...)`.
 
@@ -291,7 +296,7 @@ class Clients:
                 found = self._clients.get(key)
                 if found is None:
                     with collection_paused():  # it frees nothing while a service model loads, and doubles the time
-                        found = self._clients[key] = self._make(service, region, attempts)
+                        found = self._clients[key] = self.make_client(service, region, attempts)
         return found
 
     def close(self) -> None:
@@ -301,7 +306,8 @@ class Clients:
         self._clients.clear()
         self._transport.close()
 
-    def _make(self, service: str, region: str, attempts: int) -> Any:
+    def make_client(self, service: str, region: str, attempts: int | None = None) -> Any:
+        """A new client, in addition to the shared one: for other event handlers or methods."""
         s3: dict[str, Any] = {"use_arn_region": True, "disable_s3_express_session_auth": True}
         if self.settings.endpoint_url:
             s3["addressing_style"] = "path"  # bucket names do not resolve on loopback
@@ -309,7 +315,7 @@ class Clients:
             connect_timeout=self.settings.connect_seconds,
             read_timeout=self.settings.read_seconds,
             max_pool_connections=self.settings.connections,
-            retries={"mode": self._retry_mode, "total_max_attempts": attempts},
+            retries={"mode": self._retry_mode, "total_max_attempts": attempts or self._max_attempts},
             proxies={} if is_loopback(self.settings.endpoint_url or "") else None,
             account_id_endpoint_mode="disabled",
             # botocore would build its own user agent twice for every request.

@@ -43,6 +43,10 @@ COMMANDS = {
         "rolecall_runner.cli.accounts",
         "Run a program with the credentials of a customer's role, and without your own.",
     ),
+    "explain": CommandModule(
+        "rolecall_runner.cli.explain",
+        "Explain an access-denied message or a CloudTrail event: likely causes and what to do.",
+    ),
     "history": CommandModule(
         "rolecall_runner.cli.accounts",
         "List runs, latest first, with their results and whether they can be resumed.",

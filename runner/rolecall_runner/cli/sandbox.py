@@ -151,7 +151,7 @@ def logs(
         bool, typer.Option("--follow", "-f", help="Follow the log until Ctrl-C or until the sandbox stops.")
     ] = False,
 ) -> None:
-    """Print the log: one line per call, with caller, action, Region and status."""
+    """Print the log: one line per call, with the time in UTC, caller, action, Region and status."""
     place = StateDir(home.resolve())
     if not place.log.exists():
         raise SelectionError("log not found", where=str(place.log), hint="start a sandbox with runner sandbox up")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,6 +25,14 @@ from rolecall_runner.cli import options as shared
 from rolecall_runner.cli.options import format_option, option, repeat_command
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, narrow_targets
 from rolecall_runner.inventory import ALL_TARGETS, Selection, read_inventory, select
+from rolecall_runner.notification import (
+    URL_VARIABLE,
+    VerdictChange,
+    Webhook,
+    body_of,
+    previous_verdicts,
+    verdict_changes,
+)
 from rolecall_runner.reports import VERDICT_FORMATS, TextOutput, VerdictOutput, VerifyProgress
 from rolecall_runner.status import StatusPlace, record_verdicts
 from rolecall_runner.verify import Actions, Mark, RunConfig, VerifySpec
@@ -84,6 +93,15 @@ def verify(
     faults: shared.FaultsOption = "",
     runs: shared.RunsOption = RUNS,
     output_format: Annotated[str, format_option(VERDICT_FORMATS)] = "table",
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            "--notify",
+            metavar="URL",
+            envvar=URL_VARIABLE,
+            help="Webhook for changed verdicts; ROLECALL_NOTIFY_KEY signs the body.",
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for each finished account.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -95,6 +113,7 @@ def verify(
     if list_accounts:
         _list_accounts(manifest, out, Selection(limit, sample, seed, retry), runs, output_format)
         return
+    webhook = Webhook.create(notify, os.environ) if notify else None
     options = VerifySpec(actions, drift)
     form = VERDICT_FORMATS.find(output_format)
     text = TextOutput(partial(emit, end=""), stdout())
@@ -121,7 +140,10 @@ def verify(
                     form.each(output, verdict)
         except InterruptedRunError as error:
             interrupted = error
+    changes = _changes(call, start) if webhook is not None else ()
     _record_status(call, start)
+    if webhook is not None and changes and (problem := webhook.send(body_of(changes, call.info()))) is not None:
+        print_error(f"warning: {webhook.host} did not accept the notification: {problem}", style="yellow")
     if form.report is not None and not (quiet and output_format == "table"):
         form.report(output, call.info(), call.verdicts())
     if interrupted is not None:
@@ -157,6 +179,16 @@ def _record_status(call: VerifyRun, start: RunConfig) -> None:
         )
     except RolecallError as error:
         print_error(f"warning: {error}", style="yellow")
+
+
+def _changes(call: VerifyRun, start: RunConfig) -> tuple[VerdictChange, ...]:
+    """The verdicts that differ from the recorded ones. A damaged status file is a warning, since nothing can be compared."""
+    try:
+        place = StatusPlace(start.manifest, start.out, rehearsal=call.rehearsal)
+        return verdict_changes(previous_verdicts(place, call.targets), call.verdicts())
+    except RolecallError as error:
+        print_error(f"warning: no notification was sent: {error}", style="yellow")
+        return ()
 
 
 def _check_resume(*, limit: str, sample: int | None, retry: str | None, resume: str | None) -> None:

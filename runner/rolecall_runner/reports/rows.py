@@ -1,4 +1,4 @@
-"""Rows of a query as flat records, the preview of a query, and the accounts that did not answer."""
+"""Columns and cells of rows, the preview of a query, and the accounts that did not answer."""
 
 from __future__ import annotations
 
@@ -8,26 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rolecall_generator.text import json_text, sanitize_line
-from rolecall_runner.query import Count, Forecast, Preview, QueryResult, Row
-
-PLACE_COLUMNS = ("account", "account_id", "region", "time")
-"""The first columns of every row."""
-REHEARSAL_COLUMN = "rehearsal"
-"""The column after those, true in rows from a sandbox; rows from AWS do not have it."""
-
-
-def record_of(row: Row) -> dict[str, Any]:
-    """The row as one object: its origin, then its values. Values named like an origin column get the prefix `value_`."""
-    mark = {REHEARSAL_COLUMN: True} if row.rehearsal else {}
-    taken = (*PLACE_COLUMNS, *mark)
-    return {
-        "account": row.account,
-        "account_id": row.account_id,
-        "region": row.region,
-        "time": row.time,
-        **mark,
-        **{(f"value_{key}" if key in taken else key): value for key, value in row.values.items()},
-    }
+from rolecall_runner.dataframes import PLACE_COLUMNS, REHEARSAL_COLUMN
+from rolecall_runner.query import Count, Forecast, Preview, QueryResult
 
 
 def columns_of(records: Iterable[Mapping[str, Any]], wanted: Iterable[str] = ()) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from rolecall_runner.verify.context import (
     before_applying,
     decode_access,
     encode_access,
-    make_context,
 )
 from rolecall_runner.verify.diagnosis import written_trust_policy_allows
+from rolecall_runner.verify.explanation import explain
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, RotationState, Step, Verdict
 from rolecall_runner.verify.verify_target import RunInfo, VerifyTask, verify
 
@@ -39,8 +39,8 @@ __all__ = [
     "customer_message",
     "decode_access",
     "encode_access",
+    "explain",
     "join_message",
-    "make_context",
     "refused_by_own_side",
     "verify",
     "written_trust_policy_allows",

@@ -390,6 +390,10 @@ class RunConfig:
     sandbox: bool = False
     history: ModuleHistory = field(default_factory=ModuleHistory)
 
+    def make_context(self) -> VerifyContext:
+        """Find the caller and read the agreed access of all targets. Raises the errors of `make_context`."""
+        return make_context(self)
+
 
 def make_context(config: RunConfig) -> VerifyContext:
     """Find the caller and read the agreed access of all targets.

@@ -270,6 +270,21 @@ def _denied_action(message: str, default: str) -> str:
     return match[1] if match is not None else default
 
 
+def cause_of_code(code: str) -> str | None:
+    """The cause that an AWS error code shows; None for a refusal and for codes that are not known."""
+    if code == "RegionDisabledException":
+        return "region-disabled"
+    if code in _EXPIRED:
+        return "own-credentials-expired"
+    if code in _UNKNOWN_KEY:
+        return "own-credentials-invalid"
+    if code.startswith("Sandbox"):
+        return "sandbox-limit"
+    if code in _SERVICE_ERRORS:
+        return "service-trouble"
+    return "throttled" if Status.from_code(code).is_transient else None
+
+
 def _undecided(check: Check, context: VerifyContext) -> Found:
     """Causes of a check without a result."""
     code, evidence = check.code, check.evidence
@@ -278,16 +293,9 @@ def _undecided(check: Check, context: VerifyContext) -> Found:
     elif code == "RegionDisabledException":
         working = _working_region(context)
         yield "region-disabled", f"{context.assumer.caller.region} does not work, {working} does: " if working else ""
-    elif code in _EXPIRED:
-        yield "own-credentials-expired", ""
-    elif code in _UNKNOWN_KEY:
-        yield "own-credentials-invalid", code
-    elif code.startswith("Sandbox"):
-        yield "sandbox-limit", _answer(check)
-    elif code in _SERVICE_ERRORS:
-        yield "service-trouble", code
-    elif Status.from_code(code).is_transient:
-        yield "throttled", ""
+    elif (cause := cause_of_code(code)) is not None:
+        details = {"own-credentials-invalid": code, "service-trouble": code, "sandbox-limit": _answer(check)}
+        yield cause, details.get(cause, "")
     elif not code and check.message:
         yield "network", redact(check.message)
     elif code and code != ACCESS_DENIED:

@@ -12,7 +12,8 @@ import pytest
 from play_rig import write
 from query_rig import manifest_text
 from rolecall_generator.errors import RolecallError
-from rolecall_runner.api import AccountClients, Fleet
+from rolecall_runner.account_clients import AccountClients
+from rolecall_runner.api import Fleet
 from rolecall_runner.aws.failures import Status
 from rolecall_runner.execution.interface import ExecutionOptions, Outcome
 from rolecall_runner.inventory.targets import Target

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,9 @@ def test_env_acts_as_backend_role_and_as_user(running: Path, monkeypatch: pytest
     assert "AccessDenied" == refused.value.response["Error"]["Code"]
     assert "arn:aws:iam::078352025563:user/reena" == who
     assert "sts:AssumeRole us-east-1 403 AccessDenied" in logs
+    times = [datetime.fromisoformat(line.split()[0]) for line in logs.splitlines()]
+    assert times == sorted(times)
+    assert {timedelta(0)} == {time.utcoffset() for time in times}
     assert assumed["Credentials"]["SecretAccessKey"] not in logs
 
 

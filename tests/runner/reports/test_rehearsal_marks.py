@@ -17,6 +17,7 @@ from manifests import NOTES
 from onboard_rig import Stage, staged
 from rolecall_generator.records import is_aws_address, rehearsing
 from rolecall_runner.aws.clients import Clients, ClientSettings
+from rolecall_runner.dataframes import record_of
 from rolecall_runner.plays.play_model import Recap
 from rolecall_runner.query.execute import Count, QueryResult, Reason, RegionResult
 from rolecall_runner.reports.formatters.csv import CsvRowWriter
@@ -24,7 +25,6 @@ from rolecall_runner.reports.formatters.html import run_html
 from rolecall_runner.reports.formatters.json import JsonLines, json_line, run_json
 from rolecall_runner.reports.formatters.junit import run_junit
 from rolecall_runner.reports.play_output import PlayText
-from rolecall_runner.reports.rows import record_of
 from rolecall_runner.reports.summary import print_summary
 from rolecall_runner.verify.verdict import Verdict
 from verdict_worlds import INFO, mixed

@@ -18,12 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from hostile_text import HOSTILE, leaks
+from rolecall_runner.dataframes import record_of
 from rolecall_runner.query.execute import QueryResult, Reason, RegionResult
 from rolecall_runner.reports import RowWriter
 from rolecall_runner.reports.formatters.csv import CsvRowWriter
 from rolecall_runner.reports.formatters.json import JsonLines, JsonRows
 from rolecall_runner.reports.formatters.table import TableRows
-from rolecall_runner.reports.rows import MissingResults, record_of
+from rolecall_runner.reports.rows import MissingResults
 
 TIME = "2026-11-24T09:00:00+00:00"
 VALUES = st.dictionaries(

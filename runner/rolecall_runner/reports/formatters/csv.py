@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rolecall_generator.text import REPLACEMENT, sanitize_line, sanitize_lines
+from rolecall_runner.dataframes import record_of
 from rolecall_runner.query import QueryResult
 from rolecall_runner.reports.formatters.registry import ROW_FORMATS, RowFormat
-from rolecall_runner.reports.rows import cell_of, columns_of, record_of
+from rolecall_runner.reports.rows import cell_of, columns_of
 
 _END = "\r\n"
 _STARTS = frozenset("=+-@\N{MINUS SIGN}")

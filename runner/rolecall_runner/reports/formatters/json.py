@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rolecall_generator.text import json_text
+from rolecall_runner.dataframes import record_of
 from rolecall_runner.plays import Event, PlayStart, PlayStop, Recap, TaskResult, TaskStart
 from rolecall_runner.query import Count, QueryResult, describe
 from rolecall_runner.redact import redact_json
@@ -17,7 +18,6 @@ from rolecall_runner.reports.formatters.registry import (
     VerdictFormat,
     Write,
 )
-from rolecall_runner.reports.rows import record_of
 from rolecall_runner.reports.summary import tally
 from rolecall_runner.verify import Mark, RunInfo, Verdict, customer_message
 

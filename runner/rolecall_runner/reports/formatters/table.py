@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rolecall_generator.text import sanitize_line
+from rolecall_runner.dataframes import PLACE_COLUMNS, REHEARSAL_COLUMN, record_of
 from rolecall_runner.query import QueryResult
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.formatters.registry import (
@@ -21,7 +22,7 @@ from rolecall_runner.reports.formatters.registry import (
     VerdictOutput,
 )
 from rolecall_runner.reports.play_output import PlayText
-from rolecall_runner.reports.rows import PLACE_COLUMNS, REHEARSAL_COLUMN, cell_of, columns_of, record_of
+from rolecall_runner.reports.rows import cell_of, columns_of
 from rolecall_runner.reports.summary import print_summary
 from rolecall_runner.verify import RunInfo, Verdict
 

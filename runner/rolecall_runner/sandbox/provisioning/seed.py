@@ -320,7 +320,9 @@ def serve(home: StateDir, ended: threading.Event) -> None:
     )
     with (
         io.TextIOWrapper(open_log(home), "utf-8", line_buffering=True) as log,
-        Sandbox(port=wanted.port, region=region, faults=faults, limits=limits, log=partial(_write_line, log)) as sandbox,
+        Sandbox(
+            port=wanted.port, region=region, faults=faults, limits=limits, log=partial(_write_line, log, threading.Lock())
+        ) as sandbox,
     ):
         if wanted.keep_state and home.state.exists():
             sandbox.restore(home.state)
@@ -348,9 +350,11 @@ def serve(home: StateDir, ended: threading.Event) -> None:
     home.record.unlink(missing_ok=True)
 
 
-def _write_line(log: IO[str], line: str) -> None:
-    """Write one line; names in it come from callers and may contain line breaks."""
-    log.write(f"{sanitize_line(line)}\n")
+def _write_line(log: IO[str], lock: threading.Lock, line: str) -> None:
+    """Write one line with the time in UTC; names in it come from callers and may contain line breaks."""
+    with lock:  # so that times ascend
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        log.write(f"{now} {sanitize_line(line)}\n")
 
 
 def _unchanged(record: Path, own: bytes) -> bool:
