@@ -19,8 +19,8 @@ CREDENTIALS_HINT = (
     'eval "$(runner sandbox env)"'
 )
 _AWSCRT = (
-    "install boto3[crt] next to rolecall: pip install 'boto3[crt]', pipx inject rolecall 'boto3[crt]', or the option "
-    "--with 'boto3[crt]' of uvx and uv tool install"
+    "with pipx: pipx inject rolecall 'boto3[crt]'; with uv: add --with 'boto3[crt]'; in a virtual environment: "
+    "pip install 'boto3[crt]'"
 )
 _MESSAGES: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
     ((aws.ProfileNotFound,), "the profile does not exist", "aws configure list-profiles lists the profiles"),
