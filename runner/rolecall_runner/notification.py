@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import json
 import os
 import time
@@ -23,6 +22,7 @@ from botocore.utils import get_environ_proxies
 
 from rolecall_generator._version import __version__
 from rolecall_generator.errors import SelectionError
+from rolecall_generator.records import is_loopback
 from rolecall_runner.inventory import Target
 from rolecall_runner.status import StatusPlace, read_status
 from rolecall_runner.verify import Mark, RunInfo, Verdict
@@ -122,7 +122,7 @@ class Webhook:
             raise SelectionError("not a valid URL", where=_OPTION, hint="use https://HOST/PATH") from None
         if not host or not url.isascii() or not url.isprintable() or " " in url:
             raise SelectionError("not a valid URL", where=_OPTION, hint="use https://HOST/PATH")
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
             raise SelectionError(f"the URL of {host} is not https", where=_OPTION, hint="use https://HOST/PATH")
         if parts.username is not None or parts.password is not None:
             hint = f"remove them; a receiver can verify the signature with the key in {KEY_VARIABLE}"
@@ -164,7 +164,7 @@ class Webhook:
             headers[SIGNATURE_HEADER] = f"sha256={hmac.new(self.key, body, hashlib.sha256).hexdigest()}"
         session = URLLib3Session(
             verify=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True,
-            proxies={} if is_loopback(self.host) else get_environ_proxies(self.url),
+            proxies={} if is_loopback(self.url) else get_environ_proxies(self.url),
             timeout=self.timeout,
         )
         try:
@@ -174,11 +174,3 @@ class Webhook:
             return int(response.status_code)
         finally:
             session.close()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is `localhost` or a loopback address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
