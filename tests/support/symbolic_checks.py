@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -16,8 +16,15 @@ from policy_pairs import (
     VALUES,
     PolicyGenerator,
 )
-from rolecall_generator.iam import Access
-from rolecall_generator.iam.evaluation import Evaluator, PrincipalReach, Request, identity_of, principal_context
+from rolecall_generator.iam import Access, PolicyDocument
+from rolecall_generator.iam.evaluation import (
+    Evaluator,
+    PrincipalKind,
+    PrincipalReach,
+    Request,
+    identity_of,
+    principal_context,
+)
 from rolecall_generator.proof.symbolic.boxes import TRUE, AllowedSet, restrict
 from rolecall_generator.proof.symbolic.keys import (
     CALLER,
@@ -141,10 +148,12 @@ def _uncovered_callers(question: TrustQuestion, tests: Sequence[object], rng: Ra
 
 
 def request_between(question: TrustQuestion, generator: PolicyGenerator, count: int) -> Request | None:
-    """A random request that the first trust policy allows and the second does not."""
+    """A random request that the first trust policy allows and the second does not, and that AWS can receive."""
     role = question.space.role
     for _ in range(count):
         request = generator.request()
+        if _is_of_second_role(request, [side.trust for side in question.sides]):
+            continue
         first, second = (
             Evaluator(Access(roles={role.arn: replace(role, trust=side.trust)})).may_assume(request)
             for side in question.sides
@@ -152,3 +161,19 @@ def request_between(question: TrustQuestion, generator: PolicyGenerator, count: 
         if first.allowed and not second.allowed:
             return request
     return None
+
+
+def _is_of_second_role(request: Request, trusts: Iterable[PolicyDocument]) -> bool:
+    """Whether the caller is a session of a role whose name another role of the account has, with another path: the trust
+    policies name that role and a session of it, and names are unique in an account.
+    """
+    caller = request.principal
+    if caller.role is None:
+        return False
+    key = (identity_of(caller.arn).account_id, caller.role.rpartition("/")[2])
+    named = [
+        identity_of(each.identifier) for trust in trusts for statement in trust.statements for each in statement.principals
+    ]
+    same_name = [each for each in named if each.role and (each.account_id, each.role.rpartition("/")[2]) == key]
+    roles = {each.arn for each in same_name if each.kind is PrincipalKind.ROLE}
+    return bool(roles) and caller.role not in roles and any(each.kind is PrincipalKind.SESSION for each in same_name)
