@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rolecall_runner.aws.failures import RetryPolicy, Status
+from rolecall_runner.aws.failures import Status
+from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.interface import (
     Engine,
     EngineSettings,

@@ -22,7 +22,7 @@ from engine_runs import run
 from manifests import customer
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions
-from rolecall_runner.aws.failures import RetryPolicy
+from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.interface import EngineSettings, ProcessLocal, Runtime
 from rolecall_runner.inventory.inventory import read_inventory
 from rolecall_runner.inventory.targets import Target

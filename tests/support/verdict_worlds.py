@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from rolecall_runner.verify.causes import customer_message
+from rolecall_runner.verify.customer_message import customer_message
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from rolecall_runner.verify.verify_target import RunInfo
 

@@ -10,7 +10,7 @@ from typing import Any
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Credentials
-from rolecall_runner.aws.failures import RetryPolicy
+from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.verify.context import VerifyContext, VerifySpec
 from sandbox_rig import REGION, Rig, allow, service_trust

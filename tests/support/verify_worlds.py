@@ -14,7 +14,7 @@ from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Credentials, Sessions
-from rolecall_runner.aws.failures import RetryPolicy
+from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
 from rolecall_runner.verify.context import VerifyContext, VerifySpec

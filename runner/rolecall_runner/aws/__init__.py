@@ -13,17 +13,8 @@ from rolecall_runner.aws.credentials import (
     allowed_name,
     utc_now,
 )
-from rolecall_runner.aws.failures import (
-    ACCESS_DENIED,
-    CallerRejectedError,
-    DeadlineExceededError,
-    Failure,
-    RetryPolicy,
-    Status,
-    deadline,
-    failure_of,
-    with_retries,
-)
+from rolecall_runner.aws.failures import ACCESS_DENIED, CallerRejectedError, Failure, Status, failure_of
+from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline, with_retries
 
 __all__ = [
     "ACCESS_DENIED",

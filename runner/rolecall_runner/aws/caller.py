@@ -23,7 +23,8 @@ from rolecall_generator.iam import PARTITIONS
 from rolecall_runner.aws.clients import DEFAULT_CONNECTIONS, Clients, ClientSettings, SigningCredentials, account
 from rolecall_runner.aws.configuration import CREDENTIALS_HINT, configuration_errors, new_session, profile_place
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity, SessionOptions, Sessions
-from rolecall_runner.aws.failures import EXPIRED_CODES, DeadlineExceededError, deadline, failure_of
+from rolecall_runner.aws.failures import EXPIRED_CODES, failure_of
+from rolecall_runner.aws.retry import DeadlineExceededError, deadline
 from rolecall_runner.redact import redact
 
 IDENTITY_SECONDS = 20.0

@@ -61,8 +61,9 @@ from rolecall_generator.errors import CallerError, ExitCode, RolecallError
 from rolecall_generator.records import is_aws_address, is_loopback
 from rolecall_generator.workers import collection_paused
 from rolecall_runner.aws.configuration import configuration_errors, new_session
-from rolecall_runner.aws.failures import EXPIRED_CODES, DeadlineExceededError, makes_single_attempts, seconds_left
+from rolecall_runner.aws.failures import EXPIRED_CODES
 from rolecall_runner.aws.first_attempt import FirstAttempt, FrozenCredentials, ReplyParserFactory
+from rolecall_runner.aws.retry import DeadlineExceededError, makes_single_attempts, seconds_left
 
 _NO_RETRIES = urllib3.Retry(False)  # botocore retries, with a new signature each time
 

@@ -35,7 +35,7 @@ from botocore.auth import AUTH_TYPE_MAPS
 from botocore.awsrequest import AWSResponse
 from botocore.parsers import EC2QueryParser, QueryParser, ResponseParserError, ResponseParserFactory
 
-from rolecall_runner.aws.failures import DeadlineExceededError, makes_single_attempts
+from rolecall_runner.aws.retry import DeadlineExceededError, makes_single_attempts
 
 # Errors without fields of their own that are never retried. All others go to botocore.
 _FINAL_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "DryRunOperation"})

@@ -1,6 +1,6 @@
 """Verifying live roles: checks, likely causes and messages to customers."""
 
-from rolecall_runner.verify.causes import CAUSES, customer_message, join_message, refused_by_own_side
+from rolecall_runner.verify.causes import CAUSES, refused_by_own_side
 from rolecall_runner.verify.context import (
     Actions,
     EarlierModule,
@@ -13,6 +13,7 @@ from rolecall_runner.verify.context import (
     decode_access,
     encode_access,
 )
+from rolecall_runner.verify.customer_message import customer_message, join_message
 from rolecall_runner.verify.diagnosis import written_trust_policy_allows
 from rolecall_runner.verify.explanation import explain
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, RotationState, Step, Verdict

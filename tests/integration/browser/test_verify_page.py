@@ -15,7 +15,7 @@ from proof_worlds import HOSTILE, customers
 from rolecall_generator.reports.graph.graph_model import access_graph, describe
 from rolecall_generator.reports.graph.svg import to_svg
 from rolecall_runner.reports.formatters.html import run_html
-from rolecall_runner.verify.causes import customer_message
+from rolecall_runner.verify.customer_message import customer_message
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from verdict_worlds import INFO, MESSAGE, REFUSAL, many, mixed, without_external_id
 

@@ -21,7 +21,8 @@ from engine_runs import run
 from fast_stub import FastStub, Options, instance_of, key_of, secret_of, token_of
 from rolecall_runner.aws import Credentials, utc_now
 from rolecall_runner.aws.clients import Clients, ClientSettings, OutsideAccountError, _timestamp, account
-from rolecall_runner.aws.failures import DeadlineExceededError, RetryPolicy, Status, deadline, failure_of
+from rolecall_runner.aws.failures import Status, failure_of
+from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline
 from rolecall_runner.execution.interface import EngineSettings
 from stub_fleet import AskStub, MakeSessions, stub_targets
 

@@ -10,7 +10,8 @@ from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.aws.failures import DeadlineExceededError, RetryPolicy, Status, deadline, failure_of, with_retries
+from rolecall_runner.aws.failures import Status, failure_of
+from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline, with_retries
 from rolecall_runner.execution import Outcome
 
 URL = {"endpoint_url": "https://sts.us-east-1.amazonaws.com"}

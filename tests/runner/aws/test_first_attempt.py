@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from urllib3 import HTTPResponse
 
-from rolecall_runner.aws.failures import DeadlineExceededError
 from rolecall_runner.aws.first_attempt import FirstAttempt, ReplyParserFactory, _Outcome, _Request
+from rolecall_runner.aws.retry import DeadlineExceededError
 
 KEYS = Credentials("ASIA222222222222AAAA", "secret-key", "token-" + "t" * 50)
 Says = Callable[[Any], AWSResponse]

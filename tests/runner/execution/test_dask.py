@@ -25,7 +25,8 @@ from dask_wire import ROOTS, deployed
 from engine_runs import QUICK, Every, run, targets
 from fast_stub import FastStub
 from rolecall_runner.aws.caller import AwsConfig
-from rolecall_runner.aws.failures import RetryPolicy, Status
+from rolecall_runner.aws.failures import Status
+from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.dask import ChunkResult, ClusterError, DaskCluster, DaskEngine, Flight, check_versions
 from rolecall_runner.execution.interface import EngineSettings, ProcessLocal, Result, Runtime
 from rolecall_runner.query.execute import QueryResult, QueryTask

@@ -17,7 +17,8 @@ import pytest
 from dask_rig import local_cluster
 from engine_runs import QUICK, Every, run, targets
 from rolecall_generator.errors import InterruptedRunError, RolecallError
-from rolecall_runner.aws.failures import RetryPolicy, Status, seconds_left
+from rolecall_runner.aws.failures import Status
+from rolecall_runner.aws.retry import RetryPolicy, seconds_left
 from rolecall_runner.execution.dask import ClusterError, DaskCluster, DaskEngine, connected
 from rolecall_runner.execution.interface import Engine, EngineSettings, Outcome, ProcessLocal, Result, Runtime
 from rolecall_runner.execution.processes import ProcessEngine, WorkerProcessError

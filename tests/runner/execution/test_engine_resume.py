@@ -16,7 +16,7 @@ import pytest
 
 from engine_runs import run
 from rolecall_generator.errors import InterruptedRunError
-from rolecall_runner.aws.failures import RetryPolicy
+from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.interface import EngineSettings, Outcome, Runtime
 from rolecall_runner.execution.journal import Journal, RunRecord, read_results, record_results
 from rolecall_runner.execution.threads import stops_on_ctrl_c

@@ -11,7 +11,8 @@ from onboard_rig import START
 from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.onboarding import SentBundle, failure_message, success_message
-from rolecall_runner.verify.causes import CAUSES, UPDATES, Form, customer_message, diagnosis_of
+from rolecall_runner.verify.causes import CAUSES, diagnosis_of
+from rolecall_runner.verify.customer_message import UPDATES, Form, customer_message
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from sandbox_rig import allow
 from status_rig import not_there, target

@@ -12,7 +12,7 @@ import pytest
 from consoles import pipe
 from consoles import terminal as show_on
 from rolecall_runner.reports.summary import EXPLAINED, print_summary
-from rolecall_runner.verify.causes import customer_message
+from rolecall_runner.verify.customer_message import customer_message
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict, without_external_id
 

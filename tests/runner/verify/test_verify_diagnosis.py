@@ -12,8 +12,9 @@ import pytest
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.aws import CallerRejectedError
 from rolecall_runner.aws.credentials import Credentials
-from rolecall_runner.verify.causes import CAUSES, Cause, customer_message
+from rolecall_runner.verify.causes import CAUSES, Cause
 from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.customer_message import customer_message
 from rolecall_runner.verify.diagnosis import DENIALS, Denial, cause_of_denial, denial_of, diagnose
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
 from rolecall_runner.verify.verify_target import judge_trust

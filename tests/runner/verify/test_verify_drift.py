@@ -10,7 +10,7 @@ import pytest
 
 from rolecall_generator.iam.model import Access, ManagedPolicy, Role
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
-from rolecall_runner.aws.failures import deadline
+from rolecall_runner.aws.retry import deadline
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.live import NotCheckable, RoleReading
 from rolecall_runner.verify.context import VerifyContext
