@@ -29,13 +29,14 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NoReturn, Protocol
 
 import botocore.loaders
@@ -52,6 +53,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from botocore.retries import standard
 from botocore.utils import get_environ_proxies, parse_timestamp
 from urllib3 import exceptions as wire
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -324,13 +326,32 @@ class Clients:
             endpoint_discovery_enabled=False,
             s3=s3,
         )
-        client = self._session.create_client(
-            service, region, endpoint_url=self.settings.endpoint_url, verify=self._ca_bundle, config=config
-        )
+        with _own_retry_quota():
+            client = self._session.create_client(
+                service, region, endpoint_url=self.settings.endpoint_url, verify=self._ca_bundle, config=config
+            )
         # The endpoint actually used: an environment variable of one service or a profile may have set it.
         if not is_aws_address(client.meta.endpoint_url):
             self._rehearsal = True
         return client
+
+
+_retry_quota_lock = threading.Lock()
+
+
+@contextmanager
+def _own_retry_quota() -> Iterator[None]:
+    """Create a client without botocore's limit on the retries of all its calls together (500 tokens, 5 per retry).
+
+    The limit is meant for one account. Here, a hundred retries for throttled accounts would leave all others without any.
+    """
+    with _retry_quota_lock:
+        limited = standard.quota.RetryQuota
+        standard.quota.RetryQuota = partial(limited, initial_capacity=sys.maxsize)
+        try:
+            yield
+        finally:
+            standard.quota.RetryQuota = limited
 
 
 class _RefusingCredentials(botocore.credentials.Credentials):  # type: ignore[misc]

@@ -145,6 +145,20 @@ def test_retries_are_signed_as_same_account() -> None:
     assert counts["requests"] > counts["AssumeRole"] + counts["GetCallerIdentity"] + counts["DescribeInstances"]
 
 
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_throttled_account_costs_the_attempts_and_one_later_call(attempts: int) -> None:
+    """The later call has no retries. Other accounts use up no attempts: botocore's quota would allow 100 retries in all."""
+    accounts = 70
+    with FastStub(options=Options(throttle_every=1)) as stub:
+        task = AskStub(MakeSessions(stub.url, stub.ca_bundle, accounts, attempts))
+        settings = EngineSettings(workers=accounts, retry=RetryPolicy(2, 0.01, 0.01))
+        results = list(run(task, stub_targets(accounts), settings=settings))
+        counts = stub.counts()
+
+    assert {Status.INCONCLUSIVE} == {result.status for result in results}
+    assert accounts * (attempts + 1) == counts["requests"]
+
+
 @dataclass
 class Renewed:
     """A session that records its renewals."""

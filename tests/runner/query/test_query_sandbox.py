@@ -89,10 +89,10 @@ def test_parameters_are_filled_from_the_customer(rig: QueryRig) -> None:
 
 @pytest.mark.parametrize(
     ("service", "operation", "reason"),
-    [("rds", "describe_db_instances", Reason.DISABLED), ("lambda", "list_functions", Reason.DENIED)],
+    [("rds", "describe_db_instances", Reason.FAILED), ("lambda", "list_functions", Reason.DENIED)],
 )
 def test_failed_region_does_not_affect_other_regions(rig: QueryRig, service: str, operation: str, reason: Reason) -> None:
-    """A Region that is disabled or denied has its own reason; the account is still ok."""
+    """A Region that is denied, or rejects the session although every account has it, has its own reason."""
     answer = rig.ask(validate_query(QuerySpec(service, operation)))[0]
 
     assert [("us-east-1", Reason.OK), ("eu-west-1", reason)] == [(place.region, place.reason) for place in answer.places]
