@@ -13,7 +13,7 @@ from unittest import mock
 import botocore.auth
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, SSLError
 from urllib3 import HTTPResponse
 from urllib3.connection import HTTPSConnection
 
@@ -170,3 +170,12 @@ def test_processes_are_spawned_and_sign(clients: Clients, stub: FastStub) -> Non
     assert {SpawnProcess} == kinds
     assert [Status.OK] * 12 == statuses
     assert before == stub.counts()["violations"]
+
+
+def test_certificate_of_another_host_is_refused(stub: FastStub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificate is trusted, but is not of the host of the URL."""
+    found = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *rest, **more: found("127.0.0.1", *rest, **more))
+    url = f"https://other.example:{stub.url.rpartition(':')[2]}"
+    with pytest.raises(SSLError), account(KEYS):
+        Clients(ClientSettings(url, stub.ca_bundle, max_attempts=1)).client("sts", REGION).get_caller_identity()
