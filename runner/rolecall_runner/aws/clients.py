@@ -65,7 +65,7 @@ from rolecall_generator.workers import collection_paused
 from rolecall_runner.aws.configuration import configuration_errors, new_session
 from rolecall_runner.aws.failures import EXPIRED_CODES
 from rolecall_runner.aws.first_attempt import FirstAttempt, FrozenCredentials, ReplyParserFactory
-from rolecall_runner.aws.retry import DeadlineExceededError, makes_single_attempts, seconds_left
+from rolecall_runner.aws.retry import DeadlineExceededError, makes_single_attempts, note_success, seconds_left
 
 _NO_RETRIES = urllib3.Retry(False)  # botocore retries, with a new signature each time
 
@@ -271,6 +271,7 @@ class Clients:
         events.register_last("before-call", self._first.call)  # after every handler that changes the request
         events.register("before-send", self._first.send)
         events.register("needs-retry", _renew_when_expired)
+        events.register("after-call", note_success)
         self._user_agent = f"rolecall/{__version__} {self._session.user_agent()}"
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str, int], Any] = {}

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
+from http import HTTPStatus
+from typing import Any, TypeVar
 
 Clock = Callable[[], float]
 """Monotonic seconds, as `time.monotonic` returns them."""
@@ -53,7 +54,8 @@ T = TypeVar("T")
 class RetryPolicy:
     """Number of attempts, the first one included, and the bounds of the pauses between them, in seconds.
 
-    botocore retries each call within an attempt (AWS_MAX_ATTEMPTS); in the later attempts, it makes each call only once.
+    botocore retries each call within an attempt (AWS_MAX_ATTEMPTS). In the later attempts, it does so only after a call has
+    succeeded: a service that throttles everything is called once more.
     Each pause is drawn evenly from 0 to min(cap_seconds, base_seconds * 2^n). This full jitter spreads out the retries of
     many accounts ("Exponential Backoff And Jitter", AWS Architecture Blog).
     """
@@ -63,12 +65,26 @@ class RetryPolicy:
     cap_seconds: float = 8.0
 
 
-_single: ContextVar[bool] = ContextVar("rolecall_single_attempt", default=False)
+@dataclass(slots=True)
+class _LaterAttempt:
+    """A later attempt of `with_retries`, and whether a call in it has succeeded."""
+
+    succeeded: bool = False
+
+
+_later: ContextVar[_LaterAttempt | None] = ContextVar("rolecall_later_attempt", default=None)
 
 
 def makes_single_attempts() -> bool:
-    """Whether botocore is to make each call only once, because this is a later attempt of `with_retries`."""
-    return _single.get()
+    """Whether botocore is to make the call only once: this is a later attempt, and no call in it has succeeded."""
+    later = _later.get()
+    return later is not None and not later.succeeded
+
+
+def note_success(http_response: Any, **_event: object) -> None:
+    """Handle botocore's `after-call`: if the call succeeded, further calls of this later attempt are retried."""
+    if (later := _later.get()) is not None and http_response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+        later.succeeded = True
 
 
 def with_retries(
@@ -95,11 +111,11 @@ def with_retries(
         if stopped():
             break
         attempt += 1
-        token = _single.set(True)
+        token = _later.set(_LaterAttempt())
         try:
             result = call()
         finally:
-            _single.reset(token)
+            _later.reset(token)
     return result, attempt
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,14 @@ from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import SelectionError
 from rolecall_runner.aws.failures import Status, failure_of
-from rolecall_runner.aws.retry import DeadlineExceededError, RetryPolicy, deadline, with_retries
+from rolecall_runner.aws.retry import (
+    DeadlineExceededError,
+    RetryPolicy,
+    deadline,
+    makes_single_attempts,
+    note_success,
+    with_retries,
+)
 from rolecall_runner.execution import Outcome
 
 URL = {"endpoint_url": "https://sts.us-east-1.amazonaws.com"}
@@ -130,3 +138,24 @@ def test_pause_past_the_deadline_ends_the_retries(seconds: float, now: float, at
 def test_errors_of_the_call_are_raised() -> None:
     with pytest.raises(StopIteration):
         retried([])
+
+
+def test_later_attempt_retries_calls_after_a_success() -> None:
+    """What throttles everything is called once more; what throttles some calls is retried as in the first attempt."""
+    single: list[bool] = []
+
+    def attempt() -> str:
+        single.append(makes_single_attempts())
+        note_success(SimpleNamespace(status_code=400))
+        single.append(makes_single_attempts())
+        note_success(SimpleNamespace(status_code=200))
+        single.append(makes_single_attempts())
+        return "again"
+
+    found = with_retries(
+        attempt, RetryPolicy(3), inconclusive=lambda _found: True, random=lambda: 0.0, sleep=lambda _seconds: None
+    )
+
+    assert ("again", 3) == found
+    assert [False, False, False, *[True, True, False] * 2] == single
+    assert not makes_single_attempts()
