@@ -14,6 +14,7 @@ import pytest
 from rolecall_generator.errors import SelectionError
 from rolecall_runner.api import Fleet
 from rolecall_runner.aws.failures import Status
+from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.cli.play import play
 from rolecall_runner.cli.query import query
 from rolecall_runner.cli.verify import verify
@@ -117,7 +118,8 @@ def test_records_of_earlier_versions_are_read() -> None:
     for (probe, everything), actions in flags.items():
         options = {"probe_actions": probe, "all_actions": everything, **rest}
         what = json.dumps({"selection": {"limit": "all", "sample": None, "seed": 0, "retry": None}, "options": options})
-        assert (Selection(), VerifySpec(actions, drift=False)) == options_from_record(replace(RECORD, options=what))  # type: ignore[arg-type]
+        expected = VerifySpec(actions, drift=False, retry=RetryPolicy(**retry))  # type: ignore[arg-type]
+        assert (Selection(), expected) == options_from_record(replace(RECORD, options=what))
 
 
 def test_verify_record_with_unknown_options_is_refused() -> None:

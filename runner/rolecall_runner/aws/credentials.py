@@ -39,6 +39,8 @@ REFRESH_AHEAD = timedelta(minutes=5)
 
 _REJECTED_CALLER = EXPIRED_CODES | {"InvalidClientTokenId"}
 """What AssumeRole returns for credentials of the caller that have expired or were deleted."""
+_CONFIRMATIONS = 2
+"""Calls that must reject the caller too, so that a single wrong reply of AWS does not end a run over all accounts."""
 _NOT_IN_NAMES = re.compile(r"[^\w+=,.@-]", re.ASCII)
 _NAME_CHARACTERS = 64
 
@@ -267,10 +269,19 @@ class Assumer:
             with account(self.caller.credentials):
                 reply = self.clients.client("sts", self.caller.region).assume_role(**parameters)
         except Exception as error:
-            if failure_of(error).code in _REJECTED_CALLER:
+            if failure_of(error).code in _REJECTED_CALLER and all(self._is_rejected() for _ in range(_CONFIRMATIONS)):
                 raise CallerRejectedError(str(error)) from error
             raise
         return Credentials.from_reply(reply)
+
+    def _is_rejected(self) -> bool:
+        """Whether AWS rejects the caller's credentials in GetCallerIdentity too, which needs no permission."""
+        try:
+            with account(self.caller.credentials):
+                self.clients.client("sts", self.caller.region).get_caller_identity()
+        except Exception as error:  # its code decides
+            return failure_of(error).code in _REJECTED_CALLER
+        return False
 
     def _seconds(self, target: Target, wanted: int) -> int:
         limit = min(target.max_session_seconds, quotas.CHAINED_SESSION_SECONDS if self.caller.is_assumed_role else wanted)

@@ -423,9 +423,13 @@ def _bound_names(node: ast.Assign | ast.ImportFrom | ast.Import) -> Iterator[ast
         yield from (ast.Name((alias.asname or alias.name).partition(".")[0]) for alias in node.names)
 
 
-@lru_cache(maxsize=256)
 def load_function(function: str, folder: Path) -> Callable[..., Any]:
     """Import a function whose reference is valid according to `validate_function`. Raises PlayError."""
+    return _load_function(function, folder.absolute())
+
+
+@lru_cache(maxsize=256)
+def _load_function(function: str, folder: Path) -> Callable[..., Any]:
     where, _, name = function.rpartition(":")
     try:
         module = _import_file(folder / where) if where.endswith(".py") else importlib.import_module(where)

@@ -484,6 +484,7 @@ def test_a_live_account_of_a_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.delenv("MOTO_IAM_LOAD_MANAGED_POLICIES", raising=False)  # other tests of the process set it
     with mock_aws():
         iam = boto3.client("iam", region_name="us-east-1")
         iam.create_role(
