@@ -31,6 +31,7 @@ TROUBLES = (
     (Throttle(**WHERE), "throttled", ""),
     (ServerError(**WHERE), "service-trouble", ""),
     (CutConnection(**WHERE), "network", ""),
+    (ExpiredToken(**WHERE), "own-credentials-expired", ""),
     (RegionDisabled(**WHERE), "region-disabled", ""),
     (RegionDisabled(**WHERE, regions="us-east-1"), "region-disabled", "us-west-2 does"),
     (ClockSkew(**WHERE), "clock-off", "3600 s behind AWS's"),
@@ -58,7 +59,7 @@ def test_persistent_error_is_inconclusive_and_diagnosed(fault: Fault, cause: str
 
 def test_expired_credentials_of_the_vendor_end_the_verification() -> None:
     """They say nothing about the account, and no further role can be assumed."""
-    with worlds(FaultPlan(0, (ExpiredToken(**WHERE),))) as both:
+    with worlds(FaultPlan(0, (ExpiredToken(**{**WHERE, "actions": "sts:*"}),))) as both:
         world = world_of(*both)
         world.make()
         with pytest.raises(CallerRejectedError):
