@@ -139,3 +139,30 @@ def test_text_is_readable_in_both_schemes(site: Path, browser: Browser, scheme: 
 
     assert ("rgb(255, 255, 255)" == paper) == (scheme == "light")
     assert {} == {text: contrast for text, contrast in contrasts.items() if contrast < READABLE}
+
+
+ANYWHERE = (
+    "article h1", "article h2", "article h3", "article p", "article p a", "article p code", "article li", "article li a",
+    "article th", "article td", "article td a", "article td code", "article pre code", *CODE, ".highlight .c1",
+    ".highlight .k", ".highlight .nt",
+)  # fmt: skip
+"""Elements that a page may have, the first of each."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_of_every_page_is_readable(site: Path, browser: Browser, scheme: str) -> None:
+    """Each kind of text on each page of the site."""
+    context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    weak: dict[str, dict[str, float]] = {}
+    pages = sorted(path for path in site.rglob("*.html") if path.name != "404.html")
+    for path in pages:
+        page.goto(path.as_uri(), wait_until="domcontentloaded")
+        low = {text: value for text, value in contrasts_of(page, ANYWHERE).items() if 0 < value < READABLE}
+        if low:
+            weak[path.relative_to(site).as_posix()] = low
+    context.close()
+
+    assert len(pages) > len(PAGES)
+    assert {} == weak
