@@ -203,6 +203,9 @@ class LazyGroup(_SafeGroup):
         return super().resolve_command(ctx, args)
 
 
+_MANIFEST = "rolecall.manifest"
+
+
 def _add_manifest_option(command: Any) -> None:
     """Let a command with the argument MANIFEST accept the option of the other commands too."""
     argument = next(
@@ -215,13 +218,16 @@ def _add_manifest_option(command: Any) -> None:
         context.meta[_MANIFEST] = value
 
     def choose(context: Any, _argument: Any, value: Any) -> Any:
-        return context.meta.get(_MANIFEST) or value
+        if (found := context.meta.get(_MANIFEST)) is None:
+            return value
+        # As if the argument had been given, for commands that print the command that resumes them.
+        context.set_parameter_source("manifest", context.get_parameter_source("manifest_option"))
+        return found
 
     argument.callback = choose
-    declaration = ["manifest_option", "--manifest", "-m"]
     command.params.append(
         TyperOption(
-            param_decls=declaration,
+            param_decls=["manifest_option", "--manifest", "-m"],
             type_descriptor=argument.type_descriptor,
             callback=keep,
             expose_value=False,
@@ -229,9 +235,6 @@ def _add_manifest_option(command: Any) -> None:
             help="Manifest file, instead of the argument.",
         )
     )
-
-
-_MANIFEST = "rolecall.manifest"
 
 
 _display_type = TyperOption.display_type_rich
@@ -368,16 +371,6 @@ def folder_parser(option: str) -> Callable[[str | Path], Path]:
         return Path(text)
 
     return folder
-
-
-@contextmanager
-def activity(text: str, *, quiet: bool) -> Iterator[None]:
-    """Show a spinner on a terminal while the block runs, for work of unknown length."""
-    if quiet or not sys.stderr.isatty():
-        yield
-        return
-    with stderr().status(sanitize_line(text)):
-        yield
 
 
 @contextmanager

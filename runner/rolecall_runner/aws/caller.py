@@ -86,7 +86,7 @@ def identify(
         return CallerIdentity(credentials, who["Arn"], who["Account"], region, clients.rehearsal)
     except (ResponseParserError, KeyError) as error:
         raise CallerError(
-            "the reply to GetCallerIdentity is not one of AWS",
+            "the reply to GetCallerIdentity is not from AWS",
             where=where,
             hint="a proxy or captive portal may have replied; check HTTPS_PROXY, AWS_ENDPOINT_URL and endpoint_url",
         ) from error

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from rolecall_runner.cli import main
 from rolecall_runner.cli.options import repeat_command
 
 app = typer.Typer()
@@ -56,3 +57,12 @@ def test_printed_line_is_quoted_for_a_shell() -> None:
     line = CliRunner().invoke(app, given).output
 
     assert given == shlex.split(line)[4:]
+
+
+@pytest.mark.parametrize("arguments", [["-m", "other.yaml"], ["--manifest=other.yaml"], ["other.yaml"]])
+def test_manifest_is_repeated_as_the_argument(arguments: list[str]) -> None:
+    """Also if it was given as the option, which LazyGroup adds to commands with the argument."""
+    commands: Any = typer.main.get_group(main.app)
+    context = commands.load("verify").make_context("verify", [*arguments, "--quiet"])
+
+    assert "runner verify --resume r other.yaml --quiet" == repeat_command(context, "runner verify --resume r")

@@ -60,7 +60,7 @@ def representatives(
         numbers = sorted({*map(int, map(Decimal, found)), *bounds})
         found = [str(n) for n in numbers if smallest <= n and (largest is None or n <= largest)]
     if _TYPES.get(family) is not value_type:
-        # "!" is no number, no date, no address, and not base-64.
+        # "!" is not a number, a date, an address, or base-64.
         found += ["!", ""]
     return found
 
